@@ -1,0 +1,1 @@
+"""PCM maths: pure functions on samples. Knows no files, sockets or clocks."""

@@ -1,0 +1,72 @@
+"""G.711 µ-law and A-law companding (ITU-T Recommendation G.711, 11/1988).
+
+Both laws are two tables: 256 codes to 16-bit samples, and 65 536 samples to codes. The recommendation
+defines the laws on 14-bit (µ) and 13-bit (A) uniform PCM, left-justified here in 16 bits, so a 16-bit sample
+first loses its lowest bits by an arithmetic shift, as the CCITT reference code does.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaserver.audio.pcm import Samples
+
+Codes = NDArray[np.uint8]
+
+_MU_BIAS = 33  # added to the 14-bit magnitude so that every segment starts at a power of two
+_MU_CLIP = 0x1FFF  # the end of the last segment, bias included
+
+
+def _mu_decode_table() -> Samples:
+    code = np.arange(256) ^ 0xFF  # µ-law transmits every bit inverted
+    segment, step = (code >> 4) & 7, code & 15
+    magnitude = ((2 * step + 33) << segment) - _MU_BIAS
+    return np.where(code & 0x80, -magnitude * 4, magnitude * 4).astype(np.int16)
+
+
+def _mu_encode_table() -> Codes:
+    sample = np.arange(-32768, 32768) >> 2
+    magnitude = np.minimum(np.abs(sample) + _MU_BIAS, _MU_CLIP)
+    segment = np.floor(np.log2(magnitude)).astype(np.int64) - 5
+    step = (magnitude >> (segment + 1)) & 15
+    code: NDArray[np.int64] = (segment << 4) | step | np.where(sample < 0, 0x80, 0)
+    return (code ^ 0xFF).astype(np.uint8)
+
+
+def _a_decode_table() -> Samples:
+    code = np.arange(256) ^ 0x55  # A-law inverts the even bits
+    segment, step = (code >> 4) & 7, code & 15
+    magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))
+    return np.where(code & 0x80, magnitude * 8, -magnitude * 8).astype(np.int16)
+
+
+def _a_encode_table() -> Codes:
+    sample = np.arange(-32768, 32768) >> 3
+    magnitude = np.where(sample < 0, -sample - 1, sample)
+    segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4, 0)
+    step = (magnitude >> np.maximum(segment, 1)) & 15
+    code: NDArray[np.int64] = (segment << 4) | step | np.where(sample < 0, 0, 0x80)
+    return (code ^ 0x55).astype(np.uint8)
+
+
+_MU_DECODE, _MU_ENCODE = _mu_decode_table(), np.roll(_mu_encode_table(), -32768)
+_A_DECODE, _A_ENCODE = _a_decode_table(), np.roll(_a_encode_table(), -32768)
+
+
+def mulaw_decode(codes: bytes) -> Samples:
+    """One sample per µ-law code."""
+    return _MU_DECODE[np.frombuffer(codes, dtype=np.uint8)]
+
+
+def mulaw_encode(samples: Samples) -> bytes:
+    """One µ-law code per sample."""
+    return _MU_ENCODE[samples.view(np.uint16)].tobytes()
+
+
+def alaw_decode(codes: bytes) -> Samples:
+    """One sample per A-law code."""
+    return _A_DECODE[np.frombuffer(codes, dtype=np.uint8)]
+
+
+def alaw_encode(samples: Samples) -> bytes:
+    """One A-law code per sample."""
+    return _A_ENCODE[samples.view(np.uint16)].tobytes()

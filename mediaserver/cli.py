@@ -1,0 +1,165 @@
+"""The console script: `serve`, `check`, `call`. Exit codes: 0 well, 1 a wrong stream, 2 a wrong configuration."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mediaserver import config, log, tables
+from mediaserver.client import simulator
+from mediaserver.client.measure import Report
+from mediaserver.client.meter import Meter
+from mediaserver.errors import ConfigError, MediaServerError
+from mediaserver.server import check as checking
+from mediaserver.server import server
+from mediaserver.wire.encapsulation import Encapsulation, Framing
+
+EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
+
+app = typer.Typer(
+    name="mediaserver",
+    help="The media server that VoIPBIN calls.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="MEDIASERVER_CONFIG", help="TOML file; default: ./config.toml if there is one."
+    ),
+]
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@app.command()
+def serve(
+    file: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port that VoIPBIN dials.")] = None,
+    admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of health and metrics.")] = None,
+) -> None:
+    """Serve the prompts."""
+    with _config_errors():
+        settings = config.load(file).override("server", host=host, port=port).override("admin", port=admin_port)
+        log.configure(settings.log.level, settings.log.format)
+        with _progress() as progress:
+            _run(server.serve(settings, _where(file), progress))
+
+
+@app.command()
+def check(
+    file: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
+    with _config_errors(as_json):
+        settings = config.load(file)
+        log.configure("error", settings.log.format)
+        with _progress() as progress:
+            findings = _run(checking.check(settings, _where(file), progress))
+    if as_json:
+        typer.echo(json.dumps(asdict(findings), indent=2))
+    else:
+        tables.show_findings(findings, out, err)
+    if findings.problems:
+        raise typer.Exit(EXIT_BAD_CONFIG)
+
+
+@app.command()
+def call(
+    url: Annotated[str, typer.Argument(help="ws:// or wss:// URL, dialled as it stands.")],
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Hang up after so long.")] = None,
+    encapsulation: Annotated[
+        Encapsulation | None, typer.Option(help="What to expect; default: as the URL says, or what comes.")
+    ] = None,
+    framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
+    send: Annotated[Path | None, typer.Option(help="A sound file to speak, at once.")] = None,
+    record: Annotated[Path | None, typer.Option(help="A WAV file for what is heard.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Play VoIPBIN's side against any server: listen, perhaps speak, and report."""
+    plan = simulator.Call(url, seconds, encapsulation, framing, send, record)
+    shown = url.partition("?")[0]  # a query may hold a token
+    log.configure("error", "console")
+    try:
+        if as_json or not err.is_terminal:
+            report = _run(_call(plan))
+        else:
+            with Meter(err, shown) as meter:
+                report = _run(_call(plan, meter.heard))
+    except (MediaServerError, OSError, ValueError) as error:
+        _complain([f"{shown}: {error}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    if as_json:
+        typer.echo(json.dumps(report.as_dict()))
+    else:
+        tables.show_report(report, out)
+    _complain(report.problems)
+    if report.problems:
+        raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+async def _call(plan: simulator.Call, heard: simulator.Heard = lambda pcm, at: None) -> Report:
+    """One call; Ctrl-C hangs up, and still reports."""
+    hang_up = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hang_up.set)
+    return await simulator.simulate(plan, heard, hang_up)
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _where(file: Path | None) -> str:
+    """The name of the configuration in messages."""
+    return str(file or (config.DEFAULT_FILE if config.DEFAULT_FILE.is_file() else "defaults"))
+
+
+@contextlib.contextmanager
+def _config_errors(as_json: bool = False) -> Iterator[None]:
+    """A wrong configuration is shown, all of it, and is exit code 2."""
+    try:
+        yield
+    except ConfigError as error:
+        if as_json:
+            typer.echo(json.dumps({"problems": error.problems}, indent=2))
+        _complain(error.problems)
+        raise typer.Exit(EXIT_BAD_CONFIG) from error
+
+
+def _complain(problems: list[str]) -> None:
+    for problem in problems:
+        typer.secho(problem, fg=typer.colors.RED, err=True)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal while prompts are decoded, gone when they are."""
+    columns = TextColumn("decoding prompts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done == total:
+                bar.stop()
+
+        yield show

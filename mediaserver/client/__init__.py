@@ -1,0 +1,1 @@
+"""Outward: what dials a media stream."""

@@ -1,0 +1,84 @@
+"""What a far end measures of a paced stream: from arrival times to a report. Pure; knows no clock of its own."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mediaserver.audio.pcm import PTIME, Signal
+
+MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Percentiles, in milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a call was like for the one who listened."""
+
+    frames: int
+    duration_s: float
+    first_frame_ms: float | None  # from the handshake's reply
+    interarrival_ms: Spread | None
+    lateness_ms: Spread | None  # after the stream's own schedule of one frame every 20 ms
+    drift_ppm: float | None  # of the server's clock against ours; positive: the server is slow
+    bad_frames: int
+    encapsulation: str | None
+    framing: str | None
+    close_code: int | None
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the stream was wrong; nothing where it was right."""
+        found = []
+        if not self.frames:
+            found.append("no audio came")
+        if self.bad_frames:
+            found.append(f"{self.bad_frames} messages were not one 20 ms frame of {self.encapsulation}")
+        if self.drift_ppm is not None and abs(self.drift_ppm) > MAX_DRIFT_PPM:
+            found.append("frames do not come every 20 ms")
+        if self.close_code not in (None, 1000, 1001):
+            found.append(f"the stream was closed with {self.close_code}")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def spread(values: Signal) -> Spread:
+    """Percentiles of durations in seconds, as milliseconds."""
+    p50, p99 = np.percentile(values, (50, 99))
+    return Spread(*(round(float(value) * 1000, 3) for value in (p50, p99, values.max())))
+
+
+def interarrivals(arrivals: Sequence[float]) -> Spread | None:
+    """Time between neighbouring frames; None for fewer than two."""
+    return spread(np.diff(np.asarray(arrivals))) if len(arrivals) > 1 else None
+
+
+def lateness(arrivals: Sequence[float]) -> Spread | None:
+    """How long after its due time each frame came, on the schedule of the earliest; None without frames."""
+    return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
+
+
+def drift_ppm(arrivals: Sequence[float]) -> float | None:
+    """The slope of arrivals against a 20 ms schedule, in parts per million; None for fewer than two frames."""
+    if len(arrivals) < 2:
+        return None
+    due = np.arange(len(arrivals)) * PTIME
+    return round(float(np.polyfit(due, _offsets(arrivals), 1)[0]) * 1e6, 1)
+
+
+def _offsets(arrivals: Sequence[float]) -> Signal:
+    times = np.asarray(arrivals, dtype=np.float64)
+    offsets: Signal = times - times[0] - np.arange(len(times)) * PTIME
+    return offsets

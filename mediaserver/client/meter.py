@@ -1,0 +1,60 @@
+"""A live meter for a terminal: level and jitter of what is heard."""
+
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mediaserver.audio import levels
+from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
+
+_WIDTH = 40
+_FLOOR_DBFS = -60.0
+_EVERY = 5  # frames between two pictures: drawn right after a frame came, long before the next is due
+
+
+class Meter:
+    """Give it every frame with its time of arrival; it draws ten times a second."""
+
+    def __init__(self, console: Console, url: str) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._url = url
+        self._frames = 0
+        self._recent: deque[float] = deque(maxlen=FRAMES_PER_SECOND)
+        self._last: float | None = None
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def heard(self, pcm: bytes, at: float) -> None:
+        """One frame of PCM that came at `at` seconds."""
+        self._frames += 1
+        if self._last is not None:
+            self._recent.append(abs(at - self._last - PTIME))
+        self._last = at
+        if self._frames % _EVERY == 0:
+            self._live.update(self._picture(pcm), refresh=True)
+
+    def _picture(self, pcm: bytes) -> Table:
+        level = levels.rms_dbfs(from_bytes(pcm))
+        jitter = max(self._recent, default=0.0) * 1000
+        table = Table.grid(padding=(0, 1))
+        table.add_row("time", f"{self._frames / FRAMES_PER_SECOND:6.1f} s", self._url)
+        table.add_row("level", f"{max(level, -99.9):6.1f} dBFS", _bar(1 - level / _FLOOR_DBFS, "green"))
+        table.add_row("jitter", f"{jitter:6.2f} ms, worst of 1 s", _bar(jitter / (PTIME * 1000), "yellow"))
+        return table
+
+
+def _bar(share: float, colour: str) -> Text:
+    filled = round(min(max(share, 0.0), 1.0) * _WIDTH)
+    return Text("█" * filled, style=colour) + Text("·" * (_WIDTH - filled), style="dim")

@@ -1,0 +1,184 @@
+"""Plays VoIPBIN's side of a media stream: dials a URL as it stands, listens, perhaps speaks, and measures."""
+
+import asyncio
+import contextlib
+import os
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aiohttp import WSMsgType
+from yarl import URL
+
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.client import dial, measure
+from mediaserver.client.measure import Report
+from mediaserver.errors import ProtocolError
+from mediaserver.playout.alarm import system_alarm
+from mediaserver.playout.decode import decode_file
+from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.sources import Clip, Playlist
+from mediaserver.playout.ticker import Ticker
+from mediaserver.wire import audiosocket, rtp
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.events import Audio
+
+Heard = Callable[[bytes, float], None]  # a frame of PCM, and when it came
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to dial, and what to do on the line."""
+
+    url: str
+    seconds: float | None = None  # hang up after so long; None: wait for the server to close
+    encapsulation: Encapsulation | None = None  # None: the URL's own, or what the first message looks like
+    framing: Framing = Framing.AUTO
+    send: Path | None = None  # a sound file to speak, at once
+    record: Path | None = None  # a WAV file for what is heard
+
+
+class Listener:
+    """Takes in the server's messages: counts, times, decodes."""
+
+    def __init__(self, call: Call, heard: Heard) -> None:
+        self._call, self._heard = call, heard
+        self._wire: Wire | None = None
+        self.arrivals: list[float] = []
+        self.bad = 0
+        self.framing: str | None = None
+
+    @property
+    def encapsulation(self) -> Encapsulation | None:
+        """What is spoken; None while nothing has told."""
+        named = self._call.encapsulation or _named(self._call.url)
+        return named or (self._wire.settings.encapsulation if self._wire else None)
+
+    def receive(self, data: bytes, at: float) -> None:
+        """One binary message, which must be one frame."""
+        self.arrivals.append(at)
+        if self._wire is None:
+            encapsulation = self.encapsulation or _guess(data)
+            self._wire = Wire(WireSettings(encapsulation, self._call.framing))
+            self.framing = _framing_of(data, encapsulation)
+        try:
+            events = self._wire.depacketize(data, at)
+        except ProtocolError:
+            events = []
+        pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
+        if len(pcm) != FRAME_BYTES:
+            self.bad += 1
+        else:
+            self._heard(pcm, at)
+
+
+async def simulate(
+    call: Call, heard: Heard = lambda pcm, at: None, hang_up: asyncio.Event | None = None
+) -> Report:
+    """Make one call and report on it. `heard` is given every frame as it comes; `hang_up` ends the call early.
+
+    RefusedError and PeerError where there is no stream, PromptError where the file to send cannot be played.
+    """
+    speech = await asyncio.to_thread(decode_file, call.send) if call.send else None
+    with contextlib.ExitStack() as stack:
+        record = stack.enter_context(_recorder(call.record))
+        client = dial.client_session()
+        async with client, await dial.dial(client, call.url) as websocket:
+            answered = time.monotonic()
+
+            def take(pcm: bytes, at: float) -> None:
+                record(pcm)
+                heard(pcm, at)
+
+            listener = Listener(call, take)
+            pacer = _speak(call, websocket, speech.pcm, stack) if speech else None
+            hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up or asyncio.Event()))
+            await _listen(websocket, listener)
+            if pacer is not None:
+                pacer.stop()
+            if websocket.close_code is not None:
+                hanging_up.cancel()
+            await asyncio.wait([hanging_up])
+    arrivals = listener.arrivals
+    return Report(
+        frames=len(arrivals),
+        duration_s=round((arrivals[-1] if arrivals else time.monotonic()) - answered, 3),
+        first_frame_ms=round((arrivals[0] - answered) * 1000, 3) if arrivals else None,
+        interarrival_ms=measure.interarrivals(arrivals),
+        lateness_ms=measure.lateness(arrivals),
+        drift_ppm=measure.drift_ppm(arrivals),
+        bad_frames=listener.bad,
+        encapsulation=listener.encapsulation,
+        framing=listener.framing,
+        close_code=websocket.close_code,
+    )
+
+
+async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> None:
+    while True:
+        message = await websocket.receive()
+        if message.type == WSMsgType.BINARY:
+            listener.receive(message.data, time.monotonic())
+        elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+            return
+
+
+async def _hang_up(websocket: dial.MediaWebSocket, seconds: float | None, asked: asyncio.Event) -> None:
+    """Close when the time is up, or when asked to."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asked.wait(), seconds)
+    await websocket.close()
+
+
+def _speak(call: Call, websocket: dial.MediaWebSocket, pcm: bytes, stack: contextlib.ExitStack) -> Pacer:
+    """Speak at once: a peer that talks first."""
+    encapsulation = call.encapsulation or _named(call.url) or Encapsulation.AUDIOSOCKET
+    framing = Framing.MESSAGE if call.framing == Framing.AUTO else call.framing
+    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), lambda: os.urandom(4))
+    ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
+    stack.callback(ticker.close)
+    pacer = Pacer(ticker, wire, websocket.transport)
+    pacer.play(Playlist([Clip(pcm)]))
+    pacer.start()
+    return pacer
+
+
+@contextlib.contextmanager
+def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """Something to give frames to, that end up in a WAV file where one is wanted."""
+    if path is None:
+        yield lambda pcm: None
+        return
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(SAMPLE_BYTES)
+        file.setframerate(SAMPLE_RATE)
+        yield file.writeframes
+
+
+def _named(url: str) -> Encapsulation | None:
+    """The encapsulation that a URL asks for."""
+    name = URL(url).query.get("encapsulation", "")
+    return Encapsulation(name) if name in list(Encapsulation) else None
+
+
+def _guess(data: bytes) -> Encapsulation:
+    """The encapsulation that a first message looks like."""
+    with contextlib.suppress(ProtocolError):
+        if len(data) in (172, 332) and rtp.depacketize(data):
+            return Encapsulation.RTP
+    return Encapsulation.AUDIOSOCKET
+
+
+def _framing_of(data: bytes, encapsulation: Encapsulation) -> str | None:
+    """What a message holds, in the words of the settings."""
+    if encapsulation == Encapsulation.RTP:
+        with contextlib.suppress(ProtocolError, ValueError):
+            return rtp.PayloadType(rtp.parse(data).payload_type).name.lower()
+        return None
+    if encapsulation == Encapsulation.AUDIOSOCKET and audiosocket.is_message(data):
+        return str(Framing.MESSAGE)
+    return str(Framing.PCM)

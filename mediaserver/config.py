@@ -1,0 +1,190 @@
+"""TOML and environment to settings. `config.example.toml` is the reference that explains every key.
+
+An environment variable overrides the file: `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mediaserver.errors import ConfigError, did_you_mean
+
+DEFAULT_FILE = Path("config.toml")
+ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Table):
+    """`[server]`: the public listener that VoIPBIN dials."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    port: int = Field(8080, ge=0, le=65535)
+    max_streams: int = Field(10_000, ge=1)
+    drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
+    stall_timeout: float = Field(
+        10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
+    )
+
+
+class AdminSettings(_Table):
+    """`[admin]`: health and metrics, never on the public port."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+
+
+class PromptSettings(_Table):
+    """`[prompts]`: the folder of sound files."""
+
+    directory: Path = Path("prompts")
+    memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
+
+
+class WireDefaults(_Table):
+    """`[defaults]`, and the same three keys in a path."""
+
+    encapsulation: Literal["audiosocket", "rtp", "sln"] = "audiosocket"
+    framing: Literal["auto", "pcm", "message"] = "auto"
+    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
+
+
+class LogSettings(_Table):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class PathSettings(BaseModel):
+    """`[paths."/…"]`: a handler, how to speak, and the handler's own settings beside them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    handler: str
+    encapsulation: Literal["audiosocket", "rtp", "sln"] | None = None
+    framing: Literal["auto", "pcm", "message"] | None = None
+    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] | None = None
+
+    @property
+    def handler_settings(self) -> dict[str, Any]:
+        """What is the handler's."""
+        return dict(self.model_extra or {})
+
+
+DEFAULT_PATHS: dict[str, dict[str, Any]] = {
+    "/audio-stream": {"handler": "playback", "prompt": "welcome"},
+    "/play/{prompt:.+}": {"handler": "playback", "prompt": "{prompt}"},
+    "/hold": {"handler": "hold-music", "prompts": ["music/*"]},
+    "/tone/{tone}": {"handler": "tone", "tone": "{tone}"},
+    "/silence": {"handler": "silence"},
+}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="forbid", frozen=True
+    )
+
+    server: ServerSettings = ServerSettings()
+    admin: AdminSettings = AdminSettings()
+    prompts: PromptSettings = PromptSettings()
+    defaults: WireDefaults = WireDefaults()
+    log: LogSettings = LogSettings()
+    paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
+
+    def override(self, table: str, **values: Any) -> "Settings":
+        """A copy with some values of one table replaced; None leaves a value as it is."""
+        given = {key: value for key, value in values.items() if value is not None}
+        return self.model_copy(update={table: getattr(self, table).model_copy(update=given)})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what `load` passes in: the file's tables, and the command line's options."""
+        return env_settings, init_settings
+
+
+def _paths(tables: dict[str, dict[str, Any]]) -> dict[str, PathSettings]:
+    return {path: PathSettings.model_validate(table) for path, table in tables.items()}
+
+
+def load(file: Path | None = None) -> Settings:
+    """Settings of a config file and the environment; without a file those of `./config.toml` or the defaults.
+
+    A relative prompt folder in a file is relative to that file. ConfigError lists all mistakes at once.
+    """
+    if file is None and DEFAULT_FILE.is_file():
+        file = DEFAULT_FILE
+    tables = _read(file) if file is not None else {}
+    try:
+        settings = Settings(**tables)
+    except ValidationError as error:
+        raise ConfigError(problems(str(file or "defaults"), error, Settings)) from error
+    if file is not None and not _variable(("prompts", "directory")):
+        settings = settings.override("prompts", directory=file.parent / settings.prompts.directory)
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise ConfigError([f"{file}: is not TOML: {error}"]) from error
+
+
+def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """A validation error as one line per mistake: where it stands, what is wrong, what may have been meant."""
+    return [_problem(where, details, model) for details in error.errors()]
+
+
+def _problem(where: str, details: Any, model: type[BaseModel]) -> str:
+    place: tuple[str | int, ...] = details["loc"]
+    variable = _variable(place)
+    key = _key(place)
+    if details["type"] == "extra_forbidden":
+        return f"{variable or where}: {key}: unknown setting{did_you_mean(str(place[-1]), _known(place, model))}"
+    message = details["msg"].removeprefix("Value error, ")
+    value = details["input"]
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) and details["type"] != "missing" else ""
+    return f"{variable or where}: {f'{key}: ' if key else ''}{message}{shown}"
+
+
+def _known(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """The settings that there are where an unknown one stands."""
+    for part in place[:-1]:
+        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _key(place: tuple[str | int, ...]) -> str:
+    """A place in TOML's own spelling, such as `paths."/hold".handler`."""
+    parts = [
+        f"[{part}]" if isinstance(part, int) else f'."{part}"' if "/" in part else f".{part}" for part in place
+    ]
+    return "".join(parts).removeprefix(".")
+
+
+def _variable(place: tuple[str | int, ...]) -> str | None:
+    """The environment variable that sets this place, where one does."""
+    name = ENV_PREFIX + ENV_DELIMITER.join(map(str, place))
+    return next((variable for variable in os.environ if variable.upper() == name.upper()), None)

@@ -1,0 +1,52 @@
+"""Whose fault it is: one tree, so that a caller can tell a user's mistake from a peer's and from ours.
+
+    MediaServerError
+    ├── ConfigError        the operator's: a setting, a path, a file named in the config; a list of problems
+    ├── PromptError        the author's: a sound file that cannot be played, with its name and why
+    ├── RefusedError       the caller's: an upgrade we turn down, with the HTTP status that says so
+    └── PeerError          the far end's
+        └── ProtocolError  bytes that no wire format allows
+
+Anything else that escapes is our own fault, and is logged with its traceback.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class MediaServerError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(MediaServerError):
+    """The configuration cannot be used. `problems` holds one line per mistake, all of them at once."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class PromptError(MediaServerError):
+    """A sound file cannot be played; the message says why, without the file's name."""
+
+
+class RefusedError(MediaServerError):
+    """A request for a stream is turned down before the upgrade: HTTP `status` and one plain line."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PeerError(MediaServerError):
+    """The far end did something it must not do. It costs its own stream at most."""
+
+
+class ProtocolError(PeerError):
+    """Bytes that the wire format in force does not allow."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint ` (did you mean "x"?)` for a misspelt word, or nothing where nothing known comes close."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f' (did you mean "{close[0]}"?)' if close else ""

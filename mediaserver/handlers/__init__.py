@@ -1,0 +1,35 @@
+"""What happens on a stream. The table of all handlers by the name that a config gives them."""
+
+import importlib
+
+from mediaserver.errors import did_you_mean
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.hold_music import HoldMusic
+from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.silence import Silence
+from mediaserver.handlers.tone import Tone
+
+HANDLERS: dict[str, type[Handler]] = {
+    "playback": Playback,
+    "hold-music": HoldMusic,
+    "tone": Tone,
+    "silence": Silence,
+    "noise": Noise,
+}
+
+
+def find(name: str) -> type[Handler]:
+    """The handler of that name, or the user's own at `package.module:Class`; ValueError where there is none."""
+    if name in HANDLERS:
+        return HANDLERS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}')
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a user's module raises while it is imported
+        raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
+    if not (isinstance(found, type) and issubclass(found, Handler)):
+        raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.base.Handler')
+    return found

@@ -1,0 +1,63 @@
+"""What a handler is: the settings of a path, validated, and what happens on a stream that is opened there.
+
+    class Greeting(Handler):
+        prompt: str = "welcome"
+
+        async def run(self, session: Session) -> None:
+            await session.play(self.prompt)
+
+A config names a handler of your own by its place: `handler = "my_package.module:Greeting"`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mediaserver.errors import PromptError
+from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.sources import silence
+from mediaserver.session import Session
+
+
+class Handler(BaseModel, ABC):
+    """Base of all handlers. Its fields are the path's settings; one instance may serve many streams at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
+
+    @abstractmethod
+    async def run(self, session: Session) -> None:
+        """Do what this path does. When it returns, the stream is closed with 1000; when it raises, with 1011."""
+
+    def prompt_names(self) -> Iterable[str]:
+        """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
+        return ()
+
+    def problems(self, library: PromptLibrary) -> list[str]:
+        """What is missing in the library."""
+        found = []
+        for name in self.prompt_names():
+            try:
+                library.match([name])
+            except PromptError as error:
+                found.append(str(error))
+        return found
+
+
+class Ending(BaseModel):
+    """Settings of handlers whose media ends."""
+
+    then: Literal["close", "silence"] = Field("close", description="what follows the media")
+    linger_ms: int = Field(
+        200, ge=0, le=60_000, description="silence before the close, so that nothing is clipped"
+    )
+
+    async def conclude(self, session: Session) -> None:
+        """Do what follows the media."""
+        if self.then == "silence":
+            await session.silence()
+        if self.linger_ms:
+            await session.play(silence(self.linger_ms))

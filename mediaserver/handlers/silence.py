@@ -1,0 +1,12 @@
+"""`silence`: nothing to hear, on time."""
+
+from mediaserver.handlers.base import Handler
+from mediaserver.session import Session
+
+
+class Silence(Handler):
+    """Digital silence until the peer hangs up."""
+
+    async def run(self, session: Session) -> None:
+        """Wait; a stream without a source is silent."""
+        await session.silence()

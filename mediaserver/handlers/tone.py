@@ -1,0 +1,48 @@
+"""`tone`: call-progress tones, DTMF digits, sines and cadences."""
+
+from functools import lru_cache
+
+from pydantic import Field, field_validator, model_validator
+
+from mediaserver.audio import tone_plans
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.handlers.base import Ending, Handler
+from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.session import Session
+
+
+@lru_cache(maxsize=64)
+def _clips(name: str, country: str, level: float | None, digit_ms: int, digit_gap_ms: int) -> tuple[Clip, Clip]:
+    """What a tone plays once, and what it repeats (empty where it ends)."""
+    tone = tone_plans.render(name, country, level, digit_ms, digit_gap_ms)
+    return Clip(to_bytes(tone.once)), Clip(to_bytes(tone.repeat))
+
+
+class Tone(Ending, Handler):
+    """Plays a tone: for ever where its cadence repeats, else to its end."""
+
+    tone: str = Field(max_length=200)
+    country: str = "us"
+    level: float | None = Field(None, ge=-60, le=3, description="dBm0; None is the tone's own level")
+    digit_ms: int = Field(100, ge=40, le=5000)  # ITU-T Q.24: a receiver must accept 40 ms of each
+    digit_gap_ms: int = Field(100, ge=40, le=5000)
+
+    @field_validator("country")
+    @classmethod
+    def _has_a_plan(cls, country: str) -> str:
+        tone_plans.plan_of(country)
+        return country
+
+    @model_validator(mode="after")
+    def _exists(self) -> "Tone":
+        self._clips()
+        return self
+
+    def _clips(self) -> tuple[Clip, Clip]:
+        return _clips(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
+
+    async def run(self, session: Session) -> None:
+        """Play, then close or fall silent."""
+        once, loop = self._clips()
+        await session.play(Playlist(Repeated([loop], None, lead=[once]) if loop.samples else [once]))
+        await self.conclude(session)

@@ -1,0 +1,1 @@
+"""What is heard, and when: the prompt library, sources of frames, and the clock that paces them."""

@@ -1,0 +1,96 @@
+"""Wakes the ticker at absolute times of the monotonic clock.
+
+On Linux a timerfd, read through the loop's `add_reader`: exact to some 30 µs. uvloop's own timers have 1 ms
+resolution and may fire early, which makes a ticker that re-arms them spin; so elsewhere `call_at` is armed for
+no less than a millisecond ahead.
+"""
+
+import asyncio
+import ctypes
+import os
+import struct
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+_CLOCK_MONOTONIC = 1
+_TFD_NONBLOCK, _TFD_CLOEXEC = os.O_NONBLOCK, getattr(os, "O_CLOEXEC", 0)
+_TFD_TIMER_ABSTIME = 1
+_ITIMERSPEC = struct.Struct("qqqq")  # interval s and ns, value s and ns
+_NS = 1_000_000_000
+
+
+class Alarm(Protocol):
+    """Calls back once, at or soon after the time it is armed for; arming again replaces that time."""
+
+    def arm(self, at: int) -> None:
+        """Wake at `at`, in ns of the clock; a time in the past wakes at once."""
+
+    def disarm(self) -> None:
+        """Do not wake."""
+
+    def close(self) -> None:
+        """Let go of what the alarm holds."""
+
+
+class TimerFdAlarm:
+    """An alarm on a Linux timerfd, on CLOCK_MONOTONIC (`time.monotonic_ns`)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._spec = ctypes.create_string_buffer(_ITIMERSPEC.size)
+        self._settime = self._libc.timerfd_settime
+        self._loop, self._wake = loop, wake
+        loop.add_reader(self._fd, self._fired)
+
+    def _fired(self) -> None:
+        try:
+            os.read(self._fd, 8)
+        except BlockingIOError:
+            return  # armed anew between the loop's poll and now
+        self._wake()
+
+    def arm(self, at: int) -> None:
+        """Wake at `at` ns."""
+        _ITIMERSPEC.pack_into(self._spec, 0, 0, 0, at // _NS, at % _NS or 1)  # all zero would disarm
+        self._settime(self._fd, _TFD_TIMER_ABSTIME, self._spec, None)
+
+    def disarm(self) -> None:
+        """Do not wake."""
+        _ITIMERSPEC.pack_into(self._spec, 0, 0, 0, 0, 0)
+        self._settime(self._fd, 0, self._spec, None)
+
+    def close(self) -> None:
+        """Close the timerfd."""
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+
+class CallAtAlarm:
+    """An alarm on the loop's own timers; `loop.time()` must be the clock's seconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+        self._loop, self._wake = loop, wake
+        self._handle: asyncio.TimerHandle | None = None
+
+    def arm(self, at: int) -> None:
+        """Wake at `at` ns, or a millisecond from now where that is sooner."""
+        self.disarm()
+        self._handle = self._loop.call_at(max(at / _NS, self._loop.time() + 0.001), self._wake)
+
+    def disarm(self) -> None:
+        """Do not wake."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def close(self) -> None:
+        """Nothing but the timer is held."""
+        self.disarm()
+
+
+def system_alarm(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> Alarm:
+    """The best alarm this system has."""
+    return TimerFdAlarm(loop, wake) if sys.platform == "linux" else CallAtAlarm(loop, wake)

@@ -1,0 +1,263 @@
+"""One stream's playout: what it sends at each tick, source after source, and silence in between.
+
+On the hot path a pacer is two callables, `next` and `write`. Everything else happens where a source ends, begins
+or fails, where the peer is slow, and where somebody asks.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Protocol
+
+from mediaserver.playout.sources import Heard, Source
+from mediaserver.playout.ticker import Slot, Ticker
+from mediaserver.wire.encapsulation import Wire
+
+MAX_BUFFERED = 4096  # bytes the transport may hold back (12 frames) before the peer counts as slow
+_LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
+_PROBE = 0.1  # seconds between looks at a slow peer
+_exhausted = iter(()).__next__
+
+
+class Transport(Protocol):
+    """Where messages go: the part of `asyncio.WriteTransport` that a pacer uses."""
+
+    def write(self, data: bytes) -> None:
+        """Send a whole message, or hold it back until the peer takes it."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes held back."""
+
+    def is_closing(self) -> bool:
+        """Whether the connection is at its end."""
+
+
+@dataclass(slots=True)
+class _Playing:
+    source: Source
+    done: asyncio.Future[Heard]
+    started: int = 0  # frames of the stream before its first
+
+
+class Pacer:
+    """Plays sources on one stream, queued end to end; between them, and before and after, silence.
+
+    `stalled` is called when the peer has taken nothing for `stall_timeout` seconds.
+    """
+
+    __slots__ = (
+        *("_joined_at", "_late", "_loop", "_owed", "_playing", "_probe", "_queue", "_sent", "_silent", "_skipped"),
+        *("_slot", "_slow_since", "_stall_timeout", "_stalled", "_ticker", "_transport", "_underruns", "_wire"),
+        *("next", "stalls", "write"),
+    )
+
+    def __init__(
+        self,
+        ticker: Ticker,
+        wire: Wire,
+        transport: Transport,
+        stalled: Callable[[], None] = lambda: None,
+        stall_timeout: float = 10.0,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ticker, self._wire, self._transport = ticker, wire, transport
+        self._stalled, self._stall_timeout = stalled, stall_timeout
+        self.write: Callable[[bytes], None] = transport.write
+        self.next: Callable[[], bytes] = _exhausted
+        self._playing: _Playing | None = None
+        self._queue: deque[_Playing] = deque()
+        self._silent = True  # the last message sent was silence, or there was none
+        self._owed = 0  # frames due while it is being settled what follows a source
+        self._slot: Slot | None = None
+        self._joined_at = (0, 0, 0)
+        self._sent = self._late = self._skipped = self._underruns = 0
+        self._probe: asyncio.TimerHandle | None = None
+        self._slow_since = 0.0
+        self.stalls = 0
+
+    # -- for the session -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send from now on, beginning at the slot's next turn."""
+        slot = self._ticker.join(self, _LISTEN_NS if self._wire.listening else 0)
+        self._slot, self._joined_at = slot, (slot.fired, slot.late, slot.skipped)
+
+    def stop(self) -> None:
+        """Send nothing more. What plays is cut off, and whoever waits for it is told how much was heard."""
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+        self._leave()
+        self.clear()
+
+    def play(self, source: Source) -> asyncio.Future[Heard]:
+        """Play a source after those queued before it. The future tells how much was sent, or why it broke."""
+        playing = _Playing(source, self._loop.create_future())
+        self._queue.append(playing)
+        if self._playing is None and self._steady:
+            self._begin()
+        return playing.done
+
+    def clear(self) -> None:
+        """Stop what plays and forget what is queued: silence from the next tick on."""
+        while self._queue:
+            self._finish(self._queue.pop(), complete=False)
+        if self._playing is not None:
+            self._finish(self._playing, complete=False)
+            if self._steady:
+                self._begin()
+
+    def drop(self, done: asyncio.Future[Heard]) -> None:
+        """Stop, or never begin, the one source that `done` is the future of."""
+        if self._playing is not None and self._playing.done is done:
+            self._finish(self._playing, complete=False)
+            if self._steady:
+                self._begin()
+        for queued in [queued for queued in self._queue if queued.done is done]:
+            self._queue.remove(queued)
+
+    def observe(self, data: bytes) -> None:
+        """Take in a binary message of the peer's: it may settle how we must speak, even in mid-prompt."""
+        if self._wire.observe(data) and self._steady:
+            self._use(self._heard_of(self._playing) if self._playing is not None else 0)
+
+    @property
+    def frames(self) -> int:
+        """Frames sent."""
+        return self._sent + (self._slot.fired - self._joined_at[0] - self._owed if self._slot else 0)
+
+    @property
+    def late(self) -> int:
+        """Frames sent after their time, to catch up."""
+        return self._late + (self._slot.late - self._joined_at[1] if self._slot else 0)
+
+    @property
+    def skipped(self) -> int:
+        """Frames' worth of time by which this stream's schedule has moved."""
+        return self._skipped + (self._slot.skipped - self._joined_at[2] if self._slot else 0)
+
+    @property
+    def underruns(self) -> int:
+        """Frames of silence sent in place of sound that was not there in time."""
+        return self._underruns + (self._playing.source.underruns if self._playing is not None else 0)
+
+    # -- for the ticker ------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """A frame is due and the iterator is at its end: the source is over, or the stream begins.
+
+        Where nothing is queued, whoever waits for the source first gets a turn of the loop to play the next one:
+        its first frame then still goes out in this tick, so plays that follow each other are gapless.
+        """
+        self._owed += 1
+        if self._owed > 1:
+            return  # the settling under way sees to it
+        if self._playing is None:
+            self._settle()
+        else:
+            self._finish(self._playing, complete=True)
+            self.next = _exhausted
+            self._loop.call_soon(self._settle)
+
+    def fail(self, error: Exception) -> None:
+        """The source broke: its player is told, and the peer hears silence. Or the transport is gone."""
+        if self._transport.is_closing():
+            self._loop.call_soon(self.stop)
+            return
+        self._break(error)
+        self.write(self.next())
+
+    def check(self) -> None:
+        """Pause a stream whose peer does not take what is sent: its place is kept, and nothing piles up."""
+        if self._transport.get_write_buffer_size() > MAX_BUFFERED and self._slot is not None:
+            self.stalls += 1
+            self._slow_since = self._loop.time()
+            self._leave()
+            self._probe = self._loop.call_later(_PROBE, self._probe_peer)
+
+    # -- in between ----------------------------------------------------------------------------------------------
+
+    @property
+    def _steady(self) -> bool:
+        """Under way, and not just settling what comes next."""
+        return self.next is not _exhausted
+
+    def _leave(self) -> None:
+        if self._slot is not None:
+            self._sent, self._late, self._skipped = self.frames, self.late, self.skipped
+            self._ticker.leave(self, self._slot, unsent=self._owed)
+            self._slot, self._owed = None, 0
+
+    def _probe_peer(self) -> None:
+        self._probe = None
+        if not self._transport.get_write_buffer_size():
+            self.start()
+        elif self._loop.time() - self._slow_since >= self._stall_timeout:
+            self._stalled()
+        else:
+            self._probe = self._loop.call_later(_PROBE, self._probe_peer)
+
+    def _settle(self) -> None:
+        """Send the frames owed, from whatever plays now."""
+        if self._slot is None:
+            return  # stopped or paused meanwhile: nothing is due any more
+        self._wire.settle()
+        self._begin()
+        while self._owed and not self._transport.is_closing():
+            try:
+                message = self.next()
+            except StopIteration:  # a source without a single frame
+                if self._playing is not None:
+                    self._finish(self._playing, complete=True)
+                self._begin()
+            except Exception as error:  # whatever it is, it is the player's to know
+                self._break(error)
+            else:
+                self._owed -= 1
+                self.write(message)
+        self._owed = 0
+
+    def _begin(self) -> None:
+        """Turn to the next source in the queue, or to silence."""
+        if self._queue:
+            self._playing = self._queue.popleft()
+            self._playing.started = self.frames
+            if self._silent:
+                self._wire.talkspurt()
+        self._silent = self._playing is None
+        self._use(0)
+
+    def _use(self, start: int) -> None:
+        encoding = self._wire.encoding
+        if self._playing is None:
+            items: Iterator[bytes] = repeat(encoding.silence)
+        else:
+            items = self._playing.source.items(encoding, start)
+        self.next = self._wire.messages(items).__next__
+
+    def _heard_of(self, playing: _Playing) -> int:
+        return max(0, self.frames - playing.started - playing.source.underruns)
+
+    def _finish(self, playing: _Playing, *, complete: bool) -> None:
+        """A source is over: its player is told how much of it was heard."""
+        current = playing is self._playing
+        heard = Heard(self._heard_of(playing) if current else 0, complete)
+        if current:
+            self._retire(playing)
+        if not playing.done.done():
+            playing.done.set_result(heard)
+
+    def _break(self, error: Exception) -> None:
+        """A source broke: its player is told, and what follows begins."""
+        playing = self._playing
+        if playing is not None:
+            self._retire(playing)
+            if not playing.done.done():
+                playing.done.set_exception(error)
+        self._begin()
+
+    def _retire(self, playing: _Playing) -> None:
+        self._underruns += playing.source.underruns
+        self._playing = None

@@ -1,0 +1,214 @@
+"""Sources: iterators of frames that a pacer plays.
+
+A source never sleeps, blocks or does I/O: asked for a frame, it has one. `Source.items` gives it in the encoding
+of a stream; for prompts that iterator runs in C from one end of a prompt to the other, and Python only turns up
+where one run of sound ends and the next begins.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, islice, repeat
+from typing import NamedTuple, Protocol
+
+from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.playout.items import Items
+from mediaserver.wire.encapsulation import Encoding
+
+
+class Heard(NamedTuple):
+    """How much of a source went out: frames of it, and whether that was all."""
+
+    frames: int
+    complete: bool
+
+    @property
+    def seconds(self) -> float:
+        """Frames as a duration."""
+        return self.frames / FRAMES_PER_SECOND
+
+
+class Run(Protocol):
+    """A finite run of sound: a prompt, or a clip."""
+
+    @property
+    def samples(self) -> int:
+        """Its length."""
+
+    def open(self, encoding: Encoding) -> "Items | asyncio.Future[Items]":
+        """Its items, or a future of them."""
+
+
+class Clip:
+    """A run of sound made in memory, its items kept with it."""
+
+    def __init__(self, pcm: bytes) -> None:
+        self.pcm = pcm
+        self.samples = len(pcm) // SAMPLE_BYTES
+        self._items: dict[str, Items] = {}
+
+    def open(self, encoding: Encoding) -> Items:
+        """Its items, made the first time an encoding is asked for."""
+        items = self._items.get(encoding.name)
+        if items is None:
+            items = self._items[encoding.name] = Items(encoding.packetize(self.pcm), self.samples)
+        return items
+
+
+@lru_cache(maxsize=64)
+def silence(ms: int) -> Clip:
+    """A run of silence."""
+    return Clip(bytes(ms * SAMPLE_RATE // 1000 * SAMPLE_BYTES))
+
+
+class Source:
+    """Frames to be played once, on one stream.
+
+    Made from an iterable of 320-byte frames; a live source overrides `__init__`, a seekable one `items`.
+    """
+
+    underruns = 0  # frames of silence given because the sound was not there yet
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        self._frames = iter(frames)
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Its items from frame `start`. Asked again mid-way, in another encoding; one that cannot seek goes on."""
+        return map(encoding.encode, self._frames)
+
+
+class Playlist(Source):
+    """Runs of sound end to end, gapless to the sample.
+
+    `runs` is iterated anew each time `items` is asked; it may be endless. `start` frames are left out at the
+    beginning. A run that must still be decoded is silence meanwhile, counted as underruns.
+    """
+
+    def __init__(self, runs: Iterable[Run], start: int = 0) -> None:
+        self._runs = runs
+        self._start = start
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Its items from frame `start`."""
+        return chain.from_iterable(self._parts(encoding, self._start + start))
+
+    def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
+        joiner = _Joiner(encoding)
+        for run in self._runs:
+            opened = run.open(encoding)
+            while not isinstance(opened, Items):
+                if opened.done():
+                    opened = opened.result()
+                else:
+                    self.underruns += 1
+                    yield (encoding.silence,)
+            for part, frames in joiner.join(opened):
+                if skip < frames:
+                    yield islice(part, skip, None) if skip else part
+                skip = max(0, skip - frames)
+        if not skip:
+            yield joiner.rest()
+
+
+class Repeated:
+    """Runs `times` times over (None: for ever), after a `lead` once, with an optional run between any two."""
+
+    def __init__(
+        self, runs: Sequence[Run], times: int | None, between: Run | None = None, lead: Sequence[Run] = ()
+    ) -> None:
+        if not any(run.samples for run in runs):
+            raise ValueError("nothing to repeat")
+        self._runs, self._times, self._between, self._lead = runs, times, between, lead
+
+    def __iter__(self) -> Iterator[Run]:
+        passes = repeat(self._runs) if self._times is None else repeat(self._runs, self._times)
+        runs = chain(self._lead, chain.from_iterable(passes))
+        yield from islice(runs, 1)
+        for run in runs:
+            if self._between is not None:
+                yield self._between
+            yield run
+
+
+class Interrupted(Source):
+    """Endless music, with an announcement after every `every` frames of it; then the music goes on."""
+
+    def __init__(self, music: Source, announcement: Run, every: int) -> None:
+        self._music, self._announcement, self._every = music, announcement, every
+        self._announcing: Playlist | None = None
+        self._announced = 0
+
+    @property
+    def underruns(self) -> int:  # type: ignore[override]
+        """Those of both."""
+        return self._music.underruns + self._announced + (self._announcing.underruns if self._announcing else 0)
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Its items from frame `start`."""
+        return chain.from_iterable(self._parts(encoding, start))
+
+    def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:
+        turn, at = divmod(start, self._every - (-self._announcement.samples // FRAME_SAMPLES))
+        played, announced = min(at, self._every), max(0, at - self._every)
+        music = self._music.items(encoding, turn * self._every + played)
+        while True:
+            yield islice(music, self._every - played)
+            self._announcing = Playlist([self._announcement])
+            yield self._announcing.items(encoding, announced)
+            self._announced += self._announcing.underruns
+            self._announcing = None
+            played = announced = 0
+
+
+class _Joiner:
+    """Joins runs of items to the sample: a run's partial last frame is filled up with the next one's beginning.
+
+    As long as runs fill whole frames, their items pass as they are. After a partial one, each frame is cut anew
+    from two neighbouring items.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._header = encoding.header
+        self._head = len(encoding.header)
+        self._sample = encoding.sample_bytes
+        self._frame = encoding.sample_bytes * FRAME_SAMPLES
+        self._carry = b""  # bytes of a frame begun and not yet full
+
+    def join(self, run: Items) -> Iterator[tuple[Iterable[bytes], int]]:
+        """The frames that a further run completes, as parts of so many frames."""
+        items, size = run.items, run.samples * self._sample
+        offset = self._frame - len(self._carry) if self._carry else 0
+        if size < offset:
+            self._carry += self._cut(items, 0, size)
+            return
+        if self._carry:
+            yield (self._header + self._carry + self._cut(items, 0, offset),), 1
+        whole, rest = divmod(size - offset, self._frame)
+        if whole:
+            yield self._whole_frames(items, offset, whole), whole
+        self._carry = self._cut(items, size - rest, size)
+
+    def rest(self) -> Iterable[bytes]:
+        """The last frame, padded with silence, where one is begun."""
+        if not self._carry:
+            return ()
+        silence = self._encoding.silence
+        return (self._header + self._carry + silence[self._head + len(self._carry) :],)
+
+    def _whole_frames(self, items: Sequence[bytes], offset: int, whole: int) -> Iterator[bytes]:
+        if not offset:
+            return islice(items, whole) if whole < len(items) else iter(items)
+        header, head, cut = self._header, self._head, self._head + offset
+        return (
+            header + left[cut:] + right[head:cut]
+            for left, right in zip(islice(items, whole), islice(items, 1, None), strict=False)
+        )
+
+    def _cut(self, items: Sequence[bytes], start: int, end: int) -> bytes:
+        """Bytes `start` to `end` of a run's sound; never more than a frame of them."""
+        if start == end:
+            return b""
+        first, last = start // self._frame, (end - 1) // self._frame
+        sound = b"".join(items[i][self._head :] for i in range(first, last + 1))
+        return sound[start - first * self._frame : end - first * self._frame]

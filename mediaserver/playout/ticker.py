@@ -1,0 +1,140 @@
+"""One clock for all streams: a wheel of slots within each ptime.
+
+Every stream sits in one slot and sends one frame each time the slot comes round, every 20 ms, so frame *n* is due
+at a fixed time and nothing drifts. Streams go to the emptiest slot, so load spreads over the ptime. Lost time
+(a stall of the process) is caught up by at most three frames a stream; the rest moves the schedule.
+
+The hot path is `_fire`: no logging, no await, nothing counted per frame. What a stream has sent is told by how
+often its slot has fired.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from mediaserver.playout.alarm import Alarm
+
+PTIME_NS = 20_000_000
+MAX_CATCH_UP = 3  # frames a far end's jitter buffer (60 ms and up) takes back to back
+_CHECK_EVERY = 10  # turns of a slot between looks at its streams' send buffers
+
+
+class Stream(Protocol):
+    """What a slot plays: the pacer of one stream."""
+
+    write: Callable[[bytes], None]
+    next: Callable[[], bytes]
+
+    def advance(self) -> None:
+        """The iterator behind `next` is at its end, and a frame is due."""
+
+    def fail(self, error: Exception) -> None:
+        """A frame could not be made or written."""
+
+    def check(self) -> None:
+        """Look whether the peer still takes what is sent."""
+
+
+class Slot:
+    """Streams that send at the same moment of every ptime."""
+
+    __slots__ = ("fired", "late", "skipped", "streams")
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.fired = 0  # frames sent by each stream that was here all along
+        self.late = 0  # of these, caught up after their time
+        self.skipped = 0  # frames' worth of time by which the schedule has moved
+
+
+class Ticker:
+    """The wheel, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
+
+    def __init__(
+        self,
+        make_alarm: Callable[[Callable[[], None]], Alarm],
+        clock: Callable[[], int] = time.monotonic_ns,
+        slots: int = 20,
+    ) -> None:
+        self._clock = clock
+        self._slots = [Slot() for _ in range(slots)]
+        self._step = PTIME_NS // slots
+        self._epoch = clock()
+        self._next = 0  # the first step not yet run, counted from the epoch; step n belongs to slot n % slots
+        self._alarm = make_alarm(self.tick)
+        self.streams = 0
+        self.frames = 0  # sent by all streams since the start
+        self.late_frames = 0
+        self.skipped_frames = 0
+
+    def join(self, stream: Stream, lead_ns: int = 0) -> Slot:
+        """Put a stream into the emptiest slot, of several the one due soonest; its first frame is sent then.
+
+        With a lead, only slots due after it count: a peer may say something first.
+        """
+        self.tick()  # what is overdue is not this stream's
+        count = len(self._slots)
+        ahead = range(self._next + lead_ns // self._step, self._next + count)
+        slot = min((self._slots[step % count] for step in ahead), key=lambda slot: len(slot.streams))
+        slot.streams.append(stream)
+        self.streams += 1
+        self._arm()
+        return slot
+
+    def leave(self, stream: Stream, slot: Slot, unsent: int = 0) -> None:
+        """Take a stream out of its slot; `unsent` frames of those that were due it never sent."""
+        self.frames -= unsent
+        slot.streams.remove(stream)
+        self.streams -= 1
+        if not self.streams:
+            self._alarm.disarm()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._alarm.close()
+
+    def tick(self) -> None:
+        """Run every step that is due, and set the alarm for the next one with a stream in it."""
+        now = (self._clock() - self._epoch) // self._step
+        slots = self._slots
+        first, self._next = self._next, max(self._next, now + 1)
+        if self.streams:
+            for step in range(first, min(now + 1, first + len(slots))):
+                slot = slots[step % len(slots)]
+                if slot.streams:
+                    self._turn(slot, 1 + (now - step) // len(slots))
+            self._arm()
+
+    def _turn(self, slot: Slot, due: int) -> None:
+        """A slot is due, `due` times: as a rule once."""
+        times = min(due, 1 + MAX_CATCH_UP)
+        self._fire(slot, times)
+        if due > 1:
+            count = len(slot.streams)
+            slot.late += times - 1
+            slot.skipped += due - times
+            self.late_frames += (times - 1) * count
+            self.skipped_frames += (due - times) * count
+        if slot.fired % _CHECK_EVERY < times:
+            for stream in slot.streams[:]:
+                stream.check()
+
+    def _fire(self, slot: Slot, times: int) -> None:
+        streams = slot.streams
+        for _ in range(times):
+            slot.fired += 1
+            for stream in streams:
+                try:
+                    stream.write(stream.next())
+                except StopIteration:
+                    stream.advance()
+                except Exception as error:  # one stream's fault must not reach the others
+                    stream.fail(error)
+        self.frames += times * len(streams)
+
+    def _arm(self) -> None:
+        slots = self._slots
+        for step in range(self._next, self._next + len(slots)):
+            if slots[step % len(slots)].streams:
+                self._alarm.arm(self._epoch + step * self._step)
+                return

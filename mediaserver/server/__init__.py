@@ -1,0 +1,1 @@
+"""The aiohttp shell: listeners, upgrades, and what belongs to HTTP."""

@@ -1,0 +1,52 @@
+"""`check`: a configuration and all its prompts, as `serve` would load them, without serving."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.config import Settings
+from mediaserver.playout.library import Progress
+from mediaserver.server import routes
+from mediaserver.server.server import open_library
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a configuration amounts to. `problems` is everything that is wrong, a line each."""
+
+    paths: list[dict[str, Any]]
+    prompts: list[dict[str, Any]]
+    ignored: list[str]
+    problems: list[str]
+
+
+async def check(settings: Settings, where: str, progress: Progress) -> Findings:
+    """Build the routes, decode every prompt, and hold them against each other."""
+    built, problems = routes.build(settings, where)
+    library = open_library(settings)
+    try:
+        await library.load((), progress)
+    finally:
+        library.close()
+    problems += [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
+    problems += routes.missing_prompts(built, library, where)
+    paths = [
+        {
+            "path": route.pattern,
+            "handler": settings.paths[route.pattern].handler,
+            "encapsulation": str(route.wire.encapsulation),
+            "settings": route.settings,
+        }
+        for route in built
+    ]
+    prompts = [
+        {
+            "name": prompt.name,
+            "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
+            "source": prompt.source,
+            "peak_dbfs": round(prompt.peak_dbfs, 1),
+            "loudness_lufs": round(prompt.loudness_lufs, 1),
+        }
+        for prompt in library.prompts.values()
+    ]
+    return Findings(paths, prompts, library.ignored, problems)

@@ -1,0 +1,165 @@
+"""Paths: from a configured table, a URL's variables and its query to a handler and a way to speak."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aiohttp.web import UrlDispatcher
+from pydantic import ValidationError
+
+from mediaserver import config, handlers
+from mediaserver.config import PathSettings, Settings, WireDefaults
+from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.handlers.base import Handler
+from mediaserver.playout.library import PromptLibrary
+from mediaserver.wire.encapsulation import (
+    Encapsulation,
+    Encoding,
+    Framing,
+    RtpPayload,
+    WireSettings,
+    first_encoding,
+)
+
+_VARIABLE = re.compile(r"\{(\w+)\}")  # in a setting
+_PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")  # in a path, aiohttp's syntax
+_WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
+    "encapsulation": Encapsulation,
+    "framing": Framing,
+    "rtp_payload": RtpPayload,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One configured path."""
+
+    pattern: str
+    handler: type[Handler]
+    settings: dict[str, Any]  # the handler's, variables not yet filled in
+    wire: WireSettings
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables its settings use."""
+        return sorted({name for text in _texts(self.settings.values()) for name in _VARIABLE.findall(text)})
+
+    def wire_of(self, query: Mapping[str, str]) -> WireSettings:
+        """How to speak to one caller; RefusedError 400 on a value that does not exist."""
+        given: dict[str, Any] = {}
+        for key, kind in _WIRE_KEYS.items():
+            if key in query:
+                try:
+                    given[key] = kind(query[key])
+                except ValueError:
+                    raise RefusedError(400, f'{key}="{query[key]}" is none of {", ".join(kind)}') from None
+        return replace(self.wire, **given)
+
+    def handler_of(
+        self, variables: Mapping[str, str], query: Mapping[str, str], library: PromptLibrary
+    ) -> Handler:
+        """The handler for one caller.
+
+        RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
+        """
+        settings = {key: _fill(value, variables) for key, value in self.settings.items()}
+        settings.update((key, query[key]) for key in self.handler.query_settings if key in query)
+        try:
+            handler = self.handler.model_validate(settings)
+        except ValidationError as error:
+            line = config.problems("", error, self.handler)[0].removeprefix(": ")
+            by_query = str(next(iter(error.errors()[0]["loc"]), "")) in query
+            raise RefusedError(400 if by_query else 404, line) from error
+        missing = handler.problems(library)
+        if missing:
+            raise RefusedError(404, missing[0])
+        return handler
+
+
+def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
+    """The routes of a configuration, and what is wrong with the paths that are none."""
+    routes, problems = [], []
+    for pattern, path in settings.paths.items():
+        try:
+            routes.append(_route(pattern, path, settings.defaults, where))
+        except ConfigError as error:
+            problems += error.problems
+    return routes, problems
+
+
+def missing_prompts(routes: Iterable[Route], library: PromptLibrary, where: str) -> list[str]:
+    """What paths with a fixed prompt lack in the library."""
+    return [
+        f'{where}: paths."{route.pattern}": {problem}'
+        for route in routes
+        if not route.variables
+        for problem in route.handler.model_validate(route.settings).problems(library)
+    ]
+
+
+def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
+    """The encodings that callers of these routes hear first, as long as their URLs do not ask for others."""
+    return list({first_encoding(route.wire).name: first_encoding(route.wire) for route in routes}.values())
+
+
+def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str) -> Route:
+    place = f'{where}: paths."{pattern}"'
+    if not pattern.startswith("/"):
+        raise ConfigError([f"{place}: a path begins with /"])
+    try:
+        UrlDispatcher().add_resource(pattern)
+    except ValueError as error:
+        raise ConfigError([f"{place}: is not a path pattern such as /play/{{name}}"]) from error
+    try:
+        handler = handlers.find(path.handler)
+    except ValueError as error:
+        raise ConfigError([f"{place}.handler: {error}"]) from error
+    wire = WireSettings(
+        Encapsulation(path.encapsulation or defaults.encapsulation),
+        Framing(path.framing or defaults.framing),
+        RtpPayload(path.rtp_payload or defaults.rtp_payload),
+    )
+    route = Route(pattern, handler, path.handler_settings, wire)
+    unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
+    if unknown:
+        raise ConfigError(
+            [f"{place}: a setting uses {{{name}}}, which the path does not have" for name in unknown]
+        )
+    problems = _fixed_problems(route, place)
+    if problems:
+        raise ConfigError(problems)
+    return route
+
+
+def _fixed_problems(route: Route, place: str) -> list[str]:
+    """What is wrong with the settings that no variable fills in."""
+    open_keys = {key for key, value in route.settings.items() if any(map(_VARIABLE.search, _texts([value])))}
+    try:
+        route.handler.model_validate(route.settings)
+    except ValidationError as error:
+        lines = config.problems(place, error, route.handler)
+        found = zip(error.errors(), lines, strict=True)
+        return [
+            line
+            for details, line in found
+            if (details["loc"][0] not in open_keys if details["loc"] else not open_keys)
+        ]
+    return []
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from _texts(value)
+
+
+def _fill(value: Any, variables: Mapping[str, str]) -> Any:
+    """A setting with its `{name}`s replaced by the path's variables."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+    if isinstance(value, list):
+        return [_fill(each, variables) for each in value]
+    return value

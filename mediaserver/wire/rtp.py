@@ -1,0 +1,131 @@
+"""RTP packets (RFC 3550) with the audio payload types VoIPBIN knows (RFC 3551).
+
+Payload type 0 is PCMU, 8 is PCMA, and 96 is the platform's L16, which is *little-endian*, against RFC 3551.
+"""
+
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
+from mediaserver.errors import ProtocolError
+from mediaserver.wire import websocket
+from mediaserver.wire.events import Audio
+
+VERSION = 2
+HEADER_BYTES = 12
+_FIXED = struct.Struct(">BBHII")
+_MARKER = 0x80
+
+
+class PayloadType(IntEnum):
+    """The payload types in use."""
+
+    PCMU = 0
+    PCMA = 8
+    L16 = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One RTP packet, header fields as in RFC 3550, section 5.1; padding is never kept."""
+
+    payload_type: int
+    sequence: int  # u16
+    timestamp: int  # u32, in samples
+    ssrc: int  # u32
+    payload: bytes
+    marker: bool = False
+    csrcs: tuple[int, ...] = ()
+    extension: tuple[int, bytes] | None = None  # profile u16, whole 32-bit words
+
+
+def serialize(packet: Packet) -> bytes:
+    """The bytes of a packet."""
+    first = VERSION << 6 | (packet.extension is not None) << 4 | len(packet.csrcs)
+    second = packet.marker << 7 | packet.payload_type
+    parts = [_FIXED.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)]
+    parts += [csrc.to_bytes(4, "big") for csrc in packet.csrcs]
+    if packet.extension is not None:
+        profile, words = packet.extension
+        parts += [struct.pack(">HH", profile, len(words) // 4), words]
+    return b"".join((*parts, packet.payload))
+
+
+def parse(data: bytes) -> Packet:
+    """The packet in `data`; ProtocolError where it is none."""
+    if len(data) < HEADER_BYTES:
+        raise ProtocolError(f"RTP header cut short: {len(data)} of {HEADER_BYTES} bytes")
+    first, second, sequence, timestamp, ssrc = _FIXED.unpack_from(data)
+    if first >> 6 != VERSION:
+        raise ProtocolError(f"RTP version {first >> 6}, not {VERSION}")
+    at = HEADER_BYTES + 4 * (first & 15)
+    csrcs = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(HEADER_BYTES, at, 4))
+    extension = None
+    if first & 0x10:
+        profile, words = (
+            int.from_bytes(data[at : at + 2], "big"),
+            int.from_bytes(data[at + 2 : at + 4], "big"),
+        )
+        extension = profile, data[at + 4 : at + 4 + 4 * words]
+        at += 4 + 4 * words
+    end = len(data)
+    if first & 0x20:
+        end -= data[-1] or end  # a padding count of zero is as wrong as one over the packet's size
+    if end < at:
+        raise ProtocolError(f"RTP packet cut short: {len(data)} bytes")
+    payload = data[at:end]
+    return Packet(second & 0x7F, sequence, timestamp, ssrc, payload, bool(second & _MARKER), csrcs, extension)
+
+
+_DECODERS: dict[int, Callable[[bytes], bytes]] = {
+    PayloadType.PCMU: lambda payload: to_bytes(g711.mulaw_decode(payload)),
+    PayloadType.PCMA: lambda payload: to_bytes(g711.alaw_decode(payload)),
+    PayloadType.L16: bytes,
+}
+
+
+def depacketize(data: bytes) -> Audio:
+    """The audio of one packet by its payload type; sequence, timestamp and SSRC are not trusted."""
+    packet = parse(data)
+    decode = _DECODERS.get(packet.payload_type)
+    if decode is None:
+        raise ProtocolError(f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)")
+    if packet.payload_type == PayloadType.L16 and len(packet.payload) % SAMPLE_BYTES:
+        raise ProtocolError(f"{len(packet.payload)} bytes are not 16-bit PCM")
+    return Audio(decode(packet.payload))
+
+
+class Packetizer:
+    """Writes one stream's packets: a random SSRC and random first sequence number and timestamp (RFC 3550,
+    section 5.1), then sequence + 1 and timestamp + 160 a packet, across silence too."""
+
+    __slots__ = ("_marker", "_pack", "_payload_type", "_sequence", "_ssrc", "_timestamp", "_websocket")
+
+    def __init__(self, payload_type: PayloadType, random_bits: Callable[[int], int] = random.getrandbits) -> None:
+        self._ssrc = random_bits(32)
+        self._sequence = random_bits(16)
+        self._timestamp = random_bits(32)
+        self._marker = 0
+        self.use(payload_type)
+
+    def use(self, payload_type: PayloadType) -> None:
+        """From now on, packets of this payload type."""
+        width = SAMPLE_BYTES if payload_type == PayloadType.L16 else 1
+        self._websocket = websocket.header(HEADER_BYTES + width * FRAME_SAMPLES)
+        self._pack = struct.Struct(f">{len(self._websocket)}sBBHII").pack
+        self._payload_type = payload_type
+
+    def talkspurt(self) -> None:
+        """Set the marker bit of the next packet: a talkspurt begins (RFC 3551, section 4.1)."""
+        self._marker = _MARKER
+
+    def packetize(self, payload: bytes) -> bytes:
+        """One frame's payload as a whole WebSocket message."""
+        sequence, timestamp = self._sequence, self._timestamp
+        self._sequence, self._timestamp = (sequence + 1) & 0xFFFF, (timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
+        second, self._marker = self._payload_type | self._marker, 0
+        return self._pack(self._websocket, VERSION << 6, second, sequence, timestamp, self._ssrc) + payload

@@ -1,0 +1,49 @@
+"""Samples, bytes and frames."""
+
+import numpy as np
+import pytest
+
+from mediaserver.audio import pcm
+
+
+def test_bytes_are_16_bit_little_endian():
+    samples = pcm.from_bytes(b"\x01\x00\x00\x80\xff\x7f\xff\xff")
+    assert samples.tolist() == [1, -32768, 32767, -1]
+    assert samples.dtype == np.int16
+    assert pcm.to_bytes(samples) == b"\x01\x00\x00\x80\xff\x7f\xff\xff"
+
+
+def test_half_a_sample_is_an_error():
+    with pytest.raises(ValueError, match="multiple of element size"):
+        pcm.from_bytes(b"\x01\x00\x02")
+
+
+def test_no_bytes_are_no_samples():
+    assert pcm.from_bytes(b"").tolist() == []
+    assert pcm.to_bytes(np.zeros(0, dtype=np.int16)) == b""
+
+
+def test_quantize_rounds_to_nearest_and_clips():
+    signal = np.array([0, 0.5, -1, 1, 1.5, -1.5, 0.6 / 32768, -0.6 / 32768, 0.4 / 32768])
+    samples = pcm.quantize(signal)
+    assert samples.tolist() == [0, 16384, -32768, 32767, 32767, -32768, 1, -1, 0]
+    assert samples.dtype == np.int16
+
+
+def test_a_frame_is_20_ms_at_8_khz():
+    assert pcm.FRAME_SAMPLES == pcm.SAMPLE_RATE * pcm.PTIME == 160
+    assert pcm.FRAMES_PER_SECOND * pcm.FRAME_SAMPLES == 8000
+    assert pcm.FRAME_BYTES == len(pcm.SILENCE) == 320
+    assert not any(pcm.SILENCE)
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (159, 1), (160, 1), (161, 2), (8000, 50)])
+def test_frame_count_takes_in_the_last_partial_frame(samples, frames):
+    assert pcm.frame_count(samples) == frames
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"), [(0, 0), (0.009, 0), (0.011, 1), (0.02, 1), (1, 50), (59.999, 3000)]
+)
+def test_frames_in_is_the_nearest_whole_number(seconds, frames):
+    assert pcm.frames_in(seconds) == frames

@@ -1,0 +1,70 @@
+"""Arrival times that are known, and what must be said of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from mediaserver.client import measure
+from mediaserver.client.measure import Report, Spread
+
+
+def on_time(frames: int, start: float = 100.0) -> list[float]:
+    return [start + n * 0.020 for n in range(frames)]
+
+
+def test_a_perfect_stream() -> None:
+    arrivals = on_time(500)
+    assert measure.interarrivals(arrivals) == Spread(20.0, 20.0, 20.0)
+    assert measure.lateness(arrivals) == Spread(0.0, 0.0, 0.0)
+    assert measure.drift_ppm(arrivals) == pytest.approx(0, abs=0.1)
+
+
+def test_one_late_frame() -> None:
+    arrivals = on_time(1000)
+    arrivals[700] += 0.007
+    spread = measure.lateness(arrivals)
+    assert spread is not None
+    assert (spread.p50, spread.p99, spread.max) == (0.0, 0.0, 7.0)
+    between = measure.interarrivals(arrivals)
+    assert between is not None
+    assert between.max == pytest.approx(27.0)
+
+
+def test_lateness_is_told_from_the_earliest_frame_not_the_first() -> None:
+    arrivals = on_time(100)
+    arrivals[0] += 0.005
+    spread = measure.lateness(arrivals)
+    assert spread is not None
+    assert (spread.p50, spread.max) == (0.0, 5.0)
+
+
+@pytest.mark.parametrize("ppm", [-300.0, 40.0, 2500.0])
+def test_drift(ppm: float) -> None:
+    arrivals = [100 + n * 0.020 * (1 + ppm / 1e6) for n in range(1000)]
+    assert measure.drift_ppm(arrivals) == pytest.approx(ppm, abs=0.1)
+
+
+def test_too_little_to_measure() -> None:
+    assert measure.interarrivals([1.0]) is None
+    assert measure.lateness([]) is None
+    assert measure.drift_ppm([1.0]) is None
+
+
+RIGHT = Report(50, 1.0, 5.0, None, None, 3.0, 0, "audiosocket", "pcm", 1000)
+
+
+def test_a_right_stream_has_no_problems() -> None:
+    assert RIGHT.problems == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"frames": 0}, "no audio came"),
+        ({"bad_frames": 2}, "2 messages were not one 20 ms frame of audiosocket"),
+        ({"drift_ppm": -20_000.0}, "frames do not come every 20 ms"),
+        ({"close_code": 1011}, "the stream was closed with 1011"),
+    ],
+)
+def test_what_is_wrong_with_a_stream(change, problem: str) -> None:
+    assert replace(RIGHT, **change).problems == [problem]

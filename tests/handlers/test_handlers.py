@@ -1,0 +1,281 @@
+"""What each handler lets a caller hear, under virtual time."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mediaserver import handlers
+from mediaserver.audio import levels
+from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
+from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.silence import Silence
+from mediaserver.handlers.tone import Tone
+from mediaserver.playout.items import Items
+from mediaserver.playout.library import Prompt, PromptLibrary
+from mediaserver.playout.workers import DecodePool
+from mediaserver.session import End, EndReason, Session, Stream
+from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
+from tests.sound import speechlike
+from tests.virtual import Stage, VirtualLoop, in_virtual_time
+
+SOUNDS = {
+    "welcome": speechlike(1600, 1),
+    "odd": speechlike(1000, 2),  # six frames and a quarter
+    "music/a": speechlike(8000, 3),
+    "music/b": speechlike(12_000, 4),
+    "music/c": speechlike(4040, 5),
+}
+
+
+def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
+    """A library that is loaded already."""
+    library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
+    for name, samples in sounds.items():
+        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), "test", 0.0, 0.0, library)
+        library.prompts[name] = prompt
+        library.cache.put((prompt, PCM.name), Items(PCM.packetize(to_bytes(samples)), len(samples)))
+    return library
+
+
+async def hear(loop: VirtualLoop, handler: Handler, ms: float) -> tuple[Samples, End | None]:
+    """What a caller hears of a handler in so many milliseconds, and how the stream ended, if it did."""
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(), stage.pacer, loop.time)
+    running = asyncio.create_task(session.run(handler.run(session)))
+    await stage.until(ms)
+    end = session.end
+    session.finish(End(EndReason.PEER_CLOSED, 1000))
+    await running
+    return from_bytes(b"".join(message[4:] for message in stage.line.messages)), end
+
+
+def quiet(ms: float) -> Samples:
+    return np.zeros(round(ms * 8), dtype=np.int16)
+
+
+def padded(*parts: Samples) -> Samples:
+    """Parts end to end, filled up to whole frames."""
+    sound = np.concatenate(parts)
+    return np.concatenate((sound, np.zeros(-len(sound) % 160, dtype=np.int16)))
+
+
+# -- playback ----------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_playback_plays_every_sample_lingers_and_closes(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Playback(prompt="odd"), 2000)
+    assert (heard == np.concatenate((padded(SOUNDS["odd"]), quiet(200)))).all()
+    assert end == End(EndReason.FINISHED, 1000)
+
+
+@in_virtual_time
+async def test_playback_of_several_prompts_is_gapless_to_the_sample(loop: VirtualLoop) -> None:
+    heard, _ = await hear(loop, Playback(prompts=("odd", "welcome", "odd"), linger_ms=0), 2000)
+    assert (heard == padded(SOUNDS["odd"], SOUNDS["welcome"], SOUNDS["odd"])).all()
+
+
+@in_virtual_time
+async def test_playback_repeats_with_gaps_between_but_not_around(loop: VirtualLoop) -> None:
+    heard, _ = await hear(loop, Playback(prompt="odd", repeat=3, gap_ms=30, linger_ms=0), 2000)
+    assert (heard == padded(SOUNDS["odd"], quiet(30), SOUNDS["odd"], quiet(30), SOUNDS["odd"])).all()
+
+
+@in_virtual_time
+async def test_playback_for_ever_is_seamless(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Playback(prompt="odd", repeat="forever"), 60_000)
+    assert len(heard) == 3000 * 160
+    assert (heard == np.resize(SOUNDS["odd"], len(heard))).all()
+    assert end is None
+
+
+@in_virtual_time
+async def test_playback_may_be_followed_by_silence(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Playback(prompt="welcome", then="silence"), 2000)
+    assert (heard == np.concatenate((SOUNDS["welcome"], quiet(1800)))).all()
+    assert end is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, 'give either "prompt" or "prompts"'),
+        ({"prompt": "a", "prompts": ["b"]}, 'give either "prompt" or "prompts"'),
+        ({"prompt": "a", "repeat": 0}, 'a count of 1 or more, or "forever"'),
+        ({"prompt": "a", "repeat": "always"}, 'a count of 1 or more, or "forever"'),
+        ({"prompt": "a", "linger_ms": -1}, "greater than or equal to 0"),
+        ({"prompt": "a", "then": "stop"}, "'close' or 'silence'"),
+        ({"prompt": "a", "promt": "b"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_playback_settings_are_validated(settings, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Playback.model_validate(settings)
+
+
+# -- hold-music ----------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_hold_music_of_ones_own_begins_at_the_top_and_goes_round_without_a_seam(loop: VirtualLoop) -> None:
+    heard, _ = await hear(loop, HoldMusic(prompts=("music/*",), shared=False), 12_000)
+    tune = np.concatenate([SOUNDS[name] for name in ("music/a", "music/b", "music/c")])
+    assert (heard == np.resize(tune, len(heard))).all()
+    assert len(heard) == 600 * 160
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.49, 2.51, 3.004, 1_700_000_000.123])
+def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
+    library = library_of()
+    pieces = library.match(["music/*"])
+    tune = np.concatenate([SOUNDS[piece.name] for piece in pieces])
+    items = join(Rounds(pieces, None), at).items(PCM)
+    heard = from_bytes(b"".join(next(items)[4:] for _ in range(200)))
+    position = int(at * 8000) % len(tune)
+    starts = [(position - back) % len(tune) for back in range(160)]
+    assert any((heard == np.resize(np.roll(tune, -start), len(heard))).all() for start in starts)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle: bool) -> None:
+    """Two processes agree as well: nothing but the wall clock and the library goes in."""
+    pieces = library_of().match(["music/a", "music/b"])  # whole frames, so the sound is the same to the bit
+    rounds = Rounds(pieces, 0 if shuffle else None)
+    early, late = join(rounds, 5000.0).items(PCM), join(rounds, 5007.0).items(PCM)
+    heard_early = [next(early) for _ in range(700)]
+    assert heard_early[350:] == [next(late) for _ in range(350)]
+
+
+def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_order() -> None:
+    pieces = library_of().match(["music/*", "welcome", "odd"])
+    rounds = Rounds(pieces, 0)
+    orders = [[piece.name for piece in rounds.order(number)] for number in range(20)]
+    assert all(sorted(order) == sorted(piece.name for piece in pieces) for order in orders)
+    assert len({tuple(order) for order in orders}) > 10
+
+
+@in_virtual_time
+async def test_an_announcement_interrupts_and_the_music_continues(loop: VirtualLoop) -> None:
+    handler = HoldMusic(prompts=("music/b",), shared=False, announcement="welcome", announce_every=1)
+    heard, _ = await hear(loop, handler, 4000)
+    tune = np.resize(SOUNDS["music/b"], 100_000)
+    told = SOUNDS["welcome"]
+    expected = [tune[:8000], told, tune[8000:16_000], told, tune[16_000:24_000], told, tune[24_000:32_000]]
+    assert (heard == np.concatenate(expected)[: len(heard)]).all()
+
+
+@in_virtual_time
+async def test_hold_music_joins_by_the_wall_clock(loop: VirtualLoop) -> None:
+    before = time.time()
+    heard, _ = await hear(loop, HoldMusic(prompts=("music/a",)), 100)
+    after = time.time()
+    where = [n for n in range(0, 8000, 160) if (np.resize(np.roll(SOUNDS["music/a"], -n), 800) == heard).all()]
+    assert len(where) == 1
+    span = int(after * 8000) - int(before * 8000) + 160
+    assert (where[0] - int(before * 8000) + 160) % 8000 <= span
+
+
+# -- tone, silence, noise ----------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_tone_with_a_cadence_goes_on_for_ever(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Tone(tone="busy"), 5000)
+    on = heard.reshape(-1, 4000)  # half seconds
+    assert [levels.rms_dbfs(half) > -20 for half in on] == [True, False] * 5
+    assert (on[0] == on[8]).all()
+    assert end is None
+
+
+@in_virtual_time
+async def test_digits_are_played_once_and_the_stream_closes(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Tone(tone="dtmf:42#", digit_ms=80, digit_gap_ms=60, linger_ms=0), 2000)
+    assert len(heard) == 3 * (80 + 60) * 8  # 21 whole frames
+    sounding = np.abs(heard).reshape(-1, 160).max(axis=1) > 500
+    assert list(sounding) == 3 * ([True] * 4 + [False] * 3)
+    assert end == End(EndReason.FINISHED, 1000)
+
+
+@in_virtual_time
+async def test_silence_is_silence(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Silence(), 3000)
+    assert len(heard) == 150 * 160
+    assert not heard.any()
+    assert end is None
+
+
+@in_virtual_time
+async def test_noise_has_its_level_and_each_caller_another_part_of_it(loop: VirtualLoop) -> None:
+    random.seed(1)
+    first, _ = await hear(loop, Noise(level=-40), 1000)
+    second, _ = await hear(loop, Noise(level=-40), 3000)
+    assert levels.rms_dbfs(second) == pytest.approx(-43.2, abs=0.3)  # 0 dBm0 is 3.2 dB below full scale
+    assert not (first[:8000] == second[:8000]).all()
+
+
+# -- the table ----------------------------------------------------------------
+
+
+def test_every_handler_of_the_table_is_one() -> None:
+    assert list(handlers.HANDLERS) == ["playback", "hold-music", "tone", "silence", "noise"]
+    assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
+
+
+def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from mediaserver.handlers.base import Handler\n"
+        "class Greeting(Handler):\n"
+        "    prompt: str = 'welcome'\n"
+        "    async def run(self, session):\n"
+        "        await session.play(self.prompt)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = handlers.find("mine:Greeting")
+    assert found.model_validate({"prompt": "x"}).model_dump() == {"prompt": "x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("playbak", r'no handler "playbak" \(did you mean "playback"\?\)'),
+        ("no.such.module:X", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
+        ("json:Nothing", "cannot be imported: AttributeError"),
+        ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.base.Handler"),
+    ],
+)
+def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        handlers.find(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"tone": "bsy"}, r'no tone "bsy" \(did you mean "busy"\?\)'),
+        ({"tone": "dial", "country": "xx"}, 'no tones for country "xx"'),
+        ({"tone": "dtmf:12E"}, '"E" is not a DTMF digit'),
+        ({"tone": "sine:4000"}, "4000 Hz is not between 10 and 3999.9 Hz"),
+        ({"tone": "dial", "level": 10}, "less than or equal to 3"),
+        ({"tone": "dtmf:1", "digit_ms": 20}, "greater than or equal to 40"),
+    ],
+)
+def test_tone_settings_are_validated(settings, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Tone.model_validate(settings)
+
+
+def test_missing_prompts_are_known_before_a_call_comes() -> None:
+    library = library_of()
+    assert Playback(prompts=("welcome", "od")).problems(library) == ['no prompt "od" (did you mean "odd"?)']
+    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library) == [
+        'no prompt matches "jazz/*"',
+        'no prompt "x"',
+    ]

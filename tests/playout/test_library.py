@@ -1,0 +1,189 @@
+"""A folder of sound files, decoded by real worker processes."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.errors import PromptError
+from mediaserver.playout.items import Items
+from mediaserver.playout.library import PromptLibrary, scan
+from mediaserver.playout.sources import Playlist
+from mediaserver.playout.workers import DecodePool
+from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
+from tests.sound import speechlike, write_wav
+from tests.timing import eventually
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[DecodePool]:
+    pool = DecodePool()
+    yield pool
+    pool.rest()
+
+
+async def loaded(directory: Path, pool: DecodePool, limit: int = MEGABYTE, encodings=(PCM,)) -> PromptLibrary:
+    library = PromptLibrary(directory, limit, pool)
+    await library.load(encodings)
+    return library
+
+
+def test_names_are_paths_without_extension(tmp_path: Path) -> None:
+    for name in ("welcome.wav", "music/hold.mp3", "de/zahlen/1.ulaw", ".hidden.wav", "..data/x.wav", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    inventory = scan(tmp_path)
+    assert list(inventory.files) == ["de/zahlen/1", "music/hold", "welcome"]
+    assert inventory.ignored == ["README.md"]
+    assert inventory.problems == {}
+
+
+def test_two_files_of_one_name_are_both_named(tmp_path: Path) -> None:
+    for name in ("a.wav", "a.mp3", "b.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    inventory = scan(tmp_path)
+    assert list(inventory.files) == ["b"]
+    assert inventory.problems == {
+        "a.mp3": 'has the same name, "a", as a.wav',
+        "a.wav": 'has the same name, "a", as a.mp3',
+    }
+
+
+def test_a_name_is_the_same_however_its_accents_are_stored(tmp_path: Path) -> None:
+    (tmp_path / "gru\u0308n.wav").write_bytes(b"x")  # as macOS writes it
+    assert list(scan(tmp_path).files) == ["gr\u00fcn"]
+
+
+def test_links_are_followed_but_not_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.wav").write_bytes(b"x")
+    (tmp_path / "real/up").symlink_to(tmp_path)
+    (tmp_path / "b.wav").symlink_to(tmp_path / "real/a.wav")
+    assert list(scan(tmp_path).files) == ["b", "real/a"]
+
+
+async def test_a_link_to_nowhere_is_named(tmp_path: Path, pool: DecodePool) -> None:
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    library = await loaded(tmp_path, pool)
+    assert library.problems == {"a.wav": "cannot be read: No such file or directory"}
+
+
+def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
+    missing = tmp_path / "none"
+    assert scan(missing).problems == {str(missing): "cannot be read: No such file or directory"}
+
+
+async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_path: Path, pool: DecodePool) -> None:
+    samples = speechlike(1000)
+    write_wav(tmp_path / "a.wav", samples)
+    progress: list[tuple[int, int]] = []
+    library = PromptLibrary(tmp_path, MEGABYTE, pool)
+    await library.load((PCM, PCMU), lambda done, total: progress.append((done, total)))
+    prompt = library.get("a")
+    assert prompt.samples == 1000
+    assert prompt.open(PCM) == Items(PCM.packetize(to_bytes(samples)), 1000)
+    assert prompt.open(PCMU) == Items(PCMU.packetize(to_bytes(samples)), 1000)
+    assert library.cache.misses == 0
+    assert progress == [(0, 1), (1, 1)]
+
+
+async def test_what_is_missing_or_broken_is_named_with_a_hint(tmp_path: Path, pool: DecodePool) -> None:
+    write_wav(tmp_path / "welcome.wav", speechlike(100))
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    library = await loaded(tmp_path, pool)
+    with pytest.raises(PromptError, match=r'no prompt "welcom" \(did you mean "welcome"\?\)'):
+        library.get("welcom")
+    with pytest.raises(PromptError, match=r'prompt "broken" is broken: broken.wav is not a WAV file'):
+        library.get("broken")
+    assert list(library.problems) == ["broken.wav"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../a", "./a", "a.wav", "", "."])
+async def test_a_name_never_reaches_outside(tmp_path: Path, pool: DecodePool, name: str) -> None:
+    write_wav(tmp_path / "secret.wav", speechlike(100))
+    write_wav(tmp_path / "prompts/a.wav", speechlike(100))
+    library = await loaded(tmp_path / "prompts", pool)
+    with pytest.raises(PromptError, match="no prompt"):
+        library.get(name)
+
+
+async def test_globs_match_in_order_and_names_may_repeat(tmp_path: Path, pool: DecodePool) -> None:
+    for name in ("music/b", "music/a", "x"):
+        write_wav(tmp_path / f"{name}.wav", speechlike(100))
+    library = await loaded(tmp_path, pool)
+    assert [prompt.name for prompt in library.match(["x", "music/*", "x"])] == ["x", "music/a", "music/b", "x"]
+    with pytest.raises(PromptError, match=r'no prompt matches "jazz/\*"'):
+        library.match(["jazz/*"])
+
+
+async def test_another_encoding_plays_at_once_and_is_ready_made_soon(tmp_path: Path, pool: DecodePool) -> None:
+    samples = speechlike(1600)
+    write_wav(tmp_path / "a.wav", samples)
+    library = await loaded(tmp_path, pool)
+    prompt = library.get("a")
+    first = prompt.open(MESSAGE)
+    assert isinstance(first, Items)
+    assert list(first.items) == MESSAGE.packetize(to_bytes(samples))
+    await eventually(lambda: library.cache.get((prompt, "message")))
+    assert prompt.open(MESSAGE) is prompt.open(MESSAGE)
+
+
+async def test_what_is_evicted_is_decoded_again_with_silence_meanwhile(tmp_path: Path, pool: DecodePool) -> None:
+    first, second = speechlike(1600, 1), speechlike(1600, 2)
+    write_wav(tmp_path / "a.wav", first)
+    write_wav(tmp_path / "b.wav", second)
+    library = await loaded(tmp_path, pool, limit=4000)  # room for one of them
+    assert library.cache.evictions == 1
+    evicted = next(name for name in ("a", "b") if library.cache.get((library.get(name), "pcm")) is None)
+    playlist = Playlist([library.get(evicted)])
+    heard: list[bytes] = []
+    for item in playlist.items(PCM):
+        heard.append(item)
+        await asyncio.sleep(0.002)
+    waited = playlist.underruns
+    assert waited > 0
+    assert heard[:waited] == [PCM.encode(SILENCE)] * waited
+    assert heard[waited:] == PCM.packetize(to_bytes(first if evicted == "a" else second))
+
+
+async def test_many_callers_of_one_evicted_prompt_decode_it_once(tmp_path: Path, pool: DecodePool) -> None:
+    write_wav(tmp_path / "a.wav", speechlike(1600))
+    library = await loaded(tmp_path, pool, encodings=())
+    opened = [library.get("a").open(PCM) for _ in range(5)]
+    assert all(future is opened[0] for future in opened)
+    assert isinstance(opened[0], asyncio.Future)
+    items = await opened[0]
+    assert library.get("a").open(PCM) is items
+
+
+async def test_a_prompt_that_cannot_be_decoded_again_breaks_its_source_only(
+    tmp_path: Path, pool: DecodePool
+) -> None:
+    path = write_wav(tmp_path / "a.wav", speechlike(1600))
+    library = await loaded(tmp_path, pool, encodings=())
+    path.unlink()
+    future = library.get("a").open(PCM)
+    assert isinstance(future, asyncio.Future)
+    with pytest.raises(PromptError, match="cannot be read"):
+        await future
+
+
+async def test_a_decoder_that_dies_takes_no_other_file_along(tmp_path: Path, pool: DecodePool) -> None:
+    write_wav(tmp_path / "a.wav", speechlike(1600))
+    await pool.decode(tmp_path / "a.wav")
+    assert pool._pool is not None
+    for process in list(pool._pool._processes.values()):  # as the kernel does when memory runs out
+        process.kill()
+    decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(4)))
+    assert {each.pcm for each in decoded} == {to_bytes(speechlike(1600))}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+async def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0)
+    assert scan(tmp_path).problems == {"locked": "cannot be read: Permission denied"}

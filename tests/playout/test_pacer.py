@@ -1,0 +1,363 @@
+"""Exact bytes at exact times, under virtual time.
+
+A stream that starts at 0 ms gets the slot at 1 ms: its frames are due at 1, 21, 41, … ms.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.playout.alarm import CallAtAlarm
+from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
+from mediaserver.playout.ticker import Ticker
+from mediaserver.wire import rtp, websocket
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+from tests.virtual import Stage, VirtualLoop, in_virtual_time
+
+PCM = WireSettings(framing=Framing.PCM)
+QUIET = websocket.binary(SILENCE)
+
+
+def frame(number: int) -> bytes:
+    """A frame that no other is like."""
+    return bytes([number]) * 320
+
+
+def frames(*numbers: int) -> list[bytes]:
+    return [frame(number) for number in numbers]
+
+
+def source(*numbers: int) -> Source:
+    return Source(frames(*numbers))
+
+
+def heard_on(stage: Stage) -> list[bytes | None]:
+    """The frames that were sent; None is silence."""
+    return [None if message == QUIET else message[4:] for message in stage.line.messages]
+
+
+@in_virtual_time
+async def test_a_stream_without_a_source_is_silent_on_time(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    await stage.until(100)
+    assert stage.line.sent == [(at, QUIET) for at in (1, 21, 41, 61, 81)]
+    assert stage.pacer.frames == stage.ticker.frames == 5
+
+
+@in_virtual_time
+async def test_a_source_played_before_the_first_tick_is_the_first_thing_heard(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(source(1, 2, 3))
+    await stage.until(75)
+    assert stage.line.sent == [
+        (1, b"\x82\x7e\x01\x40" + frame(1)),
+        (21, websocket.binary(frame(2))),
+        (41, websocket.binary(frame(3))),
+        (61, QUIET),
+    ]
+    assert await done == Heard(3, complete=True)
+
+
+@in_virtual_time
+async def test_plays_that_follow_each_other_are_gapless(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+
+    async def handler() -> None:
+        for numbers in ((1, 2), (3,), (4, 5)):
+            await stage.pacer.play(source(*numbers))
+
+    task = asyncio.create_task(handler())
+    await stage.until(150)
+    await task
+    assert heard_on(stage) == [*frames(1, 2, 3, 4, 5), None, None, None]
+    assert stage.line.times == [1, 21, 41, 61, 81, 101, 121, 141]
+
+
+@in_virtual_time
+async def test_sources_queue_up(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    all_done = asyncio.gather(*(stage.pacer.play(source(*numbers)) for numbers in ((1, 2), (), (3,))))
+    await stage.until(95)
+    assert heard_on(stage) == [*frames(1, 2, 3), None, None]
+    assert await all_done == [Heard(2, True), Heard(0, True), Heard(1, True)]
+
+
+@in_virtual_time
+async def test_an_empty_source_costs_nobody_a_frame(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+
+    async def handler() -> Heard:
+        await stage.pacer.play(source(1))
+        return await stage.pacer.play(source())
+
+    task = asyncio.create_task(handler())
+    await stage.until(70)
+    assert heard_on(stage) == [frame(1), None, None, None]
+    assert await task == Heard(0, True)
+
+
+@in_virtual_time
+async def test_repeats_are_seamless(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    clip = Clip(frame(1) + frame(2))
+    done = stage.pacer.play(Playlist(Repeated([clip], 3)))
+    await stage.until(135)
+    assert heard_on(stage) == [*frames(1, 2, 1, 2, 1, 2), None]
+    assert await done == Heard(6, True)
+
+
+@in_virtual_time
+async def test_clear_is_silence_from_the_next_tick_on_and_tells_how_much_was_heard(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    playing, queued = stage.pacer.play(source(*range(1, 50))), stage.pacer.play(source(99))
+    await stage.until(50)
+    stage.pacer.clear()
+    await stage.until(95)
+    assert heard_on(stage) == [*frames(1, 2, 3), None, None]
+    assert await playing == Heard(3, complete=False)
+    assert await queued == Heard(0, complete=False)
+
+
+@in_virtual_time
+async def test_clear_then_play_in_the_same_tick_leaves_no_gap(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    stage.pacer.play(source(1, 2, 3, 4))
+    await stage.until(30)
+    stage.pacer.clear()
+    stage.pacer.play(source(8, 9))
+    await stage.until(75)
+    assert heard_on(stage) == frames(1, 2, 8, 9)
+
+
+@in_virtual_time
+async def test_dropping_one_source_lets_the_next_one_begin(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    first = stage.pacer.play(source(1, 2, 3, 4))
+    second, third = stage.pacer.play(source(5)), stage.pacer.play(source(6))
+    await stage.until(30)
+    stage.pacer.drop(first)
+    stage.pacer.drop(second)
+    await stage.until(75)
+    assert heard_on(stage) == [*frames(1, 2, 6), None]
+    assert await first == Heard(2, False)
+    assert await third == Heard(1, True)
+
+
+@in_virtual_time
+async def test_stopping_in_the_middle_of_a_slot_sends_nothing_more(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 50)))
+    await stage.until(41)  # within the very tick of the third frame
+    stage.pacer.stop()
+    await stage.until(200)
+    assert stage.line.times == [1, 21, 41]
+    assert await done == Heard(3, False)
+    assert stage.pacer.frames == stage.ticker.frames == 3
+    assert stage.ticker.streams == 0
+
+
+@in_virtual_time
+async def test_a_frame_owed_when_the_stream_stops_is_not_counted(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    await stage.pacer.play(source(1, 2))  # over at 41 ms, when a third frame is due
+    stage.pacer.stop()
+    await stage.until(100)
+    assert stage.line.times == [1, 21]
+    assert stage.pacer.frames == stage.ticker.frames == 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "late", "skipped"),
+    [(1, 1, 0), (3, 3, 0), (10, 3, 7), (500, 3, 497)],
+)
+@in_virtual_time
+async def test_lost_ticks_are_caught_up_by_three_frames_and_the_rest_moves_the_schedule(
+    lost: int, late: int, skipped: int, loop: VirtualLoop
+) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 20)))
+    await stage.until(21)
+    loop.stall(20 * lost + 20)  # the frame due at 41 ms, and `lost` more, are not sent on time
+    back = 21 + 20 * lost + 20
+    await stage.until(back + 50)
+    burst = [back] * (1 + late)
+    assert stage.line.times == [1, 21, *burst, back + 20, back + 40]
+    assert heard_on(stage) == frames(*range(1, 1 + len(stage.line.times)))  # nothing of the source is dropped
+    assert (stage.pacer.late, stage.pacer.skipped) == (late, skipped)
+    assert (stage.ticker.late_frames, stage.ticker.skipped_frames) == (late, skipped)
+    stage.pacer.stop()
+    assert (await done).frames == len(stage.line.times)
+    assert (stage.pacer.late, stage.pacer.skipped) == (late, skipped)
+
+
+@in_virtual_time
+async def test_a_source_that_ends_within_a_burst_is_followed_without_a_gap(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+
+    async def handler() -> list[Heard]:
+        return [await stage.pacer.play(source(1, 2, 3)), await stage.pacer.play(source(4, 5, 6, 7))]
+
+    task = asyncio.create_task(handler())
+    await stage.until(21)
+    loop.stall(80)  # frames 3 to 6 are due in one go
+    await stage.until(150)
+    assert stage.line.times == [1, 21, 101, 101, 101, 101, 121, 141]
+    assert heard_on(stage) == [*frames(1, 2, 3, 4, 5, 6, 7), None]
+    assert await task == [Heard(3, True), Heard(4, True)]
+
+
+@in_virtual_time
+async def test_a_source_that_breaks_tells_its_player_and_the_peer_hears_silence(loop: VirtualLoop) -> None:
+    def broken() -> Iterator[bytes]:
+        yield frame(1)
+        raise KeyError("no such frame")
+
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(Source(broken()))
+    await stage.until(65)
+    assert heard_on(stage) == [frame(1), None, None, None]
+    with pytest.raises(KeyError):
+        await done
+
+
+@in_virtual_time
+async def test_one_streams_fault_does_not_reach_another_in_the_same_slot(loop: VirtualLoop) -> None:
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=1)
+    gone, well = Stage(loop, PCM, ticker), Stage(loop, PCM, ticker)
+    gone.pacer.start()
+    well.pacer.start()
+    gone.line.closing = True
+    await well.until(65)
+    assert well.line.times == [20, 40, 60]
+    assert gone.line.sent == []
+    assert ticker.streams == 1  # the one whose transport is gone has left
+
+
+@in_virtual_time
+async def test_a_slow_peer_pauses_its_stream_where_it_is(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 40)))
+    await stage.until(100)
+    stage.line.held = 5000
+    await stage.until(1000)
+    paused_at = stage.line.times[-1]
+    assert paused_at <= 100 + 200  # seen by the next look, ten frames on at the latest
+    sent = len(stage.line.sent)
+    assert stage.ticker.streams == 0
+    stage.line.held = 0
+    await stage.until(3000)
+    assert heard_on(stage)[: sent + 3] == frames(*range(1, sent + 4))  # it goes on with the very next frame
+    assert stage.pacer.stalls == 1
+    assert await done == Heard(39, True)
+
+
+@in_virtual_time
+async def test_a_peer_that_takes_nothing_for_too_long_is_reported(loop: VirtualLoop) -> None:
+    reported: list[float] = []
+    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=2.0)
+    stage.pacer.start()
+    stage.line.held = 5000
+    await stage.until(10_000)
+    assert len(reported) == 1
+    assert 2.0 <= reported[0] <= 2.4
+    stage.pacer.stop()
+
+
+@in_virtual_time
+async def test_framing_auto_is_settled_by_what_the_peer_says_before_the_first_frame(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.AUTO))
+    stage.pacer.start()
+    stage.pacer.play(source(1))
+    await stage.until(5)
+    assert stage.line.sent == []  # it waits at least 10 ms for the peer's word
+    stage.pacer.observe(b"\x10\x01\x40" + SILENCE)
+    await stage.until(25)
+    assert stage.line.messages == [websocket.binary(b"\x10\x01\x40" + frame(1))]
+
+
+@in_virtual_time
+async def test_framing_auto_is_raw_pcm_where_the_peer_says_nothing_and_stays_so(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.AUTO))
+    stage.pacer.start()
+    stage.pacer.play(source(1, 2))
+    await stage.until(15)
+    stage.pacer.observe(b"\x10\x01\x40" + SILENCE)
+    await stage.until(45)
+    assert stage.line.sent == [(11, websocket.binary(frame(1))), (31, websocket.binary(frame(2)))]
+
+
+def packets(stage: Stage) -> list[rtp.Packet]:
+    return [rtp.parse(message[4:] if message[1] == 126 else message[2:]) for message in stage.line.messages]
+
+
+@in_virtual_time
+async def test_rtp_auto_follows_the_peer_in_mid_prompt_without_losing_its_place(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.RTP))
+    stage.pacer.start()
+    clip = Clip(b"".join(frames(1, 2, 3, 4, 5)))
+    done = stage.pacer.play(Playlist([clip]))
+    await stage.until(25)
+    stage.pacer.observe(rtp.serialize(rtp.Packet(96, 7, 320, 0, SILENCE)))
+    await stage.until(115)
+    sent = packets(stage)
+    assert [packet.payload_type for packet in sent] == [0, 0, 96, 96, 96, 96]
+    assert [packet.payload for packet in sent[2:]] == [*frames(3, 4, 5), SILENCE]
+    assert [(packet.sequence - sent[0].sequence) % 65536 for packet in sent] == [0, 1, 2, 3, 4, 5]
+    assert [(packet.timestamp - sent[0].timestamp) % 2**32 for packet in sent] == [160 * n for n in range(6)]
+    assert await done == Heard(5, True)
+
+
+@in_virtual_time
+async def test_rtp_marks_the_first_packet_of_each_talkspurt(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16))
+    stage.pacer.start()
+    await stage.until(25)  # two frames of silence
+
+    async def handler() -> None:
+        await stage.pacer.play(source(1, 2))
+        await stage.pacer.play(source(3))  # follows at once: the talkspurt goes on
+        await asyncio.sleep(0.03)
+        await stage.pacer.play(source(4))
+
+    await handler()
+    assert [packet.marker for packet in packets(stage)] == [False, False, True, False, False, False, False, True]
+
+
+class LateSource(Source):
+    """A live source that has its first two frames too late."""
+
+    def __init__(self) -> None:
+        super().__init__(self._give())
+
+    def _give(self) -> Iterator[bytes]:
+        for _ in range(2):
+            self.underruns += 1
+            yield SILENCE
+        yield from frames(1, 2, 3)
+
+
+@in_virtual_time
+async def test_underruns_are_counted_and_are_not_heard(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    assert await stage.pacer.play(LateSource()) == Heard(3, True)
+    assert stage.pacer.underruns == 2
+    assert heard_on(stage)[:5] == [None, None, *frames(1, 2, 3)]

@@ -1,0 +1,128 @@
+"""Sources against what they should amount to: one continuous run of samples."""
+
+import asyncio
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.playout.items import Items, encode, recode, recoded
+from mediaserver.playout.sources import Clip, Interrupted, Playlist, Repeated, Source, silence
+from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
+
+ENCODINGS = [PCM, MESSAGE, PCMU, PCMA, L16]
+
+
+def ramp(samples: int, start: int = 0) -> bytes:
+    """Samples that all differ from their neighbours."""
+    return to_bytes((np.arange(start, start + samples) * 37 % 20011 - 10000).astype(np.int16))
+
+
+run_lengths = st.lists(st.integers(0, 700), min_size=1, max_size=8)
+
+
+@given(lengths=run_lengths, encoding=st.sampled_from(ENCODINGS), start=st.integers(0, 12))
+def test_runs_of_any_length_join_to_the_sample(lengths: list[int], encoding: Encoding, start: int) -> None:
+    pcm = [ramp(length, 1000 * i) for i, length in enumerate(lengths)]
+    joined = list(Playlist([Clip(each) for each in pcm]).items(encoding, start))
+    assert joined == encoding.packetize(b"".join(pcm))[start:]
+
+
+@given(length=st.integers(1, 700), gap=st.integers(0, 30), times=st.integers(1, 5))
+def test_a_repeat_is_seamless_and_its_gaps_are_exact(length: int, gap: int, times: int) -> None:
+    runs = Repeated([Clip(ramp(length))], times, silence(gap) if gap else None)
+    expected = bytes(gap * 8 * 2).join([ramp(length)] * times)
+    assert list(Playlist(runs).items(PCM)) == PCM.packetize(expected)
+
+
+def test_a_lead_is_played_once_before_what_repeats() -> None:
+    clips = [Clip(ramp(160, 1000 * i)) for i in range(2)]
+    items = Playlist(Repeated([clips[1]], None, lead=[clips[0]])).items(PCM)
+    expected = [PCM.encode(clips[0].pcm)] + [PCM.encode(clips[1].pcm)] * 4
+    assert list(islice(items, 5)) == expected
+
+
+def test_whole_frames_pass_as_the_very_objects_that_are_cached() -> None:
+    clip = Clip(ramp(1600))
+    cached = clip.open(PCM).items
+    played = list(Playlist(Repeated([clip], 3)).items(PCM))
+    assert len(played) == 30
+    assert all(played[i] is cached[i % 10] for i in range(30))
+
+
+def test_repeating_nothing_is_an_error_rather_than_an_endless_loop() -> None:
+    with pytest.raises(ValueError, match="nothing to repeat"):
+        Repeated([Clip(b"")], None)
+
+
+def test_a_plain_source_goes_on_where_it_is_when_its_encoding_changes() -> None:
+    frames = [bytes([n]) * 320 for n in range(5)]
+    source = Source(frames)
+    first = source.items(PCM)
+    assert [next(first), next(first)] == [PCM.encode(frame) for frame in frames[:2]]
+    assert list(source.items(MESSAGE, start=2)) == [MESSAGE.encode(frame) for frame in frames[2:]]
+
+
+class SlowRun:
+    """A run that must be decoded first."""
+
+    def __init__(self, pcm: bytes) -> None:
+        self.samples = len(pcm) // 2
+        self.future: asyncio.Future[Items] = asyncio.get_running_loop().create_future()
+        self._clip = Clip(pcm)
+
+    def open(self, encoding: Encoding) -> asyncio.Future[Items]:
+        return self.future
+
+    def decoded(self, encoding: Encoding) -> None:
+        self.future.set_result(self._clip.open(encoding))
+
+
+async def test_a_run_that_is_not_there_yet_is_silence_then_all_of_it() -> None:
+    head, slow = Clip(ramp(320)), SlowRun(ramp(480, 5000))
+    playlist = Playlist([head, slow])
+    items = playlist.items(PCM)
+    assert list(islice(items, 5)) == [*PCM.packetize(ramp(320)), *[PCM.encode(SILENCE)] * 3]
+    slow.decoded(PCM)
+    assert list(items) == PCM.packetize(ramp(480, 5000))
+    assert playlist.underruns == 3
+
+
+async def test_a_run_that_cannot_be_decoded_breaks_the_source() -> None:
+    slow = SlowRun(ramp(160))
+    items = Playlist([slow]).items(PCM)
+    next(items)
+    slow.future.set_exception(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        next(items)
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 6, 7, 8, 12, 13, 30])
+def test_an_announcement_interrupts_the_music_which_then_goes_on(start: int) -> None:
+    music, announcement = ramp(160 * 100), ramp(400, 9000)  # two and a half frames
+    source = Interrupted(Playlist([Clip(music)]), Clip(announcement), every=5)
+    told = PCM.packetize(announcement)
+    tune = PCM.packetize(music)
+    expected = [*tune[:5], *told, *tune[5:10], *told, *tune[10:15], *told, *tune[15:20], *told, *tune[20:25]]
+    assert list(islice(source.items(PCM, start), len(expected) - start)) == expected[start:]
+
+
+@given(samples=st.integers(1, 2000), encoding=st.sampled_from(ENCODINGS))
+def test_items_made_in_any_way_are_the_same(samples: int, encoding: Encoding) -> None:
+    async def make() -> None:
+        base = await encode(ramp(samples), PCM)
+        made, recoded_now = await recode(base, encoding), recoded(base, encoding)
+        assert made == Items(encoding.packetize(ramp(samples)), samples)
+        assert list(recoded_now.items) == made.items
+        assert [recoded_now.items[-1], *recoded_now.items[:2]] == [made.items[-1], *made.items[:2]]
+
+    asyncio.run(make())
+
+
+async def test_size_counts_what_the_interpreter_adds() -> None:
+    items = await encode(ramp(160 * 50), PCM)
+    assert items.size == 50 * (324 + 41)
+    assert items.size <= 1.2 * 50 * 324

@@ -1,0 +1,138 @@
+"""The wheel: where streams sit, and when the alarm is set."""
+
+import asyncio
+from functools import partial
+
+from mediaserver.playout.alarm import CallAtAlarm
+from mediaserver.playout.ticker import Ticker
+from tests.virtual import VirtualLoop, in_virtual_time
+
+
+class Bell:
+    """A stream that notes the milliseconds of its ticks."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.rung: list[float] = []
+        self.write = self.rung.append
+        self.next = lambda: loop.now_ns / 1_000_000
+        self.checks = 0
+
+    def advance(self) -> None:
+        raise AssertionError("never at its end")
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+    def check(self) -> None:
+        self.checks += 1
+
+
+class CountingAlarm(CallAtAlarm):
+    """A real alarm that counts how often it wakes and is armed."""
+
+    armed = 0
+
+    def arm(self, at: int) -> None:
+        type(self).armed += 1
+        super().arm(at)
+
+
+def ticker_on(loop: VirtualLoop) -> Ticker:
+    return Ticker(partial(CallAtAlarm, loop), loop.clock)
+
+
+async def pass_time(loop: VirtualLoop, until_ms: float) -> None:
+    await asyncio.sleep(until_ms / 1000 - loop.time())
+
+
+@in_virtual_time
+async def test_streams_spread_evenly_over_the_ptime(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop) for _ in range(40)]
+    for bell in bells:
+        ticker.join(bell)
+    await pass_time(loop, 40.5)
+    first = [bell.rung[0] for bell in bells]
+    assert sorted(first) == sorted(2 * list(range(1, 21)))  # two in each millisecond
+    assert all(bell.rung[1] - bell.rung[0] == 20 for bell in bells)
+
+
+@in_virtual_time
+async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop) for _ in range(20)]
+    slots = [ticker.join(bell) for bell in bells]
+    ticker.leave(bells[7], slots[7])
+    assert ticker.join(Bell(loop)) is slots[7]
+
+
+@in_virtual_time
+async def test_a_stream_that_listens_first_is_given_time(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell, lead_ns=10_000_000)
+    await pass_time(loop, 35)
+    assert bell.rung == [11, 31]
+
+
+@in_virtual_time
+async def test_a_stream_is_not_charged_for_time_lost_before_it_came(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    early, late = Bell(loop), Bell(loop)
+    ticker.join(early)
+    await pass_time(loop, 25)
+    loop.stall(200)
+    slot = ticker.join(late)
+    before = (slot.late, slot.skipped)
+    await pass_time(loop, 250)
+    assert [at - 225 for at in late.rung] == [1, 21]  # its own schedule, and nothing in bulk
+    assert (slot.late, slot.skipped) == before
+
+
+@in_virtual_time
+async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
+    CountingAlarm.armed = 0
+    ticker = Ticker(partial(CountingAlarm, loop), loop.clock)
+    await pass_time(loop, 1000)
+    assert CountingAlarm.armed == 0
+    bell = Bell(loop)
+    slot = ticker.join(bell)
+    await pass_time(loop, 1100)
+    ticker.leave(bell, slot)
+    armed = CountingAlarm.armed
+    await pass_time(loop, 5000)
+    assert CountingAlarm.armed == armed
+    assert armed <= 2 + 5  # one stream costs one wake-up a ptime, not one a slot
+
+
+@in_virtual_time
+async def test_idle_time_is_not_lost_time(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    slot = ticker.join(bell)
+    await pass_time(loop, 30)
+    ticker.leave(bell, slot)
+    await pass_time(loop, 60_000)
+    ticker.join(bell)
+    await pass_time(loop, 60_045)
+    assert bell.rung == [1, 21, 60_001, 60_021, 60_041]
+    assert (ticker.late_frames, ticker.skipped_frames) == (0, 0)
+
+
+@in_virtual_time
+async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell)
+    await pass_time(loop, 2000)
+    assert len(bell.rung) == 100
+    assert bell.checks == 10
+
+
+@in_virtual_time
+async def test_nothing_drifts(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell)
+    await pass_time(loop, 600_000)
+    assert bell.rung == [1 + 20 * n for n in range(30_000)]

@@ -1,0 +1,144 @@
+"""A real server process, and a peer that listens to it by a real WebSocket."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.timing import UNIT
+
+
+@dataclass
+class ServerProcess:
+    """`mediaserver serve` on free ports, its log read as it comes."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    port: int = 0
+    admin: str = ""
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """All log lines so far."""
+        text = self.log_file.read_text()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line["event"] == name]
+
+    def wait_for_event(self, name: str, units: float = 20) -> dict[str, Any]:
+        """The first log line of that name; fails where it never comes."""
+        deadline = time.monotonic() + units * UNIT
+        while not self.events(name):
+            assert self.process.poll() is None, self.log_file.read_text()
+            assert time.monotonic() < deadline, f"no {name!r} in the log: {self.log_file.read_text()}"
+            time.sleep(0.01)
+        return self.events(name)[0]
+
+    def url(self, path: str, scheme: str = "ws") -> str:
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def admin_url(self, path: str) -> str:
+        return f"http://{self.admin}{path}"
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it, and give its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20 * UNIT)
+
+
+def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
+    """Start a server; it is not waited for."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)],
+            stderr=log,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | environment,
+        )
+    return ServerProcess(process, log_file)
+
+
+@contextlib.contextmanager
+def serving(config: Path, **environment: str) -> Iterator[ServerProcess]:
+    """A server that listens; it is ended in the end, whatever happens."""
+    server = launch(config, config.with_suffix(".log"), **environment)
+    try:
+        listening = server.wait_for_event("listening")
+        server.port, server.admin = listening["port"], listening["admin"]
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def write_config(directory: Path, paths: str, name: str = "config.toml", **server: Any) -> Path:
+    """A config on free ports, its prompts in `prompts/` beside it."""
+    extra = "\n".join(f"{key} = {json.dumps(value)}" for key, value in server.items())
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "prompts").mkdir(exist_ok=True)
+    config = directory / name
+    config.write_text(f'[server]\nhost = "127.0.0.1"\nport = 0\n{extra}\n[admin]\nport = 0\n{paths}\n')
+    return config
+
+
+@dataclass
+class Heard:
+    """What a peer got: every binary message with its time of arrival, and the close code."""
+
+    messages: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    close_code: int | None = None
+    upgraded: float = 0.0
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with aiohttp.ClientSession() as client, client.ws_connect(url, **options) as websocket:
+        yield websocket
+
+
+async def listen(url: str, frames: int | None = None, say_first: bytes | None = None) -> Heard:
+    """Listen until the server closes, or for so many frames."""
+    heard = Heard()
+    async with connected(url) as websocket:
+        heard.upgraded = time.monotonic()
+        if say_first is not None:
+            await websocket.send_bytes(say_first)
+        async for message in websocket:
+            assert message.type == aiohttp.WSMsgType.BINARY
+            heard.messages.append(message.data)
+            heard.times.append(time.monotonic())
+            if len(heard.messages) == frames:
+                break
+        heard.close_code = websocket.close_code
+    return heard
+
+
+async def get(url: str, **options: Any) -> tuple[int, str]:
+    """Status and text of a plain request."""
+    async with aiohttp.ClientSession() as client, client.get(url, **options) as response:
+        return response.status, await response.text()
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+async def refusal(url: str) -> tuple[int, str]:
+    """Status and text of a refused upgrade."""
+    return await asyncio.wait_for(get(url.replace("ws://", "http://"), headers=UPGRADE), 10 * UNIT)

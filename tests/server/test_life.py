@@ -1,0 +1,147 @@
+"""Start, drain, end: a real process, its signals and its exit codes."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from pathlib import Path
+
+import aiohttp
+
+from mediaserver.audio.pcm import FULL_SCALE
+from tests.server.process import UPGRADE, get, launch, listen, serving, write_config
+from tests.sound import sine, speechlike, write_wav
+from tests.timing import UNIT, eventually
+
+PATHS = """
+[paths."/long"]
+handler = "playback"
+prompt = "long"
+linger_ms = 0
+[paths."/forever"]
+handler = "playback"
+prompt = "long"
+repeat = "forever"
+"""
+LONG_FRAMES = 100
+
+
+def config_in(directory: Path, **server: object) -> Path:
+    config = write_config(directory, PATHS, **server)
+    write_wav(directory / "prompts/long.wav", speechlike(160 * LONG_FRAMES))
+    return config
+
+
+async def test_on_sigterm_streams_reach_their_end_and_the_exit_code_is_0(tmp_path: Path) -> None:
+    with serving(config_in(tmp_path)) as server:
+        playing = [asyncio.create_task(listen(server.url("/long"))) for _ in range(5)]
+        await asyncio.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        heard = await asyncio.gather(*playing)
+        assert [len(each.messages) for each in heard] == [LONG_FRAMES] * 5
+        assert [each.close_code for each in heard] == [1000] * 5
+        assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
+        assert server.events("drained")
+
+
+async def test_while_it_drains_it_is_not_ready_takes_no_calls_and_lives(tmp_path: Path) -> None:
+    with serving(config_in(tmp_path)) as server:
+        playing = asyncio.create_task(listen(server.url("/long")))
+        async with aiohttp.ClientSession() as client:
+            async with client.get(server.url("/long", "http")) as response:
+                assert response.status == 426  # the connection stays open for a further request
+            await asyncio.sleep(0.3)
+            server.process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(server.wait_for_event, "draining")
+            assert await get(server.admin_url("/readyz")) == (503, "draining\n")
+            assert await get(server.admin_url("/healthz")) == (200, "alive\n")
+            async with client.get(server.url("/long", "http"), headers=UPGRADE) as response:
+                assert (response.status, await response.text()) == (503, "shutting down: try again later\n")
+        refused = await asyncio.to_thread(connects_not, server.port)
+        assert refused
+        assert len((await playing).messages) == LONG_FRAMES
+        assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
+
+
+def connects_not(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_what_does_not_end_in_time_is_closed_as_going_away(tmp_path: Path) -> None:
+    with serving(config_in(tmp_path, drain_timeout=0.5)) as server:
+        playing = asyncio.create_task(listen(server.url("/forever")))
+        await asyncio.sleep(0.3)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        heard = await playing
+        assert heard.close_code == 1001
+        assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
+        assert 0.5 <= time.monotonic() - begun < 0.5 + 5 * UNIT
+        assert server.events("stream ended")[-1]["reason"] == "drained"
+
+
+async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    with serving(config_in(tmp_path, drain_timeout=60)) as server:
+        playing = asyncio.create_task(listen(server.url("/forever")))
+        await asyncio.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.wait_for_event, "draining")
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 5 * UNIT) == 1
+        await playing
+
+
+async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    for n in range(4):
+        write_wav(tmp_path / f"prompts/slow{n}.wav", sine(440, 120, 44_100) * FULL_SCALE, 44_100)
+    with socket.socket() as probe:  # a port that can be known before the log tells it
+        probe.bind(("127.0.0.1", 0))
+        admin = probe.getsockname()[1]
+    config.write_text(config.read_text().replace("[admin]\nport = 0", f"[admin]\nport = {admin}"))
+    server = launch(config, tmp_path / "log")
+    try:
+        states = []
+
+        async def ready() -> bool:
+            with contextlib.suppress(aiohttp.ClientError):
+                states.append(await get(f"http://127.0.0.1:{admin}/readyz"))
+                assert await get(f"http://127.0.0.1:{admin}/healthz") == (200, "alive\n")
+            return (200, "ready\n") in states
+
+        deadline = time.monotonic() + 60 * UNIT
+        while not await ready():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert (503, "starting\n") in states
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+async def test_a_signal_while_prompts_are_decoded_ends_cleanly(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    write_wav(tmp_path / "prompts/slow.wav", sine(440, 300, 44_100) * FULL_SCALE, 44_100)
+    server = launch(config, tmp_path / "log")
+    try:
+        await asyncio.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 20 * UNIT) == 0
+        assert not server.events("listening")
+    finally:
+        server.process.kill()
+
+
+async def test_nothing_is_left_behind_by_streams_that_ended(tmp_path: Path) -> None:
+    with serving(config_in(tmp_path)) as server:
+        descriptors = Path(f"/proc/{server.process.pid}/fd")
+        await listen(server.url("/forever"), frames=2)
+        await eventually(lambda: len(server.events("stream ended")) == 1)
+        before = len(list(descriptors.iterdir()))
+        await asyncio.gather(*(listen(server.url("/forever"), frames=5) for _ in range(50)))
+        await eventually(lambda: len(server.events("stream ended")) == 51)
+        await eventually(lambda: len(list(descriptors.iterdir())) <= before)
+        _, metrics = await get(server.admin_url("/metrics"))
+        assert 'mediaserver_sessions{path="/forever"} 0.0' in metrics

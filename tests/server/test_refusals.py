@@ -1,0 +1,98 @@
+"""What is turned down before the upgrade: its status, and the one line that says why."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.process import UPGRADE, ServerProcess, connected, get, listen, refusal, serving, write_config
+from tests.sound import speechlike, write_wav
+
+PATHS = """
+[paths."/audio-stream"]
+handler = "playback"
+prompt = "welcome"
+[paths."/play/{prompt:.+}"]
+handler = "playback"
+prompt = "{prompt}"
+[paths."/tone/{tone}"]
+handler = "tone"
+tone = "{tone}"
+[paths."/silence"]
+handler = "silence"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    directory = tmp_path_factory.mktemp("server")
+    config = write_config(directory, PATHS, max_streams=2)
+    write_wav(directory / "prompts/welcome.wav", speechlike(800))
+    (directory / "prompts/broken.wav").write_bytes(b"RIFF, or so it says")
+    with serving(config) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "line"),
+    [
+        ("/nope", 404, "no path /nope"),
+        ("/audio-strem", 404, 'no path /audio-strem (did you mean "/audio-stream"?)'),
+        ("/play/welcom", 404, 'no prompt "welcom" (did you mean "welcome"?)'),
+        ("/play/broken", 404, 'prompt "broken" is broken: broken.wav is not a WAV file'),
+        ("/play/../../etc/passwd", 404, "no path /etc/passwd"),
+        ("/play/..%2f..%2fetc%2fpasswd", 404, 'no prompt "../../etc/passwd"'),
+        ("/play/%2fetc%2fpasswd", 404, 'no prompt "/etc/passwd"'),
+        ("/play/a%0d%0aX-Evil:%20yes", 404, "no path /play/a X-Evil: yes"),
+        ("/tone/bsy", 404, 'no tone "bsy" (did you mean "busy"?)'),
+        ("/audio-stream?encapsulation=g729", 400, 'encapsulation="g729" is none of audiosocket, rtp, sln'),
+        ("/audio-stream?framing=tcp", 400, 'framing="tcp" is none of auto, pcm, message'),
+        ("/audio-stream?rtp_payload=opus", 400, 'rtp_payload="opus" is none of auto, pcmu, pcma, l16'),
+        ("/audio-stream?repeat=0", 400, 'repeat: should be a count of 1 or more, or "forever"'),
+        ("/audio-stream?repeat=often", 400, 'repeat: should be a count of 1 or more, or "forever"'),
+    ],
+)
+async def test_refusals(server: ServerProcess, path: str, status: int, line: str) -> None:
+    got, text = await refusal(server.url(path))
+    assert got == status
+    assert text.startswith(line)
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+
+
+async def test_a_plain_request_is_told_to_upgrade(server: ServerProcess) -> None:
+    status, text = await get(server.url("/audio-stream", "http"))
+    assert (status, text) == (426, "/audio-stream is a media stream: connect to it by WebSocket\n")
+
+
+async def test_a_plain_request_for_what_does_not_exist_is_told_that_first(server: ServerProcess) -> None:
+    assert (await get(server.url("/play/nope", "http")))[0] == 404
+
+
+async def test_a_handshake_that_is_wrong_is_a_bad_request(server: ServerProcess) -> None:
+    status, text = await get(server.url("/silence", "http"), headers=UPGRADE | {"Sec-WebSocket-Version": "99"})
+    assert (status, text) == (400, "the WebSocket handshake is wrong: Unsupported version: 99\n")
+
+
+async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None:
+    async with connected(server.url("/silence")) as first, connected(server.url("/silence")) as second:
+        await first.receive_bytes()
+        await second.receive_bytes()
+        status, text = await refusal(server.url("/silence"))
+        assert (status, text) == (503, "full: 2 streams are playing, try again later\n")
+    heard = await listen(server.url("/audio-stream"))
+    assert heard.close_code == 1000
+
+
+async def test_refusals_are_counted_and_logged_without_the_query(server: ServerProcess) -> None:
+    await refusal(server.url("/nope?token=topsecret"))
+    _, metrics = await get(server.admin_url("/metrics"))
+    assert 'mediaserver_refusals_total{status="404"}' in metrics
+    assert server.events("refused")[-1]["path"] == "/nope"
+    assert "topsecret" not in server.log_file.read_text()
+
+
+async def test_the_public_port_has_no_health_and_the_admin_port_no_media(server: ServerProcess) -> None:
+    assert (await get(server.url("/metrics", "http")))[0] == 404
+    assert (await get(server.admin_url("/audio-stream")))[0] == 404
+    assert await get(server.admin_url("/healthz")) == (200, "alive\n")
+    assert await get(server.admin_url("/readyz")) == (200, "ready\n")

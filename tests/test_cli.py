@@ -1,0 +1,288 @@
+"""The commands as users run them: real processes, their output and their exit codes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.server.process import ServerProcess, serving, write_config
+from tests.sound import read_wav, speechlike, write_wav
+from tests.timing import UNIT
+
+SAMPLES = speechlike(160 * 40)
+PATHS = """
+[paths."/play/{prompt:.+}"]
+handler = "playback"
+prompt = "{prompt}"
+linger_ms = 0
+[paths."/silence"]
+handler = "silence"
+"""
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mediaserver", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30 * UNIT,
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    directory = tmp_path_factory.mktemp("server")
+    config = write_config(directory, PATHS)
+    write_wav(directory / "prompts/speech.wav", SAMPLES)
+    with serving(config) as server:
+        yield server
+
+
+# -- check -----------------------------------------------------------------------------------------
+
+
+def test_check_shows_paths_and_prompts(tmp_path: Path) -> None:
+    config = write_config(tmp_path, PATHS)
+    write_wav(tmp_path / "prompts/music/tune.wav", speechlike(16_000), 8000)
+    (tmp_path / "prompts/notes.txt").write_text("not a prompt")
+    done = run("check", "--config", config)
+    assert done.returncode == 0
+    for told in (
+        "/play/{prompt:.+}",
+        "playback",
+        "music/tune",
+        "2.00 s",
+        "WAV 8000 Hz 16-bit mono",
+        "dBFS",
+        "LUFS",
+    ):
+        assert told in done.stdout
+    assert "ignored, not a sound file by its name: notes.txt" in done.stdout
+
+
+def test_check_as_json(tmp_path: Path) -> None:
+    config = write_config(tmp_path, PATHS)
+    write_wav(tmp_path / "prompts/tune.wav", speechlike(16_000))
+    findings = json.loads(run("check", "--config", config, "--json").stdout)
+    assert findings["problems"] == []
+    assert [path["path"] for path in findings["paths"]] == ["/play/{prompt:.+}", "/silence"]
+    (prompt,) = findings["prompts"]
+    assert (prompt["name"], prompt["duration_s"]) == ("tune", 2.0)
+
+
+def test_check_names_every_broken_file(tmp_path: Path, ffmpeg: str) -> None:
+    config = write_config(tmp_path, '[paths."/"]\nhandler = "silence"\n')
+    prompts = tmp_path / "prompts"
+    good = write_wav(prompts / "good.wav", speechlike(1000)).read_bytes()
+    broken = {
+        "empty.wav": b"",
+        "text.wav": b"this is no sound",
+        "header-only.wav": good[:30],
+        "cut-short.wav": good[:-10],
+        "no-samples.wav": good[:40] + bytes(4),
+        "no-channels.wav": good[:22] + bytes(2) + good[24:],
+        "empty.mp3": b"",
+        "garbage.mp3": b"never an mp3 file" * 100,
+        "garbage.ogg": bytes(range(256)) * 8,
+        "odd.pcm": b"\x01\x02\x03",
+        "twice.wav": good,
+        "twice.raw": bytes(320),
+    }
+    for name, content in broken.items():
+        (prompts / name).write_bytes(content)
+    (prompts / "nowhere.wav").symlink_to(prompts / "gone")
+    done = run("check", "--config", config)
+    assert done.returncode == 2
+    for name in (*broken, "nowhere.wav"):
+        assert f"prompts/{name}: " in done.stderr
+    assert "good.wav" not in done.stderr
+    assert "13 problems" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path, command: str) -> None:
+    config = write_config(
+        tmp_path,
+        """
+        [paths."/a"]
+        handler = "playback"
+        prompt = "welcom"
+        [paths."/b"]
+        handler = "hold-music"
+        prompts = ["jazz/*", "broken"]
+        [paths."/c"]
+        handler = "playbak"
+        """,
+    )
+    write_wav(tmp_path / "prompts/welcome.wav", speechlike(1000))
+    (tmp_path / "prompts/broken.wav").write_bytes(b"no sound")
+    done = run(command, "--config", config)
+    assert done.returncode == 2
+    for told in (
+        'paths."/a": no prompt "welcom" (did you mean "welcome"?)',
+        'paths."/b": no prompt matches "jazz/*"',
+        'paths."/b": prompt "broken" is broken: broken.wav is not a WAV file',
+        'paths."/c".handler: no handler "playbak" (did you mean "playback"?)',
+    ):
+        assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_file_that_no_path_names_does_not_stop_serve(tmp_path: Path) -> None:
+    config = write_config(tmp_path, PATHS)
+    (tmp_path / "prompts/broken.wav").write_bytes(b"no sound")
+    with serving(config) as server:
+        (line,) = server.events("prompt left out")
+        assert (line["file"], line["level"]) == ("broken.wav", "error")
+
+
+# -- serve -----------------------------------------------------------------------------------------
+
+
+def test_a_bad_config_is_exit_code_2_and_one_line_a_mistake(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[server]\nport = 'x'\nhots = 'y'\n")
+    done = run("serve", "--config", config)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert f"{config}: server.port: " in done.stderr
+    assert f'{config}: server.hots: unknown setting (did you mean "host"?)' in done.stderr
+
+
+def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
+    config = write_config(tmp_path, PATHS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--config", config, "--port", port)
+    assert done.returncode == 2
+    assert f"server: cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_options_win_over_the_environment_which_wins_over_the_file(tmp_path: Path) -> None:
+    config = write_config(tmp_path, PATHS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wrong = str(taken.getsockname()[1])
+        done = run("serve", "--config", config, "--host", "256.0.0.1", MEDIASERVER_SERVER__PORT=wrong)
+    assert f"cannot listen on 256.0.0.1:{wrong}" in done.stderr
+
+
+# -- call ------------------------------------------------------------------------------------------
+
+
+def test_call_reports_in_json(server: ServerProcess) -> None:
+    done = run("call", server.url("/play/speech"), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert list(report) == [
+        *("frames", "duration_s", "first_frame_ms", "interarrival_ms", "lateness_ms", "drift_ppm", "bad_frames"),
+        *("encapsulation", "framing", "close_code"),
+    ]
+    assert list(report["interarrival_ms"]) == list(report["lateness_ms"]) == ["p50", "p99", "max"]
+    told = {key: report[key] for key in ("frames", "bad_frames", "encapsulation", "framing", "close_code")}
+    assert told == {
+        "frames": 40,
+        "bad_frames": 0,
+        "encapsulation": "audiosocket",
+        "framing": "pcm",
+        "close_code": 1000,
+    }
+    assert report["interarrival_ms"]["p50"] == pytest.approx(20, abs=5 * UNIT)
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "expected"),
+    [
+        ("?framing=message", (), ("audiosocket", "message")),
+        ("?framing=message", ("--framing", "message"), ("audiosocket", "message")),
+        ("?encapsulation=sln", (), ("sln", "pcm")),
+        ("?encapsulation=rtp", ("--encapsulation", "rtp"), ("rtp", "pcmu")),
+        ("?encapsulation=rtp&rtp_payload=pcma", (), ("rtp", "pcma")),
+        ("?encapsulation=rtp&rtp_payload=l16", (), ("rtp", "l16")),
+    ],
+)
+def test_call_speaks_every_encapsulation(server: ServerProcess, query: str, options, expected) -> None:
+    report = json.loads(run("call", server.url(f"/play/speech{query}"), *options, "--json").stdout)
+    assert (report["encapsulation"], report["framing"]) == expected
+    assert (report["frames"], report["bad_frames"]) == (40, 0)
+
+
+def test_call_records_what_it_hears(server: ServerProcess, tmp_path: Path) -> None:
+    done = run("call", server.url("/play/speech"), "--record", tmp_path / "out.wav")
+    assert done.returncode == 0
+    assert (read_wav(tmp_path / "out.wav") == SAMPLES).all()
+    assert "40 of 20 ms" in done.stdout
+
+
+def test_call_talks_first_where_it_has_something_to_send(server: ServerProcess, tmp_path: Path) -> None:
+    spoken = write_wav(tmp_path / "in.wav", speechlike(160 * 10, 7))
+    report = json.loads(run("call", server.url("/play/speech"), "--send", spoken, "--json").stdout)
+    assert (report["framing"], report["frames"]) == ("message", 40)  # the server answers as it is spoken to
+    line = server.events("stream ended")[-1]
+    assert line["wire"] == "audiosocket/message"
+    assert line["received"] >= 10
+
+
+def test_call_hangs_up_after_so_many_seconds(server: ServerProcess) -> None:
+    report = json.loads(run("call", server.url("/silence"), "--seconds", "1", "--json").stdout)
+    assert report["frames"] == pytest.approx(50, abs=3 + 5 * UNIT)
+    assert report["close_code"] == 1000
+
+
+def test_ctrl_c_hangs_up_and_still_reports(server: ServerProcess) -> None:
+    command = [sys.executable, "-m", "mediaserver", "call", server.url("/silence"), "--json"]
+    before, begun = len(server.events("stream ended")), sent(server)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20 * UNIT
+        while sent(server) < begun + 10:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20 * UNIT)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out)["close_code"] == 1000
+    assert len(server.events("stream ended")) > before
+
+
+def sent(server: ServerProcess) -> float:
+    """Frames that the server has sent in its life."""
+    with urlopen(server.admin_url("/metrics")) as response:
+        lines = response.read().decode().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("mediaserver_frames_total")))
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "why"),
+    [
+        ("/play/nothing", (), 'no prompt "nothing"'),
+        ("/nowhere", (), "no path /nowhere"),
+        ("/silence?framing=tcp", (), 'framing="tcp" is none of auto, pcm, message'),
+        ("/play/speech", ("--encapsulation", "rtp"), "40 messages were not one 20 ms frame of rtp"),
+        ("/play/speech", ("--framing", "message"), "40 messages were not one 20 ms frame of audiosocket"),
+        ("/play/speech", ("--send", "missing.wav"), "cannot be read: No such file or directory"),
+    ],
+)
+def test_call_says_what_is_wrong_and_ends_with_1(server: ServerProcess, path: str, options, why: str) -> None:
+    done = run("call", server.url(path), *options, "--json")
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_call_where_nothing_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    done = run("call", f"ws://127.0.0.1:{port}/?token=secret")
+    assert done.returncode == 1
+    assert "cannot connect" in done.stderr
+    assert "secret" not in done.stderr + done.stdout

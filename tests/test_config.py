@@ -1,0 +1,189 @@
+"""Settings from a file, the environment, and both; and what is said when they are wrong."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mediaserver import config
+from mediaserver.config import Settings
+from mediaserver.errors import ConfigError
+from mediaserver.handlers import HANDLERS
+from mediaserver.server import routes
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+
+
+@pytest.fixture(autouse=True)
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    (tmp_path / "config.toml").write_text(text)
+    return config.load(tmp_path / "config.toml")
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    """What is wrong, without the file's own name."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    return [problem.replace(f"{tmp_path}/", "") for problem in caught.value.problems]
+
+
+def test_without_a_file_the_defaults_are_the_examples_paths() -> None:
+    settings, example = config.load(), config.load(EXAMPLE)
+    assert settings.paths == example.paths
+    assert settings.model_dump(exclude={"prompts"}) == example.model_dump(exclude={"prompts"})
+    assert settings.prompts.directory == Path("prompts")
+    assert example.prompts.directory == EXAMPLE.parent / "prompts"
+
+
+def test_config_toml_of_the_working_directory_is_read_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[server]\nport = 9999\n")
+    assert config.load().server.port == 9999
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_SERVER__PORT", "9000")
+    monkeypatch.setenv("mediaserver_prompts__directory", "/elsewhere")
+    settings = load(tmp_path, '[server]\nport = 8000\nhost = "::1"\n[prompts]\ndirectory = "here"\n')
+    assert (settings.server.port, settings.server.host) == (9000, "::1")
+    assert settings.prompts.directory == Path("/elsewhere")
+
+
+def test_variables_that_are_not_ours_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets these for a service named `mediaserver`."""
+    monkeypatch.setenv("MEDIASERVER_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("MEDIASERVER_SERVICE_HOST", "10.0.0.1")
+    assert config.load().server.port == 8080
+
+
+def test_the_prompt_folder_is_relative_to_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, '[prompts]\ndirectory = "sounds"\n').prompts.directory == tmp_path / "sounds"
+    assert load(tmp_path, '[prompts]\ndirectory = "/sounds"\n').prompts.directory == Path("/sounds")
+
+
+def test_options_of_the_command_line_override() -> None:
+    settings = config.load().override("server", host="::", port=None)
+    assert (settings.server.host, settings.server.port) == ("::", 8080)
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    assert problems(
+        tmp_path,
+        """
+        [sevrer]
+        port = 1
+        [server]
+        port = 70000
+        prot = 1
+        [prompts]
+        memory_limit = "lots"
+        [defaults]
+        framing = "tcp"
+        [paths."/a"]
+        prompt = "x"
+        """,
+    ) == [
+        "config.toml: server.port: Input should be less than or equal to 65535 (it is 70000)",
+        'config.toml: server.prot: unknown setting (did you mean "port"?)',
+        "config.toml: prompts.memory_limit: Input should be a valid integer,"
+        " unable to parse string as an integer (it is 'lots')",
+        "config.toml: defaults.framing: Input should be 'auto', 'pcm' or 'message' (it is 'tcp')",
+        'config.toml: paths."/a".handler: Field required',
+        'config.toml: sevrer: unknown setting (did you mean "server"?)',
+    ]
+
+
+def test_a_mistake_in_a_variable_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_SERVER__PORT", "http")
+    with pytest.raises(ConfigError) as caught:
+        config.load()
+    assert caught.value.problems[0].startswith(
+        "MEDIASERVER_SERVER__PORT: server.port: Input should be a valid integer"
+    )
+
+
+def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "[server\nport = 1")
+    assert problem.startswith("config.toml: is not TOML: ")
+    assert "line 1" in problem
+    with pytest.raises(ConfigError, match=r"missing\.toml: cannot be read: No such file or directory"):
+        config.load(tmp_path / "missing.toml")
+
+
+def route_problems(tmp_path: Path, text: str) -> list[str]:
+    return routes.build(load(tmp_path, text), "config.toml")[1]
+
+
+def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
+    assert route_problems(
+        tmp_path,
+        """
+        [paths."nope"]
+        handler = "silence"
+        [paths."/a"]
+        handler = "playbak"
+        [paths."/b"]
+        handler = "playback"
+        promt = "welcome"
+        [paths."/c/{name}"]
+        handler = "playback"
+        prompt = "{prompt}"
+        [paths."/d/{tone}"]
+        handler = "tone"
+        tone = "{tone}"
+        country = "atlantis"
+        level = 99
+        [paths."/e/{x"]
+        handler = "silence"
+        """,
+    ) == [
+        'config.toml: paths."nope": a path begins with /',
+        'config.toml: paths."/a".handler: no handler "playbak" (did you mean "playback"?): '
+        "playback, hold-music, tone, silence, noise",
+        'config.toml: paths."/b": promt: unknown setting (did you mean "prompt"?)',
+        'config.toml: paths."/c/{name}": a setting uses {prompt}, which the path does not have',
+        'config.toml: paths."/d/{tone}": country: no tones for country "atlantis": us, uk, de, fr, jp, kr'
+        " (it is 'atlantis')",
+        'config.toml: paths."/d/{tone}": level: Input should be less than or equal to 3 (it is 99)',
+        'config.toml: paths."/e/{x": is not a path pattern such as /play/{name}',
+    ]
+
+
+def test_every_key_there_is_stands_in_the_example() -> None:
+    """The example is the reference: commented out or not, each key has its line."""
+    text = EXAMPLE.read_text()
+    tables = {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if name != "paths" and field.annotation is not None
+    }
+    for table, model in tables.items():
+        section = text.split(f"\n[{table}]")[1].split("\n[")[0]
+        for key in model.model_fields:
+            assert f"\n{key} =" in section or f"\n# {key} =" in section, f"[{table}] {key}"
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_every_setting_of_every_handler_stands_in_the_example(name: str) -> None:
+    text = EXAMPLE.read_text()
+    assert f'handler = "{name}"' in text
+    for key in HANDLERS[name].model_fields:
+        assert f"\n{key} = " in text or f"\n# {key} = " in text, key
+
+
+def test_what_the_example_has_commented_out_is_valid_too(tmp_path: Path) -> None:
+    """Settings, that is; sentences begin with a capital letter or stand behind a value."""
+    lines = EXAMPLE.read_text().splitlines()
+    settings = [line.removeprefix("# ") if is_setting(line) else line for line in lines]
+    text = "\n".join(settings)
+    tomllib.loads(text)
+    _, found = routes.build(load(tmp_path, text), "config.toml")
+    assert found == []
+
+
+def is_setting(line: str) -> bool:
+    words = line.removeprefix("# ").split()
+    return line.startswith("# [paths.") or (line.startswith("# ") and len(words) > 2 and words[1] == "=")

@@ -1,0 +1,115 @@
+"""Virtual time: an event loop whose clock stands still while callbacks run and jumps when nothing else is to do.
+
+Whatever waits for time then happens at once and at exactly its time, so tests assert exact bytes at exact times.
+"""
+
+import asyncio
+import inspect
+import selectors
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from mediaserver.playout.alarm import CallAtAlarm
+from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.ticker import Ticker
+from mediaserver.wire.encapsulation import Wire, WireSettings
+
+T = TypeVar("T")
+NS = 1_000_000_000
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would sleep until its next timer, time jumps there."""
+
+    loop: "VirtualLoop"
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("nothing will ever happen any more: the test waits for something that cannot come")
+        if not ready and timeout:
+            self.loop.now_ns += round(timeout * NS)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop on virtual time, counted in nanoseconds from 0."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now_ns / NS
+
+    def clock(self) -> int:
+        """The ticker's clock."""
+        return self.now_ns
+
+    def stall(self, ms: float) -> None:
+        """The process does nothing for a while, as when something blocks it."""
+        self.now_ns += round(ms * 1_000_000)
+
+
+class Line:
+    """A peer's end of a transport: keeps every message with its time in milliseconds."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.sent: list[tuple[float, bytes]] = []
+        self.held = 0  # bytes that the peer has not taken
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        if self.closing:
+            raise RuntimeError("the handler is closed")
+        self.sent.append((self._loop.now_ns / 1_000_000, data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.held
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    @property
+    def times(self) -> list[float]:
+        return [at for at, _ in self.sent]
+
+    @property
+    def messages(self) -> list[bytes]:
+        return [message for _, message in self.sent]
+
+
+class Stage:
+    """One stream on a ticker on virtual time; several stages may share a ticker."""
+
+    def __init__(
+        self, loop: VirtualLoop, settings: WireSettings, ticker: Ticker | None = None, **kwargs: Any
+    ) -> None:
+        self.loop = loop
+        self.line = Line(loop)
+        self.ticker = ticker or Ticker(partial(CallAtAlarm, loop), loop.clock)
+        self.wire = Wire(settings)
+        self.pacer = Pacer(self.ticker, self.wire, self.line, **kwargs)
+
+    async def until(self, ms: float) -> None:
+        """Let time pass until `ms`."""
+        await asyncio.sleep(ms / 1000 - self.loop.time())
+
+
+def in_virtual_time(test: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """Run an async test in virtual time; it is given its loop as `loop`."""
+
+    def run(*args: Any, **kwargs: Any) -> T:
+        loop = VirtualLoop()
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(test(*args, loop=loop, **kwargs))
+
+    signature = inspect.signature(test)  # pytest reads it for fixtures and parameters
+    arguments = [parameter for name, parameter in signature.parameters.items() if name != "loop"]
+    run.__signature__ = signature.replace(parameters=arguments)  # type: ignore[attr-defined]
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run

@@ -1,0 +1,130 @@
+"""AudioSocket messages as Asterisk writes and reads them."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mediaserver.errors import ProtocolError
+from mediaserver.wire import audiosocket
+from mediaserver.wire.audiosocket import Kind, Message
+from mediaserver.wire.events import Audio, Digit, Fault, Hangup, Identity
+
+MESSAGES = st.builds(Message, st.integers(0, 255), st.binary(max_size=400))
+FRAME = bytes(range(256)) + bytes(64)
+
+
+def test_a_frame_of_sound():
+    assert audiosocket.serialize(Message(Kind.SLIN, FRAME)) == b"\x10\x01\x40" + FRAME
+
+
+def test_the_length_is_big_endian():
+    assert audiosocket.header(0x10, 320) == b"\x10\x01\x40"
+    assert audiosocket.header(0x01, 16) == b"\x01\x00\x10"
+    assert audiosocket.header(0xFF, 65535) == b"\xff\xff\xff"
+
+
+def test_the_largest_payload_fits_and_one_byte_more_does_not():
+    largest = Message(Kind.SLIN, bytes(65535))
+    assert audiosocket.parse(audiosocket.serialize(largest)) == [largest]
+    with pytest.raises(ValueError, match=r"^an AudioSocket payload of 65536 bytes is over 65535$"):
+        audiosocket.serialize(Message(Kind.SLIN, bytes(65536)))
+
+
+@given(MESSAGES)
+def test_parse_undoes_serialize(message):
+    assert audiosocket.parse(audiosocket.serialize(message)) == [message]
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=5))
+def test_messages_one_after_another_are_all_found(messages):
+    assert audiosocket.parse(b"".join(map(audiosocket.serialize, messages))) == messages
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty AudioSocket message"),
+        (b"\x10", "AudioSocket header cut short: 1 of 3 bytes"),
+        (b"\x10\x01", "AudioSocket header cut short: 2 of 3 bytes"),
+        (b"\x10\x00\x04ab", "AudioSocket payload cut short: 2 of 4 bytes"),
+        (b"\x00\x00\x00\x10", "AudioSocket header cut short: 1 of 3 bytes"),
+    ],
+)
+def test_what_is_missing_is_named(data, message):
+    with pytest.raises(ProtocolError, match=f"^{message}$"):
+        audiosocket.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b"\x10\x01\x40" + FRAME, True),
+        (b"\x00\x00\x00", True),
+        (b"", False),
+        (b"\x10\x00", False),
+        (b"\x10\x01\x40" + FRAME[:-1], False),
+        (b"\x10\x01\x40" + FRAME + b"\0", False),
+        (FRAME, False),
+    ],
+)
+def test_is_message_goes_by_the_length_field(data, whole):
+    assert audiosocket.is_message(data) is whole
+
+
+@pytest.mark.parametrize(
+    ("data", "event"),
+    [
+        (b"\x10\x01\x40" + FRAME, Audio(FRAME)),
+        (b"\x03\x00\x015", Digit("5")),
+        (b"\x03\x00\x01#", Digit("#")),
+        (b"\x01\x00\x10" + bytes(range(16)), Identity(UUID("00010203-0405-0607-0809-0a0b0c0d0e0f"))),
+        (b"\x00\x00\x00", Hangup()),
+        (b"\xff\x00\x01\x04", Fault(4)),
+        (b"\xff\x00\x00", Fault(0)),
+    ],
+    ids=["audio", "digit", "hash", "uuid", "hangup", "error", "error without code"],
+)
+def test_each_kind_is_an_event(data, event):
+    assert list(audiosocket.depacketize(data)) == [event]
+
+
+def test_several_messages_are_several_events_in_order():
+    data = b"\x01\x00\x10" + bytes(16) + b"\x10\x00\x02ab" + b"\x00\x00\x00"
+    assert list(audiosocket.depacketize(data)) == [Identity(UUID(int=0)), Audio(b"ab"), Hangup()]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x10\x00\x00", "AudioSocket message of kind 0x10 with 0 bytes"),
+        (b"\x10\x00\x03abc", "AudioSocket message of kind 0x10 with 3 bytes"),
+        (b"\x12\x00\x02ab", "AudioSocket message of kind 0x12 with 2 bytes"),  # 16 kHz: not what we are sent
+        (b"\x03\x00\x0212", "AudioSocket message of kind 0x03 with 2 bytes"),
+        (b"\x03\x00\x01\xb5", "AudioSocket message of kind 0x03 with 1 bytes"),
+        (b"\x03\x00\x01\n", "AudioSocket message of kind 0x03 with 1 bytes"),  # no key of any phone
+        (b"\x01\x00\x0f" + bytes(15), "AudioSocket message of kind 0x01 with 15 bytes"),
+        (b"\x42\x00\x01a", "AudioSocket message of kind 0x42 with 1 bytes"),
+    ],
+)
+def test_what_asterisk_never_sends_is_an_error(data, message):
+    with pytest.raises(ProtocolError, match=f"^{message}$"):
+        list(audiosocket.depacketize(data))
+
+
+@given(st.binary(max_size=400) | MESSAGES.map(audiosocket.serialize))
+@example(b"")
+def test_arbitrary_bytes_raise_nothing_but_protocol_error(data):
+    try:
+        messages = audiosocket.parse(data)
+    except ProtocolError:
+        with pytest.raises(ProtocolError):
+            list(audiosocket.depacketize(data))
+        return
+    assert b"".join(map(audiosocket.serialize, messages)) == data
+    try:
+        events = list(audiosocket.depacketize(data))
+    except ProtocolError:
+        return
+    assert len(events) == len(messages)

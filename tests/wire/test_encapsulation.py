@@ -1,0 +1,414 @@
+"""What a stream sends and understands in every setting, to the byte."""
+
+import itertools
+import struct
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.errors import ProtocolError
+from mediaserver.wire import audiosocket, rtp
+from mediaserver.wire.encapsulation import (
+    L16,
+    MESSAGE,
+    PCM,
+    PCMA,
+    PCMU,
+    Encapsulation,
+    Framing,
+    RtpPayload,
+    Wire,
+    WireSettings,
+    first_encoding,
+)
+from mediaserver.wire.events import Audio, Digit, Fault, Hangup, Identity
+from mediaserver.wire.rtp import Packet
+
+SAMPLES = (-32124, 32124, 0, 8) * 40
+FRAME = struct.pack("<160h", *SAMPLES)
+MULAW = b"\x00\x80\xff\xfe" * 40
+ALAW = b"\x2a\xaa\xd5\xd5" * 40
+
+AUDIOSOCKET = WireSettings(Encapsulation.AUDIOSOCKET)
+SLN = WireSettings(Encapsulation.SLN)
+RTP = WireSettings(Encapsulation.RTP)
+
+SOUND_MESSAGE = b"\x10\x01\x40" + FRAME
+UUID_MESSAGE = b"\x01\x00\x10" + bytes(16)
+
+
+def audiosocket_as(framing):
+    return WireSettings(Encapsulation.AUDIOSOCKET, framing=framing)
+
+
+def rtp_as(payload):
+    return WireSettings(Encapsulation.RTP, rtp_payload=payload)
+
+
+def packet(payload_type, payload=bytes(160)):
+    return rtp.serialize(Packet(payload_type, 0, 0, 0, payload))
+
+
+def test_the_names_of_the_settings():
+    assert list(Encapsulation) == ["audiosocket", "rtp", "sln"]
+    assert list(Framing) == ["auto", "pcm", "message"]
+    assert list(RtpPayload) == ["auto", "pcmu", "pcma", "l16"]
+    assert WireSettings() == WireSettings(Encapsulation.AUDIOSOCKET, Framing.AUTO, RtpPayload.AUTO)
+
+
+# Frames to items
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "item"),
+    [
+        (PCM, "pcm", b"\x82\x7e\x01\x40" + FRAME),
+        (MESSAGE, "message", b"\x82\x7e\x01\x43" + b"\x10\x01\x40" + FRAME),
+        (PCMU, "pcmu", MULAW),
+        (PCMA, "pcma", ALAW),
+        (L16, "l16", FRAME),
+    ],
+)
+def test_the_item_of_one_frame(encoding, name, item):
+    assert encoding.name == name
+    assert encoding.encode(FRAME) == item
+    assert encoding.packetize(FRAME) == [item]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "silence"),
+    [
+        (PCM, b"\x82\x7e\x01\x40" + bytes(320)),
+        (MESSAGE, b"\x82\x7e\x01\x43\x10\x01\x40" + bytes(320)),
+        (PCMU, b"\xff" * 160),
+        (PCMA, b"\xd5" * 160),
+        (L16, bytes(320)),
+    ],
+)
+def test_the_item_of_a_silent_frame(encoding, silence):
+    assert encoding.silence == silence
+
+
+@pytest.mark.parametrize(
+    ("encoding", "first", "last"),
+    [
+        (PCM, b"\x82\x7e\x01\x40" + FRAME, b"\x82\x7e\x01\x40" + FRAME[:8] + bytes(312)),
+        (
+            MESSAGE,
+            b"\x82\x7e\x01\x43\x10\x01\x40" + FRAME,
+            b"\x82\x7e\x01\x43\x10\x01\x40" + FRAME[:8] + bytes(312),
+        ),
+        (PCMU, MULAW, MULAW[:4] + b"\xff" * 156),
+        (PCMA, ALAW, ALAW[:4] + b"\xd5" * 156),
+        (L16, FRAME, FRAME[:8] + bytes(312)),
+    ],
+)
+def test_the_last_partial_frame_is_padded_with_silence(encoding, first, last):
+    assert encoding.packetize(FRAME + FRAME + FRAME[:8]) == [first, first, last]
+
+
+@pytest.mark.parametrize("encoding", [PCM, MESSAGE, PCMU, PCMA, L16])
+def test_nothing_makes_no_items(encoding):
+    assert encoding.packetize(b"") == []
+
+
+# Items to messages
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (AUDIOSOCKET, b"\x82\x7e\x01\x40" + FRAME),
+        (audiosocket_as(Framing.PCM), b"\x82\x7e\x01\x40" + FRAME),
+        (audiosocket_as(Framing.MESSAGE), b"\x82\x7e\x01\x43\x10\x01\x40" + FRAME),
+        (SLN, b"\x82\x7e\x01\x40" + FRAME),
+        (WireSettings(Encapsulation.SLN, Framing.MESSAGE, RtpPayload.PCMA), b"\x82\x7e\x01\x40" + FRAME),
+    ],
+)
+def test_the_message_of_one_frame(settings, message):
+    wire = Wire(settings)
+    assert list(wire.messages(wire.encoding.packetize(FRAME))) == [message]
+
+
+@pytest.mark.parametrize(
+    ("settings", "start", "payload"),
+    [
+        (RTP, "82 7e 00ac 80 00", MULAW),
+        (rtp_as(RtpPayload.PCMU), "82 7e 00ac 80 00", MULAW),
+        (rtp_as(RtpPayload.PCMA), "82 7e 00ac 80 08", ALAW),
+        (rtp_as(RtpPayload.L16), "82 7e 014c 80 60", FRAME),
+    ],
+)
+def test_the_rtp_message_of_one_frame(settings, start, payload):
+    wire = Wire(settings)
+    (message,) = wire.messages(wire.encoding.packetize(FRAME))
+    assert message[:6] == bytes.fromhex(start)
+    assert len(message) == 4 + 12 + len(payload)
+    assert message[16:] == payload
+
+
+def test_rtp_packets_follow_each_other_and_a_talkspurt_is_marked():
+    wire = Wire(RTP)
+    wire.talkspurt()
+    sent = [rtp.parse(message[4:]) for message in wire.messages([MULAW, MULAW, MULAW])]
+    assert [p.marker for p in sent] == [True, False, False]
+    assert [(p.sequence - sent[0].sequence) % 2**16 for p in sent] == [0, 1, 2]
+    assert [(p.timestamp - sent[0].timestamp) % 2**32 for p in sent] == [0, 160, 320]
+    assert len({p.ssrc for p in sent}) == 1
+
+
+def test_messages_are_made_one_by_one_as_they_are_taken():
+    wire = Wire(RTP)
+    messages = wire.messages(itertools.repeat(MULAW))
+    first = rtp.parse(next(messages)[4:])
+    wire.talkspurt()
+    second = rtp.parse(next(messages)[4:])
+    assert (first.marker, second.marker) == (False, True)
+
+
+@pytest.mark.parametrize("settings", [AUDIOSOCKET, SLN])
+def test_a_talkspurt_is_nothing_to_other_encapsulations(settings):
+    wire = Wire(settings)
+    wire.talkspurt()
+    assert list(wire.messages([PCM.silence])) == [PCM.silence]
+
+
+def unmask(message):
+    """(key, payload) of a masked message over 125 bytes, XORed byte by byte."""
+    assert message[:2] == b"\x82\xfe"
+    key, masked = message[4:8], message[8:]
+    assert int.from_bytes(message[2:4], "big") == len(masked)
+    return key, bytes(byte ^ key[i % 4] for i, byte in enumerate(masked))
+
+
+@pytest.mark.parametrize("settings", [AUDIOSOCKET, audiosocket_as(Framing.MESSAGE), SLN, RTP])
+def test_a_client_masks_every_message_with_a_fresh_key(settings):
+    keys = [b"\x01\x02\x03\x04", b"\xaa\xbb\xcc\xdd", b"\x00\xff\x00\xff"]
+    wire = Wire(settings, random_key=iter(keys).__next__)
+    sent = [unmask(message) for message in wire.messages(wire.encoding.packetize(FRAME) * 3)]
+    assert [key for key, _ in sent] == keys
+    for _, payload in sent:
+        if settings is RTP:
+            assert rtp.parse(payload).payload == MULAW
+        else:
+            assert payload == wire.encoding.encode(FRAME)[4:]
+
+
+def test_a_server_masks_nothing():
+    item = PCM.silence
+    (message,) = Wire(SLN).messages([item])
+    assert message is item  # the same bytes for every stream
+
+
+# What `auto` makes of the peer
+
+
+@pytest.mark.parametrize("first", [SOUND_MESSAGE, UUID_MESSAGE, b"\x00\x00\x00"], ids=["sound", "uuid", "hangup"])
+def test_a_peer_that_starts_in_messages_is_answered_in_messages(first):
+    wire = Wire(AUDIOSOCKET)
+    assert (wire.listening, wire.framing) == (True, "pcm")
+    assert wire.observe(first) is True
+    assert (wire.listening, wire.framing, wire.encoding) == (False, "message", MESSAGE)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [FRAME, b"", b"\x10\x01", SOUND_MESSAGE[:-1], SOUND_MESSAGE + b"\0"],
+    ids=["raw PCM", "nothing", "two bytes", "cut short", "too long"],
+)
+def test_a_peer_that_starts_with_anything_else_is_answered_in_pcm(first):
+    wire = Wire(AUDIOSOCKET)
+    assert wire.observe(first) is False
+    assert (wire.listening, wire.encoding) == (False, PCM)
+
+
+@pytest.mark.parametrize(("first", "encoding"), [(SOUND_MESSAGE, MESSAGE), (FRAME, PCM)])
+def test_only_the_first_message_decides(first, encoding):
+    wire = Wire(AUDIOSOCKET)
+    wire.observe(first)
+    for later in (FRAME, SOUND_MESSAGE, UUID_MESSAGE, b""):
+        assert wire.observe(later) is False
+    assert wire.encoding is encoding
+
+
+def test_a_peer_silent_until_the_first_frame_is_due_gets_pcm_for_good():
+    wire = Wire(AUDIOSOCKET)
+    wire.settle()
+    assert (wire.listening, wire.encoding) == (False, PCM)
+    assert wire.observe(SOUND_MESSAGE) is False
+    assert wire.encoding is PCM
+
+
+def test_settling_keeps_what_the_peer_has_decided():
+    wire = Wire(AUDIOSOCKET)
+    wire.observe(SOUND_MESSAGE)
+    wire.settle()
+    assert wire.encoding is MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("payload_type", "encoding", "start"),
+    [(0, PCMU, "82 7e 00ac 80 00"), (8, PCMA, "82 7e 00ac 80 08"), (96, L16, "82 7e 014c 80 60")],
+)
+def test_rtp_follows_the_payload_type_of_the_peer(payload_type, encoding, start):
+    wire = Wire(RTP)
+    assert wire.encoding is PCMU
+    assert wire.observe(packet(payload_type)) is (encoding is not PCMU)
+    assert wire.encoding is encoding
+    (message,) = wire.messages([encoding.encode(FRAME)])
+    assert message[:6] == bytes.fromhex(start)
+    assert message[16:] == encoding.encode(FRAME)
+
+
+@pytest.mark.parametrize(
+    "unknown", [packet(101), packet(127), b"", b"\x80", FRAME], ids=["101", "127", "nothing", "byte", "PCM"]
+)
+def test_rtp_waits_for_the_first_packet_of_a_payload_type_it_knows(unknown):
+    wire = Wire(RTP)
+    assert wire.observe(unknown) is False
+    assert wire.encoding is PCMU
+    assert wire.observe(packet(96)) is True
+    assert wire.encoding is L16
+
+
+def test_rtp_stays_open_for_the_peer_after_the_first_frame_but_holds_nothing_up():
+    wire = Wire(RTP)
+    assert wire.listening is False
+    wire.settle()
+    assert wire.observe(packet(8)) is True
+    assert wire.encoding is PCMA
+
+
+def test_rtp_follows_once():
+    wire = Wire(RTP)
+    wire.observe(packet(8))
+    assert wire.observe(packet(96)) is False
+    assert wire.encoding is PCMA
+
+
+def test_following_goes_on_in_the_same_sequence():
+    wire = Wire(RTP)
+    before = [rtp.parse(message[4:]) for message in wire.messages([MULAW])]
+    wire.observe(packet(96))
+    after = [rtp.parse(message[4:]) for message in wire.messages([FRAME])]
+    assert (after[0].sequence - before[0].sequence) % 2**16 == 1
+    assert (after[0].timestamp - before[0].timestamp) % 2**32 == 160
+    assert after[0].ssrc == before[0].ssrc
+
+
+EXPLICIT = [
+    (audiosocket_as(Framing.PCM), PCM),
+    (audiosocket_as(Framing.MESSAGE), MESSAGE),
+    (SLN, PCM),
+    (rtp_as(RtpPayload.PCMU), PCMU),
+    (rtp_as(RtpPayload.PCMA), PCMA),
+    (rtp_as(RtpPayload.L16), L16),
+]
+
+
+@pytest.mark.parametrize(("settings", "encoding"), EXPLICIT)
+@pytest.mark.parametrize("heard", [SOUND_MESSAGE, FRAME, packet(0), packet(8), packet(96)])
+def test_explicit_settings_never_change(settings, encoding, heard):
+    wire = Wire(settings)
+    assert first_encoding(settings) is encoding
+    assert wire.listening is False
+    assert wire.observe(heard) is False
+    wire.settle()
+    assert wire.encoding is encoding
+
+
+# What the peer says
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "events"),
+    [
+        (AUDIOSOCKET, FRAME, [Audio(FRAME)]),
+        (AUDIOSOCKET, SOUND_MESSAGE, [Audio(FRAME)]),
+        (AUDIOSOCKET, UUID_MESSAGE, [Identity(UUID(int=0))]),
+        (audiosocket_as(Framing.PCM), FRAME, [Audio(FRAME)]),
+        (audiosocket_as(Framing.PCM), b"\x10\x00\x05abcde", [Audio(b"\x10\x00\x05abcde")]),  # though it fits
+        (audiosocket_as(Framing.MESSAGE), SOUND_MESSAGE, [Audio(FRAME)]),
+        (audiosocket_as(Framing.MESSAGE), SOUND_MESSAGE + b"\x00\x00\x00", [Audio(FRAME), Hangup()]),
+        (audiosocket_as(Framing.MESSAGE), b"\x03\x00\x01*", [Digit("*")]),
+        (audiosocket_as(Framing.MESSAGE), b"\xff\x00\x01\x02", [Fault(2)]),
+        (SLN, FRAME, [Audio(FRAME)]),
+        (RTP, packet(0, b"\x00\x80\xff"), [Audio(struct.pack("<3h", -32124, 32124, 0))]),
+        (rtp_as(RtpPayload.PCMA), packet(96, FRAME), [Audio(FRAME)]),  # sound is decoded by what it is
+    ],
+)
+def test_what_is_heard(settings, data, events):
+    wire = Wire(settings)
+    wire.observe(data)
+    assert wire.depacketize(data, 0.0) == events
+
+
+def test_steady_mulaw_under_the_name_of_sln_is_heard_as_mulaw():
+    wire = Wire(SLN)
+    assert [wire.depacketize(MULAW, n / 50) for n in range(50)] == [[Audio(FRAME)]] * 50
+
+
+def test_messages_are_understood_even_when_pcm_is_what_we_send():
+    wire = Wire(AUDIOSOCKET)
+    wire.settle()
+    assert wire.depacketize(UUID_MESSAGE, 0.0) == [Identity(UUID(int=0))]
+    assert wire.depacketize(SOUND_MESSAGE, 0.02) == [Audio(FRAME)]
+
+
+@pytest.mark.parametrize("first_bytes", [b"\x00\x01\x3d", b"\x10\x01\x3d", b"\x40\x01\x3d", b"\xff\x01\x3d"])
+def test_raw_sound_that_happens_to_look_like_a_message_is_still_sound(first_bytes):
+    raw = first_bytes + bytes(317)  # 320 bytes, of which the second and third say "317 to come"
+    wire = Wire(AUDIOSOCKET)
+    wire.observe(FRAME)
+    assert wire.depacketize(FRAME, 0.0) == [Audio(FRAME)]
+    assert wire.depacketize(raw, 0.02) == [Audio(raw)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "message"),
+    [
+        (AUDIOSOCKET, b"", "0 bytes are not 16-bit PCM"),
+        (AUDIOSOCKET, FRAME[:-1], "319 bytes are not 16-bit PCM"),
+        (audiosocket_as(Framing.PCM), b"abc", "3 bytes are not 16-bit PCM"),
+        (audiosocket_as(Framing.MESSAGE), FRAME[:2], "AudioSocket header cut short: 2 of 3 bytes"),
+        (SLN, b"abc", "3 bytes are not 16-bit PCM"),
+        (RTP, FRAME[:4], "RTP header cut short: 4 of 12 bytes"),
+    ],
+)
+def test_what_cannot_be_understood_is_named(settings, data, message):
+    with pytest.raises(ProtocolError, match=f"^{message}$"):
+        Wire(settings).depacketize(data, 0.0)
+
+
+EVERY_SETTING = [WireSettings(*choice) for choice in itertools.product(Encapsulation, Framing, RtpPayload)]
+
+ANYTHING = st.one_of(
+    st.binary(max_size=400),
+    st.binary(min_size=160, max_size=160),
+    st.builds(audiosocket.Message, st.integers(0, 255), st.binary(max_size=40)).map(audiosocket.serialize),
+    st.builds(packet, st.sampled_from([0, 8, 96, 101]), st.binary(max_size=40)),
+)
+
+
+@given(settings=st.sampled_from(EVERY_SETTING), conversation=st.lists(ANYTHING, min_size=1, max_size=12))
+def test_arbitrary_bytes_raise_nothing_but_protocol_error_in_any_setting(settings, conversation):
+    wire = Wire(settings)
+    for n, data in enumerate(conversation):
+        wire.observe(data)
+        try:
+            events = wire.depacketize(data, n * 0.02)
+        except ProtocolError:
+            continue
+        assert events
+    assert wire.encoding in (PCM, MESSAGE, PCMU, PCMA, L16)
+
+
+@pytest.mark.parametrize("settings", EVERY_SETTING)
+def test_one_stream_understands_what_another_of_the_same_settings_sends(settings):
+    sender, receiver = Wire(settings), Wire(settings)
+    (message,) = sender.messages(sender.encoding.packetize(FRAME))
+    (audio,) = receiver.depacketize(message[4:], 0.0)
+    heard = struct.unpack("<160h", audio.pcm)
+    assert heard == pytest.approx(SAMPLES, rel=0.02, abs=8)  # A-law has no zero, and both laws have steps

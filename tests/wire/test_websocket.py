@@ -1,0 +1,73 @@
+"""RFC 6455 framing: the bytes of whole messages, unmasked and masked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.wire import websocket
+
+KEYS = st.binary(min_size=4, max_size=4)
+LENGTHS = [0, 1, 3, 4, 5, 125, 126, 320, 65535, 65536]
+
+
+def unmask(message):
+    """Payload of a masked message, byte by byte as RFC 6455, section 5.3, spells it out."""
+    assert message[0] == 0x82
+    assert message[1] & 0x80
+    start = 2 + {126: 2, 127: 8}.get(message[1] & 0x7F, 0)
+    key, masked = message[start : start + 4], message[start + 4 :]
+    return bytes(byte ^ key[i % 4] for i, byte in enumerate(masked))
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [
+        (0, "82 00"),
+        (125, "82 7d"),
+        (126, "82 7e 007e"),
+        (320, "82 7e 0140"),
+        (65535, "82 7e ffff"),
+        (65536, "82 7f 0000000000010000"),
+    ],
+)
+def test_headers_by_length(length, header):
+    assert websocket.header(length) == bytes.fromhex(header)
+
+
+def test_a_message_is_its_header_and_its_payload():
+    assert websocket.binary(b"Hello") == b"\x82\x05Hello"
+
+
+def test_the_example_of_the_rfc():
+    key = bytes.fromhex("37fa213d")
+    assert websocket.mask(websocket.binary(b"Hello"), key) == bytes.fromhex("82 85 37fa213d 7f9f4d5158")
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_masking_keeps_the_length_and_hides_the_payload_at_every_size(length):
+    payload = bytes(i * 7 & 0xFF for i in range(length))
+    plain = websocket.binary(payload)
+    masked = websocket.mask(plain, b"\x01\x02\x03\x04")
+    start = len(plain) - length
+    assert len(masked) == len(plain) + 4
+    assert masked[1] == plain[1] | 0x80
+    assert masked[2:start] == plain[2:start]
+    assert masked[start : start + 4] == b"\x01\x02\x03\x04"
+    assert unmask(masked) == payload
+
+
+@given(payload=st.binary(max_size=400), key=KEYS)
+def test_masking_is_the_per_byte_xor_of_the_rfc(payload, key):
+    assert unmask(websocket.mask(websocket.binary(payload), key)) == payload
+
+
+@given(payload=st.binary(max_size=400), key=KEYS)
+def test_masking_twice_with_one_key_gives_the_payload_back(payload, key):
+    once = websocket.mask(websocket.binary(payload), key)
+    hidden = once[len(once) - len(payload) :]
+    twice = websocket.mask(websocket.binary(hidden), key)
+    assert twice[len(twice) - len(payload) :] == payload
+
+
+def test_a_key_of_zeros_changes_nothing():
+    assert websocket.mask(websocket.binary(b"abcdef"), bytes(4)) == b"\x82\x86\0\0\0\0abcdef"
