@@ -1,0 +1,97 @@
+"""What the README says, held against what there is."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mediaserver import cli, config
+from mediaserver.config import DEFAULT_PATHS
+from mediaserver.handlers import HANDLERS
+from mediaserver.metrics import Metrics
+from mediaserver.playout.decode import ALAW, EXTENSIONS, LINEAR, MULAW
+from mediaserver.server.server import Server
+from mediaserver.session import EndReason
+from tests.handlers.test_handlers import hear
+from tests.virtual import VirtualLoop, in_virtual_time
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced code of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_flow_is_json_names_a_default_path_and_holds_the_call() -> None:
+    flow = json.loads(blocks("json")[0])
+    kinds = [action["type"] for action in flow["actions"]]
+    media = flow["actions"][kinds.index("external_media_start")]["option"]
+    assert media["encapsulation"] == "audiosocket"
+    assert "/" + media["url"].split("/", 3)[3] in DEFAULT_PATHS
+    assert kinds[kinds.index("external_media_start") + 1] == "sleep"
+
+
+def test_the_handlers_table_has_every_handler_and_setting() -> None:
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (.*) \|$", README, re.MULTILINE))
+    for name, handler in HANDLERS.items():
+        for setting in handler.model_fields:
+            assert f"`{setting}`" in rows[name], f"{name}: {setting}"
+
+
+@in_virtual_time
+async def test_the_example_handler_does_what_the_readme_says(loop: VirtualLoop) -> None:
+    scope: dict = {}
+    code = next(block for block in blocks("python") if "class Greeting" in block)
+    exec(code.replace('"beep"', '"odd"'), scope)  # noqa: S102 - the reader is told to run it
+    heard, end = await hear(loop, scope["Greeting"](pause=0.49), 3000)  # between two ticks
+    assert len(heard) == (10 + 25 + 7) * 160
+    assert not heard[10 * 160 : 35 * 160].any()
+    assert end is not None
+    assert end.code == 1000
+
+
+def test_commands_and_options_of_the_readme_exist() -> None:
+    runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+    call = runner.invoke(cli.app, ["call", "--help"]).output
+    for option in re.findall(r"^\| `(--[a-z]+)", README, re.MULTILINE):
+        assert option in call
+    listed = runner.invoke(cli.app, ["--help"]).output
+    for command in re.findall(r"`mediaserver (\w+)", README):
+        assert command in listed
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_reason_is_named(reason: EndReason) -> None:
+    assert f"`{reason}`" in README
+
+
+def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
+    async def exported() -> Metrics:
+        server = Server(config.load(), "defaults")
+        try:
+            return server.metrics
+        finally:
+            await server.close()
+
+    families = [family.name for family in asyncio.run(exported()).registry.collect()]
+    for name in families:
+        tail = name.removeprefix("mediaserver_").removeprefix("sessions_")
+        assert re.search(rf"`(mediaserver_|…_)(sessions_)?{tail}(_total|_info)?[`{{]", README), name
+
+
+def test_the_extensions_told_are_those_there_are() -> None:
+    rows = re.findall(r"^\| (`\..*?) \|", README, re.MULTILINE)
+    told = set(re.findall(r"`(\.[a-z0-9]+)`", "".join(rows)))
+    assert told <= EXTENSIONS
+    assert told >= LINEAR | MULAW | ALAW | {".wav", ".mp3", ".ogg", ".flac", ".m4a"}
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z]+)", "".join(blocks("sh"))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
