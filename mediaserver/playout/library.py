@@ -129,11 +129,11 @@ class PromptLibrary:
 
         await asyncio.gather(*(decode(name, path) for name, path in inventory.files.items()))
         self.prompts = dict(sorted(self.prompts.items()))
-        self._pool.rest()
+        await self._pool.rest()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the decoders go."""
-        self._pool.rest()
+        await self._pool.rest()
 
     def get(self, name: str) -> Prompt:
         """The prompt of that name; PromptError where there is none, or where its file is broken."""

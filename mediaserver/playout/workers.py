@@ -1,49 +1,74 @@
-"""Worker processes that decode: a thread that held the interpreter lock would be heard on every call."""
+"""Decoding in other processes: a thread that held the interpreter lock would be heard on every call.
+
+Not the standard library's process pool: when a worker of it dies, its neighbours' work is lost with it, and
+the pool may hang its own process at exit.
+"""
 
 import asyncio
-import multiprocessing
 import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import pickle
+import sys
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.decode import Decoded, decode_file
+from mediaserver.playout.decode import Decoded
+from mediaserver.playout.decoder import LENGTH
 
-_NICENESS = 10  # below the ticker's process, which must run on time
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the serving process's to answer
-    os.nice(_NICENESS)
+_READ_AHEAD = 1 << 20
 
 
 class DecodePool:
-    """Decodes files in other processes, as many at once as there are cores. Workers start when first needed."""
+    """Decodes files in as many processes at once as there are cores. They start when first needed."""
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
         self._slots = asyncio.Semaphore(os.cpu_count() or 1)
+        self._idle: list[Process] = []
 
     async def decode(self, path: Path) -> Decoded:
-        """Decode one file; PromptError where it cannot be played, or where it kills its worker."""
+        """Decode one file; PromptError where it cannot be played, or where its decoder dies of it."""
         async with self._slots:
-            for _ in range(2):  # a worker's death fails whatever its neighbours were at: they try once more
+            for _ in range(2):  # a decoder found dead may have died of something else
+                decoder = self._idle.pop() if self._idle else await _start()
                 try:
-                    return await asyncio.wrap_future(self._workers().submit(decode_file, path))
-                except BrokenProcessPool:
-                    self.rest()
-            raise PromptError("cannot be decoded: the decoder died of it")
+                    answer = await _ask(decoder, path)
+                except (asyncio.IncompleteReadError, OSError):
+                    await _end(decoder)
+                    continue
+                except BaseException:
+                    decoder.kill()
+                    raise
+                self._idle.append(decoder)
+                if isinstance(answer, PromptError):
+                    raise answer
+                return answer
+        raise PromptError("cannot be decoded: the decoder died of it")
 
-    def rest(self) -> None:
-        """Let the workers go; the next file starts new ones."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+    async def rest(self) -> None:
+        """Let the decoders go; the next file starts a new one."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(_end, idle))
 
-    def _workers(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")  # a fork would carry the loop and its sockets along
-            self._pool = ProcessPoolExecutor(os.cpu_count(), context, initializer=_start_worker)
-        return self._pool
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mediaserver.playout.decoder"), stdin=PIPE, stdout=PIPE, limit=_READ_AHEAD
+    )
+
+
+async def _ask(decoder: Process, path: Path) -> Decoded | PromptError:
+    assert decoder.stdin is not None  # noqa: S101 - both are pipes
+    assert decoder.stdout is not None  # noqa: S101
+    request = pickle.dumps(path)
+    decoder.stdin.write(LENGTH.pack(len(request)) + request)
+    await decoder.stdin.drain()
+    (size,) = LENGTH.unpack(await decoder.stdout.readexactly(LENGTH.size))
+    answer: Decoded | PromptError = pickle.loads(await decoder.stdout.readexactly(size))  # noqa: S301 - our own child's
+    return answer
+
+
+async def _end(decoder: Process) -> None:
+    """It ends by itself when its input does."""
+    assert decoder.stdin is not None  # noqa: S101 - a pipe
+    decoder.stdin.close()
+    await decoder.wait()

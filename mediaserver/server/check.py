@@ -27,7 +27,7 @@ async def check(settings: Settings, where: str, progress: Progress) -> Findings:
     try:
         await library.load((), progress)
     finally:
-        library.close()
+        await library.close()
     problems += [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     problems += routes.missing_prompts(built, library, where)
     paths = [

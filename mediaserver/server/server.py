@@ -1,7 +1,6 @@
 """The server's life: start, serve, drain, end."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from functools import partial
@@ -83,7 +82,7 @@ class Server:
         """Let go of everything."""
         for runner in self._runners:
             await runner.cleanup()
-        self.library.close()
+        await self.library.close()
         self.ticker.close()
 
     def _why_not_ready(self) -> str:
@@ -130,8 +129,6 @@ async def serve(settings: Settings, where: str, progress: Progress = lambda done
 
     def on_signal() -> None:
         if stopping.is_set():
-            for child in multiprocessing.active_children():
-                child.terminate()
             os._exit(1)
         stopping.set()
 

@@ -1,7 +1,9 @@
 """A folder of sound files, decoded by real worker processes."""
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,11 +22,30 @@ from tests.timing import eventually
 MEGABYTE = 1_000_000
 
 
+def decoders() -> list[int]:
+    """The processes that we have started and that still run."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [int(child) for listed in children for child in listed.read_text().split() if alive(child)]
+
+
+def alive(process: str) -> bool:
+    with contextlib.suppress(OSError):
+        return "mediaserver.playout.decoder" in Path(f"/proc/{process}/cmdline").read_text()
+    return False
+
+
+def open_to_write(pipe: Path, ends: list[int]) -> bool:
+    """Open a pipe's end, once somebody reads from the other."""
+    with contextlib.suppress(OSError):
+        ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    return bool(ends)
+
+
 @pytest.fixture
 async def pool() -> AsyncIterator[DecodePool]:
     pool = DecodePool()
     yield pool
-    pool.rest()
+    await pool.rest()
 
 
 async def loaded(directory: Path, pool: DecodePool, limit: int = MEGABYTE, encodings=(PCM,)) -> PromptLibrary:
@@ -173,14 +194,46 @@ async def test_a_prompt_that_cannot_be_decoded_again_breaks_its_source_only(
         await future
 
 
-async def test_a_decoder_that_dies_takes_no_other_file_along(tmp_path: Path, pool: DecodePool) -> None:
+async def test_a_decoder_found_dead_is_replaced(tmp_path: Path, pool: DecodePool) -> None:
     write_wav(tmp_path / "a.wav", speechlike(1600))
     await pool.decode(tmp_path / "a.wav")
-    assert pool._pool is not None
-    for process in list(pool._pool._processes.values()):  # as the kernel does when memory runs out
-        process.kill()
-    decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(4)))
+    for process in decoders():  # as the kernel does when memory runs out
+        os.kill(process, signal.SIGKILL)
+    decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(6)))
     assert {each.pcm for each in decoded} == {to_bytes(speechlike(1600))}
+
+
+async def test_a_file_that_kills_its_decoder_is_named_and_its_neighbours_are_not(
+    tmp_path: Path, pool: DecodePool
+) -> None:
+    """The file is a pipe: its decoder is known to be at it, and to wait, for as long as we hold the other end."""
+    write_wav(tmp_path / "a.wav", speechlike(1600))
+    os.mkfifo(tmp_path / "killer.wav")
+    killing = asyncio.create_task(pool.decode(tmp_path / "killer.wav"))
+    for _ in range(2):  # it is given a second chance
+        ends: list[int] = []
+        await eventually(lambda: ends or open_to_write(tmp_path / "killer.wav", ends))  # noqa: B023
+        (decoder,) = decoders()
+        os.kill(decoder, signal.SIGKILL)
+        await eventually(lambda: not Path(f"/proc/{decoder}").exists())  # noqa: B023
+        os.close(ends[0])
+    with pytest.raises(PromptError, match="the decoder died of it"):
+        await killing
+    assert (await pool.decode(tmp_path / "a.wav")).pcm == to_bytes(speechlike(1600))
+
+
+async def test_decoders_do_not_outlive_the_pool(tmp_path: Path, pool: DecodePool) -> None:
+    write_wav(tmp_path / "a.wav", speechlike(1600))
+    await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(3)))
+    assert decoders()
+    await pool.rest()
+    assert not decoders()
+
+
+async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: DecodePool) -> None:
+    path = tmp_path / os.fsdecode(b"no utf-8 \xff\n.wav")
+    write_wav(path, speechlike(1600))
+    assert (await pool.decode(path)).pcm == to_bytes(speechlike(1600))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
