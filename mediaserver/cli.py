@@ -116,7 +116,7 @@ def call(
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
-async def _call(plan: simulator.Call, heard: simulator.Heard = lambda pcm, at: None) -> Report:
+async def _call(plan: simulator.Call, heard: simulator.OnFrame = lambda pcm, at: None) -> Report:
     """One call; Ctrl-C hangs up, and still reports."""
     hang_up = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hang_up.set)

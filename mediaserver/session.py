@@ -24,10 +24,9 @@ class CloseCode:
 
     NORMAL = 1000  # the media ended
     GOING_AWAY = 1001  # we shut down
-    POLICY = 1008
-    TOO_BIG = 1009
-    INTERNAL_ERROR = 1011
-    TRY_AGAIN = 1013
+    ABNORMAL = 1006  # never sent: the connection broke without a close
+    POLICY = 1008  # the peer is not as it must be
+    INTERNAL_ERROR = 1011  # our fault
 
 
 class EndReason(StrEnum):
@@ -118,7 +117,12 @@ class Session:
         await asyncio.get_running_loop().create_future()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What the peer sends, from now on. At most 250 events wait; the oldest give way and are counted."""
+        """What the peer sends, from now on, for one listener at a time.
+
+        At most 250 events wait for it; the oldest give way and are counted.
+        """
+        if self._listener is not None:
+            raise RuntimeError("somebody listens to this stream already")
         self._listener = asyncio.Event()
         try:
             while True:

@@ -26,7 +26,7 @@ from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 
-Heard = Callable[[bytes, float], None]  # a frame of PCM, and when it came
+OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Call:
 class Listener:
     """Takes in the server's messages: counts, times, decodes."""
 
-    def __init__(self, call: Call, heard: Heard) -> None:
+    def __init__(self, call: Call, heard: OnFrame) -> None:
         self._call, self._heard = call, heard
         self._wire: Wire | None = None
         self.arrivals: list[float] = []
@@ -76,7 +76,7 @@ class Listener:
 
 
 async def simulate(
-    call: Call, heard: Heard = lambda pcm, at: None, hang_up: asyncio.Event | None = None
+    call: Call, heard: OnFrame = lambda pcm, at: None, hang_up: asyncio.Event | None = None
 ) -> Report:
     """Make one call and report on it. `heard` is given every frame as it comes; `hang_up` ends the call early.
 

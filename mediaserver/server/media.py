@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSMsgType, web
 
 from mediaserver.config import ServerSettings
 from mediaserver.errors import RefusedError, did_you_mean
@@ -148,12 +148,13 @@ class MediaEndpoint:
         pacer = Pacer(self._ticker, wire, transport, lambda: session.finish(stalled), self._settings.stall_timeout)
         session = Session(stream, wire, self._library, pacer)
         self._begin(session, route)
+        player = asyncio.create_task(self._play(session, handler, websocket))
+        ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
         try:
-            player = asyncio.create_task(self._play(session, handler, websocket))
-            reason = await _read(websocket, session)
-            session.finish(End(reason, websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE))
-            await player
+            ending = await _read(websocket, session)
         finally:
+            session.finish(ending)
+            await player
             self._end(session, route)
 
     async def _play(self, session: Session, handler: Handler, websocket: web.WebSocketResponse) -> None:
@@ -198,15 +199,15 @@ def _bound_send_buffer(transport: asyncio.Transport) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
-async def _read(websocket: web.WebSocketResponse, session: Session) -> EndReason:
+async def _read(websocket: web.WebSocketResponse, session: Session) -> End:
     """Read to the end, for a peer whose writes are not read locks up. Tells how the peer ended it, if it did."""
     while True:
         message = await websocket.receive()
         if message.type == WSMsgType.BINARY:
             session.receive(message.data)
         elif message.type == WSMsgType.CLOSE:
-            return EndReason.PEER_CLOSED
+            return End(EndReason.PEER_CLOSED, message.data)
         elif message.type == WSMsgType.ERROR and isinstance(message.data, WebSocketError):
-            return EndReason.PROTOCOL_ERROR
+            return End(EndReason.PROTOCOL_ERROR, message.data.code)
         elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-            return EndReason.PEER_VANISHED
+            return End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
