@@ -12,6 +12,9 @@ Anything else that escapes is our own fault, and is logged with its traceback.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
+
+_MISSPELT, _CANDIDATES = 3, 200  # letters too many or too few; words compared
 
 
 class MediaServerError(Exception):
@@ -47,6 +50,10 @@ class ProtocolError(PeerError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint ` (did you mean "x"?)` for a misspelt word, or nothing where nothing known comes close."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """A hint ` (did you mean "x"?)` for a misspelt word, or nothing where nothing known comes close.
+
+    Strangers may ask, so it looks at no more than some hundred words of about the same length.
+    """
+    alike = islice((name for name in known if abs(len(name) - len(word)) <= _MISSPELT), _CANDIDATES)
+    close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""

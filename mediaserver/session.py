@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -36,6 +36,7 @@ class EndReason(StrEnum):
     PEER_CLOSED = "peer-closed"
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
+    FLOOD = "flood"  # the peer sent far more than a stream has to say
     STALLED = "stalled"  # the peer took nothing for too long
     DRAINED = "drained"  # we shut down
     ERROR = "error"  # its handler failed
@@ -52,7 +53,7 @@ class End:
     @property
     def message(self) -> bytes:
         """The close frame's text, cut to what it may hold."""
-        return self.text.encode()[:_CLOSE_REASON_BYTES]
+        return self.text.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore").encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Stream:
     id: str
     path: str  # as dialled, without its query
     peer: str  # address of the far end
-    query: Mapping[str, str]
+    query: Mapping[str, str] = field(repr=False)  # may hold a token
     variables: Mapping[str, str]  # of the path's pattern
 
 
@@ -145,11 +146,17 @@ class Session:
 
         A handler's own failure is raised after the playout has stopped, with `end` set.
         """
+        if self.end is not None:  # over before it began
+            work.close()
+            return self.end
         self._task = asyncio.current_task()
-        self._pacer.start()  # no tick can come before the handler's first play: nothing is awaited in between
+        self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
         try:
             await work
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if self.end is None and self._task is not None and not self._task.cancelling():
+                self.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
+                raise RuntimeError("the handler was cancelled, though nobody ended its stream") from error
             self.end = self.end or End(EndReason.DRAINED, CloseCode.GOING_AWAY)
         except Exception:
             self.end = self.end or End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
@@ -164,8 +171,12 @@ class Session:
         """End the stream; the first reason given stands."""
         if self.end is None:
             self.end = end
-            if self._task is not None:
-                self._task.cancel()
+            asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        """Not at once: a handler that closes its stream as the last thing it does must not be cancelled after."""
+        if self._task is not None:
+            self._task.cancel()
 
     def receive(self, data: bytes) -> None:
         """Take in a binary message. Without a listener it is looked at only as far as `auto` needs."""

@@ -131,7 +131,7 @@ def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path
     for told in (
         'paths."/a": no prompt "welcom" (did you mean "welcome"?)',
         'paths."/b": no prompt matches "jazz/*"',
-        'paths."/b": prompt "broken" is broken: broken.wav is not a WAV file',
+        'paths."/b": prompt "broken" cannot be played: broken.wav is not a WAV file',
         'paths."/c".handler: no handler "playbak" (did you mean "playback"?)',
     ):
         assert told in done.stderr

@@ -7,12 +7,12 @@ import numpy as np
 from mediaserver.audio.levels import rms_of_dbm0
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, quantize
 
-SECONDS = 10  # long enough that nobody hears it repeat
+SECONDS = 5  # long enough that nobody hears it repeat
 _BAND = (200.0, 3400.0)  # Hz
 
 
 def render(level: float, seed: int = 0) -> Samples:
-    """Ten seconds of noise at `level` dBm0; its end runs on into its beginning."""
+    """Five seconds of noise at `level` dBm0; its end runs on into its beginning."""
     size = SECONDS * SAMPLE_RATE
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(size))
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)

@@ -84,9 +84,9 @@ def plan_of(country: str) -> dict[str, str]:
     return plan
 
 
-def render(
+def cadence(
     name: str, country: str = "us", level: float | None = None, digit_ms: int = 100, digit_gap_ms: int = 100
-) -> tones.Tone:
+) -> tones.Cadence:
     """A tone by what a user calls it: a name of the plan, `dtmf:…`, `sine:HZ`, or the notation itself.
 
     `level` is in dBm0 (DTMF keeps its own). ValueError names what is wrong, and comes with a hint.
@@ -94,15 +94,14 @@ def render(
     plan = plan_of(country)
     kind, _, rest = name.partition(":")
     if kind == "dtmf":
-        return tones.render(tones.dtmf(rest, digit_ms, digit_gap_ms))
+        return tones.normalize(tones.dtmf(rest, digit_ms, digit_gap_ms))
     if level is None:
         level = MILLIWATT_LEVEL if name == "milliwatt" else DEFAULT_LEVEL
-    if kind == "sine":
-        return tones.render(tones.parse(rest, level))
-    if name in plan:
-        return tones.render(tones.parse(plan[name], level))
-    if name[:1].isdigit() or name[:1] == "!":
-        return tones.render(tones.parse(name, level))
+    notation = rest if kind == "sine" else plan.get(name)
+    if notation is None and (name[:1].isdigit() or name[:1] == "!"):
+        notation = name
+    if notation is not None:
+        return tones.normalize(tones.parse(notation, level))
     raise ValueError(
         f'no tone "{name}"{did_you_mean(name, plan)}: '
         f"{', '.join(plan)}, dtmf:DIGITS, sine:HZ, or a cadence such as 480+620/500,0/500"

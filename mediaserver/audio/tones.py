@@ -17,11 +17,11 @@ from mediaserver.audio.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 
 RAMP_MS = 4  # raised cosine at either end of a burst: no click, and far shorter than any cadence
-MAX_SECONDS = 60  # of one pass through a cadence
+MAX_SECONDS = 20  # of one pass through a cadence: rendering takes a few milliseconds at most
 _MODULATION = 0.9
 
 _HZ = r"\d{1,5}(?:\.\d{1,9})?"
-_SEGMENT = re.compile(rf"(?P<once>!)?(?P<hz>{_HZ}(?:\+{_HZ}){{0,9}})(?:\*(?P<by>{_HZ}))?(?:/(?P<ms>\d{{1,6}}))?")
+_SEGMENT = re.compile(rf"(?P<once>!)?(?P<hz>{_HZ}(?:\+{_HZ}){{0,3}})(?:\*(?P<by>{_HZ}))?(?:/(?P<ms>\d{{1,6}}))?")
 
 # ITU-T Q.23: the low group names the row, the high group the column.
 _ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
@@ -67,7 +67,7 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
-    """A rendered cadence: samples played once, then samples to repeat, in whole frames, without a seam."""
+    """A rendered cadence: samples played once, then samples to repeat without a seam."""
 
     once: Samples
     repeat: Samples
@@ -129,23 +129,33 @@ def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
     return Cadence(tuple(segments), ())
 
 
-def render(cadence: Cadence) -> Tone:
-    """The samples of a cadence; ValueError where one pass is longer than a minute or a once-part never ends."""
-    if any(segment.ms is None for segment in cadence.once) or any(s.ms is None for s in cadence.repeat[:-1]):
+def normalize(cadence: Cadence) -> Cadence:
+    """A cadence in which nothing follows a segment that never ends, and which is short enough to render.
+
+    ValueError where it is not.
+    """
+    if any(segment.ms is None for segment in (*cadence.once, *cadence.repeat[:-1])):
         raise ValueError("only the last segment may go without a duration")
-    if cadence.repeat and cadence.repeat[-1].ms is None and len(cadence.repeat) > 1:  # the rest has its turn once
+    if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:  # what stands before it has its turn once
         cadence = Cadence(cadence.once + cadence.repeat[:-1], cadence.repeat[-1:])
     for part in (cadence.once, cadence.repeat):
         if sum(segment.ms or 0 for segment in part) > MAX_SECONDS * 1000:
             raise ValueError(f"one pass lasts longer than {MAX_SECONDS} s")
+    return cadence
+
+
+def render(cadence: Cadence) -> Tone:
+    """The samples of a cadence; ValueError as in `normalize`."""
+    cadence = normalize(cadence)
     once, repeat = quantize(_burst(cadence.once)), cadence.repeat
-    if len(repeat) == 1:
-        steady = quantize(_steady(repeat[0]))
-        lead = steady * _window(len(steady), start=True, end=False)  # the first pass fades in, then no seam
-        return Tone(np.concatenate((once, np.rint(lead).astype(np.int16))), steady)
-    loop = quantize(_burst(repeat))
-    passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, len(loop) or FRAME_SAMPLES)
-    return Tone(once, np.tile(loop, passes))
+    if len(repeat) != 1:
+        loop = quantize(_burst(repeat))
+        passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, len(loop) or FRAME_SAMPLES)
+        in_reach = passes * len(loop) <= MAX_SECONDS * SAMPLE_RATE
+        return Tone(once, np.tile(loop, passes if in_reach else 1))  # whole frames pass on as they are: cheaper
+    steady = quantize(_steady(repeat[0]))
+    lead = steady * _window(len(steady), start=True, end=False)  # the first pass fades in, then there is no seam
+    return Tone(np.concatenate((once, np.rint(lead).astype(np.int16))), steady)
 
 
 def _steady(segment: Segment) -> Signal:

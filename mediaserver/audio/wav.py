@@ -15,10 +15,7 @@ from mediaserver.errors import PromptError
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
-_STREAMED = (
-    0xFFFFFFFF,
-    0x7FFFFFFF,
-)  # data sizes that writers leave when they cannot seek back to fill them in
+_STREAMED = 0x7FFF0000  # data sizes from here on are left by writers that cannot seek back: ffmpeg, SoX, others
 
 
 class UnsupportedCodecError(PromptError):
@@ -115,9 +112,11 @@ def _wav(header: bytes, content: bytes, body: int, size: int) -> Wav:
             f"is a damaged WAV file: {channels} channels of {bits} bits at {rate} Hz in blocks of {align} bytes"
         )
     present = len(content) - body
-    if size > present and size not in _STREAMED:
-        raise PromptError(f"is cut short: its header promises {size} bytes of sound, {present} are there")
-    data = content[body : body + size] if size not in _STREAMED else content[body:]
+    if size > present:
+        if size < _STREAMED:
+            raise PromptError(f"is cut short: its header promises {size} bytes of sound, {present} are there")
+        size = present - present % align
+    data = content[body : body + size]
     if not data:
         raise PromptError("has no sound in it")
     if len(data) % align:

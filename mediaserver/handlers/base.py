@@ -10,7 +10,7 @@ A config names a handler of your own by its place: `handler = "my_package.module
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +28,8 @@ class Handler(BaseModel, ABC):
 
     query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
 
+    globs: ClassVar[bool] = False  # whether its prompt names may be globs
+
     @abstractmethod
     async def run(self, session: Session) -> None:
         """Do what this path does. When it returns, the stream is closed with 1000; when it raises, with 1011."""
@@ -36,12 +38,12 @@ class Handler(BaseModel, ABC):
         """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
         return ()
 
-    def problems(self, library: PromptLibrary) -> list[str]:
-        """What is missing in the library."""
+    def problems(self, library: PromptLibrary, known: Callable[[str], bool] = lambda name: True) -> list[str]:
+        """What is missing in the library, of the names that are `known` already."""
         found = []
-        for name in self.prompt_names():
+        for name in filter(known, self.prompt_names()):
             try:
-                library.match([name])
+                library.match([name]) if self.globs else library.get(name)
             except PromptError as error:
                 found.append(str(error))
         return found

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -57,6 +58,8 @@ def join(rounds: Rounds, at: float) -> Playlist:
 
 class HoldMusic(Handler):
     """Plays music without end, with an announcement now and then."""
+
+    globs: ClassVar[bool] = True
 
     prompts: tuple[str, ...] = Field(min_length=1)
     shuffle: bool = False

@@ -9,11 +9,17 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Playlist, Repeated, silence
 from mediaserver.session import Session
 
+MAX_REPEAT = 1_000_000
+
 
 def _count(value: Any) -> Any:
-    if value == "forever" or (str(value).isdecimal() and int(value) >= 1 and not isinstance(value, bool)):
-        return value if value == "forever" else int(value)
-    raise ValueError('should be a count of 1 or more, or "forever"')
+    if value == "forever":
+        return value
+    if isinstance(value, int | str) and str(value).isascii() and str(value).isdecimal():
+        count = int(str(value)[:20])
+        if 1 <= count <= MAX_REPEAT:
+            return count
+    raise ValueError(f'should be a count of 1 to {MAX_REPEAT}, or "forever"')
 
 
 class Playback(Ending, Handler):
@@ -38,7 +44,7 @@ class Playback(Ending, Handler):
 
     async def run(self, session: Session) -> None:
         """Play, then close or fall silent."""
-        runs = session.library.match(self.prompt_names())
+        runs = [session.library.get(name) for name in self.prompt_names()]
         times = None if self.repeat == "forever" else self.repeat
         await session.play(Playlist(Repeated(runs, times, silence(self.gap_ms) if self.gap_ms else None)))
         await self.conclude(session)

@@ -4,17 +4,17 @@ from functools import lru_cache
 
 from pydantic import Field, field_validator, model_validator
 
-from mediaserver.audio import tone_plans
+from mediaserver.audio import tone_plans, tones
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip, Playlist, Repeated
 from mediaserver.session import Session
 
 
-@lru_cache(maxsize=64)
-def _clips(name: str, country: str, level: float | None, digit_ms: int, digit_gap_ms: int) -> tuple[Clip, Clip]:
+@lru_cache(maxsize=32)
+def _clips(cadence: tones.Cadence) -> tuple[Clip, Clip]:
     """What a tone plays once, and what it repeats (empty where it ends)."""
-    tone = tone_plans.render(name, country, level, digit_ms, digit_gap_ms)
+    tone = tones.render(cadence)
     return Clip(to_bytes(tone.once)), Clip(to_bytes(tone.repeat))
 
 
@@ -35,14 +35,14 @@ class Tone(Ending, Handler):
 
     @model_validator(mode="after")
     def _exists(self) -> "Tone":
-        self._clips()
+        self._cadence()
         return self
 
-    def _clips(self) -> tuple[Clip, Clip]:
-        return _clips(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
+    def _cadence(self) -> tones.Cadence:
+        return tone_plans.cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
     async def run(self, session: Session) -> None:
         """Play, then close or fall silent."""
-        once, loop = self._clips()
+        once, loop = _clips(self._cadence())
         await session.play(Playlist(Repeated([loop], None, lead=[once]) if loop.samples else [once]))
         await self.conclude(session)

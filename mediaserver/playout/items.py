@@ -29,7 +29,7 @@ class _Recoded(Sequence[bytes]):
     """PCM items seen in another encoding, each made when it is asked for."""
 
     def __init__(self, items: Sequence[bytes], encoding: Encoding) -> None:
-        self._items = items
+        self._items, self._encoding = items, encoding
         self._encode = encoding.encode
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class _Recoded(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
-            return [self._encode(_frame(item)) for item in self._items[index]]
+            return _Recoded(self._items[index], self._encoding)
         return self._encode(_frame(self._items[index]))
 
     def __iter__(self) -> Iterator[bytes]:

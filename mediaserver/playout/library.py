@@ -18,11 +18,6 @@ from mediaserver.wire.encapsulation import PCM, Encoding
 Progress = Callable[[int, int], None]  # files done, files in all
 
 
-def is_glob(pattern: str) -> bool:
-    """Whether it stands for any number of names."""
-    return any(sign in pattern for sign in "*?[")
-
-
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """What a folder holds: one file a name, what cannot be a prompt and why, and files that are no sound."""
@@ -41,6 +36,9 @@ def scan(directory: Path) -> Inventory:
         relative = path.relative_to(directory)
         if path.suffix.lower() not in EXTENSIONS:
             ignored.append(relative.as_posix())
+            continue
+        if path.exists() and not path.is_file():
+            problems[relative.as_posix()] = "is not a regular file"
             continue
         name = unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
         found.setdefault(name, []).append(path)
@@ -142,16 +140,19 @@ class PromptLibrary:
             return prompt
         if name in self._broken:
             file = self._broken[name]
-            raise PromptError(f'prompt "{name}" is broken: {file} {self.problems[file]}')
+            raise PromptError(f'prompt "{name}" cannot be played: {file} {self.problems[file]}')
         raise PromptError(f'no prompt "{name}"{did_you_mean(name, self.prompts)}')
 
     def match(self, patterns: Iterable[str]) -> list[Prompt]:
         """Prompts by names and globs, in the order given, a glob's by name; PromptError where one has none."""
         matched: list[Prompt] = []
         for pattern in patterns:
-            names = fnmatch.filter(self.prompts, pattern) if is_glob(pattern) else [pattern]
-            if not names:
-                raise PromptError(f'no prompt matches "{pattern}"')
+            if pattern not in self.prompts and any(sign in pattern for sign in "*?["):
+                names = fnmatch.filter(self.prompts, pattern)
+                if not names:
+                    raise PromptError(f'no prompt matches "{pattern}"')
+            else:
+                names = [pattern]
             matched += map(self.get, names)
         return matched
 

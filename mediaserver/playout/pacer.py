@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Protocol
 
 from mediaserver.playout.sources import Heard, Source
@@ -139,7 +139,11 @@ class Pacer:
     def observe(self, data: bytes) -> None:
         """Take in a binary message of the peer's: it may settle how we must speak, even in mid-prompt."""
         if self._wire.observe(data) and self._steady:
-            self._use(self._heard_of(self._playing) if self._playing is not None else 0)
+            try:
+                self._use(self._heard_of(self._playing) if self._playing is not None else 0)
+            except Exception as error:
+                self._break(error)
+                self._begin()
 
     @property
     def frames(self) -> int:
@@ -161,31 +165,25 @@ class Pacer:
         """Frames of silence sent in place of sound that was not there in time."""
         return self._underruns + (self._playing.source.underruns if self._playing is not None else 0)
 
-    # -- for the ticker ------------------------------------------------------------------------------------------
+    # -- for the ticker: none of these may raise, whatever a source or a transport does ---------------------------
 
     def advance(self) -> None:
         """A frame is due and the iterator is at its end: the source is over, or the stream begins.
 
-        Where nothing is queued, whoever waits for the source first gets a turn of the loop to play the next one:
-        its first frame then still goes out in this tick, so plays that follow each other are gapless.
+        Whoever waits for the source first gets a turn of the loop to play the next one: its first frame then
+        still goes out in this tick, so plays that follow each other are gapless.
         """
-        self._owed += 1
-        if self._owed > 1:
-            return  # the settling under way sees to it
-        if self._playing is None:
-            self._settle()
-        else:
-            self._finish(self._playing, complete=True)
-            self.next = _exhausted
-            self._loop.call_soon(self._settle)
+        if self._playing is not None:
+            self._finish(self._playing, complete=True, unsent=1)
+        self._owe()
 
     def fail(self, error: Exception) -> None:
-        """The source broke: its player is told, and the peer hears silence. Or the transport is gone."""
+        """The source broke: its player is told, and something else is heard. Or the transport is gone."""
         if self._transport.is_closing():
             self._loop.call_soon(self.stop)
-            return
-        self._break(error)
-        self.write(self.next())
+        else:
+            self._break(error)
+            self._owe()
 
     def check(self) -> None:
         """Pause a stream whose peer does not take what is sent: its place is kept, and nothing piles up."""
@@ -205,8 +203,16 @@ class Pacer:
     def _leave(self) -> None:
         if self._slot is not None:
             self._sent, self._late, self._skipped = self.frames, self.late, self.skipped
-            self._ticker.leave(self, self._slot, unsent=self._owed)
+            self._ticker.leave(self, self._slot)
             self._slot, self._owed = None, 0
+
+    def _owe(self) -> None:
+        """A frame of this tick is still to be sent, as soon as it is settled from what."""
+        self._owed += 1
+        self._ticker.frames -= 1
+        self.next = _exhausted
+        if self._owed == 1:
+            self._loop.call_soon(self._settle)
 
     def _probe_peer(self) -> None:
         self._probe = None
@@ -223,7 +229,7 @@ class Pacer:
             return  # stopped or paused meanwhile: nothing is due any more
         self._wire.settle()
         self._begin()
-        while self._owed and not self._transport.is_closing():
+        while self._owed:
             try:
                 message = self.next()
             except StopIteration:  # a source without a single frame
@@ -232,49 +238,67 @@ class Pacer:
                 self._begin()
             except Exception as error:  # whatever it is, it is the player's to know
                 self._break(error)
+                self._begin()
             else:
                 self._owed -= 1
-                self.write(message)
-        self._owed = 0
+                self._send(message)
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self.write(message)
+        except Exception:  # the transport is gone; its reader ends the stream
+            self._loop.call_soon(self.stop)
+        else:
+            self._ticker.frames += 1
 
     def _begin(self) -> None:
-        """Turn to the next source in the queue, or to silence."""
-        if self._queue:
+        """Turn to the next source in the queue that can be played, or to silence."""
+        while self._queue:
             self._playing = self._queue.popleft()
             self._playing.started = self.frames
-            if self._silent:
-                self._wire.talkspurt()
-        self._silent = self._playing is None
+            try:
+                self._use(0)
+            except Exception as error:
+                self._break(error)
+            else:
+                return
         self._use(0)
 
     def _use(self, start: int) -> None:
-        encoding = self._wire.encoding
-        if self._playing is None:
-            items: Iterator[bytes] = repeat(encoding.silence)
-        else:
+        encoding, silent = self._wire.encoding, self._playing is None
+        items: Iterator[bytes] = repeat(encoding.silence)
+        if self._playing is not None:
             items = self._playing.source.items(encoding, start)
+        if self._wire.marks_talkspurts:
+            items = chain(self._turn(silent), items)
         self.next = self._wire.messages(items).__next__
 
-    def _heard_of(self, playing: _Playing) -> int:
-        return max(0, self.frames - playing.started - playing.source.underruns)
+    def _turn(self, silent: bool) -> Iterator[bytes]:
+        """No item, but what is to happen when the first one is asked for."""
+        if self._silent and not silent:
+            self._wire.talkspurt()
+        self._silent = silent
+        yield from ()
 
-    def _finish(self, playing: _Playing, *, complete: bool) -> None:
+    def _heard_of(self, playing: _Playing, unsent: int = 0) -> int:
+        return max(0, self.frames - unsent - playing.started - playing.source.underruns)
+
+    def _finish(self, playing: _Playing, *, complete: bool, unsent: int = 0) -> None:
         """A source is over: its player is told how much of it was heard."""
         current = playing is self._playing
-        heard = Heard(self._heard_of(playing) if current else 0, complete)
+        heard = Heard(self._heard_of(playing, unsent) if current else 0, complete)
         if current:
             self._retire(playing)
         if not playing.done.done():
             playing.done.set_result(heard)
 
     def _break(self, error: Exception) -> None:
-        """A source broke: its player is told, and what follows begins."""
+        """What plays broke: its player is told."""
         playing = self._playing
         if playing is not None:
             self._retire(playing)
             if not playing.done.done():
                 playing.done.set_exception(error)
-        self._begin()
 
     def _retire(self, playing: _Playing) -> None:
         self._underruns += playing.source.underruns

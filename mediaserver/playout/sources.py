@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import NamedTuple, Protocol
 
-from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.playout.items import Items
 from mediaserver.wire.encapsulation import Encoding
 
@@ -74,7 +74,14 @@ class Source:
 
     def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """Its items from frame `start`. Asked again mid-way, in another encoding; one that cannot seek goes on."""
-        return map(encoding.encode, self._frames)
+        return map(encoding.encode, map(_whole, self._frames))
+
+
+def _whole(frame: bytes) -> bytes:
+    """A frame of any other size would corrupt all that follows it on the wire."""
+    if len(frame) != FRAME_BYTES:
+        raise ValueError(f"a source gave a frame of {len(frame)} bytes, not {FRAME_BYTES}")
+    return frame
 
 
 class Playlist(Source):
@@ -93,21 +100,25 @@ class Playlist(Source):
         return chain.from_iterable(self._parts(encoding, self._start + start))
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        joiner = _Joiner(encoding)
-        for run in self._runs:
-            opened = run.open(encoding)
-            while not isinstance(opened, Items):
-                if opened.done():
-                    opened = opened.result()
-                else:
-                    self.underruns += 1
-                    yield (encoding.silence,)
-            for part, frames in joiner.join(opened):
-                if skip < frames:
-                    yield islice(part, skip, None) if skip else part
-                skip = max(0, skip - frames)
-        if not skip:
-            yield joiner.rest()
+        joiner = _Joiner(encoding, skip)
+        runs = (run.open(encoding) for run in self._runs)
+        upcoming = next(runs, None)
+        while (opened := upcoming) is not None:
+            upcoming = next(runs, None)  # opened ahead: it is decoded while this one plays
+            if not isinstance(opened, Items):
+                yield from self._wait(opened, joiner, encoding)
+                opened = opened.result()
+            yield from joiner.join(opened)
+        yield from joiner.rest()
+
+    def _wait(
+        self, opened: "asyncio.Future[Items]", joiner: "_Joiner", encoding: Encoding
+    ) -> Iterator[Iterable[bytes]]:
+        """Silence until a run is there, after what the one before it left begun."""
+        while not opened.done():
+            yield from joiner.rest()
+            self.underruns += 1
+            yield (encoding.silence,)
 
 
 class Repeated:
@@ -150,51 +161,63 @@ class Interrupted(Source):
     def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:
         turn, at = divmod(start, self._every - (-self._announcement.samples // FRAME_SAMPLES))
         played, announced = min(at, self._every), max(0, at - self._every)
+        self._note_announcement()
         music = self._music.items(encoding, turn * self._every + played)
         while True:
             yield islice(music, self._every - played)
             self._announcing = Playlist([self._announcement])
             yield self._announcing.items(encoding, announced)
+            self._note_announcement()
+            played = announced = 0
+
+    def _note_announcement(self) -> None:
+        if self._announcing is not None:
             self._announced += self._announcing.underruns
             self._announcing = None
-            played = announced = 0
 
 
 class _Joiner:
     """Joins runs of items to the sample: a run's partial last frame is filled up with the next one's beginning.
 
     As long as runs fill whole frames, their items pass as they are. After a partial one, each frame is cut anew
-    from two neighbouring items.
+    from two neighbouring items. The first `skip` frames are left out.
     """
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, skip: int) -> None:
         self._encoding = encoding
         self._header = encoding.header
         self._head = len(encoding.header)
         self._sample = encoding.sample_bytes
         self._frame = encoding.sample_bytes * FRAME_SAMPLES
+        self._skip = skip
         self._carry = b""  # bytes of a frame begun and not yet full
 
-    def join(self, run: Items) -> Iterator[tuple[Iterable[bytes], int]]:
-        """The frames that a further run completes, as parts of so many frames."""
+    def join(self, run: Items) -> Iterator[Iterable[bytes]]:
+        """The frames that a further run completes, in parts."""
         items, size = run.items, run.samples * self._sample
         offset = self._frame - len(self._carry) if self._carry else 0
         if size < offset:
             self._carry += self._cut(items, 0, size)
             return
-        if self._carry:
-            yield (self._header + self._carry + self._cut(items, 0, offset),), 1
+        if self._carry and not self._skipped(1):
+            yield (self._header + self._carry + self._cut(items, 0, offset),)
         whole, rest = divmod(size - offset, self._frame)
-        if whole:
-            yield self._whole_frames(items, offset, whole), whole
         self._carry = self._cut(items, size - rest, size)
+        skipped = self._skipped(whole)
+        if skipped < whole:
+            yield self._whole_frames(items[skipped:] if skipped else items, offset, whole - skipped)
 
-    def rest(self) -> Iterable[bytes]:
+    def rest(self) -> Iterator[Iterable[bytes]]:
         """The last frame, padded with silence, where one is begun."""
-        if not self._carry:
-            return ()
-        silence = self._encoding.silence
-        return (self._header + self._carry + silence[self._head + len(self._carry) :],)
+        if self._carry and not self._skipped(1):
+            yield (self._header + self._carry + self._encoding.silence[self._head + len(self._carry) :],)
+        self._carry = b""
+
+    def _skipped(self, frames: int) -> int:
+        """How many of so many frames are to be left out."""
+        skipped = min(self._skip, frames)
+        self._skip -= skipped
+        return skipped
 
     def _whole_frames(self, items: Sequence[bytes], offset: int, whole: int) -> Iterator[bytes]:
         if not offset:

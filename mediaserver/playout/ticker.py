@@ -81,9 +81,8 @@ class Ticker:
         self._arm()
         return slot
 
-    def leave(self, stream: Stream, slot: Slot, unsent: int = 0) -> None:
-        """Take a stream out of its slot; `unsent` frames of those that were due it never sent."""
-        self.frames -= unsent
+    def leave(self, stream: Stream, slot: Slot) -> None:
+        """Take a stream out of its slot."""
         slot.streams.remove(stream)
         self.streams -= 1
         if not self.streams:
@@ -98,11 +97,14 @@ class Ticker:
         now = (self._clock() - self._epoch) // self._step
         slots = self._slots
         first, self._next = self._next, max(self._next, now + 1)
-        if self.streams:
+        if not self.streams:
+            return
+        try:
             for step in range(first, min(now + 1, first + len(slots))):
                 slot = slots[step % len(slots)]
                 if slot.streams:
                     self._turn(slot, 1 + (now - step) // len(slots))
+        finally:  # whatever happens, the clock goes on
             self._arm()
 
     def _turn(self, slot: Slot, due: int) -> None:

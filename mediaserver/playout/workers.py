@@ -16,6 +16,7 @@ from mediaserver.playout.decode import Decoded
 from mediaserver.playout.decoder import LENGTH
 
 _READ_AHEAD = 1 << 20
+_TIMEOUT = 600  # seconds for one file: hours of sound take less
 
 
 class DecodePool:
@@ -31,7 +32,11 @@ class DecodePool:
             for _ in range(2):  # a decoder found dead may have died of something else
                 decoder = self._idle.pop() if self._idle else await _start()
                 try:
-                    answer = await _ask(decoder, path)
+                    async with asyncio.timeout(_TIMEOUT):
+                        answer = await _ask(decoder, path)
+                except TimeoutError:
+                    decoder.kill()
+                    raise PromptError(f"takes longer than {_TIMEOUT} s to decode") from None
                 except (asyncio.IncompleteReadError, OSError):
                     await _end(decoder)
                     continue

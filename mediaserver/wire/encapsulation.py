@@ -2,7 +2,7 @@
 
 Outbound, a frame takes two steps. An `Encoding` makes it an *item*, the same bytes for every stream that uses
 the encoding, so items can be cached and shared. Where a stream must add something of its own to each (an RTP
-header, a client's mask), its `Wire.wrap` makes an item a message; elsewhere the item is the message.
+header, a client's mask), its `Wire.messages` makes items messages; elsewhere an item is the message.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -128,6 +128,11 @@ class Wire:
         if self._mask is not None:
             items = map(self._mask, items)
         return iter(items)
+
+    @property
+    def marks_talkspurts(self) -> bool:
+        """Whether the far end is told where sound follows silence."""
+        return self._rtp is not None
 
     def talkspurt(self) -> None:
         """Sound follows silence with the next message."""

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio import tone_plans
+from mediaserver.audio import tone_plans, tones
 from mediaserver.audio.tone_plans import TONE_PLANS
 from tests.audio.measure import clicks, component_dbm0, dbm0, loudest_hz
+
+
+def render(*tone, **settings):
+    """The sound of a tone by what a user calls it."""
+    return tones.render(tone_plans.cadence(*tone, **settings))
+
 
 EVERY_TONE = [(country, name) for country, plan in TONE_PLANS.items() for name in plan]
 
@@ -30,7 +36,7 @@ def segments(country, name):
 
 @pytest.mark.parametrize(("country", "name"), EVERY_TONE)
 def test_every_tone_sounds_as_its_notation_says(country, name):
-    tone = tone_plans.render(name, country)
+    tone = render(name, country)
     level = 0 if name == "milliwatt" else -10
     assert len(tone.repeat) % 160 == 0
     at = 0
@@ -51,7 +57,7 @@ def test_every_tone_sounds_as_its_notation_says(country, name):
 
 @pytest.mark.parametrize(("country", "name"), EVERY_TONE)
 def test_no_tone_clicks(country, name):
-    tone = tone_plans.render(name, country)
+    tone = render(name, country)
     heard = np.concatenate((tone.once, tone.repeat, tone.repeat))
     sizes = [size or len(tone.repeat) for _, size in segments(country, name)]
     edges = np.cumsum(sizes * (2 * len(tone.repeat) // sum(sizes))) + len(tone.once)
@@ -59,36 +65,36 @@ def test_no_tone_clicks(country, name):
 
 
 def test_the_special_information_tone_is_three_rising_tones():
-    sit = tone_plans.render("sit").repeat
+    sit = render("sit").repeat
     for n, hz in enumerate((950, 1400, 1800)):
         assert loudest_hz(sit[n * 2640 : (n + 1) * 2640], 1) == pytest.approx([hz], abs=0.5)
 
 
 def test_the_default_level_is_minus_10_dbm0_and_can_be_set():
-    assert dbm0(tone_plans.render("dial").repeat) == pytest.approx(-10, abs=0.05)
-    assert dbm0(tone_plans.render("dial", level=-20.5).repeat) == pytest.approx(-20.5, abs=0.05)
-    assert dbm0(tone_plans.render("milliwatt").repeat) == pytest.approx(0, abs=0.05)
-    assert dbm0(tone_plans.render("milliwatt", level=-6).repeat) == pytest.approx(-6, abs=0.05)
+    assert dbm0(render("dial").repeat) == pytest.approx(-10, abs=0.05)
+    assert dbm0(render("dial", level=-20.5).repeat) == pytest.approx(-20.5, abs=0.05)
+    assert dbm0(render("milliwatt").repeat) == pytest.approx(0, abs=0.05)
+    assert dbm0(render("milliwatt", level=-6).repeat) == pytest.approx(-6, abs=0.05)
 
 
 def test_a_sine_of_any_frequency():
-    tone = tone_plans.render("sine:440.5")
+    tone = render("sine:440.5")
     assert loudest_hz(tone.repeat, 1) == pytest.approx([440.5], abs=0.1)
     assert dbm0(tone.repeat) == pytest.approx(-10, abs=0.05)
 
 
 def test_the_notation_itself():
-    tone = tone_plans.render("!950/320,425/500,0/500", level=-12)
+    tone = render("!950/320,425/500,0/500", level=-12)
     assert len(tone.once) == 320 * 8
     assert len(tone.repeat) == 8000
     assert component_dbm0(tone.repeat[32:3968], [425]) == pytest.approx([-12], abs=0.05)
 
 
 def test_dtmf_has_its_own_levels_and_timing():
-    tone = tone_plans.render("dtmf:42", level=-30)
+    tone = render("dtmf:42", level=-30)
     assert len(tone.once) == 2 * 1600
     assert component_dbm0(tone.once[32:768], [770, 1209]) == pytest.approx([-8, -6], abs=0.2)
-    assert len(tone_plans.render("dtmf:42", digit_ms=70, digit_gap_ms=30).once) == 2 * 800
+    assert len(render("dtmf:42", digit_ms=70, digit_gap_ms=30).once) == 2 * 800
 
 
 @pytest.mark.parametrize(
@@ -109,10 +115,10 @@ def test_dtmf_has_its_own_levels_and_timing():
 )
 def test_errors_say_what_was_meant(name, country, message):
     with pytest.raises(ValueError, match=r".") as caught:
-        tone_plans.render(name, country)
+        render(name, country)
     assert str(caught.value).startswith(message)
 
 
 def test_the_hint_lists_every_way_to_name_a_tone():
     with pytest.raises(ValueError, match=r"dtmf:DIGITS, sine:HZ, or a cadence such as 480\+620/500,0/500$"):
-        tone_plans.render("beep")
+        render("beep")

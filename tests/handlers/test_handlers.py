@@ -109,8 +109,10 @@ async def test_playback_may_be_followed_by_silence(loop: VirtualLoop) -> None:
     [
         ({}, 'give either "prompt" or "prompts"'),
         ({"prompt": "a", "prompts": ["b"]}, 'give either "prompt" or "prompts"'),
-        ({"prompt": "a", "repeat": 0}, 'a count of 1 or more, or "forever"'),
-        ({"prompt": "a", "repeat": "always"}, 'a count of 1 or more, or "forever"'),
+        ({"prompt": "a", "repeat": 0}, 'a count of 1 to 1000000, or "forever"'),
+        ({"prompt": "a", "repeat": "9" * 30}, 'a count of 1 to 1000000, or "forever"'),
+        ({"prompt": "a", "repeat": True}, 'a count of 1 to 1000000, or "forever"'),
+        ({"prompt": "a", "repeat": "always"}, 'a count of 1 to 1000000, or "forever"'),
         ({"prompt": "a", "linger_ms": -1}, "greater than or equal to 0"),
         ({"prompt": "a", "then": "stop"}, "'close' or 'silence'"),
         ({"prompt": "a", "promt": "b"}, "Extra inputs are not permitted"),

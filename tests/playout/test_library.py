@@ -119,7 +119,7 @@ async def test_what_is_missing_or_broken_is_named_with_a_hint(tmp_path: Path, po
     library = await loaded(tmp_path, pool)
     with pytest.raises(PromptError, match=r'no prompt "welcom" \(did you mean "welcome"\?\)'):
         library.get("welcom")
-    with pytest.raises(PromptError, match=r'prompt "broken" is broken: broken.wav is not a WAV file'):
+    with pytest.raises(PromptError, match=r'prompt "broken" cannot be played: broken.wav is not a WAV file'):
         library.get("broken")
     assert list(library.problems) == ["broken.wav"]
 

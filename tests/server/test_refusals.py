@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         ("/nope", 404, "no path /nope"),
         ("/audio-strem", 404, 'no path /audio-strem (did you mean "/audio-stream"?)'),
         ("/play/welcom", 404, 'no prompt "welcom" (did you mean "welcome"?)'),
-        ("/play/broken", 404, 'prompt "broken" is broken: broken.wav is not a WAV file'),
+        ("/play/broken", 404, 'prompt "broken" cannot be played: broken.wav is not a WAV file'),
         ("/play/../../etc/passwd", 404, "no path /etc/passwd"),
         ("/play/..%2f..%2fetc%2fpasswd", 404, 'no prompt "../../etc/passwd"'),
         ("/play/%2fetc%2fpasswd", 404, 'no prompt "/etc/passwd"'),
@@ -47,8 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         ("/audio-stream?encapsulation=g729", 400, 'encapsulation="g729" is none of audiosocket, rtp, sln'),
         ("/audio-stream?framing=tcp", 400, 'framing="tcp" is none of auto, pcm, message'),
         ("/audio-stream?rtp_payload=opus", 400, 'rtp_payload="opus" is none of auto, pcmu, pcma, l16'),
-        ("/audio-stream?repeat=0", 400, 'repeat: should be a count of 1 or more, or "forever"'),
-        ("/audio-stream?repeat=often", 400, 'repeat: should be a count of 1 or more, or "forever"'),
+        ("/audio-stream?repeat=0", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
+        ("/audio-stream?repeat=often", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
     ],
 )
 async def test_refusals(server: ServerProcess, path: str, status: int, line: str) -> None:
