@@ -4,21 +4,22 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import config, log, tables
+from mediaserver import __version__, config, log, tables
 from mediaserver.client import simulator
 from mediaserver.client.measure import Report
 from mediaserver.client.meter import Meter
-from mediaserver.errors import ConfigError, MediaServerError
+from mediaserver.errors import ConfigError, MediaServerError, PromptError
 from mediaserver.server import check as checking
 from mediaserver.server import server
 from mediaserver.wire.encapsulation import Encapsulation, Framing
@@ -43,24 +44,53 @@ ConfigOption = Annotated[
 T = TypeVar("T")
 
 
+def _port(text: str) -> Any:
+    return typer.Option(metavar="PORT", min=0, max=65535, help=text)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")
+]
+SendOption = Annotated[
+    Path | None,
+    typer.Option(metavar="IN.wav", help="A sound file to speak, at once; the call goes on after it."),
+]
+
+
 def main() -> None:
     """Entry point of the console script."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # handlers of the user's own may lie in the working directory
     app()
+
+
+@app.callback()
+def _options(
+    version: VersionOption = False,
+) -> None:
+    pass
 
 
 @app.command()
 def serve(
     file: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port that VoIPBIN dials.")] = None,
-    admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of health and metrics.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
+    port: Annotated[int | None, _port("Port that VoIPBIN dials.")] = None,
+    admin_port: Annotated[int | None, _port("Port of health and metrics.")] = None,
 ) -> None:
     """Serve the prompts."""
     with _config_errors():
-        settings = config.load(file).override("server", host=host, port=port).override("admin", port=admin_port)
+        settings, problems = config.load(file)
+        settings = settings.override("server", host=host, port=port).override("admin", port=admin_port)
         log.configure(settings.log.level, settings.log.format)
         with _progress() as progress:
-            _run(server.serve(settings, _where(file), progress))
+            _run(server.serve(settings, _where(file), problems, progress))
 
 
 @app.command()
@@ -70,28 +100,28 @@ def check(
 ) -> None:
     """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
     with _config_errors(as_json):
-        settings = config.load(file)
+        settings, problems = config.load(file)
         log.configure("error", settings.log.format)
         with _progress() as progress:
-            findings = _run(checking.check(settings, _where(file), progress))
+            findings = _run(checking.check(settings, _where(file), problems, progress))
     if as_json:
         typer.echo(json.dumps(asdict(findings), indent=2))
     else:
         tables.show_findings(findings, out, err)
-    if findings.problems:
+    if findings.problems or findings.left_out:
         raise typer.Exit(EXIT_BAD_CONFIG)
 
 
 @app.command()
 def call(
-    url: Annotated[str, typer.Argument(help="ws:// or wss:// URL, dialled as it stands.")],
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Hang up after so long.")] = None,
+    url: Annotated[str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands.")],
+    seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
     encapsulation: Annotated[
         Encapsulation | None, typer.Option(help="What to expect; default: as the URL says, or what comes.")
     ] = None,
     framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
-    send: Annotated[Path | None, typer.Option(help="A sound file to speak, at once.")] = None,
-    record: Annotated[Path | None, typer.Option(help="A WAV file for what is heard.")] = None,
+    send: SendOption = None,
+    record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Play VoIPBIN's side against any server: listen, perhaps speak, and report."""
@@ -105,7 +135,9 @@ def call(
             with Meter(err, shown) as meter:
                 report = _run(_call(plan, meter.heard))
     except (MediaServerError, OSError, ValueError) as error:
-        _complain([f"{shown}: {error}"])
+        if as_json:
+            typer.echo(json.dumps({"error": str(error), "status": getattr(error, "status", None)}))
+        _complain([str(error) if isinstance(error, PromptError) else f"{shown}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
@@ -117,9 +149,10 @@ def call(
 
 
 async def _call(plan: simulator.Call, heard: simulator.OnFrame = lambda pcm, at: None) -> Report:
-    """One call; Ctrl-C hangs up, and still reports."""
+    """One call; Ctrl-C and SIGTERM hang up, and it still reports."""
     hang_up = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hang_up.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
     return await simulator.simulate(plan, heard, hang_up)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mediaserver.errors import ConfigError, did_you_mean
 
@@ -123,21 +123,54 @@ def _paths(tables: dict[str, dict[str, Any]]) -> dict[str, PathSettings]:
     return {path: PathSettings.model_validate(table) for path, table in tables.items()}
 
 
-def load(file: Path | None = None) -> Settings:
-    """Settings of a config file and the environment; without a file those of `./config.toml` or the defaults.
+def load(file: Path | None = None) -> tuple[Settings, list[str]]:
+    """Settings of a config file and the environment, and what is wrong with them, all mistakes at once.
 
-    A relative prompt folder in a file is relative to that file. ConfigError lists all mistakes at once.
+    Without a file those of `./config.toml`, or the defaults. A relative prompt folder in a file is relative to
+    that file. A wrong setting is left at its default, a wrong path out, so that the rest can be looked at too.
+    ConfigError where there is nothing left to look at.
     """
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
+    where = str(file or "defaults")
     tables = _read(file) if file is not None else {}
+    found = _unknown_variables()
     try:
         settings = Settings(**tables)
+    except SettingsError as error:
+        raise ConfigError([*found, f"environment: {error}: not JSON"]) from error
     except ValidationError as error:
-        raise ConfigError(problems(str(file or "defaults"), error, Settings)) from error
+        found = problems(where, error, Settings) + found
+        for details in error.errors():
+            _leave_out(tables, details["loc"])
+        try:
+            settings = Settings(**tables)
+        except ValidationError:  # a variable of the environment is wrong: there is no leaving it out
+            raise ConfigError(found) from error
     if file is not None and not _variable(("prompts", "directory")):
         settings = settings.override("prompts", directory=file.parent / settings.prompts.directory)
-    return settings
+    return settings, found
+
+
+def _leave_out(tables: dict[str, Any], place: tuple[str | int, ...]) -> None:
+    """Take a wrong setting, path or table out of a file's tables."""
+    *above, last = place[:2]
+    table = tables.get(str(above[0]), {}) if above else tables
+    if isinstance(table, dict):
+        table.pop(str(last), None)
+    else:
+        tables.pop(str(above[0]))
+
+
+def _unknown_variables() -> list[str]:
+    """Variables that look like settings and are none. Those without two underscores may be anybody's."""
+    found = []
+    for variable in sorted(os.environ):
+        table, delimiter, _ = variable.upper().removeprefix(ENV_PREFIX).partition(ENV_DELIMITER)
+        if variable.upper().startswith(ENV_PREFIX) and delimiter and table.lower() not in Settings.model_fields:
+            hint = did_you_mean(table, map(str.upper, Settings.model_fields))
+            found.append(f"{variable}: unknown setting{hint}")
+    return found
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -25,7 +25,6 @@ class CloseCode:
     NORMAL = 1000  # the media ended
     GOING_AWAY = 1001  # we shut down
     ABNORMAL = 1006  # never sent: the connection broke without a close
-    POLICY = 1008  # the peer is not as it must be
     INTERNAL_ERROR = 1011  # our fault
 
 

@@ -1,40 +1,55 @@
 """What the commands print for people."""
 
+import json
+
 from rich.console import Console
 from rich.table import Table
 
-from mediaserver.client.measure import Report, Spread
+from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.server.check import Findings
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
     """Paths and prompts as tables on `out`, what is wrong on `err`."""
-    paths = Table("path", "handler", "encapsulation", "settings", title="Paths", title_justify="left")
+    for table in (_paths(findings), _prompts(findings)):
+        if table.row_count:
+            out.print(table, markup=False)
+    for file in findings.ignored:
+        out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False)
+    _show_lines("stops serve", findings.problems, err)
+    _show_lines("left out by serve, which goes on without", findings.left_out, err)
+    if not findings.problems and not findings.left_out:
+        out.print("everything is in order", style="green")
+
+
+def _paths(findings: Findings) -> Table:
+    table = Table("path", "handler", "encapsulation", "settings", title="Paths", title_justify="left")
     for path in findings.paths:
-        settings = ", ".join(f"{key} = {value}" for key, value in path["settings"].items())
-        paths.add_row(path["path"], path["handler"], path["encapsulation"], settings)
-    prompts = Table("prompt", title="Prompts", title_justify="left")
+        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in path["settings"].items())
+        table.add_row(path["path"], path["handler"], path["encapsulation"], settings)
+    return table
+
+
+def _prompts(findings: Findings) -> Table:
+    table = Table("prompt", title="Prompts", title_justify="left")
     for heading in ("duration", "source format", "peak", "loudness"):
-        prompts.add_column(heading, justify="left" if heading == "source format" else "right")
+        table.add_column(heading, justify="left" if heading == "source format" else "right")
     for prompt in findings.prompts:
-        prompts.add_row(
+        table.add_row(
             prompt["name"],
             f"{prompt['duration_s']:.2f} s",
             prompt["source"],
             f"{prompt['peak_dbfs']:.1f} dBFS",
             f"{prompt['loudness_lufs']:.1f} LUFS",
         )
-    for table in (paths, prompts):
-        if table.row_count:
-            out.print(table, markup=False)
-    for file in findings.ignored:
-        out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False)
-    if findings.problems:
-        err.print(f"{len(findings.problems)} problems:", style="red", highlight=False)
-        for problem in findings.problems:
-            err.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
-    else:
-        out.print("everything is in order", style="green")
+    return table
+
+
+def _show_lines(title: str, lines: list[str], err: Console) -> None:
+    if lines:
+        err.print(f"{title}:", style="red", highlight=False)
+    for line in lines:
+        err.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_report(report: Report, out: Console) -> None:
@@ -44,7 +59,8 @@ def show_report(report: Report, out: Console) -> None:
     table.add_row("first frame", _ms(report.first_frame_ms))
     table.add_row("between frames", _spread(report.interarrival_ms))
     table.add_row("lateness", _spread(report.lateness_ms))
-    table.add_row("drift", "–" if report.drift_ppm is None else f"{report.drift_ppm:.0f} ppm")
+    long_enough = report.drift_ppm is not None and report.frames >= MIN_DRIFT_FRAMES
+    table.add_row("drift", f"{report.drift_ppm:.0f} ppm" if long_enough else "– (too short a call to tell)")
     table.add_row("bad frames", str(report.bad_frames))
     table.add_row("heard as", f"{report.encapsulation or '–'} ({report.framing or '–'})")
     table.add_row("closed with", str(report.close_code))

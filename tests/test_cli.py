@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from mediaserver import __version__
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
 from tests.timing import UNIT
@@ -106,7 +107,8 @@ def test_check_names_every_broken_file(tmp_path: Path, ffmpeg: str) -> None:
     for name in (*broken, "nowhere.wav"):
         assert f"prompts/{name}: " in done.stderr
     assert "good.wav" not in done.stderr
-    assert "13 problems" in done.stderr
+    assert done.stderr.startswith("left out by serve, which goes on without:")
+    assert len(done.stderr.strip().splitlines()) == 1 + 13
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
@@ -122,6 +124,14 @@ def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path
         prompts = ["jazz/*", "broken"]
         [paths."/c"]
         handler = "playbak"
+        [paths."/d"]
+        handler = "silence"
+        framing = "mesage"
+        [paths."/e/{p}"]
+        handler = "playback"
+        prompts = ["nosuch", "{p}"]
+        [defaults]
+        encapsulation = "rpt"
         """,
     )
     write_wav(tmp_path / "prompts/welcome.wav", speechlike(1000))
@@ -131,6 +141,9 @@ def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path
     for told in (
         'paths."/a": no prompt "welcom" (did you mean "welcome"?)',
         'paths."/b": no prompt matches "jazz/*"',
+        'paths."/e/{p}": no prompt "nosuch"',
+        "paths.\"/d\".framing: Input should be 'auto', 'pcm' or 'message' (it is 'mesage')",
+        "defaults.encapsulation: Input should be 'audiosocket', 'rtp' or 'sln' (it is 'rpt')",
         'paths."/b": prompt "broken" cannot be played: broken.wav is not a WAV file',
         'paths."/c".handler: no handler "playbak" (did you mean "playback"?)',
     ):
@@ -151,12 +164,22 @@ def test_a_broken_file_that_no_path_names_does_not_stop_serve(tmp_path: Path) ->
 
 def test_a_bad_config_is_exit_code_2_and_one_line_a_mistake(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("[server]\nport = 'x'\nhots = 'y'\n")
+    (tmp_path / "prompts").mkdir()
+    config.write_text("[server]\nport = 'x'\nhots = 'y'\n[paths.'/']\nhandler = 'silence'\n")
     done = run("serve", "--config", config)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 2
     assert f"{config}: server.port: " in done.stderr
     assert f'{config}: server.hots: unknown setting (did you mean "host"?)' in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_prompt_folder_that_is_not_there_is_said_plainly(tmp_path: Path, command: str) -> None:
+    config = write_config(tmp_path, PATHS)
+    (tmp_path / "prompts").rmdir()
+    done = run(command, "--config", config)
+    assert done.returncode == 2
+    assert f"{config}: prompts.directory: {tmp_path}/prompts is not a folder" in done.stderr
 
 
 def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
@@ -267,9 +290,22 @@ def sent(server: ServerProcess) -> float:
         ("/play/nothing", (), 'no prompt "nothing"'),
         ("/nowhere", (), "no path /nowhere"),
         ("/silence?framing=tcp", (), 'framing="tcp" is none of auto, pcm, message'),
-        ("/play/speech", ("--encapsulation", "rtp"), "40 messages were not one 20 ms frame of rtp"),
-        ("/play/speech", ("--framing", "message"), "40 messages were not one 20 ms frame of audiosocket"),
-        ("/play/speech", ("--send", "missing.wav"), "cannot be read: No such file or directory"),
+        (
+            "/play/speech",
+            ("--encapsulation", "rtp"),
+            "40 messages were not one 20 ms frame: rtp was expected, and the first of them was 320 bytes",
+        ),
+        (
+            "/play/speech",
+            ("--framing", "message"),
+            "audiosocket in message framing was expected, and the first of them was 320 bytes",
+        ),
+        (
+            "/play/speech",
+            ("--send", "missing.wav"),
+            "--send: missing.wav cannot be read: No such file",
+        ),
+        ("/play/speech", ("--record", "/no/where.wav"), "--record: /no/where.wav cannot be written: No such file"),
     ],
 )
 def test_call_says_what_is_wrong_and_ends_with_1(server: ServerProcess, path: str, options, why: str) -> None:
@@ -284,5 +320,21 @@ def test_call_where_nothing_listens(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     done = run("call", f"ws://127.0.0.1:{port}/?token=secret")
     assert done.returncode == 1
-    assert "cannot connect" in done.stderr
+    assert done.stderr == f"ws://127.0.0.1:{port}/: cannot connect: Connection refused\n"
     assert "secret" not in done.stderr + done.stdout
+
+
+def test_a_refusal_is_json_too_and_dialled_once(server: ServerProcess) -> None:
+    before = len(server.events("refused"))
+    done = run("call", server.url("/play/nothing"), "--json")
+    assert json.loads(done.stdout) == {"error": 'no prompt "nothing"', "status": 404}
+    assert len(server.events("refused")) == before + 1
+
+
+def test_a_url_that_is_none_is_said_plainly() -> None:
+    done = run("call", "127.0.0.1:8080/audio-stream")
+    assert "a media stream's URL begins with ws:// or wss://" in done.stderr
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").stdout.strip() == __version__

@@ -19,20 +19,27 @@ def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def right(loaded: tuple[Settings, list[str]]) -> Settings:
+    """Settings with which nothing is wrong."""
+    settings, found = loaded
+    assert found == []
+    return settings
+
+
 def load(tmp_path: Path, text: str) -> Settings:
     (tmp_path / "config.toml").write_text(text)
-    return config.load(tmp_path / "config.toml")
+    return right(config.load(tmp_path / "config.toml"))
 
 
 def problems(tmp_path: Path, text: str) -> list[str]:
     """What is wrong, without the file's own name."""
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, text)
-    return [problem.replace(f"{tmp_path}/", "") for problem in caught.value.problems]
+    (tmp_path / "config.toml").write_text(text)
+    _, found = config.load(tmp_path / "config.toml")
+    return [problem.replace(f"{tmp_path}/", "") for problem in found]
 
 
 def test_without_a_file_the_defaults_are_the_examples_paths() -> None:
-    settings, example = config.load(), config.load(EXAMPLE)
+    settings, example = right(config.load()), right(config.load(EXAMPLE))
     assert settings.paths == example.paths
     assert settings.model_dump(exclude={"prompts"}) == example.model_dump(exclude={"prompts"})
     assert settings.prompts.directory == Path("prompts")
@@ -41,7 +48,7 @@ def test_without_a_file_the_defaults_are_the_examples_paths() -> None:
 
 def test_config_toml_of_the_working_directory_is_read_where_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[server]\nport = 9999\n")
-    assert config.load().server.port == 9999
+    assert right(config.load()).server.port == 9999
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +63,7 @@ def test_variables_that_are_not_ours_are_left_alone(monkeypatch: pytest.MonkeyPa
     """Kubernetes sets these for a service named `mediaserver`."""
     monkeypatch.setenv("MEDIASERVER_PORT", "tcp://10.0.0.1:8080")
     monkeypatch.setenv("MEDIASERVER_SERVICE_HOST", "10.0.0.1")
-    assert config.load().server.port == 8080
+    assert right(config.load()).server.port == 8080
 
 
 def test_the_prompt_folder_is_relative_to_the_file(tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ def test_the_prompt_folder_is_relative_to_the_file(tmp_path: Path) -> None:
 
 
 def test_options_of_the_command_line_override() -> None:
-    settings = config.load().override("server", host="::", port=None)
+    settings = right(config.load()).override("server", host="::", port=None)
     assert (settings.server.host, settings.server.port) == ("::", 8080)
 
 
@@ -96,19 +103,45 @@ def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> No
     ]
 
 
+def test_what_is_right_beside_a_mistake_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        """
+        prots = 1
+        [server]
+        port = "x"
+        max_streams = 7
+        [paths."/wrong"]
+        framing = "tcp"
+        handler = "silence"
+        [paths."/right"]
+        handler = "silence"
+        """
+    )
+    settings, found = config.load(tmp_path / "config.toml")
+    assert len(found) == 3
+    assert (settings.server.port, settings.server.max_streams) == (8080, 7)
+    assert list(settings.paths) == ["/right"]
+
+
 def test_a_mistake_in_a_variable_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIASERVER_SERVER__PORT", "http")
+    monkeypatch.setenv("MEDIASERVER_SERVR__PORT", "80")
     with pytest.raises(ConfigError) as caught:
         config.load()
-    assert caught.value.problems[0].startswith(
-        "MEDIASERVER_SERVER__PORT: server.port: Input should be a valid integer"
-    )
+    wrong, unknown = caught.value.problems
+    assert wrong.startswith("MEDIASERVER_SERVER__PORT: server.port: Input should be a valid integer")
+    assert unknown == 'MEDIASERVER_SERVR__PORT: unknown setting (did you mean "SERVER"?)'
+
+
+def test_a_variable_that_is_no_json_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_PATHS", "{bad")
+    with pytest.raises(ConfigError, match=r"paths.*not JSON"):
+        config.load()
 
 
 def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, "[server\nport = 1")
-    assert problem.startswith("config.toml: is not TOML: ")
-    assert "line 1" in problem
+    with pytest.raises(ConfigError, match=r"config\.toml: is not TOML: .* line 1"):
+        problems(tmp_path, "[server\nport = 1")
     with pytest.raises(ConfigError, match=r"missing\.toml: cannot be read: No such file or directory"):
         config.load(tmp_path / "missing.toml")
 

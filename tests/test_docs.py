@@ -72,7 +72,7 @@ def test_every_reason_is_named(reason: EndReason) -> None:
 
 def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
     async def exported() -> Metrics:
-        server = Server(config.load(), "defaults")
+        server = Server(config.load()[0], "defaults")
         try:
             return server.metrics
         finally:

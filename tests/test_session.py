@@ -98,6 +98,48 @@ async def test_a_handler_may_close_with_a_code_of_its_own(tmp_path, loop: Virtua
 
 
 @in_virtual_time
+async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        session.close(4000, "bye")
+
+    async def shell() -> str:
+        await session.run(work())
+        await asyncio.sleep(0.1)  # the shell's own work after it is not cancelled
+        return "done"
+
+    assert await asyncio.create_task(shell()) == "done"
+    assert session.end == End(EndReason.FINISHED, 4000, "bye")
+
+
+@in_virtual_time
+async def test_a_session_that_is_over_before_it_began_does_no_work(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    session.finish(End(EndReason.PEER_CLOSED, 1000))
+    assert await session.run(session.silence()) == End(EndReason.PEER_CLOSED, 1000)
+    await stage.until(100)
+    assert stage.line.sent == []
+
+
+@in_virtual_time
+async def test_a_handler_cancelled_by_its_own_doing_has_failed(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        task = asyncio.create_task(asyncio.sleep(10))
+        task.cancel()
+        await task
+
+    with pytest.raises(RuntimeError, match="nobody ended its stream"):
+        await session.run(work())
+    assert session.end == End(EndReason.ERROR, 1011)
+
+
+@in_virtual_time
 async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
@@ -167,3 +209,4 @@ async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: Virt
 
 def test_a_close_frames_text_is_cut_to_what_it_may_hold() -> None:
     assert len(End(EndReason.ERROR, 1011, "x" * 500).message) == 123
+    assert End(EndReason.ERROR, 1011, "é" * 500).message.decode() == "é" * 61  # never half a character

@@ -1,5 +1,6 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
+import os
 from typing import Any, Literal
 
 import aiohttp
@@ -9,6 +10,7 @@ from mediaserver.errors import PeerError, RefusedError
 
 MAX_MESSAGE = 64 * 1024  # bytes
 _REFUSAL_BYTES = 300
+_SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT = 10.0
 
 
@@ -23,36 +25,39 @@ class MediaWebSocket(ClientWebSocketResponse[Literal[True]]):
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session whose WebSockets are `MediaWebSocket`s."""
+    """A session whose WebSockets are `MediaWebSocket`s, and whose refusals keep what the server said."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
-    return aiohttp.ClientSession(ws_response_class=MediaWebSocket, timeout=timeout)
+    return aiohttp.ClientSession(ws_response_class=MediaWebSocket, timeout=timeout, middlewares=(_keep_refusal,))
+
+
+async def _keep_refusal(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    if response.status != _SWITCHING_PROTOCOLS:
+        text = (await response.content.read(_REFUSAL_BYTES)).decode(errors="replace")
+        response.close()
+        raise RefusedError(response.status, " ".join(text.split()) or response.reason or "refused")
+    return response
 
 
 async def dial(client: aiohttp.ClientSession, url: str) -> MediaWebSocket:
     """Open a media stream. RefusedError where the server turns it down, PeerError where none answers."""
+    if not url.startswith(("ws://", "wss://")):
+        raise PeerError("a media stream's URL begins with ws:// or wss://")
     try:
         websocket = await client.ws_connect(url, compress=0, max_msg_size=MAX_MESSAGE)
     except aiohttp.WSServerHandshakeError as error:
-        if error.status == 101:
-            raise PeerError(f"the server's upgrade is wrong: {error.message}") from error
-        raise RefusedError(error.status, await _refusal(client, url) or error.message) from error
+        raise PeerError(f"the server's upgrade is wrong: {error.message}") from error
+    except aiohttp.ClientSSLError as error:
+        raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
+    except aiohttp.ClientConnectorError as error:
+        raise PeerError(f"cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise PeerError(f"cannot connect: {error or 'timed out'}") from error
     assert isinstance(websocket, MediaWebSocket)  # noqa: S101 - the session makes no others
     return websocket
 
 
-async def _refusal(client: aiohttp.ClientSession, url: str) -> str:
-    """What the server says of the same request: the failed upgrade itself does not keep the body."""
-    headers = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    url = url.replace("ws", "http", 1) if url.startswith("ws") else url
-    try:
-        async with client.get(url, headers=headers) as response:
-            return (await response.content.read(_REFUSAL_BYTES)).decode(errors="replace").strip()
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return ""
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -9,6 +9,7 @@ import numpy as np
 from mediaserver.audio.pcm import PTIME, Signal
 
 MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
+MIN_DRIFT_FRAMES = 100  # in fewer, drift cannot be told from jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Report:
     encapsulation: str | None
     framing: str | None
     close_code: int | None
+    bad_reason: str = ""  # what is wrong with the first bad frame; for people only
 
     @property
     def problems(self) -> list[str]:
@@ -42,8 +44,8 @@ class Report:
         if not self.frames:
             found.append("no audio came")
         if self.bad_frames:
-            found.append(f"{self.bad_frames} messages were not one 20 ms frame of {self.encapsulation}")
-        if self.drift_ppm is not None and abs(self.drift_ppm) > MAX_DRIFT_PPM:
+            found.append(f"{self.bad_frames} messages were not one 20 ms frame: {self.bad_reason}")
+        if self.frames >= MIN_DRIFT_FRAMES and abs(self.drift_ppm or 0.0) > MAX_DRIFT_PPM:
             found.append("frames do not come every 20 ms")
         if self.close_code not in (None, 1000, 1001):
             found.append(f"the stream was closed with {self.close_code}")
@@ -51,7 +53,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        values = asdict(self)
+        del values["bad_reason"]
+        return values
 
 
 def spread(values: Signal) -> Spread:

@@ -16,7 +16,7 @@ from yarl import URL
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import dial, measure
 from mediaserver.client.measure import Report
-from mediaserver.errors import ProtocolError
+from mediaserver.errors import PromptError, ProtocolError
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.decode import decode_file
 from mediaserver.playout.pacer import Pacer
@@ -49,6 +49,7 @@ class Listener:
         self._wire: Wire | None = None
         self.arrivals: list[float] = []
         self.bad = 0
+        self.bad_reason = ""
         self.framing: str | None = None
 
     @property
@@ -64,15 +65,22 @@ class Listener:
             encapsulation = self.encapsulation or _guess(data)
             self._wire = Wire(WireSettings(encapsulation, self._call.framing))
             self.framing = _framing_of(data, encapsulation)
+        reason = f"{len(data)} bytes"
         try:
             events = self._wire.depacketize(data, at)
-        except ProtocolError:
-            events = []
+        except ProtocolError as error:
+            events, reason = [], f"{len(data)} bytes, {error}"
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
-        if len(pcm) != FRAME_BYTES:
-            self.bad += 1
-        else:
+        if len(pcm) == FRAME_BYTES:
             self._heard(pcm, at)
+            return
+        if not self.bad:
+            settings = self._wire.settings
+            framing = (
+                f" in {settings.framing} framing" if settings.encapsulation == Encapsulation.AUDIOSOCKET else ""
+            )
+            self.bad_reason = f"{settings.encapsulation}{framing} was expected, and the first of them was {reason}"
+        self.bad += 1
 
 
 async def simulate(
@@ -82,7 +90,7 @@ async def simulate(
 
     RefusedError and PeerError where there is no stream, PromptError where the file to send cannot be played.
     """
-    speech = await asyncio.to_thread(decode_file, call.send) if call.send else None
+    speech = await asyncio.to_thread(_read_speech, call.send) if call.send else None
     with contextlib.ExitStack() as stack:
         record = stack.enter_context(_recorder(call.record))
         client = dial.client_session()
@@ -94,7 +102,7 @@ async def simulate(
                 heard(pcm, at)
 
             listener = Listener(call, take)
-            pacer = _speak(call, websocket, speech.pcm, stack) if speech else None
+            pacer = _speak(call, websocket, speech, stack) if speech else None
             hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up or asyncio.Event()))
             await _listen(websocket, listener)
             if pacer is not None:
@@ -114,7 +122,15 @@ async def simulate(
         encapsulation=listener.encapsulation,
         framing=listener.framing,
         close_code=websocket.close_code,
+        bad_reason=listener.bad_reason,
     )
+
+
+def _read_speech(path: Path) -> bytes:
+    try:
+        return decode_file(path).pcm
+    except PromptError as error:
+        raise PromptError(f"--send: {path} {error}") from error
 
 
 async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> None:
@@ -152,7 +168,11 @@ def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
     if path is None:
         yield lambda pcm: None
         return
-    with wave.open(str(path), "wb") as file:
+    try:
+        target = path.open("wb")
+    except OSError as error:
+        raise PromptError(f"--record: {path} cannot be written: {error.strerror}") from error
+    with target, wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(SAMPLE_BYTES)
         file.setframerate(SAMPLE_RATE)

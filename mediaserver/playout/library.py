@@ -29,6 +29,8 @@ class Inventory:
 
 def scan(directory: Path) -> Inventory:
     """Look through a folder and all below it. Names are paths without extension; dot files are passed over."""
+    if not directory.is_dir():
+        return Inventory({}, {}, [])
     found: dict[str, list[Path]] = {}
     problems: dict[str, str] = {}
     ignored: list[str] = []
@@ -40,8 +42,7 @@ def scan(directory: Path) -> Inventory:
         if path.exists() and not path.is_file():
             problems[relative.as_posix()] = "is not a regular file"
             continue
-        name = unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
-        found.setdefault(name, []).append(path)
+        found.setdefault(_name(relative), []).append(path)
     for name, paths in found.items():
         if len(paths) > 1:
             files = [path.relative_to(directory).as_posix() for path in paths]
@@ -52,11 +53,14 @@ def scan(directory: Path) -> Inventory:
     return Inventory(single, problems, sorted(ignored))
 
 
+def _name(file: Path) -> str:
+    """The prompt's name of a file in the folder."""
+    return unicodedata.normalize("NFC", file.as_posix().removesuffix(file.suffix))
+
+
 def _walk(directory: Path, problems: dict[str, str]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        where = Path(error.filename)
-        name = where.relative_to(directory).as_posix() if where != directory else str(directory)
-        problems[name] = f"cannot be read: {error.strerror}"
+        problems[Path(error.filename).relative_to(directory).as_posix()] = f"cannot be read: {error.strerror}"
 
     seen: set[str] = set()
     for folder, folders, files in os.walk(directory, onerror=unreadable, followlinks=True):
@@ -106,7 +110,7 @@ class PromptLibrary:
         """Decode the whole folder, and make items in the encodings that paths will ask for first."""
         inventory = await asyncio.to_thread(scan, self.directory)
         self.problems, self.ignored = dict(inventory.problems), inventory.ignored
-        self._broken = {str(Path(file).with_suffix("").as_posix()): file for file in inventory.problems}
+        self._broken = {_name(Path(file)): file for file in inventory.problems}
         done, total = 0, len(inventory.files)
         progress(done, total)
 

@@ -1,5 +1,6 @@
 """`check`: a configuration and all its prompts, as `serve` would load them, without serving."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,29 +8,30 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config import Settings
 from mediaserver.playout.library import Progress
 from mediaserver.server import routes
-from mediaserver.server.server import open_library
+from mediaserver.server.server import open_library, prompt_problems
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. `problems` is everything that is wrong, a line each."""
+    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`."""
 
     paths: list[dict[str, Any]]
     prompts: list[dict[str, Any]]
     ignored: list[str]
     problems: list[str]
+    left_out: list[str]
 
 
-async def check(settings: Settings, where: str, progress: Progress) -> Findings:
+async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
-    built, problems = routes.build(settings, where)
+    built, found = routes.build(settings, where)
     library = open_library(settings)
     try:
         await library.load((), progress)
     finally:
         await library.close()
-    problems += [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
-    problems += routes.missing_prompts(built, library, where)
+    problems = [*problems, *found, *prompt_problems(built, library, where)]
+    left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     paths = [
         {
             "path": route.pattern,
@@ -49,4 +51,4 @@ async def check(settings: Settings, where: str, progress: Progress) -> Findings:
         }
         for prompt in library.prompts.values()
     ]
-    return Findings(paths, prompts, library.ignored, problems)
+    return Findings(paths, prompts, library.ignored, problems, left_out)

@@ -29,6 +29,8 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
+HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
+QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class Route:
         RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
         """
         settings = {key: _fill(value, variables) for key, value in self.settings.items()}
-        settings.update((key, query[key]) for key in self.handler.query_settings if key in query)
+        for key in HANDLER_KEYS & query.keys():
+            if key not in self.handler.query_settings:
+                raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
+            settings[key] = query[key]
         try:
             handler = self.handler.model_validate(settings)
         except ValidationError as error:
@@ -89,13 +94,16 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
 
 
 def missing_prompts(routes: Iterable[Route], library: PromptLibrary, where: str) -> list[str]:
-    """What paths with a fixed prompt lack in the library."""
-    return [
-        f'{where}: paths."{route.pattern}": {problem}'
-        for route in routes
-        if not route.variables
-        for problem in route.handler.model_validate(route.settings).problems(library)
-    ]
+    """What paths lack in the library, as far as no variable of the URL names it."""
+    found = []
+    for route in routes:
+        try:
+            handler = route.handler.model_validate(route.settings)
+        except ValidationError:
+            continue  # only with a variable in it, which is not known yet
+        problems = handler.problems(library, lambda name: not _VARIABLE.search(name))
+        found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
+    return found
 
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:

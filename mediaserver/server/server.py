@@ -1,12 +1,16 @@
 """The server's life: start, serve, drain, end."""
 
 import asyncio
+import logging
 import os
+import resource
 import signal
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mediaserver import __version__
 from mediaserver.config import Settings
@@ -20,7 +24,9 @@ from mediaserver.server import admin, routes
 from mediaserver.server.media import MediaEndpoint
 
 _BACKLOG = 4096
+_SPARE_DESCRIPTORS = 100  # for all that is not a stream
 MEGABYTE = 1_000_000
+EXIT_UNCLEAN = 1
 
 log = structlog.get_logger()
 
@@ -28,12 +34,13 @@ log = structlog.get_logger()
 class Server:
     """One media server: a public listener and an admin listener around one ticker and one library.
 
-    `where` names the configuration in messages.
+    `where` names the configuration in messages; `problems` is what is known to be wrong with it.
     """
 
-    def __init__(self, settings: Settings, where: str) -> None:
+    def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._settings, self._where = settings, where
-        self._routes, self._problems = routes.build(settings, where)
+        self._routes, found = routes.build(settings, where)
+        self._problems = [*problems, *found]
         self._state = "starting"
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
@@ -54,9 +61,15 @@ class Server:
         await self.library.load(routes.first_encodings(self._routes), progress)
         for file, problem in self.library.problems.items():
             log.error("prompt left out", file=file, why=problem)
-        problems = self._problems + routes.missing_prompts(self._routes, self.library, self._where)
+        problems = self._problems + prompt_problems(self._routes, self.library, self._where)
         if problems:
             raise ConfigError(problems)
+        if self.library.cache.evictions:
+            log.warning(
+                "the prompts do not fit into memory: some are decoded again when they are asked for",
+                key="prompts.memory_limit",
+                limit_mb=settings.prompts.memory_limit,
+            )
         self.port, self._site = await self._listen(
             self.endpoint.application(), settings.server.host, settings.server.port, "server"
         )
@@ -72,11 +85,11 @@ class Server:
             cached_mb=round(self.library.cache.bytes / MEGABYTE, 1),
         )
 
-    async def drain(self) -> None:
-        """Take no more calls, let those in progress end for a while, close the rest."""
+    async def drain(self) -> bool:
+        """Take no more calls, let those in progress end for a while, close the rest; whether all did end."""
         self._state = "draining"
         await self._site.stop()
-        await self.endpoint.drain()
+        return await self.endpoint.drain()
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -118,24 +131,39 @@ class Server:
         gauge("ready", "Whether calls are taken", lambda: not self._state)
 
 
+def prompt_problems(built: list[routes.Route], library: PromptLibrary, where: str) -> list[str]:
+    """What is wrong with the paths' prompts, now that the library is loaded."""
+    if not library.directory.is_dir():
+        return [f"{where}: prompts.directory: {library.directory} is not a folder"]
+    return routes.missing_prompts(built, library, where)
+
+
 def open_library(settings: Settings) -> PromptLibrary:
     """The library of a configuration, not yet loaded."""
     return PromptLibrary(settings.prompts.directory, settings.prompts.memory_limit * MEGABYTE, DecodePool())
 
 
-async def serve(settings: Settings, where: str, progress: Progress = lambda done, total: None) -> None:
-    """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once."""
+async def serve(
+    settings: Settings, where: str, problems: Sequence[str], progress: Progress = lambda done, total: None
+) -> None:
+    """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
+
+    ConfigError tells all `problems`, those already known and those found with the prompts.
+    """
     stopping = asyncio.Event()
 
     def on_signal() -> None:
         if stopping.is_set():
-            os._exit(1)
+            log.warning("ended at once by a second signal")
+            os._exit(EXIT_UNCLEAN)
         stopping.set()
 
+    _raise_descriptor_limit(settings.server.max_streams)
+    logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    server = Server(settings, where)
+    server = Server(settings, where, problems)
     try:
         starting = asyncio.create_task(server.start(progress))
         stop = asyncio.create_task(stopping.wait())
@@ -146,7 +174,32 @@ async def serve(settings: Settings, where: str, progress: Progress = lambda done
             return
         await starting
         await stop
-        await server.drain()
+        if not await server.drain():
+            streams = [session.stream.id for session in server.endpoint.sessions]
+            log.error("handlers do not let their streams end", streams=streams)
+            os._exit(EXIT_UNCLEAN)
         log.info("drained")
     finally:
         await server.close()
+
+
+def _raise_descriptor_limit(streams: int) -> None:
+    """Each stream is a file descriptor; systems grant fewer than they would on request."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + _SPARE_DESCRIPTORS
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < wanted:
+        log.warning(
+            "fewer file descriptors than streams", key="server.max_streams", streams=streams, descriptors=soft
+        )
+
+
+def _hide_malformed_request(record: logging.LogRecord) -> bool:
+    """aiohttp logs a request it cannot parse with all that it is, a token in its URL included."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = f"malformed request: {type(error).__name__}", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

@@ -55,14 +55,15 @@ RIGHT = Report(50, 1.0, 5.0, None, None, 3.0, 0, "audiosocket", "pcm", 1000)
 
 def test_a_right_stream_has_no_problems() -> None:
     assert RIGHT.problems == []
+    assert replace(RIGHT, frames=99, drift_ppm=20_000.0).problems == []  # too few to tell drift from jitter
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"frames": 0}, "no audio came"),
-        ({"bad_frames": 2}, "2 messages were not one 20 ms frame of audiosocket"),
-        ({"drift_ppm": -20_000.0}, "frames do not come every 20 ms"),
+        ({"bad_frames": 2, "bad_reason": "7 bytes"}, "2 messages were not one 20 ms frame: 7 bytes"),
+        ({"frames": 100, "drift_ppm": -20_000.0}, "frames do not come every 20 ms"),
         ({"close_code": 1011}, "the stream was closed with 1011"),
     ],
 )

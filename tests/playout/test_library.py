@@ -94,9 +94,9 @@ async def test_a_link_to_nowhere_is_named(tmp_path: Path, pool: DecodePool) -> N
     assert library.problems == {"a.wav": "cannot be read: No such file or directory"}
 
 
-def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
-    missing = tmp_path / "none"
-    assert scan(missing).problems == {str(missing): "cannot be read: No such file or directory"}
+def test_what_is_no_file_is_no_prompt(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert scan(tmp_path).problems == {"pipe.wav": "is not a regular file"}
 
 
 async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_path: Path, pool: DecodePool) -> None:

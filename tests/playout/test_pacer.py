@@ -4,7 +4,7 @@ A stream that starts at 0 ms gets the slot at 1 ms: its frames are due at 1, 21,
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -14,7 +14,7 @@ from mediaserver.playout.alarm import CallAtAlarm
 from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.playout.ticker import Ticker
 from mediaserver.wire import rtp, websocket
-from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, WireSettings
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
 
 PCM = WireSettings(framing=Framing.PCM)
@@ -237,6 +237,72 @@ async def test_a_source_that_breaks_tells_its_player_and_the_peer_hears_silence(
         await done
 
 
+class EagerlyBroken(Source):
+    """Cannot even begin."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        raise LookupError("nothing to play")
+
+
+def breaking_after(*numbers: int) -> Source:
+    def give() -> Iterator[bytes]:
+        yield from frames(*numbers)
+        raise KeyError("no such frame")
+
+    return Source(give())
+
+
+@pytest.mark.parametrize("queued", [EagerlyBroken, source, breaking_after])
+@in_virtual_time
+async def test_whatever_breaks_one_after_another_the_clock_goes_on(
+    queued: Callable[[], Source], loop: VirtualLoop
+) -> None:
+    stage = Stage(loop, PCM)
+    other = Stage(loop, PCM, stage.ticker)
+    stage.pacer.start()
+    other.pacer.start()
+    broken = stage.pacer.play(breaking_after(1, 2))
+    after = stage.pacer.play(queued())
+    last = stage.pacer.play(source(3))
+    await stage.until(500)
+    assert heard_on(stage)[:4] == [*frames(1, 2, 3), None]
+    assert len(stage.line.sent) == len(other.line.sent) == 25
+    assert stage.ticker.frames == 50
+    with pytest.raises(KeyError):
+        await broken
+    if queued is source:
+        assert await after == Heard(0, True)
+    else:
+        with pytest.raises(LookupError):
+            await after
+    assert await last == Heard(1, True)
+
+
+@in_virtual_time
+async def test_a_source_that_cannot_begin_tells_its_player(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    await stage.until(30)
+    with pytest.raises(LookupError):
+        await stage.pacer.play(EagerlyBroken())
+    await stage.until(95)
+    assert heard_on(stage) == [None] * 5
+
+
+@in_virtual_time
+async def test_a_frame_of_the_wrong_size_breaks_its_source_not_the_stream(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(Source([frame(1), bytes(100)]))
+    await stage.until(65)
+    assert heard_on(stage) == [frame(1), None, None, None]
+    with pytest.raises(ValueError, match="a frame of 100 bytes, not 320"):
+        await done
+
+
 @in_virtual_time
 async def test_one_streams_fault_does_not_reach_another_in_the_same_slot(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=1)
@@ -339,6 +405,24 @@ async def test_rtp_marks_the_first_packet_of_each_talkspurt(loop: VirtualLoop) -
 
     await handler()
     assert [packet.marker for packet in packets(stage)] == [False, False, True, False, False, False, False, True]
+
+
+@in_virtual_time
+async def test_the_marker_is_not_on_silence_and_not_within_a_talkspurt(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16))
+    stage.pacer.start()
+    await stage.until(10)
+    stage.pacer.play(source(9))
+    stage.pacer.clear()  # before its first frame was sent
+    await stage.until(30)
+    stage.pacer.play(source(1, 2, 3))
+    await stage.until(70)
+    stage.pacer.clear()
+    stage.pacer.play(source(4, 5))  # in the same tick: there was no silence
+    await stage.until(110)
+    sent = packets(stage)
+    assert [packet.payload[0] for packet in sent] == [0, 0, 1, 2, 4, 5]
+    assert [packet.marker for packet in sent] == [False, False, True, False, False, False]
 
 
 class LateSource(Source):

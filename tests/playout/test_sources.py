@@ -91,6 +91,30 @@ async def test_a_run_that_is_not_there_yet_is_silence_then_all_of_it() -> None:
     assert playlist.underruns == 3
 
 
+async def test_what_a_run_left_begun_is_finished_before_the_silence() -> None:
+    head, slow = Clip(ramp(240)), SlowRun(ramp(160, 5000))
+    items = Playlist([head, slow]).items(PCM)
+    assert list(islice(items, 4)) == [*PCM.packetize(ramp(240)), *[PCM.encode(SILENCE)] * 2]
+    slow.decoded(PCM)
+    assert list(items) == PCM.packetize(ramp(160, 5000))
+
+
+async def test_the_next_run_is_opened_while_one_plays() -> None:
+    """So that a prompt that was evicted is decoded before its turn comes."""
+    opened: list[int] = []
+
+    class Noted(Clip):
+        def open(self, encoding: Encoding) -> Items:
+            opened.append(self.samples)
+            return super().open(encoding)
+
+    items = Playlist([Noted(ramp(160 * n)) for n in (2, 3, 4)]).items(PCM)
+    next(items)
+    assert opened == [320, 480]
+    list(islice(items, 2))
+    assert opened == [320, 480, 640]
+
+
 async def test_a_run_that_cannot_be_decoded_breaks_the_source() -> None:
     slow = SlowRun(ramp(160))
     items = Playlist([slow]).items(PCM)

@@ -1,0 +1,169 @@
+"""Peers and handlers that behave as none should: each costs its own stream at most, and leaves nothing behind."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.server.process import UPGRADE, ServerProcess, connected, get, listen, serving, write_config
+from tests.sound import speechlike, write_wav
+from tests.timing import UNIT, eventually
+
+PATHS = """
+[paths."/silence"]
+handler = "silence"
+[paths."/forever"]
+handler = "playback"
+prompt = "a"
+repeat = "forever"
+[paths."/closing"]
+handler = "strange:Closing"
+[paths."/stubborn"]
+handler = "strange:Stubborn"
+[paths."/telling"]
+handler = "strange:Telling"
+"""
+
+HANDLERS = """
+import asyncio
+from mediaserver.handlers.base import Handler
+
+class Closing(Handler):
+    async def run(self, session):
+        session.close(4000, "bye")
+
+class Stubborn(Handler):
+    async def run(self, session):
+        while True:
+            try:
+                await session.silence()
+            except asyncio.CancelledError:
+                pass
+
+class Telling(Handler):
+    async def run(self, session):
+        stream, query = session.stream, session.stream.query
+        raise RuntimeError("a fault")
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    config = write_config(tmp_path, PATHS, drain_timeout=0.5)
+    write_wav(tmp_path / "prompts/a.wav", speechlike(8000))
+    (tmp_path / "strange.py").write_text(HANDLERS)
+    with serving(config, PYTHONPATH=str(tmp_path)) as server:
+        yield server
+
+
+def request(path: str) -> bytes:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
+    return f"GET {path} HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode()
+
+
+async def ends_cleanly(server: ServerProcess) -> bool:
+    server.process.send_signal(signal.SIGTERM)
+    return await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
+
+
+async def test_a_close_in_the_same_segment_as_the_handshake(server: ServerProcess) -> None:
+    close = b"\x88\x82" + bytes(4) + struct.pack(">H", 1000)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(request("/silence") + close)
+            peer.settimeout(5 * UNIT)
+            while await asyncio.to_thread(peer.recv, 4096):
+                pass
+    await eventually(lambda: len(server.events("stream ended")) == 5)
+    assert {line["reason"] for line in server.events("stream ended")} == {"peer-closed"}
+    assert await ends_cleanly(server)
+
+
+async def test_a_reset_right_after_the_request_is_no_fault_of_ours(server: ServerProcess) -> None:
+    for _ in range(30):
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.sendall(request("/silence"))
+    heard = await listen(server.url("/forever"), frames=10)
+    assert len(heard.messages) == 10
+    assert [line for line in server.log if line["level"] == "error"] == []
+    assert await ends_cleanly(server)
+
+
+async def test_a_handler_that_closes_as_its_last_act(server: ServerProcess) -> None:
+    heard = await listen(server.url("/closing"))
+    assert heard.close_code == 4000
+    await eventually(lambda: server.events("stream ended"))
+    assert server.events("stream ended")[0]["code"] == 4000
+    assert await ends_cleanly(server)
+
+
+async def test_a_handler_that_will_not_end_does_not_hold_up_the_shutdown_for_ever(server: ServerProcess) -> None:
+    async with connected(server.url("/stubborn")) as websocket:
+        await websocket.receive_bytes()
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 0.5 + 7 + 10 * UNIT) == 1
+    assert server.events("handlers do not let their streams end")
+
+
+@pytest.mark.parametrize("opcode", [aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING])
+async def test_a_flood_costs_its_own_stream_only(server: ServerProcess, opcode: aiohttp.WSMsgType) -> None:
+    beside = asyncio.create_task(listen(server.url("/forever"), frames=100))
+    async with connected(server.url("/silence"), autoping=False) as websocket:
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            while True:
+                await websocket.send_frame(b"", opcode)
+    await eventually(lambda: server.events("stream ended"))
+    assert server.events("stream ended")[0]["reason"] == "flood"
+    heard = await beside
+    second = speechlike(8000).astype("<i2").tobytes()
+    assert b"".join(heard.messages) == second * 2
+
+
+async def test_pings_are_answered(server: ServerProcess) -> None:
+    async with connected(server.url("/silence"), autoping=False) as websocket:
+        await websocket.ping(b"are you there")
+        while (message := await websocket.receive()).type != aiohttp.WSMsgType.PONG:
+            assert message.type == aiohttp.WSMsgType.BINARY
+        assert message.data == b"are you there"
+
+
+async def test_tokens_reach_no_log_by_any_way(server: ServerProcess) -> None:
+    await listen(server.url("/telling?token=secret1"))
+    with socket.create_connection(("127.0.0.1", server.port)) as peer:
+        peer.sendall(b"GET /silence?token=secret2 HTTP/1.1\r\nHost: here\r\nbad header\x00: x\r\n\r\n")
+        peer.settimeout(5 * UNIT)
+        await asyncio.to_thread(peer.recv, 4096)
+    with socket.create_connection(("127.0.0.1", server.port)) as peer:
+        peer.sendall(b"GET /silence?token=secret3 NONSENSE/1.1\r\n\r\n")
+        peer.settimeout(5 * UNIT)
+        await asyncio.to_thread(peer.recv, 4096)
+    await eventually(lambda: server.events("stream ended"))
+    text = server.log_file.read_text()
+    assert "a fault" in text  # the traceback is there, its variables are not
+    assert "secret" not in text
+    assert all(json.loads(line) for line in text.splitlines())
+
+
+async def test_nothing_is_left_open(server: ServerProcess) -> None:
+    descriptors = Path(f"/proc/{server.process.pid}/fd")
+    await get(server.admin_url("/healthz"))
+    await asyncio.sleep(0.1)
+    before = len(list(descriptors.iterdir()))
+    for garbage in (b"\x00" * 100, b"GET /silence", request("/silence")[:-2], request("/silence") + b"\x81\xff"):
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(garbage)
+    await eventually(lambda: len(list(descriptors.iterdir())) <= before)
+
+
+async def test_a_slip_in_the_query_is_told(server: ServerProcess) -> None:
+    await listen(server.url("/silence?encapsulaton=rtp&token=secret"), frames=1)
+    (warning,) = server.events("unknown key in the URL's query")
+    assert (warning["key"], warning["hint"]) == ("encapsulaton", 'did you mean "encapsulation"?')
