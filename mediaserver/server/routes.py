@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from aiohttp.web import UrlDispatcher
@@ -33,7 +34,7 @@ HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """One configured path."""
 
@@ -42,10 +43,15 @@ class Route:
     settings: dict[str, Any]  # the handler's, variables not yet filled in
     wire: WireSettings
 
-    @property
+    @cached_property
     def variables(self) -> list[str]:
         """The variables its settings use."""
         return sorted({name for text in _texts(self.settings.values()) for name in _VARIABLE.findall(text)})
+
+    @cached_property
+    def _shared(self) -> Handler | None:
+        """The handler of all its callers, where no variable makes them differ."""
+        return None if self.variables else self.handler.model_validate(self.settings)
 
     def wire_of(self, query: Mapping[str, str]) -> WireSettings:
         """How to speak to one caller; RefusedError 400 on a value that does not exist."""
@@ -56,7 +62,7 @@ class Route:
                     given[key] = kind(query[key])
                 except ValueError:
                     raise RefusedError(400, f'{key}="{query[key]}" is none of {", ".join(kind)}') from None
-        return replace(self.wire, **given)
+        return replace(self.wire, **given) if given else self.wire
 
     def handler_of(
         self, variables: Mapping[str, str], query: Mapping[str, str], library: PromptLibrary
@@ -65,21 +71,25 @@ class Route:
 
         RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
         """
-        settings = {key: _fill(value, variables) for key, value in self.settings.items()}
-        for key in HANDLER_KEYS & query.keys():
-            if key not in self.handler.query_settings:
-                raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
-            settings[key] = query[key]
-        try:
-            handler = self.handler.model_validate(settings)
-        except ValidationError as error:
-            line = config.problems("", error, self.handler)[0].removeprefix(": ")
-            by_query = str(next(iter(error.errors()[0]["loc"]), "")) in query
-            raise RefusedError(400 if by_query else 404, line) from error
+        asked = HANDLER_KEYS & query.keys()
+        handler = self._shared if not asked else None
+        if handler is None:
+            handler = self._made_for(variables, {key: query[key] for key in asked})
         missing = handler.problems(library)
         if missing:
             raise RefusedError(404, missing[0])
         return handler
+
+    def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
+        for key in asked.keys() - self.handler.query_settings:
+            raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
+        settings = {key: _fill(value, variables) for key, value in self.settings.items()} | dict(asked)
+        try:
+            return self.handler.model_validate(settings)
+        except ValidationError as error:
+            line = config.problems("", error, self.handler)[0].removeprefix(": ")
+            by_query = str(next(iter(error.errors()[0]["loc"]), "")) in asked
+            raise RefusedError(400 if by_query else 404, line) from error
 
 
 def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:

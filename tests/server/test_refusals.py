@@ -48,6 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         ("/audio-stream?framing=tcp", 400, 'framing="tcp" is none of auto, pcm, message'),
         ("/audio-stream?rtp_payload=opus", 400, 'rtp_payload="opus" is none of auto, pcmu, pcma, l16'),
         ("/audio-stream?repeat=0", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
+        ("/silence?repeat=2", 400, "repeat is not for /silence, which does not repeat anything"),
         ("/audio-stream?repeat=often", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
     ],
 )
