@@ -47,30 +47,6 @@ class Pacer:
     `stalled` is called when the peer has taken nothing for `stall_timeout` seconds.
     """
 
-    __slots__ = (  # fixed, so that the ticker's look-ups of `write` and `next` are quick
-        "_joined_at",
-        "_late",
-        "_loop",
-        "_owed",
-        "_playing",
-        "_probe",
-        "_queue",
-        "_sent",
-        "_silent",
-        "_skipped",
-        "_slot",
-        "_slow_since",
-        "_stall_timeout",
-        "_stalled",
-        "_ticker",
-        "_transport",
-        "_underruns",
-        "_wire",
-        "next",
-        "stalls",
-        "write",
-    )
-
     def __init__(
         self,
         ticker: Ticker,

@@ -21,9 +21,8 @@ from mediaserver.server.routes import QUERY_KEYS, Route
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.wire.encapsulation import Wire, WireSettings
 
-SEND_BUFFER = (
-    16 * 1024
-)  # bytes the kernel may hold: doubled by Linux, some two seconds of a stalled stream's audio
+# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
+SEND_BUFFER = 16 * 1024
 MAX_MESSAGE = 64 * 1024  # bytes of an inbound message; a frame is 332 at most
 MAX_RATE = 500  # messages a second from one peer: ten times what a stream has to say
 _TURN = 32  # messages read before others have their turn
@@ -95,10 +94,9 @@ class MediaEndpoint:
             status = 404
             text = f"no path {request.path}{did_you_mean(request.path, (r.pattern for r in self._routes))}"
         except web.HTTPMethodNotAllowed as error:
-            status, text = (
-                error.status,
-                f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
-            )
+            status = error.status
+            text = f"{request.method} is not for a media path: GET with a WebSocket upgrade is"
+            headers["Allow"] = "GET"
         except web.HTTPBadRequest as error:
             status, text = error.status, f"the WebSocket handshake is wrong: {error.text}"
         self._metrics.refused.labels(status).inc()
@@ -125,10 +123,8 @@ class MediaEndpoint:
         """What to play and how; RefusedError where there is a reason not to."""
         by_query: RefusedError | None = None
         try:
-            handler, wire = (
-                route.handler_of(request.match_info, request.query, self._library),
-                route.wire_of(request.query),
-            )
+            handler = route.handler_of(request.match_info, request.query, self._library)
+            wire = route.wire_of(request.query)
         except RefusedError as error:
             if error.status == 404:
                 raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
 from tests.server.process import UPGRADE, ServerProcess, connected, get, listen, refusal, serving, write_config
@@ -67,6 +68,12 @@ async def test_a_plain_request_is_told_to_upgrade(server: ServerProcess) -> None
 
 async def test_a_plain_request_for_what_does_not_exist_is_told_that_first(server: ServerProcess) -> None:
     assert (await get(server.url("/play/nope", "http")))[0] == 404
+
+
+async def test_another_method_is_told_which_one(server: ServerProcess) -> None:
+    async with aiohttp.ClientSession() as client, client.post(server.url("/silence", "http")) as response:
+        assert (response.status, response.headers["Allow"]) == (405, "GET")
+        assert (await response.text()).startswith("POST is not for a media path")
 
 
 async def test_a_handshake_that_is_wrong_is_a_bad_request(server: ServerProcess) -> None:
