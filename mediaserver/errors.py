@@ -10,6 +10,7 @@
 Anything else that escapes is our own fault, and is logged with its traceback.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
@@ -57,3 +58,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     alike = islice((name for name in known if abs(len(name) - len(word)) <= _MISSPELT), _CANDIDATES)
     close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def plainly(error: OSError) -> str:
+    """What the system says, without the addresses and numbers that libraries put around it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

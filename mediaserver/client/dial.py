@@ -1,12 +1,11 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
-import os
 from typing import Any, Literal
 
 import aiohttp
 from aiohttp import ClientWebSocketResponse
 
-from mediaserver.errors import PeerError, RefusedError
+from mediaserver.errors import PeerError, RefusedError, plainly
 
 MAX_MESSAGE = 64 * 1024  # bytes
 _REFUSAL_BYTES = 300
@@ -52,12 +51,8 @@ async def dial(client: aiohttp.ClientSession, url: str) -> MediaWebSocket:
     except aiohttp.ClientSSLError as error:
         raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
     except aiohttp.ClientConnectorError as error:
-        raise PeerError(f"cannot connect: {_reason(error.os_error)}") from error
+        raise PeerError(f"cannot connect: {plainly(error.os_error)}") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise PeerError(f"cannot connect: {error or 'timed out'}") from error
     assert isinstance(websocket, MediaWebSocket)  # noqa: S101 - the session makes no others
     return websocket
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -11,7 +11,7 @@ import soxr
 
 from mediaserver.audio import g711, levels, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes, quantize, to_bytes
-from mediaserver.errors import PromptError
+from mediaserver.errors import PromptError, plainly
 
 LINEAR = {".pcm", ".raw", ".sln"}
 MULAW = {".ulaw", ".ul", ".mulaw"}
@@ -39,7 +39,7 @@ def decode_file(path: Path) -> Decoded:
     try:
         samples, source = _decode(path)
     except OSError as error:
-        raise PromptError(f"cannot be read: {error.strerror or error}") from error
+        raise PromptError(f"cannot be read: {plainly(error)}") from error
     if not len(samples):
         raise PromptError("has no sound in it")
     return Decoded(to_bytes(samples), source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from mediaserver import __version__
 from mediaserver.config import Settings
-from mediaserver.errors import ConfigError
+from mediaserver.errors import ConfigError, plainly
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.library import Progress, PromptLibrary
@@ -109,8 +109,9 @@ class Server:
         try:
             await site.start()
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            raise ConfigError([f"{self._where}: {table}: cannot listen on {host}:{port}: {why}"]) from error
+            raise ConfigError(
+                [f"{self._where}: {table}: cannot listen on {host}:{port}: {plainly(error)}"]
+            ) from error
         address: tuple[str, int] = runner.addresses[0]
         return address[1], site
 
