@@ -3,6 +3,7 @@
 An environment variable overrides the file: `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`.
 """
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -133,8 +134,8 @@ def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
     where = str(file or "defaults")
-    tables = _read(file) if file is not None else {}
     found = _unknown_variables()
+    tables = _read(file, found) if file is not None else {}
     try:
         settings = Settings(**tables)
     except SettingsError as error:
@@ -173,13 +174,17 @@ def _unknown_variables() -> list[str]:
     return found
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, found: list[str]) -> dict[str, Any]:
+    """The tables of a file; what is no table where one must be is left out, and told in `found`."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise ConfigError([f"{file}: is not TOML: {error}"]) from error
+        raise ConfigError([*found, f"{file}: cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
+        raise ConfigError([*found, f"{file}: is not TOML: {error}"]) from error
+    wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
+    found += [f"{file}: {name}: is a table, [{name}] (it is {tables.pop(name)!r})" for name in wrong]
+    return tables
 
 
 def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -218,6 +223,23 @@ def _key(place: tuple[str | int, ...]) -> str:
 
 
 def _variable(place: tuple[str | int, ...]) -> str | None:
-    """The environment variable that sets this place, where one does."""
-    name = ENV_PREFIX + ENV_DELIMITER.join(map(str, place))
-    return next((variable for variable in os.environ if variable.upper() == name.upper()), None)
+    """The environment variable that sets this place, where one does: by itself, or in a whole table as JSON."""
+    variables = {variable.upper(): variable for variable in os.environ}
+    for depth in range(len(place), 0, -1):
+        variable = variables.get((ENV_PREFIX + ENV_DELIMITER.join(map(str, place[:depth]))).upper())
+        if variable is not None and _holds(os.environ[variable], place[depth:]):
+            return variable
+    return None
+
+
+def _holds(text: str, keys: tuple[str | int, ...]) -> bool:
+    """Whether a variable's text has a value under these keys."""
+    if not keys:
+        return True
+    try:
+        value: Any = json.loads(text)
+        for key in keys:
+            value = value[key]
+    except (ValueError, LookupError, TypeError):
+        return False
+    return True

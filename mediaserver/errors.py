@@ -60,6 +60,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
-def plainly(error: OSError) -> str:
+def plainly(error: Exception) -> str:
     """What the system says, without the addresses and numbers that libraries put around it."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and number > 0 else str(error)

@@ -192,6 +192,14 @@ def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("host", ["a..b", "256.0.0.1", "no host at all"])
+def test_a_host_that_is_none_is_said_plainly(tmp_path: Path, host: str) -> None:
+    done = run("serve", "--config", write_config(tmp_path, PATHS), "--host", host)
+    assert done.returncode == 2
+    assert f"server: cannot listen on {host}:0: " in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_options_win_over_the_environment_which_wins_over_the_file(tmp_path: Path) -> None:
     config = write_config(tmp_path, PATHS)
     with socket.create_server(("127.0.0.1", 0)) as taken:

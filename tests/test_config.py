@@ -133,6 +133,22 @@ def test_a_mistake_in_a_variable_is_told_by_its_name(monkeypatch: pytest.MonkeyP
     assert unknown == 'MEDIASERVER_SERVR__PORT: unknown setting (did you mean "SERVER"?)'
 
 
+def test_a_whole_table_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_PROMPTS", '{"directory": "here"}')
+    monkeypatch.setenv("MEDIASERVER_SERVER", '{"prt": 1}')
+    (tmp_path / "config.toml").write_text('[prompts]\ndirectory = "there"\n')
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "config.toml")
+    assert caught.value.problems == ['MEDIASERVER_SERVER: server.prt: unknown setting (did you mean "port"?)']
+    monkeypatch.delenv("MEDIASERVER_SERVER")
+    assert right(config.load(tmp_path / "config.toml")).prompts.directory == Path("here")
+
+
+def test_what_must_be_a_table_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_SERVER__PORT", "9000")  # or it would hide the mistake
+    assert problems(tmp_path, "server = 5\n") == ["config.toml: server: is a table, [server] (it is 5)"]
+
+
 def test_a_variable_that_is_no_json_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIASERVER_PATHS", "{bad")
     with pytest.raises(ConfigError, match=r"paths.*not JSON"):
@@ -171,6 +187,10 @@ def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
         level = 99
         [paths."/e/{x"]
         handler = "silence"
+        [paths."/f?a=b"]
+        handler = "silence"
+        [paths."/c/{other}"]
+        handler = "silence"
         """,
     ) == [
         'config.toml: paths."nope": a path begins with /',
@@ -182,6 +202,8 @@ def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
         " (it is 'atlantis')",
         'config.toml: paths."/d/{tone}": level: Input should be less than or equal to 3 (it is 99)',
         'config.toml: paths."/e/{x": is not a path pattern such as /play/{name}',
+        'config.toml: paths."/f?a=b": a path has no query and no fragment',
+        'config.toml: paths."/c/{other}": is the same as "/c/{name}", which comes first',
     ]
 
 

@@ -1,5 +1,6 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
+import asyncio
 from typing import Any, Literal
 
 import aiohttp
@@ -10,7 +11,7 @@ from mediaserver.errors import PeerError, RefusedError, plainly
 MAX_MESSAGE = 64 * 1024  # bytes
 _REFUSAL_BYTES = 300
 _SWITCHING_PROTOCOLS = 101
-_CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT, _CLOSE_TIMEOUT = 10.0, 15.0, 2.0
 
 
 class MediaWebSocket(ClientWebSocketResponse[Literal[True]]):
@@ -45,14 +46,19 @@ async def dial(client: aiohttp.ClientSession, url: str) -> MediaWebSocket:
     if not url.startswith(("ws://", "wss://")):
         raise PeerError("a media stream's URL begins with ws:// or wss://")
     try:
-        websocket = await client.ws_connect(url, compress=0, max_msg_size=MAX_MESSAGE)
+        async with asyncio.timeout(_ANSWER_TIMEOUT):
+            websocket = await client.ws_connect(
+                url, compress=0, max_msg_size=MAX_MESSAGE, timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT)
+            )
     except aiohttp.WSServerHandshakeError as error:
         raise PeerError(f"the server's upgrade is wrong: {error.message}") from error
     except aiohttp.ClientSSLError as error:
         raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
     except aiohttp.ClientConnectorError as error:
         raise PeerError(f"cannot connect: {plainly(error.os_error)}") from error
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise PeerError(f"cannot connect: {error or 'timed out'}") from error
+    except TimeoutError as error:
+        raise PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise PeerError(f"cannot connect: {error}") from error
     assert isinstance(websocket, MediaWebSocket)  # noqa: S101 - the session makes no others
     return websocket

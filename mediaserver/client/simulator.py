@@ -5,10 +5,11 @@ import contextlib
 import os
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import WSMsgType
 from yarl import URL
@@ -16,7 +17,7 @@ from yarl import URL
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import dial, measure
 from mediaserver.client.measure import Report
-from mediaserver.errors import PromptError, ProtocolError
+from mediaserver.errors import PeerError, PromptError, ProtocolError
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.decode import decode_file
 from mediaserver.playout.pacer import Pacer
@@ -26,6 +27,8 @@ from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 
+_CLOSE_TIMEOUT = 3.0  # seconds in all, however much the server goes on sending
+_NO_STATUS = 1005  # RFC 6455: a close frame that gives no code
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 
 
@@ -93,8 +96,9 @@ async def simulate(
     speech = await asyncio.to_thread(_read_speech, call.send) if call.send else None
     with contextlib.ExitStack() as stack:
         record = stack.enter_context(_recorder(call.record))
-        client = dial.client_session()
-        async with client, await dial.dial(client, call.url) as websocket:
+        hang_up = hang_up or asyncio.Event()
+        async with dial.client_session() as client:
+            websocket = await _unless(hang_up, dial.dial(client, call.url))
             answered = time.monotonic()
 
             def take(pcm: bytes, at: float) -> None:
@@ -103,17 +107,22 @@ async def simulate(
 
             listener = Listener(call, take)
             pacer = _speak(call, websocket, speech, stack) if speech else None
-            hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up or asyncio.Event()))
-            await _listen(websocket, listener)
-            if pacer is not None:
-                pacer.stop()
-            if websocket.close_code is not None:
-                hanging_up.cancel()
-            await asyncio.wait([hanging_up])
+            hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up))
+            try:
+                close_code = await _listen(websocket, listener)
+            finally:
+                over = time.monotonic()
+                if pacer is not None:
+                    pacer.stop()
+                if not websocket.closed:
+                    hang_up.set()
+                else:
+                    hanging_up.cancel()
+                await asyncio.wait([hanging_up])
     arrivals = listener.arrivals
     return Report(
         frames=len(arrivals),
-        duration_s=round((arrivals[-1] if arrivals else time.monotonic()) - answered, 3),
+        duration_s=round((arrivals[-1] if arrivals else over) - answered, 3),
         first_frame_ms=round((arrivals[0] - answered) * 1000, 3) if arrivals else None,
         interarrival_ms=measure.interarrivals(arrivals),
         lateness_ms=measure.lateness(arrivals),
@@ -121,7 +130,7 @@ async def simulate(
         bad_frames=listener.bad,
         encapsulation=listener.encapsulation,
         framing=listener.framing,
-        close_code=websocket.close_code,
+        close_code=close_code or websocket.close_code,
         bad_reason=listener.bad_reason,
     )
 
@@ -133,20 +142,43 @@ def _read_speech(path: Path) -> bytes:
         raise PromptError(f"--send: {path} {error}") from error
 
 
-async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> None:
+async def _unless(
+    hang_up: asyncio.Event, dialling: Coroutine[Any, Any, dial.MediaWebSocket]
+) -> dial.MediaWebSocket:
+    """A stream, unless it is given up before it is there."""
+    dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
+    try:
+        await asyncio.wait((dialled, given_up), return_when=asyncio.FIRST_COMPLETED)
+        if not dialled.done():
+            raise PeerError("given up before the server answered")
+        return dialled.result()
+    finally:
+        given_up.cancel()
+        dialled.cancel()
+
+
+async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> int | None:
+    """Listen to the end; the server's close code, where it closed first."""
     while True:
         message = await websocket.receive()
-        if message.type == WSMsgType.BINARY:
-            listener.receive(message.data, time.monotonic())
-        elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-            return
+        match message.type:
+            case WSMsgType.BINARY:
+                listener.receive(message.data, time.monotonic())
+            case WSMsgType.CLOSE:
+                return int(message.data or _NO_STATUS)
+            case WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
+                return None
 
 
 async def _hang_up(websocket: dial.MediaWebSocket, seconds: float | None, asked: asyncio.Event) -> None:
-    """Close when the time is up, or when asked to."""
+    """Close when the time is up, or when asked to; a server that does not answer that is left."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asked.wait(), seconds)
-    await websocket.close()
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await websocket.close()
+    except TimeoutError:
+        websocket.transport.abort()
 
 
 def _speak(call: Call, websocket: dial.MediaWebSocket, pcm: bytes, stack: contextlib.ExitStack) -> Pacer:

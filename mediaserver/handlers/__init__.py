@@ -1,6 +1,7 @@
 """What happens on a stream. The table of all handlers by the name that a config gives them."""
 
 import importlib
+import inspect
 
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.base import Handler
@@ -32,4 +33,6 @@ def find(name: str) -> type[Handler]:
         raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
     if not (isinstance(found, type) and issubclass(found, Handler)):
         raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.base.Handler')
+    if inspect.isabstract(found):
+        raise ValueError(f'handler "{name}" has no method run(self, session)')
     return found

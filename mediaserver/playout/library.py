@@ -29,7 +29,7 @@ class Inventory:
 
 def scan(directory: Path) -> Inventory:
     """Look through a folder and all below it. Names are paths without extension; dot files are passed over."""
-    if not directory.is_dir():
+    if not is_folder(directory):
         return Inventory({}, {}, [])
     found: dict[str, list[Path]] = {}
     problems: dict[str, str] = {}
@@ -51,6 +51,11 @@ def scan(directory: Path) -> Inventory:
                 problems[file] = f'has the same name, "{name}", as {others}'
     single = {name: paths[0] for name, paths in sorted(found.items()) if len(paths) == 1}
     return Inventory(single, problems, sorted(ignored))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder that can be looked at, whatever else it may be."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
 def _name(file: Path) -> str:
@@ -84,7 +89,7 @@ class Prompt:
     library: "PromptLibrary" = field(repr=False)
 
     def open(self, encoding: Encoding) -> "Items | asyncio.Future[Items]":
-        """Its items in an encoding; a future of them where they must be decoded again first."""
+        """Its items in an encoding; where they must be decoded again first, a future that all who ask share."""
         return self.library.open(self, encoding)
 
 

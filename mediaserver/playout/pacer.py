@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Protocol
 
-from mediaserver.playout.sources import Heard, Source
+from mediaserver.playout.sources import SOURCE_FAULTS, Heard, Source
 from mediaserver.playout.ticker import Slot, Ticker
 from mediaserver.wire.encapsulation import Wire
 
@@ -117,7 +117,7 @@ class Pacer:
         if self._wire.observe(data) and self._steady:
             try:
                 self._use(self._heard_of(self._playing) if self._playing is not None else 0)
-            except Exception as error:
+            except SOURCE_FAULTS as error:
                 self._break(error)
                 self._begin()
 
@@ -153,7 +153,7 @@ class Pacer:
             self._finish(self._playing, complete=True, unsent=1)
         self._owe()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """The source broke: its player is told, and something else is heard. Or the transport is gone."""
         if self._transport.is_closing():
             self._loop.call_soon(self.stop)
@@ -212,7 +212,7 @@ class Pacer:
                 if self._playing is not None:
                     self._finish(self._playing, complete=True)
                 self._begin()
-            except Exception as error:  # whatever it is, it is the player's to know
+            except SOURCE_FAULTS as error:  # whatever it is, it is the player's to know
                 self._break(error)
                 self._begin()
             else:
@@ -234,7 +234,7 @@ class Pacer:
             self._playing.started = self.frames
             try:
                 self._use(0)
-            except Exception as error:
+            except SOURCE_FAULTS as error:
                 self._break(error)
             else:
                 return
@@ -268,13 +268,18 @@ class Pacer:
         if not playing.done.done():
             playing.done.set_result(heard)
 
-    def _break(self, error: Exception) -> None:
+    def _break(self, error: BaseException) -> None:
         """What plays broke: its player is told."""
         playing = self._playing
         if playing is not None:
             self._retire(playing)
+            if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures do not take these
+                fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
+                fault.__cause__ = error
+            else:
+                fault = error
             if not playing.done.done():
-                playing.done.set_exception(error)
+                playing.done.set_exception(fault)
 
     def _retire(self, playing: _Playing) -> None:
         self._underruns += playing.source.underruns

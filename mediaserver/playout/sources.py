@@ -15,6 +15,9 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAMES_PER_SECOND,
 from mediaserver.playout.items import Items
 from mediaserver.wire.encapsulation import Encoding
 
+# What a source may raise, besides the end of its frames: a cancelled future that it reads is no `Exception`.
+SOURCE_FAULTS = (Exception, asyncio.CancelledError, GeneratorExit)
+
 
 class Heard(NamedTuple):
     """How much of a source went out: frames of it, and whether that was all."""

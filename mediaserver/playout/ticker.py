@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mediaserver.playout.alarm import Alarm
+from mediaserver.playout.sources import SOURCE_FAULTS
 
 PTIME_NS = 20_000_000
 MAX_CATCH_UP = 3  # frames a far end's jitter buffer (60 ms and up) takes back to back
@@ -28,7 +29,7 @@ class Stream(Protocol):
     def advance(self) -> None:
         """The iterator behind `next` is at its end, and a frame is due."""
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """A frame could not be made or written."""
 
     def check(self) -> None:
@@ -130,7 +131,7 @@ class Ticker:
                     stream.write(stream.next())
                 except StopIteration:
                     stream.advance()
-                except Exception as error:  # one stream's fault must not reach the others
+                except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
                     stream.fail(error)
         self.frames += times * len(streams)
 

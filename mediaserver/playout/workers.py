@@ -5,6 +5,7 @@ the pool may hang its own process at exit.
 """
 
 import asyncio
+import contextlib
 import os
 import pickle
 import sys
@@ -16,6 +17,11 @@ from mediaserver.playout.decode import Decoded
 from mediaserver.playout.decoder import LENGTH
 
 _READ_AHEAD = 1 << 20
+_DEAD = (
+    asyncio.IncompleteReadError,
+    OSError,
+    RuntimeError,
+)  # what the pipes of a dead process raise; uvloop's, the last
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
 
 
@@ -29,25 +35,36 @@ class DecodePool:
     async def decode(self, path: Path) -> Decoded:
         """Decode one file; PromptError where it cannot be played, or where its decoder dies of it."""
         async with self._slots:
-            for _ in range(2):  # a decoder found dead may have died of something else
-                decoder = self._idle.pop() if self._idle else await _start()
+            for decoder in (self._rested() or await _start(), None):  # a first one may have died of something else
                 try:
-                    async with asyncio.timeout(_TIMEOUT):
-                        answer = await _ask(decoder, path)
-                except TimeoutError:
-                    decoder.kill()
-                    raise PromptError(f"takes longer than {_TIMEOUT} s to decode") from None
-                except (asyncio.IncompleteReadError, OSError):
-                    await _end(decoder)
+                    return await self._decode_in(decoder or await _start(), path)
+                except _DEAD:
                     continue
-                except BaseException:
-                    decoder.kill()
-                    raise
-                self._idle.append(decoder)
-                if isinstance(answer, PromptError):
-                    raise answer
-                return answer
         raise PromptError("cannot be decoded: the decoder died of it")
+
+    def _rested(self) -> Process | None:
+        """A decoder that is idle, and alive as far as is known."""
+        while self._idle:
+            decoder = self._idle.pop()
+            if decoder.returncode is None:
+                return decoder
+        return None
+
+    async def _decode_in(self, decoder: Process, path: Path) -> Decoded:
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                answer = await _ask(decoder, path)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                decoder.kill()
+            await decoder.wait()
+            if isinstance(error, TimeoutError):
+                raise PromptError(f"takes longer than {_TIMEOUT} s to decode") from None
+            raise
+        self._idle.append(decoder)
+        if isinstance(answer, PromptError):
+            raise answer
+        return answer
 
     async def rest(self) -> None:
         """Let the decoders go; the next file starts a new one."""

@@ -242,7 +242,8 @@ async def _read(websocket: web.WebSocketResponse, session: Session) -> End:
             case WSMsgType.BINARY:
                 session.receive(message.data)
             case WSMsgType.PING:
-                await websocket.pong(message.data)
+                with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
+                    await websocket.pong(message.data)
             case WSMsgType.CLOSE:
                 return End(EndReason.PEER_CLOSED, int(message.data))
             case WSMsgType.ERROR if isinstance(message.data, WebSocketError):

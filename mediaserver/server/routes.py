@@ -94,8 +94,14 @@ class Route:
 
 def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     """The routes of a configuration, and what is wrong with the paths that are none."""
-    routes, problems = [], []
+    routes: list[Route] = []
+    problems: list[str] = []
+    shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
+        first = shapes.setdefault(_VARIABLE.sub("{}", pattern), pattern)
+        if first != pattern:
+            problems.append(f'{where}: paths."{pattern}": is the same as "{first}", which comes first')
+            continue
         try:
             routes.append(_route(pattern, path, settings.defaults, where))
         except ConfigError as error:
@@ -125,6 +131,8 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
     place = f'{where}: paths."{pattern}"'
     if not pattern.startswith("/"):
         raise ConfigError([f"{place}: a path begins with /"])
+    if "#" in pattern or "?" in _PATTERN_VARIABLE.sub("", pattern):
+        raise ConfigError([f"{place}: a path has no query and no fragment"])
     try:
         UrlDispatcher().add_resource(pattern)
     except ValueError as error:

@@ -17,7 +17,7 @@ from mediaserver.config import Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.library import Progress, PromptLibrary
+from mediaserver.playout.library import Progress, PromptLibrary, is_folder
 from mediaserver.playout.ticker import Ticker
 from mediaserver.playout.workers import DecodePool
 from mediaserver.server import admin, routes
@@ -108,7 +108,7 @@ class Server:
         site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a host name may be none by its letters
             raise ConfigError(
                 [f"{self._where}: {table}: cannot listen on {host}:{port}: {plainly(error)}"]
             ) from error
@@ -134,7 +134,7 @@ class Server:
 
 def prompt_problems(built: list[routes.Route], library: PromptLibrary, where: str) -> list[str]:
     """What is wrong with the paths' prompts, now that the library is loaded."""
-    if not library.directory.is_dir():
+    if not is_folder(library.directory):
         return [f"{where}: prompts.directory: {library.directory} is not a folder"]
     return routes.missing_prompts(built, library, where)
 

@@ -251,6 +251,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         ("no.such.module:X", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
         ("json:Nothing", "cannot be imported: AttributeError"),
         ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.base.Handler"),
+        ("mediaserver.handlers.base:Handler", r"has no method run\(self, session\)"),
     ],
 )
 def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.errors import PromptError
@@ -194,13 +195,25 @@ async def test_a_prompt_that_cannot_be_decoded_again_breaks_its_source_only(
         await future
 
 
-async def test_a_decoder_found_dead_is_replaced(tmp_path: Path, pool: DecodePool) -> None:
+@pytest.mark.parametrize("noticed", [False, True])
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_decoders_found_dead_are_replaced(tmp_path: Path, make_loop, noticed: bool) -> None:
     write_wav(tmp_path / "a.wav", speechlike(1600))
-    await pool.decode(tmp_path / "a.wav")
-    for process in decoders():  # as the kernel does when memory runs out
-        os.kill(process, signal.SIGKILL)
-    decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(6)))
-    assert {each.pcm for each in decoded} == {to_bytes(speechlike(1600))}
+
+    async def outlive() -> None:
+        pool = DecodePool()
+        await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(2)))
+        dead = decoders()
+        for process in dead:  # as the kernel does when memory runs out
+            os.kill(process, signal.SIGKILL)
+        if noticed:
+            await eventually(lambda: not any(Path(f"/proc/{process}").exists() for process in dead))
+        decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(6)))
+        assert {each.pcm for each in decoded} == {to_bytes(speechlike(1600))}
+        await pool.rest()
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(outlive())
 
 
 async def test_a_file_that_kills_its_decoder_is_named_and_its_neighbours_are_not(

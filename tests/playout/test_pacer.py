@@ -292,6 +292,44 @@ async def test_a_source_that_cannot_begin_tells_its_player(loop: VirtualLoop) ->
     assert heard_on(stage) == [None] * 5
 
 
+class Raising(Source):
+    """Raises what futures and coroutines do not take, at once or after a frame."""
+
+    def __init__(self, error: type[BaseException], at_once: bool) -> None:
+        super().__init__(self._give())
+        self._error, self._at_once = error, at_once
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        if self._at_once:
+            raise self._error
+        return super().items(encoding, start)
+
+    def _give(self) -> Iterator[bytes]:
+        yield frame(1)
+        raise self._error
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("error", [asyncio.CancelledError, StopIteration, GeneratorExit])
+@in_virtual_time
+async def test_nothing_that_a_source_raises_silences_its_stream_or_its_neighbours(
+    error: type[BaseException], at_once: bool, late: bool, loop: VirtualLoop
+) -> None:
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=1)
+    stage, neighbour = Stage(loop, PCM, ticker), Stage(loop, PCM, ticker)
+    stage.pacer.start()
+    neighbour.pacer.start()
+    await stage.until(50 if late else 0)
+    with pytest.raises(RuntimeError):
+        await stage.pacer.play(Raising(error, at_once))
+    await stage.pacer.play(source(2))
+    await stage.until(1010)
+    assert len(stage.line.sent) == len(neighbour.line.sent) == stage.pacer.frames == 50
+    assert ticker.frames == 100
+    assert frame(2) in heard_on(stage)
+
+
 @in_virtual_time
 async def test_a_frame_of_the_wrong_size_breaks_its_source_not_the_stream(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)

@@ -97,6 +97,18 @@ async def test_a_reset_right_after_the_request_is_no_fault_of_ours(server: Serve
     assert await ends_cleanly(server)
 
 
+async def test_a_peer_that_pings_and_vanishes_is_no_fault_of_ours(server: ServerProcess) -> None:
+    ping, close = b"\x89\x80" + bytes(4), b"\x88\x82" + bytes(4) + struct.pack(">H", 1000)
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(request("/silence"))
+            assert (await asyncio.to_thread(peer.recv, 4096)).startswith(b"HTTP/1.1 101 ")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.sendall(3 * ping + close)
+    await eventually(lambda: len(server.events("stream ended")) == 10)
+    assert [line for line in server.log if line["level"] == "error"] == []
+
+
 async def test_a_handler_that_closes_as_its_last_act(server: ServerProcess) -> None:
     heard = await listen(server.url("/closing"))
     assert heard.close_code == 4000

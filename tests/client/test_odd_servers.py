@@ -1,0 +1,123 @@
+"""The simulator against servers that behave as none should: real sockets, plain bytes."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from mediaserver.client import simulator
+from mediaserver.client.measure import Report
+from mediaserver.client.simulator import Call
+from mediaserver.errors import PeerError, RefusedError
+from mediaserver.wire import websocket
+from tests.timing import UNIT
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """The URL of a server that does one thing with each connection."""
+    connections: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())  # type: ignore[arg-type]
+        try:
+            await serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        try:
+            yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        finally:
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    key = next(line.split(": ")[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key"))
+    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324 - RFC 6455
+    writer.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+    )
+
+
+async def call(serve: Serve, **options: float) -> Report:
+    async with serving(serve) as url:
+        return await asyncio.wait_for(simulator.simulate(Call(url, **options)), 20 * UNIT)
+
+
+async def test_one_that_closes_without_a_status() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(websocket.binary(bytes(320)) + b"\x88\x00")
+        await reader.read()
+
+    report = await call(serve)
+    assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
+
+
+async def test_one_that_goes_on_sending_and_never_answers_the_close() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        while True:
+            writer.write(websocket.binary(bytes(320)))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    report = await call(serve, seconds=0.5)
+    assert report.frames >= 10
+    assert report.close_code == 1006
+
+
+async def test_one_that_sends_text_and_garbage() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(b"\x81\x02hi" + websocket.binary(bytes(7)) + b"\x88\x02\x03\xe8")
+        await reader.read()
+
+    report = await call(serve)
+    assert (report.frames, report.bad_frames, report.close_code) == (1, 1, 1000)
+    expected = "audiosocket in auto framing was expected, and the first of them was 7 bytes"
+    assert expected in report.problems[0]
+
+
+async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    hang_up = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, hang_up.set)
+    async with serving(serve) as url:
+        with pytest.raises(PeerError, match="given up before the server answered"):
+            await asyncio.wait_for(simulator.simulate(Call(url), hang_up=hang_up), 10 * UNIT)
+
+
+async def test_one_that_refuses_with_a_page() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot\nfor you\n")
+        await writer.drain()
+
+    with pytest.raises(RefusedError, match=r"^not for you$") as caught:
+        await call(serve)
+    assert caught.value.status == 403
+
+
+async def test_one_that_hangs_up_in_the_handshake() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    with pytest.raises(PeerError, match="cannot connect: Server disconnected"):
+        await call(serve)
