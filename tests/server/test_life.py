@@ -93,28 +93,35 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         await playing
 
 
-async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Path) -> None:
-    config = config_in(tmp_path)
+def with_slow_prompts(directory: Path) -> tuple[Path, str]:
+    """A config whose prompts take a while to decode, and the address of its admin listener, known beforehand."""
+    config = config_in(directory)
     for n in range(4):
-        write_wav(tmp_path / f"prompts/slow{n}.wav", sine(440, 120, 44_100) * FULL_SCALE, 44_100)
-    with socket.socket() as probe:  # a port that can be known before the log tells it
+        write_wav(directory / f"prompts/slow{n}.wav", sine(440, 120, 44_100) * FULL_SCALE, 44_100)
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         admin = probe.getsockname()[1]
     config.write_text(config.read_text().replace("[admin]\nport = 0", f"[admin]\nport = {admin}"))
+    return config, f"http://127.0.0.1:{admin}"
+
+
+async def answer(url: str) -> tuple[int, str]:
+    """What it answers; status 0 while nothing listens there."""
+    with contextlib.suppress(aiohttp.ClientError):
+        return await get(url)
+    return 0, ""
+
+
+async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Path) -> None:
+    config, admin = with_slow_prompts(tmp_path)
     server = launch(config, tmp_path / "log")
     try:
-        states = []
-
-        async def ready() -> bool:
-            with contextlib.suppress(aiohttp.ClientError):
-                states.append(await get(f"http://127.0.0.1:{admin}/readyz"))
-                assert await get(f"http://127.0.0.1:{admin}/healthz") == (200, "alive\n")
-            return (200, "ready\n") in states
-
+        states = set()
         deadline = time.monotonic() + 60 * UNIT
-        while not await ready():
+        while (200, "ready\n") not in states:
+            states.add(await answer(f"{admin}/readyz"))
+            assert await answer(f"{admin}/healthz") in ((0, ""), (200, "alive\n"))
             assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
         assert (503, "starting\n") in states
     finally:
         server.process.kill()
@@ -122,16 +129,17 @@ async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Pat
 
 
 async def test_a_signal_while_prompts_are_decoded_ends_cleanly(tmp_path: Path) -> None:
-    config = config_in(tmp_path)
-    write_wav(tmp_path / "prompts/slow.wav", sine(440, 300, 44_100) * FULL_SCALE, 44_100)
+    config, admin = with_slow_prompts(tmp_path)
     server = launch(config, tmp_path / "log")
     try:
-        await asyncio.sleep(1)
+        while await answer(f"{admin}/readyz") != (503, "starting\n"):
+            assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(server.process.wait, 20 * UNIT) == 0
         assert not server.events("listening")
     finally:
         server.process.kill()
+        server.process.wait()
 
 
 async def test_nothing_is_left_behind_by_streams_that_ended(tmp_path: Path) -> None:
