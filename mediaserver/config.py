@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from mediaserver.errors import ConfigError, did_you_mean
+from mediaserver.errors import ConfigError, did_you_mean, plainly
 
 DEFAULT_FILE = Path("config.toml")
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
@@ -179,7 +179,7 @@ def _read(file: Path, found: list[str]) -> dict[str, Any]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError([*found, f"{file}: cannot be read: {error.strerror}"]) from error
+        raise ConfigError([*found, f"{file}: cannot be read: {plainly(error)}"]) from error
     except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
         raise ConfigError([*found, f"{file}: is not TOML: {error}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
@@ -194,7 +194,7 @@ def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list
 
 def _problem(where: str, details: Any, model: type[BaseModel]) -> str:
     place: tuple[str | int, ...] = details["loc"]
-    variable = _variable(place)
+    variable = _variable(place) if model is Settings else None  # a handler's settings come from its path alone
     key = _key(place)
     if details["type"] == "extra_forbidden":
         return f"{variable or where}: {key}: unknown setting{did_you_mean(str(place[-1]), _known(place, model))}"

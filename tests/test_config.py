@@ -166,6 +166,15 @@ def route_problems(tmp_path: Path, text: str) -> list[str]:
     return routes.build(load(tmp_path, text), "config.toml")[1]
 
 
+def test_a_variable_of_a_handlers_settings_name_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIASERVER_LEVEL", "loud")  # anybody's: no setting of ours
+    assert route_problems(tmp_path, '[paths."/t"]\nhandler = "tone"\ntone = "dial"\nlevel = 99\n') == [
+        'config.toml: paths."/t": level: Input should be less than or equal to 3 (it is 99)'
+    ]
+
+
 def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
     assert route_problems(
         tmp_path,

@@ -17,7 +17,7 @@ from yarl import URL
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import dial, measure
 from mediaserver.client.measure import Report
-from mediaserver.errors import PeerError, PromptError, ProtocolError
+from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.decode import decode_file
 from mediaserver.playout.pacer import Pacer
@@ -78,11 +78,8 @@ class Listener:
             self._heard(pcm, at)
             return
         if not self.bad:
-            settings = self._wire.settings
-            framing = (
-                f" in {settings.framing} framing" if settings.encapsulation == Encapsulation.AUDIOSOCKET else ""
-            )
-            self.bad_reason = f"{settings.encapsulation}{framing} was expected, and the first of them was {reason}"
+            expected = _in_words(self._wire.settings)
+            self.bad_reason = f"{expected} was expected, and the first of them was {reason}"
         self.bad += 1
 
 
@@ -133,6 +130,12 @@ async def simulate(
         close_code=close_code or websocket.close_code,
         bad_reason=listener.bad_reason,
     )
+
+
+def _in_words(settings: WireSettings) -> str:
+    if settings.encapsulation == Encapsulation.AUDIOSOCKET:
+        return f"{settings.encapsulation} in {settings.framing} framing"
+    return str(settings.encapsulation)
 
 
 def _read_speech(path: Path) -> bytes:
@@ -203,7 +206,7 @@ def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
     try:
         target = path.open("wb")
     except OSError as error:
-        raise PromptError(f"--record: {path} cannot be written: {error.strerror}") from error
+        raise PromptError(f"--record: {path} cannot be written: {plainly(error)}") from error
     with target, wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(SAMPLE_BYTES)

@@ -30,7 +30,6 @@ class _Recoded(Sequence[bytes]):
 
     def __init__(self, items: Sequence[bytes], encoding: Encoding) -> None:
         self._items, self._encoding = items, encoding
-        self._encode = encoding.encode
 
     def __len__(self) -> int:
         return len(self._items)
@@ -42,10 +41,10 @@ class _Recoded(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
             return _Recoded(self._items[index], self._encoding)
-        return self._encode(_frame(self._items[index]))
+        return self._encoding.encode(_frame(self._items[index]))
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(self._encode, map(_frame, self._items))
+        return map(self._encoding.encode, map(_frame, self._items))
 
 
 def _frame(item: bytes) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mediaserver.errors import PromptError, did_you_mean
+from mediaserver.errors import PromptError, did_you_mean, plainly
 from mediaserver.playout.cache import ItemCache
 from mediaserver.playout.decode import EXTENSIONS, Decoded
 from mediaserver.playout.items import Items, encode, recode, recoded
@@ -65,7 +65,7 @@ def _name(file: Path) -> str:
 
 def _walk(directory: Path, problems: dict[str, str]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        problems[Path(error.filename).relative_to(directory).as_posix()] = f"cannot be read: {error.strerror}"
+        problems[Path(error.filename).relative_to(directory).as_posix()] = f"cannot be read: {plainly(error)}"
 
     seen: set[str] = set()
     for folder, folders, files in os.walk(directory, onerror=unreadable, followlinks=True):

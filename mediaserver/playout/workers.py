@@ -17,11 +17,8 @@ from mediaserver.playout.decode import Decoded
 from mediaserver.playout.decoder import LENGTH
 
 _READ_AHEAD = 1 << 20
-_DEAD = (
-    asyncio.IncompleteReadError,
-    OSError,
-    RuntimeError,
-)  # what the pipes of a dead process raise; uvloop's, the last
+# What the pipes of a dead process raise; uvloop's, the last.
+_DEAD = (asyncio.IncompleteReadError, OSError, RuntimeError)
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
 
 
@@ -35,11 +32,11 @@ class DecodePool:
     async def decode(self, path: Path) -> Decoded:
         """Decode one file; PromptError where it cannot be played, or where its decoder dies of it."""
         async with self._slots:
-            for decoder in (self._rested() or await _start(), None):  # a first one may have died of something else
-                try:
-                    return await self._decode_in(decoder or await _start(), path)
-                except _DEAD:
-                    continue
+            decoder = self._rested() or await _start()
+            with contextlib.suppress(*_DEAD):
+                return await self._decode_in(decoder, path)
+            with contextlib.suppress(*_DEAD):  # that one may have died of something else
+                return await self._decode_in(await _start(), path)
         raise PromptError("cannot be decoded: the decoder died of it")
 
     def _rested(self) -> Process | None:

@@ -124,7 +124,8 @@ def missing_prompts(routes: Iterable[Route], library: PromptLibrary, where: str)
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     """The encodings that callers of these routes hear first, as long as their URLs do not ask for others."""
-    return list({first_encoding(route.wire).name: first_encoding(route.wire) for route in routes}.values())
+    encodings = (first_encoding(route.wire) for route in routes)
+    return list({encoding.name: encoding for encoding in encodings}.values())
 
 
 def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str) -> Route:

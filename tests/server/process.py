@@ -139,6 +139,12 @@ UPGRADE = {
 }
 
 
+def upgrade_request(path: str) -> bytes:
+    """The same upgrade as plain bytes, for peers that are no client at all."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
+    return f"GET {path} HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode()
+
+
 async def refusal(url: str) -> tuple[int, str]:
     """Status and text of a refused upgrade."""
     return await asyncio.wait_for(get(url.replace("ws://", "http://"), headers=UPGRADE), 10 * UNIT)

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.server.process import UPGRADE, ServerProcess, connected, get, listen, serving, write_config
+from tests.server.process import ServerProcess, connected, get, listen, serving, upgrade_request, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually
 
@@ -63,11 +63,6 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
         yield server
 
 
-def request(path: str) -> bytes:
-    fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
-    return f"GET {path} HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode()
-
-
 async def ends_cleanly(server: ServerProcess) -> bool:
     server.process.send_signal(signal.SIGTERM)
     return await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
@@ -77,7 +72,7 @@ async def test_a_close_in_the_same_segment_as_the_handshake(server: ServerProces
     close = b"\x88\x82" + bytes(4) + struct.pack(">H", 1000)
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server.port)) as peer:
-            peer.sendall(request("/silence") + close)
+            peer.sendall(upgrade_request("/silence") + close)
             peer.settimeout(5 * UNIT)
             while await asyncio.to_thread(peer.recv, 4096):
                 pass
@@ -90,7 +85,7 @@ async def test_a_reset_right_after_the_request_is_no_fault_of_ours(server: Serve
     for _ in range(30):
         with socket.create_connection(("127.0.0.1", server.port)) as peer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            peer.sendall(request("/silence"))
+            peer.sendall(upgrade_request("/silence"))
     heard = await listen(server.url("/forever"), frames=10)
     assert len(heard.messages) == 10
     assert [line for line in server.log if line["level"] == "error"] == []
@@ -101,7 +96,7 @@ async def test_a_peer_that_pings_and_vanishes_is_no_fault_of_ours(server: Server
     ping, close = b"\x89\x80" + bytes(4), b"\x88\x82" + bytes(4) + struct.pack(">H", 1000)
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", server.port)) as peer:
-            peer.sendall(request("/silence"))
+            peer.sendall(upgrade_request("/silence"))
             assert (await asyncio.to_thread(peer.recv, 4096)).startswith(b"HTTP/1.1 101 ")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peer.sendall(3 * ping + close)
@@ -169,7 +164,12 @@ async def test_nothing_is_left_open(server: ServerProcess) -> None:
     await get(server.admin_url("/healthz"))
     await asyncio.sleep(0.1)
     before = len(list(descriptors.iterdir()))
-    for garbage in (b"\x00" * 100, b"GET /silence", request("/silence")[:-2], request("/silence") + b"\x81\xff"):
+    for garbage in (
+        b"\x00" * 100,
+        b"GET /silence",
+        upgrade_request("/silence")[:-2],
+        upgrade_request("/silence") + b"\x81\xff",
+    ):
         with socket.create_connection(("127.0.0.1", server.port)) as peer:
             peer.sendall(garbage)
     await eventually(lambda: len(list(descriptors.iterdir())) <= before)

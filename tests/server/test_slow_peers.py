@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.process import UPGRADE, ServerProcess, get, listen, serving, write_config
+from tests.server.process import ServerProcess, get, listen, serving, upgrade_request, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually
 
@@ -35,8 +35,7 @@ def dial(server: ServerProcess) -> socket.socket:
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.connect(("127.0.0.1", server.port))
-    fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
-    peer.sendall(f"GET / HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode())
+    peer.sendall(upgrade_request("/"))
     reply = b""
     while not reply.endswith(b"\r\n\r\n"):
         reply += peer.recv(1)
