@@ -9,6 +9,7 @@ class Audio:
     """Sound from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes."""
 
     pcm: bytes
+    concealed: bool = False  # made up in place of a lost packet
 
 
 @dataclass(frozen=True, slots=True)
