@@ -1,4 +1,4 @@
-"""The console script: `serve`, `check`, `call`. Exit codes: 0 well, 1 a wrong stream, 2 a wrong configuration."""
+"""The console script: `serve`, `check`, `call`, `attach`. Exit codes: 0 well, 1 wrong stream, 2 wrong config."""
 
 import asyncio
 import contextlib
@@ -7,21 +7,27 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mediaserver import __version__, config, log, tables
+from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
+from mediaserver.client.attach import AttachRequest
 from mediaserver.client.measure import Report
 from mediaserver.client.meter import Meter
 from mediaserver.errors import ConfigError, MediaServerError, PromptError
+from mediaserver.playout.library import Progress as Loading
 from mediaserver.server import check as checking
 from mediaserver.server import server
+from mediaserver.session import End
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
 EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
@@ -42,6 +48,13 @@ ConfigOption = Annotated[
     ),
 ]
 T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """What has a media stream."""
+
+    CALL = "call"
+    CONFERENCE = "conference"
 
 
 def _port(text: str) -> Any:
@@ -146,6 +159,50 @@ def call(
     _complain(report.problems)
     if report.problems:
         raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+@app.command()
+def attach(
+    kind: Annotated[Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
+    subject: Annotated[str, typer.Argument(metavar="ID", help="Its id at VoIPBIN.")],
+    path: Annotated[str, typer.Option(metavar="/PATH", help="What happens on the stream: a path of the config.")],
+    encapsulation: Annotated[
+        Encapsulation | None, typer.Option(help="How to speak; default: as the path says.")
+    ] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For {NAME} in the path's settings; repeatable.")
+    ] = None,
+    file: ConfigOption = None,
+) -> None:
+    """Dial the media stream of a call or a conference, and do there what a path says."""
+    variables = dict(text.partition("=")[::2] for text in variable or ())
+    try:
+        request = AttachRequest(
+            resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
+        )
+    except ValidationError as error:
+        _complain(config.problems("attach", error, AttachRequest))
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    with _config_errors():
+        settings, problems = config.load(file)
+        log.configure(settings.log.level, settings.log.format)
+        with _progress() as progress:
+            end = _run(_attach(settings, _where(file), problems, request, progress))
+    _complain([end.text] if end.text else [])
+    if not end.normal:
+        raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+async def _attach(
+    settings: config.Settings, where: str, problems: list[str], request: AttachRequest, progress: Loading
+) -> End:
+    """One stream to its end; Ctrl-C and SIGTERM hang up."""
+    hang_up = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
+    with contextlib.ExitStack() as stack:
+        heard = stack.enter_context(Meter(err, request.resource)).heard if err.is_terminal else None
+        return await attaching.attach(settings, where, problems, request, progress, hang_up, heard)
 
 
 async def _call(plan: simulator.Call, heard: simulator.OnFrame = lambda pcm, at: None) -> Report:

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mediaserver.errors import ConfigError, did_you_mean, plainly
@@ -56,6 +56,25 @@ class WireDefaults(_Table):
     rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
 
 
+class VoipbinSettings(_Table):
+    """`[voipbin]`: the platform that we dial."""
+
+    api: str = Field("https://api.voipbin.net/v1.0", pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+    token: SecretStr = SecretStr("")
+    reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
+
+
+class EventSettings(_Table):
+    """`[events]`: a URL of the operator's that is told what happens."""
+
+    url: str = Field("", pattern=r"^(https?://[^/?#\s]+\S*)?$")
+    secret: SecretStr = SecretStr("")
+    types: tuple[str, ...] = ()
+    timeout: float = Field(5.0, gt=0, description="seconds for one attempt")
+    give_up: float = Field(60.0, ge=0, description="seconds after which an event is let go of")
+    queue: int = Field(10_000, ge=1)
+
+
 class LogSettings(_Table):
     """`[log]`."""
 
@@ -99,6 +118,8 @@ class Settings(BaseSettings):
     admin: AdminSettings = AdminSettings()
     prompts: PromptSettings = PromptSettings()
     defaults: WireDefaults = WireDefaults()
+    voipbin: VoipbinSettings = VoipbinSettings()
+    events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
 

@@ -5,7 +5,8 @@
     ├── PromptError        the author's: a sound file that cannot be played, with its name and why
     ├── RefusedError       the caller's: an upgrade we turn down, with the HTTP status that says so
     └── PeerError          the far end's
-        └── ProtocolError  bytes that no wire format allows
+        ├── ProtocolError  bytes that no wire format allows
+        └── WebhookError   no answer from the operator's own backend that can be used
 
 Anything else that escapes is our own fault, and is logged with its traceback.
 """
@@ -44,6 +45,14 @@ class RefusedError(MediaServerError):
 
 class PeerError(MediaServerError):
     """The far end did something it must not do. It costs its own stream at most."""
+
+
+class WebhookError(PeerError):
+    """The operator's backend gave no answer that can be used; `status` is its HTTP status, if it came to one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ProtocolError(PeerError):

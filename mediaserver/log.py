@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any
 
+import stamina
 import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
@@ -28,6 +29,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         if console
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
+    stamina.instrumentation.set_on_retry_hooks([])  # a line for each retry says less than ours do
     structlog.configure(
         processors=[*_SHARED, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

@@ -1,6 +1,6 @@
 """What Prometheus may ask. Counters of frames are read off the ticker when asked for, never kept per frame."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -36,14 +36,32 @@ class Metrics:
             "Messages from peers that no wire format allows",
             registry=self.registry,
         )
+        self.reconnects = Counter(
+            "mediaserver_reconnects", "Connections made again, by ended streams", registry=self.registry
+        )
+        self.lost = Counter(
+            "mediaserver_lost_frames",
+            "Frames sent that are not known to have arrived when a connection broke, by ended streams",
+            registry=self.registry,
+        )
+        self.events = Counter("mediaserver_events", "What happened on streams", ["type"], registry=self.registry)
+        self.analysed = {
+            name: Counter(f"mediaserver_{metric}", text, registry=self.registry)
+            for name, metric, text in (
+                ("heard_s", "heard_seconds", "Audio that was analysed"),
+                ("speech_s", "speech_seconds", "Speech in it"),
+                ("clipped_samples", "clipped_samples", "Samples in it at the end of the scale"),
+                ("packets_lost", "packets_lost", "RTP packets missing in it"),
+            )
+        }
         Info("mediaserver_build", "What runs", registry=self.registry).info({"version": __version__})
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export a value that is read when Prometheus asks."""
         Gauge(f"mediaserver_{name}", text, registry=self.registry).set_function(read)
 
-    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Export a count that is kept elsewhere, read when Prometheus asks."""
+    def counter(self, name: str, text: str, read: Callable[[], float | Mapping[str, float]]) -> None:
+        """Export a count that is kept elsewhere, read when Prometheus asks; or several, by `result`."""
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
     def render(self) -> bytes:
@@ -52,8 +70,15 @@ class Metrics:
 
 
 class _Reader(Collector):
-    def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
+    def __init__(self, name: str, text: str, read: Callable[[], float | Mapping[str, float]]) -> None:
         self._name, self._text, self._read = name, text, read
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(self._name, self._text, value=self._read())
+        counts = self._read()
+        if isinstance(counts, Mapping):
+            family = CounterMetricFamily(self._name, self._text, labels=["result"])
+            for result, count in counts.items():
+                family.add_metric([result], count)
+        else:
+            family = CounterMetricFamily(self._name, self._text, value=counts)
+        yield family

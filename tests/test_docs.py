@@ -74,7 +74,7 @@ def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
     async def exported() -> Metrics:
         server = Server(config.load()[0], "defaults")
         try:
-            return server.metrics
+            return server.engine.metrics
         finally:
             await server.close()
 

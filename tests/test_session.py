@@ -190,7 +190,7 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
         session.receive(message)
     await task
     assert heard == [Audio(SILENCE), Digit("5")]
-    assert (session.received, session.malformed, session.dropped) == (4, 1, 0)
+    assert (session.hearing.received, session.hearing.malformed, session.hearing.dropped) == (4, 1, 0)
 
 
 @in_virtual_time
@@ -203,7 +203,7 @@ async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: Virt
     for n in range(MAX_EVENTS + 10):
         session.receive(bytes([n % 250]) * 320)
     assert await first == Audio(bytes([10]) * 320)
-    assert session.dropped == 10
+    assert session.hearing.dropped == 10
     await events.aclose()
 
 

@@ -30,14 +30,27 @@ def rms_of_dbm0(level: float) -> float:
 
 def peak_dbfs(samples: Samples) -> float:
     """Highest magnitude in dBFS."""
-    peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
-    return 20 * math.log10(peak / FULL_SCALE) if peak else SILENT_DB
+    return amplitude_dbfs(int(np.abs(samples.astype(np.int32)).max(initial=0)) / FULL_SCALE)
 
 
 def rms_dbfs(samples: Samples) -> float:
     """Mean power in dBFS (a full-scale sine is 0)."""
-    power = float(np.mean(np.square(samples.astype(np.float64)))) if len(samples) else 0.0
+    return power_dbfs(float(np.mean(np.square(samples.astype(np.float64)))) if len(samples) else 0.0)
+
+
+def amplitude_dbfs(peak: float) -> float:
+    """dBFS of a peak, as a share of full scale."""
+    return 20 * math.log10(peak) if peak else SILENT_DB
+
+
+def power_dbfs(power: float) -> float:
+    """dBFS of a mean square of 16-bit samples."""
     return 10 * math.log10(2 * power / FULL_SCALE**2) if power else SILENT_DB
+
+
+def dbm0_of_dbfs(level: float) -> float:
+    """dBm0 of an RMS level in dBFS."""
+    return level - amplitude_dbfs(_OVERLOAD_PEAK / FULL_SCALE) + _OVERLOAD_DBM0
 
 
 def loudness_lufs(samples: Samples) -> float:

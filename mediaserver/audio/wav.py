@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mediaserver.audio import g711
-from mediaserver.audio.pcm import FULL_SCALE, Samples, Signal, from_bytes
+from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes
 from mediaserver.errors import PromptError
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
+HEADER_BYTES = 44  # of the files we write
+MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 _STREAMED = 0x7FFF0000  # data sizes from here on are left by writers that cannot seek back: ffmpeg, SoX, others
 
 
@@ -122,3 +124,13 @@ def _wav(header: bytes, content: bytes, body: int, size: int) -> Wav:
     if len(data) % align:
         raise PromptError(f"is a damaged WAV file: {len(data)} bytes of sound in blocks of {align} bytes")
     return Wav(codec, channels, rate, bits, data)
+
+
+def header(channels: int, size: int) -> bytes:
+    """What stands before `size` bytes of 16-bit PCM at 8 kHz in a WAV file."""
+    size = min(size, MAX_DATA)
+    block = SAMPLE_BYTES * channels
+    form = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)
+    return struct.pack(
+        "<4sI4s4sI16s4sI", b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", 16, form, b"data", size
+    )

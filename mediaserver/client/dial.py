@@ -1,12 +1,15 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
 import asyncio
+import os
 from typing import Any, Literal
 
 import aiohttp
 from aiohttp import ClientWebSocketResponse
+from yarl import URL
 
 from mediaserver.errors import PeerError, RefusedError, plainly
+from mediaserver.wire.encapsulation import Encapsulation
 
 MAX_MESSAGE = 64 * 1024  # bytes
 _REFUSAL_BYTES = 300
@@ -22,6 +25,34 @@ class MediaWebSocket(ClientWebSocketResponse[Literal[True]]):
     ) -> None:
         super().__init__(reader, writer, protocol, response, *args, **kwargs)
         self.transport = response.connection.transport
+
+
+class _Nowhere:
+    """Where a stream sends before it is connected: nothing comes this way."""
+
+    def write(self, data: bytes) -> None:
+        raise ConnectionError("not connected")
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return True
+
+
+NOWHERE = _Nowhere()
+
+
+def random_key() -> bytes:
+    """A masking key: four bytes that nobody can foresee (RFC 6455, section 10.3)."""
+    return os.urandom(4)
+
+
+def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, token: str) -> str:
+    """The URL of a call's or conference's media stream. It holds the token: never log it."""
+    url = URL(f"{api.rstrip('/')}/{resource}/media_stream", encoded=True)
+    url = url.with_scheme("wss" if url.scheme == "https" else "ws")
+    return str(url.with_query({"encapsulation": str(encapsulation)} | ({"token": token} if token else {})))
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -41,14 +72,18 @@ async def _keep_refusal(
     return response
 
 
-async def dial(client: aiohttp.ClientSession, url: str) -> MediaWebSocket:
+async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> MediaWebSocket:
     """Open a media stream. RefusedError where the server turns it down, PeerError where none answers."""
     if not url.startswith(("ws://", "wss://")):
         raise PeerError("a media stream's URL begins with ws:// or wss://")
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
             websocket = await client.ws_connect(
-                url, compress=0, max_msg_size=MAX_MESSAGE, timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT)
+                url,
+                compress=0,
+                max_msg_size=MAX_MESSAGE,
+                autoping=autoping,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
             )
     except aiohttp.WSServerHandshakeError as error:
         raise PeerError(f"the server's upgrade is wrong: {error.message}") from error

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import time
 import wave
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,12 +22,12 @@ from mediaserver.playout.decode import decode_file
 from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.sources import Clip, Playlist
 from mediaserver.playout.ticker import Ticker
+from mediaserver.session import CloseCode
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 
 _CLOSE_TIMEOUT = 3.0  # seconds in all, however much the server goes on sending
-_NO_STATUS = 1005  # RFC 6455: a close frame that gives no code
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 
 
@@ -70,7 +69,7 @@ class Listener:
             self.framing = _framing_of(data, encapsulation)
         reason = f"{len(data)} bytes"
         try:
-            events = self._wire.depacketize(data, at)
+            events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
@@ -168,7 +167,7 @@ async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> int | N
             case WSMsgType.BINARY:
                 listener.receive(message.data, time.monotonic())
             case WSMsgType.CLOSE:
-                return int(message.data or _NO_STATUS)
+                return int(message.data or CloseCode.NO_STATUS)
             case WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
                 return None
 
@@ -188,7 +187,7 @@ def _speak(call: Call, websocket: dial.MediaWebSocket, pcm: bytes, stack: contex
     """Speak at once: a peer that talks first."""
     encapsulation = call.encapsulation or _named(call.url) or Encapsulation.AUDIOSOCKET
     framing = Framing.MESSAGE if call.framing == Framing.AUTO else call.framing
-    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), lambda: os.urandom(4))
+    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), dial.random_key)
     ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
     stack.callback(ticker.close)
     pacer = Pacer(ticker, wire, websocket.transport)
@@ -223,7 +222,7 @@ def _named(url: str) -> Encapsulation | None:
 def _guess(data: bytes) -> Encapsulation:
     """The encapsulation that a first message looks like."""
     with contextlib.suppress(ProtocolError):
-        if len(data) in (172, 332) and rtp.depacketize(data):
+        if len(data) in (172, 332) and rtp.decode(rtp.parse(data)):
             return Encapsulation.RTP
     return Encapsulation.AUDIOSOCKET
 

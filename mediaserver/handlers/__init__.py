@@ -4,10 +4,14 @@ import importlib
 import inspect
 
 from mediaserver.errors import did_you_mean
+from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.base import Handler
+from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.hold_music import HoldMusic
+from mediaserver.handlers.menu import MenuHandler
 from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.record import Record
 from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
 
@@ -17,6 +21,10 @@ HANDLERS: dict[str, type[Handler]] = {
     "tone": Tone,
     "silence": Silence,
     "noise": Noise,
+    "record": Record,
+    "echo": Echo,
+    "menu": MenuHandler,
+    "analyse": Analyse,
 }
 
 

@@ -28,6 +28,8 @@ class Handler(BaseModel, ABC):
 
     query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
 
+    own_variables: ClassVar[frozenset[str]] = frozenset()  # {names} in its settings that it fills in by itself
+
     globs: ClassVar[bool] = False  # whether its prompt names may be globs
 
     @abstractmethod

@@ -5,20 +5,27 @@ or fails, where the peer is slow, and where somebody asks.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Protocol
 
 from mediaserver.playout.sources import SOURCE_FAULTS, Heard, Source
 from mediaserver.playout.ticker import Slot, Ticker
-from mediaserver.wire.encapsulation import Wire
+from mediaserver.wire.encapsulation import Encoding, Wire
 
 MAX_BUFFERED = 4096  # bytes the transport may hold back (12 frames) before the peer counts as slow
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
 _PROBE = 0.1  # seconds between looks at a slow peer
 _exhausted = iter(()).__next__
+
+
+def _watched(watcher: Callable[[Encoding, bytes], None], encoding: Encoding, item: bytes) -> bytes:
+    watcher(encoding, item)
+    return item
 
 
 class Transport(Protocol):
@@ -64,6 +71,7 @@ class Pacer:
         self._queue: deque[_Playing] = deque()
         self._silent = True  # the last message sent was silence, or there was none
         self._owed = 0  # frames due while it is being settled what follows a source
+        self._watchers: tuple[Callable[[Encoding, bytes], None], ...] = ()
         self._slot: Slot | None = None
         self._joined_at = (0, 0, 0)
         self._sent = self._late = self._skipped = self._underruns = 0
@@ -80,9 +88,7 @@ class Pacer:
 
     def stop(self) -> None:
         """Send nothing more. What plays is cut off, and whoever waits for it is told how much was heard."""
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
+        self._stop_probing()
         self._leave()
         self.clear()
 
@@ -114,12 +120,30 @@ class Pacer:
 
     def observe(self, data: bytes) -> None:
         """Take in a binary message of the peer's: it may settle how we must speak, even in mid-prompt."""
-        if self._wire.observe(data) and self._steady:
-            try:
-                self._use(self._heard_of(self._playing) if self._playing is not None else 0)
-            except SOURCE_FAULTS as error:
-                self._break(error)
-                self._begin()
+        if self._wire.observe(data):
+            self._go_on()
+
+    def pause(self) -> None:
+        """Send nothing for now: the connection is gone. What plays keeps its place."""
+        self._stop_probing()
+        self._leave()
+
+    def connect(self, wire: Wire, transport: Transport) -> None:
+        """There is another connection, for `start` to go on with where it was paused."""
+        self._wire, self._transport, self.write = wire, transport, transport.write
+        self._silent = True
+        self._go_on()
+
+    @contextlib.contextmanager
+    def watch(self, sent: Callable[[Encoding, bytes], None]) -> Iterator[None]:
+        """Give every item to `sent` as it goes out, with its encoding; it must return at once."""
+        self._watchers = (*self._watchers, sent)
+        self._go_on()
+        try:
+            yield
+        finally:
+            self._watchers = tuple(watcher for watcher in self._watchers if watcher is not sent)
+            self._go_on()
 
     @property
     def frames(self) -> int:
@@ -175,6 +199,20 @@ class Pacer:
     def _steady(self) -> bool:
         """Under way, and not just settling what comes next."""
         return self.next is not _exhausted
+
+    def _stop_probing(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+
+    def _go_on(self) -> None:
+        """Ask what plays for its items again, from where it is: how they are to be sent has changed."""
+        if self._steady:
+            try:
+                self._use(self._heard_of(self._playing) if self._playing is not None else 0)
+            except SOURCE_FAULTS as error:
+                self._break(error)
+                self._begin()
 
     def _leave(self) -> None:
         if self._slot is not None:
@@ -245,6 +283,8 @@ class Pacer:
         items: Iterator[bytes] = repeat(encoding.silence)
         if self._playing is not None:
             items = self._playing.source.items(encoding, start)
+        for watcher in self._watchers:
+            items = map(partial(_watched, watcher, encoding), items)
         if self._wire.marks_talkspurts:
             items = chain(self._turn(silent), items)
         self.next = self._wire.messages(items).__next__

@@ -7,8 +7,8 @@ from typing import Any
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config import Settings
 from mediaserver.playout.library import Progress
-from mediaserver.server import routes
-from mediaserver.server.server import open_library, prompt_problems
+from mediaserver.streams import routes
+from mediaserver.streams.engine import open_library, prompt_problems, secret_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         await library.load((), progress)
     finally:
         await library.close()
-    problems = [*problems, *found, *prompt_problems(built, library, where)]
+    problems = [*problems, *found, *secret_problems(settings, where), *prompt_problems(built, library, where)]
     left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     paths = [
         {

@@ -6,70 +6,54 @@ import os
 import resource
 import signal
 from collections.abc import Sequence
-from functools import partial
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mediaserver import __version__
+from mediaserver.client.attach import Attacher
 from mediaserver.config import Settings
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.metrics import Metrics
-from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.library import Progress, PromptLibrary, is_folder
-from mediaserver.playout.ticker import Ticker
-from mediaserver.playout.workers import DecodePool
-from mediaserver.server import admin, routes
+from mediaserver.playout.library import Progress
+from mediaserver.server import admin
 from mediaserver.server.media import MediaEndpoint
+from mediaserver.streams.connection import CLOSE_TIMEOUT
+from mediaserver.streams.engine import MEGABYTE, Engine
 
 _BACKLOG = 4096
 _SPARE_DESCRIPTORS = 100  # for all that is not a stream
-MEGABYTE = 1_000_000
+_GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close
 EXIT_UNCLEAN = 1
 
 log = structlog.get_logger()
 
 
 class Server:
-    """One media server: a public listener and an admin listener around one ticker and one library.
-
-    `where` names the configuration in messages; `problems` is what is known to be wrong with it.
-    """
+    """One media server: a public listener and an admin listener around one engine."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._settings, self._where = settings, where
-        self._routes, found = routes.build(settings, where)
-        self._problems = [*problems, *found]
         self._state = "starting"
-        self.metrics = Metrics()
-        self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
-        self.library = open_library(settings)
-        self.endpoint = MediaEndpoint(settings.server, self._routes, self.library, self.ticker, self.metrics)
+        self.engine = Engine(settings, where, problems)
+        self.endpoint = MediaEndpoint(self.engine)
+        self.attacher = Attacher(self.engine)
         self._runners: list[web.AppRunner] = []
-        self._export()
+        self.engine.metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.
 
         ConfigError where a path's prompt is missing or broken, or an address cannot be listened on.
         """
-        settings = self._settings
+        settings, library = self._settings, self.engine.library
         self.admin_port, _ = await self._listen(
-            admin.application(self.metrics, self._why_not_ready), settings.admin.host, settings.admin.port, "admin"
+            admin.application(self.engine, self.attacher, self._why_not_ready),
+            settings.admin.host,
+            settings.admin.port,
+            "admin",
         )
-        await self.library.load(routes.first_encodings(self._routes), progress)
-        for file, problem in self.library.problems.items():
-            log.error("prompt left out", file=file, why=problem)
-        problems = self._problems + prompt_problems(self._routes, self.library, self._where)
-        if problems:
-            raise ConfigError(problems)
-        if self.library.cache.evictions:
-            log.warning(
-                "the prompts do not fit into memory: some are decoded again when they are asked for",
-                key="prompts.memory_limit",
-                limit_mb=settings.prompts.memory_limit,
-            )
+        await self.engine.load(progress)
         self.port, self._site = await self._listen(
             self.endpoint.application(), settings.server.host, settings.server.port, "server"
         )
@@ -80,23 +64,23 @@ class Server:
             host=settings.server.host,
             port=self.port,
             admin=f"{settings.admin.host}:{self.admin_port}",
-            paths=len(self._routes),
-            prompts=len(self.library.prompts),
-            cached_mb=round(self.library.cache.bytes / MEGABYTE, 1),
+            paths=len(self.engine.routes),
+            prompts=len(library.prompts),
+            cached_mb=round(library.cache.bytes / MEGABYTE, 1),
         )
 
     async def drain(self) -> bool:
         """Take no more calls, let those in progress end for a while, close the rest; whether all did end."""
         self._state = "draining"
         await self._site.stop()
-        return await self.endpoint.drain()
+        return await self.engine.streams.drain(self._settings.server.drain_timeout, CLOSE_TIMEOUT + _GRACE)
 
     async def close(self) -> None:
         """Let go of everything."""
         for runner in self._runners:
             await runner.cleanup()
-        await self.library.close()
-        self.ticker.close()
+        await self.attacher.close()
+        await self.engine.close()
 
     def _why_not_ready(self) -> str:
         return self._state
@@ -114,34 +98,6 @@ class Server:
             ) from error
         address: tuple[str, int] = runner.addresses[0]
         return address[1], site
-
-    def _export(self) -> None:
-        ticker, cache, library = self.ticker, self.library.cache, self.library
-        counter, gauge = self.metrics.counter, self.metrics.gauge
-        counter("frames", "Frames sent", lambda: ticker.frames)
-        counter(
-            "late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_frames
-        )
-        counter("skipped_ticks", "Frames never sent because time was lost", lambda: ticker.skipped_frames)
-        counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
-        counter("cache_misses", "Look-ups that were not", lambda: cache.misses)
-        counter("cache_evictions", "Prompts' messages let go of for want of memory", lambda: cache.evictions)
-        gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
-        gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
-        gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))
-        gauge("ready", "Whether calls are taken", lambda: not self._state)
-
-
-def prompt_problems(built: list[routes.Route], library: PromptLibrary, where: str) -> list[str]:
-    """What is wrong with the paths' prompts, now that the library is loaded."""
-    if not is_folder(library.directory):
-        return [f"{where}: prompts.directory: {library.directory} is not a folder"]
-    return routes.missing_prompts(built, library, where)
-
-
-def open_library(settings: Settings) -> PromptLibrary:
-    """The library of a configuration, not yet loaded."""
-    return PromptLibrary(settings.prompts.directory, settings.prompts.memory_limit * MEGABYTE, DecodePool())
 
 
 async def serve(
@@ -176,7 +132,7 @@ async def serve(
         await starting
         await stop
         if not await server.drain():
-            streams = [session.stream.id for session in server.endpoint.sessions]
+            streams = [session.stream.id for session in server.engine.streams]
             log.error("handlers do not let their streams end", streams=streams)
             os._exit(EXIT_UNCLEAN)
         log.info("drained")

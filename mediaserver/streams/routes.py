@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+from aiohttp import web
 from aiohttp.web import UrlDispatcher
 from pydantic import ValidationError
+from yarl import URL
 
 from mediaserver import config, handlers
 from mediaserver.config import PathSettings, Settings, WireDefaults
-from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.errors import ConfigError, RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.wire.encapsulation import (
@@ -46,7 +49,8 @@ class Route:
     @cached_property
     def variables(self) -> list[str]:
         """The variables its settings use."""
-        return sorted({name for text in _texts(self.settings.values()) for name in _VARIABLE.findall(text)})
+        used = {name for text in _texts(self.settings) for name in _VARIABLE.findall(text)}
+        return sorted(used - (self.handler.own_variables - set(_PATTERN_VARIABLE.findall(self.pattern))))
 
     @cached_property
     def _shared(self) -> Handler | None:
@@ -83,7 +87,7 @@ class Route:
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
         for key in asked.keys() - self.handler.query_settings:
             raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
-        settings = {key: _fill(value, variables) for key, value in self.settings.items()} | dict(asked)
+        settings = _fill(self.settings, variables) | dict(asked)
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
@@ -107,6 +111,30 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
         except ConfigError as error:
             problems += error.problems
     return routes, problems
+
+
+class RouteTable:
+    """The routes by the path that is dialled, matched as the public listener matches them."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._dispatcher = UrlDispatcher()
+        self._routes: dict[str, Route] = {}
+        for route in routes:
+            self._routes[route.pattern] = route
+            self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)
+
+    async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
+        """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
+        request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
+        found = await self._dispatcher.resolve(cast("web.Request", request))
+        resource = found.route.resource
+        if resource is None or found.http_exception is not None:
+            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, self._routes)}")
+        return self._routes[resource.canonical], dict(found)
+
+
+async def _nothing(request: web.Request) -> web.StreamResponse:
+    raise NotImplementedError
 
 
 def missing_prompts(routes: Iterable[Route], library: PromptLibrary, where: str) -> list[str]:
@@ -161,7 +189,7 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
 
 def _fixed_problems(route: Route, place: str) -> list[str]:
     """What is wrong with the settings that no variable fills in."""
-    open_keys = {key for key, value in route.settings.items() if any(map(_VARIABLE.search, _texts([value])))}
+    open_keys = {key for key, value in route.settings.items() if any(map(_VARIABLE.search, _texts(value)))}
     try:
         route.handler.model_validate(route.settings)
     except ValidationError as error:
@@ -175,18 +203,21 @@ def _fixed_problems(route: Route, place: str) -> list[str]:
     return []
 
 
-def _texts(values: Iterable[Any]) -> Iterable[str]:
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            yield from _texts(value)
+def _texts(value: Any) -> Iterable[str]:
+    """All texts in a setting, its lists and tables."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def _fill(value: Any, variables: Mapping[str, str]) -> Any:
     """A setting with its `{name}`s replaced by the path's variables."""
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+    if isinstance(value, dict):
+        return {key: _fill(each, variables) for key, each in value.items()}
     if isinstance(value, list):
         return [_fill(each, variables) for each in value]
     return value

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediaserver.audio import g711
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SILENCE, from_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SILENCE, from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire import audiosocket, rtp, sln, websocket
-from mediaserver.wire.events import Audio, Event
+from mediaserver.wire import audiosocket, inbound, rtp, websocket
 
 
 class Encapsulation(StrEnum):
@@ -58,6 +57,7 @@ class Encoding:
     header: bytes = b""
     sample_bytes: int = SAMPLE_BYTES
     compand: Callable[[bytes], bytes] = bytes
+    expand: Callable[[bytes], bytes] = bytes
 
     @property
     def silence(self) -> bytes:
@@ -67,6 +67,10 @@ class Encoding:
     def encode(self, frame: bytes) -> bytes:
         """The item of one 320-byte frame."""
         return self.header + self.compand(frame)
+
+    def decode(self, item: bytes) -> bytes:
+        """The 320-byte frame of an item, as far as companding keeps it."""
+        return self.expand(item[len(self.header) :])
 
     def packetize(self, pcm: bytes) -> list[bytes]:
         """The items of any length of PCM, its last partial frame padded with silence."""
@@ -81,8 +85,18 @@ MESSAGE = Encoding(
     websocket.header(audiosocket.HEADER_BYTES + FRAME_BYTES)
     + audiosocket.header(audiosocket.Kind.SLIN, FRAME_BYTES),
 )
-PCMU = Encoding("pcmu", sample_bytes=1, compand=lambda pcm: g711.mulaw_encode(from_bytes(pcm)))
-PCMA = Encoding("pcma", sample_bytes=1, compand=lambda pcm: g711.alaw_encode(from_bytes(pcm)))
+PCMU = Encoding(
+    "pcmu",
+    sample_bytes=1,
+    compand=lambda pcm: g711.mulaw_encode(from_bytes(pcm)),
+    expand=lambda codes: to_bytes(g711.mulaw_decode(codes)),
+)
+PCMA = Encoding(
+    "pcma",
+    sample_bytes=1,
+    compand=lambda pcm: g711.alaw_encode(from_bytes(pcm)),
+    expand=lambda codes: to_bytes(g711.alaw_decode(codes)),
+)
 L16 = Encoding("l16")
 
 _RTP_ENCODINGS = {rtp.PayloadType.PCMU: PCMU, rtp.PayloadType.PCMA: PCMA, rtp.PayloadType.L16: L16}
@@ -100,16 +114,27 @@ def first_encoding(settings: WireSettings) -> Encoding:
 class Wire:
     """One stream's wire format: its settings, what `auto` makes of them, and both directions' state.
 
-    `random_key` makes it a client's: every message is masked with four bytes of it.
+    `random_key` makes it a client's: every message is masked with four bytes of it, and an `audiosocket` framing
+    that the peer's first message does not decide becomes `message`, which the platform wants.
     """
 
     def __init__(self, settings: WireSettings, random_key: Callable[[], bytes] | None = None) -> None:
         self.settings = settings
         self.encoding = first_encoding(settings)
         self._open = self._is_auto()
-        self._peer_frames = {Framing.MESSAGE: True, Framing.PCM: False}.get(settings.framing)
+        self._audiosocket: inbound.AudioSocket | None = None
+        self.inbound: inbound.Depacketizer
+        match settings.encapsulation:
+            case Encapsulation.RTP:
+                self.inbound = inbound.Rtp()
+            case Encapsulation.SLN:
+                self.inbound = inbound.Linear()
+            case Encapsulation.AUDIOSOCKET:
+                framed = {Framing.MESSAGE: True, Framing.PCM: False}.get(settings.framing)
+                self.inbound = self._audiosocket = inbound.AudioSocket(framed)
+                if random_key is not None and self._open:
+                    self.encoding = MESSAGE
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
-        self._sln = sln.Depacketizer()
         is_rtp = settings.encapsulation == Encapsulation.RTP
         self._rtp = rtp.Packetizer(_PAYLOAD_TYPES[self.encoding.name]) if is_rtp else None
 
@@ -144,6 +169,11 @@ class Wire:
         """Whether the peer's first message decides how we speak from the first frame on."""
         return self._open and self._rtp is None
 
+    @property
+    def undecided(self) -> bool:
+        """Whether a message of the peer's may still change how we speak."""
+        return self._open
+
     def settle(self) -> None:
         """The first frame is due: a framing still open becomes what it is (RTP stays open for the peer's)."""
         if self._rtp is None:
@@ -156,8 +186,10 @@ class Wire:
         before = self.encoding
         if self._rtp is None:
             self._open = False
-            self._peer_frames = audiosocket.is_message(data)
-            self.encoding = MESSAGE if self._peer_frames else PCM
+            framed = audiosocket.is_message(data)
+            self.encoding = MESSAGE if framed else PCM
+            if self._audiosocket is not None:
+                self._audiosocket.framed = framed
         else:
             self._follow(data, self._rtp)
         return self.encoding is not before
@@ -170,21 +202,6 @@ class Wire:
         self._open = False
         self.encoding = _RTP_ENCODINGS[heard]
         packetizer.use(heard)
-
-    def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The events in one binary message that arrived at `at` seconds; ProtocolError where it has none."""
-        match self.settings.encapsulation:
-            case Encapsulation.RTP:
-                return [rtp.depacketize(data)]
-            case Encapsulation.SLN:
-                return [self._sln.depacketize(data, at)]
-        if self._peer_frames is None:  # decided once: some raw frames look like a message by chance
-            self._peer_frames = audiosocket.is_message(data)
-        if self._peer_frames:
-            return list(audiosocket.depacketize(data))
-        if not data or len(data) % SAMPLE_BYTES:
-            raise ProtocolError(f"{len(data)} bytes are not 16-bit PCM")
-        return [Audio(data)]
 
     @property
     def framing(self) -> str:

@@ -13,7 +13,6 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import websocket
-from mediaserver.wire.events import Audio
 
 VERSION = 2
 HEADER_BYTES = 12
@@ -88,15 +87,14 @@ _DECODERS: dict[int, Callable[[bytes], bytes]] = {
 }
 
 
-def depacketize(data: bytes) -> Audio:
-    """The audio of one packet by its payload type; sequence, timestamp and SSRC are not trusted."""
-    packet = parse(data)
-    decode = _DECODERS.get(packet.payload_type)
-    if decode is None:
+def decode(packet: Packet) -> bytes:
+    """The PCM of a packet by its payload type, timestamp and SSRC not trusted; ProtocolError for no audio."""
+    decoder = _DECODERS.get(packet.payload_type)
+    if decoder is None:
         raise ProtocolError(f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)")
     if packet.payload_type == PayloadType.L16 and len(packet.payload) % SAMPLE_BYTES:
         raise ProtocolError(f"{len(packet.payload)} bytes are not 16-bit PCM")
-    return Audio(decode(packet.payload))
+    return decoder(packet.payload)
 
 
 class Packetizer:

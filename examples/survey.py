@@ -1,0 +1,62 @@
+"""A survey: a handler of one's own that asks, listens, records, and tells a backend what came of it.
+
+[paths."/survey"]
+handler = "survey:Survey"         # with this file in the working directory, or on PYTHONPATH
+question = "survey/question"
+webhook = "https://backend.example.com/surveys"
+
+mediaserver attach call ID --path /survey
+"""
+
+from pathlib import Path
+
+from mediaserver.errors import PeerError
+from mediaserver.handlers.base import Handler
+from mediaserver.playout.sources import silence
+from mediaserver.session import Session
+
+
+class Survey(Handler):
+    """Asks one question, to be answered by a digit from 1 to 5, and records a comment."""
+
+    question: str = "welcome"
+    tone: str = "beep"
+    thanks: str = "beep"
+    directory: Path = Path("comments")
+    webhook: str | None = None
+
+    def prompt_names(self):
+        """So that a missing prompt is known at start."""
+        return [self.question, self.tone, self.thanks]
+
+    async def run(self, session: Session) -> None:
+        """What a caller goes through."""
+        grade = await self.grade(session)
+        await session.play(self.tone)
+        comment = await session.record(
+            self.directory / f"{session.stream.id}.wav", max_duration=60, max_silence=3, finish_on="#"
+        )
+        result = {"grade": grade, "comment": comment.file, "seconds": comment.seconds}
+        session.notify("survey.done", result)  # to the URL of [events], in the background
+        goodbye = await self.tell(session, result)
+        await session.play(goodbye)
+        await session.play(silence(200))  # so that nothing is clipped
+
+    async def grade(self, session: Session) -> str:
+        """A digit from 1 to 5; asked three times, of callers who talk instead as well."""
+        for _ in range(3):
+            answer = await session.collect_digits(1, prompt=self.question, timeout=4, barge_in="speech")
+            if answer.digits in ("1", "2", "3", "4", "5"):
+                return answer.digits
+        return ""
+
+    async def tell(self, session: Session, result: dict) -> str:
+        """The prompt that the backend wants to be heard at the end."""
+        if self.webhook is None:
+            return self.thanks
+        try:
+            answer = await session.ask(self.webhook, result, timeout=3)
+        except PeerError:  # it is down, slow, or talks nonsense: the caller need not know
+            return self.thanks
+        wanted = answer.get("play") if isinstance(answer, dict) else None
+        return wanted if wanted in session.library.prompts else self.thanks

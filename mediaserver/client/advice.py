@@ -1,0 +1,54 @@
+"""What to do when a stream that we dial does not work: a line for each row of VoIPBIN's troubleshooting list.
+
+Connection drops; no audio received; audio quality poor; cannot send audio.
+"""
+
+from mediaserver.errors import PeerError, RefusedError
+from mediaserver.session import Session
+
+POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
+POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
+
+_REFUSALS = {
+    400: "the request is not understood: check the id and the encapsulation",
+    401: "the token is not accepted: check that voipbin.token is valid and not expired",
+    403: "the token may not do this: check that it belongs to the account of the call or conference",
+    404: "it is not there: check the id, and that the call is answered and not over",
+}
+
+
+def on_failure(error: PeerError | RefusedError, resource: str) -> str:
+    """Why there is no connection, and what to check."""
+    if isinstance(error, RefusedError):
+        check = _REFUSALS.get(error.status, "the platform cannot serve it now")
+        return f"{resource}: refused with {error.status}: {check} ({error})"
+    return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out"
+
+
+def no_audio(seconds: float) -> str:
+    """Connected, and nothing comes."""
+    return f"no audio received in {seconds:g} s: is the call answered, and the encapsulation right?"
+
+
+TEXT = "the peer sends text messages: audio is in binary ones; is this a media stream?"
+DROPPED = (
+    "the connection breaks as soon as we speak: the peer does not take the audio's format; "
+    "try another encapsulation, framing or rtp_payload"
+)
+
+
+def on_quality(session: Session) -> list[str]:
+    """What was wrong with the audio of a stream that is over, as far as anybody listened to it."""
+    hearing, found = session.hearing, []
+    if hearing.malformed:
+        found.append(
+            f"{hearing.malformed} messages were not {hearing.encapsulation}: "
+            "ask for the encapsulation that the peer speaks"
+        )
+    buffer, jitter = hearing.reception
+    expected = buffer.received + buffer.lost
+    if expected and buffer.lost / expected > POOR_LOSS:
+        found.append(f"{buffer.lost} of {expected} packets were lost: check the network")
+    if jitter.ms > POOR_JITTER:
+        found.append(f"audio came with {jitter.ms:.0f} ms of jitter: check the network's latency")
+    return found

@@ -1,0 +1,98 @@
+"""One connection of a stream that we dialled: what came of what we sent, and whether anybody is still there."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from mediaserver.client import advice, dial
+from mediaserver.session import End, Session
+from mediaserver.streams import connection
+from mediaserver.wire.encapsulation import Wire
+
+MAX_RATE = 5000  # messages a second: the platform relays unpaced, so a stall of its network comes all at once
+_LISTEN = 0.1  # seconds that the peer has to speak first, where that decides how we speak
+_PING_EVERY = 0.5  # seconds; what a break leaves in doubt at most, as frames that may not have arrived
+_PONG_TIMEOUT = 5.0  # seconds without an answer: half-open
+_NO_AUDIO = 5.0  # seconds without a message that are worth a word
+
+log = structlog.get_logger()
+
+
+class Line:
+    """A WebSocket to the platform.
+
+    Pings tell what has arrived: the pong to a ping says that all frames sent before it did.
+    """
+
+    def __init__(self, websocket: dial.MediaWebSocket) -> None:
+        self._websocket = websocket
+        self.transport = websocket.transport
+        self._session: Session | None = None
+        self._confirmed = 0
+        self._pinged, self._ponged = b"", asyncio.Event()
+        self._came = asyncio.Event()  # the first message
+        self._texts = 0
+
+    @property
+    def unconfirmed(self) -> int:
+        """Frames sent over it that are not known to have arrived."""
+        return self._session.frames - self._confirmed if self._session is not None else 0
+
+    async def read(self, session: Session) -> End:
+        """Read to its end."""
+        self._session, self._confirmed = session, session.frames
+        watching = [asyncio.create_task(self._ping(session)), asyncio.create_task(self._expect_audio())]
+
+        def receive(data: bytes) -> None:
+            self._came.set()
+            session.receive(data)
+
+        try:
+            return await connection.read(self._websocket, receive, MAX_RATE, self._on_pong, self._on_text)
+        finally:
+            for task in watching:
+                task.cancel()
+
+    async def first_message(self, wire: Wire, reading: asyncio.Task[End]) -> None:
+        """Wait a moment for the peer to speak, where that decides how we do."""
+        if wire.undecided:
+            coming = asyncio.ensure_future(self._came.wait())
+            await asyncio.wait((coming, reading), timeout=_LISTEN, return_when=asyncio.FIRST_COMPLETED)
+            coming.cancel()
+
+    async def close(self, end: End) -> None:
+        """Close it with what the stream ended with."""
+        await connection.close(self._websocket, self.transport, end)
+
+    async def _ping(self, session: Session) -> None:
+        """Ask again and again what has arrived; without an answer, let the connection go."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(_PING_EVERY)
+                frames = session.frames
+                self._pinged = str(frames).encode()
+                self._ponged.clear()
+                try:
+                    async with asyncio.timeout(_PONG_TIMEOUT):
+                        await self._websocket.ping(self._pinged)
+                        await self._ponged.wait()
+                except TimeoutError:
+                    log.warning("the peer does not answer pings any more", seconds=_PONG_TIMEOUT)
+                    self.transport.abort()
+                    return
+                self._confirmed = frames
+
+    def _on_pong(self, data: bytes) -> None:
+        if data == self._pinged:
+            self._ponged.set()
+
+    def _on_text(self) -> None:
+        self._texts += 1
+        if self._texts == 1:
+            log.warning(advice.TEXT)
+
+    async def _expect_audio(self) -> None:
+        await asyncio.sleep(_NO_AUDIO)
+        if not self._came.is_set():
+            log.warning(advice.no_audio(_NO_AUDIO))

@@ -1,0 +1,101 @@
+"""`analyse`: what a line sounds like, and what is said on it in digits and pauses."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import structlog
+from pydantic import AfterValidator, Field
+
+from mediaserver.audio.analysis import Analyser
+from mediaserver.errors import plainly
+from mediaserver.handlers import files
+from mediaserver.handlers.base import Handler
+from mediaserver.session import Session, stay_within
+from mediaserver.wire.events import Audio, Event
+
+log = structlog.get_logger()
+
+
+class Analyse(Handler):
+    """Measures what it hears, until the peer hangs up; the peer hears silence."""
+
+    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+
+    interval: float = Field(10.0, ge=1, description="seconds between reports")
+    silence_after: float = Field(10.0, ge=1, description="seconds without speech that are told as an event")
+    sensitivity: int = Field(
+        2, ge=0, le=3, description="of the speech detector: 0 takes much for speech, 3 little"
+    )
+    directory: Path = Path("reports")
+    file: Annotated[str, AfterValidator(files.check)] | None = None
+
+    async def run(self, session: Session) -> None:
+        """Report every so often, and at the end."""
+        watch = _Watch(self, session)
+        path = files.place(self.directory, self.file, session.stream) if self.file is not None else None
+        with session.listen(watch.take):
+            try:
+                while True:
+                    await asyncio.sleep(self.interval)
+                    await self._report(session, watch, path)
+            finally:
+                await self._report(session, watch, path, final=True)
+
+    async def _report(self, session: Session, watch: "_Watch", path: Path | None, final: bool = False) -> None:
+        report = watch.report() | {"final": final}
+        session.notify("analysis", report)
+        if path is None:
+            log.info("analysis", stream=session.stream.id, path=session.stream.path, **report)
+            return
+        try:
+            await asyncio.to_thread(_append, self.directory, path, {"stream": session.stream.id} | report)
+        except OSError as error:
+            log.error("report not written", stream=session.stream.id, file=str(path), why=plainly(error))
+
+
+def _append(directory: Path, path: Path, report: dict[str, Any]) -> None:
+    stay_within(directory, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(report) + "\n")
+
+
+class _Watch:
+    """Listens to one stream, and tells of what happens when it happens."""
+
+    def __init__(self, settings: Analyse, session: Session) -> None:
+        self._session = session
+        self._analyser = Analyser(settings.sensitivity)
+        self._patience = settings.silence_after
+        self._told = False  # of the present silence
+        self._keypad = session.keypad
+        self._counts: dict[str, int] = {}
+
+    def take(self, event: Event) -> None:
+        """Take in what is heard; the keypad has heard it already."""
+        if digits := self._keypad.take_waiting():
+            self._analyser.digits += digits
+            self._session.notify("digits", {"digits": digits})
+        if not isinstance(event, Audio):
+            return
+        analyser = self._analyser
+        spoke = analyser.speaking
+        analyser.feed(event.pcm)
+        if analyser.speaking and not spoke:
+            self._told = False
+            self._session.notify("speech.started", {"at_s": analyser.seconds})
+        elif spoke and not analyser.speaking:
+            self._session.notify("speech.stopped", {"at_s": analyser.seconds, "seconds": analyser.last_spurt})
+        elif not self._told and analyser.quiet >= self._patience:
+            self._told = True
+            self._session.notify("silence", {"at_s": analyser.seconds, "seconds": analyser.quiet})
+
+    def report(self) -> dict[str, Any]:
+        """What was heard since the last report, and how it arrived."""
+        buffer, jitter = self._session.hearing.reception
+        counts = {"packets_lost": buffer.lost, "packets_late": buffer.late, "packets_duplicate": buffer.duplicates}
+        new = {name: max(0, count - self._counts.get(name, 0)) for name, count in counts.items()}
+        self._counts = counts  # of the present connection: after a new one they begin again
+        return self._analyser.report() | new | {"jitter_ms": round(jitter.ms, 2)}

@@ -1,0 +1,25 @@
+"""`echo`: what is heard comes back."""
+
+from pydantic import Field
+
+from mediaserver.handlers.base import Handler
+from mediaserver.playout.live import Live
+from mediaserver.session import Session
+from mediaserver.wire.events import Audio, Event
+
+
+class Echo(Handler):
+    """Sends back what it hears, until the peer hangs up."""
+
+    delay_ms: int = Field(0, ge=0, le=60_000)
+
+    async def run(self, session: Session) -> None:
+        """Play what comes."""
+        live = Live(self.delay_ms)
+
+        def take(event: Event) -> None:
+            if isinstance(event, Audio):
+                live.put(event.pcm)
+
+        with session.listen(take):
+            await session.play(live)

@@ -1,0 +1,199 @@
+"""`menu`: an IVR. Callers hear prompts, press keys, and come to other menus, a recording, a webhook, the end."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mediaserver.errors import PeerError, PromptError
+from mediaserver.handlers import files, menu_plan
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Names, Step
+from mediaserver.playout.sources import Playlist, silence
+from mediaserver.session import Collected, Session
+
+MAX_STEPS = 100  # without a word of the caller's: webhooks that send each other round in circles
+_LINGER_MS = 200
+
+log = structlog.get_logger()
+
+
+class MenuHandler(Handler):
+    """A flow of menus."""
+
+    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+
+    start: str = "main"
+    menus: dict[str, Menu] = Field(min_length=1)
+    webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
+    on_webhook_error: Step = HANG_UP
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> "MenuHandler":
+        found = menu_plan.problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
+        if found:
+            raise ValueError("; ".join(found))
+        return self
+
+    def prompt_names(self) -> Iterable[str]:
+        """All the prompts of all menus."""
+        names = [name for menu in self.menus.values() for name in menu.prompts()]
+        return dict.fromkeys([*names, *self.on_webhook_error.prompts()])
+
+    async def run(self, session: Session) -> None:
+        """Lead the caller through, from the first menu to the end."""
+        await _Visit(self, session).run()
+        await session.play(silence(_LINGER_MS))
+
+
+class Answer(Step):
+    """What a webhook says: a step, and variables to keep."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variables: dict[str, Any] = Field(default_factory=dict)
+
+
+class _News(BaseModel):
+    """What a webhook is told, beside what the stream is."""
+
+    event: str = "entered"
+    digits: str = ""
+    recording: dict[str, Any] | None = None
+
+
+class _Visit:
+    """One caller on the way through the menus."""
+
+    def __init__(self, flow: MenuHandler, session: Session) -> None:
+        self._flow, self._session = flow, session
+        self._variables: dict[str, Any] = dict(session.stream.variables)
+        self._menu = flow.start
+        self._news = _News()
+        self._steps = 0
+
+    async def run(self) -> None:
+        """From the first menu to the end."""
+        keypad = self._session.keypad  # digits count from the beginning
+        step: Step | None = Step(menu=self._flow.start)
+        while step is not None:
+            self._steps = self._steps + 1 if not keypad.waiting else 0
+            if self._steps > MAX_STEPS:
+                raise RuntimeError(
+                    f"{MAX_STEPS} steps without a word of the caller's: the menus go round in circles"
+                )
+            step = await self._take(step)
+
+    async def _take(self, step: Step) -> Step | None:
+        """Do what a step says; the next one, or nothing at the end."""
+        session = self._session
+        if step.collect is not None:
+            collected = await self._collect(step.collect, step.play, step)
+            self._tell(collected, step.collect)
+        elif step.play:
+            await session.play(self._sound(step.play))
+        if step.record is not None:
+            recording = await step.record.record(session)
+            self._news = _News(event="recorded", recording=recording.as_dict())
+        if step.menu is not None:
+            return await self._choose(step.menu)
+        if step.webhook is not None:
+            return await self._ask(step.webhook)
+        return None
+
+    async def _choose(self, name: str) -> Step:
+        """Let the caller choose in a menu; what the choice leads to."""
+        again: Names = ()
+        menu, why = self._flow.menus[name], "timeout"
+        self._menu = name
+        self._session.notify("menu.entered", {"menu": name})
+        for _ in range(1 + menu.retries):
+            collected = await self._collect(_entry(menu), (*again, *menu.play), menu, set(menu.keys))
+            digits = collected.digits
+            if digits in menu.keys:
+                self._news, self._steps = _News(event="digits", digits=digits), 0
+                return menu.keys[digits]
+            if menu.collect is not None and menu.then is not None and len(digits) >= menu.collect.min:
+                self._tell(collected, menu.collect)
+                return menu.then
+            why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
+            self._session.notify(f"menu.{why}", {"menu": name, "digits": digits})
+            self._session.keypad.take_waiting()  # typed ahead for a way that was not there
+        self._news = _News(event=why)
+        return menu.on_invalid if why == "invalid" else menu.on_timeout
+
+    async def _collect(
+        self, wanted: Collect, prompts: Names, asking: Menu | Step, keys: Iterable[str] = ()
+    ) -> Collected:
+        def enough(digits: str) -> bool:
+            return digits in keys and not any(key != digits and key.startswith(digits) for key in keys)
+
+        return await self._session.collect_digits(
+            wanted.max,
+            prompt=self._sound(prompts) if prompts else None,
+            terminator=wanted.terminator,
+            timeout=wanted.timeout,
+            interdigit=wanted.interdigit,
+            barge_in=asking.barge_in,
+            enough=enough,
+        )
+
+    def _tell(self, collected: Collected, wanted: Collect) -> None:
+        """Collected digits are news for a webhook."""
+        enough = len(collected.digits) >= wanted.min
+        self._steps = 0 if collected.digits else self._steps
+        self._news = _News(event="digits" if enough else "timeout", digits=collected.digits)
+
+    async def _ask(self, url: str) -> Step:
+        """Ask a webhook what next; where it does not say, what is to happen then."""
+        stream, news = self._session.stream, self._news
+        self._news = _News()
+        body = news.model_dump() | {
+            "menu": self._menu,
+            "stream": stream.id,
+            "path": stream.path,
+            "resource": stream.resource,
+            "variables": self._variables,
+        }
+        try:
+            answer = await self._session.ask(url, body, self._flow.webhook_timeout)
+            return self._understood(answer, url)
+        except (PeerError, PromptError, ValueError) as error:
+            why = _first_line(error)
+            log.error("webhook failed", stream=stream.id, menu=self._menu, why=why)
+            self._session.notify("webhook.failed", {"menu": self._menu, "why": why})
+            return self._flow.on_webhook_error
+
+    def _understood(self, answer: Any, url: str) -> Step:
+        """A webhook's answer as a step; ValueError or PromptError where it is none."""
+        step = Answer.model_validate(answer)
+        if (step.collect is not None or step.record is not None) and not step.ways:
+            step = step.model_copy(update={"webhook": url})  # the result is for who asked
+        for problem in menu_plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
+            raise ValueError(problem)
+        self._session.library.match(step.prompts())
+        self._variables |= step.variables
+        return step
+
+    def _sound(self, names: Names) -> Playlist:
+        return Playlist([self._session.library.get(name) for name in names])
+
+
+def _entry(menu: Menu) -> Collect:
+    """The digits that a menu waits for."""
+    if menu.collect is not None:
+        return menu.collect
+    return Collect(
+        max=max(map(len, menu.keys)),
+        terminator="" if any("#" in key for key in menu.keys) else "#",
+        timeout=menu.timeout,
+        interdigit=menu.interdigit,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        details = error.errors(include_input=False, include_url=False)[0]
+        return f"the answer is not understood: {'.'.join(map(str, details['loc']))}: {details['msg']}"
+    return str(error)

@@ -1,0 +1,149 @@
+"""The settings of a menu flow: menus, the steps that keys lead to, and what is wrong with them as a whole."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mediaserver.errors import did_you_mean
+from mediaserver.handlers.record import RecordSettings
+from mediaserver.session import BargeIn
+
+_DIGITS = r"^[0-9A-D*#]*$"
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]  # one prompt or several
+
+
+def _is_web(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("should be a URL that begins with http:// or https://")
+    return url
+
+
+WebUrl = Annotated[str, AfterValidator(_is_web)]
+
+
+class _Plan(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Collect(_Plan):
+    """Digits that are asked for, as many as there may be."""
+
+    min: int = Field(1, ge=1, le=64)
+    max: int = Field(ge=1, le=64)
+    terminator: str = Field("#", max_length=1, pattern=_DIGITS)
+    timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit")
+    interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Collect":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is more than max {self.max}")
+        return self
+
+
+class Step(_Plan):
+    """What happens next: something to hear, perhaps a recording or digits, then a menu, a question or the end."""
+
+    play: Names = ()
+    barge_in: BargeIn = BargeIn.DIGITS
+    record: RecordSettings | None = None
+    collect: Collect | None = None
+    menu: str | None = None
+    webhook: WebUrl | None = None
+    hangup: bool = False
+
+    @property
+    def ways(self) -> int:
+        """In how many ways it goes on."""
+        return (self.menu is not None) + (self.webhook is not None) + self.hangup
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Step":
+        if self.ways > 1:
+            raise ValueError('goes on in more than one way: give one of "menu", "webhook" and "hangup"')
+        if self.collect is not None and self.record is not None:
+            raise ValueError('cannot "collect" and "record" at once')
+        return self
+
+    def prompts(self) -> Iterable[str]:
+        """The prompts it plays."""
+        beep = self.record.beep_prompt if self.record is not None else None
+        return (*self.play, *([beep] if beep else []))
+
+
+HANG_UP = Step(hangup=True)
+
+
+class Menu(_Plan):
+    """A choice: prompts, and what each key leads to, or digits that are collected."""
+
+    play: Names = ()
+    barge_in: BargeIn = BargeIn.DIGITS
+    keys: dict[Annotated[str, Field(pattern=r"^[0-9A-D*#]{1,32}$")], Step] = Field(default_factory=dict)
+    collect: Collect | None = None
+    then: Step | None = Field(None, description="what the collected digits lead to")
+    timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
+    interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
+    retries: int = Field(2, ge=0, le=100, description="how often the prompts are heard again")
+    invalid: Names = Field((), description="heard before the prompts after a wrong entry")
+    on_timeout: Step = HANG_UP
+    on_invalid: Step = HANG_UP
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Menu":
+        if (self.collect is None) != (self.then is None):
+            raise ValueError('"collect" and "then" go together: digits, and what they lead to')
+        if self.collect is not None and any(character.isdigit() for key in self.keys for character in key):
+            raise ValueError('with "collect", keys can be only A-D, * and #: a number may begin with any other')
+        return self
+
+    def steps(self) -> Iterator[tuple[str, Step]]:
+        """All that it leads to, by their places in the settings."""
+        for key, step in self.keys.items():
+            yield f"keys.{key}", step
+        if self.then is not None:
+            yield "then", self.then
+        yield "on_timeout", self.on_timeout
+        yield "on_invalid", self.on_invalid
+
+    def prompts(self) -> Iterable[str]:
+        """The prompts it plays, and its steps."""
+        return (*self.play, *self.invalid, *(name for _, step in self.steps() for name in step.prompts()))
+
+
+def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
+    """Unknown targets, dead ends, and menus that nothing leads to; `others` are steps outside of menus."""
+    steps = [(f"menus.{name}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
+    steps += others
+    found = [f'start: no menu "{start}"{did_you_mean(start, menus)}'] if start not in menus else []
+    for place, step in steps:
+        if step.menu is not None and step.menu not in menus:
+            found.append(f'{place}: no menu "{step.menu}"{did_you_mean(step.menu, menus)}')
+        if not step.ways:
+            found.append(f'{place}: is a dead end: give "menu", "webhook" or "hangup"')
+        elif step.collect is not None and step.webhook is None:
+            found.append(f'{place}: "collect" needs a "webhook" to tell the digits to')
+    for name, menu in menus.items():
+        if not menu.keys and menu.collect is None:
+            found.append(f'menus.{name}: is a dead end: give "keys" or "collect"')
+    if not found and not any(step.webhook for _, step in steps):  # a webhook may answer with any menu
+        reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
+        found += [f"menus.{name}: nothing leads to it" for name in menus if name not in reached]
+    return found
+
+
+def _reached(start: str, targets: Callable[[str], Iterable[str]]) -> set[str]:
+    reached, ahead = {start}, [start]
+    while ahead:
+        for name in targets(ahead.pop()):
+            if name not in reached:
+                reached.add(name)
+                ahead.append(name)
+    return reached

@@ -1,0 +1,67 @@
+"""`record`: what is heard, as a WAV file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from mediaserver.audio import tones
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.handlers import files
+from mediaserver.handlers.base import Ending, Handler
+from mediaserver.playout.sources import Clip
+from mediaserver.session import Recording, Session
+
+_BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
+
+
+class RecordSettings(BaseModel):
+    """What can be said of a recording, wherever it is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: Path = Path("recordings")
+    file: Annotated[str, AfterValidator(files.check)] = "{resource}-{id}-{time}.wav"
+    stereo: bool = Field(False, description="the peer on the left, what we send on the right")
+    beep: bool | str = Field(False, description="true, or a prompt, before it begins")
+    max_duration: float | None = Field(None, gt=0, description="seconds")
+    max_silence: float | None = Field(None, gt=0, description="seconds without speech that end it")
+    finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="digits that end it")
+    trim_silence: bool = False
+
+    @property
+    def beep_prompt(self) -> str | None:
+        """The prompt that is the beep, where one is."""
+        return self.beep if isinstance(self.beep, str) else None
+
+    async def record(self, session: Session) -> Recording:
+        """Beep, perhaps, and record until a limit is reached."""
+        if self.beep:
+            await session.play(self.beep_prompt or _BEEP)
+        return await session.record(
+            files.place(self.directory, self.file, session.stream),
+            within=self.directory,
+            stereo=self.stereo,
+            max_duration=self.max_duration,
+            max_silence=self.max_silence,
+            finish_on=self.finish_on,
+            trim_silence=self.trim_silence,
+        )
+
+
+class Record(RecordSettings, Ending, Handler):
+    """Records a stream to a WAV file."""
+
+    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+
+    def prompt_names(self) -> Iterable[str]:
+        """The beep, where it is a prompt."""
+        return [self.beep_prompt] if self.beep_prompt else []
+
+    async def run(self, session: Session) -> None:
+        """Record; a recording that fails leaves the call alone."""
+        recording = await self.record(session)
+        if recording.error:
+            await session.silence()
+        await self.conclude(session)

@@ -1,0 +1,31 @@
+"""Tokens and keys: where they are kept, and never what they are.
+
+A setting holds one literally, or names the place: `env:NAME`, an environment variable, or `file:PATH`, a file such
+as those that Docker and Kubernetes mount. A file is read each time, so that it can be replaced.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from mediaserver.errors import ConfigError, plainly
+
+
+def reveal(setting: SecretStr, key: str) -> str:
+    """The secret that a setting holds or names, "" for none; ConfigError names the `key`, never the secret."""
+    text = setting.get_secret_value()
+    kind, _, place = text.partition(":")
+    if kind == "env":
+        if not os.environ.get(place):
+            raise ConfigError([f"{key}: the environment variable {place} is not set"])
+        return os.environ[place].strip()
+    if kind == "file":
+        try:
+            secret = Path(place).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"{key}: {place} cannot be read: {plainly(error)}"]) from error
+        if not secret:
+            raise ConfigError([f"{key}: {place} is empty"])
+        return secret
+    return text

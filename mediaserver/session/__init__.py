@@ -1,0 +1,23 @@
+"""One stream with one peer: what a handler sees of a call. Knows no sockets: the shell around it has them."""
+
+from mediaserver.session.hearing import MAX_EVENTS
+from mediaserver.session.keypad import BargeIn, Collected
+from mediaserver.session.outbox import Outbox
+from mediaserver.session.recording import Recording
+from mediaserver.session.session import Session
+from mediaserver.session.stream import CloseCode, End, EndReason, Stream
+from mediaserver.session.wavfile import stay_within
+
+__all__ = [
+    "MAX_EVENTS",
+    "BargeIn",
+    "CloseCode",
+    "Collected",
+    "End",
+    "EndReason",
+    "Outbox",
+    "Recording",
+    "Session",
+    "Stream",
+    "stay_within",
+]

@@ -1,0 +1,79 @@
+"""What a stream is, and how it ended."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Clock = Callable[[], float]  # monotonic seconds
+_CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125
+
+
+class CloseCode:
+    """WebSocket close codes (RFC 6455, section 7.4.1) and when we send or see them."""
+
+    NORMAL = 1000  # the media ended
+    GOING_AWAY = 1001  # we shut down
+    NO_STATUS = 1005  # never sent: the peer's close frame named no code
+    ABNORMAL = 1006  # never sent: the connection broke without a close
+    INTERNAL_ERROR = 1011  # our fault
+
+
+class EndReason(StrEnum):
+    """Why a stream ended."""
+
+    FINISHED = "finished"  # its handler was done
+    HUNG_UP = "hung-up"  # ended by the operator
+    PEER_CLOSED = "peer-closed"
+    PEER_VANISHED = "peer-vanished"  # the connection broke without a close
+    REFUSED = "refused"  # we dialled, and were turned down
+    UNREACHABLE = "unreachable"  # we dialled, and nobody answered in time
+    PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
+    FLOOD = "flood"  # the peer sent far more than a stream has to say
+    STALLED = "stalled"  # the peer took nothing for too long
+    DRAINED = "drained"  # we shut down
+    ERROR = "error"  # its handler failed
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a stream ended, and the close code to say so with."""
+
+    reason: EndReason
+    code: int
+    text: str = ""
+
+    @property
+    def normal(self) -> bool:
+        """Whether it was meant to end."""
+        if self.reason is EndReason.PEER_CLOSED:
+            return self.code in (CloseCode.NORMAL, CloseCode.NO_STATUS)
+        return self.reason in (EndReason.FINISHED, EndReason.HUNG_UP)
+
+    @property
+    def message(self) -> bytes:
+        """The close frame's text, cut to what it may hold."""
+        return self.text.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a stream is: names for logs, and what a handler may go by."""
+
+    id: str
+    path: str  # as dialled, without its query
+    peer: str  # address of the far end
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
+    variables: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the path's pattern, and those given to `attach`
+    resource: str = ""  # where we dialled: `calls/<id>` or `conferences/<id>`
+
+    @property
+    def kind(self) -> str:
+        """`calls` or `conferences` where we dialled, else the path."""
+        return self.resource.partition("/")[0] or self.path.strip("/")
+
+    @property
+    def subject(self) -> str:
+        """The call's or conference's id where we dialled, else the stream's own."""
+        return self.resource.partition("/")[2] or self.id

@@ -1,0 +1,205 @@
+"""What a handler does with a stream: play, listen, ask, record."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mediaserver.audio.vad import SpeechDetector
+from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.sources import Heard, Playlist, Run, Source
+from mediaserver.session.hearing import Hearing, Take
+from mediaserver.session.keypad import BargeIn, Collected, Keypad
+from mediaserver.session.outbox import Outbox
+from mediaserver.session.recording import Recorder, Recording, Stop
+from mediaserver.session.stream import Clock, Stream
+from mediaserver.wire.events import Audio, Event
+
+log = structlog.get_logger()
+
+Sound = Source | Run | str  # what can be played: a source, a run of sound, or a prompt by name
+
+
+class Talk:
+    """Both directions of a stream, as a handler has them."""
+
+    def __init__(
+        self, stream: Stream, library: PromptLibrary, pacer: Pacer, hearing: Hearing, clock: Clock, outbox: Outbox
+    ) -> None:
+        self.stream = stream
+        self.library = library
+        self.hearing = hearing
+        self._pacer, self._clock, self._outbox = pacer, clock, outbox
+        self._keypad: Keypad | None = None
+        self._while_running = contextlib.ExitStack()
+
+    async def play(self, sound: Sound) -> Heard:
+        """Play a source, a run of sound, or a prompt by name, and wait until it is over.
+
+        Returns how much of it was sent; sources played at the same time queue up. Cancelling the call stops the
+        source. PromptError where a prompt does not exist.
+        """
+        if isinstance(sound, str):
+            sound = self.library.get(sound)
+        if not isinstance(sound, Source):
+            sound = Playlist([sound])
+        done = self._pacer.play(sound)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._pacer.drop(done)
+            raise
+
+    def clear(self) -> None:
+        """Stop what plays and what is queued; their players are told how much was heard."""
+        self._pacer.clear()
+
+    async def silence(self) -> None:
+        """Keep the stream up in silence until the peer, or the server, ends it."""
+        await asyncio.get_running_loop().create_future()
+
+    def events(self) -> AsyncIterator[Event]:
+        """What the peer sends, from now on. At most 250 events wait; the oldest give way and are counted."""
+        return self.hearing.events()
+
+    def listen(self, take: Take) -> contextlib.AbstractContextManager[None]:
+        """Give every event to `take` as it comes, within a `with` block. It must return at once."""
+        return self.hearing.listen(take)
+
+    @property
+    def keypad(self) -> Keypad:
+        """The caller's digits, from the first time anybody asks for it."""
+        if self._keypad is None:
+            self._keypad = Keypad()
+            self._while_running.enter_context(self.listen(self._keypad.take))
+        return self._keypad
+
+    async def collect_digits(
+        self,
+        count: int = 1,
+        *,
+        prompt: Sound | None = None,
+        terminator: str = "#",
+        timeout: float = 5.0,
+        interdigit: float = 3.0,
+        barge_in: BargeIn | str = BargeIn.DIGITS,
+        enough: Callable[[str], bool] = lambda digits: False,
+    ) -> Collected:
+        """Play a prompt, perhaps, and collect up to `count` digits.
+
+        It is over with the last of them, at a `terminator` (which is not among the digits; "" is none), when
+        `enough` says so of the digits so far, or `timeout` seconds after the prompt, `interdigit` after a digit.
+        A digit typed ahead counts; with barge-in it stops the prompt, or keeps it from beginning.
+        """
+        keypad, digits, timed_out = self.keypad, "", False
+        spoke = await self._prompt(prompt, BargeIn(barge_in)) if prompt is not None else False
+        while len(digits) < count and not enough(digits):
+            digit = await keypad.press(interdigit if digits else timeout)
+            timed_out = not digit
+            if timed_out or digit in terminator:
+                break
+            digits += digit
+        if digits:
+            self.notify("digits", {"digits": digits})
+        return Collected(digits, timed_out, spoke)
+
+    async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
+        """Wait until the caller speaks; False where nobody does in `timeout` seconds."""
+        try:
+            await asyncio.wait_for(self._speech(mode), timeout)
+        except TimeoutError:
+            return False
+        self.notify("speech.started", {})
+        return True
+
+    async def record(
+        self,
+        path: Path,
+        *,
+        within: Path | None = None,
+        stereo: bool = False,
+        max_duration: float | None = None,
+        max_silence: float | None = None,
+        finish_on: str = "",
+        trim_silence: bool = False,
+    ) -> Recording:
+        """Record what is heard to a WAV file, until one of the limits is reached or the stream ends.
+
+        `within`: a folder that no link may lead out of. `stereo`: the caller on the left, what we send on the
+        right. `max_silence`: so many seconds without speech end it. `finish_on`: digits that end it. A disk that
+        is full, or a folder that cannot be written, end the recording, not the stream: `Recording.error` tells.
+        """
+        recorder = Recorder(
+            path,
+            within=within,
+            stereo=stereo,
+            trim_silence=trim_silence,
+            max_duration=max_duration,
+            max_silence=max_silence,
+            clock=self._clock,
+        )
+        self.notify("recording.started", {"file": str(path)})
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(self.listen(recorder.take))
+                if stereo:
+                    stack.enter_context(self._pacer.watch(recorder.sent))
+                if finish_on:
+                    pressing = asyncio.ensure_future(self._press_one_of(finish_on))
+                    stack.callback(pressing.cancel)
+                    pressing.add_done_callback(lambda _: recorder.stop(Stop.DIGIT))
+                await recorder.run()
+        finally:
+            recording = await recorder.close()
+            self.notify("recording.failed" if recording.error else "recording.done", recording.as_dict())
+            if recording.error:
+                log.error("recording failed", stream=self.stream.id, **recording.as_dict())
+        return recording
+
+    def notify(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell the operator's systems of an event. Never waits."""
+        self._outbox.emit(self.stream, kind, data)
+
+    async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
+        """POST a JSON question to the operator's own backend; PeerError where no JSON comes back."""
+        return await self._outbox.ask(url, body, timeout)
+
+    # -- behind them ---------------------------------------------------------------------------------------------
+
+    async def _prompt(self, prompt: Sound, barge_in: BargeIn) -> bool:
+        """Play a prompt until its end, or until the caller barges in; whether by speech."""
+        if barge_in != BargeIn.OFF and self.keypad.waiting:
+            return False
+        playing = asyncio.ensure_future(self.play(prompt))
+        stops: dict[asyncio.Future[Any], bool] = {}
+        if barge_in != BargeIn.OFF:
+            stops[asyncio.ensure_future(self.keypad.wait())] = False
+        if barge_in == BargeIn.SPEECH:
+            stops[asyncio.ensure_future(self._speech())] = True
+        try:
+            await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()
+            return any(by_speech and stop.done() for stop, by_speech in stops.items())
+        finally:
+            for each in (playing, *stops):
+                each.cancel()
+            await asyncio.gather(playing, *stops, return_exceptions=True)
+
+    async def _speech(self, mode: int = 2) -> None:
+        detector, spoken = SpeechDetector(mode), asyncio.Event()
+
+        def take(event: Event) -> None:
+            if isinstance(event, Audio) and detector.feed(event.pcm):
+                spoken.set()
+
+        with self.listen(take):
+            await spoken.wait()
+
+    async def _press_one_of(self, digits: str) -> None:
+        while await self.keypad.press() not in digits:
+            pass

@@ -1,0 +1,115 @@
+"""One WebSocket of a stream, whoever dialled: read to its end, and closed for good."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+from aiohttp import WebSocketError, WSMessage, WSMsgType
+
+from mediaserver.handlers.base import Handler
+from mediaserver.session import CloseCode, End, EndReason, Session
+
+# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
+SEND_BUFFER = 16 * 1024
+MAX_MESSAGE = 64 * 1024  # bytes of an inbound message; a frame is 332 at most
+CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
+_TURN = 32  # messages read before others have their turn
+
+log = structlog.get_logger()
+
+
+class WebSocket(Protocol):
+    """What aiohttp's two WebSockets, of a server and of a client, have in common."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is, or is being closed."""
+
+    async def receive(self) -> WSMessage:
+        """The next message."""
+
+    async def pong(self, message: bytes) -> None:
+        """Answer a ping."""
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        """Say goodbye."""
+
+
+def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
+    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
+    connection: Any = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):  # it may be gone already
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
+async def read(
+    websocket: WebSocket,
+    receive: Callable[[bytes], None],
+    max_rate: int,
+    ponged: Callable[[bytes], None] = lambda data: None,
+    texted: Callable[[], None] = lambda: None,
+) -> End:
+    """Read to the end, for a peer whose writes are not read locks up.
+
+    Tells how the peer ended it, if it did; more than `max_rate` messages a second are a flood.
+    """
+    clock = asyncio.get_running_loop().time
+    second, count = clock(), 0
+    while True:
+        message = await websocket.receive()
+        count += 1
+        if count % _TURN == 0:
+            await asyncio.sleep(0)  # what is queued already would be read without a pause
+            if clock() - second >= 1:
+                second, count = clock(), 0
+            elif count > max_rate:
+                return End(EndReason.FLOOD, CloseCode.ABNORMAL)
+        match message.type:
+            case WSMsgType.BINARY:
+                receive(message.data)
+            case WSMsgType.TEXT:
+                texted()
+            case WSMsgType.PING:
+                with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
+                    await websocket.pong(message.data)
+            case WSMsgType.PONG:
+                ponged(message.data)
+            case _:
+                return _end(message)
+
+
+def _end(message: WSMessage) -> End:
+    """How a message that is no other ends a stream."""
+    match message.type:
+        case WSMsgType.CLOSE:
+            return End(EndReason.PEER_CLOSED, int(message.data or CloseCode.NO_STATUS))
+        case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
+            return End(EndReason.PROTOCOL_ERROR, int(message.data.code))
+    return End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
+
+
+async def handle(session: Session, handler: Handler) -> End:
+    """Let a handler do its work on a stream; its failure is logged, and is how the stream ends."""
+    try:
+        return await session.run(handler.run(session))
+    except Exception:
+        log.exception("handler failed", stream=session.stream.id, path=session.stream.path)
+        return End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed")
+
+
+async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) -> None:
+    """Close with what a stream ended with. Who takes nothing, or never stops, is left at once, or in the end."""
+    try:
+        async with asyncio.timeout(
+            2 * CLOSE_TIMEOUT
+        ):  # aiohttp's own limit is for each message of a client's peer
+            if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
+                await websocket.close(code=end.code, message=end.message)
+    except TimeoutError:
+        transport.abort()
+    if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
+        transport.abort()  # it would keep the connection open for ever

@@ -1,0 +1,61 @@
+"""A stream that our side dials, in this process, to the twin."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediaserver import config
+from mediaserver.client.attach import Attacher, Attachment, AttachRequest
+from mediaserver.session import End, Session
+from mediaserver.streams.engine import Engine
+from tests.timing import UNIT
+from tests.twin import Twin
+
+
+@dataclass
+class Attached:
+    """A stream that is dialled: its session, and the task that tells how it ended."""
+
+    attachment: Attachment
+    ending: asyncio.Task[End]
+
+    @property
+    def session(self) -> Session:
+        return self.attachment.session
+
+    async def end(self) -> End:
+        return await asyncio.wait_for(asyncio.shield(self.ending), 20 * UNIT)
+
+
+class Desk:
+    """An engine that can attach."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.attacher = Attacher(engine)
+
+    async def attach(self, resource: str, path: str, **more: object) -> Attached:
+        request = AttachRequest.model_validate({"resource": resource, "path": path, **more})
+        attachment = await self.attacher.prepare(request)
+        return Attached(attachment, self.attacher.start(attachment))
+
+
+@contextlib.asynccontextmanager
+async def desk(
+    directory: Path, twin: Twin, paths: str, token: str = "secret", more: str = ""
+) -> AsyncIterator[Desk]:
+    """An engine with these paths, its prompts in `prompts/` of the directory."""
+    (directory / "prompts").mkdir(exist_ok=True)
+    file = directory / "config.toml"
+    file.write_text(f'[voipbin]\napi = "{twin.api}"\ntoken = "{token}"\n{more}\n{paths}\n')
+    settings, problems = config.load(file)
+    engine = Engine(settings, str(file), problems)
+    desk = Desk(engine)
+    try:
+        await engine.load()
+        yield desk
+    finally:
+        await desk.attacher.close()
+        await engine.close()

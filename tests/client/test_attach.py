@@ -1,0 +1,207 @@
+"""Dialling media streams: what the far end hears, and what becomes of it when the connection breaks."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediaserver.errors import RefusedError
+from mediaserver.session import CloseCode, EndReason
+from tests.client.attached import Desk, desk
+from tests.sound import speechlike, write_wav
+from tests.timing import eventually
+from tests.twin import Twin
+
+SPEECH = speechlike(8000)
+PCM = SPEECH.astype("<i2").tobytes()
+PATHS = """
+[paths."/play/{prompt}"]
+handler = "playback"
+prompt = "{prompt}"
+linger_ms = 0
+[paths."/silence"]
+handler = "silence"
+"""
+
+
+@pytest.fixture
+async def twin() -> AsyncIterator[Twin]:
+    async with Twin() as twin:
+        yield twin
+
+
+@pytest.fixture
+async def ours(tmp_path: Path, twin: Twin) -> AsyncIterator[Desk]:
+    write_wav(tmp_path / "prompts/speech.wav", SPEECH)
+    # no two frames alike, so that each is known by its sound: 12 s
+    numbered = np.repeat(np.arange(1, 601, dtype=np.int16) * 50, 160)
+    write_wav(tmp_path / "prompts/numbered.wav", numbered)
+    async with desk(tmp_path, twin, PATHS) as ours:
+        yield ours
+
+
+@pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])
+@pytest.mark.parametrize("kind", ["calls", "conferences"])
+async def test_what_is_played_is_what_the_far_end_hears(
+    ours: Desk, twin: Twin, encapsulation: str, kind: str
+) -> None:
+    resource = twin.call() if kind == "calls" else twin.conference()
+    attached = await ours.attach(f"{kind}/{resource.id}", "/play/speech", encapsulation=encapsulation)
+    stream = await resource.stream()
+    end = await attached.end()
+    assert (end.reason, end.code) == (EndReason.FINISHED, CloseCode.NORMAL)
+    assert end.normal
+    await stream.over()
+    assert stream.errors == []
+    assert stream.heard == PCM
+    assert stream.peer_code == 1000
+    assert twin.requests[0].encapsulation == encapsulation
+
+
+async def test_a_platform_that_says_nothing_gets_audiosocket_messages(ours: Desk, twin: Twin) -> None:
+    call = twin.call(quiet=True)
+    attached = await ours.attach(f"calls/{call.id}", "/play/speech")
+    stream = await call.stream()
+    await attached.end()
+    await stream.over()
+    assert stream.errors == []
+    assert stream.heard == PCM
+
+
+@pytest.mark.parametrize("code", [1000, None])
+async def test_the_calls_end_is_the_streams_end(ours: Desk, twin: Twin, code: int | None) -> None:
+    """With a close frame or, as the platform does it, without one: then the call is not there any more."""
+    call = twin.call()
+    call.faults.close_code = code
+    attached = await ours.attach(f"calls/{call.id}", "/silence")
+    stream = await call.stream()
+    await eventually(lambda: stream.heard)
+    call.hang_up()
+    end = await attached.end()
+    assert (end.reason, end.normal) == (EndReason.PEER_CLOSED, True)
+    assert len(twin.requests) == (1 if code else 2)
+
+
+@pytest.mark.parametrize(
+    ("token", "forbidden", "status", "advice"),
+    [
+        ("wrong", False, 401, "the token is not accepted: check that voipbin.token is valid and not expired"),
+        ("secret", True, 403, "the token may not do this"),
+        ("secret", False, 404, "it is not there: check the id, and that the call is answered and not over"),
+    ],
+)
+async def test_refusals_are_final_and_say_what_to_check(
+    tmp_path: Path,
+    twin: Twin,
+    token: str,
+    forbidden: bool,
+    status: int,
+    advice: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    if forbidden:
+        twin.forbid(token)
+    call = twin.call(answered=status != 404)
+    async with desk(tmp_path, twin, PATHS, token) as ours:
+        end = await (await ours.attach(f"calls/{call.id}", "/silence")).end()
+    assert (end.reason, end.normal) == (EndReason.REFUSED, False)
+    assert f"calls/{call.id}: refused with {status}: {advice}" in end.text
+    assert len(twin.requests) == 1
+    assert token not in capfd.readouterr().err.replace("voipbin.token", "")
+
+
+async def test_a_platform_that_is_busy_is_asked_again(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    call.faults.refuse = [503, 502, 429]
+    attached = await ours.attach(f"calls/{call.id}", "/play/speech")
+    assert (await attached.end()).reason == EndReason.FINISHED
+    assert [asked.status for asked in twin.requests] == [503, 502, 429, 101]
+    waits = np.diff([asked.at for asked in twin.requests])
+    assert waits[0] >= 0.1
+    assert waits[2] >= 0.4  # exponential
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/play/nothing"])
+async def test_there_must_be_such_a_path_and_prompt(ours: Desk, twin: Twin, path: str) -> None:
+    with pytest.raises(RefusedError, match="nothing") as refused:
+        await ours.attach("calls/1", path)
+    assert refused.value.status == 404
+    assert twin.requests == []
+
+
+async def test_every_sample_is_heard_once_or_counted_as_lost_however_often_the_line_is_cut(
+    ours: Desk, twin: Twin
+) -> None:
+    cuts, dice = 50, random.Random(1)
+    call = twin.call()
+    attached = await ours.attach(f"calls/{call.id}", "/play/numbered")
+    heard: list[int] = []
+    streams = []
+    for _ in range(cuts):
+        stream = await call.stream()
+        streams.append(stream)
+        frames = dice.randrange(6, 12)
+        await eventually(lambda: len(stream.heard_at) >= frames)  # noqa: B023
+        await asyncio.sleep(dice.random() * 0.02)
+        stream.cut()
+    streams.append(await call.stream())
+    end = await attached.end()
+    await streams[-1].over()
+    assert end.reason == EndReason.FINISHED
+    for stream in streams:
+        assert stream.errors == []
+        heard += [int(n) for n in np.frombuffer(stream.heard, "<i2")[::160] // 50]
+    sounding = [n for n in heard if n]
+    assert sounding == sorted(set(sounding))  # nothing twice, nothing out of order
+    missing = 600 - len(sounding)
+    session = attached.session
+    assert missing <= session.lost <= 25 * cuts + 25
+    assert session.reconnects == cuts
+    assert session.frames == 600  # silence meanwhile is not counted as heard
+    assert missing < 2 * cuts
+
+
+async def test_handlers_wait_through_an_outage(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    attached = await ours.attach(f"calls/{call.id}", "/play/speech")
+    first = await call.stream()
+    await eventually(lambda: len(first.heard_at) >= 10)
+    call.faults.refuse = [503] * 2
+    first.cut()
+    second = await call.stream()
+    await attached.end()
+    await second.over()
+    assert first.heard + second.heard == PCM or attached.session.lost
+    assert second.heard
+    assert PCM.endswith(second.heard)
+
+
+async def test_there_is_an_end_to_trying(tmp_path: Path, twin: Twin) -> None:
+    async with desk(
+        tmp_path, twin, '[paths."/silence"]\nhandler = "silence"', more="reconnect_timeout = 0.5"
+    ) as ours:
+        call = twin.call()
+        attached = await ours.attach(f"calls/{call.id}", "/silence")
+        stream = await call.stream()
+        await eventually(lambda: stream.heard_at)
+        call.faults.refuse = [503] * 100
+        stream.cut()
+        end = await attached.end()
+        assert (end.reason, end.normal) == (EndReason.REFUSED, False)
+        assert "503" in end.text
+
+
+async def test_many_at_once_and_each_can_be_hung_up(ours: Desk, twin: Twin) -> None:
+    calls = [twin.call() for _ in range(20)]
+    attached = [await ours.attach(f"calls/{call.id}", "/silence") for call in calls]
+    streams = [await call.stream() for call in calls]
+    await eventually(lambda: all(len(stream.heard_at) > 5 for stream in streams))
+    assert len(ours.engine.streams) == 20
+    for each in attached:
+        each.session.close()
+    assert {(await each.end()).reason for each in attached} == {EndReason.FINISHED}
+    assert not list(ours.engine.streams)
+    assert ours.engine.ticker.streams == 0
