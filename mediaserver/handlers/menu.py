@@ -154,7 +154,7 @@ class _Visit:
             "stream": stream.id,
             "path": stream.path,
             "resource": stream.resource,
-            "variables": self._variables,
+            "variables": dict(self._variables),
         }
         try:
             answer = await self._session.ask(url, body, self._flow.webhook_timeout)

@@ -1,0 +1,206 @@
+"""Handlers that listen: record, echo, analyse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.handlers import files
+from mediaserver.handlers.analyse import Analyse
+from mediaserver.handlers.echo import Echo
+from mediaserver.handlers.record import Record
+from mediaserver.playout.live import Live
+from mediaserver.session import Stream
+from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
+from tests.handlers.test_handlers import SOUNDS, library_of
+from tests.session.caller import Caller, digits
+from tests.sound import read_wav, speechlike
+from tests.virtual import VirtualLoop, in_virtual_time
+
+SPEECH = speechlike(8000)
+PCM = to_bytes(SPEECH)
+ON_A_CALL = Stream("5tr3am", "/record/a", "peer", resource="calls/652af662")
+ON_OUR_PATH = Stream("5tr3am", "/record/a", "peer")
+
+
+# -- record ----------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_record_begins_after_its_beep_and_closes_at_its_limit(loop: VirtualLoop, tmp_path: Path) -> None:
+    handler = Record(directory=tmp_path, file="{id}.wav", beep="welcome", max_duration=0.5, linger_ms=100)
+    caller = Caller(loop, library_of())
+    end = await caller.call(handler.run, 2000, (0, lambda: caller.say(PCM)))
+    assert end is not None
+    assert end.code == 1000
+    assert (caller.heard[:1600] == SOUNDS["welcome"]).all()  # 200 ms, which are not recorded
+    recorded = read_wav(tmp_path / "id.wav")
+    assert (recorded == SPEECH[1600 : 1600 + 4000]).all()
+
+
+@in_virtual_time
+async def test_the_built_in_beep_is_heard(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of())
+    await caller.call(Record(directory=tmp_path, beep=True).run, 1000)
+    assert caller.sounding().sum() == 15
+    assert caller.backend.told("recording.started") == [{"file": caller.backend.told("recording.done")[0]["file"]}]
+
+
+@in_virtual_time
+async def test_a_recording_that_fails_leaves_the_call_alone(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    caller = Caller(loop, library_of())
+    assert await caller.call(Record(directory=tmp_path / "file").run, 3000) is None
+    assert caller.stage.pacer.frames >= 148
+
+
+@pytest.mark.parametrize(
+    ("stream", "template", "name"),
+    [
+        (ON_A_CALL, "{resource}-{id}.wav", "calls-652af662.wav"),
+        (ON_OUR_PATH, "{resource}-{id}.wav", "record-a-5tr3am.wav"),
+        (ON_A_CALL, "{resource}/{id}/{stream}.wav", "calls/652af662/5tr3am.wav"),
+        (Stream("s", "/../..//etc/passwd", "p"), "{resource}.wav", "etc-passwd.wav"),
+        (Stream("s", "/", "p", resource="calls/.."), "{id}.wav", "none.wav"),
+        (Stream("s", "/" + "x" * 300, "p"), "{resource}.wav", "x" * 100 + ".wav"),
+    ],
+)
+def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, template: str, name: str) -> None:
+    assert files.place(Path("recordings"), template, stream) == Path("recordings") / name
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("../{id}.wav", "must name a file within the folder"),
+        ("/etc/{id}.wav", "must name a file within the folder"),
+        ("a/../../{id}.wav", "must name a file within the folder"),
+        ("{call}.wav", "there are id, resource, stream, time"),
+        ("{id", "is not a name template"),
+        ("", "must name a file within the folder"),
+    ],
+)
+def test_templates_that_lead_elsewhere_are_none(template: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Record(file=template)
+
+
+# -- echo ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("delay_ms", "frames"), [(0, 1), (20, 1), (500, 25)])
+@in_virtual_time
+async def test_what_is_said_comes_back(loop: VirtualLoop, delay_ms: int, frames: int) -> None:
+    caller = Caller(loop, library_of())
+    await caller.call(Echo(delay_ms=delay_ms).run, 3000, (500, lambda: caller.say(PCM)))
+    heard = caller.heard
+    at = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(SPEECH)[0])
+    assert (heard[at : at + 8000] == SPEECH).all()
+    assert not heard[at + 8000 :].any()
+    assert at // 160 * 20 == 500 + frames * 20  # said at 510, in a frame that is there at the tick after the delay
+
+
+def test_a_live_source_keeps_its_delay_and_drops_what_comes_too_fast() -> None:
+    live = Live(delay_ms=40)
+    items = live.items(PCM_ENCODING)
+    head = len(PCM_ENCODING.header)
+
+    def hear() -> int:
+        return next(items)[head]
+
+    assert [hear() for _ in range(3)] == [0, 0, 0]
+    live.put(b"\1" * 320)
+    assert hear() == 0  # not yet 40 ms
+    live.put(b"\2" * 320)
+    assert [hear() for _ in range(3)] == [1, 2, 0]
+    assert live.underruns == 1
+    live.put(b"\3" * 320)
+    assert hear() == 0  # 40 ms again
+    live.put(b"\4" * 320 * 20)
+    assert live.dropped == 19 * 160  # all but the delay
+    assert [hear() for _ in range(3)] == [4, 4, 0]
+
+
+# -- analyse ----------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of())
+    half_scale = to_bytes((16_384 * np.sin(np.arange(8000) * 2 * np.pi / 8)).astype(np.int16))
+    await caller.call(
+        Analyse(interval=1, directory=tmp_path, file="{id}.jsonl").run,
+        2500,
+        (0, lambda: caller.say(half_scale + b"\xff\x7f" * 1600 + digits("42"))),
+    )
+    reports = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
+    assert [report["final"] for report in reports] == [False, False, True]
+    assert reports == [{"stream": "id"} | told for told in caller.backend.told("analysis")]
+    first, second, last = reports
+    assert first["rms_dbfs"] == pytest.approx(-6.0, abs=0.1)
+    assert first["peak_dbfs"] == pytest.approx(-6.0, abs=0.1)
+    assert first["level_dbm0"] == pytest.approx(-6.0 + 3.2, abs=0.1)
+    assert second["clipped_samples"] == 1600
+    assert second["digits"] + last["digits"] == "42"
+    assert [report["to_s"] for report in reports] == [first["to_s"], second["to_s"], 2.5]
+    assert sum(report["heard_s"] for report in reports) == pytest.approx(2.5)
+    assert caller.backend.told("digits") == [{"digits": "4"}, {"digits": "2"}]
+
+
+@in_virtual_time
+async def test_speech_and_long_silence_are_told_when_they_happen(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    voice = to_bytes(speechlike(16_000))
+    await caller.call(Analyse(silence_after=2).run, 8000, (1000, lambda: caller.say(voice)))
+    (started,), (stopped,) = caller.backend.told("speech.started"), caller.backend.told("speech.stopped")
+    assert started["at_s"] == pytest.approx(1.08, abs=0.04)
+    assert stopped["seconds"] == pytest.approx(2.4, abs=0.1)
+    silences = caller.backend.told("silence")
+    assert [silence["at_s"] for silence in silences] == pytest.approx([stopped["at_s"] + 2.0], abs=0.05)
+    report = caller.backend.told("analysis")[-1]
+    assert report["talk_spurts"] == 1
+    assert report["speech_s"] == pytest.approx(2.4, abs=0.1)
+    assert report["speech_ratio"] == pytest.approx(0.3, abs=0.02)
+
+
+@in_virtual_time
+async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
+    session = caller.session
+
+    async def work(session) -> None:
+        await Analyse(interval=60).run(session)
+
+    packets = [b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160 for n in range(100)]
+    acts = [
+        (n * 20.0, lambda packet=packet: session.receive(packet))
+        for n, packet in enumerate(packets)
+        if n not in (30, 31, 60)
+    ]
+    caller.quiet = True
+    await caller.call(work, 2500, *acts)
+    (report,) = caller.backend.told("analysis")
+    assert (report["packets_lost"], report["packets_late"], report["packets_duplicate"]) == (3, 0, 0)
+    assert report["heard_s"] == 2.0  # silence in place of what was lost
+    assert report["jitter_ms"] == 0.0
+
+
+def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> None:
+    from mediaserver import config
+    from mediaserver.streams import routes
+
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[paths."/record/{box}"]\nhandler = "record"\nfile = "{box}/{time}-{id}.wav"\n'
+        '[paths."/bad"]\nhandler = "record"\nfile = "{call}.wav"\n'
+    )
+    settings, _ = config.load(file)
+    built, found = routes.build(settings, "config.toml")
+    assert found == ['config.toml: paths."/bad": a setting uses {call}, which the path does not have']
+    handler = built[0].handler_of({"box": "sales"}, {}, library_of())
+    assert isinstance(handler, Record)
+    assert handler.file == "sales/{time}-{id}.wav"

@@ -1,0 +1,268 @@
+"""Menus: where keys lead, what a webhook says, and what is wrong with a flow."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mediaserver.audio.pcm import Samples
+from mediaserver.errors import WebhookError
+from mediaserver.handlers.menu import MenuHandler
+from mediaserver.session import End
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller, digits
+from tests.sound import speechlike
+from tests.virtual import VirtualLoop, in_virtual_time
+
+# half a second each
+SOUNDS = {name: speechlike(4000, seed) for seed, name in enumerate(["main", "sales", "pin", "wrong", "bye"], 20)}
+
+FLOW = """
+[menus.main]
+play = "main"
+invalid = "wrong"
+retries = 1
+timeout = 1
+[menus.main.keys]
+1 = { menu = "sales" }
+2 = { menu = "pin" }
+9 = { play = "bye", hangup = true }
+[menus.sales]
+play = "sales"
+[menus.sales.keys]
+1 = { menu = "east" }
+"*" = { menu = "main" }
+[menus.east]
+play = "pin"
+[menus.east.keys]
+7 = { play = "bye", hangup = true }
+[menus.pin]
+play = "pin"
+collect = { min = 4, max = 6, interdigit = 1, timeout = 1 }
+then = { webhook = "http://backend/pin" }
+retries = 0
+on_invalid = { menu = "main" }
+keys."*" = { menu = "main" }
+"""
+
+
+def flow(text: str = FLOW, more: str = "") -> MenuHandler:
+    return MenuHandler.model_validate(tomllib.loads(more + text))
+
+
+async def visit(
+    loop: VirtualLoop, handler: MenuHandler, ms: float, *presses: tuple[float, str], answers: tuple = ()
+) -> tuple[list[str], Caller, End | None]:
+    """The prompts that a caller hears who presses keys at their times; those cut off have a dash."""
+    caller = Caller(loop, library_of(SOUNDS), None, *answers)
+    acts = [(at, lambda keys=keys: caller.say(digits(keys))) for at, keys in presses]
+    end = await caller.call(handler.run, ms, *acts)
+    return told(caller.heard), caller, end
+
+
+def told(heard: Samples) -> list[str]:
+    """Which prompts are in what was heard, in order."""
+    found, at = [], 0
+    while at < len(heard):
+        for name, sound in SOUNDS.items():
+            if (heard[at : at + 160] == sound[:160]).all():
+                whole = (heard[at : at + 4000] == sound[: len(heard) - at]).all()
+                found.append(name if whole else f"{name}-")
+                at += 4000 if whole else int(np.flatnonzero(heard[at : at + 4000] != sound[: len(heard) - at])[0])
+                at -= at % 160
+                break
+        else:
+            at += 160
+    return found
+
+
+@in_virtual_time
+async def test_three_menus_deep(loop: VirtualLoop) -> None:
+    heard, caller, end = await visit(loop, flow(), 6000, (700, "1"), (1700, "1"), (2700, "7"))
+    assert heard == ["main", "sales", "pin", "bye"]
+    assert end is not None
+    assert end.code == 1000
+    assert [event["menu"] for event in caller.backend.told("menu.entered")] == ["main", "sales", "east"]
+
+
+@in_virtual_time
+async def test_those_who_know_the_way_hear_little_of_it(loop: VirtualLoop) -> None:
+    heard, _, end = await visit(loop, flow(), 3000, (100, "117"))
+    assert heard[0] == "main-"
+    assert heard[-1] == "bye"
+    assert end is not None
+
+
+@in_virtual_time
+async def test_a_way_back(loop: VirtualLoop) -> None:
+    heard, _, _ = await visit(loop, flow(), 3500, (700, "1"), (1700, "*"), (2700, "9"))
+    assert heard == ["main", "sales", "main", "bye"]
+
+
+@in_virtual_time
+async def test_a_wrong_key_is_told_and_the_prompts_are_heard_again(loop: VirtualLoop) -> None:
+    heard, caller, end = await visit(loop, flow(), 5000, (700, "5"), (2500, "6"))
+    assert heard == ["main", "wrong", "main"]
+    assert end is not None  # the retries are used up
+    assert [told["digits"] for told in caller.backend.told("menu.invalid")] == ["5", "6"]
+
+
+@in_virtual_time
+async def test_who_presses_nothing_hears_it_again_and_is_let_go(loop: VirtualLoop) -> None:
+    heard, caller, end = await visit(loop, flow(), 5000)
+    assert heard == ["main", "main"]
+    assert caller.backend.told("menu.timeout") == [{"menu": "main", "digits": ""}] * 2
+    assert end is not None
+    assert end.code == 1000
+    assert caller.stage.line.times[-1] == pytest.approx(3000 + 200, abs=40)  # twice 0.5 s and 1 s; then it lingers
+
+
+@in_virtual_time
+async def test_a_webhook_says_what_comes_next(loop: VirtualLoop) -> None:
+    answers = (
+        {"play": ["sales"], "collect": {"max": 1}, "variables": {"account": "4711"}},
+        {"play": "bye", "hangup": True},
+    )
+    heard, caller, end = await visit(loop, flow(), 6000, (700, "2"), (1700, "4711#"), (3500, "1"), answers=answers)
+    assert heard == ["main", "pin", "sales", "bye"]
+    assert end is not None
+    (first_url, first), (second_url, second) = caller.backend.questions
+    assert first_url == second_url == "http://backend/pin"
+    assert first == {
+        "event": "digits",
+        "digits": "4711",
+        "recording": None,
+        "menu": "pin",
+        "stream": "id",
+        "path": "/path",
+        "resource": "",
+        "variables": {"name": "value"},
+    }
+    assert second["digits"] == "1"
+    assert second["variables"] == {"name": "value", "account": "4711"}
+
+
+@in_virtual_time
+async def test_a_webhook_may_have_the_caller_recorded(loop: VirtualLoop, tmp_path: Path) -> None:
+    record = {"record": {"directory": str(tmp_path), "max_duration": 1, "file": "{id}.wav"}}
+    answers = (record, {"play": "bye", "hangup": True})
+    heard, caller, _ = await visit(loop, flow(), 6000, (700, "2"), (1700, "4711#"), answers=answers)
+    assert heard == ["main", "pin", "bye"]
+    told = caller.backend.questions[1][1]
+    assert told["event"] == "recorded"
+    assert told["recording"] == {
+        "file": str(tmp_path / "id.wav"),
+        "seconds": 1.0,
+        "reason": "max-duration",
+        "error": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (WebhookError("backend: no answer within 5 s"), "backend: no answer within 5 s"),
+        ("nonsense", "the answer is not understood"),
+        ({"play": "no-such-prompt", "hangup": True}, 'no prompt "no-such-prompt"'),
+        ({"menu": "salse"}, 'the answer: no menu "salse" (did you mean "sales"?)'),
+        ({"play": "bye"}, 'the answer: is a dead end: give "menu", "webhook" or "hangup"'),
+        ({"menu": "main", "hangup": True}, "goes on in more than one way"),
+        ({"transfer": "+1555"}, "transfer: Extra inputs are not permitted"),
+        ({"record": {"file": "../../x"}}, "must name a file within the folder"),
+        ({"play": 7, "hangup": True}, "the answer is not understood: play"),
+        (None, "the answer is not understood"),
+        ({"collect": {"max": 10**9}}, "collect.max"),
+    ],
+)
+@in_virtual_time
+async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer: object, why: str) -> None:
+    handler = flow(more='on_webhook_error = { play = "sales", menu = "main" }\n')
+    heard, caller, end = await visit(loop, handler, 4400, (700, "2"), (1700, "4711#"), answers=(answer,))
+    assert heard == ["main", "pin", "sales", "main"]
+    assert end is None
+    (failed,) = caller.backend.told("webhook.failed")
+    assert why in failed["why"]
+    assert "\n" not in failed["why"]
+
+
+@in_virtual_time
+async def test_webhooks_that_go_round_in_circles_are_stopped(loop: VirtualLoop) -> None:
+    answers = tuple({"webhook": "http://backend/again"} for _ in range(200))
+    caller = Caller(loop, library_of(SOUNDS), None, *answers)
+    acts = [(700, lambda: caller.say(digits("2"))), (1700, lambda: caller.say(digits("4711#")))]
+    with pytest.raises(RuntimeError, match="the menus go round in circles"):
+        await caller.call(flow().run, 4000, *acts)
+
+
+@in_virtual_time
+async def test_too_few_digits_are_no_entry(loop: VirtualLoop) -> None:
+    heard, caller, _ = await visit(loop, flow(), 4000, (700, "2"), (1700, "12"))
+    assert heard == ["main", "pin", "main"]
+    assert caller.backend.questions == []
+
+
+@in_virtual_time
+async def test_keys_may_be_numbers_and_one_may_begin_another(loop: VirtualLoop) -> None:
+    numbers = """
+        [menus.main]
+        play = "main"
+        interdigit = 1
+        [menus.main.keys]
+        10 = { play = "sales", hangup = true }
+        101 = { play = "pin", hangup = true }
+        2 = { play = "wrong", hangup = true }
+    """
+    heard, _, _ = await visit(loop, flow(numbers), 3000, (700, "101"))
+    assert heard == ["main", "pin"]
+
+
+@in_virtual_time
+async def test_a_number_that_begins_another_is_taken_after_a_pause(loop: VirtualLoop) -> None:
+    numbers = (
+        '[menus.main]\nplay = "main"\ninterdigit = 1\n[menus.main.keys]\n10 = {play = "sales", hangup = true}\n'
+    )
+    heard, _, _ = await visit(loop, flow(numbers + '101 = {play = "pin", hangup = true}'), 4000, (700, "10"))
+    assert heard == ["main", "sales"]
+
+
+WHOLE = '[menus.main]\nplay = "main"\n[menus.main.keys]\n1 = {hangup = true}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("start = 'mian'\n" + WHOLE, 'start: no menu "mian" (did you mean "main"?)'),
+        (
+            WHOLE + '2 = {menu = "salse"}\n[menus.sales]\nkeys.1 = {hangup = true}',
+            'menus.main.keys.2: no menu "salse"',
+        ),
+        (WHOLE + '2 = {play = "bye"}', 'menus.main.keys.2: is a dead end: give "menu", "webhook" or "hangup"'),
+        (WHOLE + "[menus.sales]\nplay = 'sales'", 'menus.sales: is a dead end: give "keys" or "collect"'),
+        (WHOLE + "[menus.sales]\nkeys.1 = {hangup = true}", "menus.sales: nothing leads to it"),
+        (WHOLE + "2 = {collect = {max = 3}, hangup = true}", '"collect" needs a "webhook" to tell the digits to'),
+        (WHOLE + '2 = {menu = "main", hangup = true}', "goes on in more than one way"),
+        (WHOLE + "[menus.main.collect]\nmax = 3", '"collect" and "then" go together'),
+        (WHOLE + '"1a" = {hangup = true}', "should match pattern"),
+        (WHOLE + '2 = {webhook = "backend/x"}', "should be a URL that begins with http:// or https://"),
+        (
+            "[menus.main]\ncollect = {max = 3}\nthen = {hangup = true}\nkeys.1 = {hangup = true}",
+            'with "collect", keys can be only A-D, * and #',
+        ),
+        ("[menus.main]\ncollect = {min = 5, max = 3}\nthen = {hangup = true}", "min 5 is more than max 3"),
+        ("menus = {}", "at least 1 item"),
+    ],
+)
+def test_what_is_wrong_with_a_flow(text: str, why: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        flow(text)
+    assert why in str(error.value)
+
+
+def test_missing_prompts_are_known_before_a_call_comes() -> None:
+    handler = flow(WHOLE + '2 = { play = ["bye", "by"], record = { beep = "been" }, menu = "main" }')
+    assert handler.problems(library_of(SOUNDS)) == [
+        'no prompt "by" (did you mean "bye"?)',
+        'no prompt "been"',
+    ]

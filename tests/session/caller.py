@@ -1,0 +1,105 @@
+"""A call under virtual time: a handler on one end, and a caller who speaks, presses keys, and hears."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import numpy as np
+
+from mediaserver.audio import tones
+from mediaserver.audio.pcm import FRAME_BYTES, SILENCE, Samples, from_bytes, to_bytes
+from mediaserver.errors import PeerError
+from mediaserver.playout.library import PromptLibrary
+from mediaserver.session import End, EndReason, Session, Stream
+from mediaserver.wire.encapsulation import Framing, WireSettings
+from tests.virtual import Stage, VirtualLoop
+
+
+class Backend:
+    """The operator's systems: keeps every event, and answers questions from a list."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.questions: list[tuple[str, dict[str, Any]]] = []
+        self._answers = list(answers)
+
+    def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
+        self.events.append((kind, dict(data)))
+
+    def forget(self, stream: Stream) -> None:
+        pass
+
+    async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
+        self.questions.append((url, dict(body)))
+        answer = self._answers.pop(0)
+        if isinstance(answer, PeerError):
+            raise answer
+        return answer
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.events if name == kind]
+
+
+def digits(keys: str, on_ms: int = 100, gap_ms: int = 100) -> bytes:
+    """Keys as they sound."""
+    parts = []
+    for key in keys:
+        low, high = tones.DTMF[key]
+        parts += [f"!{low}+{high}/{on_ms}", f"!0/{gap_ms}"]
+    return to_bytes(tones.render(tones.parse(",".join(parts), -6.0)).once)
+
+
+class Caller:
+    """Sends a frame every 20 ms: what is said, silence otherwise."""
+
+    def __init__(
+        self, loop: VirtualLoop, library: PromptLibrary, settings: WireSettings | None = None, *answers: Any
+    ) -> None:
+        self.loop = loop
+        self.backend = Backend(*answers)
+        self.stage = Stage(loop, settings or WireSettings(framing=Framing.PCM))
+        stream = Stream("id", "/path", "peer", variables={"name": "value"})
+        self.session = Session(stream, self.stage.wire, library, self.stage.pacer, loop.time, outbox=self.backend)
+        self.quiet = False  # sends nothing
+        self._saying = b""
+
+    def say(self, pcm: bytes) -> None:
+        """From the next frame on."""
+        self._saying += pcm
+
+    async def call(
+        self,
+        run: Callable[[Session], Coroutine[Any, Any, None]],
+        ms: float,
+        *acts: tuple[float, Callable[[], None]],
+    ) -> End | None:
+        """Have a handler run for so long, and do things at their times; how the stream ended, if it did."""
+        running = asyncio.create_task(self.session.run(run(self.session)))
+        pending = sorted(acts, key=lambda act: act[0])
+        try:
+            for n in range(round(ms / 20)):
+                await self.stage.until(n * 20 + 10)
+                while pending and pending[0][0] <= n * 20 + 10:
+                    pending.pop(0)[1]()
+                if self.session.end is None:
+                    self._send()
+            await self.stage.until(ms)
+            end = self.session.end
+            self.session.finish(End(EndReason.PEER_CLOSED, 1000))
+        finally:
+            await running
+        return end
+
+    def _send(self) -> None:
+        frame, self._saying = self._saying[:FRAME_BYTES], self._saying[FRAME_BYTES:]
+        if frame or not self.quiet:
+            self.session.receive(frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE)
+
+    @property
+    def heard(self) -> Samples:
+        """All that the caller heard."""
+        return from_bytes(b"".join(message[4:] for message in self.stage.line.messages))
+
+    def sounding(self) -> np.ndarray:
+        """Whether each frame heard has sound in it."""
+        return self.heard.reshape(-1, 160).any(axis=1)

@@ -1,0 +1,241 @@
+"""Recordings: what is in the file, to the sample, and what becomes of it when things go wrong."""
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediaserver.audio import wav
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.session import Recording, Session
+from mediaserver.session.recording import Recorder, Stop
+from mediaserver.session.wavfile import WavFile
+from mediaserver.wire.events import Audio
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller, digits
+from tests.sound import read_wav, speechlike
+from tests.timing import UNIT, eventually
+from tests.virtual import VirtualLoop, in_virtual_time
+
+SPEECH = speechlike(12_000)  # 75 frames
+PCM = to_bytes(SPEECH)
+OURS = speechlike(8000, 7)
+
+
+async def recorded(loop: VirtualLoop, path: Path, ms: float, *acts, caller: Caller | None = None, **options):
+    """A recording of a caller who says things at their times."""
+    caller = caller or Caller(loop, library_of())
+    made: list[Recording] = []
+
+    async def run(session: Session) -> None:
+        made.append(await session.record(path, **options))
+        await session.silence()
+
+    await caller.call(run, ms, *[(at, lambda pcm=pcm: caller.say(pcm)) for at, pcm in acts])
+    events = [data for kind, data in caller.backend.events if kind in ("recording.done", "recording.failed")]
+    return caller, made[0] if made else Recording(**events[0])
+
+
+@in_virtual_time
+async def test_what_is_heard_is_what_is_recorded(loop: VirtualLoop, tmp_path: Path) -> None:
+    _, recording = await recorded(loop, tmp_path / "calls" / "a.wav", 2000, (0, PCM))
+    heard = read_wav(tmp_path / "calls/a.wav")
+    assert (heard[: len(SPEECH)] == SPEECH).all()
+    assert len(heard) == 16_000
+    assert recording == Recording(str(tmp_path / "calls/a.wav"), 2.0, "stream-ended")
+    assert [file.name for file in (tmp_path / "calls").iterdir()] == ["a.wav"]
+
+
+@in_virtual_time
+async def test_max_duration_is_exact_to_the_sample(loop: VirtualLoop, tmp_path: Path) -> None:
+    _, recording = await recorded(loop, tmp_path / "a.wav", 3000, (0, PCM), max_duration=1.0015)
+    assert (read_wav(tmp_path / "a.wav") == SPEECH[:8012]).all()
+    assert (recording.seconds, recording.reason) == (1.002, "max-duration")
+
+
+@in_virtual_time
+async def test_max_duration_ends_it_even_where_nothing_comes(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of())
+    caller.quiet = True
+    _, recording = await recorded(loop, tmp_path / "a.wav", 5000, caller=caller, max_duration=2)
+    assert (recording.seconds, recording.reason) == (0.0, "max-duration")
+
+
+@in_virtual_time
+async def test_a_digit_ends_it(loop: VirtualLoop, tmp_path: Path) -> None:
+    _, recording = await recorded(
+        loop, tmp_path / "a.wav", 3000, (500, digits("1")), (1000, digits("#")), finish_on="*#"
+    )
+    assert recording.reason == "digit"
+    assert 1.0 <= recording.seconds <= 1.1
+
+
+@in_virtual_time
+async def test_silence_ends_it(loop: VirtualLoop, tmp_path: Path) -> None:
+    _, recording = await recorded(loop, tmp_path / "a.wav", 6000, (0, PCM), max_silence=2)
+    assert recording.reason == "silence"
+    assert 3.5 <= recording.seconds <= 4.0
+
+
+@in_virtual_time
+async def test_silence_at_the_end_is_trimmed(loop: VirtualLoop, tmp_path: Path) -> None:
+    _, recording = await recorded(loop, tmp_path / "a.wav", 8000, (0, PCM), trim_silence=True)
+    assert recording.seconds == pytest.approx(1.7, abs=0.03)  # 1.5 s, and 200 ms that are left
+
+
+@in_virtual_time
+async def test_stereo_has_the_caller_on_the_left_and_us_on_the_right_in_step(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    caller, made = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        playing = asyncio.create_task(session.play(Playlist(Repeated([Clip(to_bytes(OURS))], None))))
+        made.append(await session.record(tmp_path / "a.wav", stereo=True, max_duration=3))
+        playing.cancel()
+
+    await caller.call(run, 5000, (1000, lambda: caller.say(PCM)))
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 24_000)
+        rows = np.frombuffer(file.readframes(24_000), "<i2").reshape(-1, 2)
+    left, right = rows[:, 0], rows[:, 1]
+    at = int(np.flatnonzero(left)[0])
+    assert 7800 <= at <= 8300  # spoken at 1000 ms
+    assert (left[at : at + 12_000] == SPEECH[np.flatnonzero(SPEECH)[0] :][:12_000][: len(left) - at]).all()
+    start = int(np.flatnonzero(right)[0])
+    assert start <= 160
+    assert (right[start:] == np.resize(OURS, 40_000)[int(np.flatnonzero(OURS)[0]) :][: len(right) - start]).all()
+
+
+@in_virtual_time
+async def test_stereo_keeps_its_place_while_the_caller_sends_nothing(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of())
+    caller.quiet = True
+    await recorded(loop, tmp_path / "a.wav", 6000, (3000, PCM), caller=caller, stereo=True)
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        rows = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    at = int(np.flatnonzero(rows[:, 0])[0])
+    assert 3000 * 8 - 320 <= at <= 3000 * 8 + 480
+
+
+@in_virtual_time
+async def test_a_name_that_is_taken_gets_a_number(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("precious")
+    _, recording = await recorded(loop, tmp_path / "a.wav", 100, (0, PCM))
+    assert Path(recording.file).name == "a-1.wav"
+    assert (tmp_path / "a.wav").read_text() == "precious"
+    both = [WavFile(tmp_path / "b.wav", 1) for _ in range(2)]
+    for file in both:
+        file.close()
+    assert [file.path.name for file in both] == ["b.wav", "b-1.wav"]
+
+
+@in_virtual_time
+async def test_a_folder_that_cannot_be_made_ends_the_recording_not_the_stream(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    caller, recording = await recorded(loop, tmp_path / "file" / "a.wav", 500)
+    assert (recording.reason, recording.error) == ("error", "File exists")
+    assert caller.session.end is not None
+    assert caller.session.end.reason == "peer-closed"
+    assert caller.backend.told("recording.failed") == [recording.as_dict()]
+    assert caller.backend.told("recording.done") == []
+
+
+@in_virtual_time
+async def test_a_link_does_not_lead_out_of_the_folder(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings/link").symlink_to(tmp_path)
+    inside = tmp_path / "recordings"
+    _, recording = await recorded(loop, inside / "link/a.wav", 500, within=inside)
+    assert recording.error == "Operation not permitted"
+    assert not list(tmp_path.glob("*.wav*"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 100 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("nothing may be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@in_virtual_time
+async def test_a_full_disk_ends_the_recording_and_keeps_what_it_took(loop: VirtualLoop, small_disk: Path) -> None:
+    """A hundred kilobytes are six seconds."""
+    caller = Caller(loop, library_of())
+    speech = speechlike(80_000)
+    caller, recording = await recorded(loop, small_disk / "a.wav", 12_000, (0, to_bytes(speech)), caller=caller)
+    assert (recording.reason, recording.error) == ("error", "No space left on device")
+    assert caller.stage.pacer.frames >= 590  # the call goes on
+    kept = read_wav(small_disk / "a.wav")
+    assert 40_000 < len(kept) < 52_000
+    assert (kept == speech[: len(kept)]).all()
+
+
+async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -> None:
+    """At any moment: the file is looked at while it grows, and after the kill."""
+    code = f"""
+        from pathlib import Path
+        from mediaserver.session.wavfile import WavFile
+        file = WavFile(Path({str(tmp_path / "a.wav")!r}), 1)
+        while True:
+            file.append(bytes(range(256)) * 40)
+            if file.samples > 1_000_000:
+                break
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+    part = tmp_path / "a.wav.part"
+    try:
+        await eventually(lambda: part.exists() and part.stat().st_size > 100_000)
+    finally:
+        process.kill()
+        process.wait(10 * UNIT)
+    sound = wav.parse(part.read_bytes())
+    assert sound.native
+    assert len(sound.data) >= 100_000 - 44
+    assert sound.data == (bytes(range(256)) * 10_000)[: len(sound.data)]
+
+
+async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path) -> None:
+    recorder = Recorder(
+        tmp_path / "a.wav",
+        within=None,
+        stereo=False,
+        trim_silence=False,
+        max_duration=None,
+        max_silence=None,
+        clock=asyncio.get_running_loop().time,
+    )
+    for _ in range(11):
+        recorder.take(Audio(bytes(16_000)))  # eleven seconds at once, and nobody has written any
+    recording = await recorder.close()
+    assert (recording.reason, recording.error) == (Stop.ERROR, "the disk is too slow")
+
+
+def test_headers_are_read_by_others(tmp_path: Path) -> None:
+    file = WavFile(tmp_path / "a.wav", 2)
+    file.append(PCM)
+    file.close()
+    with wave.open(str(tmp_path / "a.wav")) as read:
+        assert (read.getnchannels(), read.getsampwidth(), read.getframerate(), read.getnframes()) == (
+            2,
+            2,
+            8000,
+            6000,
+        )
+        assert read.readframes(6000) == PCM
+    assert (tmp_path / "a.wav").stat().st_size == 44 + len(PCM)

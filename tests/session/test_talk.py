@@ -1,0 +1,172 @@
+"""What handlers are made of: digits collected, prompts stopped, speech waited for."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.playout.sources import Clip
+from mediaserver.session import Collected, Session
+from mediaserver.wire import audiosocket
+from mediaserver.wire.encapsulation import Framing, WireSettings
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller, digits
+from tests.sound import speechlike
+from tests.virtual import VirtualLoop, in_virtual_time
+
+PROMPT = Clip(to_bytes(speechlike(16_000)))  # 2 s
+VOICE = to_bytes((speechlike(8000, 9) * (np.sin(np.arange(8000) / 300) > -0.8)).astype(np.int16))
+
+
+async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | None = None, **options):
+    """What a handler collects of a caller who does things at their times, and when it had it, in ms."""
+    caller = Caller(loop, library_of(), settings)
+    found: list[tuple[float, Collected]] = []
+
+    async def run(session: Session) -> None:
+        found.append((0, Collected("", False)))
+        found[0] = loop.time(), await session.collect_digits(**options)
+        found.append((loop.time() * 1000, found[0][1]))
+
+    await caller.call(run, ms, *[(at, lambda keys=keys: caller.say(digits(keys))) for at, keys in acts])
+    return caller, *(found[1] if len(found) > 1 else (None, None))
+
+
+@in_virtual_time
+async def test_one_digit_ends_a_prompt_before_the_key_is_up(loop: VirtualLoop) -> None:
+    caller, _, got = await collect(loop, 1500, (500, "5"), count=1, prompt=PROMPT)
+    assert got == Collected("5", timed_out=False)
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20  # the prompt sounds from the first frame on
+    assert 500 <= last_heard <= 560  # while the key is still down: 100 ms of it are heard from 510 ms on
+    assert caller.backend.told("digits") == [{"digits": "5"}]
+
+
+@pytest.mark.parametrize("phase", range(0, 20, 5))
+@in_virtual_time
+async def test_barge_in_is_quick_wherever_the_digit_falls(loop: VirtualLoop, phase: int) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        await session.collect_digits(1, prompt=PROMPT)
+        await session.silence()
+
+    await caller.call(run, 1500, (500, lambda: caller.say(bytes(16 * phase) + digits("8"))))
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
+    assert last_heard - (510 + phase) <= 80  # after the onset, as heard from the middle of a frame
+
+
+@in_virtual_time
+async def test_several_digits_until_the_terminator(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 5000, (100, "12"), (1000, "3#4"), count=10)
+    assert got == Collected("123", timed_out=False)
+    assert at < 1500
+
+
+@in_virtual_time
+async def test_a_pause_after_a_digit_ends_it(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 9000, (100, "12"), count=10, interdigit=2)
+    assert got == Collected("12", timed_out=True)
+    assert 2300 <= at <= 2400
+
+
+@in_virtual_time
+async def test_the_time_out_begins_after_the_prompt(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 9000, count=1, prompt=PROMPT, timeout=3)
+    assert got == Collected("", timed_out=True)
+    assert 5000 <= at <= 5050
+
+
+@in_virtual_time
+async def test_without_barge_in_the_prompt_is_heard_to_its_end_and_the_digit_counts(loop: VirtualLoop) -> None:
+    caller, at, got = await collect(loop, 3000, (500, "7"), count=1, prompt=PROMPT, barge_in="off")
+    assert got == Collected("7", timed_out=False)
+    assert caller.sounding().sum() == 100
+    assert 2000 <= at <= 2050
+
+
+@in_virtual_time
+async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech", timeout=1))
+
+    await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
+    assert 500 < last_heard <= 500 + 60 + 60  # a talk spurt is one after 60 ms
+    assert found == [Collected("", timed_out=True, spoke=True)]
+
+
+@in_virtual_time
+async def test_speech_does_not_stop_a_prompt_that_waits_for_digits(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        await session.collect_digits(1, prompt=PROMPT)
+
+    await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
+    assert caller.sounding().sum() == 100
+
+
+@in_virtual_time
+async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        while len(found) < 3:
+            found.append((await session.collect_digits(1, prompt=PROMPT)).digits)
+
+    await caller.call(run, 1500, (200, lambda: caller.say(digits("159"))))
+    assert found == ["1", "5", "9"]
+    assert caller.sounding().sum() < 45  # 200 ms of the first prompt, and what is heard before the other digits
+
+
+@in_virtual_time
+async def test_a_digit_that_comes_as_tone_and_as_message_is_one_press(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), WireSettings(framing=Framing.MESSAGE))
+    session, found = caller.session, []
+
+    def send(pcm: bytes) -> None:
+        for at in range(0, len(pcm), 320):
+            kind = audiosocket.Kind.SLIN
+            session.receive(audiosocket.serialize(audiosocket.Message(kind, pcm[at : at + 320].ljust(320, b"\0"))))
+
+    async def work() -> None:
+        keypad = session.keypad
+        send(digits("4"))
+        session.receive(b"\x03\x00\x014")
+        session.receive(b"\x03\x00\x014")  # and again: another press
+        send(digits("9"))  # who sends messages is not listened to for tones
+        session.receive(b"\x03\x00\x019")
+        found.append(keypad.take_waiting())
+
+    await session.run(work())
+    assert found == ["449"]
+
+
+@in_virtual_time
+async def test_waiting_for_speech(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append((await session.wait_for_speech(1), loop.time()))
+        found.append((await session.wait_for_speech(5), loop.time()))
+
+    await caller.call(run, 4000, (2000, lambda: caller.say(VOICE)))
+    (early, at), (late, then) = found
+    assert (early, at) == (False, 1.0)
+    assert late
+    assert 2.05 <= then <= 2.2
+    assert caller.backend.told("speech.started") == [{}]
+
+
+@in_virtual_time
+async def test_nothing_is_decoded_while_nobody_listens(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    await caller.call(lambda session: session.silence(), 200)
+    assert caller.session.hearing.received == 10
+    assert not asyncio.all_tasks() - {asyncio.current_task()}
