@@ -33,6 +33,7 @@ from mediaserver.streams.routes import Route
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from mediaserver.wire.events import Audio, Event
 
+_GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
 _LASTING = 0.1  # seconds: a connection that breaks sooner was none
 # Closed so, the platform may take us back: going away, broken, its own fault, restart, full, bad gateway.
@@ -98,23 +99,24 @@ class Attachment:
         over = asyncio.create_task(session.over.wait())
         try:
             await asyncio.wait((calling, over), return_when=asyncio.FIRST_COMPLETED)
-            if calling.done():
-                session.finish(calling.result())
+            session.finish(calling.result() if calling.done() else _GONE_AWAY)
+        finally:
+            session.finish(_GONE_AWAY)  # the first reason stands
             end = await self._player if self._player is not None else session.end
             if self._line is not None and end is not None:
                 await self._line.close(end)
-        finally:
             for task in (calling, over):
                 task.cancel()
             await asyncio.wait((calling, over))
             streams.over(session, self._route)
             for problem in advice.on_quality(session):
                 log.warning(problem, stream=session.stream.id)
-        return session.end or End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
+        return session.end or _GONE_AWAY
 
     async def _stay_connected(self) -> End:
         """Connection after connection, until one ends for good; how it did."""
         session, loop = self.session, asyncio.get_running_loop()
+        resource = session.stream.resource
         good, short, broken = loop.time(), 0, None
         with structlog.contextvars.bound_contextvars(stream=session.stream.id):
             while True:
@@ -124,17 +126,17 @@ class Attachment:
                     return self._lost(error, broken)
                 began = loop.time()
                 end = await self._talk(line)
-                if end.reason is not EndReason.PEER_VANISHED and end.code not in _PASSING_CODES:
+                passing = end.reason is EndReason.PEER_VANISHED or end.code in _PASSING_CODES
+                if not passing or session.over.is_set():
                     return end
                 if loop.time() - began >= _LASTING:
                     good, short = loop.time(), 0
                 else:
                     short += 1
                 broken = _BrokenError(advice.DROPPED if short else f"the connection broke ({end.code})")
-                log.warning(
-                    "connection lost", resource=session.stream.resource, code=end.code, lost=line.unconfirmed
-                )
-                session.notify("stream.disconnected", {"code": end.code})
+                session.lost += line.unconfirmed
+                log.warning("connection lost", resource=resource, code=end.code, in_doubt=line.unconfirmed)
+                session.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})
 
     async def _connect(self, broken: _BrokenError | None, good: float, short: int) -> Line:
         """A connection, after as many attempts as there is time for since the last good one.
@@ -170,16 +172,17 @@ class Attachment:
         reading = asyncio.create_task(line.read(session))
         try:
             await line.first_message(wire, reading)
-            if self._player is None:
-                self._player = asyncio.create_task(connection.handle(session, self._handler))
-                log.info("attached", resource=session.stream.resource, path=session.stream.path)
-            elif not reading.done():
+            if self._player is not None:
                 session.resume()
                 session.notify("stream.reconnected", {"lost": session.lost})
+            elif not reading.done():
+                self._player = asyncio.create_task(connection.handle(session, self._handler))
+                log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:
             reading.cancel()
-            session.disconnect(line.unconfirmed)
+            session.disconnect()
+            line.drop()
             self._line = None
 
     def _may_pass(self, error: Exception) -> bool:

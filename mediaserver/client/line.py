@@ -65,6 +65,11 @@ class Line:
         """Close it with what the stream ended with."""
         await connection.close(self._websocket, self.transport, end)
 
+    def drop(self) -> None:
+        """Let go of it, closed or not."""
+        if not self._websocket.closed:
+            self.transport.abort()
+
     async def _ping(self, session: Session) -> None:
         """Ask again and again what has arrived; without an answer, let the connection go."""
         with contextlib.suppress(ConnectionError):

@@ -11,34 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
-from typing import Protocol
 
+from mediaserver.playout.slow_peer import SlowPeer, Transport
 from mediaserver.playout.sources import SOURCE_FAULTS, Heard, Source
 from mediaserver.playout.ticker import Slot, Ticker
 from mediaserver.wire.encapsulation import Encoding, Wire
 
-MAX_BUFFERED = 4096  # bytes the transport may hold back (12 frames) before the peer counts as slow
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
-_PROBE = 0.1  # seconds between looks at a slow peer
 _exhausted = iter(()).__next__
 
 
 def _watched(watcher: Callable[[Encoding, bytes], None], encoding: Encoding, item: bytes) -> bytes:
     watcher(encoding, item)
     return item
-
-
-class Transport(Protocol):
-    """Where messages go: the part of `asyncio.WriteTransport` that a pacer uses."""
-
-    def write(self, data: bytes) -> None:
-        """Send a whole message, or hold it back until the peer takes it."""
-
-    def get_write_buffer_size(self) -> int:
-        """Bytes held back."""
-
-    def is_closing(self) -> bool:
-        """Whether the connection is at its end."""
 
 
 @dataclass(slots=True)
@@ -64,7 +49,7 @@ class Pacer:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._ticker, self._wire, self._transport = ticker, wire, transport
-        self._stalled, self._stall_timeout = stalled, stall_timeout
+        self._slow_peer = SlowPeer(self.start, stalled, stall_timeout)
         self.write: Callable[[bytes], None] = transport.write
         self.next: Callable[[], bytes] = _exhausted
         self._playing: _Playing | None = None
@@ -75,9 +60,6 @@ class Pacer:
         self._slot: Slot | None = None
         self._joined_at = (0, 0, 0)
         self._sent = self._late = self._skipped = self._underruns = 0
-        self._probe: asyncio.TimerHandle | None = None
-        self._slow_since = 0.0
-        self.stalls = 0
 
     # -- for the session -----------------------------------------------------------------------------------------
 
@@ -88,7 +70,7 @@ class Pacer:
 
     def stop(self) -> None:
         """Send nothing more. What plays is cut off, and whoever waits for it is told how much was heard."""
-        self._stop_probing()
+        self._slow_peer.forget()
         self._leave()
         self.clear()
 
@@ -125,7 +107,7 @@ class Pacer:
 
     def pause(self) -> None:
         """Send nothing for now: the connection is gone. What plays keeps its place."""
-        self._stop_probing()
+        self._slow_peer.forget()
         self._leave()
 
     def connect(self, wire: Wire, transport: Transport) -> None:
@@ -161,6 +143,11 @@ class Pacer:
         return self._skipped + (self._slot.skipped - self._joined_at[2] if self._slot else 0)
 
     @property
+    def stalls(self) -> int:
+        """How often the peer was too slow."""
+        return self._slow_peer.stalls
+
+    @property
     def underruns(self) -> int:
         """Frames of silence sent in place of sound that was not there in time."""
         return self._underruns + (self._playing.source.underruns if self._playing is not None else 0)
@@ -180,18 +167,16 @@ class Pacer:
     def fail(self, error: BaseException) -> None:
         """The source broke: its player is told, and something else is heard. Or the transport is gone."""
         if self._transport.is_closing():
-            self._loop.call_soon(self.stop)
+            self._loop.call_soon(self.pause)
         else:
             self._break(error)
             self._owe()
 
     def check(self) -> None:
         """Pause a stream whose peer does not take what is sent: its place is kept, and nothing piles up."""
-        if self._transport.get_write_buffer_size() > MAX_BUFFERED and self._slot is not None:
-            self.stalls += 1
-            self._slow_since = self._loop.time()
+        if self._slow_peer.is_slow(self._transport) and self._slot is not None:
             self._leave()
-            self._probe = self._loop.call_later(_PROBE, self._probe_peer)
+            self._slow_peer.wait_for(self._transport)
 
     # -- in between ----------------------------------------------------------------------------------------------
 
@@ -199,11 +184,6 @@ class Pacer:
     def _steady(self) -> bool:
         """Under way, and not just settling what comes next."""
         return self.next is not _exhausted
-
-    def _stop_probing(self) -> None:
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
 
     def _go_on(self) -> None:
         """Ask what plays for its items again, from where it is: how they are to be sent has changed."""
@@ -228,15 +208,6 @@ class Pacer:
         if self._owed == 1:
             self._loop.call_soon(self._settle)
 
-    def _probe_peer(self) -> None:
-        self._probe = None
-        if not self._transport.get_write_buffer_size():
-            self.start()
-        elif self._loop.time() - self._slow_since >= self._stall_timeout:
-            self._stalled()
-        else:
-            self._probe = self._loop.call_later(_PROBE, self._probe_peer)
-
     def _settle(self) -> None:
         """Send the frames owed, from whatever plays now."""
         if self._slot is None:
@@ -260,8 +231,8 @@ class Pacer:
     def _send(self, message: bytes) -> None:
         try:
             self.write(message)
-        except Exception:  # the transport is gone; its reader ends the stream
-            self._loop.call_soon(self.stop)
+        except Exception:  # the transport is gone; its reader ends the stream, or finds another
+            self._loop.call_soon(self.pause)
         else:
             self._ticker.frames += 1
 

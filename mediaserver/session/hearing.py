@@ -5,9 +5,10 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
+from mediaserver.audio.pcm import FRAME_BYTES, frames_in
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.encapsulation import Encapsulation, Wire
-from mediaserver.wire.events import Event
+from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import Jitter, JitterBuffer
 
 MAX_EVENTS = 250  # kept for a listener that lags behind: five seconds of audio
@@ -20,15 +21,23 @@ class Hearing:
     def __init__(self, wire: Wire, clock: Callable[[], float]) -> None:
         self._wire, self._clock = wire, clock
         self._listeners: tuple[Take, ...] = ()
+        self._paused_at: float | None = None
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # of these, not in the wire format
         self.dropped = 0  # events that an iterator's reader was too slow for
 
+    def pause(self) -> None:
+        """Nothing is heard for now: the connection is gone."""
+        self._pass_on(self._wire.inbound.buffer.flush())
+        self._paused_at = self._clock()
+
     def use(self, wire: Wire) -> None:
-        """The peer is heard over another connection from now on."""
-        if self._listeners:
-            self._pass_on(self._wire.inbound.buffer.flush())
+        """The peer is heard over another connection from now on; the time without one was silence."""
         self._wire = wire
+        if self._paused_at is not None:
+            frames = frames_in(self._clock() - self._paused_at)
+            self._paused_at = None
+            self._pass_on([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 
     @property
     def encapsulation(self) -> Encapsulation:

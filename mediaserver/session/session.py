@@ -6,7 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.pacer import Pacer, Transport
+from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.slow_peer import Transport
 from mediaserver.session.hearing import Hearing
 from mediaserver.session.outbox import Nobody, Outbox
 from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
@@ -98,11 +99,10 @@ class Session(Talk):
         self.reconnects += 1
         self._pacer.start()
 
-    def disconnect(self, unconfirmed: int) -> None:
-        """The connection broke: playout keeps its place. So many frames may not have arrived."""
+    def disconnect(self) -> None:
+        """The connection is gone: playout keeps its place."""
         self._pacer.pause()
-        if self.end is None:
-            self.lost += unconfirmed
+        self.hearing.pause()
 
     @property
     def frames(self) -> int:

@@ -2,17 +2,19 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import RefusedError
 from mediaserver.session import CloseCode, EndReason
 from tests.client.attached import Desk, desk
-from tests.sound import speechlike, write_wav
-from tests.timing import eventually
+from tests.sound import read_wav, speechlike, write_wav
+from tests.timing import UNIT, eventually
 from tests.twin import Twin
 
 SPEECH = speechlike(8000)
@@ -204,4 +206,55 @@ async def test_many_at_once_and_each_can_be_hung_up(ours: Desk, twin: Twin) -> N
         each.session.close()
     assert {(await each.end()).reason for each in attached} == {EndReason.FINISHED}
     assert not list(ours.engine.streams)
+    assert ours.engine.ticker.streams == 0
+
+
+async def test_an_outage_does_not_keep_a_stream_from_ending(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    attached = await ours.attach(f"calls/{call.id}", "/silence")
+    stream = await call.stream()
+    await eventually(lambda: stream.heard_at)
+    call.faults.refuse = [503] * 1000
+    stream.cut()
+    await eventually(lambda: len(twin.requests) > 1)
+    attached.session.close()
+    assert (await asyncio.wait_for(attached.end(), 2 * UNIT)).reason == EndReason.FINISHED
+    assert not list(ours.engine.streams)
+
+
+async def test_an_outage_is_silence_in_a_recording(tmp_path: Path, twin: Twin) -> None:
+    recording = f'[paths."/record"]\nhandler = "record"\ndirectory = "{tmp_path}"\nfile = "a.wav"\n'
+    said = [to_bytes(speechlike(3200, seed)) for seed in (1, 2)]
+    async with desk(tmp_path, twin, recording) as ours:
+        call = twin.call()
+        attached = await ours.attach(f"calls/{call.id}", "/record")
+        first = await call.stream()
+        await eventually(lambda: first.heard_at)
+        first.say(said[0])
+        await eventually(lambda: not first.speaking)
+        call.faults.refuse = [503] * 2
+        first.cut()
+        cut = time.monotonic()
+        second = await call.stream()
+        away = time.monotonic() - cut
+        second.say(said[1])
+        await eventually(lambda: not second.speaking)
+        call.hang_up()
+        await attached.end()
+    recorded = read_wav(tmp_path / "a.wav").tobytes()
+    places = [recorded.find(sound) // 2 for sound in said]
+    assert places[0] >= 0
+    assert places[1] >= places[0] + 3200
+    gap = (places[1] - places[0] - 3200) / 8000
+    assert gap == pytest.approx(away, abs=0.15 * UNIT)
+
+
+async def test_what_is_still_there_when_the_server_goes_is_let_go(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    attached = await ours.attach(f"calls/{call.id}", "/silence")
+    stream = await call.stream()
+    await eventually(lambda: stream.heard_at)
+    await ours.attacher.close()
+    assert attached.ending.done()
+    await stream.over()
     assert ours.engine.ticker.streams == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from mediaserver.client import measure
 from tests.server.process import Heard, connected, serving, write_config
 from tests.sound import speechlike, write_wav
+from tests.timing import UNIT
 
 CALLS, SECONDS = 300, 20
 
@@ -23,7 +24,7 @@ async def test_three_hundred_calls(tmp_path: Path) -> None:
         assert b"".join(heard.messages) == second * SECONDS  # every byte is what it should be
         drift = measure.drift_ppm(heard.times)
         assert drift is not None
-        assert abs(drift) < 50
+        assert abs(drift) < 200 * UNIT  # a machine with other work shows in it; benchmarks look closer
 
 
 async def call(url: str) -> Heard:
