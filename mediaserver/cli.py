@@ -118,7 +118,7 @@ def check(
         with _progress() as progress:
             findings = _run(checking.check(settings, _where(file), problems, progress))
     if as_json:
-        typer.echo(json.dumps(asdict(findings), indent=2))
+        typer.echo(json.dumps(asdict(findings), indent=2, default=str))
     else:
         tables.show_findings(findings, out, err)
     if findings.problems or findings.left_out:
@@ -170,12 +170,13 @@ def attach(
         Encapsulation | None, typer.Option(help="How to speak; default: as the path says.")
     ] = None,
     variable: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For {NAME} in the path's settings; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of the stream, over those of the path; repeatable."),
     ] = None,
     file: ConfigOption = None,
 ) -> None:
     """Dial the media stream of a call or a conference, and do there what a path says."""
-    variables = dict(text.partition("=")[::2] for text in variable or ())
+    variables = dict(_variable(text) for text in variable or ())
     try:
         request = AttachRequest(
             resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
@@ -191,6 +192,13 @@ def attach(
     _complain([end.text] if end.text else [])
     if not end.normal:
         raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text} should be NAME=VALUE", param_hint="--variable")
+    return name, value
 
 
 async def _attach(

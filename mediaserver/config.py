@@ -6,10 +6,12 @@ An environment variable overrides the file: `MEDIASERVER_SERVER__PORT=9000` is `
 import json
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mediaserver.errors import ConfigError, did_you_mean, plainly
@@ -19,7 +21,7 @@ ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ServerSettings(_Table):
@@ -62,6 +64,12 @@ class VoipbinSettings(_Table):
     api: str = Field("https://api.voipbin.net/v1.0", pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
     token: SecretStr = SecretStr("")
     reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
+
+    @field_validator("api")
+    @classmethod
+    def _has_a_port(cls, api: str) -> str:
+        _ = urlsplit(api).port  # ValueError where it is none
+        return api
 
 
 class EventSettings(_Table):
@@ -210,29 +218,50 @@ def _read(file: Path, found: list[str]) -> dict[str, Any]:
 
 def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
     """A validation error as one line per mistake: where it stands, what is wrong, what may have been meant."""
-    return [_problem(where, details, model) for details in error.errors()]
+    return [line for _, lines in problems_by_error(where, error, model) for line in lines]
 
 
-def _problem(where: str, details: Any, model: type[BaseModel]) -> str:
-    place: tuple[str | int, ...] = details["loc"]
+def problems_by_error(
+    where: str, error: ValidationError, model: type[BaseModel]
+) -> Iterator[tuple[Any, list[str]]]:
+    """Each of pydantic's errors with its lines; an error of a whole table may have several."""
+    for details in error.errors():
+        yield details, _problem(where, details, model)
+
+
+def _problem(where: str, details: Any, model: type[BaseModel]) -> list[str]:
+    place: tuple[str | int, ...] = tuple(part for part in details["loc"] if part != "[key]")
     variable = _variable(place) if model is Settings else None  # a handler's settings come from its path alone
     key = _key(place)
     if details["type"] == "extra_forbidden":
-        return f"{variable or where}: {key}: unknown setting{did_you_mean(str(place[-1]), _known(place, model))}"
-    message = details["msg"].removeprefix("Value error, ")
-    value = details["input"]
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float) and details["type"] != "missing" else ""
-    return f"{variable or where}: {f'{key}: ' if key else ''}{message}{shown}"
+        return [f"{variable or where}: {key}: unknown setting{did_you_mean(str(place[-1]), _known(place, model))}"]
+    message, value = details["msg"].removeprefix("Value error, "), details["input"]
+    plain = isinstance(value, str | int | float) and details["type"] != "missing" and not _is_private(place, value)
+    shown = f" (it is {value!r})" if plain else ""
+    return [f"{variable or where}: {f'{key}: ' if key else ''}{line}{shown}" for line in message.splitlines()]
+
+
+def _is_private(place: tuple[str | int, ...], value: object) -> bool:
+    """Whether a value may hold a secret: it is never shown."""
+    return (bool(place) and place[-1] in ("token", "secret")) or "//" in str(value)
 
 
 def _known(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The settings that there are where an unknown one stands."""
+    kind: Any = model
     for part in place[:-1]:
-        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if get_origin(kind) is dict:  # a table of models by name
+            kind = get_args(kind)[1]
+        elif _is_model(kind) and str(part) in kind.model_fields:
+            kind = kind.model_fields[str(part)].annotation
+        else:
             return []
-        model = annotation
-    return list(model.model_fields)
+        kind = next(filter(_is_model, get_args(kind)), kind) if get_origin(kind) is not dict else kind
+    return list(kind.model_fields) if _is_model(kind) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _key(place: tuple[str | int, ...]) -> str:

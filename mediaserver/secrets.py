@@ -1,7 +1,7 @@
 """Tokens and keys: where they are kept, and never what they are.
 
 A setting holds one literally, or names the place: `env:NAME`, an environment variable, or `file:PATH`, a file such
-as those that Docker and Kubernetes mount. A file is read each time, so that it can be replaced.
+as those that Docker and Kubernetes mount.
 """
 
 import os
@@ -23,7 +23,7 @@ def reveal(setting: SecretStr, key: str) -> str:
     if kind == "file":
         try:
             secret = Path(place).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError([f"{key}: {place} cannot be read: {plainly(error)}"]) from error
         if not secret:
             raise ConfigError([f"{key}: {place} is empty"])

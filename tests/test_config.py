@@ -252,3 +252,56 @@ def test_what_the_example_has_commented_out_is_valid_too(tmp_path: Path) -> None
 def is_setting(line: str) -> bool:
     words = line.removeprefix("# ").split()
     return line.startswith("# [paths.") or (line.startswith("# ") and len(words) > 2 and words[1] == "=")
+
+
+FLOW = """
+[paths."/{shop}/menu"]
+handler = "menu"
+start = "mian"
+[paths."/{shop}/menu".menus.main]
+play = "{shop}/welcome"
+retry = 2
+keys.1 = { record = { file = "{id}.wav" }, menu = "salse" }
+"""
+
+
+def test_a_variable_somewhere_does_not_hide_what_is_wrong_elsewhere(tmp_path: Path) -> None:
+    place = 'config.toml: paths."/{shop}/menu"'
+    _, found = routes.build(load(tmp_path, FLOW), "config.toml")
+    assert found == [f'{place}: menus.main.retry: unknown setting (did you mean "retries"?)']
+    _, found = routes.build(load(tmp_path, FLOW.replace("retry = 2", "")), "config.toml")
+    assert found == [
+        f'{place}: start: no menu "mian" (did you mean "main"?)',
+        f'{place}: menus.main.keys.1: no menu "salse"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('handler = "record"\nfile = "/abs/{id}.wav"', "must name a file within the folder"),
+        ('handler = "record"\nfile = "{time:%Y}.wav"', "has a field that is none of"),
+        ('handler = "record"\ndirectory = "x/{who}"', "directory: is the same for all callers"),
+        ('handler = "record"\nmax_duration = inf', "max_duration: Input should be a finite number"),
+    ],
+)
+def test_recordings_stay_where_they_belong(tmp_path: Path, text: str, why: str) -> None:
+    _, found = routes.build(load(tmp_path, f'[paths."/r/{{who}}"]\n{text}'), "config.toml")
+    assert [why in line for line in found] == [True], found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[voipbin]\napi = "ftp://me:s3cret@there"',
+        '[voipbin]\napi = "http://there/?token=s3cret"',
+        '[events]\nurl = "//there?key=s3cret"',
+        "[voipbin]\ntoken = 53cret",
+    ],
+)
+def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text.replace("53cret", "5301"))
+    _, found = config.load(tmp_path / "config.toml")
+    assert found
+    assert "s3cret" not in "".join(found)
+    assert "5301" not in "".join(found)

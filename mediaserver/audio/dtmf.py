@@ -85,6 +85,11 @@ class DtmfDetector:
         self._loudness = 0.0, 0.0  # its two powers
         self._misses = 0  # windows in a row without it
 
+    @property
+    def holding(self) -> bool:
+        """Whether a digit is still being pressed."""
+        return self._held is not None
+
     def feed(self, pcm: bytes) -> str:
         """Digits whose press was recognised within this audio ('' as a rule), each press once.
 

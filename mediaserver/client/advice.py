@@ -45,10 +45,10 @@ def on_quality(session: Session) -> list[str]:
             f"{hearing.malformed} messages were not {hearing.encapsulation}: "
             "ask for the encapsulation that the peer speaks"
         )
-    buffer, jitter = hearing.reception
-    expected = buffer.received + buffer.lost
-    if expected and buffer.lost / expected > POOR_LOSS:
-        found.append(f"{buffer.lost} of {expected} packets were lost: check the network")
-    if jitter.ms > POOR_JITTER:
-        found.append(f"audio came with {jitter.ms:.0f} ms of jitter: check the network's latency")
+    packets = hearing.packets
+    expected = packets.received + packets.lost
+    if expected and packets.lost / expected > POOR_LOSS:
+        found.append(f"{packets.lost} of {expected} packets were lost: check the network")
+    if hearing.jitter_ms > POOR_JITTER:
+        found.append(f"audio came with {hearing.jitter_ms:.0f} ms of jitter: check the network's latency")
     return found

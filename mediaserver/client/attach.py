@@ -6,22 +6,23 @@ however often its connection breaks: playout waits, and goes on where it was.
 
 import asyncio
 import contextlib
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from functools import partial
 
 import aiohttp
 import stamina
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from yarl import URL
 
 from mediaserver.client import advice, dial
 from mediaserver.client.line import Line
 from mediaserver.config import Settings
-from mediaserver.errors import PeerError, RefusedError
+from mediaserver.errors import ConfigError, PeerError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.library import Progress
 from mediaserver.playout.pacer import Pacer
@@ -35,7 +36,7 @@ from mediaserver.wire.events import Audio, Event
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
-_LASTING = 0.1  # seconds: a connection that breaks sooner was none
+_LASTING = 5  # frames: a connection that breaks sooner was none
 # Closed so, the platform may take us back: going away, broken, its own fault, restart, full, bad gateway.
 _PASSING_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _GONE = {400, 404, 410}  # how the platform says of a call that was there that it is over
@@ -49,10 +50,24 @@ class AttachRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    resource: str = Field(pattern=r"^(calls|conferences)/[\w.~-]+$")
-    path: str = Field(pattern=r"^/")
-    variables: dict[Annotated[str, Field(pattern=r"^\w+$")], str] = Field(default_factory=dict)
+    resource: str
+    path: str
+    variables: dict[str, str] = Field(default_factory=dict)
     encapsulation: Encapsulation | None = None
+
+    @field_validator("resource")
+    @classmethod
+    def _is_one(cls, resource: str) -> str:
+        if not re.fullmatch(r"(calls|conferences)/[\w~-][\w.~-]*", resource, re.ASCII):
+            raise ValueError("should be calls/<id> or conferences/<id>")
+        return resource
+
+    @field_validator("path")
+    @classmethod
+    def _is_ours(cls, path: str) -> str:
+        if not path.startswith("/"):
+            raise ValueError("should be a path of the configuration: it begins with /")
+        return path
 
 
 class _BrokenError(PeerError):
@@ -79,7 +94,7 @@ class Attachment:
         stream = Stream(
             id=secrets.token_hex(6),
             path=url.path,
-            peer=api.authority,
+            peer=api.host_port_subcomponent or "?",
             query=dict(url.query),
             variables=variables,
             resource=request.resource,
@@ -89,6 +104,7 @@ class Attachment:
         stall_timeout = engine.settings.server.stall_timeout
         pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
         self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend)
+        self.session.connected = False
         self._player: asyncio.Task[End] | None = None
 
     async def run(self) -> End:
@@ -99,7 +115,10 @@ class Attachment:
         over = asyncio.create_task(session.over.wait())
         try:
             await asyncio.wait((calling, over), return_when=asyncio.FIRST_COMPLETED)
-            session.finish(calling.result() if calling.done() else _GONE_AWAY)
+            session.finish(await calling if calling.done() else _GONE_AWAY)
+        except Exception:
+            log.exception("dialling failed", stream=session.stream.id)
+            session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
             session.finish(_GONE_AWAY)  # the first reason stands
             end = await self._player if self._player is not None else session.end
@@ -124,12 +143,13 @@ class Attachment:
                     line = await self._connect(broken, good, short)
                 except (RefusedError, PeerError) as error:
                     return self._lost(error, broken)
-                began = loop.time()
+                except ConfigError as error:  # the token's file is gone
+                    return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._talk(line)
                 passing = end.reason is EndReason.PEER_VANISHED or end.code in _PASSING_CODES
                 if not passing or session.over.is_set():
                     return end
-                if loop.time() - began >= _LASTING:
+                if line.frames >= _LASTING:
                     good, short = loop.time(), 0
                 else:
                     short += 1
@@ -202,7 +222,6 @@ class Attachment:
             log.info("not there any more: it is over", resource=resource)
             return End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
         text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource)
-        log.error("no media stream", why=text)
         if isinstance(error, RefusedError):
             return End(EndReason.REFUSED, CloseCode.ABNORMAL, text)
         return End(EndReason.PEER_VANISHED if broken else EndReason.UNREACHABLE, CloseCode.ABNORMAL, text)
@@ -228,7 +247,10 @@ class Attacher:
         no room.
         """
         engine = self._engine
-        url = URL(request.path)
+        try:
+            url = URL(request.path)
+        except ValueError as error:
+            raise RefusedError(400, f"{request.path} is no path") from error
         route, variables = await engine.table.find(url)
         variables |= request.variables
         handler, wire = route.handler_of(variables, url.query, engine.library), route.wire_of(url.query)
@@ -245,6 +267,7 @@ class Attacher:
         task = asyncio.create_task(attachment.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(partial(_tell, attachment.session.stream.id))
         return task
 
     async def close(self) -> None:
@@ -255,6 +278,12 @@ class Attacher:
             await asyncio.wait(self._running)
         if self._client is not None:
             await self._client.close()
+
+
+def _tell(stream: str, task: asyncio.Task[End]) -> None:
+    """Say why there is no stream, where there is none."""
+    if not task.cancelled() and task.exception() is None and (why := task.result().text):
+        log.error("no media stream", stream=stream, why=why)
 
 
 async def attach(
@@ -281,7 +310,7 @@ async def attach(
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session
         with session.listen(take) if heard is not None else contextlib.nullcontext():
-            ended = attacher.start(attachment)
+            ended = asyncio.create_task(attachment.run())
             asked = asyncio.create_task(hang_up.wait())
             await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
             session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))

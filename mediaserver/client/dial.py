@@ -9,12 +9,12 @@ from aiohttp import ClientWebSocketResponse
 from yarl import URL
 
 from mediaserver.errors import PeerError, RefusedError, plainly
+from mediaserver.streams.connection import CLOSE_TIMEOUT, MAX_MESSAGE
 from mediaserver.wire.encapsulation import Encapsulation
 
-MAX_MESSAGE = 64 * 1024  # bytes
 _REFUSAL_BYTES = 300
 _SWITCHING_PROTOCOLS = 101
-_CONNECT_TIMEOUT, _ANSWER_TIMEOUT, _CLOSE_TIMEOUT = 10.0, 15.0, 2.0
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
 
 
 class MediaWebSocket(ClientWebSocketResponse[Literal[True]]):
@@ -58,7 +58,14 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, toke
 def client_session() -> aiohttp.ClientSession:
     """A session whose WebSockets are `MediaWebSocket`s, and whose refusals keep what the server said."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
-    return aiohttp.ClientSession(ws_response_class=MediaWebSocket, timeout=timeout, middlewares=(_keep_refusal,))
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0
+        ),  # a stream keeps its connection: their number is limited elsewhere
+        ws_response_class=MediaWebSocket,
+        timeout=timeout,
+        middlewares=(_keep_refusal,),
+    )
 
 
 async def _keep_refusal(
@@ -67,6 +74,8 @@ async def _keep_refusal(
     response = await handler(request)
     if response.status != _SWITCHING_PROTOCOLS:
         text = (await response.content.read(_REFUSAL_BYTES)).decode(errors="replace")
+        for token in {request.url.query.get("token"), URL(str(request.url)).raw_query_string} - {None, ""}:
+            text = text.replace(str(token), "…")  # servers like to show what was asked for
         response.close()
         raise RefusedError(response.status, " ".join(text.split()) or response.reason or "refused")
     return response
@@ -83,10 +92,15 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
                 compress=0,
                 max_msg_size=MAX_MESSAGE,
                 autoping=autoping,
-                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
             )
     except aiohttp.WSServerHandshakeError as error:
-        raise PeerError(f"the server's upgrade is wrong: {error.message}") from error
+        raise PeerError(
+            f"the server's upgrade is wrong: {error.message}"
+        ) from None  # it knows the URL, and the token
+    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
+        what = "that is no URL" if isinstance(error, aiohttp.InvalidURL) else "the answer is not HTTP"
+        raise PeerError(f"cannot connect: {what}") from None
     except aiohttp.ClientSSLError as error:
         raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
     except aiohttp.ClientConnectorError as error:

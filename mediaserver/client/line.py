@@ -29,10 +29,15 @@ class Line:
         self._websocket = websocket
         self.transport = websocket.transport
         self._session: Session | None = None
-        self._confirmed = 0
+        self._began = self._confirmed = 0
         self._pinged, self._ponged = b"", asyncio.Event()
         self._came = asyncio.Event()  # the first message
         self._texts = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames sent over it."""
+        return self._session.frames - self._began if self._session is not None else 0
 
     @property
     def unconfirmed(self) -> int:
@@ -41,7 +46,7 @@ class Line:
 
     async def read(self, session: Session) -> End:
         """Read to its end."""
-        self._session, self._confirmed = session, session.frames
+        self._session, self._began, self._confirmed = session, session.frames, session.frames
         watching = [asyncio.create_task(self._ping(session)), asyncio.create_task(self._expect_audio())]
 
         def receive(data: bytes) -> None:

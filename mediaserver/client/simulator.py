@@ -23,11 +23,11 @@ from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.sources import Clip, Playlist
 from mediaserver.playout.ticker import Ticker
 from mediaserver.session import CloseCode
+from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 
-_CLOSE_TIMEOUT = 3.0  # seconds in all, however much the server goes on sending
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 
 
@@ -177,7 +177,7 @@ async def _hang_up(websocket: dial.MediaWebSocket, seconds: float | None, asked:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asked.wait(), seconds)
     try:
-        async with asyncio.timeout(_CLOSE_TIMEOUT):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
             await websocket.close()
     except TimeoutError:
         websocket.transport.abort()

@@ -12,7 +12,7 @@ from mediaserver.audio.analysis import Analyser
 from mediaserver.errors import plainly
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
-from mediaserver.session import Session, stay_within
+from mediaserver.session import Disk, Session, stay_within
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
@@ -22,6 +22,7 @@ class Analyse(Handler):
     """Measures what it hears, until the peer hangs up; the peer hears silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     interval: float = Field(10.0, ge=1, description="seconds between reports")
     silence_after: float = Field(10.0, ge=1, description="seconds without speech that are told as an event")
@@ -50,7 +51,7 @@ class Analyse(Handler):
             log.info("analysis", stream=session.stream.id, path=session.stream.path, **report)
             return
         try:
-            await asyncio.to_thread(_append, self.directory, path, {"stream": session.stream.id} | report)
+            await watch.disk.do(_append, self.directory, path, {"stream": session.stream.id} | report)
         except OSError as error:
             log.error("report not written", stream=session.stream.id, file=str(path), why=plainly(error))
 
@@ -71,7 +72,8 @@ class _Watch:
         self._patience = settings.silence_after
         self._told = False  # of the present silence
         self._keypad = session.keypad
-        self._counts: dict[str, int] = {}
+        self.disk = Disk()
+        self._packets = session.hearing.packets
 
     def take(self, event: Event) -> None:
         """Take in what is heard; the keypad has heard it already."""
@@ -94,8 +96,11 @@ class _Watch:
 
     def report(self) -> dict[str, Any]:
         """What was heard since the last report, and how it arrived."""
-        buffer, jitter = self._session.hearing.reception
-        counts = {"packets_lost": buffer.lost, "packets_late": buffer.late, "packets_duplicate": buffer.duplicates}
-        new = {name: max(0, count - self._counts.get(name, 0)) for name, count in counts.items()}
-        self._counts = counts  # of the present connection: after a new one they begin again
-        return self._analyser.report() | new | {"jitter_ms": round(jitter.ms, 2)}
+        hearing, before = self._session.hearing, self._packets
+        self._packets = now = hearing.packets
+        return self._analyser.report() | {
+            "packets_lost": now.lost - before.lost,
+            "packets_late": now.late - before.late,
+            "packets_duplicate": now.duplicate - before.duplicate,
+            "jitter_ms": round(hearing.jitter_ms, 2),
+        }

@@ -24,9 +24,11 @@ from mediaserver.session import Session
 class Handler(BaseModel, ABC):
     """Base of all handlers. Its fields are the path's settings; one instance may serve many streams at once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
+
+    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no variable of a URL may fill
 
     own_variables: ClassVar[frozenset[str]] = frozenset()  # {names} in its settings that it fills in by itself
 

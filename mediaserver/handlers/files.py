@@ -9,18 +9,18 @@ from mediaserver.session import Stream
 
 FIELDS = frozenset({"resource", "id", "time", "stream"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MAX_VALUE = 100  # characters: a name must fit into a file system's 255 bytes
+_MAX_VALUE = 60  # bytes: a name must fit into a file system's 255
 
 
 def check(template: str) -> str:
     """A template that makes names within a folder; ValueError where it does not."""
     try:
-        fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
         raise ValueError(f'"{template}" is not a name template: {error}') from error
-    unknown = fields - FIELDS
-    if unknown:
-        raise ValueError(f'"{template}" has {{{unknown.pop()}}}: there are {", ".join(sorted(FIELDS))}')
+    for name, format_, conversion in fields:
+        if name not in FIELDS or format_ or conversion:
+            raise ValueError(f'"{template}" has a field that is none of {{{"}, {".join(sorted(FIELDS))}}}')
     path = PurePosixPath(template)
     if path.is_absolute() or ".." in path.parts or not path.name or "\0" in template:
         raise ValueError(f'"{template}" must name a file within the folder')
@@ -36,5 +36,10 @@ def place(directory: Path, template: str, stream: Stream) -> Path:
         "time": f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z",
         "stream": stream.id,
     }
-    safe = {key: _UNSAFE.sub("-", value)[:_MAX_VALUE].strip("-.") or "none" for key, value in values.items()}
-    return directory / template.format_map(safe)
+    return directory / template.format_map({key: _safe(value) for key, value in values.items()})
+
+
+def _safe(value: str) -> str:
+    """A value as a part of a name."""
+    name = _UNSAFE.sub("-", value).encode()[:_MAX_VALUE].decode(errors="ignore")
+    return name.strip("-.") or "none"

@@ -1,6 +1,7 @@
 """`menu`: an IVR. Callers hear prompts, press keys, and come to other menus, a recording, a webhook, the end."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
@@ -23,9 +24,11 @@ class MenuHandler(Handler):
     """A flow of menus."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     start: str = "main"
     menus: dict[str, Menu] = Field(min_length=1)
+    directory: Path = Field(Path("recordings"), description="of what callers are asked to say")
     webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
     on_webhook_error: Step = HANG_UP
 
@@ -33,7 +36,7 @@ class MenuHandler(Handler):
     def _leads_somewhere(self) -> "MenuHandler":
         found = menu_plan.problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
         if found:
-            raise ValueError("; ".join(found))
+            raise ValueError("\n".join(found))  # a line each
         return self
 
     def prompt_names(self) -> Iterable[str]:
@@ -75,14 +78,15 @@ class _Visit:
 
     async def run(self) -> None:
         """From the first menu to the end."""
-        keypad = self._session.keypad  # digits count from the beginning
+        _ = self._session.keypad  # digits count from the beginning
         step: Step | None = Step(menu=self._flow.start)
         while step is not None:
-            self._steps = self._steps + 1 if not keypad.waiting else 0
+            self._steps += 1
             if self._steps > MAX_STEPS:
-                raise RuntimeError(
-                    f"{MAX_STEPS} steps without a word of the caller's: the menus go round in circles"
+                log.error(
+                    "the menu goes round in circles: hung up", stream=self._session.stream.id, menu=self._menu
                 )
+                return
             step = await self._take(step)
 
     async def _take(self, step: Step) -> Step | None:
@@ -92,9 +96,9 @@ class _Visit:
             collected = await self._collect(step.collect, step.play, step)
             self._tell(collected, step.collect)
         elif step.play:
-            await session.play(self._sound(step.play))
+            await session.prompt(self._sound(step.play), step.barge_in)
         if step.record is not None:
-            recording = await step.record.record(session)
+            recording = await step.record.record(session, self._flow.directory)
             self._news = _News(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._choose(step.menu)
@@ -105,7 +109,7 @@ class _Visit:
     async def _choose(self, name: str) -> Step:
         """Let the caller choose in a menu; what the choice leads to."""
         again: Names = ()
-        menu, why = self._flow.menus[name], "timeout"
+        menu, why, digits = self._flow.menus[name], "timeout", ""
         self._menu = name
         self._session.notify("menu.entered", {"menu": name})
         for _ in range(1 + menu.retries):
@@ -120,7 +124,7 @@ class _Visit:
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             self._session.notify(f"menu.{why}", {"menu": name, "digits": digits})
             self._session.keypad.take_waiting()  # typed ahead for a way that was not there
-        self._news = _News(event=why)
+        self._news = _News(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
@@ -172,7 +176,8 @@ class _Visit:
             step = step.model_copy(update={"webhook": url})  # the result is for who asked
         for problem in menu_plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
-        self._session.library.match(step.prompts())
+        for name in step.prompts():
+            self._session.library.get(name)
         self._variables |= step.variables
         return step
 

@@ -1,7 +1,9 @@
 """The settings of a menu flow: menus, the steps that keys lead to, and what is wrong with them as a whole."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -20,16 +22,28 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]  # one prompt or sev
 
 
 def _is_web(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("should be a URL that begins with http:// or https://")
     return url
 
 
+def _is_key(key: str) -> str:
+    if not re.fullmatch(r"[0-9A-D*#]{1,32}", key):
+        raise ValueError("a key is a digit, or several: 0-9 A-D * #")
+    return key
+
+
+def _is_recording(value: Any) -> Any:
+    return {} if value is True else value
+
+
 WebUrl = Annotated[str, AfterValidator(_is_web)]
+Key = Annotated[str, AfterValidator(_is_key)]
 
 
 class _Plan(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Collect(_Plan):
@@ -53,11 +67,20 @@ class Step(_Plan):
 
     play: Names = ()
     barge_in: BargeIn = BargeIn.DIGITS
-    record: RecordSettings | None = None
+    record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = None
     collect: Collect | None = None
     menu: str | None = None
     webhook: WebUrl | None = None
     hangup: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(
+                f'should be a step, such as {{ menu = "{value}" }} or {{ play = "{value}", hangup = true }}'
+            )
+        return value
 
     @property
     def ways(self) -> int:
@@ -86,7 +109,7 @@ class Menu(_Plan):
 
     play: Names = ()
     barge_in: BargeIn = BargeIn.DIGITS
-    keys: dict[Annotated[str, Field(pattern=r"^[0-9A-D*#]{1,32}$")], Step] = Field(default_factory=dict)
+    keys: dict[Key, Step] = Field(default_factory=dict)
     collect: Collect | None = None
     then: Step | None = Field(None, description="what the collected digits lead to")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
@@ -102,6 +125,8 @@ class Menu(_Plan):
             raise ValueError('"collect" and "then" go together: digits, and what they lead to')
         if self.collect is not None and any(character.isdigit() for key in self.keys for character in key):
             raise ValueError('with "collect", keys can be only A-D, * and #: a number may begin with any other')
+        if self.collect is not None and self.collect.terminator in self.keys:
+            raise ValueError(f'the key {self.collect.terminator} is the terminator of "collect": give it another')
         return self
 
     def steps(self) -> Iterator[tuple[str, Step]]:

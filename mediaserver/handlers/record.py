@@ -17,11 +17,10 @@ _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
 
 class RecordSettings(BaseModel):
-    """What can be said of a recording, wherever it is made."""
+    """What can be said of a recording, wherever it is made, but for its folder: that is the operator's to say."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    directory: Path = Path("recordings")
     file: Annotated[str, AfterValidator(files.check)] = "{resource}-{id}-{time}.wav"
     stereo: bool = Field(False, description="the peer on the left, what we send on the right")
     beep: bool | str = Field(False, description="true, or a prompt, before it begins")
@@ -35,13 +34,13 @@ class RecordSettings(BaseModel):
         """The prompt that is the beep, where one is."""
         return self.beep if isinstance(self.beep, str) else None
 
-    async def record(self, session: Session) -> Recording:
+    async def record(self, session: Session, directory: Path) -> Recording:
         """Beep, perhaps, and record until a limit is reached."""
         if self.beep:
             await session.play(self.beep_prompt or _BEEP)
         return await session.record(
-            files.place(self.directory, self.file, session.stream),
-            within=self.directory,
+            files.place(directory, self.file, session.stream),
+            within=directory,
             stereo=self.stereo,
             max_duration=self.max_duration,
             max_silence=self.max_silence,
@@ -54,6 +53,9 @@ class Record(RecordSettings, Ending, Handler):
     """Records a stream to a WAV file."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
+
+    directory: Path = Path("recordings")
 
     def prompt_names(self) -> Iterable[str]:
         """The beep, where it is a prompt."""
@@ -61,7 +63,7 @@ class Record(RecordSettings, Ending, Handler):
 
     async def run(self, session: Session) -> None:
         """Record; a recording that fails leaves the call alone."""
-        recording = await self.record(session)
+        recording = await self.record(session, self.directory)
         if recording.error:
             await session.silence()
         await self.conclude(session)

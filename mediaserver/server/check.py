@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config import Settings
@@ -37,7 +38,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
             "path": route.pattern,
             "handler": settings.paths[route.pattern].handler,
             "encapsulation": str(route.wire.encapsulation),
-            "settings": route.settings,
+            "settings": _shown(route.settings),
         }
         for route in built
     ]
@@ -52,3 +53,15 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         for prompt in library.prompts.values()
     ]
     return Findings(paths, prompts, library.ignored, problems, left_out)
+
+
+def _shown(value: Any) -> Any:
+    """Settings as they may be shown: of a URL, no more than where it leads; it may hold a password or a token."""
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        return f"{parts.scheme}://{parts.hostname}{parts.path}"
+    if isinstance(value, dict):
+        return {key: _shown(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    return value

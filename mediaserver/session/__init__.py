@@ -1,5 +1,6 @@
 """One stream with one peer: what a handler sees of a call. Knows no sockets: the shell around it has them."""
 
+from mediaserver.session.disk import Disk
 from mediaserver.session.hearing import MAX_EVENTS
 from mediaserver.session.keypad import BargeIn, Collected
 from mediaserver.session.outbox import Outbox
@@ -13,6 +14,7 @@ __all__ = [
     "BargeIn",
     "CloseCode",
     "Collected",
+    "Disk",
     "End",
     "EndReason",
     "Outbox",

@@ -4,15 +4,34 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from mediaserver.audio.pcm import FRAME_BYTES, frames_in
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.encapsulation import Encapsulation, Wire
 from mediaserver.wire.events import Audio, Event
-from mediaserver.wire.jitter import Jitter, JitterBuffer
+from mediaserver.wire.jitter import JitterBuffer
 
 MAX_EVENTS = 250  # kept for a listener that lags behind: five seconds of audio
 Take = Callable[[Event], None]
+
+
+class Packets(NamedTuple):
+    """Counts of RTP packets."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+
+    @classmethod
+    def of(cls, buffer: JitterBuffer) -> "Packets":
+        """What a buffer has counted."""
+        return cls(buffer.received, buffer.lost, buffer.late, buffer.duplicates)
+
+    def plus(self, other: "Packets") -> "Packets":
+        """Both together."""
+        return Packets(*(one + another for one, another in zip(self, other, strict=True)))
 
 
 class Hearing:
@@ -22,13 +41,14 @@ class Hearing:
         self._wire, self._clock = wire, clock
         self._listeners: tuple[Take, ...] = ()
         self._paused_at: float | None = None
+        self._packets = Packets()
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # of these, not in the wire format
         self.dropped = 0  # events that an iterator's reader was too slow for
 
     def pause(self) -> None:
         """Nothing is heard for now: the connection is gone."""
-        self._pass_on(self._wire.inbound.buffer.flush())
+        self._let_go()
         self._paused_at = self._clock()
 
     def use(self, wire: Wire) -> None:
@@ -39,15 +59,27 @@ class Hearing:
             self._paused_at = None
             self._pass_on([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 
+    def _let_go(self) -> None:
+        """Pass on what is held back for its order, and keep the counts: what comes next begins anew."""
+        inbound = self._wire.inbound
+        self._pass_on(inbound.buffer.flush())
+        self._packets = self._packets.plus(Packets.of(inbound.buffer))
+        inbound.begin()
+
     @property
     def encapsulation(self) -> Encapsulation:
         """What the peer speaks."""
         return self._wire.settings.encapsulation
 
     @property
-    def reception(self) -> tuple[JitterBuffer, Jitter]:
-        """How the present connection's audio arrived, since somebody began to listen."""
-        return self._wire.inbound.buffer, self._wire.inbound.jitter
+    def packets(self) -> Packets:
+        """What became of RTP packets while somebody listened, over all connections."""
+        return self._packets.plus(Packets.of(self._wire.inbound.buffer))
+
+    @property
+    def jitter_ms(self) -> float:
+        """Interarrival jitter now (RFC 3550, section 6.4.1)."""
+        return self._wire.inbound.jitter.ms
 
     def receive(self, data: bytes) -> None:
         """Take in a binary message."""
@@ -69,12 +101,12 @@ class Hearing:
     @contextlib.contextmanager
     def listen(self, take: Take) -> Iterator[None]:
         """Give every event to `take`, which returns at once. Any number may listen."""
-        if not self._listeners:
-            self._wire.inbound.begin()  # what came while nobody listened is not missing
         self._listeners = (*self._listeners, take)
         try:
             yield
         finally:
+            if len(self._listeners) == 1:
+                self._let_go()
             self._listeners = tuple(listener for listener in self._listeners if listener is not take)
 
     async def events(self) -> AsyncIterator[Event]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediaserver.audio.dtmf import DtmfDetector
+from mediaserver.session.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
 MAX_TYPED_AHEAD = 64
-_SAME_PRESS = 25  # messages of audio, half a second: a tone and a message this close are one press
+_SAME_PRESS = 0.5  # seconds: a message this soon after its tone is the same press
 
 
 class BargeIn(StrEnum):
@@ -36,22 +37,28 @@ class Keypad:
     not listened to for tones any more: it would be heard twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._detector: DtmfDetector | None = DtmfDetector()
-        self._toned, self._since = "", 0  # the last digit heard as a tone, and how many messages ago
+        self._toned, self._let_go = "", 0.0  # the last digit heard as a tone, and when it was still heard
         self._waiting: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
         self._came = asyncio.Event()
+        self._passed_over, self._until = "", 0.0
 
     def take(self, event: Event) -> None:
         """Take in what is heard."""
         if isinstance(event, Audio):
             digits = self._listen(event.pcm)
         elif isinstance(event, Digit):
-            same_press = event.digit == self._toned and self._since <= _SAME_PRESS
+            same_press = event.digit == self._toned and self._clock() - self._let_go <= _SAME_PRESS
             digits = "" if same_press else event.digit
             self._detector, self._toned = None, ""
         else:
             return
+        if digits and self._passed_over:
+            if digits[0] in self._passed_over and self._clock() <= self._until:
+                digits = digits[1:]
+            self._passed_over = ""
         if digits:
             self._waiting.extend(digits)
             self._came.set()
@@ -60,10 +67,19 @@ class Keypad:
         if self._detector is None:
             return ""
         digits = self._detector.feed(pcm)
-        self._since += 1
         if digits:
-            self._toned, self._since = digits[-1], 0
+            self._toned = digits[-1]
+        if self._detector.holding:
+            self._let_go = self._clock()
         return digits
+
+    def pass_over(self, digits: str, seconds: float) -> None:
+        """One of these, if it comes next and soon, is for nobody: a terminator after the last digit asked for."""
+        if self._waiting:
+            if self._waiting[0] in digits:
+                self._waiting.popleft()
+        else:
+            self._passed_over, self._until = digits, self._clock() + seconds
 
     @property
     def waiting(self) -> bool:

@@ -33,6 +33,7 @@ class Session(Talk):
         super().__init__(stream, library, pacer, Hearing(wire, clock), clock, outbox or Nobody())
         self.end: End | None = None
         self.over = asyncio.Event()  # set with `end`
+        self.connected = True  # one that we dial is not always
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
         self._wire = wire
@@ -90,6 +91,7 @@ class Session(Talk):
 
     def connect(self, wire: Wire, transport: Transport) -> None:
         """There is a connection, the first or another: the peer is heard, and hears from `run` or `resume` on."""
+        self.connected = True
         self._wire = wire
         self.hearing.use(wire)
         self._pacer.connect(wire, transport)
@@ -101,6 +103,7 @@ class Session(Talk):
 
     def disconnect(self) -> None:
         """The connection is gone: playout keeps its place."""
+        self.connected = False
         self._pacer.pause()
         self.hearing.pause()
 

@@ -35,6 +35,7 @@ class Talk:
         self.hearing = hearing
         self._pacer, self._clock, self._outbox = pacer, clock, outbox
         self._keypad: Keypad | None = None
+        self._ended = False
         self._while_running = contextlib.ExitStack()
 
     async def play(self, sound: Sound) -> Heard:
@@ -74,9 +75,32 @@ class Talk:
     def keypad(self) -> Keypad:
         """The caller's digits, from the first time anybody asks for it."""
         if self._keypad is None:
-            self._keypad = Keypad()
+            self._keypad = Keypad(self._clock)
             self._while_running.enter_context(self.listen(self._keypad.take))
         return self._keypad
+
+    async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
+        """Play a prompt until its end, or until the caller barges in; whether by speech.
+
+        A digit that does is kept for whoever collects digits next.
+        """
+        if barge_in != BargeIn.OFF and self.keypad.waiting:
+            return False
+        playing = asyncio.ensure_future(self.play(prompt))
+        stops: dict[asyncio.Future[Any], bool] = {}
+        if barge_in != BargeIn.OFF:
+            stops[asyncio.ensure_future(self.keypad.wait())] = False
+        if barge_in == BargeIn.SPEECH:
+            stops[asyncio.ensure_future(self._speech())] = True
+        try:
+            await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()
+            return any(by_speech and stop.done() for stop, by_speech in stops.items())
+        finally:
+            for each in (playing, *stops):
+                each.cancel()
+            await asyncio.gather(playing, *stops, return_exceptions=True)
 
     async def collect_digits(
         self,
@@ -96,13 +120,15 @@ class Talk:
         A digit typed ahead counts; with barge-in it stops the prompt, or keeps it from beginning.
         """
         keypad, digits, timed_out = self.keypad, "", False
-        spoke = await self._prompt(prompt, BargeIn(barge_in)) if prompt is not None else False
+        spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
         while len(digits) < count and not enough(digits):
             digit = await keypad.press(interdigit if digits else timeout)
             timed_out = not digit
             if timed_out or digit in terminator:
                 break
             digits += digit
+        else:
+            keypad.pass_over(terminator, interdigit)
         if digits:
             self.notify("digits", {"digits": digits})
         return Collected(digits, timed_out, spoke)
@@ -142,6 +168,7 @@ class Talk:
             max_silence=max_silence,
             clock=self._clock,
         )
+        self._forget_digits()
         self.notify("recording.started", {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
@@ -154,6 +181,7 @@ class Talk:
                     pressing.add_done_callback(lambda _: recorder.stop(Stop.DIGIT))
                 await recorder.run()
         finally:
+            self._forget_digits()
             recording = await recorder.close()
             self.notify("recording.failed" if recording.error else "recording.done", recording.as_dict())
             if recording.error:
@@ -161,8 +189,10 @@ class Talk:
         return recording
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Tell the operator's systems of an event. Never waits."""
-        self._outbox.emit(self.stream, kind, data)
+        """Tell the operator's systems of an event. Never waits; after `stream.ended` there is nothing to tell."""
+        if not self._ended:
+            self._ended = kind == "stream.ended"
+            self._outbox.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         """POST a JSON question to the operator's own backend; PeerError where no JSON comes back."""
@@ -170,25 +200,10 @@ class Talk:
 
     # -- behind them ---------------------------------------------------------------------------------------------
 
-    async def _prompt(self, prompt: Sound, barge_in: BargeIn) -> bool:
-        """Play a prompt until its end, or until the caller barges in; whether by speech."""
-        if barge_in != BargeIn.OFF and self.keypad.waiting:
-            return False
-        playing = asyncio.ensure_future(self.play(prompt))
-        stops: dict[asyncio.Future[Any], bool] = {}
-        if barge_in != BargeIn.OFF:
-            stops[asyncio.ensure_future(self.keypad.wait())] = False
-        if barge_in == BargeIn.SPEECH:
-            stops[asyncio.ensure_future(self._speech())] = True
-        try:
-            await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
-            if playing.done():
-                playing.result()
-            return any(by_speech and stop.done() for stop, by_speech in stops.items())
-        finally:
-            for each in (playing, *stops):
-                each.cancel()
-            await asyncio.gather(playing, *stops, return_exceptions=True)
+    def _forget_digits(self) -> None:
+        """Digits pressed during a recording are for it, not for what follows."""
+        if self._keypad is not None:
+            self._keypad.take_waiting()
 
     async def _speech(self, mode: int = 2) -> None:
         detector, spoken = SpeechDetector(mode), asyncio.Event()

@@ -104,9 +104,7 @@ async def handle(session: Session, handler: Handler) -> End:
 async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) -> None:
     """Close with what a stream ended with. Who takes nothing, or never stops, is left at once, or in the end."""
     try:
-        async with asyncio.timeout(
-            2 * CLOSE_TIMEOUT
-        ):  # aiohttp's own limit is for each message of a client's peer
+        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own is for each message that a peer goes on sending
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:

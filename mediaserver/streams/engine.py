@@ -37,7 +37,7 @@ class Backend:
         self._metrics.events.labels(kind).inc()
         if kind == "analysis":
             for name, counter in self._metrics.analysed.items():
-                counter.inc(data[name])
+                counter.inc(max(0, data.get(name, 0)))
         about: dict[str, Any] = {
             "path": stream.path,
             "resource": stream.resource,

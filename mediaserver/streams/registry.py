@@ -70,7 +70,8 @@ class Streams:
         log.info("stream ended", stream=session.stream.id, **summary)
         session.notify("stream.ended", summary)
         self._outbox.forget(session.stream)
-        if summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES:
+        misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
+        if misframed and not session.stream.resource:  # where we dialled, our side says more
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -102,4 +103,5 @@ def listing(session: Session) -> Mapping[str, Any]:
     """What there is to say of a stream in progress."""
     summary = session.summary()
     del summary["reason"], summary["code"]
-    return {"id": session.stream.id, "direction": "out" if session.stream.resource else "in"} | summary
+    direction = "out" if session.stream.resource else "in"
+    return {"id": session.stream.id, "direction": direction, "connected": session.connected} | summary

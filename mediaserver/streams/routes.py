@@ -87,6 +87,9 @@ class Route:
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
         for key in asked.keys() - self.handler.query_settings:
             raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
+        for name in self.variables:
+            if set("{}") & set(variables.get(name, "")):  # it would be read as a template of ours
+                raise RefusedError(404, f"{name} has a brace in it")
         settings = _fill(self.settings, variables) | dict(asked)
         try:
             return self.handler.model_validate(settings)
@@ -118,19 +121,19 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._dispatcher = UrlDispatcher()
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[web.AbstractRoute, Route] = {}
         for route in routes:
-            self._routes[route.pattern] = route
-            self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)
+            self._routes[self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)] = route
 
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
         request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
         found = await self._dispatcher.resolve(cast("web.Request", request))
-        resource = found.route.resource
-        if resource is None or found.http_exception is not None:
-            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, self._routes)}")
-        return self._routes[resource.canonical], dict(found)
+        route = self._routes.get(found.route)
+        if route is None:
+            patterns = (route.pattern for route in self._routes.values())
+            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}")
+        return route, dict(found)
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:
@@ -177,10 +180,14 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
     )
     route = Route(pattern, handler, path.handler_settings, wire)
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
-    if unknown:
-        raise ConfigError(
-            [f"{place}: a setting uses {{{name}}}, which the path does not have" for name in unknown]
-        )
+    problems = [f"{place}: a setting uses {{{name}}}, which the path does not have" for name in sorted(unknown)]
+    problems += [
+        f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
+        for key in sorted(handler.fixed_settings & route.settings.keys())
+        if any(map(_VARIABLE.search, _texts(route.settings[key])))
+    ]
+    if problems:
+        raise ConfigError(problems)
     problems = _fixed_problems(route, place)
     if problems:
         raise ConfigError(problems)
@@ -189,18 +196,28 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
 
 def _fixed_problems(route: Route, place: str) -> list[str]:
     """What is wrong with the settings that no variable fills in."""
-    open_keys = {key for key, value in route.settings.items() if any(map(_VARIABLE.search, _texts(value)))}
     try:
         route.handler.model_validate(route.settings)
     except ValidationError as error:
-        lines = config.problems(place, error, route.handler)
-        found = zip(error.errors(), lines, strict=True)
         return [
             line
-            for details, line in found
-            if (details["loc"][0] not in open_keys if details["loc"] else not open_keys)
+            for details, lines in config.problems_by_error(place, error, route.handler)
+            for line in lines
+            if not _may_be_filled(route, details["loc"], line.removeprefix(place))
         ]
     return []
+
+
+def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> bool:
+    """Whether what is wrong there is only that a variable of the URL is not filled in yet."""
+    names = [f"{{{name}}}" for name in route.variables]
+    value: Any = route.settings
+    for key in location:
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+    if isinstance(value, dict):  # of a table as a whole: only what names the variable
+        return any(name in line for name in names)
+    return any(name in text for text in _texts(value) for name in names)
 
 
 def _texts(value: Any) -> Iterable[str]:

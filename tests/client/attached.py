@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mediaserver import config
 from mediaserver.client.attach import Attacher, Attachment, AttachRequest
@@ -44,7 +45,7 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk(
-    directory: Path, twin: Twin, paths: str, token: str = "secret", more: str = ""
+    directory: Path, twin: Twin | Any, paths: str, token: str = "secret", more: str = ""
 ) -> AsyncIterator[Desk]:
     """An engine with these paths, its prompts in `prompts/` of the directory."""
     (directory / "prompts").mkdir(exist_ok=True)

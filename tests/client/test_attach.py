@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,3 +259,90 @@ async def test_what_is_still_there_when_the_server_goes_is_let_go(ours: Desk, tw
     assert attached.ending.done()
     await stream.over()
     assert ours.engine.ticker.streams == 0
+
+
+async def test_more_than_a_hundred_at_once(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    attached = [await ours.attach(f"calls/{call.id}", "/silence") for _ in range(130)]
+    await eventually(lambda: len(call.streams) == 130)
+    call.hang_up()
+    assert {(await each.end()).reason for each in attached} == {EndReason.PEER_CLOSED}
+
+
+async def test_a_path_with_a_pattern_of_its_own(tmp_path: Path, twin: Twin) -> None:
+    write_wav(tmp_path / "prompts/a/b.wav", SPEECH)
+    paths = '[paths."/any/{prompt:.+}"]\nhandler = "playback"\nprompt = "{prompt}"\nlinger_ms = 0'
+    async with desk(tmp_path, twin, paths) as ours:
+        call = twin.call()
+        attached = await ours.attach(f"calls/{call.id}", "/any/a/b")
+        stream = await call.stream()
+        await attached.end()
+        await stream.over()
+        assert stream.heard == PCM
+
+
+async def test_a_platform_that_drops_what_it_hears_is_given_up_with_advice(tmp_path: Path, twin: Twin) -> None:
+    paths = PATHS.split("[paths", 1)[0] + '[paths."/silence"]\nhandler = "silence"'
+    async with desk(tmp_path, twin, paths, more="reconnect_timeout = 1") as ours:
+        call = twin.call(quiet=True)
+        call.faults.cut_after = 1
+        attached = await ours.attach(f"calls/{call.id}", "/silence")
+        end = await attached.end()
+    assert (end.reason, end.normal) == (EndReason.PEER_VANISHED, False)
+    assert "the peer does not take the audio's format" in end.text
+    assert len(twin.requests) < 8
+
+
+@pytest.mark.parametrize("body", [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 404 Nothing\r\n\r\n{request}"])
+async def test_what_a_server_says_does_not_bring_the_token_to_light(
+    tmp_path: Path, body: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(body.replace(b"{request}", request))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    there = SimpleNamespace(api=f"http://user:pa55word@{host}/v1.0")
+    path = '[paths."/silence"]\nhandler = "silence"'
+    async with desk(tmp_path, there, path, "v3ry/secret", "reconnect_timeout = 0.5") as ours:
+        attached = await ours.attach("calls/1", "/silence")
+        assert attached.session.stream.peer == host
+        end = await attached.end()
+    server.close()
+    assert not end.normal
+    out, err = capfd.readouterr()
+    for secret in ("v3ry", "pa55word"):
+        assert secret not in end.text + out + err + str(attached.session.stream) + str(attached.session.summary())
+
+
+async def test_a_token_that_goes_missing_is_named(tmp_path: Path, twin: Twin) -> None:
+    (tmp_path / "token").write_text(twin.token)
+    path = '[paths."/silence"]\nhandler = "silence"'
+    async with desk(tmp_path, twin, path, f"file:{tmp_path}/token") as ours:
+        call = twin.call()
+        attached = await ours.attach(f"calls/{call.id}", "/silence")
+        stream = await call.stream()
+        await eventually(lambda: len(stream.heard_at) > 10)
+        (tmp_path / "token").unlink()
+        stream.cut()
+        end = await attached.end()
+    assert end.text == f"voipbin.token: {tmp_path}/token cannot be read: No such file or directory"
+
+
+async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> None:
+    recording = f'[paths."/record"]\nhandler = "record"\ndirectory = "{tmp_path}"\nfile = "a.wav"\n'
+    async with desk(tmp_path, twin, recording) as ours:
+        call = twin.call()
+        attached = await ours.attach(f"calls/{call.id}", "/record")
+        stream = await call.stream()
+        await eventually(lambda: len(stream.said_at) > 10)
+        hearing = attached.session.hearing
+        hearing.pause()
+        hearing._paused_at -= 20  # as after twenty seconds without a connection
+        hearing.use(hearing._wire)
+        call.hang_up()
+        await attached.end()
+    assert len(read_wav(tmp_path / "a.wav")) > 20 * 8000

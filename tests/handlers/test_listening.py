@@ -66,7 +66,8 @@ async def test_a_recording_that_fails_leaves_the_call_alone(loop: VirtualLoop, t
         (ON_A_CALL, "{resource}/{id}/{stream}.wav", "calls/652af662/5tr3am.wav"),
         (Stream("s", "/../..//etc/passwd", "p"), "{resource}.wav", "etc-passwd.wav"),
         (Stream("s", "/", "p", resource="calls/.."), "{id}.wav", "none.wav"),
-        (Stream("s", "/" + "x" * 300, "p"), "{resource}.wav", "x" * 100 + ".wav"),
+        (Stream("s", "/" + "漢" * 300, "p"), "{resource}.wav", "漢" * 20 + ".wav"),
+        (Stream("s", "/" + "x" * 300, "p"), "{resource}.wav", "x" * 60 + ".wav"),
     ],
 )
 def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, template: str, name: str) -> None:
@@ -79,7 +80,9 @@ def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, templa
         ("../{id}.wav", "must name a file within the folder"),
         ("/etc/{id}.wav", "must name a file within the folder"),
         ("a/../../{id}.wav", "must name a file within the folder"),
-        ("{call}.wav", "there are id, resource, stream, time"),
+        ("{call}.wav", "has a field that is none of {id}, {resource}, {stream}, {time}"),
+        ("{time:%Y%m%d}.wav", "has a field that is none of"),
+        ("{id!r}.wav", "has a field that is none of"),
         ("{id", "is not a name template"),
         ("", "must name a file within the folder"),
     ],

@@ -146,9 +146,10 @@ async def test_a_webhook_says_what_comes_next(loop: VirtualLoop) -> None:
 
 @in_virtual_time
 async def test_a_webhook_may_have_the_caller_recorded(loop: VirtualLoop, tmp_path: Path) -> None:
-    record = {"record": {"directory": str(tmp_path), "max_duration": 1, "file": "{id}.wav"}}
+    record = {"record": {"max_duration": 1, "file": "{id}.wav"}}
     answers = (record, {"play": "bye", "hangup": True})
-    heard, caller, _ = await visit(loop, flow(), 6000, (700, "2"), (1700, "4711#"), answers=answers)
+    handler = flow(more=f'directory = "{tmp_path}"\n')
+    heard, caller, _ = await visit(loop, handler, 6000, (700, "2"), (1700, "4711#"), answers=answers)
     assert heard == ["main", "pin", "bye"]
     told = caller.backend.questions[1][1]
     assert told["event"] == "recorded"
@@ -171,6 +172,9 @@ async def test_a_webhook_may_have_the_caller_recorded(loop: VirtualLoop, tmp_pat
         ({"menu": "main", "hangup": True}, "goes on in more than one way"),
         ({"transfer": "+1555"}, "transfer: Extra inputs are not permitted"),
         ({"record": {"file": "../../x"}}, "must name a file within the folder"),
+        ({"record": {"directory": "elsewhere"}}, "record.directory: Extra inputs are not permitted"),
+        ({"record": {"max_duration": float("inf")}}, "record.max_duration: Input should be a finite number"),
+        ({"play": "sal*", "hangup": True}, 'no prompt "sal*"'),
         ({"play": 7, "hangup": True}, "the answer is not understood: play"),
         (None, "the answer is not understood"),
         ({"collect": {"max": 10**9}}, "collect.max"),
@@ -189,11 +193,13 @@ async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer
 
 @in_virtual_time
 async def test_webhooks_that_go_round_in_circles_are_stopped(loop: VirtualLoop) -> None:
+    """Even where a digit waits that nobody asks for."""
     answers = tuple({"webhook": "http://backend/again"} for _ in range(200))
-    caller = Caller(loop, library_of(SOUNDS), None, *answers)
-    acts = [(700, lambda: caller.say(digits("2"))), (1700, lambda: caller.say(digits("4711#")))]
-    with pytest.raises(RuntimeError, match="the menus go round in circles"):
-        await caller.call(flow().run, 4000, *acts)
+    heard, caller, end = await visit(loop, flow(), 4000, (700, "2"), (1700, "4711#9"), answers=answers)
+    assert heard == ["main", "pin"]
+    assert len(caller.backend.questions) == 100
+    assert end is not None
+    assert end.code == 1000
 
 
 @in_virtual_time
@@ -244,7 +250,7 @@ WHOLE = '[menus.main]\nplay = "main"\n[menus.main.keys]\n1 = {hangup = true}\n'
         (WHOLE + "2 = {collect = {max = 3}, hangup = true}", '"collect" needs a "webhook" to tell the digits to'),
         (WHOLE + '2 = {menu = "main", hangup = true}', "goes on in more than one way"),
         (WHOLE + "[menus.main.collect]\nmax = 3", '"collect" and "then" go together'),
-        (WHOLE + '"1a" = {hangup = true}', "should match pattern"),
+        (WHOLE + '"1a" = {hangup = true}', "a key is a digit, or several: 0-9 A-D * #"),
         (WHOLE + '2 = {webhook = "backend/x"}', "should be a URL that begins with http:// or https://"),
         (
             "[menus.main]\ncollect = {max = 3}\nthen = {hangup = true}\nkeys.1 = {hangup = true}",
@@ -258,6 +264,52 @@ def test_what_is_wrong_with_a_flow(text: str, why: str) -> None:
     with pytest.raises(ValidationError) as error:
         flow(text)
     assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            '[menus.main]\ncollect = {max = 4}\nthen = {hangup = true}\nkeys."#" = {hangup = true}',
+            'the key # is the terminator of "collect": give it another',
+        ),
+        (WHOLE + '2 = "sales"', 'should be a step, such as { menu = "sales" }'),
+        (WHOLE + '2 = {webhook = "https://"}', "should be a URL that begins with"),
+    ],
+)
+def test_what_is_easily_got_wrong_is_explained(text: str, why: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        flow(text)
+    assert why in str(error.value)
+
+
+@in_virtual_time
+async def test_a_terminator_after_the_last_digit_is_for_nobody(loop: VirtualLoop) -> None:
+    text = FLOW.replace("min = 4, max = 6", "min = 4, max = 4").replace(
+        '{ webhook = "http://backend/pin" }', '{ menu = "main" }'
+    )
+    heard, caller, _ = await visit(loop, flow(text), 3800, (700, "2"), (1700, "4711#"))
+    assert heard == ["main", "pin", "main"]
+    assert caller.backend.told("menu.invalid") == []
+
+
+@in_virtual_time
+async def test_a_digit_stops_what_a_step_plays_and_counts_in_the_next_menu(loop: VirtualLoop) -> None:
+    text = WHOLE + '2 = { play = "sales", menu = "main" }\n3 = { play = "bye", hangup = true }'
+    heard, _, _ = await visit(loop, flow(text), 3000, (700, "2"), (1000, "3"))
+    assert heard == ["main", "sales-", "bye"]
+
+
+@in_virtual_time
+async def test_digits_pressed_into_a_recording_are_not_for_the_next_menu(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    text = WHOLE + '2 = { record = { max_duration = 1 }, menu = "main" }'
+    handler = flow(text, f'directory = "{tmp_path}"\n')
+    heard, caller, end = await visit(loop, handler, 3500, (700, "21"))
+    assert heard == ["main", "main"]
+    assert end is None
+    assert caller.backend.told("recording.done")[0]["reason"] == "max-duration"
 
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+import threading
 import wave
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mediaserver.audio import wav
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.playout.sources import Clip, Playlist, Repeated
 from mediaserver.session import Recording, Session
+from mediaserver.session.disk import Disk
 from mediaserver.session.recording import Recorder, Stop
 from mediaserver.session.wavfile import WavFile
 from mediaserver.wire.events import Audio
@@ -113,6 +115,28 @@ async def test_stereo_has_the_caller_on_the_left_and_us_on_the_right_in_step(
     assert (right[start:] == np.resize(OURS, 40_000)[int(np.flatnonzero(OURS)[0]) :][: len(right) - start]).all()
 
 
+@pytest.mark.parametrize("stall_ms", [300, 800])
+@in_virtual_time
+async def test_a_burst_after_a_stall_of_the_network_leaves_both_sides_in_step(
+    loop: VirtualLoop, tmp_path: Path, stall_ms: int
+) -> None:
+    """Nothing was lost, so nothing is filled in: all that came late has its place."""
+    caller, made = Caller(loop, library_of()), []
+    session, frames = caller.session, stall_ms // 20
+    caller.quiet = True
+    said = [PCM[at : at + 320] for at in range(0, len(PCM), 320)]
+    acts = [(n * 20.0 if not 10 <= n < 10 + frames else 200.0 + stall_ms, n) for n in range(75)]
+
+    async def run(session: Session) -> None:
+        made.append(await session.record(tmp_path / "a.wav", stereo=True, max_duration=1.4))
+
+    await caller.call(run, 3000, *[(at, lambda n=n: session.receive(said[n])) for at, n in acts])
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        rows = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert (rows[:, 0] == SPEECH[: len(rows)]).all()
+    assert len(rows) == 11_200
+
+
 @in_virtual_time
 async def test_stereo_keeps_its_place_while_the_caller_sends_nothing(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of())
@@ -210,20 +234,54 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
     assert sound.data == (bytes(range(256)) * 10_000)[: len(sound.data)]
 
 
-async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path) -> None:
-    recorder = Recorder(
-        tmp_path / "a.wav",
-        within=None,
-        stereo=False,
-        trim_silence=False,
-        max_duration=None,
-        max_silence=None,
-        clock=asyncio.get_running_loop().time,
-    )
-    for _ in range(11):
-        recorder.take(Audio(bytes(16_000)))  # eleven seconds at once, and nobody has written any
-    recording = await recorder.close()
-    assert (recording.reason, recording.error) == (Stop.ERROR, "the disk is too slow")
+def recorder(tmp_path: Path, **options) -> Recorder:
+    plain = {"within": None, "stereo": False, "trim_silence": False, "max_duration": None, "max_silence": None}
+    return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
+
+
+async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is busy while eleven seconds come; were it idle, so much at once would be no trouble."""
+    released = threading.Event()
+    append = WavFile.append
+
+    def slowly(self: WavFile, pcm: bytes) -> None:
+        released.wait(10 * UNIT)
+        append(self, pcm)
+
+    monkeypatch.setattr(WavFile, "append", slowly)
+    recording = recorder(tmp_path)
+    running = asyncio.create_task(recording.run())
+    recording.take(Audio(bytes(11 * 16_000)))
+    assert not recording._over.is_set()
+    await eventually(lambda: recording._disk.busy and not recording._mono)
+    recording.take(Audio(bytes(11 * 16_000)))
+    released.set()
+    await running
+    done = await recording.close()
+    assert (done.reason, done.error, done.seconds) == (Stop.ERROR, "the disk is too slow", 11.0)
+
+
+async def test_what_fails_on_the_disk_after_its_user_is_gone_is_told_to_the_next(tmp_path: Path) -> None:
+    disk, released = Disk(), threading.Event()
+
+    def fail() -> None:
+        released.wait(10 * UNIT)
+        raise OSError(28, "No space left on device")
+
+    working = asyncio.create_task(disk.do(fail))
+    await eventually(lambda: disk.busy)
+    working.cancel()
+    released.set()
+    with pytest.raises(OSError, match="No space left"):
+        await disk.do(lambda: None)
+    await disk.do(lambda: None)
+
+
+async def test_a_disk_that_does_not_answer_is_not_waited_for() -> None:
+    disk, released = Disk(patience=0.05), threading.Event()
+    with pytest.raises(OSError, match="the disk does not answer"):
+        await disk.do(released.wait, 10 * UNIT)
+    released.set()
 
 
 def test_headers_are_read_by_others(tmp_path: Path) -> None:

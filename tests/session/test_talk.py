@@ -9,7 +9,8 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.playout.sources import Clip
 from mediaserver.session import Collected, Session
 from mediaserver.wire import audiosocket
-from mediaserver.wire.encapsulation import Framing, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
+from mediaserver.wire.events import Digit
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
 from tests.sound import speechlike
@@ -170,3 +171,47 @@ async def test_nothing_is_decoded_while_nobody_listens(loop: VirtualLoop) -> Non
     await caller.call(lambda session: session.silence(), 200)
     assert caller.session.hearing.received == 10
     assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@in_virtual_time
+async def test_a_key_held_long_whose_message_comes_at_its_end_is_one_press(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        keypad = session.keypad
+        await asyncio.sleep(2)
+        found.append(keypad.take_waiting())
+
+    async def press() -> None:
+        await caller.stage.until(1000)
+        caller.session.keypad.take(Digit("5"))
+
+    pressing = asyncio.create_task(press())
+    await caller.call(run, 2500, (100, lambda: caller.say(digits("5", on_ms=800))))
+    await pressing
+    assert found == ["5"]
+
+
+@in_virtual_time
+async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goes(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
+    heard = []
+
+    async def run(session: Session) -> None:
+        with session.listen(heard.append):
+            await asyncio.sleep(0.5)
+
+    packets = [b"\x80\x60" + n.to_bytes(2, "big") + bytes(8) + bytes([n]) * 320 for n in (1, 2, 3, 5, 6)]
+    caller.quiet = True
+    acts = [(20.0 * n, lambda packet=packet: caller.session.receive(packet)) for n, packet in enumerate(packets)]
+    await caller.call(run, 1000, *acts)
+    assert [(event.pcm[0], event.concealed) for event in heard] == [
+        (1, False),
+        (2, False),
+        (3, False),
+        (0, True),
+        (5, False),
+        (6, False),
+    ]
+    assert caller.session.hearing.packets == (5, 1, 0, 0)
