@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts clean
+.PHONY: run test lint types imports unit format lock prompts bench-inbound clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -35,6 +35,9 @@ prompts: $(VENV)/.dev  ## make the shipped prompts again
 lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
 	sh scripts/lock.sh $(VENV)/lock/bin/uv
+
+bench-inbound: $(VENV)/.dev  ## what a received frame costs, beside a bare aiohttp reader
+	$(BIN)/python benchmarks/inbound.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

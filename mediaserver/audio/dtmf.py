@@ -57,9 +57,11 @@ _time = np.arange(WINDOW) - (WINDOW - 1) / 2  # so that phases are those at the 
 _hann = 0.5 + 0.5 * np.cos(2 * np.pi * _time / WINDOW)
 _hann *= 2 / _hann.sum()  # so that a sine of peak A gives a magnitude of A
 _waves = np.exp(-1j * np.outer(_time, _TURN))
-_HANN = (_hann / FULL_SCALE).astype(np.float32)
-_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)
+_waves *= _hann[:, None] / FULL_SCALE
+_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # windowed
+_SUM_OF_PARTS = np.tile(np.eye(len(_HZ), dtype=np.float32), (2, 1))  # a power is its wave's two squares
 _PER_ENERGY = 2 / float(np.square(_hann).sum())  # times a window's energy is A² of a lone sine of that energy
+_ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
 _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2  # powers are A² throughout
@@ -112,11 +114,9 @@ class DtmfDetector:
             self._miss(_WINDOWS)
             return ""
         windows = samples.take(_AT)
-        windows *= _HANN
         parts = windows @ _WAVES
-        squares = parts * parts
-        powers = (squares[:, : len(_HZ)] + squares[:, len(_HZ) :]).tolist()
-        totals = (np.vecdot(windows, windows) * _PER_ENERGY).tolist()
+        powers = (parts * parts @ _SUM_OF_PARTS).tolist()
+        totals = (windows * windows @ _ENERGY).tolist()
         digits = ""
         for n, (power, total) in enumerate(zip(powers, totals, strict=True)):  # plain floats from here on: faster
             self._recent.append(power)

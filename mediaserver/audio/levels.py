@@ -35,7 +35,8 @@ def peak_dbfs(samples: Samples) -> float:
 
 def rms_dbfs(samples: Samples) -> float:
     """Mean power in dBFS (a full-scale sine is 0)."""
-    return power_dbfs(float(np.mean(np.square(samples.astype(np.float64)))) if len(samples) else 0.0)
+    signal = samples.astype(np.float64)
+    return power_dbfs(float(np.dot(signal, signal)) / len(signal) if len(signal) else 0.0)
 
 
 def amplitude_dbfs(peak: float) -> float:

@@ -112,7 +112,7 @@ class Attachment:
         session, streams = self.session, self._engine.streams
         streams.begin(session, self._route)
         calling = asyncio.create_task(self._stay_connected())
-        over = asyncio.create_task(session.over.wait())
+        over = session.over
         try:
             await asyncio.wait((calling, over), return_when=asyncio.FIRST_COMPLETED)
             session.finish(await calling if calling.done() else _GONE_AWAY)
@@ -124,9 +124,8 @@ class Attachment:
             end = await self._player if self._player is not None else session.end
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            for task in (calling, over):
-                task.cancel()
-            await asyncio.wait((calling, over))
+            calling.cancel()
+            await asyncio.wait((calling,))
             streams.over(session, self._route)
             for problem in advice.on_quality(session):
                 log.warning(problem, stream=session.stream.id)
@@ -147,7 +146,7 @@ class Attachment:
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._talk(line)
                 passing = end.reason is EndReason.PEER_VANISHED or end.code in _PASSING_CODES
-                if not passing or session.over.is_set():
+                if not passing or session.over.done():
                     return end
                 if line.frames >= _LASTING:
                     good, short = loop.time(), 0

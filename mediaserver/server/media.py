@@ -130,6 +130,7 @@ class MediaEndpoint:
         try:
             ending = await connection.read(websocket, session.receive, MAX_RATE)
         finally:
+            session.disconnect()
             session.finish(ending)
             try:
                 await player

@@ -98,10 +98,16 @@ class Hearing:
             for take in self._listeners:
                 take(event)
 
+    def keep(self, take: Take) -> None:
+        """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""
+        if not self._listeners:
+            self._wire.inbound.begin()  # what came while nobody listened is not missing
+        self._listeners = (*self._listeners, take)
+
     @contextlib.contextmanager
     def listen(self, take: Take) -> Iterator[None]:
-        """Give every event to `take`, which returns at once. Any number may listen."""
-        self._listeners = (*self._listeners, take)
+        """The same, for a while."""
+        self.keep(take)
         try:
             yield
         finally:

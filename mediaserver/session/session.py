@@ -32,7 +32,7 @@ class Session(Talk):
     ) -> None:
         super().__init__(stream, library, pacer, Hearing(wire, clock), clock, outbox or Nobody())
         self.end: End | None = None
-        self.over = asyncio.Event()  # set with `end`
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
@@ -55,8 +55,7 @@ class Session(Talk):
         self._task = asyncio.current_task()
         self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
         try:
-            with self._while_running:
-                await work
+            await work
         except asyncio.CancelledError as error:
             if self.end is None and self._task is not None and not self._task.cancelling():
                 self.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
@@ -68,15 +67,16 @@ class Session(Talk):
         finally:
             self._task = None
             self._pacer.stop()
-            self.over.set()
-        self.end = self.end or End(EndReason.FINISHED, CloseCode.NORMAL)
+            self.end = self.end or End(EndReason.FINISHED, CloseCode.NORMAL)
+            if not self.over.done():
+                self.over.set_result(None)
         return self.end
 
     def finish(self, end: End) -> None:
         """End the stream; the first reason given stands."""
         if self.end is None:
             self.end = end
-            self.over.set()
+            self.over.set_result(None)
             asyncio.get_running_loop().call_soon(self._cancel)
 
     def _cancel(self) -> None:

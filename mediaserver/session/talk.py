@@ -36,7 +36,6 @@ class Talk:
         self._pacer, self._clock, self._outbox = pacer, clock, outbox
         self._keypad: Keypad | None = None
         self._ended = False
-        self._while_running = contextlib.ExitStack()
 
     async def play(self, sound: Sound) -> Heard:
         """Play a source, a run of sound, or a prompt by name, and wait until it is over.
@@ -76,7 +75,7 @@ class Talk:
         """The caller's digits, from the first time anybody asks for it."""
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
-            self._while_running.enter_context(self.listen(self._keypad.take))
+            self.hearing.keep(self._keypad.take)
         return self._keypad
 
     async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:

@@ -38,6 +38,8 @@ class Backend:
         if kind == "analysis":
             for name, counter in self._metrics.analysed.items():
                 counter.inc(max(0, data.get(name, 0)))
+        if not self._webhooks.wants(kind):
+            return
         about: dict[str, Any] = {
             "path": stream.path,
             "resource": stream.resource,

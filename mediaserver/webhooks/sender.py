@@ -80,13 +80,18 @@ class Webhooks:
         self._closed = False
         self._poster = Poster(settings.secret)
 
+    def wants(self, kind: str) -> bool:
+        """Whether events of a type are sent at all."""
+        settings = self._settings
+        return bool(settings.url) and (settings.events is None or kind in settings.events)
+
     def emit(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
         """Queue one event; `data` is written down at once, and may change later.
 
         Never blocks, and raises nothing. An event that is lost, here or on its way, leaves a gap in the sequence.
         """
         settings = self._settings
-        if not settings.url or (settings.events is not None and kind not in settings.events):
+        if not self.wants(kind):
             return
         if self._closed:
             self.results["dropped"] += 1

@@ -29,6 +29,9 @@ class Kind(IntEnum):
     ERROR = 0xFF
 
 
+_SLIN = int(Kind.SLIN)  # an enum's member is slow to compare
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One AudioSocket message."""
@@ -70,6 +73,14 @@ def parse(data: bytes) -> list[Message]:
 def is_message(data: bytes) -> bool:
     """Whether `data` is exactly one well-formed message: its length field equals what follows."""
     return len(data) >= HEADER_BYTES and int.from_bytes(data[1:HEADER_BYTES], "big") == len(data) - HEADER_BYTES
+
+
+def lone_audio(data: bytes) -> bytes | None:
+    """The PCM of `data` where it is one message of audio and nothing else, as nearly all are."""
+    size = len(data) - HEADER_BYTES
+    if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size and size % SAMPLE_BYTES == 0:
+        return data[HEADER_BYTES:]
+    return None
 
 
 def depacketize(data: bytes) -> Iterator[Event]:
