@@ -11,7 +11,7 @@ from mediaserver.wire.events import Audio, Event
 class Echo(Handler):
     """Sends back what it hears, until the peer hangs up."""
 
-    delay_ms: int = Field(0, ge=0, le=60_000)
+    delay_ms: int = Field(60, ge=0, le=60_000, description="less than the network's jitter, and there are holes")
 
     async def run(self, session: Session) -> None:
         """Play what comes."""
