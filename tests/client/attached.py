@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver import config
-from mediaserver.client.attach import Attacher, Attachment, AttachRequest
+from mediaserver.client.attach import Attacher, AttachRequest
+from mediaserver.client.attachment import Attachment
 from mediaserver.session import End, Session
 from mediaserver.streams.engine import Engine
 from tests.timing import UNIT
@@ -45,7 +46,7 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk(
-    directory: Path, twin: Twin | Any, paths: str, token: str = "secret", more: str = ""
+    directory: Path, twin: Twin | Any, paths: str, token: str = "t0ken", more: str = ""
 ) -> AsyncIterator[Desk]:
     """An engine with these paths, its prompts in `prompts/` of the directory."""
     (directory / "prompts").mkdir(exist_ok=True)

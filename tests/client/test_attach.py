@@ -31,12 +31,6 @@ handler = "silence"
 
 
 @pytest.fixture
-async def twin() -> AsyncIterator[Twin]:
-    async with Twin() as twin:
-        yield twin
-
-
-@pytest.fixture
 async def ours(tmp_path: Path, twin: Twin) -> AsyncIterator[Desk]:
     write_wav(tmp_path / "prompts/speech.wav", SPEECH)
     # no two frames alike, so that each is known by its sound: 12 s
@@ -92,8 +86,8 @@ async def test_the_calls_end_is_the_streams_end(ours: Desk, twin: Twin, code: in
     ("token", "forbidden", "status", "advice"),
     [
         ("wrong", False, 401, "the token is not accepted: check that voipbin.token is valid and not expired"),
-        ("secret", True, 403, "the token may not do this"),
-        ("secret", False, 404, "it is not there: check the id, and that the call is answered and not over"),
+        ("t0ken", True, 403, "the token may not do this"),
+        ("t0ken", False, 404, "it is not there: check the id, and that the call is answered and not over"),
     ],
 )
 async def test_refusals_are_final_and_say_what_to_check(

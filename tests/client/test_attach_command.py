@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -23,12 +22,6 @@ prompt = "{prompt}"
 [paths."/silence"]
 handler = "silence"
 """
-
-
-@pytest.fixture
-async def twin() -> AsyncIterator[Twin]:
-    async with Twin(token="t0ken") as twin:
-        yield twin
 
 
 @pytest.fixture
