@@ -25,6 +25,17 @@ def on_failure(error: PeerError | RefusedError, resource: str) -> str:
     return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out"
 
 
+_CLOSES = {
+    1008: "the platform's policy: check that voipbin.token is still valid",
+    1011: "a fault of the platform's",
+} | dict.fromkeys((1002, 1003, 1007, 1009), "the peer does not take our messages: check encapsulation and framing")
+
+
+def on_close(code: int, resource: str) -> str:
+    """Why the peer closed for good, and what to check."""
+    return f"{resource}: closed by the peer with {code}: {_CLOSES.get(code, 'it gives no reason that we know')}"
+
+
 def no_audio(seconds: float) -> str:
     """Connected, and nothing comes."""
     return f"no audio received in {seconds:g} s: is the call answered, and the encapsulation right?"

@@ -5,6 +5,7 @@ often its connection breaks: playout waits, and goes on where it was.
 """
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import stamina
@@ -98,8 +99,10 @@ class Attachment:
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._talk(line)
                 passing = end.reason is EndReason.PEER_VANISHED or end.code in _PASSING_CODES
-                if not passing or session.over.done():
+                if session.over.done():
                     return end
+                if not passing:
+                    return end if end.normal else replace(end, text=advice.on_close(end.code, resource))
                 if line.frames >= _LASTING:
                     good, short = loop.time(), 0
                 else:
@@ -143,10 +146,12 @@ class Attachment:
         reading = asyncio.create_task(line.read(session))
         try:
             await line.first_message(wire, reading)
+            if reading.done():
+                return await reading
             if self._player is not None:
                 session.resume()
                 session.notify("stream.reconnected", {"lost": session.lost})
-            elif not reading.done():
+            else:
                 self._player = asyncio.create_task(connection.handle(session, self._handler))
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading

@@ -340,3 +340,26 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
         call.hang_up()
         await attached.end()
     assert len(read_wav(tmp_path / "a.wav")) > 20 * 8000
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (1008, "closed by the peer with 1008: the platform's policy: check that voipbin.token is still valid"),
+        (1003, "closed by the peer with 1003: the peer does not take our messages"),
+        (4321, "closed by the peer with 4321: it gives no reason that we know"),
+    ],
+)
+async def test_a_close_that_is_not_normal_is_final_and_explained(
+    ours: Desk, twin: Twin, code: int, why: str
+) -> None:
+    call = twin.call()
+    call.faults.close_code = code
+    attached = await ours.attach(f"calls/{call.id}", "/silence")
+    stream = await call.stream()
+    await eventually(lambda: stream.heard_at)
+    call.hang_up()
+    end = await attached.end()
+    assert (end.reason, end.code, end.normal) == (EndReason.PEER_CLOSED, code, False)
+    assert why in end.text
+    assert len(twin.requests) == 1
