@@ -8,16 +8,33 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mediaserver.errors import ConfigError, did_you_mean, plainly
 
 DEFAULT_FILE = Path("config.toml")
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
+
+
+def _is_web(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("should be a URL that begins with http:// or https://")
+    _ = parts.port  # ValueError where it is none
+    return url
+
+
+def _has_no_query(url: str) -> str:
+    if "?" in url or "#" in url:
+        raise ValueError("should have no query: what is asked for is added to it")
+    return url
+
+
+WebUrl = Annotated[str, AfterValidator(_is_web)]
 
 
 class _Table(BaseModel):
@@ -61,21 +78,15 @@ class WireDefaults(_Table):
 class VoipbinSettings(_Table):
     """`[voipbin]`: the platform that we dial."""
 
-    api: str = Field("https://api.voipbin.net/v1.0", pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+    api: Annotated[WebUrl, AfterValidator(_has_no_query)] = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
     reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
-
-    @field_validator("api")
-    @classmethod
-    def _has_a_port(cls, api: str) -> str:
-        _ = urlsplit(api).port  # ValueError where it is none
-        return api
 
 
 class EventSettings(_Table):
     """`[events]`: a URL of the operator's that is told what happens."""
 
-    url: str = Field("", pattern=r"^(https?://[^/?#\s]+\S*)?$")
+    url: Annotated[str, AfterValidator(lambda url: url and _is_web(url))] = ""
     secret: SecretStr = SecretStr("")
     types: tuple[str, ...] = ()
     timeout: float = Field(5.0, gt=0, description="seconds for one attempt")

@@ -207,7 +207,7 @@ def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
         'config.toml: paths."/a".handler: no handler "playbak" (did you mean "playback"?): '
         "playback, hold-music, tone, silence, noise, record, echo, menu, analyse",
         'config.toml: paths."/b": promt: unknown setting (did you mean "prompt"?)',
-        'config.toml: paths."/c/{name}": a setting uses {prompt}, which the path does not have',
+        'config.toml: paths."/c/{name}": prompt: uses {prompt}, which the path does not have',
         'config.toml: paths."/d/{tone}": country: no tones for country "atlantis": us, uk, de, fr, jp, kr'
         " (it is 'atlantis')",
         'config.toml: paths."/d/{tone}": level: Input should be less than or equal to 3 (it is 99)',

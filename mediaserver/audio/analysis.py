@@ -44,11 +44,11 @@ class Analyser:
         """How long nobody has spoken."""
         return 0.0 if self.speaking else round(self.seconds - self._turned, 3)
 
-    def feed(self, pcm: bytes) -> None:
-        """Take in audio, of any length."""
+    def feed(self, pcm: bytes, tone: bool = False) -> None:
+        """Take in audio, of any length; `tone`: it is known to be a key's, and no speech."""
         spoke = self.speaking
         self._samples += len(pcm) // SAMPLE_BYTES
-        if self._detector.feed(pcm) is not spoke:
+        if self._detector.feed(pcm, tone) is not spoke:
             self.last_spurt = round(self.seconds - self._turned, 3) if spoke else 0.0
             self._turned = self.seconds
             self._spurts += self.speaking

@@ -26,17 +26,17 @@ class SpeechDetector:
         self.frames = 0  # judged so far
         self.voiced = 0  # of these, within talk spurts
 
-    def feed(self, pcm: bytes) -> bool:
-        """Whether somebody is speaking after this audio, of any length."""
+    def feed(self, pcm: bytes, tone: bool = False) -> bool:
+        """Whether somebody is speaking after this audio, of any length; `tone`: it is known to be a key's."""
         pcm = self._rest + pcm if self._rest else pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         for at in range(0, whole, FRAME_BYTES):
-            self._judge(pcm[at : at + FRAME_BYTES])
+            self._judge(pcm[at : at + FRAME_BYTES], tone)
         self._rest = pcm[whole:]
         return self.speaking
 
-    def _judge(self, frame: bytes) -> None:
-        voice = self._is_voice(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > FLOOR_DBFS
+    def _judge(self, frame: bytes, tone: bool) -> None:
+        voice = not tone and self._is_voice(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > FLOOR_DBFS
         self._run = self._run + 1 if voice is not self.speaking else 0
         if self._run >= (HANGOVER_FRAMES if self.speaking else ONSET_FRAMES):
             self.speaking, self._run = not self.speaking, 0

@@ -17,8 +17,10 @@ _REFUSALS = {
 }
 
 
-def on_failure(error: PeerError | RefusedError, resource: str) -> str:
+def on_failure(error: PeerError | RefusedError, resource: str, has_token: bool) -> str:
     """Why there is no connection, and what to check."""
+    if isinstance(error, RefusedError) and error.status == 401 and not has_token:
+        return f"{resource}: refused with 401: voipbin.token is not set ({error})"
     if isinstance(error, RefusedError):
         check = _REFUSALS.get(error.status, "the platform cannot serve it now")
         return f"{resource}: refused with {error.status}: {check} ({error})"

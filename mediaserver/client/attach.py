@@ -110,8 +110,10 @@ class Attacher:
 
 def _tell(stream: str, task: asyncio.Task[End]) -> None:
     """Say why there is no stream, where there is none."""
-    if not task.cancelled() and task.exception() is None and (why := task.result().text):
-        log.error("no media stream", stream=stream, why=why)
+    if not task.cancelled() and task.exception() is None:
+        end = task.result()
+        if end.text and end.reason is not EndReason.DRAINED:
+            log.error("no media stream", stream=stream, why=end.text)
 
 
 async def attach(

@@ -151,8 +151,10 @@ class Attachment:
             if self._player is not None:
                 session.resume()
                 session.notify("stream.reconnected", {"lost": session.lost})
+                log.info("connected again", resource=session.stream.resource, lost=session.lost)
             else:
                 self._player = asyncio.create_task(connection.handle(session, self._handler))
+                session.notify("stream.started", {})
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:
@@ -177,7 +179,8 @@ class Attachment:
         if broken is not None and isinstance(error, RefusedError) and error.status in _GONE:
             log.info("not there any more: it is over", resource=resource)
             return End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
-        text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource)
+        has_token = bool(self._engine.settings.voipbin.token.get_secret_value())
+        text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, has_token)
         if isinstance(error, RefusedError):
             return End(EndReason.REFUSED, CloseCode.ABNORMAL, text)
         return End(EndReason.PEER_VANISHED if broken else EndReason.UNREACHABLE, CloseCode.ABNORMAL, text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -51,9 +52,14 @@ class Analyse(Handler):
             log.info("analysis", stream=session.stream.id, path=session.stream.path, **report)
             return
         try:
-            await watch.disk.do(_append, self.directory, path, {"stream": session.stream.id} | report)
+            about = {"time": _now(), "stream": session.stream.id, "path": session.stream.path}
+            await watch.disk.do(_append, self.directory, path, about | report)
         except OSError as error:
             log.error("report not written", stream=session.stream.id, file=str(path), why=plainly(error))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _append(directory: Path, path: Path, report: dict[str, Any]) -> None:
@@ -84,7 +90,7 @@ class _Watch:
             return
         analyser = self._analyser
         spoke = analyser.speaking
-        analyser.feed(event.pcm)
+        analyser.feed(event.pcm, self._keypad.toning)
         if analyser.speaking and not spoke:
             self._told = False
             self._session.notify("speech.started", {"at_s": analyser.seconds})

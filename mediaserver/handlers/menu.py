@@ -122,7 +122,8 @@ class _Visit:
                 self._tell(collected, menu.collect)
                 return menu.then
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
-            self._session.notify(f"menu.{why}", {"menu": name, "digits": digits})
+            private = menu.collect is not None and menu.collect.private
+            self._session.notify(f"menu.{why}", {"menu": name} if private else {"menu": name, "digits": digits})
             self._session.keypad.take_waiting()  # typed ahead for a way that was not there
         self._news = _News(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
@@ -130,8 +131,13 @@ class _Visit:
     async def _collect(
         self, wanted: Collect, prompts: Names, asking: Menu | Step, keys: Iterable[str] = ()
     ) -> Collected:
+        """Play the prompts and collect digits: one of the keys, or where numbers are asked for, any."""
+        free = asking.collect is not None
+
         def enough(digits: str) -> bool:
-            return digits in keys and not any(key != digits and key.startswith(digits) for key in keys)
+            """Whether no further digit can make a difference: one key is left, or none and no number is wanted."""
+            longer = any(key != digits and key.startswith(digits) for key in keys)
+            return not longer and (digits in keys or not free)
 
         return await self._session.collect_digits(
             wanted.max,
@@ -141,6 +147,7 @@ class _Visit:
             interdigit=wanted.interdigit,
             barge_in=asking.barge_in,
             enough=enough,
+            private=wanted.private,
         )
 
     def _tell(self, collected: Collected, wanted: Collect) -> None:
@@ -200,5 +207,7 @@ def _entry(menu: Menu) -> Collect:
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         details = error.errors(include_input=False, include_url=False)[0]
-        return f"the answer is not understood: {'.'.join(map(str, details['loc']))}: {details['msg']}"
+        place = ".".join(map(str, details["loc"]))
+        what = details["msg"].removeprefix("Value error, ")
+        return f"the answer is not understood: {f'{place}: ' if place else ''}{what}"
     return str(error)

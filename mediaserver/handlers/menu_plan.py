@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from mediaserver.config import WebUrl
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.record import RecordSettings
 from mediaserver.session import BargeIn
@@ -21,13 +21,6 @@ def _names(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]  # one prompt or several
 
 
-def _is_web(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("should be a URL that begins with http:// or https://")
-    return url
-
-
 def _is_key(key: str) -> str:
     if not re.fullmatch(r"[0-9A-D*#]{1,32}", key):
         raise ValueError("a key is a digit, or several: 0-9 A-D * #")
@@ -38,7 +31,6 @@ def _is_recording(value: Any) -> Any:
     return {} if value is True else value
 
 
-WebUrl = Annotated[str, AfterValidator(_is_web)]
 Key = Annotated[str, AfterValidator(_is_key)]
 
 
@@ -52,6 +44,7 @@ class Collect(_Plan):
     min: int = Field(1, ge=1, le=64)
     max: int = Field(ge=1, le=64)
     terminator: str = Field("#", max_length=1, pattern=_DIGITS)
+    private: bool = Field(False, description="told to the webhook alone, and to no event")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
 

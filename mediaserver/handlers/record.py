@@ -1,5 +1,6 @@
 """`record`: what is heard, as a WAV file."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -34,19 +35,25 @@ class RecordSettings(BaseModel):
         """The prompt that is the beep, where one is."""
         return self.beep if isinstance(self.beep, str) else None
 
-    async def record(self, session: Session, directory: Path) -> Recording:
-        """Beep, perhaps, and record until a limit is reached."""
+    async def record(self, session: Session, directory: Path, prompt: str | None = None) -> Recording:
+        """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
         if self.beep:
             await session.play(self.beep_prompt or _BEEP)
-        return await session.record(
-            files.place(directory, self.file, session.stream),
-            within=directory,
-            stereo=self.stereo,
-            max_duration=self.max_duration,
-            max_silence=self.max_silence,
-            finish_on=self.finish_on,
-            trim_silence=self.trim_silence,
-        )
+        playing = asyncio.ensure_future(session.play(prompt)) if prompt is not None else None
+        try:
+            return await session.record(
+                files.place(directory, self.file, session.stream),
+                within=directory,
+                stereo=self.stereo,
+                max_duration=self.max_duration,
+                max_silence=self.max_silence,
+                finish_on=self.finish_on,
+                trim_silence=self.trim_silence,
+            )
+        finally:
+            if playing is not None:
+                playing.cancel()
+                await asyncio.wait((playing,))
 
 
 class Record(RecordSettings, Ending, Handler):
@@ -56,14 +63,15 @@ class Record(RecordSettings, Ending, Handler):
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     directory: Path = Path("recordings")
+    prompt: str | None = Field(None, description="heard while it records; with stereo it is on the right")
 
     def prompt_names(self) -> Iterable[str]:
-        """The beep, where it is a prompt."""
-        return [self.beep_prompt] if self.beep_prompt else []
+        """The beep, where it is a prompt, and what is heard meanwhile."""
+        return [name for name in (self.beep_prompt, self.prompt) if name]
 
     async def run(self, session: Session) -> None:
         """Record; a recording that fails leaves the call alone."""
-        recording = await self.record(session, self.directory)
+        recording = await self.record(session, self.directory, self.prompt)
         if recording.error:
             await session.silence()
         await self.conclude(session)

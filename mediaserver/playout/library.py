@@ -165,6 +165,10 @@ class PromptLibrary:
             matched += map(self.get, names)
         return matched
 
+    async def decode(self, path: Path) -> bytes:
+        """The PCM of a sound file anywhere, a recording perhaps; PromptError where it cannot be played."""
+        return (await self._pool.decode(path)).pcm
+
     def open(self, prompt: Prompt, encoding: Encoding) -> Items | asyncio.Future[Items]:
         """A prompt's items: from the cache, made on the fly from cached PCM, or after decoding again."""
         entry = self.cache.get((prompt, encoding.name))

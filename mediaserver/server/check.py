@@ -59,7 +59,7 @@ def _shown(value: Any) -> Any:
     """Settings as they may be shown: of a URL, no more than where it leads; it may hold a password or a token."""
     if isinstance(value, str) and "://" in value:
         parts = urlsplit(value)
-        return f"{parts.scheme}://{parts.hostname}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     if isinstance(value, dict):
         return {key: _shown(each) for key, each in value.items()}
     if isinstance(value, list):

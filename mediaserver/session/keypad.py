@@ -73,6 +73,11 @@ class Keypad:
             self._let_go = self._clock()
         return digits
 
+    @property
+    def toning(self) -> bool:
+        """Whether a key's tone is being heard."""
+        return self._detector is not None and self._detector.holding
+
     def pass_over(self, digits: str, seconds: float) -> None:
         """One of these, if it comes next and soon, is for nobody: a terminator after the last digit asked for."""
         if self._waiting:

@@ -60,6 +60,7 @@ class Recorder:
         trim_silence: bool,
         max_duration: float | None,
         max_silence: float | None,
+        toning: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
         self._path, self._within, self._trim, self._clock = path, within, trim_silence, clock
@@ -73,7 +74,7 @@ class Recorder:
         self._over = asyncio.Event()
         self._reason, self._error = Stop.STREAM_ENDED, ""
         self._detector = SpeechDetector() if max_silence is not None else None
-        self._max_silence = max_silence or 0.0
+        self._max_silence, self._toning = max_silence or 0.0, toning
         self._voice_at = self._began = clock()
 
     # -- for the stream ------------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ class Recorder:
             self._tracks.heard.add(event.pcm, self._now)
         else:
             self._mono += event.pcm
-        if self._detector is not None and self._detector.feed(event.pcm):
+        if self._detector is not None and self._detector.feed(event.pcm, self._toning()):
             self._voice_at = self._clock()
         self._look()
 

@@ -130,6 +130,7 @@ class Session(Talk):
             "dropped": hearing.dropped,
             "reason": str(self.end.reason) if self.end else None,
             "code": self.end.code if self.end else None,
+            **({"why": self.end.text} if self.end and self.end.text else {}),
         } | (
             {"resource": self.stream.resource, "reconnects": self.reconnects, "lost": self.lost}
             if self.stream.resource

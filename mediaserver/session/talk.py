@@ -11,7 +11,7 @@ import structlog
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.sources import Heard, Playlist, Run, Source
+from mediaserver.playout.sources import Clip, Heard, Playlist, Run, Source
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad
 from mediaserver.session.outbox import Outbox
@@ -21,7 +21,7 @@ from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
 
-Sound = Source | Run | str  # what can be played: a source, a run of sound, or a prompt by name
+Sound = Source | Run | str | Path  # what can be played; by name a prompt, by path any sound file
 
 
 class Talk:
@@ -38,13 +38,15 @@ class Talk:
         self._ended = False
 
     async def play(self, sound: Sound) -> Heard:
-        """Play a source, a run of sound, or a prompt by name, and wait until it is over.
+        """Play a source, a run of sound, a prompt by name, or a sound file by its path, and wait until it is over.
 
         Returns how much of it was sent; sources played at the same time queue up. Cancelling the call stops the
-        source. PromptError where a prompt does not exist.
+        source. PromptError where there is no such prompt, or the file cannot be played.
         """
         if isinstance(sound, str):
             sound = self.library.get(sound)
+        elif isinstance(sound, Path):
+            sound = Clip(await self.library.decode(sound))
         if not isinstance(sound, Source):
             sound = Playlist([sound])
         done = self._pacer.play(sound)
@@ -111,12 +113,14 @@ class Talk:
         interdigit: float = 3.0,
         barge_in: BargeIn | str = BargeIn.DIGITS,
         enough: Callable[[str], bool] = lambda digits: False,
+        private: bool = False,
     ) -> Collected:
         """Play a prompt, perhaps, and collect up to `count` digits.
 
         It is over with the last of them, at a `terminator` (which is not among the digits; "" is none), when
         `enough` says so of the digits so far, or `timeout` seconds after the prompt, `interdigit` after a digit.
-        A digit typed ahead counts; with barge-in it stops the prompt, or keeps it from beginning.
+        A digit typed ahead counts; with barge-in it stops the prompt, or keeps it from beginning. `private` digits
+        are not told as an event, only their count.
         """
         keypad, digits, timed_out = self.keypad, "", False
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
@@ -129,7 +133,7 @@ class Talk:
         else:
             keypad.pass_over(terminator, interdigit)
         if digits:
-            self.notify("digits", {"digits": digits})
+            self.notify("digits", {"count": len(digits)} if private else {"digits": digits})
         return Collected(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
@@ -165,6 +169,7 @@ class Talk:
             trim_silence=trim_silence,
             max_duration=max_duration,
             max_silence=max_silence,
+            toning=lambda: self._keypad is not None and self._keypad.toning,
             clock=self._clock,
         )
         self._forget_digits()
@@ -183,8 +188,9 @@ class Talk:
             self._forget_digits()
             recording = await recorder.close()
             self.notify("recording.failed" if recording.error else "recording.done", recording.as_dict())
-            if recording.error:
-                log.error("recording failed", stream=self.stream.id, **recording.as_dict())
+            facts = {"stream": self.stream.id} | recording.as_dict()
+            tell = log.error if recording.error else log.info
+            tell("recording failed" if recording.error else "recording done", **facts)
         return recording
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -205,10 +211,10 @@ class Talk:
             self._keypad.take_waiting()
 
     async def _speech(self, mode: int = 2) -> None:
-        detector, spoken = SpeechDetector(mode), asyncio.Event()
+        detector, spoken, keypad = SpeechDetector(mode), asyncio.Event(), self.keypad
 
         def take(event: Event) -> None:
-            if isinstance(event, Audio) and detector.feed(event.pcm):
+            if isinstance(event, Audio) and detector.feed(event.pcm, keypad.toning):
                 spoken.set()
 
         with self.listen(take):

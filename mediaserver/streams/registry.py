@@ -52,7 +52,8 @@ class Streams:
         self._metrics.started.labels(route.pattern).inc()
         stream = session.stream
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
-        session.notify("stream.started", {})
+        if not stream.resource:  # one that we dial has yet to be reached
+            session.notify("stream.started", {})
 
     def over(self, session: Session, route: Route) -> None:
         """A stream is over."""

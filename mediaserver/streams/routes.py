@@ -180,7 +180,12 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
     )
     route = Route(pattern, handler, path.handler_settings, wire)
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
-    problems = [f"{place}: a setting uses {{{name}}}, which the path does not have" for name in sorted(unknown)]
+    problems = [
+        f"{place}: {key}: uses {{{name}}}, which the path does not have"
+        for key, value in route.settings.items()
+        for name in sorted(unknown)
+        if any(f"{{{name}}}" in text for text in _texts(value))
+    ]
     problems += [
         f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
         for key in sorted(handler.fixed_settings & route.settings.keys())

@@ -1,6 +1,8 @@
 """Handlers that listen: record, echo, analyse."""
 
 import json
+import wave
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +144,9 @@ async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_pat
     )
     reports = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
     assert [report["final"] for report in reports] == [False, False, True]
-    assert reports == [{"stream": "id"} | told for told in caller.backend.told("analysis")]
+    for report, told in zip(reports, caller.backend.told("analysis"), strict=True):
+        assert report.items() >= (told | {"stream": "id", "path": "/path"}).items()
+        assert abs(datetime.fromisoformat(report["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
     first, second, last = reports
     assert first["rms_dbfs"] == pytest.approx(-6.0, abs=0.1)
     assert first["peak_dbfs"] == pytest.approx(-6.0, abs=0.1)
@@ -168,6 +172,29 @@ async def test_speech_and_long_silence_are_told_when_they_happen(loop: VirtualLo
     assert report["talk_spurts"] == 1
     assert report["speech_s"] == pytest.approx(2.4, abs=0.1)
     assert report["speech_ratio"] == pytest.approx(0.3, abs=0.02)
+
+
+@in_virtual_time
+async def test_keys_are_no_speech(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    await caller.call(Analyse().run, 4000, (500, lambda: caller.say(digits("12345#", on_ms=200))))
+    assert caller.backend.told("speech.started") == []
+    (report,) = caller.backend.told("analysis")
+    assert (report["digits"], report["speech_s"]) == ("12345#", 0.0)
+
+
+@in_virtual_time
+async def test_a_prompt_heard_while_it_records_is_on_the_right(loop: VirtualLoop, tmp_path: Path) -> None:
+    handler = Record(
+        directory=tmp_path, file="a.wav", stereo=True, prompt="welcome", max_duration=1, then="silence"
+    )
+    caller = Caller(loop, library_of())
+    await caller.call(handler.run, 2000, (0, lambda: caller.say(PCM)))
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        rows = np.frombuffer(file.readframes(8000), "<i2").reshape(-1, 2)
+    right = rows[:, 1].tobytes()
+    assert SOUNDS["welcome"].tobytes() in right
+    assert caller.heard.tobytes().startswith(SOUNDS["welcome"].tobytes())
 
 
 @in_virtual_time
@@ -203,7 +230,7 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
     )
     settings, _ = config.load(file)
     built, found = routes.build(settings, "config.toml")
-    assert found == ['config.toml: paths."/bad": a setting uses {call}, which the path does not have']
+    assert found == ['config.toml: paths."/bad": file: uses {call}, which the path does not have']
     handler = built[0].handler_of({"box": "sales"}, {}, library_of())
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"

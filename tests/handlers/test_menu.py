@@ -318,3 +318,23 @@ def test_missing_prompts_are_known_before_a_call_comes() -> None:
         'no prompt "by" (did you mean "bye"?)',
         'no prompt "been"',
     ]
+
+
+@in_virtual_time
+async def test_a_key_that_begins_none_is_wrong_at_once(loop: VirtualLoop) -> None:
+    """Even where others are several digits long: the caller need not wait for the pause after it."""
+    numbers = '[menus.main]\nplay = "main"\ninvalid = "wrong"\n[menus.main.keys]\n11 = {hangup = true}\n'
+    heard, caller, _ = await visit(
+        loop, flow(numbers + '0 = {play = "bye", hangup = true}'), 3500, (700, "7"), (1000, "0")
+    )
+    assert heard == ["main", "wrong-", "bye"]
+    assert caller.backend.told("menu.invalid") == [{"menu": "main", "digits": "7"}]
+
+
+@in_virtual_time
+async def test_a_pin_is_told_to_its_webhook_alone(loop: VirtualLoop) -> None:
+    text = FLOW.replace("collect = { min = 4", "collect = { private = true, min = 4")
+    answers = ({"hangup": True},)
+    _, caller, _ = await visit(loop, flow(text), 6000, (700, "2"), (1700, "4711#"), answers=answers)
+    assert caller.backend.questions[0][1]["digits"] == "4711"
+    assert "4711" not in str(caller.backend.events)

@@ -236,6 +236,7 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
 
 def recorder(tmp_path: Path, **options) -> Recorder:
     plain = {"within": None, "stereo": False, "trim_silence": False, "max_duration": None, "max_silence": None}
+    plain["toning"] = lambda: False
     return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
 
 

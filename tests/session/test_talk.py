@@ -1,6 +1,7 @@
 """What handlers are made of: digits collected, prompts stopped, speech waited for."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Digit
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
-from tests.sound import speechlike
+from tests.sound import read_wav, speechlike, write_wav
 from tests.virtual import VirtualLoop, in_virtual_time
 
 PROMPT = Clip(to_bytes(speechlike(16_000)))  # 2 s
@@ -163,6 +164,38 @@ async def test_waiting_for_speech(loop: VirtualLoop) -> None:
     assert late
     assert 2.05 <= then <= 2.2
     assert caller.backend.told("speech.started") == [{}]
+
+
+@in_virtual_time
+async def test_a_key_is_no_speech(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append(await session.wait_for_speech(2))
+
+    await caller.call(run, 3000, (500, lambda: caller.say(digits("5", on_ms=500))))
+    assert found == [False]
+
+
+@in_virtual_time
+async def test_private_digits_are_counted_and_not_told(loop: VirtualLoop) -> None:
+    caller, _, got = await collect(loop, 3000, (100, "4711#"), count=8, private=True)
+    assert got.digits == "4711"
+    assert caller.backend.told("digits") == [{"count": 4}]
+
+
+@in_virtual_time
+async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of())
+    write_wav(tmp_path / "a.wav", speechlike(1600, 8))
+
+    async def decode(path: Path) -> bytes:
+        return to_bytes(read_wav(path))
+
+    caller.session.library.decode = decode  # it does so in another process, which takes real time
+    await caller.call(lambda session: session.play(tmp_path / "a.wav"), 500)
+    assert (caller.heard[:1600] == speechlike(1600, 8)).all()
 
 
 @in_virtual_time
