@@ -95,7 +95,7 @@ def serve(
     file: ConfigOption = None,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
     port: Annotated[int | None, _port("Port that VoIPBIN dials.")] = None,
-    admin_port: Annotated[int | None, _port("Port of health and metrics.")] = None,
+    admin_port: Annotated[int | None, _port("Port of health, metrics and streams.")] = None,
 ) -> None:
     """Serve the prompts."""
     with _config_errors():

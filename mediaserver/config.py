@@ -54,7 +54,7 @@ class ServerSettings(_Table):
 
 
 class AdminSettings(_Table):
-    """`[admin]`: health and metrics, never on the public port."""
+    """`[admin]`: health, metrics and the streams, never on the public port."""
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)

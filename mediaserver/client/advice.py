@@ -4,7 +4,7 @@ Connection drops; no audio received; audio quality poor; cannot send audio.
 """
 
 from mediaserver.errors import PeerError, RefusedError
-from mediaserver.session import Session
+from mediaserver.session import CloseCode, Session
 
 POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
@@ -29,13 +29,19 @@ def on_failure(error: PeerError | RefusedError, resource: str, has_token: bool) 
 
 _CLOSES = {
     1008: "the platform's policy: check that voipbin.token is still valid",
-    1011: "a fault of the platform's",
 } | dict.fromkeys((1002, 1003, 1007, 1009), "the peer does not take our messages: check encapsulation and framing")
 
 
 def on_close(code: int, resource: str) -> str:
     """Why the peer closed for good, and what to check."""
     return f"{resource}: closed by the peer with {code}: {_CLOSES.get(code, 'it gives no reason that we know')}"
+
+
+def on_break(code: int, frames: int) -> str:
+    """Why a connection is taken up again; `frames` of ours went out where it broke soon after."""
+    if frames and code == CloseCode.ABNORMAL:
+        return DROPPED
+    return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
 def no_audio(seconds: float) -> str:

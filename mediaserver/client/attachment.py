@@ -25,7 +25,7 @@ from mediaserver.wire.encapsulation import Wire, WireSettings
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
-_LASTING = 5  # frames: a connection that breaks sooner was none
+_LASTING = 5  # frames: a connection that breaks sooner, or answers no ping, was none
 # Closed so, the platform may take us back: going away, broken, its own fault, restart, full, bad gateway.
 _PASSING_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _GONE = {400, 404, 410}  # how the platform says of a call that was there that it is over
@@ -60,10 +60,13 @@ class Attachment:
         self.session.connected = False
         self._player: asyncio.Task[End] | None = None
 
+    def begin(self) -> None:
+        """Take a place among the streams; `run` gives it back."""
+        self._engine.streams.begin(self.session, self._route)
+
     async def run(self) -> End:
         """Dial, and stay on it until the handler is done, the peer closes it, or there is no getting back."""
         session, streams = self.session, self._engine.streams
-        streams.begin(session, self._route)
         calling = asyncio.create_task(self._stay_connected())
         over = session.over
         try:
@@ -98,16 +101,17 @@ class Attachment:
                 except ConfigError as error:  # the token's file is gone
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._talk(line)
-                passing = end.reason is EndReason.PEER_VANISHED or end.code in _PASSING_CODES
+                closed = end.reason is EndReason.PEER_CLOSED
+                passing = end.reason is EndReason.PEER_VANISHED or (closed and end.code in _PASSING_CODES)
                 if session.over.done():
                     return end
                 if not passing:
                     return end if end.normal else replace(end, text=advice.on_close(end.code, resource))
-                if line.frames >= _LASTING:
+                if line.frames >= _LASTING and line.answered:
                     good, short = loop.time(), 0
                 else:
                     short += 1
-                broken = _BrokenError(advice.DROPPED if short else f"the connection broke ({end.code})")
+                broken = _BrokenError(advice.on_break(end.code, line.frames if short else 0))
                 session.lost += line.unconfirmed
                 log.warning("connection lost", resource=resource, code=end.code, in_doubt=line.unconfirmed)
                 session.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})

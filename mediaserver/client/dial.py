@@ -3,6 +3,7 @@
 import asyncio
 import os
 from typing import Any, Literal
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 from aiohttp import ClientWebSocketResponse
@@ -12,7 +13,7 @@ from mediaserver.errors import PeerError, RefusedError, plainly
 from mediaserver.streams.connection import CLOSE_TIMEOUT, MAX_MESSAGE
 from mediaserver.wire.encapsulation import Encapsulation
 
-_REFUSAL_BYTES = 300
+_REFUSAL_LETTERS = 300
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
 
@@ -73,12 +74,20 @@ async def _keep_refusal(
 ) -> aiohttp.ClientResponse:
     response = await handler(request)
     if response.status != _SWITCHING_PROTOCOLS:
-        text = (await response.content.read(_REFUSAL_BYTES)).decode(errors="replace")
-        for token in {request.url.query.get("token"), URL(str(request.url)).raw_query_string} - {None, ""}:
-            text = text.replace(str(token), "…")  # servers like to show what was asked for
+        text = (await response.content.read(MAX_MESSAGE)).decode(errors="replace")
         response.close()
-        raise RefusedError(response.status, " ".join(text.split()) or response.reason or "refused")
+        for word in _private(request.url):  # servers like to show what was asked for
+            text = text.replace(word, "…")
+        text = " ".join(text.split())[:_REFUSAL_LETTERS]
+        raise RefusedError(response.status, text or response.reason or "refused")
     return response
+
+
+def _private(url: URL) -> list[str]:
+    """What must not be shown of a URL, as it may be written: its whole query, and the token in it."""
+    token = url.query.get("token", "")
+    ways = {url.raw_query_string, url.query_string, token, quote(token, safe=""), quote_plus(token), quote(token)}
+    return sorted(ways - {""}, key=len, reverse=True)
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> MediaWebSocket:

@@ -12,7 +12,7 @@ from mediaserver.wire.encapsulation import Wire
 
 MAX_RATE = 5000  # messages a second: the platform relays unpaced, so a stall of its network comes all at once
 _LISTEN = 0.1  # seconds that the peer has to speak first, where that decides how we speak
-_PING_EVERY = 0.5  # seconds; what a break leaves in doubt at most, as frames that may not have arrived
+_PING_EVERY = 0.5  # seconds; what a break leaves in doubt, as frames that may not have arrived
 _PONG_TIMEOUT = 5.0  # seconds without an answer: half-open
 _NO_AUDIO = 5.0  # seconds without a message that are worth a word
 
@@ -33,6 +33,7 @@ class Line:
         self._pinged, self._ponged = b"", asyncio.Event()
         self._came = asyncio.Event()  # the first message
         self._texts = 0
+        self.answered = False  # a ping
 
     @property
     def frames(self) -> int:
@@ -79,7 +80,6 @@ class Line:
         """Ask again and again what has arrived; without an answer, let the connection go."""
         with contextlib.suppress(ConnectionError):
             while True:
-                await asyncio.sleep(_PING_EVERY)
                 frames = session.frames
                 self._pinged = str(frames).encode()
                 self._ponged.clear()
@@ -92,6 +92,8 @@ class Line:
                     self.transport.abort()
                     return
                 self._confirmed = frames
+                self.answered = True
+                await asyncio.sleep(_PING_EVERY)
 
     def _on_pong(self, data: bytes) -> None:
         if data == self._pinged:

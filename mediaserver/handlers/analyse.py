@@ -25,7 +25,7 @@ class Analyse(Handler):
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
-    interval: float = Field(10.0, ge=1, description="seconds between reports")
+    interval: float = Field(10.0, ge=1, le=86_400, description="seconds between reports")
     silence_after: float = Field(10.0, ge=1, description="seconds without speech that are told as an event")
     sensitivity: int = Field(
         2, ge=0, le=3, description="of the speech detector: 0 takes much for speech, 3 little"

@@ -22,7 +22,7 @@ def check(template: str) -> str:
         if name not in FIELDS or format_ or conversion:
             raise ValueError(f'"{template}" has a field that is none of {{{"}, {".join(sorted(FIELDS))}}}')
     path = PurePosixPath(template)
-    if path.is_absolute() or ".." in path.parts or not path.name or "\0" in template:
+    if not template.isprintable() or path.is_absolute() or ".." in path.parts or not path.name:
         raise ValueError(f'"{template}" must name a file within the folder')
     return template
 

@@ -1,5 +1,6 @@
 """`menu`: an IVR. Callers hear prompts, press keys, and come to other menus, a recording, a webhook, the end."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Names, Step
 from mediaserver.playout.sources import Playlist, silence
 from mediaserver.session import Collected, Session
 
-MAX_STEPS = 100  # without a word of the caller's: webhooks that send each other round in circles
+MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
 _LINGER_MS = 200
 
 log = structlog.get_logger()
@@ -74,20 +75,21 @@ class _Visit:
         self._variables: dict[str, Any] = dict(session.stream.variables)
         self._menu = flow.start
         self._news = _News()
-        self._steps = 0
 
     async def run(self) -> None:
         """From the first menu to the end."""
         _ = self._session.keypad  # digits count from the beginning
         step: Step | None = Step(menu=self._flow.start)
+        clock, hasty = asyncio.get_running_loop().time, 0
         while step is not None:
-            self._steps += 1
-            if self._steps > MAX_STEPS:
+            began = clock()
+            step = await self._take(step)
+            hasty = hasty + 1 if clock() - began < _HASTE else 0
+            if hasty > MAX_HASTY:
                 log.error(
                     "the menu goes round in circles: hung up", stream=self._session.stream.id, menu=self._menu
                 )
                 return
-            step = await self._take(step)
 
     async def _take(self, step: Step) -> Step | None:
         """Do what a step says; the next one, or nothing at the end."""
@@ -98,7 +100,9 @@ class _Visit:
         elif step.play:
             await session.prompt(self._sound(step.play), step.barge_in)
         if step.record is not None:
+            session.keypad.take_waiting()
             recording = await step.record.record(session, self._flow.directory)
+            session.keypad.take_waiting()  # what was pressed meanwhile is not for the next menu
             self._news = _News(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._choose(step.menu)
@@ -116,7 +120,7 @@ class _Visit:
             collected = await self._collect(_entry(menu), (*again, *menu.play), menu, set(menu.keys))
             digits = collected.digits
             if digits in menu.keys:
-                self._news, self._steps = _News(event="digits", digits=digits), 0
+                self._news = _News(event="digits", digits=digits)
                 return menu.keys[digits]
             if menu.collect is not None and menu.then is not None and len(digits) >= menu.collect.min:
                 self._tell(collected, menu.collect)
@@ -153,7 +157,6 @@ class _Visit:
     def _tell(self, collected: Collected, wanted: Collect) -> None:
         """Collected digits are news for a webhook."""
         enough = len(collected.digits) >= wanted.min
-        self._steps = 0 if collected.digits else self._steps
         self._news = _News(event="digits" if enough else "timeout", digits=collected.digits)
 
     async def _ask(self, url: str) -> Step:

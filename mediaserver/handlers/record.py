@@ -14,6 +14,7 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip
 from mediaserver.session import Recording, Session
 
+_WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
 
@@ -25,8 +26,8 @@ class RecordSettings(BaseModel):
     file: Annotated[str, AfterValidator(files.check)] = "{resource}-{id}-{time}.wav"
     stereo: bool = Field(False, description="the peer on the left, what we send on the right")
     beep: bool | str = Field(False, description="true, or a prompt, before it begins")
-    max_duration: float | None = Field(None, gt=0, description="seconds")
-    max_silence: float | None = Field(None, gt=0, description="seconds without speech that end it")
+    max_duration: float | None = Field(None, gt=0, le=_WEEK, description="seconds")
+    max_silence: float | None = Field(None, gt=0, le=_WEEK, description="seconds without speech that end it")
     finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="digits that end it")
     trim_silence: bool = False
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pydantic
 from aiohttp import web
+from yarl import URL
 
 from mediaserver import config, metrics
 from mediaserver.client.attach import Attacher, AttachRequest
@@ -66,6 +67,9 @@ async def _refuse(
 ) -> web.StreamResponse:
     """What is wrong with a request, as a status and one line."""
     try:
+        origin = request.headers.get("Origin")
+        if origin is not None and URL(origin).authority != request.host:
+            raise RefusedError(403, "not for pages of other sites")
         return await handler(request)
     except RefusedError as error:
         return web.json_response({"error": str(error)}, status=error.status)

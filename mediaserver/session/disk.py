@@ -12,6 +12,7 @@ class Disk:
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
+        self._hangs = False  # once given up, it is not waited for again
         self._work: asyncio.Future[None] | None = None
 
     @property
@@ -29,9 +30,10 @@ class Disk:
         work = self._work
         if work is None:
             return
-        if not work.done():
+        if not work.done() and not self._hangs:
             await asyncio.wait([work], timeout=self._patience)
         if not work.done():
+            self._hangs = True
             raise TimeoutError("the disk does not answer")
         self._work = None
         work.result()

@@ -37,8 +37,10 @@ class Packets(NamedTuple):
 class Hearing:
     """The inbound half of a stream. Listeners are given each event as it comes, in order, at once."""
 
-    def __init__(self, wire: Wire, clock: Callable[[], float]) -> None:
-        self._wire, self._clock = wire, clock
+    def __init__(
+        self, wire: Wire, clock: Callable[[], float], failed: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        self._wire, self._clock, self._failed = wire, clock, failed
         self._listeners: tuple[Take, ...] = ()
         self._paused_at: float | None = None
         self._packets = Packets()
@@ -94,9 +96,12 @@ class Hearing:
             self._pass_on(events)
 
     def _pass_on(self, events: Iterable[Event]) -> None:
-        for event in events:
-            for take in self._listeners:
-                take(event)
+        try:
+            for event in events:
+                for take in self._listeners:
+                    take(event)
+        except Exception as error:  # a handler's own fault, which is not the reader's
+            self._failed(error)
 
     def keep(self, take: Take) -> None:
         """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""

@@ -1,7 +1,9 @@
 """Digits that a caller presses, and what a handler asks of them."""
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +46,7 @@ class Keypad:
         self._waiting: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
         self._came = asyncio.Event()
         self._passed_over, self._until = "", 0.0
+        self._takers: tuple[tuple[str, Callable[[], None]], ...] = ()
 
     def take(self, event: Event) -> None:
         """Take in what is heard."""
@@ -59,9 +62,13 @@ class Keypad:
             if digits[0] in self._passed_over and self._clock() <= self._until:
                 digits = digits[1:]
             self._passed_over = ""
-        if digits:
-            self._waiting.extend(digits)
-            self._came.set()
+        for digit in digits:
+            takers = [pressed for wanted, pressed in self._takers if digit in wanted]
+            for pressed in takers:
+                pressed()
+            if not takers:
+                self._waiting.append(digit)
+                self._came.set()
 
     def _listen(self, pcm: bytes) -> str:
         if self._detector is None:
@@ -93,19 +100,28 @@ class Keypad:
 
     async def press(self, seconds: float | None = None) -> str:
         """The next digit, or nothing where none is pressed in so many seconds."""
-        if not self._waiting:
-            self._came.clear()
-            try:
-                await asyncio.wait_for(self._came.wait(), seconds)
-            except TimeoutError:
-                return ""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        except TimeoutError:
+            return ""
         return self._waiting.popleft()
 
     async def wait(self) -> None:
         """Until a digit waits to be asked for."""
-        if not self._waiting:
+        while not self._waiting:  # of several who wait for it, one gets it
             self._came.clear()
             await self._came.wait()
+
+    @contextlib.contextmanager
+    def taking(self, digits: str, pressed: Callable[[], None]) -> Iterator[None]:
+        """Call `pressed` when one of these comes, which then is for nobody else."""
+        taker = digits, pressed
+        self._takers = (*self._takers, taker)
+        try:
+            yield
+        finally:
+            self._takers = tuple(each for each in self._takers if each is not taker)
 
     def take_waiting(self) -> str:
         """All the digits that wait; none waits any more."""

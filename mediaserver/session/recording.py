@@ -110,7 +110,7 @@ class Recorder:
             await self._disk.do(self._open)
             while not self._over.is_set():
                 await self._until_due()
-                await self._disk.do(self._append, self._rows(last=self._over.is_set()))
+                await self._disk.do(self._append, self._sides(last=self._over.is_set()))
         except OSError as error:
             self._fail(error)
 
@@ -119,7 +119,7 @@ class Recorder:
         self.stop(Stop.STREAM_ENDED)
         try:
             if self._reason is not Stop.ERROR:
-                await self._disk.do(self._append, self._rows(last=True))
+                await self._disk.do(self._append, self._sides(last=True))
         except OSError as error:
             self._fail(error)
         try:
@@ -146,9 +146,14 @@ class Recorder:
             stay_within(self._within, self._path)
         self._file = WavFile(self._path, 1 if self._tracks is None else 2)
 
-    def _append(self, pcm: bytes) -> None:
-        if self._file is not None and pcm:
-            self._file.append(pcm)
+    def _append(self, sides: list[bytes]) -> None:
+        if self._file is None or not sides[0]:
+            return
+        rows = np.column_stack([from_bytes(side) for side in sides])
+        loud = np.flatnonzero((np.abs(rows.astype(np.int32)) > _QUIET).any(axis=1))
+        if len(loud):
+            self._last_loud = self._file.samples + int(loud[-1]) + 1
+        self._file.append(rows.astype("<i2").tobytes())
 
     def _finish(self) -> None:
         if self._file is not None:
@@ -178,17 +183,13 @@ class Recorder:
         elif waiting > _MAX_PENDING and self._disk.busy:
             self.stop(Stop.ERROR, "the disk is too slow")
 
-    def _rows(self, last: bool) -> bytes:
-        """Sound to be written now, interleaved where it is stereo."""
+    def _sides(self, last: bool) -> list[bytes]:
+        """Sound to be written now: one side, or two of the same length."""
         most = (self._limit - self._samples) * SAMPLE_BYTES if self._limit is not None else None
         if self._tracks is None:
-            columns = [from_bytes(bytes(self._mono[:most]))]
+            sides = [bytes(self._mono[:most])]
             self._mono.clear()
         else:
-            columns = [from_bytes(side) for side in self._tracks.take(self._now, last, most)]
-        rows = np.column_stack(columns)
-        loud = np.flatnonzero((np.abs(rows.astype(np.int32)) > _QUIET).any(axis=1))
-        if len(loud):
-            self._last_loud = self._samples + int(loud[-1]) + 1
-        self._samples += len(rows)
-        return rows.astype("<i2").tobytes()
+            sides = list(self._tracks.take(self._now, last, most))
+        self._samples += len(sides[0]) // SAMPLE_BYTES
+        return sides

@@ -5,6 +5,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import structlog
+
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.slow_peer import Transport
@@ -13,6 +15,8 @@ from mediaserver.session.outbox import Nobody, Outbox
 from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
 from mediaserver.session.talk import Talk
 from mediaserver.wire.encapsulation import Wire
+
+log = structlog.get_logger()
 
 
 class Session(Talk):
@@ -30,7 +34,8 @@ class Session(Talk):
         clock: Clock = time.monotonic,
         outbox: Outbox | None = None,
     ) -> None:
-        super().__init__(stream, library, pacer, Hearing(wire, clock), clock, outbox or Nobody())
+        hearing = Hearing(wire, clock, self._listener_failed)
+        super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody())
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always
@@ -78,6 +83,11 @@ class Session(Talk):
             self.end = end
             self.over.set_result(None)
             asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _listener_failed(self, error: Exception) -> None:
+        stream = self.stream
+        log.error("handler failed: it cannot listen", stream=stream.id, path=stream.path, exc_info=error)
+        self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
 
     def _cancel(self) -> None:
         """Not at once: a handler that closes its stream as the last thing it does must not be cancelled after."""

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,6 +20,7 @@ from mediaserver.session.stream import Clock, Stream
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 Sound = Source | Run | str | Path  # what can be played; by name a prompt, by path any sound file
 
@@ -172,7 +173,6 @@ class Talk:
             toning=lambda: self._keypad is not None and self._keypad.toning,
             clock=self._clock,
         )
-        self._forget_digits()
         self.notify("recording.started", {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
@@ -180,17 +180,18 @@ class Talk:
                 if stereo:
                     stack.enter_context(self._pacer.watch(recorder.sent))
                 if finish_on:
-                    pressing = asyncio.ensure_future(self._press_one_of(finish_on))
-                    stack.callback(pressing.cancel)
-                    pressing.add_done_callback(lambda _: recorder.stop(Stop.DIGIT))
+                    stack.enter_context(self.keypad.taking(finish_on, lambda: recorder.stop(Stop.DIGIT)))
                 await recorder.run()
         finally:
-            self._forget_digits()
-            recording = await recorder.close()
-            self.notify("recording.failed" if recording.error else "recording.done", recording.as_dict())
-            facts = {"stream": self.stream.id} | recording.as_dict()
-            tell = log.error if recording.error else log.info
-            tell("recording failed" if recording.error else "recording done", **facts)
+            recording = await _to_its_end(self._finish_recording(recorder))
+        return recording
+
+    async def _finish_recording(self, recorder: Recorder) -> Recording:
+        recording = await recorder.close()
+        facts = recording.as_dict()
+        self.notify("recording.failed" if recording.error else "recording.done", facts)
+        tell = log.error if recording.error else log.info
+        tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
         return recording
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -205,11 +206,6 @@ class Talk:
 
     # -- behind them ---------------------------------------------------------------------------------------------
 
-    def _forget_digits(self) -> None:
-        """Digits pressed during a recording are for it, not for what follows."""
-        if self._keypad is not None:
-            self._keypad.take_waiting()
-
     async def _speech(self, mode: int = 2) -> None:
         detector, spoken, keypad = SpeechDetector(mode), asyncio.Event(), self.keypad
 
@@ -220,6 +216,15 @@ class Talk:
         with self.listen(take):
             await spoken.wait()
 
-    async def _press_one_of(self, digits: str) -> None:
-        while await self.keypad.press() not in digits:
-            pass
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do something that must not be left half done; who is cancelled meanwhile, is so after it."""
+    task, cancelled = asyncio.ensure_future(work), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -5,7 +5,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
 _LAG = _SECOND // 5  # a side that is further behind the clock when it goes on had a gap, or was held up
 _DOUBT = 0.5  # seconds, after which what was only held up by the network has come
-_WAIT = _SECOND  # how long one side waits for the other
+_WAIT = 10 * _SECOND  # how long one side waits for the other: longer holds of the network put them out of step
 _MOST_WAIT = 60 * _SECOND  # and however much came of it too early
 
 
@@ -16,6 +16,7 @@ class Track:
         self._doubt = doubt
         self._pcm = bytearray()
         self._gap: tuple[int, float] | None = None  # where in it, and when it was seen
+        self._least = 0  # bytes by which it was behind since then, at the best of times
         self._taken = 0  # bytes
 
     def __len__(self) -> int:
@@ -28,21 +29,21 @@ class Track:
 
     def add(self, pcm: bytes, now: float) -> None:
         """Add sound that came at `now` seconds of the recording."""
-        if self._gap is None and self._lag(now) > _LAG:
-            self._gap = len(self._pcm), now
-        if self._doubt:
-            self._pcm += pcm
+        lag = self._lag(now)
+        if self._gap is None and lag > _LAG:
+            self._gap, self._least = (len(self._pcm), now), lag
+        if not self._doubt:
             self.settle(now)
-        else:
-            self.settle(now)
-            self._pcm += pcm
+        self._pcm += pcm
+        self._least = min(self._least, self._lag(now) + len(pcm))
+        self.settle(now)
 
     def settle(self, now: float, last: bool = False) -> None:
         """Where a gap turns out to be one, fill it with silence."""
         if self._gap is not None and (last or now - self._gap[1] >= self._doubt):
-            at, lag = self._gap[0], self._lag(now)
-            if lag > _LAG:
-                self._pcm[at:at] = bytes(lag)
+            if self._least > _LAG:
+                at = self._gap[0]
+                self._pcm[at:at] = bytes(self._least)
             self._gap = None
 
     def take(self, size: int) -> bytes:

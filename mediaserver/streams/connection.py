@@ -16,6 +16,7 @@ from mediaserver.session import CloseCode, End, EndReason, Session
 SEND_BUFFER = 16 * 1024
 MAX_MESSAGE = 64 * 1024  # bytes of an inbound message; a frame is 332 at most
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
+_FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 _TURN = 32  # messages read before others have their turn
 
 log = structlog.get_logger()
@@ -55,21 +56,24 @@ async def read(
 ) -> End:
     """Read to the end, for a peer whose writes are not read locks up.
 
-    Tells how the peer ended it, if it did; more than `max_rate` messages a second are a flood.
+    Tells how the peer ended it, if it did; more than `max_rate` messages a second, or the bytes of so many frames,
+    are a flood.
     """
     clock = asyncio.get_running_loop().time
-    second, count = clock(), 0
+    second, count, size, most = clock(), 0, 0, max_rate * _FRAME_MESSAGE
     while True:
         message = await websocket.receive()
         count += 1
         if count % _TURN == 0:
             await asyncio.sleep(0)  # what is queued already would be read without a pause
+        if count % _TURN == 0 or size > most:
             if clock() - second >= 1:
-                second, count = clock(), 0
-            elif count > max_rate:
+                second, count, size = clock(), 0, 0
+            elif count > max_rate or size > most:
                 return End(EndReason.FLOOD, CloseCode.ABNORMAL)
         match message.type:
             case WSMsgType.BINARY:
+                size += len(message.data)
                 receive(message.data)
             case WSMsgType.TEXT:
                 texted()

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.web import UrlDispatcher
@@ -237,7 +238,11 @@ def _texts(value: Any) -> Iterable[str]:
 def _fill(value: Any, variables: Mapping[str, str]) -> Any:
     """A setting with its `{name}`s replaced by the path's variables."""
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+        url = "://" in value  # there a variable is a part of a path or query, and leads nowhere else
+        escape = partial(quote, safe="") if url else str
+        return _VARIABLE.sub(
+            lambda match: escape(variables[match[1]]) if match[1] in variables else match[0], value
+        )
     if isinstance(value, dict):
         return {key: _fill(each, variables) for key, each in value.items()}
     if isinstance(value, list):

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -171,9 +173,10 @@ async def test_handlers_wait_through_an_outage(ours: Desk, twin: Twin) -> None:
     second = await call.stream()
     await attached.end()
     await second.over()
-    assert first.heard + second.heard == PCM or attached.session.lost
-    assert second.heard
+    assert PCM.startswith(first.heard)
     assert PCM.endswith(second.heard)
+    missing = len(PCM) - len(first.heard) - len(second.heard)
+    assert 0 <= missing <= attached.session.lost * 320
 
 
 async def test_there_is_an_end_to_trying(tmp_path: Path, twin: Twin) -> None:
@@ -363,3 +366,49 @@ async def test_a_close_that_is_not_normal_is_final_and_explained(
     assert (end.reason, end.code, end.normal) == (EndReason.PEER_CLOSED, code, False)
     assert why in end.text
     assert len(twin.requests) == 1
+
+
+async def test_a_flood_is_dropped_for_good(ours: Desk, twin: Twin) -> None:
+    call = twin.call()
+    attached = await ours.attach(f"calls/{call.id}", "/silence")
+    stream = await call.stream()
+    await eventually(lambda: stream.heard_at)
+    flooding = asyncio.create_task(stream.inject(*[b"\x10\x01\x40" + bytes(320)] * 20_000))
+    end = await attached.end()
+    assert end.reason == EndReason.FLOOD
+    assert len(twin.requests) == 1
+    flooding.cancel()
+    await asyncio.wait((flooding,))
+
+
+async def test_a_server_that_is_full_attaches_no_more(tmp_path: Path, twin: Twin) -> None:
+    path = '[paths."/silence"]\nhandler = "silence"'
+    async with desk(tmp_path, twin, path, more="[server]\nmax_streams = 3") as ours:
+        call = twin.call()
+
+        asked = [ours.attach(f"calls/{call.id}", "/silence") for _ in range(20)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [answer.status for answer in answers if isinstance(answer, RefusedError)]
+        assert refused == [503] * 17
+        await eventually(lambda: len(call.streams) == 3)
+        assert len(ours.engine.streams) == 3
+
+
+@pytest.mark.parametrize("token", ["x" * 410, "ab+c/secret==", "sp ace%20"])
+async def test_a_token_that_a_refusal_repeats_is_not_shown(tmp_path: Path, token: str) -> None:
+    """In whatever way it is written, and however long it is."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        sent = re.findall(r"token=(\S+)", request)[0]
+        body = f"no good: {token} {sent} {quote(token)}".encode()
+        writer.write(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    there = SimpleNamespace(api=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with desk(tmp_path, there, '[paths."/silence"]\nhandler = "silence"', token) as ours:
+        end = await (await ours.attach("calls/1", "/silence")).end()
+    server.close()
+    assert end.text.endswith("(no good: … … …)")

@@ -240,3 +240,14 @@ async def test_metrics_have_the_dialled_streams(config: Path, twin: Twin) -> Non
         _, metrics = await get(server.admin_url("/metrics"))
     assert "mediaserver_reconnects_total 1.0" in metrics
     assert 'mediaserver_sessions_ended_total{path="/silence",reason="peer-closed"} 1.0' in metrics
+
+
+async def test_pages_of_other_sites_cannot_attach(config: Path, twin: Twin) -> None:
+    call = twin.call()
+    body = {"resource": f"calls/{call.id}", "path": "/silence"}
+    with serving(config) as server:
+        headers = {"Origin": "https://elsewhere.example.com"}
+        url = server.admin_url("/v1/attach")
+        async with aiohttp.ClientSession() as client, client.post(url, json=body, headers=headers) as answer:
+            assert answer.status == 403
+    assert twin.requests == []

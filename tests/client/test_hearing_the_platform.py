@@ -11,7 +11,7 @@ from mediaserver.client import line
 from mediaserver.session import EndReason
 from tests.client.attached import desk
 from tests.sound import read_wav, speechlike
-from tests.timing import eventually
+from tests.timing import UNIT, eventually
 from tests.twin import Faults, Twin, oddities, seeded_fates
 
 with warnings.catch_warnings():
@@ -93,7 +93,7 @@ async def test_lost_packets_are_silence_and_late_ones_are_put_right(tmp_path: Pa
         await eventually(lambda: attached.session.frames > 5)
         stream.say(PCM)
         await eventually(lambda: not stream.speaking)
-        await asyncio.sleep(0.1)  # for the last of them to arrive
+        await asyncio.sleep(0.1 * UNIT)  # for the last of them to arrive
         call.hang_up()
         await attached.end()
         packets = attached.session.hearing.packets
@@ -142,7 +142,7 @@ async def test_messages_that_are_none_cost_nothing_but_a_count(
 async def test_a_platform_that_says_nothing_is_told_of(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(line, "_NO_AUDIO", 0.2)
+    monkeypatch.setattr(line, "_NO_AUDIO", 0.2 * UNIT)
     call = twin.call(quiet=True)
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")
@@ -150,7 +150,7 @@ async def test_a_platform_that_says_nothing_is_told_of(
         await eventually(lambda: len(stream.heard_at) > 20)
         call.hang_up()
         await attached.end()
-    said = "no audio received in 0.2 s: is the call answered, and the encapsulation right?"
+    said = f"no audio received in {0.2 * UNIT:g} s: is the call answered, and the encapsulation right?"
     assert said in capfd.readouterr().out
 
 
@@ -158,7 +158,7 @@ async def test_a_platform_that_stops_answering_is_left_for_another_connection(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half-open: nothing is read any more, and nothing closed. Pings tell."""
-    monkeypatch.setattr(line, "_PONG_TIMEOUT", 0.3)
+    monkeypatch.setattr(line, "_PONG_TIMEOUT", 0.3 * UNIT)
     call = twin.call()
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")

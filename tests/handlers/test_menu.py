@@ -172,6 +172,8 @@ async def test_a_webhook_may_have_the_caller_recorded(loop: VirtualLoop, tmp_pat
         ({"menu": "main", "hangup": True}, "goes on in more than one way"),
         ({"transfer": "+1555"}, "transfer: Extra inputs are not permitted"),
         ({"record": {"file": "../../x"}}, "must name a file within the folder"),
+        ({"record": {"file": "\ud800.wav"}}, "surrogates not allowed"),
+        ({"record": {"max_duration": 1e305}}, "record.max_duration: Input should be less than or equal to"),
         ({"record": {"directory": "elsewhere"}}, "record.directory: Extra inputs are not permitted"),
         ({"record": {"max_duration": float("inf")}}, "record.max_duration: Input should be a finite number"),
         ({"play": "sal*", "hangup": True}, 'no prompt "sal*"'),
@@ -197,7 +199,7 @@ async def test_webhooks_that_go_round_in_circles_are_stopped(loop: VirtualLoop) 
     answers = tuple({"webhook": "http://backend/again"} for _ in range(200))
     heard, caller, end = await visit(loop, flow(), 4000, (700, "2"), (1700, "4711#9"), answers=answers)
     assert heard == ["main", "pin"]
-    assert len(caller.backend.questions) == 100
+    assert len(caller.backend.questions) == 101
     assert end is not None
     assert end.code == 1000
 
@@ -338,3 +340,11 @@ async def test_a_pin_is_told_to_its_webhook_alone(loop: VirtualLoop) -> None:
     _, caller, _ = await visit(loop, flow(text), 6000, (700, "2"), (1700, "4711#"), answers=answers)
     assert caller.backend.questions[0][1]["digits"] == "4711"
     assert "4711" not in str(caller.backend.events)
+
+
+@in_virtual_time
+async def test_a_webhook_may_keep_a_caller_waiting_for_as_long_as_it_likes(loop: VirtualLoop) -> None:
+    answers = ({"play": ["main", "sales"], "webhook": "http://backend/again"},) * 150
+    _, caller, end = await visit(loop, flow(), 145_000, (700, "2"), (1700, "4711#"), answers=answers)
+    assert len(caller.backend.questions) > 130
+    assert end is None

@@ -23,6 +23,8 @@ handler = "silence"
 handler = "playback"
 prompt = "a"
 repeat = "forever"
+[paths."/analyse"]
+handler = "analyse"
 [paths."/closing"]
 handler = "strange:Closing"
 [paths."/stubborn"]
@@ -132,6 +134,27 @@ async def test_a_flood_costs_its_own_stream_only(server: ServerProcess, opcode: 
     heard = await beside
     second = speechlike(8000).astype("<i2").tobytes()
     assert b"".join(heard.messages) == second * 2
+
+
+async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProcess) -> None:
+    """Half a second of what a listener would have to work through for four seconds each."""
+    async with connected(server.url("/analyse?encapsulation=sln")) as websocket:
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            for _ in range(400):
+                await websocket.send_bytes(bytes(64_000))
+    await eventually(lambda: server.events("stream ended"))
+    (ended,) = server.events("stream ended")
+    assert ended["reason"] == "flood"
+    assert ended["received"] <= 4
+
+
+async def test_a_second_of_sound_at_once_is_none(server: ServerProcess) -> None:
+    async with connected(server.url("/analyse?encapsulation=sln")) as websocket:
+        await websocket.send_bytes(bytes(16_000))
+        for _ in range(20):
+            await websocket.receive_bytes()
+    await eventually(lambda: server.events("stream ended"))
+    assert server.events("stream ended")[0]["reason"] == "peer-closed"
 
 
 async def test_pings_are_answered(server: ServerProcess) -> None:

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -298,3 +299,38 @@ def test_headers_are_read_by_others(tmp_path: Path) -> None:
         )
         assert read.readframes(6000) == PCM
     assert (tmp_path / "a.wav").stat().st_size == 44 + len(PCM)
+
+
+@pytest.mark.parametrize("hang_up", [20, 60, 110, 160, 210, 260])
+@in_virtual_time
+async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
+    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hang_up: int
+) -> None:
+    """Each thing that the disk does takes 50 ms."""
+
+    async def slowly(work: Callable[..., None], *args: object) -> None:
+        await asyncio.sleep(0.05)
+        work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", slowly)
+    caller = Caller(loop, library_of())
+    await caller.call(lambda session: session.record(tmp_path / "a.wav", max_duration=0.1), hang_up)
+    await asyncio.sleep(1)
+    assert [kind for kind, _ in caller.backend.events if kind.startswith("recording")] == [
+        "recording.started",
+        "recording.done",
+    ]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.wav"]
+
+
+@in_virtual_time
+async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path: Path, monkeypatch) -> None:
+    async def never(work: Callable[..., None], *args: object) -> None:
+        await asyncio.sleep(1000)
+
+    monkeypatch.setattr(asyncio, "to_thread", never)
+    caller = Caller(loop, library_of())
+    began = loop.time()
+    await caller.call(lambda session: session.record(tmp_path / "a.wav"), 100)
+    assert loop.time() - began < 5.2
+    assert caller.backend.told("recording.failed")[0]["error"] == "the disk does not answer"

@@ -248,3 +248,42 @@ async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goe
         (6, False),
     ]
     assert caller.session.hearing.packets == (5, 1, 0, 0)
+
+
+@in_virtual_time
+async def test_several_may_wait_for_digits(loop: VirtualLoop, tmp_path: Path) -> None:
+    """A recording takes those that end it; of two who collect, each digit is for one."""
+    caller = Caller(loop, library_of())
+    done = {}
+
+    async def run(session: Session) -> None:
+        async def record() -> None:
+            done["recording"] = (await session.record(tmp_path / "a.wav", finish_on="#")).reason
+
+        async def collect(name: str) -> None:
+            done[name] = (await session.collect_digits(2, terminator="", timeout=3)).digits
+
+        await asyncio.gather(record(), collect("one"), collect("other"))
+
+    await caller.call(run, 5000, (500, lambda: caller.say(digits("12#34"))))
+    assert done["recording"] == "digit"
+    assert sorted(done["one"] + done["other"]) == ["1", "2", "3", "4"]
+
+
+@in_virtual_time
+async def test_a_listener_that_fails_is_the_handlers_fault(
+    loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caller = Caller(loop, library_of())
+
+    def fail(event: object) -> None:
+        raise ZeroDivisionError
+
+    async def run(session: Session) -> None:
+        with session.listen(fail):
+            await session.silence()
+
+    end = await caller.call(run, 500)
+    assert end is not None
+    assert (end.reason, end.code) == ("error", 1011)
+    assert "handler failed: it cannot listen" in capfd.readouterr().out
