@@ -72,4 +72,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def plainly(error: Exception) -> str:
     """What the system says, without the addresses and numbers that libraries put around it."""
     number = getattr(error, "errno", None)
-    return os.strerror(number) if number and number > 0 else str(error)
+    if number and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error)

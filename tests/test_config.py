@@ -8,9 +8,10 @@ import pytest
 
 from mediaserver import config
 from mediaserver.config import Settings
-from mediaserver.errors import ConfigError
+from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
 from mediaserver.streams import routes
+from tests.handlers.test_handlers import library_of
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -305,3 +306,17 @@ def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> No
     assert found
     assert "s3cret" not in "".join(found)
     assert "5301" not in "".join(found)
+
+
+def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) -> None:
+    text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
+    (route,), _ = routes.build(load(tmp_path, text), "config.toml")
+    library = library_of()
+    first = route.handler_of({"prompt": "welcome"}, {}, library)
+    assert route.handler_of({"prompt": "welcome"}, {}, library) is first
+    assert route.handler_of({"prompt": "odd"}, {}, library) is not first
+    assert route.handler_of({"prompt": "welcome"}, {"repeat": "2"}, library) is not first
+    library.prompts.pop("welcome")
+    library.version += 1
+    with pytest.raises(RefusedError, match='no prompt "welcome"'):
+        route.handler_of({"prompt": "welcome"}, {}, library)

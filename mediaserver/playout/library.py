@@ -105,6 +105,7 @@ class PromptLibrary:
         self.prompts: dict[str, Prompt] = {}
         self.problems: dict[str, str] = {}
         self.ignored: list[str] = []
+        self.version = 0  # another one where there may be other prompts
         self._broken: dict[str, str] = {}  # a broken prompt's name -> its file
         self._pool = pool
         self._building: dict[tuple[Prompt, str], asyncio.Future[Items]] = {}
@@ -136,6 +137,7 @@ class PromptLibrary:
 
         await asyncio.gather(*(decode(name, path) for name, path in inventory.files.items()))
         self.prompts = dict(sorted(self.prompts.items()))
+        self.version += 1
         await self._pool.rest()
 
     async def close(self) -> None:

@@ -87,9 +87,13 @@ class Streams:
         """
         self.draining = True
         log.info("draining", streams=len(self), timeout_s=seconds)
+        going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
+        for session in self:
+            if not session.connected and not session.frames:  # dialled, and not there yet
+                session.finish(going_away)
         if not await self._become_idle(seconds):
             for session in self:
-                session.finish(End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down"))
+                session.finish(going_away)
         return await self._become_idle(more)
 
     async def _become_idle(self, seconds: float) -> bool:

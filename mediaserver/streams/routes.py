@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -34,6 +34,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
+_MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
 
@@ -46,17 +47,13 @@ class Route:
     handler: type[Handler]
     settings: dict[str, Any]  # the handler's, variables not yet filled in
     wire: WireSettings
+    _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
     def variables(self) -> list[str]:
         """The variables its settings use."""
         used = {name for text in _texts(self.settings) for name in _VARIABLE.findall(text)}
         return sorted(used - (self.handler.own_variables - set(_PATTERN_VARIABLE.findall(self.pattern))))
-
-    @cached_property
-    def _shared(self) -> Handler | None:
-        """The handler of all its callers, where no variable makes them differ."""
-        return None if self.variables else self.handler.model_validate(self.settings)
 
     def wire_of(self, query: Mapping[str, str]) -> WireSettings:
         """How to speak to one caller; RefusedError 400 on a value that does not exist."""
@@ -76,13 +73,17 @@ class Route:
 
         RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
         """
-        asked = HANDLER_KEYS & query.keys()
-        handler = self._shared if not asked else None
+        asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
+        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), library.version
+        handler = self._made.get(key)
         if handler is None:
-            handler = self._made_for(variables, {key: query[key] for key in asked})
-        missing = handler.problems(library)
-        if missing:
-            raise RefusedError(404, missing[0])
+            handler = self._made_for(variables, asked)
+            missing = handler.problems(library)
+            if missing:
+                raise RefusedError(404, missing[0])
+            if len(self._made) >= _MAX_MADE:
+                self._made.clear()
+            self._made[key] = handler
         return handler
 
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:

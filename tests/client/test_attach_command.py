@@ -191,6 +191,17 @@ async def test_a_stream_can_be_hung_up_while_its_platform_is_away(config: Path, 
         assert (await ask(server, "GET", "/v1/streams"))[1] == {"streams": []}
 
 
+async def test_a_shutdown_does_not_wait_for_what_was_never_reached(config: Path, twin: Twin) -> None:
+    call = twin.call()
+    call.faults.refuse = [503] * 1000
+    with serving(config) as server:
+        await ask(server, "POST", "/v1/attach", {"resource": f"calls/{call.id}", "path": "/silence"})
+        await eventually(lambda: len(twin.requests) > 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0  # and not 30 s
+        assert server.events("stream ended")[0]["reason"] == "drained"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [
