@@ -19,6 +19,8 @@ from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
 from mediaserver.wire.events import Audio, Event
 
+_HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
+
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -132,7 +134,7 @@ class Talk:
                 break
             digits += digit
         else:
-            keypad.pass_over(terminator, interdigit)
+            keypad.pass_over(terminator, interdigit if count > 1 else _HABIT)
         if digits:
             self.notify("digits", {"count": len(digits)} if private else {"digits": digits})
         return Collected(digits, timed_out, spoke)

@@ -296,6 +296,17 @@ async def test_a_terminator_after_the_last_digit_is_for_nobody(loop: VirtualLoop
 
 
 @in_virtual_time
+async def test_what_ends_a_recording_may_come_soon(loop: VirtualLoop, tmp_path: Path) -> None:
+    """After a menu's single digit a # is for nobody only if it comes at once."""
+    text = WHOLE + '2 = { record = { finish_on = "#" }, hangup = true }'
+    handler = flow(text, f'directory = "{tmp_path}"\n')
+    _, caller, end = await visit(loop, handler, 4000, (700, "2#"), (2500, "#"))
+    assert end is not None
+    (done,) = caller.backend.told("recording.done")
+    assert (done["reason"], round(done["seconds"])) == ("digit", 2)
+
+
+@in_virtual_time
 async def test_a_digit_stops_what_a_step_plays_and_counts_in_the_next_menu(loop: VirtualLoop) -> None:
     text = WHOLE + '2 = { play = "sales", menu = "main" }\n3 = { play = "bye", hangup = true }'
     heard, _, _ = await visit(loop, flow(text), 3000, (700, "2"), (1000, "3"))
