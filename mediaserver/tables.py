@@ -1,6 +1,7 @@
 """What the commands print for people."""
 
 import json
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +12,8 @@ from mediaserver.server.check import Findings
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
     """Paths and prompts as tables on `out`, what is wrong on `err`."""
-    for table in (_paths(findings), _prompts(findings)):
+    menus = [_menus(path) for path in findings.paths if path["handler"] == "menu"]
+    for table in (_paths(findings), *menus, _prompts(findings)):
         if table.row_count:
             out.print(table, markup=False)
     for file in findings.ignored:
@@ -25,9 +27,36 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
 def _paths(findings: Findings) -> Table:
     table = Table("path", "handler", "encapsulation", "settings", title="Paths", title_justify="left")
     for path in findings.paths:
-        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in path["settings"].items())
+        plain = {key: value for key, value in path["settings"].items() if key != "menus"}
+        settings = ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
         table.add_row(path["path"], path["handler"], path["encapsulation"], settings)
     return table
+
+
+def _menus(path: dict[str, Any]) -> Table:
+    """A flow: each menu, and where its keys lead."""
+    table = Table("menu", "plays", "key", "leads to", title=f"Menus of {path['path']}", title_justify="left")
+    for name, menu in path["settings"]["menus"].items():
+        steps = dict(menu.get("keys", {}))
+        if "collect" in menu:
+            steps[f"{menu['collect'].get('min', 1)} to {menu['collect'].get('max')} digits"] = menu.get("then", {})
+        steps |= {why: menu[why] for why in ("on_timeout", "on_invalid") if why in menu}
+        for n, (key, step) in enumerate(steps.items()):
+            first = (name, _brief(menu.get("play", ""))) if n == 0 else ("", "")
+            table.add_row(*first, key, _leads_to(step), end_section=n == len(steps) - 1)
+    return table
+
+
+def _leads_to(step: dict[str, Any]) -> str:
+    parts = [f"play {_brief(step['play'])}"] if "play" in step else []
+    parts += [what for what in ("record", "collect") if step.get(what)]
+    parts += [f"{where} {step[where]}" for where in ("menu", "webhook") if where in step]
+    parts += ["hang up"] if step.get("hangup") else []
+    return ", ".join(parts)
+
+
+def _brief(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else " ".join(value)
 
 
 def _prompts(findings: Findings) -> Table:

@@ -71,6 +71,36 @@ def test_check_shows_paths_and_prompts(tmp_path: Path) -> None:
     assert "ignored, not a sound file by its name: notes.txt" in done.stdout
 
 
+MENU = """
+[paths."/menu"]
+handler = "menu"
+[paths."/menu".menus.main]
+play = "welcome"
+keys.1 = { menu = "pin" }
+keys.2 = { play = ["welcome"], record = true, hangup = true }
+[paths."/menu".menus.pin]
+collect = { min = 4, max = 8 }
+then = { webhook = "https://me:s3cret@backend.example.com:8443/pin?token=s3cret" }
+"""
+
+
+def test_check_shows_where_keys_lead_and_no_secret(tmp_path: Path) -> None:
+    config = write_config(tmp_path, MENU)
+    write_wav(tmp_path / "prompts/welcome.wav", speechlike(8000))
+    done = run("check", "--config", config)
+    assert done.returncode == 0, done.stderr
+    rows = [" ".join(line.strip("│").replace("│", " ").split()) for line in done.stdout.splitlines()]
+    for row in (
+        "main welcome 1 menu pin",
+        "2 play welcome, record, hang up",
+        "pin 4 to 8 digits webhook https://backend.example.com:8443/pin",
+    ):
+        assert row in rows
+    as_json = run("check", "--json", "--config", config).stdout
+    assert json.loads(as_json)["paths"][0]["settings"]["menus"]["main"]["play"] == "welcome"
+    assert "s3cret" not in done.stdout + done.stderr + as_json
+
+
 def test_check_as_json(tmp_path: Path) -> None:
     config = write_config(tmp_path, PATHS)
     write_wav(tmp_path / "prompts/tune.wav", speechlike(16_000))

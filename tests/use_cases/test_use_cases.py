@@ -51,7 +51,7 @@ class Recogniser(Handler):
             if spoke:
                 text = (await session.ask(self.engine, {"pcm": utterance.hex()}))["text"]
                 session.notify("transcript", {"text": text})
-            utterance = utterance[-3200:] if not spoke else b""  # what came before the detector was sure
+            utterance = utterance[-16000:] if not spoke else b""  # what came before the detector was sure
 """
 
 
