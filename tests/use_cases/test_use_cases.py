@@ -65,6 +65,7 @@ async def test_1_speech_recognition_hears_what_was_said(
     with serve('[paths."/recognise"]\nhandler = "recogniser:Recogniser"\nengine = "BACKEND/ask"') as server:
         await attach(server, f"calls/{call.id}", "/recognise", encapsulation=encapsulation)
         stream = await call.stream()
+        await eventually(lambda: stream.heard_at)  # by now the handler listens
         stream.say(to_bytes(said))
         await eventually(lambda: backend.told("transcript"))
         assert backend.told("transcript")[0]["text"] == "hello"
@@ -205,6 +206,7 @@ async def test_4_analysis_reports_as_lines_events_and_metrics(
     with serve(paths) as server:
         await attach(server, f"calls/{call.id}", "/analyse", encapsulation="rtp")
         stream = await call.stream()
+        await eventually(lambda: stream.heard_at)  # by now the handler listens
         stream.say(to_bytes(speechlike(8000)))
         await eventually(lambda: not stream.speaking)
         stream.press("42")
@@ -289,6 +291,7 @@ async def test_6_an_assistant_listens_asks_and_speaks_and_can_be_interrupted(
     with serve('[paths."/assistant"]\nhandler = "assistant:Assistant"\nmind = "BACKEND/ask"') as server:
         await attach(server, f"calls/{call.id}", "/assistant")
         stream = await call.stream()
+        await eventually(lambda: stream.heard_at)  # by now the handler listens
         stream.say(to_bytes(speechlike(8000, 1)))
         await eventually(lambda: place(answers[0], heard_by(stream)) >= 0)
         stream.say(to_bytes(speechlike(8000, 2)))
