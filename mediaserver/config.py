@@ -37,11 +37,13 @@ def _has_no_query(url: str) -> str:
 WebUrl = Annotated[str, AfterValidator(_is_web)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """Base of all tables of settings: an unknown key is a mistake, and so is a number that is none."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ServerSettings(_Table):
+class ServerSettings(Table):
     """`[server]`: the public listener that VoIPBIN dials."""
 
     host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
@@ -53,21 +55,21 @@ class ServerSettings(_Table):
     )
 
 
-class AdminSettings(_Table):
+class AdminSettings(Table):
     """`[admin]`: health, metrics and the streams, never on the public port."""
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
 
 
-class PromptSettings(_Table):
+class PromptSettings(Table):
     """`[prompts]`: the folder of sound files."""
 
     directory: Path = Path("prompts")
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
 
 
-class WireDefaults(_Table):
+class WireDefaults(Table):
     """`[defaults]`, and the same three keys in a path."""
 
     encapsulation: Literal["audiosocket", "rtp", "sln"] = "audiosocket"
@@ -75,7 +77,7 @@ class WireDefaults(_Table):
     rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
 
 
-class VoipbinSettings(_Table):
+class VoipbinSettings(Table):
     """`[voipbin]`: the platform that we dial."""
 
     api: Annotated[WebUrl, AfterValidator(_has_no_query)] = "https://api.voipbin.net/v1.0"
@@ -83,7 +85,7 @@ class VoipbinSettings(_Table):
     reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
 
 
-class EventSettings(_Table):
+class EventSettings(Table):
     """`[events]`: a URL of the operator's that is told what happens."""
 
     url: Annotated[str, AfterValidator(lambda url: url and _is_web(url))] = ""
@@ -94,7 +96,7 @@ class EventSettings(_Table):
     queue: int = Field(10_000, ge=1)
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """`[log]`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"

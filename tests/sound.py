@@ -39,6 +39,13 @@ def read_wav(path: Path) -> Samples:
         return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
 
 
+def read_stereo(path: Path) -> np.ndarray:
+    """The samples of a stereo 16-bit file at 8 kHz; shape (n, 2)."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
+        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
+
+
 def convert(ffmpeg: str, source: Path, target: Path, *options: str) -> Path:
     """Another format, by ffmpeg."""
     command = [ffmpeg, "-v", "error", "-y", "-i", str(source), *options, str(target)]

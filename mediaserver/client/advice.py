@@ -61,7 +61,7 @@ def on_quality(session: Session) -> list[str]:
     hearing, found = session.hearing, []
     if hearing.malformed:
         found.append(
-            f"{hearing.malformed} messages were not {hearing.encapsulation}: "
+            f"{hearing.malformed} messages were not {hearing.wire.settings.encapsulation}: "
             "ask for the encapsulation that the peer speaks"
         )
     packets = hearing.packets

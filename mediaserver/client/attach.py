@@ -92,8 +92,7 @@ class Attacher:
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
         """Dial in the background; the task tells how it ended."""
-        attachment.begin()
-        task = asyncio.create_task(attachment.run())
+        task = attachment.start()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(partial(_tell, attachment.session.stream.id))
@@ -141,8 +140,7 @@ async def attach(
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session
         with session.listen(take) if heard is not None else contextlib.nullcontext():
-            attachment.begin()
-            ended = asyncio.create_task(attachment.run())
+            ended = attachment.start()
             asked = asyncio.create_task(hang_up.wait())
             await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
             session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))

@@ -60,11 +60,12 @@ class Attachment:
         self.session.connected = False
         self._player: asyncio.Task[End] | None = None
 
-    def begin(self) -> None:
-        """Take a place among the streams; `run` gives it back."""
+    def start(self) -> asyncio.Task[End]:
+        """Take a place among the streams, at once, and dial; the task tells how it ended."""
         self._engine.streams.begin(self.session, self._route)
+        return asyncio.create_task(self._run())
 
-    async def run(self) -> End:
+    async def _run(self) -> End:
         """Dial, and stay on it until the handler is done, the peer closes it, or there is no getting back."""
         session, streams = self.session, self._engine.streams
         calling = asyncio.create_task(self._stay_connected())

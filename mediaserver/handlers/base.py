@@ -13,18 +13,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from mediaserver.config import Table
 from mediaserver.errors import PromptError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
 
 
-class Handler(BaseModel, ABC):
+class Handler(Table, ABC):
     """Base of all handlers. Its fields are the path's settings; one instance may serve many streams at once."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
 

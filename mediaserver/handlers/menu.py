@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.handlers import files, menu_plan
@@ -53,8 +53,6 @@ class MenuHandler(Handler):
 
 class Answer(Step):
     """What a webhook says: a step, and variables to keep."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     variables: dict[str, Any] = Field(default_factory=dict)
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mediaserver.config import WebUrl
+from mediaserver.config import Table, WebUrl
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.record import RecordSettings
 from mediaserver.session import BargeIn
@@ -34,11 +34,7 @@ def _is_recording(value: Any) -> Any:
 Key = Annotated[str, AfterValidator(_is_key)]
 
 
-class _Plan(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Collect(_Plan):
+class Collect(Table):
     """Digits that are asked for, as many as there may be."""
 
     min: int = Field(1, ge=1, le=64)
@@ -55,7 +51,7 @@ class Collect(_Plan):
         return self
 
 
-class Step(_Plan):
+class Step(Table):
     """What happens next: something to hear, perhaps a recording or digits, then a menu, a question or the end."""
 
     play: Names = ()
@@ -97,7 +93,7 @@ class Step(_Plan):
 HANG_UP = Step(hangup=True)
 
 
-class Menu(_Plan):
+class Menu(Table):
     """A choice: prompts, and what each key leads to, or digits that are collected."""
 
     play: Names = ()

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.config import Table
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip
@@ -18,10 +19,8 @@ _WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
 
-class RecordSettings(BaseModel):
+class RecordSettings(Table):
     """What can be said of a recording, wherever it is made, but for its folder: that is the operator's to say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     file: Annotated[str, AfterValidator(files.check)] = "{resource}-{id}-{time}.wav"
     stereo: bool = Field(False, description="the peer on the left, what we send on the right")

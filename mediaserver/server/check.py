@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config import Settings
 from mediaserver.playout.library import Progress
 from mediaserver.streams import routes
-from mediaserver.streams.engine import open_library, prompt_problems, secret_problems
+from mediaserver.streams.engine import open_library, prompt_problems, secrets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         await library.load((), progress)
     finally:
         await library.close()
-    problems = [*problems, *found, *secret_problems(settings, where), *prompt_problems(built, library, where)]
+    problems = [*problems, *found, *secrets_of(settings, where)[1], *prompt_problems(built, library, where)]
     left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     paths = [
         {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mediaserver.audio.pcm import FRAME_BYTES, frames_in
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.encapsulation import Encapsulation, Wire
+from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
 
@@ -40,7 +40,7 @@ class Hearing:
     def __init__(
         self, wire: Wire, clock: Callable[[], float], failed: Callable[[Exception], None] = lambda error: None
     ) -> None:
-        self._wire, self._clock, self._failed = wire, clock, failed
+        self.wire, self._clock, self._failed = wire, clock, failed
         self._listeners: tuple[Take, ...] = ()
         self._paused_at: float | None = None
         self._packets = Packets()
@@ -55,7 +55,7 @@ class Hearing:
 
     def use(self, wire: Wire) -> None:
         """The peer is heard over another connection from now on; the time without one was silence."""
-        self._wire = wire
+        self.wire = wire
         if self._paused_at is not None:
             frames = frames_in(self._clock() - self._paused_at)
             self._paused_at = None
@@ -63,25 +63,20 @@ class Hearing:
 
     def _let_go(self) -> None:
         """Pass on what is held back for its order, and keep the counts: what comes next begins anew."""
-        inbound = self._wire.inbound
+        inbound = self.wire.inbound
         self._pass_on(inbound.buffer.flush())
         self._packets = self._packets.plus(Packets.of(inbound.buffer))
         inbound.begin()
 
     @property
-    def encapsulation(self) -> Encapsulation:
-        """What the peer speaks."""
-        return self._wire.settings.encapsulation
-
-    @property
     def packets(self) -> Packets:
         """What became of RTP packets while somebody listened, over all connections."""
-        return self._packets.plus(Packets.of(self._wire.inbound.buffer))
+        return self._packets.plus(Packets.of(self.wire.inbound.buffer))
 
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter now (RFC 3550, section 6.4.1)."""
-        return self._wire.inbound.jitter.ms
+        return self.wire.inbound.jitter.ms
 
     def receive(self, data: bytes) -> None:
         """Take in a binary message."""
@@ -89,7 +84,7 @@ class Hearing:
         if not self._listeners:
             return
         try:
-            events = self._wire.inbound.depacketize(data, self._clock())
+            events = self.wire.inbound.depacketize(data, self._clock())
         except ProtocolError:
             self.malformed += 1
         else:
@@ -106,7 +101,7 @@ class Hearing:
     def keep(self, take: Take) -> None:
         """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""
         if not self._listeners:
-            self._wire.inbound.begin()  # what came while nobody listened is not missing
+            self.wire.inbound.begin()  # what came while nobody listened is not missing
         self._listeners = (*self._listeners, take)
 
     @contextlib.contextmanager

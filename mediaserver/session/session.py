@@ -41,7 +41,6 @@ class Session(Talk):
         self.connected = True  # one that we dial is not always
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
-        self._wire = wire
         self._started = clock()
         self._task: asyncio.Task[None] | None = None
 
@@ -102,7 +101,6 @@ class Session(Talk):
     def connect(self, wire: Wire, transport: Transport) -> None:
         """There is a connection, the first or another: the peer is heard, and hears from `run` or `resume` on."""
         self.connected = True
-        self._wire = wire
         self.hearing.use(wire)
         self._pacer.connect(wire, transport)
 
@@ -124,11 +122,11 @@ class Session(Talk):
 
     def summary(self) -> dict[str, Any]:
         """What there is to say of the stream in one line of a log."""
-        pacer, hearing = self._pacer, self.hearing
+        pacer, hearing, wire = self._pacer, self.hearing, self.hearing.wire
         return {
             "path": self.stream.path,
             "peer": self.stream.peer,
-            "wire": f"{self._wire.settings.encapsulation}/{self._wire.framing}",
+            "wire": f"{wire.settings.encapsulation}/{wire.framing}",
             "frames": pacer.frames,
             "duration_s": round(self._clock() - self._started, 3),
             "late": pacer.late,

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from mediaserver.config import Settings
+from mediaserver.config import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
@@ -62,12 +62,13 @@ class Engine:
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.settings, self._where = settings, where
         self.routes, found = routes.build(settings, where)
-        self._problems = [*problems, *found, *secret_problems(settings, where)]
+        secrets, missing = secrets_of(settings, where)
+        self._problems = [*problems, *found, *missing]
         self.table = RouteTable(self.routes)
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
-        self.webhooks = Webhooks(_webhook_settings(settings))
+        self.webhooks = Webhooks(_webhook_settings(settings.events, secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
         self.streams = Streams(settings.server.max_streams, self.metrics, self.backend)
         self._export()
@@ -123,23 +124,19 @@ def open_library(settings: Settings) -> PromptLibrary:
     return PromptLibrary(settings.prompts.directory, settings.prompts.memory_limit * MEGABYTE, DecodePool())
 
 
-def secret_problems(settings: Settings, where: str) -> list[str]:
-    """What names a secret that is not there."""
-    found: list[str] = []
+def secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
+    """The secrets that the settings hold or name, "" where there is none, and what names one that is not there."""
+    found, problems = {}, []
     for key, secret in (("voipbin.token", settings.voipbin.token), ("events.secret", settings.events.secret)):
         try:
-            reveal(secret, f"{where}: {key}")
+            found[key] = reveal(secret, f"{where}: {key}")
         except ConfigError as error:
-            found += error.problems
-    return found
+            found[key] = ""
+            problems += error.problems
+    return found, problems
 
 
-def _webhook_settings(settings: Settings) -> WebhookSettings:
-    events = settings.events
-    try:
-        secret = reveal(events.secret, "events.secret")
-    except ConfigError:
-        secret = ""  # told among the problems, which keep anything from starting
+def _webhook_settings(events: EventSettings, secret: str) -> WebhookSettings:
     return WebhookSettings(
         url=events.url,
         secret=secret,

@@ -193,9 +193,7 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
         for key in sorted(handler.fixed_settings & route.settings.keys())
         if any(map(_VARIABLE.search, _texts(route.settings[key])))
     ]
-    if problems:
-        raise ConfigError(problems)
-    problems = _fixed_problems(route, place)
+    problems = problems or _fixed_problems(route, place)
     if problems:
         raise ConfigError(problems)
     return route

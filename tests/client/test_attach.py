@@ -339,7 +339,7 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
         hearing = attached.session.hearing
         hearing.pause()
         hearing._paused_at -= 20  # as after twenty seconds without a connection
-        hearing.use(hearing._wire)
+        hearing.use(hearing.wire)
         call.hang_up()
         await attached.end()
     assert len(read_wav(tmp_path / "a.wav")) > 20 * 8000

@@ -1,7 +1,6 @@
 """Handlers that listen: record, echo, analyse."""
 
 import json
-import wave
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.handlers.test_handlers import SOUNDS, library_of
 from tests.session.caller import Caller, digits
-from tests.sound import read_wav, speechlike
+from tests.sound import read_stereo, read_wav, speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 
 SPEECH = speechlike(8000)
@@ -190,9 +189,7 @@ async def test_a_prompt_heard_while_it_records_is_on_the_right(loop: VirtualLoop
     )
     caller = Caller(loop, library_of())
     await caller.call(handler.run, 2000, (0, lambda: caller.say(PCM)))
-    with wave.open(str(tmp_path / "a.wav")) as file:
-        rows = np.frombuffer(file.readframes(8000), "<i2").reshape(-1, 2)
-    right = rows[:, 1].tobytes()
+    right = read_stereo(tmp_path / "a.wav")[:, 1].tobytes()
     assert SOUNDS["welcome"].tobytes() in right
     assert caller.heard.tobytes().startswith(SOUNDS["welcome"].tobytes())
 

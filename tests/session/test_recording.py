@@ -22,7 +22,7 @@ from mediaserver.session.wavfile import WavFile
 from mediaserver.wire.events import Audio
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
-from tests.sound import read_wav, speechlike
+from tests.sound import read_stereo, read_wav, speechlike
 from tests.timing import UNIT, eventually
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -104,9 +104,8 @@ async def test_stereo_has_the_caller_on_the_left_and_us_on_the_right_in_step(
         playing.cancel()
 
     await caller.call(run, 5000, (1000, lambda: caller.say(PCM)))
-    with wave.open(str(tmp_path / "a.wav")) as file:
-        assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 24_000)
-        rows = np.frombuffer(file.readframes(24_000), "<i2").reshape(-1, 2)
+    rows = read_stereo(tmp_path / "a.wav")
+    assert len(rows) == 24_000
     left, right = rows[:, 0], rows[:, 1]
     at = int(np.flatnonzero(left)[0])
     assert 7800 <= at <= 8300  # spoken at 1000 ms
@@ -132,8 +131,7 @@ async def test_a_burst_after_a_stall_of_the_network_leaves_both_sides_in_step(
         made.append(await session.record(tmp_path / "a.wav", stereo=True, max_duration=1.4))
 
     await caller.call(run, 3000, *[(at, lambda n=n: session.receive(said[n])) for at, n in acts])
-    with wave.open(str(tmp_path / "a.wav")) as file:
-        rows = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    rows = read_stereo(tmp_path / "a.wav")
     assert (rows[:, 0] == SPEECH[: len(rows)]).all()
     assert len(rows) == 11_200
 
@@ -143,8 +141,7 @@ async def test_stereo_keeps_its_place_while_the_caller_sends_nothing(loop: Virtu
     caller = Caller(loop, library_of())
     caller.quiet = True
     await recorded(loop, tmp_path / "a.wav", 6000, (3000, PCM), caller=caller, stereo=True)
-    with wave.open(str(tmp_path / "a.wav")) as file:
-        rows = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    rows = read_stereo(tmp_path / "a.wav")
     at = int(np.flatnonzero(rows[:, 0])[0])
     assert 3000 * 8 - 320 <= at <= 3000 * 8 + 480
 
