@@ -1,10 +1,12 @@
-"""The console script: `serve`, `check`, `call`, `attach`. Exit codes: 0 well, 1 wrong stream, 2 wrong config."""
+"""The console script. Exit codes: 0 well, 1 wrong stream, 2 wrong config."""
 
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
 from enum import StrEnum
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, tables
+from mediaserver import __version__, config, log, mistakes, tables
 from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
 from mediaserver.client.attach import AttachRequest
@@ -28,6 +30,8 @@ from mediaserver.playout.library import Progress as Loading
 from mediaserver.server import check as checking
 from mediaserver.server import server
 from mediaserver.session import End
+from mediaserver.settings import Settings
+from mediaserver.streams.configuration import Configuration
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
 EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
@@ -98,12 +102,16 @@ def serve(
     admin_port: Annotated[int | None, _port("Port of health, metrics and streams.")] = None,
 ) -> None:
     """Serve the prompts."""
-    with _config_errors():
+
+    def load() -> tuple[Settings, list[str]]:
         settings, problems = config.load(file)
-        settings = settings.override("server", host=host, port=port).override("admin", port=admin_port)
+        return settings.override("server", host=host, port=port).override("admin", port=admin_port), problems
+
+    with _config_errors():
+        settings, _ = load()
         log.configure(settings.log.level, settings.log.format)
         with _progress() as progress:
-            _run(server.serve(settings, _where(file), problems, progress))
+            _run(server.serve(load, _where(file), file or config.DEFAULT_FILE, progress))
 
 
 @app.command()
@@ -182,7 +190,7 @@ def attach(
             resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
         )
     except ValidationError as error:
-        _complain(config.problems("attach", error, AttachRequest))
+        _complain(mistakes.problems("attach", error, AttachRequest))
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     with _config_errors():
         settings, problems = config.load(file)
@@ -194,6 +202,35 @@ def attach(
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
+@app.command()
+def sign(
+    url: Annotated[str, typer.Argument(metavar="URL", help="ws:// or wss:// URL of a path that has tokens.")],
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
+    file: ConfigOption = None,
+) -> None:
+    """Print a link that opens one path for a time, without the token: for a flow to carry."""
+    with _config_errors():
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        configuration = Configuration.of(settings, _where(file), problems)
+        if configuration.problems:
+            raise ConfigError(configuration.problems)
+    try:
+        query = _run(configuration.sign(url, int(time.time()) + _seconds(ttl)))
+    except (MediaServerError, ValueError) as error:
+        _complain([f"{url.partition('?')[0]}: {error}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
+
+
+def _seconds(text: str) -> int:
+    """A time such as 90s, 15m, 1h or 7d, in seconds."""
+    found = re.fullmatch(r"([1-9]\d{0,8})([smhd]?)", text)
+    if found is None:
+        raise typer.BadParameter(f"{text} should be a time such as 90s, 15m, 1h or 7d", param_hint="--ttl")
+    return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -202,7 +239,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 async def _attach(
-    settings: config.Settings, where: str, problems: list[str], request: AttachRequest, progress: Loading
+    settings: Settings, where: str, problems: list[str], request: AttachRequest, progress: Loading
 ) -> End:
     """One stream to its end; Ctrl-C and SIGTERM hang up."""
     hang_up = asyncio.Event()

@@ -36,11 +36,11 @@ class PromptError(MediaServerError):
 
 
 class RefusedError(MediaServerError):
-    """A request for a stream is turned down before the upgrade: HTTP `status` and one plain line."""
+    """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.reason = status, reason
 
 
 class PeerError(MediaServerError):

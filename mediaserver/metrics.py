@@ -1,9 +1,20 @@
 """What Prometheus may ask. Counters of frames are read off the ticker when asked for, never kept per frame."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -11,6 +22,8 @@ from mediaserver import __version__
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+NS = 1_000_000_000
+LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # seconds; a ptime is 0.02
 
 
 class Metrics:
@@ -24,7 +37,32 @@ class Metrics:
             "mediaserver_sessions_ended", "Streams ended, by why", ["path", "reason"], registry=self.registry
         )
         self.refused = Counter(
-            "mediaserver_refusals", "Requests turned down before the upgrade", ["status"], registry=self.registry
+            "mediaserver_refusals", "Streams turned down", ["reason", "status"], registry=self.registry
+        )
+        self.peer_faults = Counter(
+            "mediaserver_peer_faults",
+            "What peers did that they must not do, by kind",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.stalls = Counter(
+            "mediaserver_stalls",
+            "Pauses of a stream whose peer was too slow, by ended streams",
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            "mediaserver_reloads",
+            "Changes of configuration and prompts taken in, or not",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("ok", "failed"):
+            self.reloads.labels(result)
+        self.loop_lag = Histogram(
+            "mediaserver_loop_lag_seconds",
+            "How late the event loop was, looked at once a second",
+            buckets=LATENESS,
+            registry=self.registry,
         )
         self.underruns = Counter(
             "mediaserver_underruns",
@@ -54,6 +92,7 @@ class Metrics:
                 ("packets_lost", "packets_lost", "RTP packets missing in it"),
             )
         }
+        ProcessCollector(registry=self.registry)
         Info("mediaserver_build", "What runs", registry=self.registry).info({"version": __version__})
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
@@ -64,9 +103,40 @@ class Metrics:
         """Export a count that is kept elsewhere, read when Prometheus asks; or several, by `result`."""
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
+    def histogram(self, name: str, text: str, read: Callable[[], "Lateness"]) -> None:
+        """Export a histogram that is kept elsewhere, read when Prometheus asks."""
+        self.registry.register(_HistogramReader(f"mediaserver_{name}", text, read))
+
     def render(self) -> bytes:
         """All of them, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Lateness:
+    """A histogram of how late things were, for where nothing may be allocated; `bounds` in ns, ascending."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self) -> None:
+        self._bounds = [round(bound * NS) for bound in LATENESS]
+        self.counts = [0] * (len(LATENESS) + 1)
+        self.total = 0  # ns
+
+    def add(self, late: int) -> None:
+        """One more, in ns."""
+        self.counts[bisect_left(self._bounds, late)] += 1
+        self.total += late
+
+
+class _HistogramReader(Collector):
+    def __init__(self, name: str, text: str, read: Callable[[], Lateness]) -> None:
+        self._name, self._text, self._read = name, text, read
+
+    def collect(self) -> Iterator[Metric]:
+        lateness = self._read()
+        bounds = (*map(str, LATENESS), "+Inf")
+        buckets = list(zip(bounds, accumulate(lateness.counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._text, buckets, lateness.total / NS)
 
 
 class _Reader(Collector):

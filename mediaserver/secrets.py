@@ -5,6 +5,7 @@ as those that Docker and Kubernetes mount.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -29,3 +30,20 @@ def reveal(setting: SecretStr, key: str) -> str:
             raise ConfigError([f"{key}: {place} is empty"])
         return secret
     return text
+
+
+def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
+    """Several secrets, and what is wrong with those that are not there."""
+    found, problems = [], []
+    for setting in settings:
+        try:
+            found.append(reveal(setting, key))
+        except ConfigError as error:
+            problems += error.problems
+    return tuple(found), problems
+
+
+def files_of(settings: Iterable[SecretStr]) -> list[Path]:
+    """The files that secrets are kept in."""
+    texts = (setting.get_secret_value() for setting in settings)
+    return [Path(text.removeprefix("file:")) for text in texts if text.startswith("file:")]

@@ -25,11 +25,11 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
 
 
 def _paths(findings: Findings) -> Table:
-    table = Table("path", "handler", "encapsulation", "settings", title="Paths", title_justify="left")
+    table = Table("path", "handler", "encapsulation", "access", "settings", title="Paths", title_justify="left")
     for path in findings.paths:
         plain = {key: value for key, value in path["settings"].items() if key != "menus"}
         settings = ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
-        table.add_row(path["path"], path["handler"], path["encapsulation"], settings)
+        table.add_row(path["path"], path["handler"], path["encapsulation"], path["access"], settings)
     return table
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
-from mediaserver.config import Settings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
+from mediaserver.settings import Settings
 from mediaserver.streams import routes
 from tests.handlers.test_handlers import library_of
 

@@ -25,7 +25,8 @@ from dockerfile_parse.util import extract_key_values
 from packaging.specifiers import SpecifierSet
 
 from mediaserver.cli import app
-from mediaserver.config import ENV_DELIMITER, ENV_PREFIX, Settings
+from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
+from mediaserver.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

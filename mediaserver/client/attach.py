@@ -16,10 +16,10 @@ from yarl import URL
 
 from mediaserver.client import dial
 from mediaserver.client.attachment import Attachment
-from mediaserver.config import Settings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.library import Progress
 from mediaserver.session import CloseCode, End, EndReason, Stream
+from mediaserver.settings import Settings
 from mediaserver.streams.engine import Engine
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.events import Audio, Event
@@ -76,8 +76,7 @@ class Attacher:
         handler, wire = route.handler_of(variables, url.query, engine.library), route.wire_of(url.query)
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)
-        if refusal := engine.streams.refusal:
-            raise RefusedError(503, refusal)
+        engine.streams.admit(route)
         if self._client is None:
             self._client = dial.client_session()
         stream = Stream(

@@ -10,10 +10,11 @@ from aiohttp import ClientWebSocketResponse
 from yarl import URL
 
 from mediaserver.errors import PeerError, RefusedError, plainly
-from mediaserver.streams.connection import CLOSE_TIMEOUT, MAX_MESSAGE
+from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire.encapsulation import Encapsulation
 
 _REFUSAL_LETTERS = 300
+_MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
 
@@ -74,7 +75,7 @@ async def _keep_refusal(
 ) -> aiohttp.ClientResponse:
     response = await handler(request)
     if response.status != _SWITCHING_PROTOCOLS:
-        text = (await response.content.read(MAX_MESSAGE)).decode(errors="replace")
+        text = (await response.content.read(_MAX_MESSAGE)).decode(errors="replace")
         response.close()
         for word in _private(request.url):  # servers like to show what was asked for
             text = text.replace(word, "…")
@@ -99,7 +100,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
             websocket = await client.ws_connect(
                 url,
                 compress=0,
-                max_msg_size=MAX_MESSAGE,
+                max_msg_size=_MAX_MESSAGE,
                 autoping=autoping,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
             )

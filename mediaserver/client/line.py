@@ -32,7 +32,6 @@ class Line:
         self._began = self._confirmed = 0
         self._pinged, self._ponged = b"", asyncio.Event()
         self._came = asyncio.Event()  # the first message
-        self._texts = 0
         self.answered = False  # a ping
 
     @property
@@ -55,7 +54,7 @@ class Line:
             session.receive(data)
 
         try:
-            return await connection.read(self._websocket, receive, MAX_RATE, self._on_pong, self._on_text)
+            return await connection.Reader(self._websocket, receive, MAX_RATE, self._on_text, self._on_pong).read()
         finally:
             for task in watching:
                 task.cancel()
@@ -100,9 +99,10 @@ class Line:
             self._ponged.set()
 
     def _on_text(self) -> None:
-        self._texts += 1
-        if self._texts == 1:
-            log.warning(advice.TEXT)
+        if self._session is not None:
+            self._session.texted()
+            if self._session.texts == 1:
+                log.warning(advice.TEXT)
 
     async def _expect_audio(self) -> None:
         await asyncio.sleep(_NO_AUDIO)

@@ -15,11 +15,11 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from mediaserver.config import Table
 from mediaserver.errors import PromptError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
+from mediaserver.settings import Table
 
 
 class Handler(Table, ABC):

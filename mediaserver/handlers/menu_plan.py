@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mediaserver.config import Table, WebUrl
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.record import RecordSettings
 from mediaserver.session import BargeIn
+from mediaserver.settings import Table, WebUrl
 
 _DIGITS = r"^[0-9A-D*#]*$"
 

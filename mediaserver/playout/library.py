@@ -105,6 +105,7 @@ class PromptLibrary:
         self.prompts: dict[str, Prompt] = {}
         self.problems: dict[str, str] = {}
         self.ignored: list[str] = []
+        self.decodes, self.decode_seconds = 0, 0.0
         self.version = 0  # another one where there may be other prompts
         self._broken: dict[str, str] = {}  # a broken prompt's name -> its file
         self._pool = pool

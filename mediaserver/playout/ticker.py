@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from mediaserver.metrics import Lateness
 from mediaserver.playout.alarm import Alarm
 from mediaserver.playout.sources import SOURCE_FAULTS
 
@@ -67,6 +68,7 @@ class Ticker:
         self.frames = 0  # sent by all streams since the start
         self.late_frames = 0
         self.skipped_frames = 0
+        self.lateness = Lateness()
 
     def join(self, stream: Stream, lead_ns: int = 0) -> Slot:
         """Put a stream into the emptiest slot, of several the one due soonest; its first frame is sent then.
@@ -95,7 +97,8 @@ class Ticker:
 
     def tick(self) -> None:
         """Run every step that is due, and set the alarm for the next one with a stream in it."""
-        now = (self._clock() - self._epoch) // self._step
+        elapsed = self._clock() - self._epoch
+        now = elapsed // self._step
         slots = self._slots
         first, self._next = self._next, max(self._next, now + 1)
         if not self.streams:
@@ -104,6 +107,7 @@ class Ticker:
             for step in range(first, min(now + 1, first + len(slots))):
                 slot = slots[step % len(slots)]
                 if slot.streams:
+                    self.lateness.add(elapsed - step * self._step)
                     self._turn(slot, 1 + (now - step) // len(slots))
         finally:  # whatever happens, the clock goes on
             self._arm()

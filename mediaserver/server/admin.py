@@ -1,77 +1,103 @@
 """The admin listener: health, metrics, and the streams that are dialled. Never on the public port."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import pydantic
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from mediaserver import config, metrics
+from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.session import CloseCode, End, EndReason
+from mediaserver.streams.access import Access
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
 
 _MAX_BODY = 64 * 1024
+_OPEN = {"/healthz", "/readyz"}  # probes have no token
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(engine: Engine, attacher: Attacher, why_not_ready: Callable[[], str]) -> web.Application:
-    """`why_not_ready` tells why the server takes no calls, or nothing when it does."""
+class AdminEndpoint:
+    """All paths of the admin listener. All but the health checks need the `token`, where there is one.
 
-    async def healthz(_: web.Request) -> web.Response:
+    `why_not_ready` tells why the server takes no calls, or nothing when it does.
+    """
+
+    def __init__(self, engine: Engine, attacher: Attacher, token: str, why_not_ready: Callable[[], str]) -> None:
+        self._engine, self._attacher, self._why_not_ready = engine, attacher, why_not_ready
+        self._access = Access(tokens=(token,) if token else ())
+
+    def application(self) -> web.Application:
+        """The admin listener's application."""
+        logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
+        app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_post("/v1/attach", self._attach)
+        app.router.add_get("/v1/streams", self._streams)
+        app.router.add_delete("/v1/streams/{id}", self._hang_up)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who may ask, and what is wrong with a request as a status and one line."""
+        try:
+            if request.path not in _OPEN:
+                url = request.rel_url.with_query(None)  # a token in it would be logged somewhere
+                self._access.check("", url, request.headers.get("Authorization", ""), 0)
+            origin = request.headers.get("Origin")
+            if origin is not None and URL(origin).authority != request.host:
+                raise RefusedError(403, "not for pages of other sites")
+            return await handler(request)
+        except RefusedError as error:
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+            return web.json_response({"error": str(error)}, status=error.status, headers=headers)
+        except ConfigError as error:
+            return web.json_response({"error": str(error)}, status=500)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
-    async def readyz(_: web.Request) -> web.Response:
-        why_not = why_not_ready()
+    async def _readyz(self, _: web.Request) -> web.Response:
+        why_not = self._why_not_ready()
         return web.Response(status=503 if why_not else 200, text=f"{why_not or 'ready'}\n")
 
-    async def expose(_: web.Request) -> web.Response:
-        return web.Response(body=engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def attach(request: web.Request) -> web.Response:
-        if why_not := why_not_ready():
+    async def _attach(self, request: web.Request) -> web.Response:
+        if why_not := self._why_not_ready():
             raise RefusedError(503, why_not)
         try:
             wanted = AttachRequest.model_validate_json(await request.read())
         except pydantic.ValidationError as error:
-            raise RefusedError(400, "; ".join(config.problems("body", error, AttachRequest))) from error
-        attachment = await attacher.prepare(wanted)
-        attacher.start(attachment)
+            raise RefusedError(400, "; ".join(mistakes.problems("body", error, AttachRequest))) from error
+        attachment = await self._attacher.prepare(wanted)
+        self._attacher.start(attachment)
         stream = attachment.session.stream.id
         return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
 
-    async def streams(_: web.Request) -> web.Response:
-        return web.json_response({"streams": [listing(session) for session in engine.streams]})
+    async def _streams(self, _: web.Request) -> web.Response:
+        return web.json_response({"streams": [listing(session) for session in self._engine.streams]})
 
-    async def hang_up(request: web.Request) -> web.Response:
-        session = engine.streams.find(request.match_info["id"])
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        session = self._engine.streams.find(request.match_info["id"])
         if session is None:
             raise RefusedError(404, f"no stream {request.match_info['id']}")
         session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
         return web.Response(status=204)
 
-    app = web.Application(middlewares=[_refuse], client_max_size=_MAX_BODY)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", expose)
-    app.router.add_post("/v1/attach", attach)
-    app.router.add_get("/v1/streams", streams)
-    app.router.add_delete("/v1/streams/{id}", hang_up)
-    return app
 
-
-@web.middleware
-async def _refuse(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """What is wrong with a request, as a status and one line."""
-    try:
-        origin = request.headers.get("Origin")
-        if origin is not None and URL(origin).authority != request.host:
-            raise RefusedError(403, "not for pages of other sites")
-        return await handler(request)
-    except RefusedError as error:
-        return web.json_response({"error": str(error)}, status=error.status)
-    except ConfigError as error:
-        return web.json_response({"error": str(error)}, status=500)
+def _hide_malformed_request(record: logging.LogRecord) -> bool:
+    """aiohttp logs a request it cannot parse with all that it is, a token in its headers included."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = f"malformed request: {type(error).__name__}", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

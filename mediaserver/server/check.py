@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mediaserver.audio.pcm import SAMPLE_RATE
-from mediaserver.config import Settings
+from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
-from mediaserver.streams import routes
-from mediaserver.streams.engine import open_library, prompt_problems, secrets_of
+from mediaserver.server import tls
+from mediaserver.settings import Settings
+from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.engine import open_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +27,23 @@ class Findings:
 
 async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
-    built, found = routes.build(settings, where)
+    configuration = Configuration.of(settings, where, problems)
     library = open_library(settings)
     try:
         await library.load((), progress)
     finally:
         await library.close()
-    problems = [*problems, *found, *secrets_of(settings, where)[1], *prompt_problems(built, library, where)]
+    problems = [*configuration.problems, *configuration.missing_prompts(library), *_tls_problems(settings, where)]
     left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     paths = [
         {
             "path": route.pattern,
             "handler": settings.paths[route.pattern].handler,
             "encapsulation": str(route.wire.encapsulation),
+            "access": str(route.access),
             "settings": _shown(route.settings),
         }
-        for route in built
+        for route in configuration.table
     ]
     prompts = [
         {
@@ -53,6 +56,14 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         for prompt in library.prompts.values()
     ]
     return Findings(paths, prompts, library.ignored, problems, left_out)
+
+
+def _tls_problems(settings: Settings, where: str) -> list[str]:
+    try:
+        tls.context(settings.tls, where)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def _shown(value: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -10,15 +12,34 @@ from aiohttp import web
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
+from mediaserver.server import refusals
+from mediaserver.server.connections import Connection, Connections
+from mediaserver.server.heartbeat import Heartbeat
+from mediaserver.server.limits import Rate
+from mediaserver.server.peers import Peer, peer_of
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.streams import connection
+from mediaserver.streams.access import CREDENTIALS
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import QUERY_KEYS, Route
 from mediaserver.wire.encapsulation import Wire, WireSettings
 
-MAX_RATE = 500  # messages a second from one peer: ten times what a stream has to say
+_CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
+_CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
+_CALL_CHARACTERS = 128
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """What a request that is let in asks for."""
+
+    route: Route
+    handler: Handler
+    wire: WireSettings
+    stream: Stream
+    peer: Peer
 
 
 class MediaEndpoint:
@@ -26,116 +47,117 @@ class MediaEndpoint:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
-        self._stall_timeout = engine.settings.server.stall_timeout
+        self._rate = Rate()
+        self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
-    def application(self) -> web.Application:
-        """The public listener's application."""
-        app = web.Application(middlewares=[self._refuse], client_max_size=0)
-        for route in self._engine.routes:
-            app.router.add_get(route.pattern, self._endpoint(route), allow_head=False)
-        return app
-
-    @web.middleware
-    async def _refuse(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Every refusal as a status and one plain line."""
-        headers: dict[str, str] = {}
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request: a stream to its end, or a refusal."""
+        assert isinstance(request.protocol, Connection)  # noqa: S101 - `connections` makes no others
+        request.protocol.requested()
+        peer = self._peer_of(request)
         try:
-            return await handler(request)
+            admitted = await self._admit(request, peer)
+            websocket = await self._upgrade(request)
         except RefusedError as error:
-            status, text = error.status, str(error)
-            if status == 426:
-                headers["Upgrade"] = "websocket"
-        except web.HTTPNotFound:
-            status = 404
-            text = f"no path {request.path}{did_you_mean(request.path, (r.pattern for r in self._engine.routes))}"
-        except web.HTTPMethodNotAllowed as error:
-            status = error.status
-            text = f"{request.method} is not for a media path: GET with a WebSocket upgrade is"
-            headers["Allow"] = "GET"
-        except web.HTTPBadRequest as error:
-            status, text = error.status, f"the WebSocket handshake is wrong: {error.text}"
-        self._engine.metrics.refused.labels(status).inc()
-        log.info("refused", path=request.path, peer=request.remote, status=status, why=text)
-        return web.Response(status=status, text=" ".join(text.split()) + "\n", headers=headers)
-
-    def _endpoint(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def endpoint(request: web.Request) -> web.StreamResponse:
-            handler, wire = self._admit(route, request)
-            websocket = web.WebSocketResponse(
-                compress=False,
-                max_msg_size=connection.MAX_MESSAGE,
-                timeout=connection.CLOSE_TIMEOUT,
-                autoping=False,
-            )
-            try:
-                await websocket.prepare(request)
-            except ConnectionResetError:
-                log.info("the peer was gone before the upgrade", path=request.path)
-                return web.Response()  # to nobody
-            await self._serve(route, request, websocket, handler, wire)
+            self.connections.refusals.count(error, peer.name, request.path)
+            return refusals.response(error)
+        except ConnectionResetError:
+            log.info("the peer was gone before the upgrade", path=request.path, peer=peer.name)
+            return web.Response()  # to nobody
+        try:
+            self._streams.admit(admitted.route, peer.group)
+        except RefusedError as error:  # others were quicker with their handshake
+            self.connections.refusals.count(error, peer.name, request.path)
+            await websocket.close(code=CloseCode.TRY_AGAIN_LATER, message=str(error).encode())
             return websocket
+        await self._serve(admitted, websocket, request.protocol)
+        return websocket
 
-        return endpoint
+    def _peer_of(self, request: web.BaseRequest) -> Peer:
+        peername = request.transport.get_extra_info("peername") if request.transport is not None else None
+        forwarded = request.headers.getall("X-Forwarded-For", ())
+        return peer_of(peername, forwarded, self._engine.settings.server.trusted_proxies)
 
-    def _admit(self, route: Route, request: web.Request) -> tuple[Handler, WireSettings]:
-        """What to play and how; RefusedError where there is a reason not to."""
+    async def _admit(self, request: web.BaseRequest, peer: Peer) -> _Admitted:
+        """What to play to whom, and how; RefusedError where there is a reason not to."""
+        if not self._rate.take(self._engine.settings.server.handshake_rate):
+            raise RefusedError(503, "too many calls at once: try again in a second", "busy")
+        url = request.rel_url
+        route, variables = await self._engine.table.find(url)
+        if request.method != "GET":
+            raise RefusedError(
+                405, f"{request.method} is not for a media path: GET with a WebSocket upgrade is", "method"
+            )
+        route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
+        query = {
+            key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
+        }
+        handler, wire = self._asked(request, route, variables, query)
+        for key in query:  # their values may be tokens; only a likely slip is worth a word
+            if key not in QUERY_KEYS and (hint := did_you_mean(key, QUERY_KEYS)):
+                log.warning("unknown key in the URL's query", path=request.path, key=key, hint=hint.strip(" ()"))
+        self._streams.admit(route, peer.group)
+        call = _call_of(variables, query, request.headers)
+        stream = Stream(secrets.token_hex(6), request.path, peer.name, query, variables, call=call)
+        return _Admitted(route, handler, wire, stream, peer)
+
+    def _asked(
+        self, request: web.BaseRequest, route: Route, variables: Mapping[str, str], query: Mapping[str, str]
+    ) -> tuple[Handler, WireSettings]:
+        """The handler and the wire that a URL asks for; what is not there is told before what is wrong."""
         by_query: RefusedError | None = None
         try:
-            handler = route.handler_of(request.match_info, request.query, self._engine.library)
-            wire = route.wire_of(request.query)
+            asked = route.handler_of(variables, query, self._engine.library), route.wire_of(query)
         except RefusedError as error:
             if error.status == 404:
                 raise
             by_query = error
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise RefusedError(426, f"{request.path} is a media stream: connect to it by WebSocket")
+            text = f"{request.path} is a media stream: connect to it by WebSocket"
+            raise RefusedError(426, text, "not-websocket")
         if by_query is not None:
             raise by_query
-        for key in request.query:  # their values may be tokens; only a likely slip is worth a word
-            if key not in QUERY_KEYS and (hint := did_you_mean(key, QUERY_KEYS)):
-                log.warning("unknown key in the URL's query", path=request.path, key=key, hint=hint.strip(" ()"))
-        if refusal := self._streams.refusal:
-            raise RefusedError(503, refusal)
-        return handler, wire
+        return asked
 
-    async def _serve(
-        self,
-        route: Route,
-        request: web.Request,
-        websocket: web.WebSocketResponse,
-        handler: Handler,
-        wire_settings: WireSettings,
-    ) -> None:
-        transport = request.transport
+    async def _upgrade(self, request: web.BaseRequest) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=self._engine.settings.server.max_message_bytes,
+            timeout=connection.CLOSE_TIMEOUT,
+            autoping=False,
+        )
+        try:
+            await websocket.prepare(request)
+        except web.HTTPBadRequest as error:
+            text = f"the WebSocket handshake is wrong: {error.text}"
+            raise RefusedError(error.status, text, "bad-handshake") from error
+        return websocket
+
+    async def _serve(self, admitted: _Admitted, websocket: web.WebSocketResponse, protocol: Connection) -> None:
+        transport = protocol.transport
         if transport is None:
             return  # gone during the handshake
-        connection.bound_send_buffer(transport)
-        peername = transport.get_extra_info("peername") or ("?", 0)
-        stream = Stream(
-            id=secrets.token_hex(6),
-            path=request.path,
-            peer=f"{peername[0]}:{peername[1]}",
-            query=dict(request.query),
-            variables=dict(request.match_info),
-        )
-        engine, wire = self._engine, Wire(wire_settings)
+        engine, limits, wire = self._engine, self._engine.settings.server, Wire(admitted.wire)
         stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
-        pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), self._stall_timeout)
-        session = Session(stream, wire, engine.library, pacer, outbox=engine.backend)
-        self._streams.begin(session, route)
-        player = asyncio.create_task(_play(session, handler, websocket, transport))
+        pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), limits.stall_timeout)
+        session = Session(admitted.stream, wire, engine.library, pacer, outbox=engine.backend)
+        reader = connection.Reader(websocket, session.receive, limits.max_message_rate, session.texted)
+        protocol.watch(reader, session.finish)
+        unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
+        heartbeat = Heartbeat(protocol, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
+        self._streams.begin(session, admitted.route, admitted.peer.group)
+        player = asyncio.create_task(_play(session, admitted.handler, websocket, transport))
         ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
         try:
-            ending = await connection.read(websocket, session.receive, MAX_RATE)
+            ending = await reader.read()
         finally:
+            heartbeat.stop()
             session.disconnect()
             session.finish(ending)
             try:
                 await player
             finally:
-                self._streams.over(session, route)
+                self._streams.over(session)
 
 
 async def _play(
@@ -143,3 +165,10 @@ async def _play(
 ) -> None:
     end = await connection.handle(session, handler)
     await connection.close(websocket, transport, end)
+
+
+def _call_of(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """The peer's own id of the call, where it names one; a stranger wrote it, so not all of it is taken."""
+    named = [place.get(key) for place in (variables, query) for key in _CALL_KEYS]
+    found = next(filter(None, (*named, *map(headers.get, _CALL_HEADERS))), "")
+    return "".join(filter(str.isprintable, found))[:_CALL_CHARACTERS]

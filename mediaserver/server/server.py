@@ -1,29 +1,29 @@
 """The server's life: start, serve, drain, end."""
 
 import asyncio
-import logging
 import os
-import resource
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from mediaserver import __version__
 from mediaserver.client.attach import Attacher
-from mediaserver.config import Settings
-from mediaserver.errors import ConfigError, plainly
 from mediaserver.playout.library import Progress
-from mediaserver.server import admin
+from mediaserver.server import tls
+from mediaserver.server.admin import AdminEndpoint
+from mediaserver.server.limits import raise_descriptor_limit
+from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
+from mediaserver.server.reload import Load, Reloader
+from mediaserver.settings import Settings
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.streams.engine import MEGABYTE, Engine
 
-_BACKLOG = 4096
-_SPARE_DESCRIPTORS = 100  # for all that is not a stream
 _GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close
+_HANDSHAKES = 1.0  # seconds for handshakes that are under way when we stop listening
 EXIT_UNCLEAN = 1
 
 log = structlog.get_logger()
@@ -38,8 +38,11 @@ class Server:
         self.engine = Engine(settings, where, problems)
         self.endpoint = MediaEndpoint(self.engine)
         self.attacher = Attacher(self.engine)
-        self._runners: list[web.AppRunner] = []
-        self.engine.metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
+        self._admin: web.AppRunner | None = None
+        self._listeners: list[Listener] = []  # the admin port's, then the public one
+        metrics, connections = self.engine.metrics, self.endpoint.connections
+        metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
+        metrics.gauge("connections", "Connections of the public port", lambda: len(connections.connections))
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.
@@ -47,67 +50,71 @@ class Server:
         ConfigError where a path's prompt is missing or broken, or an address cannot be listened on.
         """
         settings, library = self._settings, self.engine.library
-        self.admin_port, _ = await self._listen(
-            admin.application(self.engine, self.attacher, self._why_not_ready),
-            settings.admin.host,
-            settings.admin.port,
-            "admin",
-        )
+        self.admin_port = await self._listen_for_admin()
         await self.engine.load(progress)
-        self.port, self._site = await self._listen(
-            self.endpoint.application(), settings.server.host, settings.server.port, "server"
+        self.tls = tls.context(settings.tls, self._where)
+        limits = settings.server
+        listener = Listener(self.endpoint.connections, self.tls, limits.handshake_timeout)
+        self._listeners.append(listener)
+        self.port = await listener.open(
+            limits.host, limits.port, f"{self._where}: server", reuse_port=limits.reuse_port
         )
         self._state = ""
         log.info(
             "listening",
             version=__version__,
-            host=settings.server.host,
+            host=limits.host,
             port=self.port,
+            tls=self.tls is not None,
             admin=f"{settings.admin.host}:{self.admin_port}",
-            paths=len(self.engine.routes),
+            paths=len(self.engine.table),
             prompts=len(library.prompts),
             cached_mb=round(library.cache.bytes / MEGABYTE, 1),
         )
 
     async def drain(self) -> bool:
-        """Take no more calls, let those in progress end for a while, close the rest; whether all did end."""
+        """Take no more calls, let those in progress end for a while, close the rest; whether all did end.
+
+        Calls that have come already, but not yet finished their handshake, are still taken.
+        """
         self._state = "draining"
-        await self._site.stop()
-        return await self.engine.streams.drain(self._settings.server.drain_timeout, CLOSE_TIMEOUT + _GRACE)
+        await self._listeners[-1].close()
+        if self.tls is not None:
+            await asyncio.sleep(_HANDSHAKES)  # those of TLS are not seen before they are done
+        await self.endpoint.connections.settle(_HANDSHAKES)
+        timeout = self.engine.settings.server.drain_timeout
+        return await self.engine.streams.drain(timeout, CLOSE_TIMEOUT + _GRACE)
 
     async def close(self) -> None:
         """Let go of everything."""
-        for runner in self._runners:
-            await runner.cleanup()
+        for listener in self._listeners:
+            await listener.close()
+        await self.endpoint.connections.shutdown(1.0)
+        if self._admin is not None:
+            await self._admin.cleanup()
         await self.attacher.close()
         await self.engine.close()
 
-    def _why_not_ready(self) -> str:
-        return self._state
-
-    async def _listen(self, app: web.Application, host: str, port: int, table: str) -> tuple[int, web.TCPSite]:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        self._runners.append(runner)
-        await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except (OSError, UnicodeError) as error:  # a host name may be none by its letters
-            raise ConfigError(
-                [f"{self._where}: {table}: cannot listen on {host}:{port}: {plainly(error)}"]
-            ) from error
-        address: tuple[str, int] = runner.addresses[0]
-        return address[1], site
+    async def _listen_for_admin(self) -> int:
+        """Answer on the admin port; the port."""
+        settings, token = self._settings.admin, self.engine.configuration.secrets["admin.token"]
+        endpoint = AdminEndpoint(self.engine, self.attacher, token, lambda: self._state)
+        self._admin = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=1.0)
+        await self._admin.setup()
+        server = self._admin.server
+        assert server is not None  # noqa: S101 - there is one after the setup
+        listener = Listener(server)
+        self._listeners.append(listener)
+        return await listener.open(settings.host, settings.port, f"{self._where}: admin")
 
 
-async def serve(
-    settings: Settings, where: str, problems: Sequence[str], progress: Progress = lambda done, total: None
-) -> None:
+async def serve(load: Load, where: str, file: Path, progress: Progress = lambda done, total: None) -> None:
     """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
 
-    ConfigError tells all `problems`, those already known and those found with the prompts.
+    SIGHUP, or a change of `file`, loads the settings anew.
+    ConfigError tells all that is wrong, with the settings and with the prompts.
     """
-    stopping = asyncio.Event()
+    stopping, reloading = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
         if stopping.is_set():
@@ -115,21 +122,22 @@ async def serve(
             os._exit(EXIT_UNCLEAN)
         stopping.set()
 
-    _raise_descriptor_limit(settings.server.max_streams)
-    logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    settings, problems = load()
+    raise_descriptor_limit(settings.server.max_streams)
     server = Server(settings, where, problems)
+    running: list[asyncio.Task[None]] = []
     try:
-        starting = asyncio.create_task(server.start(progress))
+        running.append(starting := asyncio.create_task(server.start(progress)))
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
-            starting.cancel()
-            await asyncio.wait((starting,))
             return
         await starting
+        running.append(asyncio.create_task(Reloader(server.engine, load, file, server.tls).run(reloading)))
         await stop
         if not await server.drain():
             streams = [session.stream.id for session in server.engine.streams]
@@ -137,26 +145,7 @@ async def serve(
             os._exit(EXIT_UNCLEAN)
         log.info("drained")
     finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
         await server.close()
-
-
-def _raise_descriptor_limit(streams: int) -> None:
-    """Each stream is a file descriptor; systems grant fewer than they would on request."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = streams + _SPARE_DESCRIPTORS
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < wanted:
-        log.warning(
-            "fewer file descriptors than streams", key="server.max_streams", streams=streams, descriptors=soft
-        )
-
-
-def _hide_malformed_request(record: logging.LogRecord) -> bool:
-    """aiohttp logs a request it cannot parse with all that it is, a token in its URL included."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.msg, record.args, record.exc_info = f"malformed request: {type(error).__name__}", (), None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-    return True

@@ -39,6 +39,7 @@ class Session(Talk):
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always
+        self.texts = 0  # messages that were text, which is never media
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
         self._started = clock()
@@ -93,6 +94,10 @@ class Session(Talk):
         if self._task is not None:
             self._task.cancel()
 
+    def texted(self) -> None:
+        """Take in a text message: it is never media, and nothing here understands it."""
+        self.texts += 1
+
     def receive(self, data: bytes) -> None:
         """Take in a binary message. Without a listener it is looked at only as far as `auto` needs."""
         self._pacer.observe(data)
@@ -135,10 +140,12 @@ class Session(Talk):
             "stalls": pacer.stalls,
             "received": hearing.received,
             "malformed": hearing.malformed,
+            "texts": self.texts,
             "dropped": hearing.dropped,
             "reason": str(self.end.reason) if self.end else None,
             "code": self.end.code if self.end else None,
             **({"why": self.end.text} if self.end and self.end.text else {}),
+            **({"call": self.stream.call} if self.stream.call else {}),
         } | (
             {"resource": self.stream.resource, "reconnects": self.reconnects, "lost": self.lost}
             if self.stream.resource

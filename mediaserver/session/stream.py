@@ -15,7 +15,10 @@ class CloseCode:
     GOING_AWAY = 1001  # we shut down
     NO_STATUS = 1005  # never sent: the peer's close frame named no code
     ABNORMAL = 1006  # never sent: the connection broke without a close
+    POLICY = 1008  # it lasted longer than it may
+    TOO_BIG = 1009  # a message larger than any may be
     INTERNAL_ERROR = 1011  # our fault
+    TRY_AGAIN_LATER = 1013  # the last free place was taken during the handshake
 
 
 class EndReason(StrEnum):
@@ -28,8 +31,11 @@ class EndReason(StrEnum):
     REFUSED = "refused"  # we dialled, and were turned down
     UNREACHABLE = "unreachable"  # we dialled, and nobody answered in time
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
+    OVERSIZE = "oversize"  # the peer sent a message larger than any may be, or one without an end
     FLOOD = "flood"  # the peer sent far more than a stream has to say
     STALLED = "stalled"  # the peer took nothing for too long
+    UNANSWERED = "unanswered"  # the peer answers no pings, and seems to be gone
+    TIME_LIMIT = "time-limit"  # it lasted as long as a stream may
     DRAINED = "drained"  # we shut down
     ERROR = "error"  # its handler failed
 
@@ -67,6 +73,7 @@ class Stream:
         default_factory=dict
     )  # of the path's pattern, and those given to `attach`
     resource: str = ""  # where we dialled: `calls/<id>` or `conferences/<id>`
+    call: str = ""  # the peer's own id of the call, where its URL or its headers name one
 
     @property
     def kind(self) -> str:

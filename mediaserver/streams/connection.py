@@ -12,11 +12,11 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.handlers.base import Handler
 from mediaserver.session import CloseCode, End, EndReason, Session
 
-# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
-SEND_BUFFER = 16 * 1024
-MAX_MESSAGE = 64 * 1024  # bytes of an inbound message; a frame is 332 at most
+# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio. And from a
+# peer: what comes in at once is worked off at once, while all other streams wait.
+BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
-_FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
+FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 _TURN = 32  # messages read before others have their turn
 
 log = structlog.get_logger()
@@ -39,51 +39,61 @@ class WebSocket(Protocol):
         """Say goodbye."""
 
 
-def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
+def bound_buffer(transport: asyncio.BaseTransport, which: int = socket.SO_SNDBUF) -> None:
+    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows; or what a flood sends."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # it may be gone already
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            connection.setsockopt(socket.SOL_SOCKET, which, BUFFER)
 
 
-async def read(
-    websocket: WebSocket,
-    receive: Callable[[bytes], None],
-    max_rate: int,
-    ponged: Callable[[bytes], None] = lambda data: None,
-    texted: Callable[[], None] = lambda: None,
-) -> End:
-    """Read to the end, for a peer whose writes are not read locks up.
+class Reader:
+    """Reads a WebSocket to its end, for a peer whose writes are not read locks up.
 
-    Tells how the peer ended it, if it did; more than `max_rate` messages a second, or the bytes of so many frames,
-    are a flood.
+    More than `max_rate` messages a second, or the bytes of so many frames, are a flood.
     """
-    clock = asyncio.get_running_loop().time
-    second, count, size, most = clock(), 0, 0, max_rate * _FRAME_MESSAGE
-    while True:
-        message = await websocket.receive()
-        count += 1
-        if count % _TURN == 0:
-            await asyncio.sleep(0)  # what is queued already would be read without a pause
-        if count % _TURN == 0 or size > most:
-            if clock() - second >= 1:
-                second, count, size = clock(), 0, 0
-            elif count > max_rate or size > most:
-                return End(EndReason.FLOOD, CloseCode.ABNORMAL)
-        match message.type:
-            case WSMsgType.BINARY:
-                size += len(message.data)
-                receive(message.data)
-            case WSMsgType.TEXT:
-                texted()
-            case WSMsgType.PING:
-                with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
-                    await websocket.pong(message.data)
-            case WSMsgType.PONG:
-                ponged(message.data)
-            case _:
-                return _end(message)
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        receive: Callable[[bytes], None],
+        max_rate: int,
+        texted: Callable[[], None],
+        ponged: Callable[[bytes], None] = lambda data: None,
+    ) -> None:
+        self._websocket, self._receive, self._texted, self._ponged = websocket, receive, texted, ponged
+        self._max_rate = max_rate
+        self.messages = self.pongs = 0
+
+    async def read(self) -> End:
+        """Read to the end; how the peer ended it, if it did."""
+        clock, websocket, max_rate = asyncio.get_running_loop().time, self._websocket, self._max_rate
+        second, count, size, most = clock(), 0, 0, max_rate * FRAME_MESSAGE
+        while True:
+            message = await websocket.receive()
+            self.messages += 1
+            count += 1
+            if count % _TURN == 0:
+                await asyncio.sleep(0)  # what is queued already would be read without a pause
+            if count % _TURN == 0 or size > most:
+                if clock() - second >= 1:
+                    second, count, size = clock(), 0, 0
+                elif count > max_rate or size > most:
+                    return End(EndReason.FLOOD, CloseCode.ABNORMAL)
+            match message.type:
+                case WSMsgType.BINARY:
+                    size += len(message.data)
+                    self._receive(message.data)
+                case WSMsgType.TEXT:
+                    self._texted()
+                case WSMsgType.PING:
+                    with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
+                        await websocket.pong(message.data)
+                case WSMsgType.PONG:
+                    self.pongs += 1
+                    self._ponged(message.data)
+                case _:
+                    return _end(message)
 
 
 def _end(message: WSMessage) -> End:
@@ -92,7 +102,8 @@ def _end(message: WSMessage) -> End:
         case WSMsgType.CLOSE:
             return End(EndReason.PEER_CLOSED, int(message.data or CloseCode.NO_STATUS))
         case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
-            return End(EndReason.PROTOCOL_ERROR, int(message.data.code))
+            oversize = message.data.code == CloseCode.TOO_BIG
+            return End(EndReason.OVERSIZE if oversize else EndReason.PROTOCOL_ERROR, int(message.data.code))
     return End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import structlog
 
-from mediaserver.config import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.library import Progress, PromptLibrary, is_folder
+from mediaserver.playout.lag import LoopLag
+from mediaserver.playout.library import Progress, PromptLibrary
 from mediaserver.playout.ticker import Ticker
 from mediaserver.playout.workers import DecodePool
-from mediaserver.secrets import reveal
 from mediaserver.session import Stream
+from mediaserver.settings import EventSettings, Settings
 from mediaserver.streams import routes
+from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.routes import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
@@ -60,37 +61,57 @@ class Engine:
     """All but the listeners. `where` names the configuration in messages; `problems` is what is wrong with it."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
-        self.settings, self._where = settings, where
-        self.routes, found = routes.build(settings, where)
-        secrets, missing = secrets_of(settings, where)
-        self._problems = [*problems, *found, *missing]
-        self.table = RouteTable(self.routes)
+        self.configuration = Configuration.of(settings, where, problems)
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
-        self.webhooks = Webhooks(_webhook_settings(settings.events, secrets["events.secret"]))
+        self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
-        self.streams = Streams(settings.server.max_streams, self.metrics, self.backend)
+        self.streams = Streams(settings.server, self.metrics, self.backend)
+        self._lag = LoopLag(self.metrics.loop_lag.observe)
         self._export()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.configuration.settings
+
+    @property
+    def table(self) -> RouteTable:
+        """The paths in force."""
+        return self.configuration.table
 
     async def load(self, progress: Progress = lambda done, total: None) -> None:
         """Decode the prompts and check the paths against them; ConfigError tells all that is wrong."""
-        settings = self.settings
-        await self.library.load(routes.first_encodings(self.routes), progress)
+        configuration = self.configuration
+        await self.library.load(routes.first_encodings(configuration.table), progress)
         for file, problem in self.library.problems.items():
             log.error("prompt left out", file=file, why=problem)
-        problems = self._problems + prompt_problems(self.routes, self.library, self._where)
+        problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
         if self.library.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
                 key="prompts.memory_limit",
-                limit_mb=settings.prompts.memory_limit,
+                limit_mb=configuration.settings.prompts.memory_limit,
             )
+
+    def use(self, configuration: Configuration) -> None:
+        """Go on with another configuration, all of it: for streams to come. ConfigError where it is wrong."""
+        problems = [
+            *configuration.problems,
+            *self.configuration.fixed(configuration),
+            *configuration.missing_prompts(self.library),
+        ]
+        if problems:
+            raise ConfigError(problems)
+        self.configuration = configuration
+        self.streams.limits = configuration.settings.server
 
     async def close(self) -> None:
         """Let go of everything; events that wait are delivered first, for some seconds at most."""
+        self._lag.stop()
         await self.webhooks.close()
         await self.library.close()
         self.ticker.close()
@@ -103,37 +124,24 @@ class Engine:
             "late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_frames
         )
         counter("skipped_ticks", "Frames never sent because time was lost", lambda: ticker.skipped_frames)
+        self.metrics.histogram(
+            "tick_lateness_seconds", "How late the frames of one moment were sent", lambda: ticker.lateness
+        )
         counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
         counter("cache_misses", "Look-ups that were not", lambda: cache.misses)
         counter("cache_evictions", "Prompts' messages let go of for want of memory", lambda: cache.evictions)
+        counter("decodes", "Sound files decoded", lambda: library.decodes)
+        counter("decode_seconds", "Time that decoding them took", lambda: library.decode_seconds)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
         gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
         gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))
-
-
-def prompt_problems(built: list[routes.Route], library: PromptLibrary, where: str) -> list[str]:
-    """What is wrong with the paths' prompts, now that the library is loaded."""
-    if not is_folder(library.directory):
-        return [f"{where}: prompts.directory: {library.directory} is not a folder"]
-    return routes.missing_prompts(built, library, where)
+        gauge("max_streams", "Streams that there may be", lambda: self.settings.server.max_streams)
 
 
 def open_library(settings: Settings) -> PromptLibrary:
     """The library of a configuration, not yet loaded."""
     return PromptLibrary(settings.prompts.directory, settings.prompts.memory_limit * MEGABYTE, DecodePool())
-
-
-def secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
-    """The secrets that the settings hold or name, "" where there is none, and what names one that is not there."""
-    found, problems = {}, []
-    for key, secret in (("voipbin.token", settings.voipbin.token), ("events.secret", settings.events.secret)):
-        try:
-            found[key] = reveal(secret, f"{where}: {key}")
-        except ConfigError as error:
-            found[key] = ""
-            problems += error.problems
-    return found, problems
 
 
 def _webhook_settings(events: EventSettings, secret: str) -> WebhookSettings:

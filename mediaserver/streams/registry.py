@@ -1,52 +1,85 @@
 """All streams in progress: who is on the line, how many may be, and what is counted when they come and go."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
+from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.session import CloseCode, End, EndReason, Outbox, Session
+from mediaserver.settings import ServerSettings
 from mediaserver.streams.routes import Route
 
 _MISFRAMED_FRAMES = 50  # a peer gone within a second of the first frame did not like what it got
 
+_FAULTS = {
+    EndReason.STALLED,
+    EndReason.UNANSWERED,
+    EndReason.FLOOD,
+    EndReason.OVERSIZE,
+    EndReason.PROTOCOL_ERROR,
+}
+
 log = structlog.get_logger()
+
+
+class _Entry(NamedTuple):
+    session: Session
+    path: str  # the route's pattern
+    peer: str
+    timer: asyncio.TimerHandle | None  # of the time limit
 
 
 class Streams:
     """The streams of one server, those that came and those that we dialled."""
 
-    def __init__(self, limit: int, metrics: Metrics, outbox: Outbox) -> None:
-        self._limit, self._metrics, self._outbox = limit, metrics, outbox
-        self._sessions: dict[str, Session] = {}
+    def __init__(self, limits: ServerSettings, metrics: Metrics, outbox: Outbox) -> None:
+        self.limits = limits
+        self._metrics, self._outbox = metrics, outbox
+        self._entries: dict[str, _Entry] = {}
+        self._on_path: Counter[str] = Counter()
+        self._of_peer: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return len(self._entries)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(list(self._sessions.values()))
+        return iter([entry.session for entry in self._entries.values()])
 
     def find(self, stream: str) -> Session | None:
         """The stream of that id, while it lasts."""
-        return self._sessions.get(stream)
+        entry = self._entries.get(stream)
+        return entry.session if entry is not None else None
 
-    @property
-    def refusal(self) -> str:
-        """Why there cannot be one more now; nothing where there can."""
+    def admit(self, route: Route, peer: str = "") -> None:
+        """Whether there can be one more now, on that path, for that peer; RefusedError 503 where there cannot."""
+        limits = self.limits
         if self.draining:
-            return "shutting down: try again later"
-        if len(self) >= self._limit:
-            return f"full: {self._limit} streams are playing, try again later"
-        return ""
+            raise RefusedError(503, "shutting down: try again later", "draining")
+        if len(self) >= limits.max_streams:
+            raise RefusedError(503, f"full: {len(self)} streams are playing, try again later", "full")
+        if self._on_path[route.pattern] >= route.max_streams:
+            text = f"full: {route.max_streams} streams are playing on this path, try again later"
+            raise RefusedError(503, text, "path-full")
+        if peer and self._of_peer[peer] >= limits.max_streams_per_peer:
+            text = f"full: {limits.max_streams_per_peer} streams are playing to your address, try again later"
+            raise RefusedError(503, text, "peer-full")
 
-    def begin(self, session: Session, route: Route) -> None:
-        """A stream begins."""
-        self._sessions[session.stream.id] = session
+    def begin(self, session: Session, route: Route, peer: str = "") -> None:
+        """A stream begins, to a peer where it came from one."""
+        timer = None
+        if route.time_limit:
+            end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
+            timer = asyncio.get_running_loop().call_later(route.time_limit, session.finish, end)
+        self._entries[session.stream.id] = _Entry(session, route.pattern, peer, timer)
+        self._on_path[route.pattern] += 1
+        self._of_peer[peer] += 1
         self._idle.clear()
         self._metrics.sessions.labels(route.pattern).inc()
         self._metrics.started.labels(route.pattern).inc()
@@ -55,15 +88,23 @@ class Streams:
         if not stream.resource:  # one that we dial has yet to be reached
             session.notify("stream.started", {})
 
-    def over(self, session: Session, route: Route) -> None:
+    def over(self, session: Session) -> None:
         """A stream is over."""
-        self._sessions.pop(session.stream.id, None)
-        if not self._sessions:
+        entry = self._entries.pop(session.stream.id)
+        if entry.timer is not None:
+            entry.timer.cancel()
+        for counter, key in ((self._on_path, entry.path), (self._of_peer, entry.peer)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        if not self._entries:
             self._idle.set()
         summary = session.summary()
         metrics = self._metrics
-        metrics.sessions.labels(route.pattern).dec()
-        metrics.ended.labels(route.pattern, summary["reason"]).inc()
+        metrics.sessions.labels(entry.path).dec()
+        metrics.ended.labels(entry.path, summary["reason"]).inc()
+        metrics.stalls.inc(summary["stalls"])
+        self._count_faults(summary)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
         metrics.reconnects.inc(session.reconnects)
@@ -79,6 +120,13 @@ class Streams:
                 sent=summary["wire"],
                 hint="try framing = message (or pcm) for audiosocket, another rtp_payload for rtp",
             )
+
+    def _count_faults(self, summary: Mapping[str, Any]) -> None:
+        """What a peer did that it must not do, by kind."""
+        faults = self._metrics.peer_faults
+        if summary["reason"] in _FAULTS:
+            faults.labels(summary["reason"]).inc()
+        faults.labels("text").inc(summary["texts"])
 
     async def drain(self, seconds: float, more: float) -> bool:
         """Take no more; let streams end by themselves for so long, then close the rest as going away.

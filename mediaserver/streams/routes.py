@@ -1,7 +1,7 @@
 """Paths: from a configured table, a URL's variables and its query to a handler and a way to speak."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -13,11 +13,13 @@ from aiohttp.web import UrlDispatcher
 from pydantic import ValidationError
 from yarl import URL
 
-from mediaserver import config, handlers
-from mediaserver.config import PathSettings, Settings, WireDefaults
+from mediaserver import handlers, mistakes
 from mediaserver.errors import ConfigError, RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.library import PromptLibrary
+from mediaserver.secrets import reveal_all
+from mediaserver.settings import Defaults, PathSettings, Settings
+from mediaserver.streams.access import Access
 from mediaserver.wire.encapsulation import (
     Encapsulation,
     Encoding,
@@ -37,6 +39,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 _MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
+BAD_QUERY, UNKNOWN_PROMPT = "bad-query", "unknown-prompt"  # why a request is refused
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Route:
     handler: type[Handler]
     settings: dict[str, Any]  # the handler's, variables not yet filled in
     wire: WireSettings
+    access: Access = field(default_factory=Access)
+    max_streams: int = 10_000
+    time_limit: float = 0.0  # seconds; 0 for ever
     _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
@@ -63,7 +69,9 @@ class Route:
                 try:
                     given[key] = kind(query[key])
                 except ValueError:
-                    raise RefusedError(400, f'{key}="{query[key]}" is none of {", ".join(kind)}') from None
+                    raise RefusedError(
+                        400, f'{key}="{query[key]}" is none of {", ".join(kind)}', BAD_QUERY
+                    ) from None
         return replace(self.wire, **given) if given else self.wire
 
     def handler_of(
@@ -80,7 +88,7 @@ class Route:
             handler = self._made_for(variables, asked)
             missing = handler.problems(library)
             if missing:
-                raise RefusedError(404, missing[0])
+                raise RefusedError(404, missing[0], UNKNOWN_PROMPT)
             if len(self._made) >= _MAX_MADE:
                 self._made.clear()
             self._made[key] = handler
@@ -88,23 +96,25 @@ class Route:
 
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
         for key in asked.keys() - self.handler.query_settings:
-            raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything")
+            raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything", BAD_QUERY)
         for name in self.variables:
             if set("{}") & set(variables.get(name, "")):  # it would be read as a template of ours
-                raise RefusedError(404, f"{name} has a brace in it")
+                raise RefusedError(404, f"{name} has a brace in it", UNKNOWN_PROMPT)
         settings = _fill(self.settings, variables) | dict(asked)
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
-            line = config.problems("", error, self.handler)[0].removeprefix(": ")
+            line = mistakes.problems("", error, self.handler)[0].removeprefix(": ")
             by_query = str(next(iter(error.errors()[0]["loc"]), "")) in asked
-            raise RefusedError(400 if by_query else 404, line) from error
+            raise (
+                RefusedError(400, line, BAD_QUERY) if by_query else RefusedError(404, line, UNKNOWN_PROMPT)
+            ) from error
 
 
 def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     """The routes of a configuration, and what is wrong with the paths that are none."""
     routes: list[Route] = []
-    problems: list[str] = []
+    tokens, problems = reveal_all(settings.defaults.tokens, f"{where}: defaults.tokens")
     shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
         first = shapes.setdefault(_VARIABLE.sub("{}", pattern), pattern)
@@ -112,14 +122,14 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
             problems.append(f'{where}: paths."{pattern}": is the same as "{first}", which comes first')
             continue
         try:
-            routes.append(_route(pattern, path, settings.defaults, where))
+            routes.append(_route(pattern, path, settings.defaults, tokens, where))
         except ConfigError as error:
             problems += error.problems
     return routes, problems
 
 
 class RouteTable:
-    """The routes by the path that is dialled, matched as the public listener matches them."""
+    """The routes by the path that is dialled."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._dispatcher = UrlDispatcher()
@@ -127,14 +137,22 @@ class RouteTable:
         for route in routes:
             self._routes[self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)] = route
 
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes.values())
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
         request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
         found = await self._dispatcher.resolve(cast("web.Request", request))
         route = self._routes.get(found.route)
         if route is None:
-            patterns = (route.pattern for route in self._routes.values())
-            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}")
+            patterns = (
+                route.pattern for route in self if str(route.access) == "open"
+            )  # others are nobody's business
+            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}", "unknown-path")
         return route, dict(found)
 
 
@@ -161,7 +179,7 @@ def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     return list({encoding.name: encoding for encoding in encodings}.values())
 
 
-def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str) -> Route:
+def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[str, ...], where: str) -> Route:
     place = f'{where}: paths."{pattern}"'
     if not pattern.startswith("/"):
         raise ConfigError([f"{place}: a path begins with /"])
@@ -180,9 +198,20 @@ def _route(pattern: str, path: PathSettings, defaults: WireDefaults, where: str)
         Framing(path.framing or defaults.framing),
         RtpPayload(path.rtp_payload or defaults.rtp_payload),
     )
-    route = Route(pattern, handler, path.handler_settings, wire)
+    missing: list[str] = []
+    if path.tokens is not None:
+        tokens, missing = reveal_all(path.tokens, f"{place}: tokens")
+    route = Route(
+        pattern,
+        handler,
+        path.handler_settings,
+        wire,
+        Access(defaults.allow if path.allow is None else path.allow, tokens),
+        path.max_streams or defaults.max_streams,
+        defaults.time_limit if path.time_limit is None else path.time_limit,
+    )
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
-    problems = [
+    problems = missing + [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"
         for key, value in route.settings.items()
         for name in sorted(unknown)
@@ -206,7 +235,7 @@ def _fixed_problems(route: Route, place: str) -> list[str]:
     except ValidationError as error:
         return [
             line
-            for details, lines in config.problems_by_error(place, error, route.handler)
+            for details, lines in mistakes.problems_by_error(place, error, route.handler)
             for line in lines
             if not _may_be_filled(route, details["loc"], line.removeprefix(place))
         ]

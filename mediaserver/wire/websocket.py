@@ -6,6 +6,7 @@ Client to server frames are masked, each with a fresh random key (RFC 6455, sect
 
 _FIN_BINARY = 0x82
 _MASKED = 0x80
+PING = b"\x89\x00"  # a server's, without a payload
 
 
 def header(length: int) -> bytes:

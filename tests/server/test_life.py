@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from mediaserver.audio.pcm import FULL_SCALE
-from tests.server.process import UPGRADE, get, launch, listen, serving, write_config
+from tests.server.process import get, launch, listen, serving, upgrade_request, write_config
 from tests.sound import sine, speechlike, write_wav
 from tests.timing import UNIT, eventually
 
@@ -48,18 +48,22 @@ async def test_on_sigterm_streams_reach_their_end_and_the_exit_code_is_0(tmp_pat
 async def test_while_it_drains_it_is_not_ready_takes_no_calls_and_lives(tmp_path: Path) -> None:
     with serving(config_in(tmp_path)) as server:
         playing = asyncio.create_task(listen(server.url("/long")))
-        async with aiohttp.ClientSession() as client:
-            async with client.get(server.url("/long", "http")) as response:
-                assert response.status == 426  # the connection stays open for a further request
-            await asyncio.sleep(0.3)
-            server.process.send_signal(signal.SIGINT)
-            await asyncio.to_thread(server.wait_for_event, "draining")
-            assert await get(server.admin_url("/readyz")) == (503, "draining\n")
-            assert await get(server.admin_url("/healthz")) == (200, "alive\n")
-            async with client.get(server.url("/long", "http"), headers=UPGRADE) as response:
-                assert (response.status, await response.text()) == (503, "shutting down: try again later\n")
-        refused = await asyncio.to_thread(connects_not, server.port)
-        assert refused
+        late, slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        server.process.send_signal(signal.SIGINT)
+        await eventually(lambda: connects_not(server.port))
+        assert await get(server.admin_url("/readyz")) == (503, "draining\n")
+        assert await get(server.admin_url("/healthz")) == (200, "alive\n")
+        late[1].write(upgrade_request("/long"))  # it had come before, and is in its handshake
+        assert (await late[0].readline()).startswith(b"HTTP/1.1 101 ")
+        await asyncio.to_thread(server.wait_for_event, "draining")
+        slow[1].write(upgrade_request("/long"))
+        refused = await slow[0].read()
+        for _, writer in (late, slow):
+            writer.close()
+            await writer.wait_closed()
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert refused.endswith(b"shutting down: try again later\n")
         assert len((await playing).messages) == LONG_FRAMES
         assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
 

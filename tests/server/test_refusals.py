@@ -94,7 +94,7 @@ async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None
 async def test_refusals_are_counted_and_logged_without_the_query(server: ServerProcess) -> None:
     await refusal(server.url("/nope?token=topsecret"))
     _, metrics = await get(server.admin_url("/metrics"))
-    assert 'mediaserver_refusals_total{status="404"}' in metrics
+    assert 'mediaserver_refusals_total{reason="unknown-path",status="404"}' in metrics
     assert server.events("refused")[-1]["path"] == "/nope"
     assert "topsecret" not in server.log_file.read_text()
 

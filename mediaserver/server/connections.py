@@ -1,0 +1,173 @@
+"""The TCP connections of the public listener: how many, how long one may take to say what it wants, and how much
+it may say then.
+
+aiohttp reads requests and WebSocket frames. What it does not bound is bounded here, in bytes, before it has them.
+"""
+
+import asyncio
+import math
+import socket
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import structlog
+from aiohttp import web
+
+from mediaserver.errors import RefusedError
+from mediaserver.metrics import Metrics
+from mediaserver.server import refusals
+from mediaserver.server.limits import most_connections
+from mediaserver.server.refusals import Refusals
+from mediaserver.session import CloseCode, End, EndReason
+from mediaserver.settings import ServerSettings
+from mediaserver.streams.connection import FRAME_MESSAGE, Reader, bound_buffer
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_SETTLE = 0.005  # seconds between looks at handshakes under way
+
+log = structlog.get_logger()
+
+
+class Connections(web.Server):
+    """Makes the protocol of each connection that comes in, and knows them all.
+
+    `handle` is given the one request that a connection may make; `settings` gives the limits in force.
+    """
+
+    def __init__(self, handle: Handle, settings: Callable[[], ServerSettings], metrics: Metrics) -> None:
+        super().__init__(handle)
+        self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
+        self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
+
+    def __call__(self) -> "Connection":
+        return Connection(self)
+
+    def make_room(self) -> bool:
+        """Whether there are descriptors for one more; who dawdles over the handshake has to go first."""
+        if len(self.connections) < most_connections():
+            return True
+        if not self.pending:
+            return False
+        next(iter(self.pending)).turn_away(_NO_ROOM)
+        return True
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until those that are there have made their request, or for so long."""
+        for _ in range(round(seconds / _SETTLE)):
+            if not self.pending:
+                return
+            await asyncio.sleep(_SETTLE)
+
+
+_NO_ROOM = RefusedError(503, "too many connections: try again later", "descriptors")
+
+
+class Connection(web.RequestHandler):
+    """One connection: a handshake in time, then a stream that is watched for more than a peer may send."""
+
+    __slots__ = ("_allowance", "_deadline", "_door", "_look", "_look_at", "_second", "received")
+
+    def __init__(self, door: Connections) -> None:
+        self._door, limits = door, door.settings()
+        super().__init__(
+            door,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=0,  # there is one request, and `_deadline` is its time limit
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            lingering_time=0,
+        )
+        self.received = 0  # bytes
+        self._look: Callable[[], None] = self._too_large
+        self._look_at: float = limits.max_header_bytes
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def peer(self) -> str:
+        """The address it comes from."""
+        return str((self.peername or "?")[0])
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there, and has to say soon what it wants."""
+        self.transport = cast("asyncio.Transport", transport)
+        if not self._door.make_room():
+            self.turn_away(_NO_ROOM)
+            return
+        super().connection_made(transport)
+        bound_buffer(transport, socket.SO_SNDBUF)
+        bound_buffer(transport, socket.SO_RCVBUF)
+        self._door.pending[self] = None
+        self._deadline = self._loop.call_later(self._door.settings().handshake_timeout, self._too_late)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is gone."""
+        self.requested()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the peer: of its request, then of its stream."""
+        self.received += len(data)
+        if self.received >= self._look_at:
+            self._look()
+        super().data_received(data)
+
+    def requested(self) -> None:
+        """It has made its request."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+            self._door.pending.pop(self, None)
+            self._look_at = math.inf
+
+    def turn_away(self, error: RefusedError) -> None:
+        """Let go of it before it has made its request."""
+        self._door.refusals.count(error, self.peer)
+        self.requested()
+        if self.transport is not None:
+            self.transport.write(refusals.plain(error))
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
+        self.requested()
+        if status == 500:
+            log.error("request failed", peer=self.peer, exc_info=exc)
+            return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+        self._door.metrics.peer_faults.labels("malformed-request").inc()
+        error = RefusedError(status, f"malformed request: {type(exc).__name__}", "malformed")
+        self._door.refusals.count(error, self.peer)
+        return refusals.response(error)
+
+    def _too_late(self) -> None:
+        self._door.metrics.peer_faults.labels("slow-handshake").inc()
+        self.turn_away(RefusedError(408, "the request took too long", "slow-handshake"))
+
+    def _too_large(self) -> None:
+        limit = self._door.settings().max_header_bytes
+        self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
+
+    def watch(self, reader: Reader, too_much: Callable[[End], None]) -> None:
+        """Look at what the peer sends: bytes a second, and bytes without the end of a message."""
+        limits = self._door.settings()
+        rate = limits.max_message_rate * FRAME_MESSAGE
+        step = min(rate, 2 * limits.max_message_bytes)
+        since, sent, messages = self._loop.time(), self.received, 0
+
+        def look() -> None:
+            nonlocal since, sent, messages
+            self._look_at = self.received + step
+            if reader.messages == messages:
+                too_much(End(EndReason.OVERSIZE, CloseCode.ABNORMAL))
+            messages = reader.messages
+            if self.received - sent >= rate:
+                if self._loop.time() - since < 1:
+                    too_much(End(EndReason.FLOOD, CloseCode.ABNORMAL))
+                since, sent = self._loop.time(), self.received
+
+        self._look, self._look_at = look, self.received + step

@@ -1,0 +1,54 @@
+"""Turning down: a plain line for the peer, a count for the operator, and a line of the log while there are few."""
+
+import structlog
+from aiohttp import web
+
+from mediaserver.errors import RefusedError
+from mediaserver.metrics import Metrics
+from mediaserver.server.limits import Rate
+
+_LOGGED = 20  # lines a second: who knocks a thousand times a second shall not fill a disk
+
+log = structlog.get_logger()
+
+
+class Refusals:
+    """All that the public listener turns down."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._rate = Rate()
+        self._unlogged = 0
+
+    def count(self, error: RefusedError, peer: str, path: str | None = None) -> None:
+        """Count one, and log it."""
+        self._metrics.refused.labels(error.reason, error.status).inc()
+        if not self._rate.take(_LOGGED):
+            self._unlogged += 1
+            return
+        unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
+        self._unlogged = 0
+        log.info(
+            "refused", path=path, peer=peer, status=error.status, reason=error.reason, why=str(error), **unlogged
+        )
+
+
+def response(error: RefusedError) -> web.Response:
+    """What the peer is told; the connection is closed after it."""
+    headers = {
+        401: {"WWW-Authenticate": 'Bearer, Basic realm="media"'},
+        405: {"Allow": "GET"},
+        426: {"Upgrade": "websocket"},
+        503: {"Retry-After": "1"},
+    }.get(error.status, {})
+    text = " ".join(str(error).split()) + "\n"
+    answer = web.Response(status=error.status, text=text, headers={"Server": "mediaserver", **headers})
+    answer.force_close()
+    return answer
+
+
+def plain(error: RefusedError) -> bytes:
+    """The same as bytes, for a connection that has asked for nothing yet."""
+    body = f"{error}\n".encode()
+    head = f"HTTP/1.1 {error.status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body

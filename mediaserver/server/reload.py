@@ -1,0 +1,86 @@
+"""A changed configuration is taken in while calls go on: all of it, or nothing of it."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import structlog
+
+from mediaserver import log as logging
+from mediaserver.errors import ConfigError
+from mediaserver.server import tls
+from mediaserver.server.limits import raise_descriptor_limit
+from mediaserver.settings import Settings
+from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.engine import Engine
+
+_POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them
+Load = Callable[[], tuple[Settings, list[str]]]  # the settings, and what is wrong with them
+Signature = dict[Path, tuple[int, int, int] | None]
+
+log = structlog.get_logger()
+
+
+class Reloader:
+    """Watches the files that a configuration is made of; links are followed, as Kubernetes switches them."""
+
+    def __init__(self, engine: Engine, load: Load, file: Path, used_tls: ssl.SSLContext | None) -> None:
+        self._engine, self._load, self._file, self._tls = engine, load, file, used_tls
+
+    async def run(self, asked: asyncio.Event) -> None:
+        """Reload when asked to, and when a file has changed and is at rest again; until cancelled."""
+        used = before = await self._look()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), _POLL)
+            now = await self._look()
+            if asked.is_set() or (now != used and now == before):
+                asked.clear()
+                used = now
+                await self.reload()
+            before = now
+
+    async def reload(self) -> None:
+        """Take in what the files hold now, or say what is wrong with it and go on as before."""
+        engine = self._engine
+        try:
+            configuration = await asyncio.to_thread(self._build)
+            engine.use(configuration)
+            if self._tls is not None:
+                tls.renew(self._tls, configuration.settings.tls, configuration.where)
+        except ConfigError as error:
+            engine.metrics.reloads.labels("failed").inc()
+            for problem in error.problems:
+                log.error("configuration not taken in", why=problem)
+            return
+        settings = configuration.settings
+        raise_descriptor_limit(settings.server.max_streams)
+        logging.configure(settings.log.level, settings.log.format)
+        engine.metrics.reloads.labels("ok").inc()
+        log.info("configuration taken in", paths=len(configuration.table))
+
+    def _build(self) -> Configuration:
+        """In a thread: reading files, building routes and importing handlers takes its time."""
+        settings, problems = self._load()
+        configuration = Configuration.of(settings, self._engine.configuration.where, problems)
+        tls.context(settings.tls, configuration.where)  # before anything is changed
+        return configuration
+
+    async def _look(self) -> Signature:
+        files = [self._file, *self._engine.configuration.files]
+        return await asyncio.to_thread(_signature, files)
+
+
+def _signature(files: Iterable[Path]) -> Signature:
+    return {file: _stat(file) for file in files}
+
+
+def _stat(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

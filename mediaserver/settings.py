@@ -1,0 +1,233 @@
+"""Every setting there is, as models. `config.example.toml` is the reference that explains each."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _is_web(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("should be a URL that begins with http:// or https://")
+    _ = parts.port  # ValueError where it is none
+    return url
+
+
+def _has_no_query(url: str) -> str:
+    if "?" in url or "#" in url:
+        raise ValueError("should have no query: what is asked for is added to it")
+    return url
+
+
+def _network(value: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"should be a network such as 10.0.0.0/8, or an address: {error}") from error
+
+
+def _is_there(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("an empty token is none")
+    return secret
+
+
+WebUrl = Annotated[str, AfterValidator(_is_web)]
+
+
+class Table(BaseModel):
+    """Base of all tables of settings: an unknown key is a mistake, and so is a number that is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
+Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
+
+
+class ServerSettings(Table):
+    """`[server]`: the public listener that VoIPBIN dials, and its limits."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    port: int = Field(8080, ge=0, le=65535)
+    reuse_port: bool = False
+    trusted_proxies: Networks = ()
+    max_streams: int = Field(10_000, ge=1)
+    max_streams_per_peer: int = Field(10_000, ge=1)
+    handshake_rate: int = Field(2_000, ge=1, description="handshakes a second")
+    handshake_timeout: float = Field(10.0, gt=0, description="seconds from the connection to its request")
+    max_header_bytes: int = Field(16_384, ge=1_024)
+    max_message_bytes: int = Field(65_536, ge=1_024)
+    max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
+    heartbeat: float = Field(20.0, ge=0, description="seconds between pings; 0 for none")
+    drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
+    stall_timeout: float = Field(
+        10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
+    )
+
+
+class TlsSettings(Table):
+    """`[tls]`: of the public listener."""
+
+    certificate: str = ""
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key go together: one of them is missing")
+        return self
+
+
+class AdminSettings(Table):
+    """`[admin]`: health, metrics and the streams, never on the public port."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+    token: SecretStr = SecretStr("")
+    open: bool = False
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not (_is_loopback(self.host) or self.token.get_secret_value() or self.open):
+            raise ValueError(
+                f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
+                " systems get there"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class PromptSettings(Table):
+    """`[prompts]`: the folder of sound files."""
+
+    directory: Path = Path("prompts")
+    memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
+
+
+class Defaults(Table):
+    """`[defaults]`, and the same keys in a path."""
+
+    encapsulation: Literal["audiosocket", "rtp", "sln"] = "audiosocket"
+    framing: Literal["auto", "pcm", "message"] = "auto"
+    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
+    tokens: Tokens = ()
+    allow: Networks = ()
+    max_streams: int = Field(10_000, ge=1, description="on one path")
+    time_limit: float = Field(86_400.0, ge=0, description="seconds that a stream may last; 0 for ever")
+
+
+class VoipbinSettings(Table):
+    """`[voipbin]`: the platform that we dial."""
+
+    api: Annotated[WebUrl, AfterValidator(_has_no_query)] = "https://api.voipbin.net/v1.0"
+    token: SecretStr = SecretStr("")
+    reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
+
+
+class EventSettings(Table):
+    """`[events]`: a URL of the operator's that is told what happens."""
+
+    url: Annotated[str, AfterValidator(lambda url: url and _is_web(url))] = ""
+    secret: SecretStr = SecretStr("")
+    types: tuple[str, ...] = ()
+    timeout: float = Field(5.0, gt=0, description="seconds for one attempt")
+    give_up: float = Field(60.0, ge=0, description="seconds after which an event is let go of")
+    queue: int = Field(10_000, ge=1)
+
+
+class LogSettings(Table):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class PathSettings(BaseModel):
+    """`[paths."/…"]`: a handler, how to speak, and the handler's own settings beside them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    handler: str
+    encapsulation: Literal["audiosocket", "rtp", "sln"] | None = None
+    framing: Literal["auto", "pcm", "message"] | None = None
+    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] | None = None
+    tokens: Tokens | None = None
+    allow: Networks | None = None
+    max_streams: int | None = Field(None, ge=1)
+    time_limit: float | None = Field(None, ge=0)
+
+    @property
+    def handler_settings(self) -> dict[str, Any]:
+        """What is the handler's."""
+        return dict(self.model_extra or {})
+
+
+DEFAULT_PATHS: dict[str, dict[str, Any]] = {
+    "/audio-stream": {"handler": "playback", "prompt": "welcome"},
+    "/play/{prompt:.+}": {"handler": "playback", "prompt": "{prompt}"},
+    "/hold": {"handler": "hold-music", "prompts": ["music/*"]},
+    "/tone/{tone}": {"handler": "tone", "tone": "{tone}"},
+    "/silence": {"handler": "silence"},
+}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="forbid", frozen=True
+    )
+
+    server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
+    admin: AdminSettings = AdminSettings()
+    prompts: PromptSettings = PromptSettings()
+    defaults: Defaults = Defaults()
+    voipbin: VoipbinSettings = VoipbinSettings()
+    events: EventSettings = EventSettings()
+    log: LogSettings = LogSettings()
+    paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
+
+    def override(self, table: str, **values: Any) -> "Settings":
+        """A copy with some values of one table replaced; None leaves a value as it is."""
+        given = {key: value for key, value in values.items() if value is not None}
+        return self.model_copy(update={table: getattr(self, table).model_copy(update=given)})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what `load` passes in: the file's tables, and the command line's options."""
+        return env_settings, init_settings
+
+
+def _paths(tables: dict[str, dict[str, Any]]) -> dict[str, PathSettings]:
+    return {path: PathSettings.model_validate(table) for path, table in tables.items()}

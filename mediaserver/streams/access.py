@@ -1,0 +1,103 @@
+"""Who may dial a path: networks, tokens, and links that a token signed.
+
+A signed link has `expires` (Unix seconds) and `sig` in its query: the hex HMAC-SHA256 (RFC 2104), by a token, of
+three lines: the path, the expiry, and the rest of the query, sorted and form-encoded. It is good for that path and
+query until then. Secrets are compared in constant time, and are in no message.
+"""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from yarl import URL
+
+from mediaserver.errors import RefusedError
+from mediaserver.settings import Networks
+
+TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"  # keys of a query
+CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may dial a path; none named: everybody."""
+
+    networks: Networks = ()
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        named = ["tokens"] * bool(self.tokens) + ["networks"] * bool(self.networks)
+        return " and ".join(named) or "open"
+
+    def check(self, address: str, url: URL, authorization: str, now: float) -> None:
+        """Let a peer pass; RefusedError: 403 for its network or a link that does not hold, 401 without a token.
+
+        `now` is Unix time.
+        """
+        if self.networks and not _is_in(address, self.networks):
+            raise RefusedError(403, "not from your network", "network")
+        if not self.tokens:
+            return
+        offered = [*url.query.getall(TOKEN, ()), *_credentials(authorization)]
+        if any([_same(one, token) for one in offered for token in self.tokens]):  # noqa: C419 - all are compared
+            return
+        if SIGNATURE in url.query:
+            self._check_link(url, now)
+        elif offered:
+            raise RefusedError(401, "the token is wrong", "unauthorised")
+        else:
+            raise RefusedError(
+                401, "needs a token: ?token=…, Authorization: Bearer, or a signed link", "unauthorised"
+            )
+
+    def _check_link(self, url: URL, now: float) -> None:
+        expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
+        if not any([_same(signature, _signature(url, expires, token)) for token in self.tokens]):  # noqa: C419
+            raise RefusedError(403, "the signature does not fit this URL", "signature")
+        if now >= int(expires):  # it is ours, so it is a number
+            raise RefusedError(403, "the link has expired", "expired")
+
+    def sign(self, url: URL, expires: int) -> str:
+        """What makes a URL a link that is good until `expires`, Unix seconds, to be added to its query.
+
+        ValueError where it cannot be signed.
+        """
+        if not self.tokens:
+            raise ValueError("there are no tokens on this path: anybody may dial it as it is")
+        if named := CREDENTIALS & url.query.keys():
+            raise ValueError(f"has {' and '.join(sorted(named))} in its query already")
+        return f"{EXPIRES}={expires}&{SIGNATURE}={_signature(url, str(expires), self.tokens[0])}"
+
+
+def _signature(url: URL, expires: str, token: str) -> str:
+    rest = sorted((key, value) for key, value in url.query.items() if key not in (EXPIRES, SIGNATURE))
+    text = "\n".join((url.path_safe, expires, urlencode(rest, errors="backslashreplace")))
+    return hmac.digest(token.encode(), text.encode(errors="backslashreplace"), "sha256").hex()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(errors="backslashreplace"), other.encode())
+
+
+def _credentials(authorization: str) -> Iterator[str]:
+    """The token in an Authorization header (RFC 6750, RFC 7617), if there is one."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        yield value.strip()
+    elif scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, ValueError):
+            return
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in networks)

@@ -1,0 +1,101 @@
+"""A configuration made ready: its routes, its secrets, and what is wrong with it. Another one takes its place as a
+whole, or not at all.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+from yarl import URL
+
+from mediaserver import secrets
+from mediaserver.errors import ConfigError
+from mediaserver.playout.library import PromptLibrary, is_folder
+from mediaserver.settings import Settings
+from mediaserver.streams import routes
+from mediaserver.streams.routes import RouteTable
+
+# What listeners, library and webhooks are made of when the server starts.
+_AT_START: dict[str, tuple[str, ...]] = {
+    "server": ("host", "port", "reuse_port"),
+    "admin": ("host", "port", "token", "open"),
+    "prompts": ("directory", "memory_limit", "watch", "poll_interval", "settle"),
+    "events": ("url", "secret", "types", "timeout", "give_up", "queue"),
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings, and what is made of them. `where` names them in messages; `problems` has a line a mistake."""
+
+    settings: Settings
+    where: str
+    table: RouteTable
+    secrets: Mapping[str, str] = field(repr=False)
+    problems: Sequence[str]
+
+    @classmethod
+    def of(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
+        """Build the routes and look the secrets up; `problems` are those known already."""
+        built, wrong = routes.build(settings, where)
+        found, missing = _secrets_of(settings, where)
+        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing))
+
+    async def sign(self, url: str, expires: int) -> str:
+        """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
+
+        RefusedError where there is no such path, ValueError where it cannot be signed.
+        """
+        parsed = URL(url)
+        if parsed.fragment:
+            raise ValueError("has a fragment (#), which no server sees")
+        route, _ = await self.table.find(parsed)
+        return route.access.sign(parsed, expires)
+
+    def missing_prompts(self, library: PromptLibrary) -> list[str]:
+        """What the paths lack in a library that is loaded."""
+        if not is_folder(library.directory):
+            return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
+        return routes.missing_prompts(self.table, library, self.where)
+
+    def fixed(self, other: "Configuration") -> list[str]:
+        """What cannot be changed to `other` without a restart."""
+        changed = [
+            f"{table}.{key}"
+            for table, keys in _AT_START.items()
+            for key in keys
+            if getattr(getattr(self.settings, table), key) != getattr(getattr(other.settings, table), key)
+        ]
+        if bool(self.settings.tls.certificate) != bool(other.settings.tls.certificate):
+            changed.append("tls.certificate")
+        return [f"{self.where}: {key}: cannot change while the server runs: restart it" for key in changed]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, besides its own, that it is read from."""
+        settings = self.settings
+        certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
+        return [*certificate, *secrets.files_of(_tokens(settings))]
+
+
+def _tokens(settings: Settings) -> Iterable[SecretStr]:
+    yield from settings.defaults.tokens
+    for path in settings.paths.values():
+        yield from path.tokens or ()
+
+
+def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
+    """The secrets that the settings hold or name, "" where there is none, and what names one that is not there."""
+    found, problems = {}, []
+    for key, secret in (
+        ("voipbin.token", settings.voipbin.token),
+        ("events.secret", settings.events.secret),
+        ("admin.token", settings.admin.token),
+    ):
+        try:
+            found[key] = secrets.reveal(secret, f"{where}: {key}")
+        except ConfigError as error:
+            found[key] = ""
+            problems += error.problems
+    return found, problems
