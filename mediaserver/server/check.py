@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mediaserver.audio.pcm import SAMPLE_RATE
-from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
 from mediaserver.server import tls
 from mediaserver.settings import Settings
@@ -27,13 +26,13 @@ class Findings:
 
 async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
-    configuration = Configuration.of(settings, where, problems)
+    configuration = Configuration.of(settings, where, [*problems, *tls.context(settings.tls, where)[1]])
     library = open_library(settings)
     try:
         await library.load((), progress)
     finally:
         await library.close()
-    problems = [*configuration.problems, *configuration.missing_prompts(library), *_tls_problems(settings, where)]
+    problems = [*configuration.problems, *configuration.missing_prompts(library)]
     left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
     paths = [
         {
@@ -56,14 +55,6 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         for prompt in library.prompts.values()
     ]
     return Findings(paths, prompts, library.ignored, problems, left_out)
-
-
-def _tls_problems(settings: Settings, where: str) -> list[str]:
-    try:
-        tls.context(settings.tls, where)
-    except ConfigError as error:
-        return error.problems
-    return []
 
 
 def _shown(value: Any) -> Any:

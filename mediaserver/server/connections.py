@@ -152,22 +152,27 @@ class Connection(web.RequestHandler):
         limit = self._door.settings().max_header_bytes
         self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
 
-    def watch(self, reader: Reader, too_much: Callable[[End], None]) -> None:
-        """Look at what the peer sends: bytes a second, and bytes without the end of a message."""
+    def watch(self, reader: Reader, finish: Callable[[End], None]) -> None:
+        """Look at what the peer sends, bytes a second and bytes without the end of a message; too much ends it."""
         limits = self._door.settings()
         rate = limits.max_message_rate * FRAME_MESSAGE
         step = min(rate, 2 * limits.max_message_bytes)
         since, sent, messages = self._loop.time(), self.received, 0
 
+        def drop(reason: EndReason) -> None:
+            finish(End(reason, CloseCode.ABNORMAL))
+            if self.transport is not None:
+                self.transport.abort()
+
         def look() -> None:
             nonlocal since, sent, messages
             self._look_at = self.received + step
             if reader.messages == messages:
-                too_much(End(EndReason.OVERSIZE, CloseCode.ABNORMAL))
+                drop(EndReason.OVERSIZE)
             messages = reader.messages
             if self.received - sent >= rate:
                 if self._loop.time() - since < 1:
-                    too_much(End(EndReason.FLOOD, CloseCode.ABNORMAL))
+                    drop(EndReason.FLOOD)
                 since, sent = self._loop.time(), self.received
 
         self._look, self._look_at = look, self.received + step

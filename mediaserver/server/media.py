@@ -146,25 +146,25 @@ class MediaEndpoint:
         unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
         heartbeat = Heartbeat(protocol, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         self._streams.begin(session, admitted.route, admitted.peer.group)
-        player = asyncio.create_task(_play(session, admitted.handler, websocket, transport))
-        ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
+        reading = asyncio.create_task(_read(reader, session))
         try:
-            ending = await reader.read()
-        finally:
+            end = await connection.handle(session, admitted.handler)
             heartbeat.stop()
-            session.disconnect()
-            session.finish(ending)
-            try:
-                await player
-            finally:
-                self._streams.over(session)
+            reading.cancel()  # who closes reads on until the peer has answered, and two cannot read
+            await asyncio.wait((reading,))
+            await connection.close(websocket, transport, end)
+        finally:
+            self._streams.over(session)
 
 
-async def _play(
-    session: Session, handler: Handler, websocket: web.WebSocketResponse, transport: asyncio.Transport
-) -> None:
-    end = await connection.handle(session, handler)
-    await connection.close(websocket, transport, end)
+async def _read(reader: connection.Reader, session: Session) -> None:
+    """Read to the end, and with it end the session."""
+    ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
+    try:
+        ending = await reader.read()
+    finally:
+        session.disconnect()
+        session.finish(ending)
 
 
 def _call_of(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:

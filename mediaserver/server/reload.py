@@ -40,7 +40,11 @@ class Reloader:
             if asked.is_set() or (now != used and now == before):
                 asked.clear()
                 used = now
-                await self.reload()
+                try:
+                    await self.reload()
+                except Exception:
+                    self._engine.metrics.reloads.labels("failed").inc()
+                    log.exception("reloading failed")
             before = now
 
     async def reload(self) -> None:
@@ -65,9 +69,9 @@ class Reloader:
     def _build(self) -> Configuration:
         """In a thread: reading files, building routes and importing handlers takes its time."""
         settings, problems = self._load()
-        configuration = Configuration.of(settings, self._engine.configuration.where, problems)
-        tls.context(settings.tls, configuration.where)  # before anything is changed
-        return configuration
+        where = self._engine.configuration.where
+        _, wrong = tls.context(settings.tls, where)  # tried out before anything is changed
+        return Configuration.of(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:
         files = [self._file, *self._engine.configuration.files]

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mediaserver import __version__
 from mediaserver.client.attach import Attacher
+from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
@@ -35,7 +36,8 @@ class Server:
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._settings, self._where = settings, where
         self._state = "starting"
-        self.engine = Engine(settings, where, problems)
+        self.tls, wrong = tls.context(settings.tls, where)
+        self.engine = Engine(settings, where, [*problems, *wrong])
         self.endpoint = MediaEndpoint(self.engine)
         self.attacher = Attacher(self.engine)
         self._admin: web.AppRunner | None = None
@@ -50,9 +52,11 @@ class Server:
         ConfigError where a path's prompt is missing or broken, or an address cannot be listened on.
         """
         settings, library = self._settings, self.engine.library
-        self.admin_port = await self._listen_for_admin()
+        try:
+            self.admin_port = await self._listen_for_admin()
+        except ConfigError as error:
+            raise ConfigError([*self.engine.configuration.problems, *error.problems]) from error
         await self.engine.load(progress)
-        self.tls = tls.context(settings.tls, self._where)
         limits = settings.server
         listener = Listener(self.endpoint.connections, self.tls, limits.handshake_timeout)
         self._listeners.append(listener)

@@ -7,14 +7,17 @@ from mediaserver.errors import ConfigError, plainly
 from mediaserver.settings import TlsSettings
 
 
-def context(settings: TlsSettings, where: str) -> ssl.SSLContext | None:
-    """A server's TLS, None where there is to be none; ConfigError where its files are of no use."""
+def context(settings: TlsSettings, where: str) -> tuple[ssl.SSLContext | None, list[str]]:
+    """A server's TLS, None where there is to be none, and what is wrong with its files."""
     if not settings.certificate:
-        return None
+        return None, []
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    renew(made, settings, where)
-    return made
+    try:
+        renew(made, settings, where)
+    except ConfigError as error:
+        return None, error.problems
+    return made, []
 
 
 def renew(used: ssl.SSLContext, settings: TlsSettings, where: str) -> None:
@@ -39,6 +42,6 @@ def _why(error: Exception, settings: TlsSettings) -> str:
     reason = getattr(error, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":
         return f"{settings.key} is not the key of {settings.certificate}"
-    if reason is None:
+    if not isinstance(error, ssl.SSLError):
         return str(error)
-    return f"{settings.certificate} and {settings.key} are not a certificate and its key in PEM: {reason}"
+    return f"{settings.certificate} and {settings.key} are not a certificate and its key in PEM"

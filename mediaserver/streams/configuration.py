@@ -12,16 +12,16 @@ from yarl import URL
 from mediaserver import secrets
 from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary, is_folder
-from mediaserver.settings import Settings
+from mediaserver.settings import AdminSettings, EventSettings, PromptSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 
 # What listeners, library and webhooks are made of when the server starts.
-_AT_START: dict[str, tuple[str, ...]] = {
+_AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
-    "admin": ("host", "port", "token", "open"),
-    "prompts": ("directory", "memory_limit", "watch", "poll_interval", "settle"),
-    "events": ("url", "secret", "types", "timeout", "give_up", "queue"),
+    "admin": AdminSettings.model_fields,
+    "prompts": PromptSettings.model_fields,
+    "events": EventSettings.model_fields,
 }
 
 

@@ -1,0 +1,139 @@
+"""A configuration that changes while calls go on: all of it is taken in, or nothing of it."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mediaserver.audio.pcm import from_bytes, to_bytes
+from tests.server.process import ServerProcess, connected, get, listen, refusal, serving, write_config
+from tests.sound import speechlike, write_wav
+from tests.timing import eventually
+
+SOUND = to_bytes(speechlike(24_000))
+BEFORE = '[paths."/old"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n'
+AFTER = f'{BEFORE}[paths."/new"]\nhandler = "playback"\nprompt = "a"\ntokens = ["file:{{token}}"]\n'
+
+
+class Configured:
+    """A server, and its configuration to be written anew."""
+
+    def __init__(self, server: ServerProcess, directory: Path) -> None:
+        self.server, self.directory = server, directory
+        self.token = directory / "token"
+
+    def write(self, paths: str, **server: object) -> None:
+        write_config(self.directory, paths.format(token=self.token), **server)
+
+    def taken(self) -> int:
+        return len(self.server.events("configuration taken in"))
+
+    def told(self) -> list[str]:
+        return [line["why"] for line in self.server.events("configuration not taken in")]
+
+    async def status(self, path: str) -> int:
+        return (await refusal(self.server.url(path)))[0]
+
+    async def reloads(self) -> tuple[float, float]:
+        """Those that went well, and those that did not."""
+        _, text = await get(self.server.admin_url("/metrics"))
+        lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("mediaserver_reloads"))
+        ok, failed = (lines[f'mediaserver_reloads_total{{result="{result}"}}'] for result in ("ok", "failed"))
+        return float(ok), float(failed)
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Iterator[Configured]:
+    config = write_config(tmp_path, BEFORE)
+    write_wav(tmp_path / "prompts/a.wav", from_bytes(SOUND))
+    (tmp_path / "token").write_text("first")
+    with serving(config) as server:
+        yield Configured(server, tmp_path)
+
+
+async def test_a_change_of_the_file_is_taken_in(configured: Configured) -> None:
+    assert await configured.status("/new") == 404
+    playing = asyncio.create_task(listen(configured.server.url("/old")))
+    await asyncio.sleep(0)
+    configured.write(AFTER)
+    await eventually(configured.taken)
+    assert await configured.status("/new") == 401
+    assert b"".join((await listen(configured.server.url("/new?token=first"))).messages).startswith(SOUND)
+    assert b"".join((await playing).messages) == SOUND
+    assert (await configured.reloads())[1] == 0
+
+
+async def test_so_is_a_token_s_file(configured: Configured) -> None:
+    configured.write(AFTER)
+    await eventually(configured.taken)
+    configured.token.write_text("second")
+    await eventually(lambda: configured.taken() == 2)
+    assert await configured.status("/new?token=first") == 401
+    assert (await listen(configured.server.url("/new?token=second"), frames=1)).messages
+
+
+async def test_sighup_asks_for_it(configured: Configured) -> None:
+    configured.server.process.send_signal(signal.SIGHUP)
+    await eventually(configured.taken)
+    assert await configured.status("/new") == 404
+
+
+@pytest.mark.parametrize(
+    ("paths", "server", "told"),
+    [
+        ("[paths", {}, ["is not TOML"]),
+        (AFTER + '[paths."/x"]\nhandler = "playbak"\n', {"max_streams": 0}, ["server.max_streams", "playbak"]),
+        (AFTER + '[paths."/x"]\nhandler = "playback"\nprompt = "nope"\n', {}, ['no prompt "nope"']),
+        (AFTER + '[tls]\ncertificate = "none.pem"\nkey = "none.key"\n', {}, ["none.pem cannot be read"]),
+        (
+            AFTER + '[events]\nurl = "http://127.0.0.1:1/"\n',
+            {"reuse_port": True},
+            ["server.reuse_port: cannot change", "events.url: cannot change"],
+        ),
+    ],
+)
+async def test_a_wrong_one_changes_nothing(
+    configured: Configured, paths: str, server: dict[str, object], told: list[str]
+) -> None:
+    configured.write(paths, **server)
+    await eventually(configured.told)
+    lines = configured.told()
+    assert all(any(part in line for line in lines) for part in told)
+    assert await configured.status("/new") == 404
+    assert b"".join((await listen(configured.server.url("/old"))).messages) == SOUND
+    assert await configured.reloads() == (0, 1)
+    configured.write(AFTER)  # mended
+    await eventually(configured.taken)
+    assert await configured.status("/new") == 401
+
+
+async def test_a_file_that_is_gone_changes_nothing_and_is_told_once(configured: Configured) -> None:
+    configured.server.log_file.with_suffix(".toml").unlink()
+    await eventually(configured.told)
+    assert (
+        await configured.status("/old") == 426 or (await listen(configured.server.url("/old"), frames=1)).messages
+    )
+    await asyncio.sleep(3)
+    assert len(configured.told()) == 1
+
+
+async def test_limits_hold_for_calls_to_come(configured: Configured) -> None:
+    async with connected(configured.server.url("/old")) as first:
+        await first.receive_bytes()
+        configured.write(BEFORE, max_streams=1)
+        await eventually(configured.taken)
+        assert await configured.status("/old") == 503
+        assert len(await first.receive_bytes()) == 320
+
+
+async def test_calls_of_a_path_that_is_gone_go_on(configured: Configured) -> None:
+    async with connected(configured.server.url("/old")) as call:
+        await call.receive_bytes()
+        configured.write('[paths."/other"]\nhandler = "silence"\n')
+        await eventually(configured.taken)
+        assert await configured.status("/old") == 404
+        assert len(await call.receive_bytes()) == 320
+        _, metrics = await get(configured.server.admin_url("/metrics"))
+        assert 'mediaserver_sessions{path="/old"} 1.0' in metrics

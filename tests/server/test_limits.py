@@ -1,0 +1,122 @@
+"""Limits under a clock of our own, and what a heartbeat concludes."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from mediaserver.server.heartbeat import Heartbeat
+from mediaserver.server.limits import Rate
+from mediaserver.wire.websocket import PING
+from tests.virtual import Line, VirtualLoop, in_virtual_time
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_rate_lets_a_second_s_worth_pass_at_once_and_then_one_by_one() -> None:
+    clock = Clock()
+    rate = Rate(clock)
+    assert [rate.take(10) for _ in range(12)] == [True] * 10 + [False] * 2
+    clock.now += 0.25
+    assert [rate.take(10) for _ in range(4)] == [True] * 2 + [False] * 2
+    clock.now += 60
+    assert sum(rate.take(10) for _ in range(99)) == 10  # what was not taken is not saved up
+
+
+class Peer(Line):
+    """A far end: how much came from it, whether it answers, and whether it reads."""
+
+    def __init__(self, loop: VirtualLoop, window: int | None = 65536) -> None:
+        super().__init__(loop)
+        self.received = self.pongs = 0
+        self.window = window
+        self.given_up: list[float] = []
+
+    def get_extra_info(self, name: str) -> "Peer":
+        assert name == "socket"
+        return self
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        if self.window is None:
+            return bytes(104)  # an older kernel
+        return bytes(size - 4) + self.window.to_bytes(4, "little")
+
+    def watched(self, interval: float = 20) -> Heartbeat:
+        loop = asyncio.get_running_loop()
+        return Heartbeat(self, self, self, interval, lambda: self.given_up.append(loop.time()))  # type: ignore[arg-type]
+
+
+@in_virtual_time
+async def test_a_peer_that_answers_is_pinged_again_and_again(loop: VirtualLoop) -> None:
+    peer = Peer(loop)
+    heartbeat = peer.watched()
+    for _ in range(10):
+        await asyncio.sleep(20)
+        peer.received, peer.pongs = peer.received + 6, peer.pongs + 1
+    heartbeat.stop()
+    assert peer.messages == [PING] * 10
+    assert peer.times == [20_000 * n for n in range(1, 11)]
+    assert not peer.given_up
+
+
+@in_virtual_time
+async def test_one_that_stops_answering_is_given_up_after_as_long_again(loop: VirtualLoop) -> None:
+    peer = Peer(loop)
+    peer.watched()
+    await asyncio.sleep(21)
+    peer.received, peer.pongs = 6, 1
+    await asyncio.sleep(1000)
+    assert peer.given_up == [60]
+
+
+@in_virtual_time
+async def test_one_that_says_anything_is_there(loop: VirtualLoop) -> None:
+    peer = Peer(loop, window=0)
+    heartbeat = peer.watched()
+    for _ in range(500):
+        await asyncio.sleep(1)
+        peer.received += 340
+    heartbeat.stop()
+    assert not peer.given_up
+
+
+@pytest.mark.parametrize(
+    ("window", "given_up"), [(65536, []), (32768, []), (32767, [40.0]), (0, [40.0]), (None, [])]
+)
+@in_virtual_time
+async def test_one_that_never_answers_is_judged_by_whether_it_reads(
+    window: int | None, given_up: list[float], loop: VirtualLoop
+) -> None:
+    peer = Peer(loop, window=None if window is None else 65536)
+    heartbeat = peer.watched()
+    peer.window = window
+    await asyncio.sleep(400)
+    heartbeat.stop()
+    assert peer.given_up == given_up
+
+
+@pytest.mark.parametrize(
+    "end", [lambda peer, heartbeat: heartbeat.stop(), lambda peer, _: setattr(peer, "closing", True)]
+)
+@in_virtual_time
+async def test_nobody_pings_what_is_over(end: Callable[[Peer, Heartbeat], None], loop: VirtualLoop) -> None:
+    peer = Peer(loop)
+    end(peer, peer.watched())
+    await asyncio.sleep(1000)
+    assert not peer.sent
+    assert not peer.given_up
+
+
+@in_virtual_time
+async def test_without_an_interval_there_are_no_pings(loop: VirtualLoop) -> None:
+    peer = Peer(loop)
+    peer.watched(0).stop()
+    await asyncio.sleep(1000)
+    assert not peer.sent

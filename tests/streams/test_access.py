@@ -1,0 +1,156 @@
+"""Tokens, networks and signed links: who passes, and what the others are told."""
+
+import base64
+import hmac
+import ipaddress
+
+import pytest
+from yarl import URL
+
+from mediaserver.errors import RefusedError
+from mediaserver.streams.access import Access
+
+NOW = 1_800_000_000.0
+GUARDED = Access(tokens=("sesame", "old one"))
+TOLD = "needs a token: ?token=…, Authorization: Bearer, or a signed link"
+
+
+def told(access: Access, url: str, authorization: str = "", address: str = "192.0.2.1") -> tuple[int, str] | None:
+    """How a peer is refused, if it is."""
+    try:
+        access.check(address, URL(url), authorization, NOW)
+    except RefusedError as error:
+        return error.status, str(error)
+    return None
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "authorization"),
+    [
+        ("?token=sesame", ""),
+        ("?token=old%20one", ""),
+        ("?repeat=2&token=wrong&token=sesame", ""),
+        ("", "Bearer sesame"),
+        ("", "bearer  sesame "),
+        ("", basic("voipbin", "sesame")),
+        ("", basic("", "old one")),
+        ("?token=wrong", "Bearer sesame"),
+        ("?sig=nonsense", "Bearer sesame"),
+    ],
+)
+def test_a_token_is_taken_from_query_bearer_and_basic(query: str, authorization: str) -> None:
+    assert told(GUARDED, "/a" + query, authorization) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "authorization", "line"),
+    [
+        ("", "", TOLD),
+        ("?tokens=sesame", "", TOLD),
+        ("?token=", "", "the token is wrong"),
+        ("?token=sesam", "", "the token is wrong"),
+        ("?token=Sesame", "", "the token is wrong"),
+        ("?token=%ff%00ü", "", "the token is wrong"),
+        ("", "Bearer", "the token is wrong"),
+        ("", "Digest sesame", TOLD),
+        ("", "Basic sesame", TOLD),
+        ("", "Basic " + base64.b64encode(b"\xff:\xff").decode(), TOLD),
+        ("", basic("sesame", ""), "the token is wrong"),
+        ("", "Bearer \udcff", "the token is wrong"),
+    ],
+)
+def test_without_one_it_is_401(query: str, authorization: str, line: str) -> None:
+    assert told(GUARDED, "/a" + query, authorization) == (401, line)
+
+
+def test_a_path_without_tokens_is_open() -> None:
+    assert told(Access(), "/a?token=anything") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "passes"),
+    [("10.1.2.3", True), ("10.2.0.1", False), ("2001:db8::5", True), ("2001:db9::5", False), ("?", False)],
+)
+def test_networks(address: str, passes: bool) -> None:
+    access = Access(networks=(ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("2001:db8::/32")))
+    assert told(access, "/a", address=address) == (None if passes else (403, "not from your network"))
+
+
+def test_network_and_token_are_both_needed() -> None:
+    access = Access((ipaddress.ip_network("10.0.0.0/8"),), ("sesame",))
+    assert told(access, "/a?token=sesame", address="10.0.0.1") is None
+    assert told(access, "/a?token=sesame") == (403, "not from your network")
+    assert told(access, "/a", address="10.0.0.1") == (401, TOLD)
+
+
+def signed(url: str, expires: int = int(NOW) + 60, access: Access = GUARDED) -> str:
+    query = access.sign(URL(url), expires)
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def test_a_signature_is_what_the_readme_says() -> None:
+    text = b"/play/a b\n1800000060\na=%C3%BC&b=1&b=2+3"
+    digest = hmac.new(b"sesame", text, "sha256").hexdigest()
+    assert (
+        GUARDED.sign(URL("wss://h/play/a%20b?b=1&b=2%203&a=ü"), 1800000060) == f"expires=1800000060&sig={digest}"
+    )
+
+
+@pytest.mark.parametrize("url", ["/a", "/a?repeat=2&framing=pcm", "/play/music%2Fhold", "/ü?x=%2B+%26", "/a?x=&y"])
+def test_a_signed_link_is_good_until_it_expires(url: str) -> None:
+    assert told(GUARDED, signed(url)) is None
+    assert told(GUARDED, signed(url, int(NOW))) == (403, "the link has expired")
+
+
+def test_the_order_of_the_query_does_not_matter() -> None:
+    url = URL(signed("/a?b=2&a=1"))
+    turned = url.with_query(sorted(url.query.items(), reverse=True))
+    assert told(GUARDED, str(turned)) is None
+
+
+def test_links_signed_by_the_token_before_are_still_good() -> None:
+    assert told(GUARDED, signed("/a", access=Access(tokens=("old one",)))) is None
+    assert told(GUARDED, signed("/a", access=Access(tokens=("gone",)))) is not None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda url: url.with_path("/b", keep_query=True),
+        lambda url: url.with_path("/a/", keep_query=True),
+        lambda url: url.update_query(expires=int(NOW) + 61),
+        lambda url: url.update_query(repeat="forever"),
+        lambda url: url.update_query(more="1"),
+        lambda url: url.without_query_params("repeat"),
+        lambda url: url.without_query_params("expires"),
+        lambda url: url.update_query(expires="x"),
+        lambda url: url.update_query(sig=""),
+        lambda url: url.update_query(sig=url.query["sig"].upper()),
+        lambda url: url.update_query(sig=url.query["sig"][:-1]),
+    ],
+)
+def test_a_link_that_was_changed_does_not_hold(changed: object) -> None:
+    url = URL(signed("/a?repeat=2"))
+    assert callable(changed)
+    assert told(GUARDED, str(changed(url))) == (403, "the signature does not fit this URL")
+
+
+def test_an_encoded_slash_is_not_a_slash() -> None:
+    query = GUARDED.sign(URL("/play/a%2Fb"), int(NOW) + 60)
+    assert told(GUARDED, f"/play/a/b?{query}") == (403, "the signature does not fit this URL")
+
+
+@pytest.mark.parametrize("key", ["token", "expires", "sig"])
+def test_what_is_in_the_query_already_is_not_signed(key: str) -> None:
+    with pytest.raises(ValueError, match=f"has {key} in its query already"):
+        GUARDED.sign(URL(f"/a?{key}=1"), 1)
+
+
+def test_nothing_of_it_is_in_a_representation() -> None:
+    assert "sesame" not in f"{GUARDED!r} {GUARDED}"
+    assert str(GUARDED) == "tokens"
+    assert str(Access()) == "open"
