@@ -125,6 +125,9 @@ class PromptSettings(Table):
 
     directory: Path = Path("prompts")
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
+    watch: Literal["auto", "events", "poll", "off"] = "auto"
+    poll_interval: float = Field(5.0, ge=0.05, description="seconds between two looks at the folder")
+    settle: float = Field(1.0, ge=0.05, description="seconds for which a file must stay as it is")
 
 
 class Defaults(Table):

@@ -312,11 +312,10 @@ def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) ->
     text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
     (route,), _ = routes.build(load(tmp_path, text), "config.toml")
     library = library_of()
-    first = route.handler_of({"prompt": "welcome"}, {}, library)
-    assert route.handler_of({"prompt": "welcome"}, {}, library) is first
-    assert route.handler_of({"prompt": "odd"}, {}, library) is not first
-    assert route.handler_of({"prompt": "welcome"}, {"repeat": "2"}, library) is not first
-    library.prompts.pop("welcome")
-    library.version += 1
+    first = route.handler_of({"prompt": "welcome"}, {}, library.catalogue)
+    assert route.handler_of({"prompt": "welcome"}, {}, library.catalogue) is first
+    assert route.handler_of({"prompt": "odd"}, {}, library.catalogue) is not first
+    assert route.handler_of({"prompt": "welcome"}, {"repeat": "2"}, library.catalogue) is not first
+    library.catalogue = library.catalogue.changed({"welcome": None}, {})
     with pytest.raises(RefusedError, match='no prompt "welcome"'):
-        route.handler_of({"prompt": "welcome"}, {}, library)
+        route.handler_of({"prompt": "welcome"}, {}, library.catalogue)

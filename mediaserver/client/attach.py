@@ -73,7 +73,7 @@ class Attacher:
             raise RefusedError(400, f"{request.path} is no path") from error
         route, variables = await engine.table.find(url)
         variables |= request.variables
-        handler, wire = route.handler_of(variables, url.query, engine.library), route.wire_of(url.query)
+        handler, wire = route.handler_of(variables, url.query, engine.library.catalogue), route.wire_of(url.query)
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)
         engine.streams.admit(route)

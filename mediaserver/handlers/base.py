@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.catalogue import Catalogue
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
 from mediaserver.settings import Table
@@ -41,7 +41,7 @@ class Handler(Table, ABC):
         """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
         return ()
 
-    def problems(self, library: PromptLibrary, known: Callable[[str], bool] = lambda name: True) -> list[str]:
+    def problems(self, library: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
         """What is missing in the library, of the names that are `known` already."""
         found = []
         for name in filter(known, self.prompt_names()):

@@ -34,8 +34,9 @@ class ItemCache:
             self.drop(next(iter(self._entries)))
             self.evictions += 1
 
-    def drop(self, key: Hashable) -> None:
-        """Forget an entry; streams that play it keep it until they are done."""
+    def drop(self, key: Hashable) -> Items | None:
+        """Forget an entry, and give it back; streams that play it keep it until they are done."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size
+        return entry

@@ -26,10 +26,10 @@ class Items:
 
 
 class _Recoded(Sequence[bytes]):
-    """PCM items seen in another encoding, each made when it is asked for."""
+    """Items of one encoding seen in another, each made when it is asked for."""
 
-    def __init__(self, items: Sequence[bytes], encoding: Encoding) -> None:
-        self._items, self._encoding = items, encoding
+    def __init__(self, items: Sequence[bytes], encoding: Encoding, base: Encoding) -> None:
+        self._items, self._encoding, self._base = items, encoding, base
 
     def __len__(self) -> int:
         return len(self._items)
@@ -40,26 +40,22 @@ class _Recoded(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
-            return _Recoded(self._items[index], self._encoding)
-        return self._encoding.encode(_frame(self._items[index]))
+            return _Recoded(self._items[index], self._encoding, self._base)
+        return self._encoding.encode(self._base.decode(self._items[index]))
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(self._encoding.encode, map(_frame, self._items))
+        return map(self._encoding.encode, map(self._base.decode, self._items))
 
 
-def _frame(item: bytes) -> bytes:
-    return item[len(PCM.header) :]
-
-
-def recoded(base: Items, encoding: Encoding) -> Items:
-    """PCM items as another encoding's, at once, at the cost of encoding each frame when it is played."""
-    return Items(_Recoded(base.items, encoding), base.samples)
+def recoded(items: Items, encoding: Encoding, base: Encoding = PCM) -> Items:
+    """Items of one encoding as another's, at once, at the cost of encoding each frame when it is played."""
+    return Items(_Recoded(items.items, encoding, base), items.samples)
 
 
 async def recode(base: Items, encoding: Encoding) -> Items:
     """PCM items as another encoding's, ready-made."""
     blocks = (base.items[at : at + _BLOCK] for at in range(0, len(base.items), _BLOCK))
-    return await _make((b"".join(map(_frame, block)) for block in blocks), base.samples, encoding)
+    return await _make((b"".join(map(PCM.decode, block)) for block in blocks), base.samples, encoding)
 
 
 async def encode(pcm: bytes, encoding: Encoding) -> Items:

@@ -52,7 +52,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
             "peak_dbfs": round(prompt.peak_dbfs, 1),
             "loudness_lufs": round(prompt.loudness_lufs, 1),
         }
-        for prompt in library.prompts.values()
+        for _, prompt in sorted(library.prompts.items())
     ]
     return Findings(paths, prompts, library.ignored, problems, left_out)
 

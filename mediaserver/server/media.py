@@ -107,7 +107,7 @@ class MediaEndpoint:
         """The handler and the wire that a URL asks for; what is not there is told before what is wrong."""
         by_query: RefusedError | None = None
         try:
-            asked = route.handler_of(variables, query, self._engine.library), route.wire_of(query)
+            asked = route.handler_of(variables, query, self._engine.library.catalogue), route.wire_of(query)
         except RefusedError as error:
             if error.status == 404:
                 raise

@@ -141,6 +141,7 @@ async def serve(load: Load, where: str, file: Path, progress: Progress = lambda 
         if not starting.done():
             return
         await starting
+        server.engine.watch()
         running.append(asyncio.create_task(Reloader(server.engine, load, file, server.tls).run(reloading)))
         await stop
         if not await server.drain():

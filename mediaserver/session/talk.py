@@ -34,7 +34,8 @@ class Talk:
         self, stream: Stream, library: PromptLibrary, pacer: Pacer, hearing: Hearing, clock: Clock, outbox: Outbox
     ) -> None:
         self.stream = stream
-        self.library = library
+        self.library = library.catalogue  # the prompts, as they are when the stream begins
+        self._decode = library.decode
         self.hearing = hearing
         self._pacer, self._clock, self._outbox = pacer, clock, outbox
         self._keypad: Keypad | None = None
@@ -49,7 +50,7 @@ class Talk:
         if isinstance(sound, str):
             sound = self.library.get(sound)
         elif isinstance(sound, Path):
-            sound = Clip(await self.library.decode(sound))
+            sound = Clip(await self._decode(sound))
         if not isinstance(sound, Source):
             sound = Playlist([sound])
         done = self._pacer.play(sound)

@@ -57,7 +57,7 @@ class Configuration:
         """What the paths lack in a library that is loaded."""
         if not is_folder(library.directory):
             return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
-        return routes.missing_prompts(self.table, library, self.where)
+        return routes.missing_prompts(self.table, library.catalogue, self.where)
 
     def fixed(self, other: "Configuration") -> list[str]:
         """What cannot be changed to `other` without a restart."""

@@ -11,8 +11,9 @@ from mediaserver.errors import ConfigError
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.lag import LoopLag
-from mediaserver.playout.library import Progress, PromptLibrary
+from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, Settings
@@ -21,6 +22,7 @@ from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.routes import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
+from mediaserver.wire.encapsulation import Encoding
 
 MEGABYTE = 1_000_000
 
@@ -68,6 +70,7 @@ class Engine:
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
         self.streams = Streams(settings.server, self.metrics, self.backend)
+        self._watching: asyncio.Task[None] | None = None
         self._lag = LoopLag(self.metrics.loop_lag.observe)
         self._export()
 
@@ -109,9 +112,41 @@ class Engine:
         self.configuration = configuration
         self.streams.limits = configuration.settings.server
 
+    def watch(self) -> None:
+        """Take in what changes in the prompt folder, from now on."""
+        settings = self.settings.prompts
+        self._watching = asyncio.create_task(watch(self.library, self._first_encodings, settings, self._told))
+
+    async def look(self) -> None:
+        """Take in what changed in the prompt folder, now."""
+        if self._watching is None or self._watching.done():
+            reloaded = await self.library.refresh(self._first_encodings(), settle=0)
+            if reloaded is not None:
+                self._told(reloaded)
+
+    def _first_encodings(self) -> Sequence[Encoding]:
+        return routes.first_encodings(self.table)
+
+    def _told(self, reloaded: Reloaded) -> None:
+        """Prompts have changed: what there is to say of it."""
+        if reloaded.added or reloaded.replaced or reloaded.removed:
+            self.metrics.reloads.labels("ok").inc()
+            log.info(
+                "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
+            )
+        for file, why in reloaded.failed.items():
+            log.error("prompt not taken in", file=file, why=why)
+        if reloaded.failed:
+            self.metrics.reloads.labels("failed").inc()
+        for problem in self.configuration.missing_prompts(self.library) if reloaded.removed else ():
+            log.error("a path lacks its prompt", why=problem)
+
     async def close(self) -> None:
         """Let go of everything; events that wait are delivered first, for some seconds at most."""
         self._lag.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait((self._watching,))
         await self.webhooks.close()
         await self.library.close()
         self.ticker.close()

@@ -16,7 +16,7 @@ from yarl import URL
 from mediaserver import handlers, mistakes
 from mediaserver.errors import ConfigError, RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all
 from mediaserver.settings import Defaults, PathSettings, Settings
 from mediaserver.streams.access import Access
@@ -74,9 +74,7 @@ class Route:
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
-    def handler_of(
-        self, variables: Mapping[str, str], query: Mapping[str, str], library: PromptLibrary
-    ) -> Handler:
+    def handler_of(self, variables: Mapping[str, str], query: Mapping[str, str], library: Catalogue) -> Handler:
         """The handler for one caller.
 
         RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
@@ -160,7 +158,7 @@ async def _nothing(request: web.Request) -> web.StreamResponse:
     raise NotImplementedError
 
 
-def missing_prompts(routes: Iterable[Route], library: PromptLibrary, where: str) -> list[str]:
+def missing_prompts(routes: Iterable[Route], library: Catalogue, where: str) -> list[str]:
     """What paths lack in the library, as far as no variable of the URL names it."""
     found = []
     for route in routes:

@@ -40,7 +40,7 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
     for name, samples in sounds.items():
         prompt = Prompt(name, Path(f"{name}.wav"), len(samples), "test", 0.0, 0.0, library)
-        library.prompts[name] = prompt
+        library.catalogue = library.catalogue.changed({name: prompt}, {})
         library.cache.put((prompt, PCM.name), Items(PCM.packetize(to_bytes(samples)), len(samples)))
     return library
 
@@ -137,7 +137,7 @@ async def test_hold_music_of_ones_own_begins_at_the_top_and_goes_round_without_a
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.49, 2.51, 3.004, 1_700_000_000.123])
 def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
     library = library_of()
-    pieces = library.match(["music/*"])
+    pieces = library.catalogue.match(["music/*"])
     tune = np.concatenate([SOUNDS[piece.name] for piece in pieces])
     items = join(Rounds(pieces, None), at).items(PCM)
     heard = from_bytes(b"".join(next(items)[4:] for _ in range(200)))
@@ -149,7 +149,9 @@ def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle: bool) -> None:
     """Two processes agree as well: nothing but the wall clock and the library goes in."""
-    pieces = library_of().match(["music/a", "music/b"])  # whole frames, so the sound is the same to the bit
+    pieces = library_of().catalogue.match(
+        ["music/a", "music/b"]
+    )  # whole frames, so the sound is the same to the bit
     rounds = Rounds(pieces, 0 if shuffle else None)
     early, late = join(rounds, 5000.0).items(PCM), join(rounds, 5007.0).items(PCM)
     heard_early = [next(early) for _ in range(700)]
@@ -157,7 +159,7 @@ def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle
 
 
 def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_order() -> None:
-    pieces = library_of().match(["music/*", "welcome", "odd"])
+    pieces = library_of().catalogue.match(["music/*", "welcome", "odd"])
     rounds = Rounds(pieces, 0)
     orders = [[piece.name for piece in rounds.order(number)] for number in range(20)]
     assert all(sorted(order) == sorted(piece.name for piece in pieces) for order in orders)
@@ -287,8 +289,10 @@ def test_tone_settings_are_validated(settings, why: str) -> None:
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:
     library = library_of()
-    assert Playback(prompts=("welcome", "od")).problems(library) == ['no prompt "od" (did you mean "odd"?)']
-    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library) == [
+    assert Playback(prompts=("welcome", "od")).problems(library.catalogue) == [
+        'no prompt "od" (did you mean "odd"?)'
+    ]
+    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library.catalogue) == [
         'no prompt matches "jazz/*"',
         'no prompt "x"',
     ]

@@ -228,6 +228,6 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
     settings, _ = config.load(file)
     built, found = routes.build(settings, "config.toml")
     assert found == ['config.toml: paths."/bad": file: uses {call}, which the path does not have']
-    handler = built[0].handler_of({"box": "sales"}, {}, library_of())
+    handler = built[0].handler_of({"box": "sales"}, {}, library_of().catalogue)
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"

@@ -12,8 +12,9 @@ import uvloop
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.errors import PromptError
+from mediaserver.playout.inventory import scan
 from mediaserver.playout.items import Items
-from mediaserver.playout.library import PromptLibrary, scan
+from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.sources import Playlist
 from mediaserver.playout.workers import DecodePool
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
@@ -55,22 +56,30 @@ async def loaded(directory: Path, pool: DecodePool, limit: int = MEGABYTE, encod
     return library
 
 
+def playable(directory: Path) -> list[str]:
+    """The names that a folder has a file for."""
+    return [name for name, sight in scan(directory).sights.items() if sight.path]
+
+
+def problems(directory: Path) -> dict[str, str]:
+    """What cannot be a prompt there, and why."""
+    return {file: why for sight in scan(directory).sights.values() for file, why in sight.problems.items()}
+
+
 def test_names_are_paths_without_extension(tmp_path: Path) -> None:
     for name in ("welcome.wav", "music/hold.mp3", "de/zahlen/1.ulaw", ".hidden.wav", "..data/x.wav", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    inventory = scan(tmp_path)
-    assert list(inventory.files) == ["de/zahlen/1", "music/hold", "welcome"]
-    assert inventory.ignored == ["README.md"]
-    assert inventory.problems == {}
+    assert playable(tmp_path) == ["de/zahlen/1", "music/hold", "welcome"]
+    assert scan(tmp_path).ignored == ["README.md"]
+    assert problems(tmp_path) == {}
 
 
 def test_two_files_of_one_name_are_both_named(tmp_path: Path) -> None:
     for name in ("a.wav", "a.mp3", "b.wav"):
         (tmp_path / name).write_bytes(b"x")
-    inventory = scan(tmp_path)
-    assert list(inventory.files) == ["b"]
-    assert inventory.problems == {
+    assert playable(tmp_path) == ["b"]
+    assert problems(tmp_path) == {
         "a.mp3": 'has the same name, "a", as a.wav',
         "a.wav": 'has the same name, "a", as a.mp3',
     }
@@ -78,7 +87,7 @@ def test_two_files_of_one_name_are_both_named(tmp_path: Path) -> None:
 
 def test_a_name_is_the_same_however_its_accents_are_stored(tmp_path: Path) -> None:
     (tmp_path / "gru\u0308n.wav").write_bytes(b"x")  # as macOS writes it
-    assert list(scan(tmp_path).files) == ["gr\u00fcn"]
+    assert playable(tmp_path) == ["gr\u00fcn"]
 
 
 def test_links_are_followed_but_not_for_ever(tmp_path: Path) -> None:
@@ -86,7 +95,7 @@ def test_links_are_followed_but_not_for_ever(tmp_path: Path) -> None:
     (tmp_path / "real/a.wav").write_bytes(b"x")
     (tmp_path / "real/up").symlink_to(tmp_path)
     (tmp_path / "b.wav").symlink_to(tmp_path / "real/a.wav")
-    assert list(scan(tmp_path).files) == ["b", "real/a"]
+    assert playable(tmp_path) == ["b", "real/a"]
 
 
 async def test_a_link_to_nowhere_is_named(tmp_path: Path, pool: DecodePool) -> None:
@@ -97,7 +106,7 @@ async def test_a_link_to_nowhere_is_named(tmp_path: Path, pool: DecodePool) -> N
 
 def test_what_is_no_file_is_no_prompt(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
-    assert scan(tmp_path).problems == {"pipe.wav": "is not a regular file"}
+    assert problems(tmp_path) == {"pipe.wav": "is not a regular file"}
 
 
 async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_path: Path, pool: DecodePool) -> None:
@@ -138,9 +147,14 @@ async def test_globs_match_in_order_and_names_may_repeat(tmp_path: Path, pool: D
     for name in ("music/b", "music/a", "x"):
         write_wav(tmp_path / f"{name}.wav", speechlike(100))
     library = await loaded(tmp_path, pool)
-    assert [prompt.name for prompt in library.match(["x", "music/*", "x"])] == ["x", "music/a", "music/b", "x"]
+    assert [prompt.name for prompt in library.catalogue.match(["x", "music/*", "x"])] == [
+        "x",
+        "music/a",
+        "music/b",
+        "x",
+    ]
     with pytest.raises(PromptError, match=r'no prompt matches "jazz/\*"'):
-        library.match(["jazz/*"])
+        library.catalogue.match(["jazz/*"])
 
 
 async def test_another_encoding_plays_at_once_and_is_ready_made_soon(tmp_path: Path, pool: DecodePool) -> None:
@@ -252,4 +266,4 @@ async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: Dec
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 async def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0)
-    assert scan(tmp_path).problems == {"locked": "cannot be read: Permission denied"}
+    assert problems(tmp_path) == {"locked": "cannot be read: Permission denied"}

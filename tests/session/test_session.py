@@ -53,6 +53,7 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
         "stalls": 0,
         "received": 0,
         "malformed": 0,
+        "texts": 0,
         "dropped": 0,
         "reason": "finished",
         "code": 1000,

@@ -187,13 +187,14 @@ async def test_private_digits_are_counted_and_not_told(loop: VirtualLoop) -> Non
 
 @in_virtual_time
 async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path) -> None:
-    caller = Caller(loop, library_of())
+    library = library_of()
     write_wav(tmp_path / "a.wav", speechlike(1600, 8))
 
     async def decode(path: Path) -> bytes:
         return to_bytes(read_wav(path))
 
-    caller.session.library.decode = decode  # it does so in another process, which takes real time
+    library.decode = decode  # it does so in another process, which takes real time
+    caller = Caller(loop, library)
     await caller.call(lambda session: session.play(tmp_path / "a.wav"), 500)
     assert (caller.heard[:1600] == speechlike(1600, 8)).all()
 
