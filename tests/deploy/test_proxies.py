@@ -1,0 +1,257 @@
+"""Calls by wss:// through the shipped proxy configs, to a real server."""
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+import trustme
+from aiohttp import web
+from pytest_aiohttp import AiohttpServer
+
+from tests.deploy.proxies import DEPLOY, HOST, Proxy, Start, caddy, caddy_binary, nginx
+from tests.server.process import UPGRADE, Heard, ServerProcess, connected, get, serving, write_config
+from tests.sound import speechlike, write_wav
+from tests.timing import UNIT, eventually
+
+FRAMES = 30
+SPEECH = speechlike(FRAMES * 160)
+SECRET = "tok-8f2a"
+SAYS_MUCH = {"Referer": f"https://here/?token={SECRET}", "Authorization": f"Bearer {SECRET}"}
+
+PATHS = """
+[paths."/play/{prompt:.+}"]
+handler = "playback"
+prompt = "{prompt}"
+linger_ms = 0
+[paths."/tone/{tone}"]
+handler = "tone"
+tone = "{tone}"
+[paths."/silence"]
+handler = "silence"
+"""
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    config = write_config(tmp_path_factory.mktemp("server"), PATHS, trusted_proxies=["127.0.0.1/32"])
+    write_wav(config.parent / "prompts/speech.wav", SPEECH)
+    with serving(config) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+def start(request: pytest.FixtureRequest) -> Start:
+    starter: Start = request.param
+    return starter
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    start: Start, server: ServerProcess, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """A proxy before the server."""
+    with start(tmp_path_factory.mktemp("proxy"), server.port, authority) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def echo(aiohttp_server: AiohttpServer) -> int:
+    """The port of an upstream that answers with the request as it came."""
+
+    async def tell(request: web.Request) -> web.Response:
+        return web.json_response({"path": request.raw_path, "headers": dict(request.headers)})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", tell)
+    server = await aiohttp_server(app)
+    assert server.port is not None
+    return server.port
+
+
+@contextlib.asynccontextmanager
+async def dial(
+    proxy: Proxy, path: str, trust: ssl.SSLContext, **headers: str
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A WebSocket through the proxy, as wss://media.example.com would be."""
+    async with connected(url(proxy, path, "wss"), autoping=False, **options(trust, headers)) as websocket:
+        plug = websocket.get_extra_info("socket")
+        yield websocket
+    await eventually(lambda: plug.fileno() == -1)  # TLS is closed by an exchange, which nobody else waits for
+
+
+def url(proxy: Proxy, path: str, scheme: str = "https") -> str:
+    return f"{scheme}://127.0.0.1:{proxy.port}{path}"
+
+
+def options(trust: ssl.SSLContext, headers: dict[str, str]) -> dict[str, Any]:
+    return {"ssl": trust, "server_hostname": HOST, "headers": {"Host": HOST} | headers}
+
+
+async def test_a_whole_prompt_comes_on_time(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    heard = Heard()
+    async with dial(proxy, "/play/speech?encapsulation=sln", trust) as websocket:
+        while (message := await websocket.receive()).type == aiohttp.WSMsgType.BINARY:
+            heard.messages.append(message.data)
+            heard.times.append(time.monotonic())
+    assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1000)
+    assert np.array_equal(np.frombuffer(b"".join(heard.messages), "<i2"), SPEECH)
+    assert {len(message) for message in heard.messages} == {320}
+    due = heard.times[0] + 0.020 * np.arange(FRAMES)
+    assert np.abs(np.array(heard.times) - due).max() < 0.1 * UNIT
+    assert np.median(np.diff(heard.times)) == pytest.approx(0.020, abs=0.005 * UNIT)
+
+
+async def test_a_refusal_comes_with_its_text(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    refused = await get(url(proxy, "/play/speach"), **options(trust, UPGRADE))
+    assert refused == (404, 'no prompt "speach" (did you mean "speech"?)\n')
+    plain = await get(url(proxy, "/silence"), **options(trust, {}))
+    assert plain == (426, "/silence is a media stream: connect to it by WebSocket\n")
+
+
+async def test_an_escaped_path_stays_escaped(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    async with dial(proxy, "/tone/480+620%2F500,0%2F500", trust) as websocket:
+        assert len(await websocket.receive_bytes(timeout=5 * UNIT)) == 320
+
+
+async def test_pings_go_through(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    async with dial(proxy, "/silence", trust) as websocket:
+        await websocket.ping(b"are you there")
+        async with asyncio.timeout(5 * UNIT):
+            while (message := await websocket.receive()).type != aiohttp.WSMsgType.PONG:
+                assert message.type == aiohttp.WSMsgType.BINARY
+        assert message.data == b"are you there"
+
+
+async def test_a_reload_takes_a_change_in_and_cuts_no_stream(
+    start: Start, server: ServerProcess, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path, echo: int
+) -> None:
+    with start(tmp_path, server.port, authority) as proxy:
+        async with dial(proxy, "/silence", trust) as websocket:
+            await websocket.receive_bytes()
+            text = proxy.config.read_text()
+            proxy.config.write_text(text.replace(f"127.0.0.1:{server.port}", f"127.0.0.1:{echo}"))
+            await asyncio.to_thread(proxy.reload)
+            async with asyncio.timeout(5 * UNIT):
+                while (await get(url(proxy, "/silence"), **options(trust, {})))[0] != 200:
+                    await asyncio.sleep(0.01)
+            until = time.monotonic() + 0.2
+            while time.monotonic() < until:
+                assert len(await websocket.receive_bytes(timeout=UNIT)) == 320
+
+
+async def test_a_token_is_in_no_log(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    async with dial(proxy, f"/play/speech?token={SECRET}", trust, **SAYS_MUCH) as websocket:
+        await websocket.receive_bytes()
+    await get(url(proxy, f"/nowhere?sig={SECRET}"), **options(trust, UPGRADE | SAYS_MUCH))
+    await eventually(lambda: "/nowhere" in proxy.access.read_text() and "/play/speech" in proxy.access.read_text())
+    assert SECRET not in proxy.logs
+
+
+async def test_a_token_is_in_no_log_of_errors(
+    start: Start, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    with start(tmp_path, unused_tcp_port, authority) as proxy:
+        status, _ = await get(url(proxy, f"/silence?token={SECRET}"), **options(trust, UPGRADE | SAYS_MUCH))
+        assert status == 502
+        await get(url(proxy, f"/large?token={SECRET}"), **options(trust, {"X-Large": "x" * 40_000}))
+        await eventually(lambda: "/silence" in proxy.access.read_text())
+        await eventually(lambda: "502" in proxy.access.read_text())
+        assert SECRET not in proxy.logs
+
+
+async def test_the_server_is_told_the_real_peer(
+    start: Start, echo: int, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path
+) -> None:
+    claims = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher", "Accept-Encoding": "identity"}
+    with start(tmp_path, echo, authority) as proxy:
+        async with aiohttp.ClientSession() as client:
+            asked = url(proxy, "/play/a%2Fb?token=t")
+            async with client.get(asked, **options(trust, UPGRADE | claims)) as response:
+                told = await response.json()
+    headers = told["headers"]
+    assert told["path"] == "/play/a%2Fb?token=t"
+    assert (headers["X-Forwarded-For"], headers["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
+    assert headers["Host"] == HOST
+    assert headers["Accept-Encoding"] == "identity"
+    assert (headers["Upgrade"], headers["Connection"].lower()) == ("websocket", "upgrade")
+
+
+async def test_the_server_believes_it(proxy: Proxy, server: ServerProcess, trust: ssl.SSLContext) -> None:
+    peer = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    claims = {"X-Forwarded-For": "203.0.113.7"}
+    refused = len(server.events("refused"))
+    async with (
+        aiohttp.ClientSession(connector=peer) as client,
+        client.get(url(proxy, "/who"), **options(trust, UPGRADE | claims)) as response,
+    ):
+        assert response.status == 404
+    await eventually(lambda: len(server.events("refused")) > refused)
+    assert server.events("refused")[-1]["peer"] == "127.0.0.2"
+
+
+async def test_a_scanner_gets_no_certificate(proxy: Proxy, trust: ssl.SSLContext) -> None:
+    for name in ("127.0.0.1", "elsewhere.example.com"):
+        with pytest.raises(ssl.SSLError) as refused:
+            await asyncio.open_connection("127.0.0.1", proxy.port, ssl=trust, server_hostname=name)
+        assert not isinstance(refused.value, ssl.SSLCertVerificationError)
+
+
+SHORT = {
+    nginx: {"client_header_timeout 10s;": "client_header_timeout 300ms;", "keepalive_timeout 10s;": ""},
+    caddy: {"read_header 10s": "read_header 300ms", "read_body 10s": "read_body 300ms", "idle 10s": "idle 300ms"},
+}
+
+
+async def test_a_slow_handshake_is_cut_and_a_long_stream_is_not(
+    start: Start, server: ServerProcess, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """By the time-outs of the config, made short."""
+    with start(tmp_path, server.port, authority, SHORT[start]) as proxy:
+        async with dial(proxy, "/silence", trust) as websocket:
+            until = time.monotonic() + 1
+            await is_cut(proxy)  # in the middle of TLS
+            await is_cut(proxy, ssl=trust, server_hostname=HOST)  # in the middle of the request
+            while time.monotonic() < until:
+                await websocket.receive_bytes(timeout=UNIT)
+
+
+async def is_cut(proxy: Proxy, **tls: Any) -> None:
+    """A connection that says only half of what it must is closed, without a word to speak of."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, **tls)
+    writer.write(b"GET /silence HTTP/1.1\r\n" if tls else b"\x16\x03\x01")
+    async with asyncio.timeout(5 * UNIT):
+        with contextlib.suppress(ConnectionResetError):
+            assert b"101" not in await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionResetError):
+        await writer.wait_closed()
+
+
+def test_the_caddyfile_is_right_and_in_form(tmp_path: Path) -> None:
+    """As it is shipped; nginx.conf names a certificate that is not there, and is checked by running it."""
+    caddy_file, homes = DEPLOY / "Caddyfile", {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    for command in (["fmt", "--diff", caddy_file], ["validate", "--config", caddy_file]):
+        done = subprocess.run(
+            [caddy_binary(), *command], env=homes, capture_output=True, text=True, timeout=10 * UNIT, check=False
+        )
+        assert done.returncode == 0, done.stderr
