@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n((?:[\w!#$%&'*+.^`|~-]+: ?[^\r\n\0]*\r\n)*)\r\n")
 _LENGTH = re.compile(rb"(?im)^content-length: *(\d+)\r$")
+_CLOSES = re.compile(rb"(?im)^connection: *close\r$")
 _CONTINUE = 100
 SENSIBLE = {_CONTINUE, 101, 202, *range(400, 500), 501, 503, 505}
 _CLOSE_CODES = {1000, 1001, 1002, 1003, 1007, 1009, 1011, 1013}
@@ -41,8 +42,10 @@ def read(heard: bytes, sizes: set[int] = _ANY_SIZE) -> list[Answer]:
             _read_stream(heard, at, sizes)
             break
         length = _LENGTH.search(head[2])
-        assert length, f"a response without its length: {head[0]!r}"
-        size = 0 if heard.startswith(b"HTTP/1.", at) else int(length[1])  # of HEAD, there is no body
+        assert length or _CLOSES.search(head[2]), f"a response without an end: {head[0]!r}"
+        size = int(length[1]) if length else len(heard)
+        if heard.startswith(b"HTTP/1.", at):
+            size = 0  # of HEAD, there is no body
         answers.append(Answer(status, heard[at : at + size]))
         at += size
     for answer in answers:

@@ -12,7 +12,7 @@ KINDS = {
         Kind("raw", sounds.make_raw, check=sounds.check),
         Kind("coded", sounds.make_coded, meet=sounds.meet, at_once=2, needs_ffmpeg=True),
         Kind("handshake", handshakes.make, meet=handshakes.meet),
-        Kind("frame", frames.make, meet=frames.meet, at_once=16),
+        Kind("frame", frames.make, meet=frames.meet, at_once=8),
         Kind("attach", attaches.make, meet=attaches.meet),
     )
 }

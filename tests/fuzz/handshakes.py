@@ -25,6 +25,8 @@ _PATHS = [
     *("/play/../beep", "/play/..%2f..%2fetc%2fpasswd", "/play/%2e%2e/%2e%2e/config.toml", "/play//beep", "/play/"),
     *(
         "/play/%00",
+        "/play/\xff\xfe",
+        "/\xff",
         "/play/%ff%fe",
         "/play/%C0%AE%C0%AE/x",
         "/play/%",
@@ -94,6 +96,10 @@ _HOSTILE_FIELDS = [
         "Expect: 100-continue",
     ),
     *(
+        "Connection: Upgra\xa0e",
+        "Upgrade: web\xffsocket",
+        "Sec-WebSocket-Version: 1\xb3",
+        "Sec-WebSocket-Key: \xe9\xe9",
         "Connection: close",
         "Connection: keep-alive",
         "Connection: Upgrade, Upgrade",
@@ -209,11 +215,14 @@ def _request(rng: Random) -> bytes:
         elif dice < 0.4:
             fields.insert(at, rng.choice(fields).swapcase())
         else:
-            fields.insert(at, rng.choice(_HOSTILE_FIELDS))
+            hostile = rng.choice(_HOSTILE_FIELDS)
+            if rng.random() < 0.5:  # in place of the good one
+                fields = [field for field in fields if field.partition(":")[0] != hostile.partition(":")[0]]
+            fields.insert(at, hostile)
         fields = fields or ["X: y"]
     end = rng.choice(("\r\n",) * 12 + ("\n", "\r"))
     head = end.join((f"{method} {_target(rng)} {version}", *fields, "", ""))
-    return head.encode("latin-1" if head.isascii() else "utf-8", "replace")
+    return head.encode("latin-1" if max(head) <= "\xff" else "utf-8")  # no UTF-8, where that is possible
 
 
 def _cut(rng: Random) -> bytes:

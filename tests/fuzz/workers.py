@@ -37,6 +37,7 @@ class Workers:
             return await loop.run_in_executor(self._pool, _run, kind, seed, numbers)
         except BrokenProcessPool:
             self._pool = self._started()
+            await loop.run_in_executor(self._pool, os.getpid)  # where none can start at all, the search ends here
         if len(numbers) == 1:
             return [Failure(kind, seed, numbers, "the process died of it")]
         half = len(numbers) // 2  # which of them was it?
