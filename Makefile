@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench-inbound clean
+.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -38,6 +38,9 @@ lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 
 bench-inbound: $(VENV)/.dev  ## what a received frame costs, beside a bare aiohttp reader
 	$(BIN)/python benchmarks/inbound.py $(ARGS)
+
+fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long: DURATION=30s|10m|1h
+	$(BIN)/python -m tests.fuzz --duration $(or $(DURATION),10m)
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

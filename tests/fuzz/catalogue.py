@@ -1,0 +1,29 @@
+"""All kinds of input, and how many of each a round has."""
+
+from tests.fuzz import attaches, configs, frames, handshakes, sounds, wires
+from tests.fuzz.kinds import Kind
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("wire", wires.make, check=wires.check),
+        Kind("config", configs.make, check=configs.check),
+        Kind("wav", sounds.make_wav, check=sounds.check),
+        Kind("raw", sounds.make_raw, check=sounds.check),
+        Kind("coded", sounds.make_coded, meet=sounds.meet, at_once=2, needs_ffmpeg=True),
+        Kind("handshake", handshakes.make, meet=handshakes.meet),
+        Kind("frame", frames.make, meet=frames.meet, at_once=8),
+        Kind("attach", attaches.make, meet=attaches.meet),
+    )
+}
+
+ROUND = {
+    "wire": 6000,
+    "config": 3000,
+    "wav": 3500,
+    "raw": 1000,
+    "coded": 60,
+    "handshake": 4000,
+    "frame": 2000,
+    "attach": 1000,
+}
