@@ -78,5 +78,7 @@ def _read(file: Path, found: list[str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
         raise ConfigError([*found, f"{file}: is not TOML: {error}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
-    found += [f"{file}: {name}: is a table, [{name}] (it is {tables.pop(name)!r})" for name in wrong]
+    found += [f"{file}: {name}: is a table, [{name}]" for name in wrong]
+    for name in wrong:
+        del tables[name]
     return tables

@@ -27,8 +27,8 @@ class ConfigError(MediaServerError):
     """The configuration cannot be used. `problems` holds one line per mistake, all of them at once."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = list(problems)
+        self.problems = list(map(one_line, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class PromptError(MediaServerError):
@@ -39,7 +39,7 @@ class RefusedError(MediaServerError):
     """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics."""
 
     def __init__(self, status: int, message: str, reason: str = "") -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.status, self.reason = status, reason
 
 
@@ -67,6 +67,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     alike = islice((name for name in known if abs(len(name) - len(word)) <= _MISSPELT), _CANDIDATES)
     close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def one_line(text: str) -> str:
+    """Text that others wrote, in a message of one line."""
+    return " ".join(text.splitlines())
 
 
 def plainly(error: Exception) -> str:

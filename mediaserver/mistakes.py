@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings
 
-from mediaserver.errors import did_you_mean
+from mediaserver.errors import did_you_mean, one_line
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
 _SECRETS = {"token", "tokens", "secret"}  # keys of settings whose values are never shown
@@ -35,16 +35,18 @@ def _problem(where: str, details: Any, model: type[BaseModel]) -> list[str]:
     by = variable_of(place) if issubclass(model, BaseSettings) else None  # a handler's come from its path
     key = _key(place)
     if details["type"] == "extra_forbidden":
-        return [f"{by or where}: {key}: unknown setting{did_you_mean(str(place[-1]), _known(place, model))}"]
+        hint = did_you_mean(str(place[-1]), _known(place, model))
+        return [one_line(f"{by or where}: {key}: unknown setting{hint}")]
     message, value = details["msg"].removeprefix("Value error, "), details["input"]
     plain = isinstance(value, str | int | float) and details["type"] != "missing" and not _is_private(place, value)
     shown = f" (it is {value!r})" if plain else ""
-    return [f"{by or where}: {f'{key}: ' if key else ''}{line}{shown}" for line in message.splitlines()]
+    place_of = one_line(f"{by or where}: {f'{key}: ' if key else ''}")
+    return [f"{place_of}{line}{shown}" for line in message.splitlines()]
 
 
 def _is_private(place: tuple[str | int, ...], value: object) -> bool:
     """Whether a value may hold a secret: it is never shown."""
-    return not _SECRETS.isdisjoint(place) or "//" in str(value)
+    return not _SECRETS.isdisjoint(place) or any(sign in str(value) for sign in ("//", "?", "@"))
 
 
 def _known(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:

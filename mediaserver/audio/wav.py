@@ -18,6 +18,7 @@ _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
 HEADER_BYTES = 44  # of the files we write
 MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 _STREAMED = 0x7FFF0000  # data sizes from here on are left by writers that cannot seek back: ffmpeg, SoX, others
+_FLOAT_LIMIT = 1e6  # times full scale; louder is no sound
 
 
 class UnsupportedCodecError(PromptError):
@@ -65,10 +66,10 @@ class Wav:
         if self.codec in (MULAW, ALAW):
             return self.samples() / FULL_SCALE
         if self.codec == FLOAT:
-            values = np.frombuffer(data, dtype=f"<f{self.bits // 8}").astype(np.float64)
-            if not np.isfinite(values).all():
-                raise PromptError("is a damaged WAV file: it holds values that are not numbers")
-            return values
+            values = np.frombuffer(data, dtype=f"<f{self.bits // 8}")
+            if not (np.abs(values) < _FLOAT_LIMIT).all():  # nor is a comparison with what is no number true
+                raise PromptError("is a damaged WAV file: it holds values that are no sound")
+            return values.astype(np.float64)
         if self.bits == 8:  # the one unsigned width
             return (np.frombuffer(data, dtype=np.uint8).astype(np.float64) - 128) / 128
         if self.bits == 24:

@@ -66,9 +66,7 @@ class Step(Table):
     @classmethod
     def _is_table(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise ValueError(
-                f'should be a step, such as {{ menu = "{value}" }} or {{ play = "{value}", hangup = true }}'
-            )
+            raise ValueError('should be a step, such as { menu = "…" } or { play = "…", hangup = true }')
         return value
 
     @property

@@ -6,7 +6,6 @@ aiohttp reads requests and WebSocket frames. What it does not bound is bounded h
 
 import asyncio
 import math
-import socket
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -20,9 +19,11 @@ from mediaserver.server.limits import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import FRAME_MESSAGE, Reader, bound_buffer
+from mediaserver.streams.connection import FRAME_MESSAGE, Reader, bound_send_buffer
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
+_MOST = 512 * 1024  # bytes that may wait for being read
 _SETTLE = 0.005  # seconds between looks at handshakes under way
 
 log = structlog.get_logger()
@@ -65,7 +66,7 @@ _NO_ROOM = RefusedError(503, "too many connections: try again later", "descripto
 class Connection(web.RequestHandler):
     """One connection: a handshake in time, then a stream that is watched for more than a peer may send."""
 
-    __slots__ = ("_allowance", "_deadline", "_door", "_look", "_look_at", "_second", "received")
+    __slots__ = ("_deadline", "_door", "_dropped", "_finish", "_look", "_look_at", "_lost", "_rest", "received")
 
     def __init__(self, door: Connections) -> None:
         self._door, limits = door, door.settings()
@@ -78,6 +79,10 @@ class Connection(web.RequestHandler):
             lingering_time=0,
         )
         self.received = 0  # bytes
+        self._rest = bytearray()  # not read yet
+        self._dropped = False
+        self._finish: Callable[[End], None] = lambda end: None  # the stream, where there is one
+        self._lost: tuple[BaseException | None] | None = None
         self._look: Callable[[], None] = self._too_large
         self._look_at: float = limits.max_header_bytes
         self._deadline: asyncio.TimerHandle | None = None
@@ -94,18 +99,44 @@ class Connection(web.RequestHandler):
             self.turn_away(_NO_ROOM)
             return
         super().connection_made(transport)
-        bound_buffer(transport, socket.SO_SNDBUF)
-        bound_buffer(transport, socket.SO_RCVBUF)
+        _ = self.peername, self.sockname, self.ssl_context  # kept: a transport that is closed cannot be asked any more
+        bound_send_buffer(transport)
         self._door.pending[self] = None
         self._deadline = self._loop.call_later(self._door.settings().handshake_timeout, self._too_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
+        """It is gone; what it said before is still to be read, and a request in that to be taken up."""
         self.requested()
-        super().connection_lost(exc)
+        if self._rest and not self._dropped:
+            self._lost = (exc,)
+        else:
+            self._loop.call_soon(super().connection_lost, exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the peer: of its request, then of its stream."""
+        """Bytes from the peer: of its request, then of its stream.
+
+        Much at once, such as a flood of tiny frames, is read in slices: other streams have their turns between.
+        """
+        if self._rest:
+            self._rest += data
+            if len(self._rest) > _MOST:
+                self._drop(EndReason.FLOOD)
+        elif len(data) > _SLICE:
+            self._rest = bytearray(data)
+            self._read_slice()
+        else:
+            self._read(data)
+
+    def _read_slice(self) -> None:
+        part = bytes(self._rest[:_SLICE])
+        del self._rest[:_SLICE]
+        self._read(part)
+        if self._rest and not self._dropped:
+            self._loop.call_soon(self._read_slice)
+        elif self._lost is not None:
+            self._loop.call_soon(super().connection_lost, *self._lost)
+
+    def _read(self, data: bytes) -> None:
         self.received += len(data)
         if self.received >= self._look_at:
             self._look()
@@ -123,7 +154,7 @@ class Connection(web.RequestHandler):
         """Let go of it before it has made its request."""
         self._door.refusals.count(error, self.peer)
         self.requested()
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(refusals.plain(error))
         self.force_close()
 
@@ -159,20 +190,21 @@ class Connection(web.RequestHandler):
         step = min(rate, 2 * limits.max_message_bytes)
         since, sent, messages = self._loop.time(), self.received, 0
 
-        def drop(reason: EndReason) -> None:
-            finish(End(reason, CloseCode.ABNORMAL))
-            if self.transport is not None:
-                self.transport.abort()
-
         def look() -> None:
             nonlocal since, sent, messages
             self._look_at = self.received + step
             if reader.messages == messages:
-                drop(EndReason.OVERSIZE)
+                self._drop(EndReason.OVERSIZE)
             messages = reader.messages
             if self.received - sent >= rate:
                 if self._loop.time() - since < 1:
-                    drop(EndReason.FLOOD)
+                    self._drop(EndReason.FLOOD)
                 since, sent = self._loop.time(), self.received
 
-        self._look, self._look_at = look, self.received + step
+        self._look, self._look_at, self._finish = look, self.received + step, finish
+
+    def _drop(self, reason: EndReason) -> None:
+        self._dropped = True
+        self._finish(End(reason, CloseCode.ABNORMAL))
+        if self.transport is not None:
+            self.transport.abort()

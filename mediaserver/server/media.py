@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
@@ -27,6 +27,8 @@ from mediaserver.wire.encapsulation import Wire, WireSettings
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _CALL_CHARACTERS = 128
+
+_NOT_HTTP_1 = RefusedError(505, "a WebSocket begins with HTTP/1.1", "malformed")
 
 log = structlog.get_logger()
 
@@ -54,6 +56,9 @@ class MediaEndpoint:
         """One request: a stream to its end, or a refusal."""
         assert isinstance(request.protocol, Connection)  # noqa: S101 - `connections` makes no others
         request.protocol.requested()
+        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same
+            request.protocol.turn_away(_NOT_HTTP_1)
+            return web.Response()
         peer = self._peer_of(request)
         try:
             admitted = await self._admit(request, peer)
@@ -131,6 +136,8 @@ class MediaEndpoint:
         except web.HTTPBadRequest as error:
             text = f"the WebSocket handshake is wrong: {error.text}"
             raise RefusedError(error.status, text, "bad-handshake") from error
+        except UnicodeError as error:  # a header's value
+            raise RefusedError(400, "the WebSocket handshake is wrong: not UTF-8", "bad-handshake") from error
         return websocket
 
     async def _serve(self, admitted: _Admitted, websocket: web.WebSocketResponse, protocol: Connection) -> None:

@@ -6,6 +6,7 @@ from aiohttp import web
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server.limits import Rate
+from mediaserver.streams.routes import BAD_QUERY
 
 _LOGGED = 20  # lines a second: who knocks a thousand times a second shall not fill a disk
 
@@ -28,9 +29,8 @@ class Refusals:
             return
         unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
         self._unlogged = 0
-        log.info(
-            "refused", path=path, peer=peer, status=error.status, reason=error.reason, why=str(error), **unlogged
-        )
+        why = str(error) if error.reason != BAD_QUERY else None  # a value of the query may be a token
+        log.info("refused", path=path, peer=peer, status=error.status, reason=error.reason, why=why, **unlogged)
 
 
 def response(error: RefusedError) -> web.Response:

@@ -12,9 +12,8 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.handlers.base import Handler
 from mediaserver.session import CloseCode, End, EndReason, Session
 
-# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio. And from a
-# peer: what comes in at once is worked off at once, while all other streams wait.
-BUFFER = 16 * 1024
+# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
+SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
 FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 _TURN = 32  # messages read before others have their turn
@@ -39,12 +38,12 @@ class WebSocket(Protocol):
         """Say goodbye."""
 
 
-def bound_buffer(transport: asyncio.BaseTransport, which: int = socket.SO_SNDBUF) -> None:
-    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows; or what a flood sends."""
+def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
+    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # it may be gone already
-            connection.setsockopt(socket.SOL_SOCKET, which, BUFFER)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
 class Reader:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from mediaserver import handlers, mistakes
-from mediaserver.errors import ConfigError, RefusedError, did_you_mean
+from mediaserver.errors import ConfigError, RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all
@@ -178,14 +178,14 @@ def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
 
 
 def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[str, ...], where: str) -> Route:
-    place = f'{where}: paths."{pattern}"'
+    place = one_line(f'{where}: paths."{pattern}"')
     if not pattern.startswith("/"):
         raise ConfigError([f"{place}: a path begins with /"])
     if "#" in pattern or "?" in _PATTERN_VARIABLE.sub("", pattern):
         raise ConfigError([f"{place}: a path has no query and no fragment"])
     try:
         UrlDispatcher().add_resource(pattern)
-    except ValueError as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ConfigError([f"{place}: is not a path pattern such as /play/{{name}}"]) from error
     try:
         handler = handlers.find(path.handler)

@@ -15,6 +15,7 @@ from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
+MAX_MESSAGES = 256  # in one WebSocket message: five seconds of sound
 _DIGITS = b"0123456789ABCD*#"
 
 
@@ -53,9 +54,15 @@ def serialize(message: Message) -> bytes:
 
 
 def parse(data: bytes) -> list[Message]:
-    """The whole messages in `data`, one after another; ProtocolError where any byte is left over or missing."""
-    messages, at = [], 0
+    """The whole messages in `data`, one after another; ProtocolError where any byte is left over or missing.
+
+    Also where there are more than a peer would put together: thousands of tiny ones would hold up all streams.
+    """
+    messages: list[Message] = []
+    at = 0
     while at < len(data):
+        if len(messages) >= MAX_MESSAGES:
+            raise ProtocolError(f"more than {MAX_MESSAGES} AudioSocket messages in one")
         end = at + HEADER_BYTES
         if end > len(data):
             raise ProtocolError(f"AudioSocket header cut short: {len(data) - at} of {HEADER_BYTES} bytes")

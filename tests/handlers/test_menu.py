@@ -275,7 +275,7 @@ def test_what_is_wrong_with_a_flow(text: str, why: str) -> None:
             '[menus.main]\ncollect = {max = 4}\nthen = {hangup = true}\nkeys."#" = {hangup = true}',
             'the key # is the terminator of "collect": give it another',
         ),
-        (WHOLE + '2 = "sales"', 'should be a step, such as { menu = "sales" }'),
+        (WHOLE + '2 = "sales"', 'should be a step, such as { menu = "…" }'),
         (WHOLE + '2 = {webhook = "https://"}', "should be a URL that begins with"),
     ],
 )
