@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz clean
+.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz soak clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -42,8 +42,11 @@ bench-inbound: $(VENV)/.dev  ## what a received frame costs, beside a bare aioht
 fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long: DURATION=30s|10m|1h
 	$(BIN)/python -m tests.fuzz --duration $(or $(DURATION),10m)
 
+soak: $(VENV)/.bench  ## calls come and go, and all that may go wrong, for so long: DURATION=10m|1h
+	$(BIN)/python -m benchmarks.soak --duration $(or $(DURATION),1h) $(ARGS)
+
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,4 +58,8 @@ $(VENV)/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt
+	$(PIP) --require-hashes -r requirements/bench.txt
 	touch $@

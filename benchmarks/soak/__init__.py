@@ -1,0 +1,1 @@
+"""A soak: a real server under calls that come and go, peers that misbehave, and prompts that change."""

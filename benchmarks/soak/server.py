@@ -1,0 +1,169 @@
+"""The server under test: a real process, its configuration, its log, and what it says of itself."""
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from .prompts import ON_PURPOSE, passed
+
+CONFIG = """
+[server]
+host = "127.0.0.1"
+port = 0
+heartbeat = 5
+handshake_timeout = 2
+stall_timeout = 2
+drain_timeout = 2
+[admin]
+port = 0
+[log]
+format = "json"
+[paths."/play/{prompt:.+}"]
+handler = "playback"
+prompt = "{prompt}"
+[paths."/hold"]
+handler = "hold-music"
+prompts = ["music/*"]
+[paths."/tone/{tone}"]
+handler = "tone"
+tone = "{tone}"
+[paths."/echo"]
+handler = "echo"
+delay_ms = 200
+[paths."/record/{name}"]
+handler = "record"
+directory = "RECORDINGS"
+file = "{resource}.wav"
+[paths."/menu"]
+handler = "menu"
+[paths."/menu".menus.main]
+play = "menu/main"
+timeout = 60
+keys.1 = { play = "menu/thanks", menu = "main" }
+keys.0 = { play = "menu/bye", hangup = true }
+"""
+_READY, _ENDED, _REST = 30.0, 30.0, 15.0  # seconds for it to come up, to end, and to come to rest
+
+Scrape = defaultdict[str, float]
+
+
+@dataclass
+class Server:
+    """`mediaserver serve` in a folder of its own."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    url: str = ""
+    admin: str = ""
+    reloads: Counter[str] = field(default_factory=Counter)  # asked for
+
+    @classmethod
+    async def start(cls, folder: Path) -> Self:
+        """Start it, with the prompts that are in the folder; SystemExit where it does not come up."""
+        config = folder / "config.toml"
+        config.write_text(_config(folder), encoding="utf-8")
+        (folder / "recordings").mkdir()
+        command = [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)  # noqa: ASYNC220
+        server = cls(folder, process)
+        deadline = time.monotonic() + _READY
+        while not (listening := [line for line in server.log() if line["event"] == "listening"]):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise SystemExit(f"the server does not come up:\n{(folder / 'log').read_text()}")
+            await asyncio.sleep(0.05)
+        server.url = f"ws://127.0.0.1:{listening[0]['port']}"
+        server.admin = f"http://{listening[0]['admin']}"
+        return server
+
+    @property
+    def recordings(self) -> Path:
+        """Where it puts them."""
+        return self.folder / "recordings"
+
+    def log(self) -> Iterator[dict[str, Any]]:
+        """Its log lines so far."""
+        with (self.folder / "log").open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("{") and line.endswith("}\n"):
+                    yield json.loads(line)
+
+    def errors(self) -> list[str]:
+        """Lines of its log that are errors, and no mistake made on purpose; what is no log line is one."""
+        with (self.folder / "log").open(encoding="utf-8") as lines:
+            return [line.strip() for line in lines if _is_error(line) and ON_PURPOSE not in line]
+
+    async def scrape(self, client: aiohttp.ClientSession) -> Scrape:
+        """/metrics, by name (summed over labels) and by name and labels; nothing where the server is gone."""
+        values: Scrape = defaultdict(float)
+        try:
+            async with client.get(f"{self.admin}/metrics") as response:
+                text = await response.text()
+        except aiohttp.ClientError:
+            return values
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = ",".join(value for _, value in sorted(sample.labels.items()))
+                values[sample.name] += sample.value
+                if labels:
+                    values[f"{sample.name}{{{labels}}}"] = sample.value
+        return values
+
+    async def rest(self, client: aiohttp.ClientSession) -> Scrape:
+        """What it says of itself with no call on it, once the last one is gone, or in the end."""
+        deadline = time.monotonic() + _REST
+        while True:
+            values = await self.scrape(client)
+            gone = not values["mediaserver_sessions"] and not values["mediaserver_connections"]
+            if gone or time.monotonic() > deadline:
+                return values
+            await asyncio.sleep(0.2)
+
+    async def reload(self, over: asyncio.Event, every: float, rng: random.Random) -> None:
+        """Change the configuration every so many seconds, about, now and then to a wrong one, until it is over."""
+        while not await passed(over, rng.uniform(0.5, 1.5) * every):
+            wrong = rng.random() < 0.25
+            mistake = (
+                f"\n[log.{ON_PURPOSE}]\n" if wrong else f"\n[paths.'/new/{rng.random()}']\nhandler = 'silence'\n"
+            )
+            config = _config(self.folder) + mistake
+            await asyncio.to_thread((self.folder / "config.toml").write_text, config, encoding="utf-8")
+            self.process.send_signal(signal.SIGHUP)
+            self.reloads["with a mistake" if wrong else "good"] += 1
+
+    async def stop(self) -> int | None:
+        """SIGTERM; its exit code, or None where it does not end."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.to_thread(self.process.wait, _ENDED)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """Whatever happened, it is not left behind."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _config(folder: Path) -> str:
+    return CONFIG.replace("RECORDINGS", str(folder / "recordings"))
+
+
+def _is_error(line: str) -> bool:
+    try:
+        return json.loads(line).get("level") not in ("debug", "info", "warning")
+    except ValueError:
+        return bool(line.strip())
