@@ -99,7 +99,11 @@ class Connection(web.RequestHandler):
             self.turn_away(_NO_ROOM)
             return
         super().connection_made(transport)
-        _ = self.peername, self.sockname, self.ssl_context  # kept: a transport that is closed cannot be asked any more
+        _ = (
+            self.peername,
+            self.sockname,
+            self.ssl_context,
+        )  # kept: a transport that is closed cannot be asked any more
         bound_send_buffer(transport)
         self._door.pending[self] = None
         self._deadline = self._loop.call_later(self._door.settings().handshake_timeout, self._too_late)

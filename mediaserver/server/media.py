@@ -136,8 +136,10 @@ class MediaEndpoint:
         except web.HTTPBadRequest as error:
             text = f"the WebSocket handshake is wrong: {error.text}"
             raise RefusedError(error.status, text, "bad-handshake") from error
-        except UnicodeError as error:  # a header's value
-            raise RefusedError(400, "the WebSocket handshake is wrong: not UTF-8", "bad-handshake") from error
+        except ValueError as error:  # a header's value that is not ASCII
+            raise RefusedError(
+                400, "the WebSocket handshake is wrong: its headers are not ASCII", "bad-handshake"
+            ) from error
         return websocket
 
     async def _serve(self, admitted: _Admitted, websocket: web.WebSocketResponse, protocol: Connection) -> None:

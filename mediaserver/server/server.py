@@ -1,6 +1,7 @@
 """The server's life: start, serve, drain, end."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ class Server:
         self.port = await listener.open(
             limits.host, limits.port, f"{self._where}: server", reuse_port=limits.reuse_port
         )
+        gc.collect()
+        gc.freeze()  # what is there now stays: a full collection that looked at it would be heard on every call
         self._state = ""
         log.info(
             "listening",

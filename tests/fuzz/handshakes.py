@@ -12,6 +12,8 @@ from tests.server.process import upgrade_request
 _PATHS = [
     *(
         "/silence",
+        "/guarded",
+        f"/guarded?token={MARK}-of-a-path",
         "/forever",
         "/echo",
         "/record",

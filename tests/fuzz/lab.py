@@ -17,6 +17,8 @@ from tests.sound import speechlike, write_wav
 SAMPLES = speechlike(8000)  # of the prompt "second", which a healthy call hears again and again
 _LONG_LINE = 1 << 17  # a resource may have any length
 _PATHS = """
+[prompts]
+watch = "off"
 [voipbin]
 api = {api}
 token = "{mark}"
@@ -32,6 +34,12 @@ handler = "tone"
 tone = "{{tone}}"
 [paths."/silence"]
 handler = "silence"
+[paths."/guarded"]
+handler = "silence"
+tokens = ["{mark}-of-a-path"]
+allow = ["127.0.0.0/8", "::1"]
+max_streams = 100
+time_limit = 5.0
 [paths."/echo"]
 handler = "echo"
 [paths."/record"]

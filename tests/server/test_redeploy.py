@@ -1,0 +1,95 @@
+"""A new version without a gap: a second process on the same port, while calls come and go."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+import aiohttp
+
+from mediaserver.audio.pcm import from_bytes, to_bytes
+from tests.server.process import ServerProcess, get, serving, write_config
+from tests.sound import speechlike, write_wav
+from tests.timing import UNIT, eventually
+
+FRAMES = 125
+SOUND = to_bytes(speechlike(160 * FRAMES))
+CALLS_A_SECOND = 80  # of 2.5 seconds each: some two hundred play at any time
+PATHS = '[paths."/a"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n'
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def config_in(directory: Path, name: str) -> Path:
+    config = write_config(directory, PATHS, name=f"{name}.toml", reuse_port=True)
+    write_wav(directory / "prompts/a.wav", from_bytes(SOUND))
+    return config
+
+
+async def started(server: ServerProcess) -> int:
+    _, metrics = await get(server.admin_url("/metrics"))
+    found = [line for line in metrics.splitlines() if line.startswith("mediaserver_sessions_started_total{")]
+    return int(float(found[0].rsplit(" ", 1)[1])) if found else 0
+
+
+class Callers:
+    """Dial again and again, and hear each call to its end."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._stop = url, asyncio.Event()
+        self.playing = 0
+        self.outcomes: list[str] = []
+
+    async def dial(self) -> None:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as client, asyncio.TaskGroup() as group:
+            while not self._stop.is_set():
+                group.create_task(self._call(client))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), 1 / CALLS_A_SECOND)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def _call(self, client: aiohttp.ClientSession) -> None:
+        try:
+            async with client.ws_connect(self._url) as websocket:
+                self.playing += 1
+                heard = b"".join([message.data async for message in websocket])
+                self.playing -= 1
+                self.outcomes.append("whole" if heard == SOUND and websocket.close_code == 1000 else "broken")
+        except aiohttp.ClientError as error:
+            self.outcomes.append(f"refused: {error}")
+
+
+async def test_two_hundred_calls_play_while_another_version_takes_over(tmp_path: Path) -> None:
+    port = str(free_port())
+    with serving(config_in(tmp_path, "old"), MEDIASERVER_SERVER__PORT=port) as old:
+        callers = Callers(old.url("/a"))
+        dialling = asyncio.create_task(callers.dial())
+        await eventually(lambda: callers.playing >= 150)
+        beside = serving(config_in(tmp_path, "new"), MEDIASERVER_SERVER__PORT=port)
+        new = await asyncio.to_thread(beside.__enter__)  # calls go on meanwhile
+        try:
+            await eventually(lambda: callers.playing >= 150)
+            old.process.send_signal(signal.SIGTERM)
+            await eventually(lambda: old.events("draining"))
+            assert await get(old.admin_url("/readyz")) == (503, "draining\n")
+            assert await get(new.admin_url("/readyz")) == (200, "ready\n")
+            assert await asyncio.to_thread(old.process.wait, 20 * UNIT) == 0
+            assert callers.playing >= 100  # on the new one
+            callers.stop()
+            await dialling
+            assert len(callers.outcomes) > 3 * CALLS_A_SECOND
+            assert set(callers.outcomes) == {"whole"}
+            ended = len(old.events("stream ended"))
+            assert await started(new) == len(callers.outcomes) - ended
+            assert {line["reason"] for line in old.events("stream ended")} == {"finished"}
+            assert new.stop() == 0
+        finally:
+            beside.__exit__(None, None, None)
