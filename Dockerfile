@@ -50,7 +50,7 @@ WORKDIR /etc/mediaserver
 USER 10001:10001
 
 # VoIPBIN dials 8080. Health and metrics are on 8081, and on the container's loopback alone until
-# MEDIASERVER_ADMIN__HOST=0.0.0.0 opens them to probes and scrapers.
+# MEDIASERVER_ADMIN__HOST=0.0.0.0 opens them to probes and scrapers, which takes a MEDIASERVER_ADMIN__TOKEN.
 EXPOSE 8080 8081
 
 # slim has no curl. No proxy either: HTTP_PROXY is not meant for the loopback. A port set by the file or by

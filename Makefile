@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz soak clean
+.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz soak audit clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -44,6 +44,11 @@ fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long
 
 soak: $(VENV)/.bench  ## calls come and go, and all that may go wrong, for so long: DURATION=10m|1h
 	$(BIN)/python -m benchmarks.soak --duration $(or $(DURATION),1h) $(ARGS)
+
+audit:  ## known vulnerabilities of what the container runs, by its locked versions
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
 clean:
 	rm -rf $(VENV) dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

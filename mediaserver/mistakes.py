@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from mediaserver.errors import did_you_mean, one_line
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
-_SECRETS = {"token", "tokens", "secret"}  # keys of settings whose values are never shown
+_SECRETS = {"token", "tokens", "secret", "url", "api", "webhook"}  # keys of settings whose values are never shown
 
 
 def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:

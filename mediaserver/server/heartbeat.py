@@ -33,6 +33,8 @@ class Answered(Protocol):
 class Heartbeat:
     """Pings a peer every `interval` seconds, and calls `dead` once when it can be given up."""
 
+    __slots__ = ("_dead", "_heard", "_interval", "_line", "_loop", "_reader", "_timer", "_transport", "_window")
+
     def __init__(
         self,
         line: Received,

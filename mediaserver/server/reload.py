@@ -38,14 +38,20 @@ class Reloader:
                 await asyncio.wait_for(asked.wait(), _POLL)
             now = await self._look()
             if asked.is_set() or (now != used and now == before):
-                asked.clear()
                 used = now
-                try:
-                    await self.reload()
-                except Exception:
-                    self._engine.metrics.reloads.labels("failed").inc()
-                    log.exception("reloading failed")
+                await self._reload(prompts=asked.is_set())
+                asked.clear()
             before = now
+
+    async def _reload(self, *, prompts: bool) -> None:
+        """Reload whatever happens: the next one may go better."""
+        try:
+            if prompts:
+                await self._engine.look()
+            await self.reload()
+        except Exception:
+            self._engine.metrics.reloads.labels("failed").inc()
+            log.exception("reloading failed")
 
     async def reload(self) -> None:
         """Take in what the files hold now, or say what is wrong with it and go on as before."""

@@ -52,6 +52,8 @@ class Reader:
     More than `max_rate` messages a second, or the bytes of so many frames, are a flood.
     """
 
+    __slots__ = ("_max_rate", "_ponged", "_receive", "_texted", "_websocket", "messages", "pongs")
+
     def __init__(
         self,
         websocket: WebSocket,

@@ -118,7 +118,7 @@ class Engine:
         self._watching = asyncio.create_task(watch(self.library, self._first_encodings, settings, self._told))
 
     async def look(self) -> None:
-        """Take in what changed in the prompt folder, now."""
+        """Take in what changed in the prompt folder, where nobody watches it."""
         if self._watching is None or self._watching.done():
             reloaded = await self.library.refresh(self._first_encodings(), settle=0)
             if reloaded is not None:

@@ -137,3 +137,29 @@ async def test_calls_of_a_path_that_is_gone_go_on(configured: Configured) -> Non
         assert len(await call.receive_bytes()) == 320
         _, metrics = await get(configured.server.admin_url("/metrics"))
         assert 'mediaserver_sessions{path="/old"} 1.0' in metrics
+
+
+async def test_prompts_that_change_are_heard_by_the_next_caller(configured: Configured) -> None:
+    other = to_bytes(speechlike(24_000, 7))
+    playing = asyncio.create_task(listen(configured.server.url("/old")))
+    await eventually(lambda: configured.server.log_file.exists())
+    write_wav(configured.directory / "prompts/a.wav", from_bytes(other))
+    await eventually(lambda: configured.server.events("prompts taken in"))
+    assert configured.server.events("prompts taken in")[0]["replaced"] == ["a"]
+    assert b"".join((await listen(configured.server.url("/old"))).messages) == other
+    assert b"".join((await playing).messages) == SOUND
+    (configured.directory / "prompts/a.wav").unlink()
+    await eventually(lambda: configured.server.events("a path lacks its prompt"))
+    assert await configured.status("/old") == 404
+    assert await configured.reloads() == (2, 0)
+
+
+async def test_unwatched_prompts_are_looked_at_when_asked_to(tmp_path: Path) -> None:
+    config = write_config(
+        tmp_path, '[prompts]\nwatch = "off"\n[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"\n'
+    )
+    with serving(config) as server:
+        write_wav(tmp_path / "prompts/b.wav", from_bytes(SOUND))
+        server.process.send_signal(signal.SIGHUP)
+        await eventually(lambda: server.events("prompts taken in"))
+        assert (await listen(server.url("/play/b"), frames=1)).messages == [SOUND[:320]]
