@@ -56,7 +56,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        for result in ("ok", "failed"):
+        for result in ("ok", "failed"):  # from 0 on, or a rate would not see the first
             self.reloads.labels(result)
         self.loop_lag = Histogram(
             "mediaserver_loop_lag_seconds",

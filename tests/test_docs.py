@@ -1,20 +1,28 @@
 """What the README says, held against what there is."""
 
 import asyncio
+import hmac
 import json
 import re
+import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from typer.testing import CliRunner
+from yarl import URL
 
 from mediaserver import cli, config
+from mediaserver.errors import RefusedError
 from mediaserver.handlers import HANDLERS
 from mediaserver.metrics import Metrics
 from mediaserver.playout.decode import ALAW, EXTENSIONS, LINEAR, MULAW
+from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server
 from mediaserver.session import EndReason
 from mediaserver.settings import DEFAULT_PATHS
+from mediaserver.streams.access import Access
 from tests.handlers.test_handlers import hear
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -69,6 +77,22 @@ def test_commands_and_options_of_the_readme_exist() -> None:
 @pytest.mark.parametrize("reason", EndReason)
 def test_every_reason_is_named(reason: EndReason) -> None:
     assert f"`{reason}`" in README
+
+
+def test_every_refusal_stands_in_the_table_with_its_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (.*) \|$", README, re.MULTILINE)
+    told = {reason: int(status) for status, row in rows for reason in re.findall(r"`([a-z-]+)`", row)}
+    assert told == REASONS
+
+
+def test_a_backend_signs_links_as_the_readme_says() -> None:
+    (snippet,) = (block for block in blocks("python") if "urlencode" in block)
+    names: dict[str, Any] = {"hmac": hmac, "time": time, "urlencode": urlencode, "token": "a token"}
+    exec(snippet, names)  # noqa: S102 - our own README
+    link = URL(f"/play/welcome?repeat=2&expires={names['expires']}&sig={names['sig']}")
+    Access(tokens=("a token",)).check("192.0.2.1", link, "", time.time())
+    with pytest.raises(RefusedError):
+        Access(tokens=("another",)).check("192.0.2.1", link, "", time.time())
 
 
 def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:

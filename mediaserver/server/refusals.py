@@ -8,6 +8,27 @@ from mediaserver.metrics import Metrics
 from mediaserver.server.limits import Rate
 from mediaserver.streams.routes import BAD_QUERY
 
+REASONS = {
+    "bad-query": 400,
+    "bad-handshake": 400,
+    "malformed": 400,
+    "unauthorised": 401,
+    "network": 403,
+    "signature": 403,
+    "expired": 403,
+    "unknown-path": 404,
+    "unknown-prompt": 404,
+    "method": 405,
+    "slow-handshake": 408,
+    "not-websocket": 426,
+    "headers": 431,
+    "full": 503,
+    "path-full": 503,
+    "peer-full": 503,
+    "busy": 503,
+    "descriptors": 503,
+    "draining": 503,
+}
 _LOGGED = 20  # lines a second: who knocks a thousand times a second shall not fill a disk
 
 log = structlog.get_logger()
@@ -18,6 +39,8 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        for reason, status in REASONS.items():  # from 0 on, or a rate would not see the first
+            metrics.refused.labels(reason, status)
         self._rate = Rate()
         self._unlogged = 0
 

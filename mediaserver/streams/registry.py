@@ -38,6 +38,8 @@ class Streams:
 
     def __init__(self, limits: ServerSettings, metrics: Metrics, outbox: Outbox) -> None:
         self.limits = limits
+        for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
+            metrics.peer_faults.labels(kind)
         self._metrics, self._outbox = metrics, outbox
         self._entries: dict[str, _Entry] = {}
         self._on_path: Counter[str] = Counter()
