@@ -134,7 +134,8 @@ async def test_streams_of_one_address_are_counted_together(server: ServerProcess
             with pytest.raises(aiohttp.WSServerHandshakeError) as error:
                 await client.ws_connect(url)
             assert error.value.status == 503
-            assert await hears(url)  # from elsewhere
+            assert await hears(url, headers={"X-Forwarded-For": "192.0.2.78"})
+        await eventually(lambda: len([e for e in server.events("stream ended") if e["peer"] == "192.0.2.77"]) == 2)
         assert await hears(url, headers=headers)
 
 

@@ -1,6 +1,7 @@
 """wss:// served directly: its certificate, a renewed one, and files that are none."""
 
 import asyncio
+import contextlib
 import ssl
 import warnings
 from collections.abc import Iterator
@@ -62,8 +63,14 @@ async def handshake(server: ServerProcess, client: ssl.SSLContext) -> bytes:
     """The certificate that a new connection is shown."""
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
     shown: Any = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
+    await close(writer)
     return bytes(shown)
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def hear(server: ServerProcess, client: ssl.SSLContext) -> bytes:
@@ -115,7 +122,7 @@ async def test_plain_http_on_it_costs_nothing(server: ServerProcess, certified: 
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
     assert await asyncio.wait_for(reader.read(), 10 * UNIT) == b""
-    writer.close()
+    await close(writer)
     assert await hear(server, certified.client) == SOUND
     assert not [line for line in server.log if line["level"] in ("error", "critical")]
 
