@@ -29,6 +29,7 @@ from mediaserver.errors import ConfigError, MediaServerError, PromptError
 from mediaserver.playout.library import Progress as Loading
 from mediaserver.server import check as checking
 from mediaserver.server import server
+from mediaserver.server.reload import Source
 from mediaserver.session import End
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
@@ -103,15 +104,18 @@ def serve(
 ) -> None:
     """Serve the prompts."""
 
+    file = file or config.default_file()  # a server that began with one does not go on without
+
     def load() -> tuple[Settings, list[str]]:
         settings, problems = config.load(file)
         return settings.override("server", host=host, port=port).override("admin", port=admin_port), problems
 
     with _config_errors():
-        settings, _ = load()
+        settings, problems = load()
         log.configure(settings.log.level, settings.log.format)
+        source = Source(str(file or "defaults"), load, file)
         with _progress() as progress:
-            _run(server.serve(load, _where(file), file or config.DEFAULT_FILE, progress))
+            _run(server.serve(settings, problems, source, progress))
 
 
 @app.command()
@@ -265,7 +269,7 @@ def _run(work: Coroutine[None, None, T]) -> T:
 
 def _where(file: Path | None) -> str:
     """The name of the configuration in messages."""
-    return str(file or (config.DEFAULT_FILE if config.DEFAULT_FILE.is_file() else "defaults"))
+    return str(file or config.default_file() or "defaults")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`.
 """
 
+import contextlib
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -19,6 +21,13 @@ from mediaserver.settings import Settings
 DEFAULT_FILE = Path("config.toml")
 
 
+def default_file() -> Path | None:
+    """`./config.toml`, where there is one."""
+    with contextlib.suppress(OSError):  # a folder that cannot be searched
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    return None
+
+
 def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     """Settings of a config file and the environment, and what is wrong with them, all mistakes at once.
 
@@ -26,15 +35,14 @@ def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     that file. A wrong setting is left at its default, a wrong path out, so that the rest can be looked at too.
     ConfigError where there is nothing left to look at.
     """
-    if file is None and DEFAULT_FILE.is_file():
-        file = DEFAULT_FILE
+    file = file or default_file()
     where = str(file or "defaults")
     found = _unknown_variables()
     tables = _read(file, found) if file is not None else {}
     try:
         settings = Settings(**tables)
     except SettingsError as error:
-        raise ConfigError([*found, f"environment: {error}: not JSON"]) from error
+        raise ConfigError([*found, *_no_json()]) from error
     except ValidationError as error:
         found = mistakes.problems(where, error, Settings) + found
         for details in error.errors():
@@ -67,6 +75,23 @@ def _unknown_variables() -> list[str]:
             hint = did_you_mean(table, map(str.upper, Settings.model_fields))
             found.append(f"{variable}: unknown setting{hint}")
     return found
+
+
+def _no_json() -> list[str]:
+    """The variables of tables and lists that hold no JSON."""
+    found = []
+    for variable, text in sorted(os.environ.items()):
+        if variable.upper().startswith(ENV_PREFIX) and not _is_json(text):
+            found.append(f'{variable}: should be JSON where it is a list or a table, such as ["a", "b"]')
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(file: Path, found: list[str]) -> dict[str, Any]:

@@ -12,6 +12,15 @@ import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
+
+def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Strangers write paths and names; they shall not write to a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key not in ("event", "exception", "stack"):
+            event[key] = value.encode("unicode_escape").decode()
+    return event
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -25,7 +34,10 @@ def configure(level: str = "info", style: str = "auto") -> None:
     """Log from `level` up; `style` is json, console, or auto: console where standard error is a terminal."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     end: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
+        [
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
+        ]
         if console
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
@@ -36,6 +48,8 @@ def configure(level: str = "info", style: str = "auto") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    # It tells what a peer's headers hold, a token perhaps, with every call that offers a subprotocol.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # Libraries (aiohttp, asyncio) log by the standard library: the same lines, in the same shape.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

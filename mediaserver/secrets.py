@@ -17,10 +17,12 @@ def reveal(setting: SecretStr, key: str) -> str:
     """The secret that a setting holds or names, "" for none; ConfigError names the `key`, never the secret."""
     text = setting.get_secret_value()
     kind, _, place = text.partition(":")
+    kind = kind.lower()
     if kind == "env":
-        if not os.environ.get(place):
-            raise ConfigError([f"{key}: the environment variable {place} is not set"])
-        return os.environ[place].strip()
+        secret = os.environ.get(place, "").strip()
+        if not secret:
+            raise ConfigError([f"{key}: the environment variable {place} is not set, or empty"])
+        return secret
     if kind == "file":
         try:
             secret = Path(place).read_text(encoding="utf-8").strip()
@@ -29,7 +31,7 @@ def reveal(setting: SecretStr, key: str) -> str:
         if not secret:
             raise ConfigError([f"{key}: {place} is empty"])
         return secret
-    return text
+    return text.strip()
 
 
 def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
@@ -45,5 +47,5 @@ def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...]
 
 def files_of(settings: Iterable[SecretStr]) -> list[Path]:
     """The files that secrets are kept in."""
-    texts = (setting.get_secret_value() for setting in settings)
-    return [Path(text.removeprefix("file:")) for text in texts if text.startswith("file:")]
+    parts = (setting.get_secret_value().partition(":") for setting in settings)
+    return [Path(place) for kind, _, place in parts if kind.lower() == "file"]

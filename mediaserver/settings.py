@@ -43,7 +43,7 @@ def _network(value: object) -> Network:
 
 
 def _is_there(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
+    if not secret.get_secret_value().strip():
         raise ValueError("an empty token is none")
     return secret
 
@@ -57,6 +57,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
 
@@ -76,10 +77,21 @@ class ServerSettings(Table):
     max_message_bytes: int = Field(65_536, ge=1_024)
     max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
     heartbeat: float = Field(20.0, ge=0, description="seconds between pings; 0 for none")
+
     drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
     stall_timeout: float = Field(
         10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
     )
+
+    @model_validator(mode="after")
+    def _one_message_is_no_flood(self) -> Self:
+        most = self.max_message_rate * FRAME_MESSAGE
+        if self.max_message_bytes > most:
+            raise ValueError(
+                f"max_message_bytes is more than a peer may send in a second, max_message_rate times"
+                f" {FRAME_MESSAGE}: {most}"
+            )
+        return self
 
 
 class TlsSettings(Table):
@@ -105,7 +117,7 @@ class AdminSettings(Table):
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not (_is_loopback(self.host) or self.token.get_secret_value() or self.open):
+        if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.open):
             raise ValueError(
                 f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
                 " systems get there"

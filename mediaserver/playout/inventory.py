@@ -70,7 +70,7 @@ def folder_at(directory: Path) -> tuple[int, int] | None:
         found = directory.stat()
     except (OSError, ValueError):
         return None
-    return (found.st_dev, found.st_ino)
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
 def _sight(

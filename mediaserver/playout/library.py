@@ -1,7 +1,6 @@
 """The prompts: a folder of sound files, known by name, decoded once and when they change, played from memory."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,6 @@ from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encodi
 Progress = Callable[[int, int], None]  # files done, files in all
 
 _ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # the lossless first
-
-
-def is_folder(path: Path) -> bool:
-    """Whether it is a folder that can be looked at, whatever else it may be."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,7 @@ class PromptLibrary:
     ) -> None:
         """Decode the whole folder, and make items in the encodings that paths will ask for first."""
         due = await self._look(settle=0)
-        await self._take(due if is_folder(self.directory) else {}, encodings, progress)
+        await self._take(due if self.folder is not None else {}, encodings, progress)
 
     async def refresh(self, encodings: Sequence[Encoding] = (PCM,), settle: float = 1.0) -> Reloaded | None:
         """Look at the folder again, and take in what was the same `settle` seconds ago; None where nothing is new.

@@ -12,7 +12,7 @@ from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.session import CloseCode, End, EndReason
-from mediaserver.streams.access import Access
+from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
 
@@ -30,7 +30,7 @@ class AdminEndpoint:
 
     def __init__(self, engine: Engine, attacher: Attacher, token: str, why_not_ready: Callable[[], str]) -> None:
         self._engine, self._attacher, self._why_not_ready = engine, attacher, why_not_ready
-        self._access = Access(tokens=(token,) if token else ())
+        self._tokens = [token] if token else []
 
     def application(self) -> web.Application:
         """The admin listener's application."""
@@ -48,9 +48,9 @@ class AdminEndpoint:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who may ask, and what is wrong with a request as a status and one line."""
         try:
-            if request.path not in _OPEN:
-                url = request.rel_url.with_query(None)  # a token in it would be logged somewhere
-                self._access.check("", url, request.headers.get("Authorization", ""), 0)
+            offered = credentials(request.headers.get("Authorization", ""))  # not in the URL: those are logged
+            if self._tokens and request.path not in _OPEN and not are_known(offered, self._tokens):
+                raise RefusedError(401, "needs the token: Authorization: Bearer")
             origin = request.headers.get("Origin")
             if origin is not None and URL(origin).authority != request.host:
                 raise RefusedError(403, "not for pages of other sites")

@@ -19,11 +19,12 @@ from mediaserver.server.limits import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import FRAME_MESSAGE, Reader, bound_send_buffer
+from mediaserver.streams.connection import Reader, bound_send_buffer
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
 _MOST = 512 * 1024  # bytes that may wait for being read
+_TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so
 _SETTLE = 0.005  # seconds between looks at handshakes under way
 
 log = structlog.get_logger()
@@ -39,13 +40,25 @@ class Connections(web.Server):
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
+        self._opening: dict[Connection, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
 
     def __call__(self) -> "Connection":
-        return Connection(self)
+        connection = Connection(self)
+        self._opening[connection] = asyncio.get_running_loop().time()
+        return connection
 
-    def make_room(self) -> bool:
-        """Whether there are descriptors for one more; who dawdles over the handshake has to go first."""
-        if len(self.connections) < most_connections():
+    @property
+    def has_room(self) -> bool:
+        """Whether there are descriptors left for more to be accepted; nobody says when TLS has failed with one."""
+        stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
+        while self._opening and next(iter(self._opening.values())) < stale:
+            del self._opening[next(iter(self._opening))]
+        return len(self._connections) + len(self._opening) < most_connections() + _TO_BE_REFUSED
+
+    def make_room(self, made: "Connection") -> bool:
+        """Whether there are descriptors for this one; who dawdles over the handshake has to go first."""
+        self._opening.pop(made, None)
+        if len(self._connections) < most_connections():
             return True
         if not self.pending:
             return False
@@ -95,7 +108,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there, and has to say soon what it wants."""
         self.transport = cast("asyncio.Transport", transport)
-        if not self._door.make_room():
+        if not self._door.make_room(self):
             self.turn_away(_NO_ROOM)
             return
         super().connection_made(transport)
@@ -188,24 +201,25 @@ class Connection(web.RequestHandler):
         self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
 
     def watch(self, reader: Reader, finish: Callable[[End], None]) -> None:
-        """Look at what the peer sends, bytes a second and bytes without the end of a message; too much ends it."""
-        limits = self._door.settings()
-        rate = limits.max_message_rate * FRAME_MESSAGE
-        step = min(rate, 2 * limits.max_message_bytes)
-        since, sent, messages = self._loop.time(), self.received, 0
+        """End the stream of a peer that sends without an end: fragments of no message, or more than can be read.
+
+        How many messages it may send is the reader's to count; that one sees whole ones only.
+        """
+        step = 2 * (self._door.settings().max_message_bytes + _SLICE)  # in so much there is the end of a message
+        messages = 0
 
         def look() -> None:
-            nonlocal since, sent, messages
+            nonlocal messages
             self._look_at = self.received + step
             if reader.messages == messages:
                 self._drop(EndReason.OVERSIZE)
             messages = reader.messages
-            if self.received - sent >= rate:
-                if self._loop.time() - since < 1:
-                    self._drop(EndReason.FLOOD)
-                since, sent = self._loop.time(), self.received
 
         self._look, self._look_at, self._finish = look, self.received + step, finish
+
+    def unwatch(self) -> None:
+        """The stream is over: nobody counts its messages any more."""
+        self._look_at = math.inf
 
     def _drop(self, reason: EndReason) -> None:
         self._dropped = True

@@ -1,27 +1,41 @@
-"""The public port: its sockets, and how they are let go of without losing a call that has just come."""
+"""A port that is listened on: its sockets, and how they are let go of without losing a call that has just come."""
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiohttp import web
 
 from mediaserver.errors import ConfigError, plainly
 
 _BACKLOG = 4096
+_SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
+_LOOK = 0.1  # seconds between looks whether there is room
 
 
 class Listener:
-    """Listens for connections, and gives each a protocol that `server` makes."""
+    """Listens for connections, and gives each a protocol that `server` makes.
+
+    While there is no `room` it accepts none: they wait in the queue of the system.
+    """
 
     def __init__(
-        self, server: web.Server, tls: ssl.SSLContext | None = None, handshake_timeout: float | None = None
+        self,
+        server: web.Server,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout: float | None = None,
+        room: Callable[[], bool] | None = None,
     ) -> None:
-        self._server = server
-        self._tls, self._handshake_timeout = tls, handshake_timeout if tls else None
+        self._server, self._tls, self._room = server, tls, room
+        self._handshake_timeout = handshake_timeout if tls else None
+        self._shutdown_timeout = _SHUTDOWN if tls else None
         self._sockets: list[socket.socket] = []
-        self._listening: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int, where: str, *, reuse_port: bool = False) -> int:
         """Listen on all addresses of `host`; the port, which the system chooses for 0.
@@ -37,18 +51,11 @@ class Listener:
                 )
                 listening.setblocking(False)
                 self._sockets.append(listening)
-            for listening in self._sockets:
-                self._listening.append(
-                    await loop.create_server(
-                        self._server,
-                        sock=listening,
-                        backlog=_BACKLOG,
-                        ssl=self._tls,
-                        ssl_handshake_timeout=self._handshake_timeout,
-                    )
-                )
+            await self._accept()
         except (OSError, UnicodeError) as error:  # a host name may be none by its letters
             raise ConfigError([f"{where}: cannot listen on {host}:{port}: {plainly(error)}"]) from error
+        if self._room is not None:
+            self._spawn(self._keep_room(self._room))
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -57,18 +64,64 @@ class Listener:
         Those that are left in the queue of a socket that is closed would be reset. With `reuse_port` the system
         sends all later ones to the process beside this one.
         """
-        waiting = []
+        for task in self._tasks:
+            task.cancel()
+        waiting = [connection for listening in self._sockets for connection in _queue_of(listening)]
+        self._pause()
         for listening in self._sockets:
-            with contextlib.suppress(OSError):  # there are no more
-                while True:
-                    waiting.append(listening.accept()[0])
-        for server in self._listening:
-            server.close()
+            listening.close()
         self._sockets.clear()
-        self._listening.clear()
-        loop = asyncio.get_running_loop()
         for connection in waiting:
-            with contextlib.suppress(OSError):  # gone again
-                await loop.connect_accepted_socket(
-                    self._server, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_timeout
-                )
+            self._spawn(self._take(connection))  # each at its own speed
+        await asyncio.sleep(0)  # by then those without TLS are there
+
+    async def _accept(self) -> None:
+        for listening in self._sockets:
+            server = await asyncio.get_running_loop().create_server(
+                self._server,
+                sock=listening.dup(),
+                backlog=_BACKLOG,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_timeout,
+                ssl_shutdown_timeout=self._shutdown_timeout,
+            )
+            self._accepting.append(server)
+
+    def _pause(self) -> None:
+        for server in self._accepting:
+            server.close()
+        self._accepting.clear()
+
+    async def _keep_room(self, room: Callable[[], bool]) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self._accepting and not room():
+                self._pause()
+            elif not self._accepting and room():
+                await self._accept()
+
+    async def _take(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # gone again, or no TLS
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_timeout,
+                ssl_shutdown_timeout=self._shutdown_timeout,
+            )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _queue_of(listening: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    waiting = []
+    while True:
+        try:
+            waiting.append(listening.accept()[0])
+        except OSError as error:
+            if error.errno != errno.ECONNABORTED:  # that one is gone; the next may not be
+                return waiting

@@ -67,26 +67,25 @@ class MediaEndpoint:
             self.connections.refusals.count(error, peer.name, request.path)
             return refusals.response(error)
         except ConnectionResetError:
-            log.info("the peer was gone before the upgrade", path=request.path, peer=peer.name)
+            log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
             return web.Response()  # to nobody
         try:
             self._streams.admit(admitted.route, peer.group)
         except RefusedError as error:  # others were quicker with their handshake
             self.connections.refusals.count(error, peer.name, request.path)
-            await websocket.close(code=CloseCode.TRY_AGAIN_LATER, message=str(error).encode())
+            full = End(EndReason.REFUSED, CloseCode.TRY_AGAIN_LATER, str(error))
+            if request.transport is not None:
+                await connection.close(websocket, request.transport, full)
             return websocket
         await self._serve(admitted, websocket, request.protocol)
         return websocket
 
     def _peer_of(self, request: web.BaseRequest) -> Peer:
-        peername = request.transport.get_extra_info("peername") if request.transport is not None else None
         forwarded = request.headers.getall("X-Forwarded-For", ())
-        return peer_of(peername, forwarded, self._engine.settings.server.trusted_proxies)
+        return peer_of(request.protocol.peername, forwarded, self._engine.settings.server.trusted_proxies)
 
     async def _admit(self, request: web.BaseRequest, peer: Peer) -> _Admitted:
         """What to play to whom, and how; RefusedError where there is a reason not to."""
-        if not self._rate.take(self._engine.settings.server.handshake_rate):
-            raise RefusedError(503, "too many calls at once: try again in a second", "busy")
         url = request.rel_url
         route, variables = await self._engine.table.find(url)
         if request.method != "GET":
@@ -94,6 +93,9 @@ class MediaEndpoint:
                 405, f"{request.method} is not for a media path: GET with a WebSocket upgrade is", "method"
             )
         route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
+        if not self._rate.take(self._engine.settings.server.handshake_rate):  # those without access do not count
+            raise RefusedError(503, "too many calls at once: try again in a second", "busy")
+        # What opens the path is no handler's business; on an open path it is nothing of ours.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
@@ -158,11 +160,13 @@ class MediaEndpoint:
         reading = asyncio.create_task(_read(reader, session))
         try:
             end = await connection.handle(session, admitted.handler)
-            heartbeat.stop()
+            protocol.unwatch()
             reading.cancel()  # who closes reads on until the peer has answered, and two cannot read
             await asyncio.wait((reading,))
             await connection.close(websocket, transport, end)
         finally:
+            reading.cancel()
+            heartbeat.stop()
             self._streams.over(session)
 
 

@@ -52,7 +52,8 @@ class Refusals:
             return
         unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
         self._unlogged = 0
-        why = str(error) if error.reason != BAD_QUERY else None  # a value of the query may be a token
+        # What a query or a header holds may be a token; the peer is told all the same.
+        why = None if error.reason in (BAD_QUERY, "bad-handshake") else str(error)
         log.info("refused", path=path, peer=peer, status=error.status, reason=error.reason, why=why, **unlogged)
 
 

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -18,17 +19,25 @@ from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
 
 _POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them
-Load = Callable[[], tuple[Settings, list[str]]]  # the settings, and what is wrong with them
 Signature = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
 
 
+class Source(NamedTuple):
+    """Where a configuration is from: its name in messages, how to have it with what is wrong with it, its file."""
+
+    name: str
+    load: Callable[[], tuple[Settings, list[str]]]
+    file: Path | None
+
+
 class Reloader:
     """Watches the files that a configuration is made of; links are followed, as Kubernetes switches them."""
 
-    def __init__(self, engine: Engine, load: Load, file: Path, used_tls: ssl.SSLContext | None) -> None:
-        self._engine, self._load, self._file, self._tls = engine, load, file, used_tls
+    def __init__(self, engine: Engine, source: Source, used_tls: ssl.SSLContext | None) -> None:
+        self._engine, self._source, self._tls = engine, source, used_tls
+        self._files = engine.configuration.files
 
     async def run(self, asked: asyncio.Event) -> None:
         """Reload when asked to, and when a file has changed and is at rest again; until cancelled."""
@@ -36,11 +45,11 @@ class Reloader:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), _POLL)
-            now = await self._look()
-            if asked.is_set() or (now != used and now == before):
-                used = now
-                await self._reload(prompts=asked.is_set())
-                asked.clear()
+            requested, now = asked.is_set(), await self._look()
+            asked.clear()  # who asks during the reload is heard after it
+            if requested or (now != used and now == before):
+                await self._reload(prompts=requested)
+                used = await self._look() | now  # with the files that only the new one names
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
@@ -58,9 +67,12 @@ class Reloader:
         engine = self._engine
         try:
             configuration = await asyncio.to_thread(self._build)
-            engine.use(configuration)
+            self._files = configuration.files  # it may want one that comes later
+            if problems := engine.objections(configuration):
+                raise ConfigError(problems)
             if self._tls is not None:
                 tls.renew(self._tls, configuration.settings.tls, configuration.where)
+            engine.use(configuration)
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
             for problem in error.problems:
@@ -74,18 +86,14 @@ class Reloader:
 
     def _build(self) -> Configuration:
         """In a thread: reading files, building routes and importing handlers takes its time."""
-        settings, problems = self._load()
-        where = self._engine.configuration.where
+        settings, problems = self._source.load()
+        where = self._source.name
         _, wrong = tls.context(settings.tls, where)  # tried out before anything is changed
         return Configuration.of(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:
-        files = [self._file, *self._engine.configuration.files]
-        return await asyncio.to_thread(_signature, files)
-
-
-def _signature(files: Iterable[Path]) -> Signature:
-    return {file: _stat(file) for file in files}
+        own = [self._source.file] if self._source.file is not None else []
+        return await asyncio.to_thread(lambda: {file: _stat(file) for file in (*own, *self._files)})
 
 
 def _stat(file: Path) -> tuple[int, int, int] | None:

@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -19,7 +18,7 @@ from mediaserver.server.admin import AdminEndpoint
 from mediaserver.server.limits import raise_descriptor_limit
 from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
-from mediaserver.server.reload import Load, Reloader
+from mediaserver.server.reload import Reloader, Source
 from mediaserver.settings import Settings
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.streams.engine import MEGABYTE, Engine
@@ -59,7 +58,8 @@ class Server:
             raise ConfigError([*self.engine.configuration.problems, *error.problems]) from error
         await self.engine.load(progress)
         limits = settings.server
-        listener = Listener(self.endpoint.connections, self.tls, limits.handshake_timeout)
+        connections = self.endpoint.connections
+        listener = Listener(connections, self.tls, limits.handshake_timeout, lambda: connections.has_room)
         self._listeners.append(listener)
         self.port = await listener.open(
             limits.host, limits.port, f"{self._where}: server", reuse_port=limits.reuse_port
@@ -115,10 +115,15 @@ class Server:
         return await listener.open(settings.host, settings.port, f"{self._where}: admin")
 
 
-async def serve(load: Load, where: str, file: Path, progress: Progress = lambda done, total: None) -> None:
+async def serve(
+    settings: Settings,
+    problems: Sequence[str],
+    source: Source,
+    progress: Progress = lambda done, total: None,
+) -> None:
     """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
 
-    SIGHUP, or a change of `file`, loads the settings anew.
+    SIGHUP, or a change of the source's file, loads the settings anew.
     ConfigError tells all that is wrong, with the settings and with the prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
@@ -133,9 +138,8 @@ async def serve(load: Load, where: str, file: Path, progress: Progress = lambda 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
-    settings, problems = load()
     raise_descriptor_limit(settings.server.max_streams)
-    server = Server(settings, where, problems)
+    server = Server(settings, source.name, problems)
     running: list[asyncio.Task[None]] = []
     try:
         running.append(starting := asyncio.create_task(server.start(progress)))
@@ -145,7 +149,7 @@ async def serve(load: Load, where: str, file: Path, progress: Progress = lambda 
             return
         await starting
         server.engine.watch()
-        running.append(asyncio.create_task(Reloader(server.engine, load, file, server.tls).run(reloading)))
+        running.append(asyncio.create_task(Reloader(server.engine, source, server.tls).run(reloading)))
         await stop
         if not await server.drain():
             streams = [session.stream.id for session in server.engine.streams]

@@ -25,7 +25,7 @@ def renew(used: ssl.SSLContext, settings: TlsSettings, where: str) -> None:
     for key, file in (("tls.certificate", settings.certificate), ("tls.key", settings.key)):
         try:
             Path(file).read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ConfigError([f"{where}: {key}: {file} cannot be read: {plainly(error)}"]) from error
     try:
         used.load_cert_chain(settings.certificate, settings.key, password=_no_password)

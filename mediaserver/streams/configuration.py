@@ -11,7 +11,7 @@ from yarl import URL
 
 from mediaserver import secrets
 from mediaserver.errors import ConfigError
-from mediaserver.playout.library import PromptLibrary, is_folder
+from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import AdminSettings, EventSettings, PromptSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
@@ -55,7 +55,7 @@ class Configuration:
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
         """What the paths lack in a library that is loaded."""
-        if not is_folder(library.directory):
+        if library.folder is None:
             return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
         return routes.missing_prompts(self.table, library.catalogue, self.where)
 

@@ -11,11 +11,11 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.handlers.base import Handler
 from mediaserver.session import CloseCode, End, EndReason, Session
+from mediaserver.settings import FRAME_MESSAGE
 
 # Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
-FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 _TURN = 32  # messages read before others have their turn
 
 log = structlog.get_logger()

@@ -100,15 +100,13 @@ class Engine:
                 limit_mb=configuration.settings.prompts.memory_limit,
             )
 
+    def objections(self, configuration: Configuration) -> list[str]:
+        """Why it cannot go on with another configuration."""
+        fixed, missing = self.configuration.fixed(configuration), configuration.missing_prompts(self.library)
+        return [*configuration.problems, *fixed, *missing]
+
     def use(self, configuration: Configuration) -> None:
-        """Go on with another configuration, all of it: for streams to come. ConfigError where it is wrong."""
-        problems = [
-            *configuration.problems,
-            *self.configuration.fixed(configuration),
-            *configuration.missing_prompts(self.library),
-        ]
-        if problems:
-            raise ConfigError(problems)
+        """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
         self.streams.limits = configuration.settings.server
 

@@ -143,15 +143,21 @@ class RouteTable:
 
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
-        request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
-        found = await self._dispatcher.resolve(cast("web.Request", request))
+        found = await self._resolve(url)
         route = self._routes.get(found.route)
+        if route is not None and "%2F" in url.raw_path.upper():  # it is no way around the path that it looks like
+            alike = self._routes.get((await self._resolve(url.with_path(url.path))).route)
+            route = route if alike in (None, route) else None
         if route is None:
             patterns = (
                 route.pattern for route in self if str(route.access) == "open"
             )  # others are nobody's business
             raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}", "unknown-path")
         return route, dict(found)
+
+    async def _resolve(self, url: URL) -> web.UrlMappingMatchInfo:
+        request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
+        return await self._dispatcher.resolve(cast("web.Request", request))
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:

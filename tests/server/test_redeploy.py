@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 from pathlib import Path
 
 import aiohttp
@@ -17,12 +16,6 @@ FRAMES = 125
 SOUND = to_bytes(speechlike(160 * FRAMES))
 CALLS_A_SECOND = 80  # of 2.5 seconds each: some two hundred play at any time
 PATHS = '[paths."/a"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n'
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def config_in(directory: Path, name: str) -> Path:
@@ -68,12 +61,11 @@ class Callers:
 
 
 async def test_two_hundred_calls_play_while_another_version_takes_over(tmp_path: Path) -> None:
-    port = str(free_port())
-    with serving(config_in(tmp_path, "old"), MEDIASERVER_SERVER__PORT=port) as old:
+    with serving(config_in(tmp_path, "old")) as old:
         callers = Callers(old.url("/a"))
         dialling = asyncio.create_task(callers.dial())
         await eventually(lambda: callers.playing >= 150)
-        beside = serving(config_in(tmp_path, "new"), MEDIASERVER_SERVER__PORT=port)
+        beside = serving(config_in(tmp_path, "new"), MEDIASERVER_SERVER__PORT=str(old.port))
         new = await asyncio.to_thread(beside.__enter__)  # calls go on meanwhile
         try:
             await eventually(lambda: callers.playing >= 150)
