@@ -153,7 +153,7 @@ def test_what_must_be_a_table_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_variable_that_is_no_json_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIASERVER_PATHS", "{bad")
-    with pytest.raises(ConfigError, match=r"paths.*not JSON"):
+    with pytest.raises(ConfigError, match=r"MEDIASERVER_PATHS: should be JSON"):
         config.load()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from mediaserver.settings import FRAME_MESSAGE
 # Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
+_NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: a reset, and nothing is kept
 _TURN = 32  # messages read before others have their turn
 
 log = structlog.get_logger()
@@ -124,6 +126,15 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:
-        transport.abort()
+        _abort(transport)
     if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
-        transport.abort()  # it would keep the connection open for ever
+        _abort(transport)  # it would keep the connection open for ever
+
+
+def _abort(transport: asyncio.Transport) -> None:
+    """Leave at once, and have the kernel do so: it would offer what the peer has not taken for minutes on end."""
+    connection: Any = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError, ValueError):  # it may be gone already
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()

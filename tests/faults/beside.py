@@ -1,0 +1,169 @@
+"""What stands round a fault: a server that can be counted, fifty healthy calls, a look at what is left behind."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.faults import healthy
+from tests.server.process import ServerProcess, connected, get, serving, write_config
+from tests.sound import write_wav
+from tests.timing import UNIT, eventually
+
+Report = Callable[[str, object], None]  # the fixture of that name
+
+PATHS = """
+[paths."/tally"]
+handler = "tally:Tally"
+[paths."/silence"]
+handler = "silence"
+[paths."/analyse"]
+handler = "analyse"
+encapsulation = "sln"
+"""
+
+TALLY = '''
+import asyncio, gc
+from collections import Counter
+from mediaserver.handlers.base import Handler
+
+class Tally(Handler):
+    """Tells what the process holds, of each kind, as the reason of its close."""
+    async def run(self, session):
+        gc.collect()
+        held = Counter(type(each).__name__ for each in gc.get_objects())
+        kinds = ("Connection", "Session", "Pacer", "WebSocketResponse", "SSLProtocol")
+        tasks = len(asyncio.all_tasks())
+        session.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")
+'''
+
+
+@contextlib.contextmanager
+def counting_server(directory: Path, paths: str = "", **limits: Any) -> Iterator[ServerProcess]:
+    """A server with paths for healthy calls, for bad ones, and one that counts what the process holds."""
+    watch = '[prompts]\nwatch = "off"\n'  # which has its own descriptors and tasks, now and then
+    config = write_config(directory, watch + healthy.PATHS + PATHS + paths, **limits)
+    write_wav(directory / "prompts/prompt.wav", healthy.PROMPT)
+    (directory / "tally.py").write_text(TALLY)
+    with serving(config, PYTHONPATH=str(directory)) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is held for a server while there is no call: by its process, and by the kernel for its port."""
+
+    objects: str
+    descriptors: int
+    sockets: int
+
+
+async def held(server: ServerProcess, tls: ssl.SSLContext | None = None) -> Held:
+    """Count all."""
+    async with connected(server.url("/tally", "wss" if tls else "ws"), ssl=tls or True) as websocket:
+        own = websocket.get_extra_info("sockname")[1]
+        while (message := await websocket.receive()).type is aiohttp.WSMsgType.BINARY:
+            pass
+        assert message.type is aiohttp.WSMsgType.CLOSE, message
+    await eventually(lambda: own not in ends(server))  # nor is this one to be counted
+    return Held(str(message.extra), descriptors(server), len(ends(server)))
+
+
+def descriptors(server: ServerProcess) -> int:
+    """Open files of the process."""
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+
+def resident(server: ServerProcess) -> int:
+    """Bytes of memory of the process."""
+    return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096
+
+
+_TIME_WAIT = "06"
+
+
+def ends(server: ServerProcess) -> list[int]:
+    """The far ports of what the kernel keeps for the port, but of ends that just wait for stray packets."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = [(_port(local), _port(remote)) for _, local, remote, state, *_ in lines if state != _TIME_WAIT]
+    return [remote for local, remote in found if local == server.port]
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+@dataclass
+class Since:
+    """What happened on a server since some moment."""
+
+    server: ServerProcess
+    numbers: dict[str, float]
+    log_at: int  # bytes
+
+    async def count(self, metric: str, **labels: str) -> int:
+        """By how much a counter rose, over all labels but those given."""
+        return round(total(await scrape(self.server), metric, **labels) - total(self.numbers, metric, **labels))
+
+    def ended(self, path: str) -> list[dict[str, Any]]:
+        """The log's line of each stream that ended on a path."""
+        with self.server.log_file.open("rb") as log:
+            log.seek(self.log_at)
+            whole = [line for line in log if line.startswith(b"{") and line.endswith(b"}\n")]
+        lines = [json.loads(line) for line in whole if b'"stream ended"' in line]
+        return [line for line in lines if line["path"] == path]
+
+
+async def scrape(server: ServerProcess) -> dict[str, float]:
+    """All metrics, as they are written."""
+    _, text = await get(server.admin_url("/metrics"))
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def total(numbers: dict[str, float], metric: str, **labels: str) -> float:
+    """A metric, over all labels but those given."""
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    return sum(
+        value
+        for key, value in numbers.items()
+        if key.partition("{")[0] == metric and all(label in key for label in wanted)
+    )
+
+
+@contextlib.asynccontextmanager
+async def fifty_calls(
+    server: ServerProcess, report: Report, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Since]:
+    """Fifty healthy calls beside what is done here: it must harm none of them, and leave nothing behind."""
+    before = await nothing_more(server, tls)
+    since = Since(server, await scrape(server), server.log_file.stat().st_size)
+    async with healthy.calls(server, tls) as calls:
+        yield since
+        await asyncio.sleep(0.1)  # whatever is late by what was done has come
+        verdict = calls.judge()
+    report("worst_ms", round(1000 * verdict.worst, 1))
+    report("own_lag_ms", round(1000 * verdict.own_lag, 1))
+    report("late_ticks", await since.count("mediaserver_late_ticks_total"))
+    report("resident_mb", round(resident(server) / 1e6, 1))
+    after = await nothing_more(server, tls, before)
+    assert after == before, f"{after} is not {before}"
+
+
+async def nothing_more(
+    server: ServerProcess, tls: ssl.SSLContext | None = None, expected: Held | None = None
+) -> Held:
+    """What is held when nothing more ends; what is expected, as soon as that is so."""
+    now = await held(server, tls)
+    for _ in range(round(50 * UNIT)):
+        before, now = now, await held(server, tls)
+        if now == (expected or before):
+            break
+        await asyncio.sleep(0.1)
+    return now

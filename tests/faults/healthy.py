@@ -1,0 +1,171 @@
+"""Fifty healthy calls that go on beside a fault, and the verdict on what they heard: every byte, and every moment.
+
+Cheap ones, for what they cost is lateness of their own: a protocol that takes frames off, no WebSocket library.
+Some talk, and hear themselves, and answer pings; those that only listen do not, and are to be let be.
+"""
+
+import asyncio
+import contextlib
+import functools
+import ssl
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tests.server.process import ServerProcess, upgrade_request
+from tests.sound import speechlike
+from tests.timing import UNIT
+
+LISTENING, TALKING = 40, 10
+PTIME = 0.02
+MAX_LATE = 3 * PTIME * UNIT
+PROMPT = speechlike(160 * 50)
+_PCM = PROMPT.astype("<i2").tobytes()
+FRAMES = [_PCM[at : at + 320] for at in range(0, len(_PCM), 320)]
+
+PATHS = """
+[paths."/prompt"]
+handler = "playback"
+prompt = "prompt"
+repeat = "forever"
+framing = "pcm"
+[paths."/echo"]
+handler = "echo"
+delay_ms = 200
+encapsulation = "sln"
+"""
+
+_HEAD = b"\x82\x7e\x01\x40"  # of a message of 320 bytes; from a client it is masked, here with zeros
+_SAID = [b"\x82\xfe\x01\x40" + bytes(4) + frame for frame in FRAMES]
+_PING, _PONG = b"\x89\x00", b"\x8a\x80" + bytes(4)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all calls together heard."""
+
+    frames: int
+    worst: float  # seconds by which the latest frame was late
+    own_lag: float  # and this process itself, which is no fault of the server's
+
+
+class Call(asyncio.Protocol):
+    """One call; `talks` says whether it hears itself or the prompt."""
+
+    def __init__(self, *, talks: bool) -> None:
+        self.talks = talks
+        self.frames: list[bytes] = []
+        self.times: list[float] = []
+        self.said = 0
+        self.upgraded = asyncio.get_running_loop().create_future()
+        self.over = False
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(upgrade_request("/echo" if self.talks else "/prompt"))
+
+    def data_received(self, data: bytes) -> None:
+        now, buffer = time.monotonic(), self._buffer + data
+        if not self.upgraded.done():
+            reply, end, buffer = buffer.partition(b"\r\n\r\n")
+            if not end:
+                self._buffer = reply
+                return
+            self.upgraded.set_result(reply.split()[1])
+        at = 0
+        while at + 2 <= len(buffer):
+            if buffer.startswith(_PING, at):
+                at += len(_PING)
+                if self.talks:
+                    self.transport.write(_PONG)
+            elif at + 324 <= len(buffer):
+                assert buffer.startswith(_HEAD, at), f"no frame: {buffer[at : at + 20]!r}"
+                self.frames.append(buffer[at + 4 : at + 324])
+                self.times.append(now)
+                at += 324
+            else:
+                break
+        self._buffer = buffer[at:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.over = True
+        if not self.upgraded.done():
+            self.upgraded.set_exception(exc or ConnectionError("closed before the upgrade"))
+
+    def say(self) -> None:
+        """The next 20 ms."""
+        if not self.over:
+            self.transport.write(_SAID[self.said % len(_SAID)])
+            self.said += 1
+
+    def judge(self) -> float:
+        """Fail where a frame is missing or wrong; the worst lateness in seconds."""
+        heard = self.frames
+        if self.talks:
+            first = heard.index(FRAMES[0])
+            assert not any(map(any, heard[:first]))
+            heard = heard[first:]
+            assert len(heard) > self.said - 50 * UNIT, f"{len(heard)} of {self.said} came back"
+        for n, frame in enumerate(heard):
+            assert frame == FRAMES[n % len(FRAMES)], (
+                f"the frame {n} of {len(heard)} is another, talks={self.talks}"
+            )
+        due = [at - n * PTIME for n, at in enumerate(self.times)]
+        return max(due) - min(due)
+
+
+class Calls:
+    """The calls while they last."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._calls = calls
+        self._own_lag = 0.0  # seconds by which this process was late itself, at the worst
+
+    async def talk(self) -> None:
+        """Say a frame every 20 ms, all those that talk."""
+        begun, said = time.monotonic(), 0
+        while True:
+            for call in self._calls:
+                if call.talks:
+                    call.say()
+            said += 1
+            await asyncio.sleep(begun + said * PTIME - time.monotonic())
+            self._own_lag = max(self._own_lag, time.monotonic() - begun - said * PTIME)
+
+    def judge(self) -> Verdict:
+        """Hold what was heard against what should have been."""
+        now = time.monotonic()
+        worst = max(call.judge() for call in self._calls)
+        allowed = MAX_LATE + self._own_lag
+        assert worst <= allowed, f"a frame was {1000 * worst:.0f} ms late, we {1000 * self._own_lag:.0f} ms"
+        for call in self._calls:
+            assert not call.over, "a healthy call was ended"
+            assert now - call.times[-1] < allowed + PTIME, "a healthy call went quiet"
+        return Verdict(sum(len(call.frames) for call in self._calls), worst, self._own_lag)
+
+
+@contextlib.asynccontextmanager
+async def calls(server: ServerProcess, tls: ssl.SSLContext | None = None) -> AsyncIterator[Calls]:
+    """Fifty of them, in full swing."""
+    loop = asyncio.get_running_loop()
+    made: list[Call] = []
+    try:
+        for n in range(LISTENING + TALKING):
+            talks = n >= LISTENING
+            _, call = await loop.create_connection(
+                functools.partial(Call, talks=talks), "127.0.0.1", server.port, ssl=tls
+            )
+            made.append(call)
+        assert {await call.upgraded for call in made} == {b"101"}
+        both = Calls(made)
+        talking = asyncio.create_task(both.talk())
+        try:
+            await asyncio.sleep(0.3)  # what was said is coming back
+            yield both
+        finally:
+            talking.cancel()
+    finally:
+        for call in made:
+            call.transport.abort()

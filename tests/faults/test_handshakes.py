@@ -1,0 +1,121 @@
+"""Peers that never get as far as a stream: they are turned away in time, and cost nobody anything."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.faults import peers
+from tests.faults.beside import Report, counting_server, descriptors, fifty_calls
+from tests.server.process import ServerProcess, upgrade_request
+from tests.timing import UNIT
+
+MANY = 500
+TIMEOUT = 1.0
+LARGEST_HEAD = 2048
+REQUEST = upgrade_request("/silence")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    directory = tmp_path_factory.mktemp("handshakes")
+    with counting_server(directory, handshake_timeout=TIMEOUT, max_header_bytes=LARGEST_HEAD) as server:
+        yield server
+
+
+def tell_all(port: int, count: int, what: bytes) -> Counter[str]:
+    """So many say the same at once; the statuses that they are told."""
+    with peers.crowd(port, count) as crowd:
+        for peer in crowd:
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(what)
+        return peers.answers(crowd)
+
+
+async def test_slowloris(server: ServerProcess, report: Report) -> None:
+    def trickle() -> None:
+        with peers.crowd(server.port, MANY) as slow:
+            peers.trickle(slow, REQUEST, TIMEOUT + 0.5)
+
+    async with fifty_calls(server, report) as since:
+        await asyncio.to_thread(trickle)
+        assert await since.count("mediaserver_peer_faults_total", kind="slow-handshake") == MANY
+        assert await since.count("mediaserver_refusals_total", reason="slow-handshake", status="408") == MANY
+        refused = [line for line in server.events("refused") if line["reason"] == "slow-handshake"]
+        assert 0 < len(refused) <= 40 * UNIT  # few of them are logged
+
+
+@pytest.mark.parametrize("request_", [b"", REQUEST[:-2]], ids=["silent", "unfinished"])
+async def test_who_never_finishes_is_told_so(server: ServerProcess, report: Report, request_: bytes) -> None:
+    async with fifty_calls(server, report) as since:
+        assert await asyncio.to_thread(tell_all, server.port, 20, request_) == {"408": 20}
+        assert await since.count("mediaserver_peer_faults_total", kind="slow-handshake") == 20
+
+
+NO_REQUESTS = {
+    ("431", "headers"): [
+        b"GET /silence HTTP/1.1\r\nX: " + b"A" * LARGEST_HEAD,
+        b"GET /" + b"A" * LARGEST_HEAD,
+        REQUEST[:-2] + b"X: y\r\n" * LARGEST_HEAD,
+    ],
+    ("400", "malformed"): [
+        b"\x16\x03\x01" + peers.GARBAGE[:200],  # the beginning of TLS
+        peers.GARBAGE[:200] + b"\r\n\r\n",
+        b"GET /silence HTTP/9.9\r\n\r\n",
+        REQUEST[:-2] + b"bad\0header: x\r\n\r\n",
+    ],
+    ("405", "method"): [b"POST /silence HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000000\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize(("answer", "requests"), NO_REQUESTS.items(), ids=["too-large", "malformed", "endless"])
+async def test_what_is_no_request(
+    server: ServerProcess, report: Report, answer: tuple[str, str], requests: list[bytes]
+) -> None:
+    (status, reason), refused = answer, 20 * len(requests)
+    async with fifty_calls(server, report) as since:
+        for said in requests:
+            told = await asyncio.to_thread(tell_all, server.port, 20, said)
+            assert set(told) <= {status, ""}, said[:40]  # a reset may overtake the answer
+        assert await since.count("mediaserver_refusals_total", reason=reason, status=status) == refused
+        faults = await since.count("mediaserver_peer_faults_total", kind="malformed-request")
+        assert faults == (refused if reason == "malformed" else 0)
+
+
+async def test_who_comes_and_goes(server: ServerProcess, report: Report) -> None:
+    def come_and_go() -> None:
+        for n in range(MANY):
+            with peers.connect(server.port) as peer:
+                if n % 2:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.sendall(REQUEST[: n % len(REQUEST)])
+
+    async with fifty_calls(server, report):
+        await asyncio.to_thread(come_and_go)
+
+
+async def test_slowloris_by_tls(tmp_path: Path, report: Report) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    hello = bytes([0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3])  # the beginning of a ClientHello
+    table = f'[tls]\ncertificate = "{tmp_path}/chain.pem"\nkey = "{tmp_path}/key.pem"\n'
+
+    def trickle(server: ServerProcess) -> int:
+        with peers.crowd(server.port, MANY) as slow:
+            peers.trickle(slow, hello, TIMEOUT + 0.5)
+            return descriptors(server)
+
+    with counting_server(tmp_path / "server", table, handshake_timeout=TIMEOUT) as server:
+        async with fifty_calls(server, report, context):
+            assert await asyncio.to_thread(trickle, server) < MANY
