@@ -38,6 +38,8 @@ def _problem(where: str, details: Any, model: type[BaseModel]) -> list[str]:
         hint = did_you_mean(str(place[-1]), _known(place, model))
         return [one_line(f"{by or where}: {key}: unknown setting{hint}")]
     message, value = details["msg"].removeprefix("Value error, "), details["input"]
+    if details["type"] == "tuple_type":
+        message = 'should be a list, such as ["a", "b"]'
     plain = isinstance(value, str | int | float) and details["type"] != "missing" and not _is_private(place, value)
     shown = f" (it is {value!r})" if plain else ""
     place_of = one_line(f"{by or where}: {f'{key}: ' if key else ''}")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import pydantic
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
@@ -11,31 +12,35 @@ from yarl import URL
 from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.server.limits import Rate
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
 
 _MAX_BODY = 64 * 1024
+_LOGGED = 1  # lines a second
 _OPEN = {"/healthz", "/readyz"}  # probes have no token
 
+log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AdminEndpoint:
-    """All paths of the admin listener. All but the health checks need the `token`, where there is one.
+    """All paths of the admin listener. All but the health checks need the token, where there is one.
 
     `why_not_ready` tells why the server takes no calls, or nothing when it does.
     """
 
-    def __init__(self, engine: Engine, attacher: Attacher, token: str, why_not_ready: Callable[[], str]) -> None:
+    def __init__(self, engine: Engine, attacher: Attacher, why_not_ready: Callable[[], str]) -> None:
         self._engine, self._attacher, self._why_not_ready = engine, attacher, why_not_ready
-        self._tokens = [token] if token else []
+        self._rate = Rate()
 
     def application(self) -> web.Application:
         """The admin listener's application."""
         logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
+        app.on_response_prepare.append(_say_no_more)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -49,7 +54,10 @@ class AdminEndpoint:
         """Who may ask, and what is wrong with a request as a status and one line."""
         try:
             offered = credentials(request.headers.get("Authorization", ""))  # not in the URL: those are logged
-            if self._tokens and request.path not in _OPEN and not are_known(offered, self._tokens):
+            token = self._engine.configuration.secrets["admin.token"]
+            if token and request.path not in _OPEN and not are_known(offered, [token]):
+                if self._rate.take(_LOGGED):
+                    log.warning("refused on the admin port", path=request.path, peer=request.remote)
                 raise RefusedError(401, "needs the token: Authorization: Bearer")
             origin = request.headers.get("Origin")
             if origin is not None and URL(origin).authority != request.host:
@@ -92,6 +100,10 @@ class AdminEndpoint:
             raise RefusedError(404, f"no stream {request.match_info['id']}")
         session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
         return web.Response(status=204)
+
+
+async def _say_no_more(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "mediaserver"  # and not what it is made of
 
 
 def _hide_malformed_request(record: logging.LogRecord) -> bool:

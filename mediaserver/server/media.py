@@ -50,6 +50,7 @@ class MediaEndpoint:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
         self._rate = Rate()
+        self._told_of_proxy = False
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -82,7 +83,11 @@ class MediaEndpoint:
 
     def _peer_of(self, request: web.BaseRequest) -> Peer:
         forwarded = request.headers.getall("X-Forwarded-For", ())
-        return peer_of(request.protocol.peername, forwarded, self._engine.settings.server.trusted_proxies)
+        peer = peer_of(request.protocol.peername, forwarded, self._engine.settings.server.trusted_proxies)
+        if forwarded and peer.direct and not self._told_of_proxy:
+            self._told_of_proxy = True
+            log.warning("X-Forwarded-For from none of server.trusted_proxies is not believed", peer=peer.name)
+        return peer
 
     async def _admit(self, request: web.BaseRequest, peer: Peer) -> _Admitted:
         """What to play to whom, and how; RefusedError where there is a reason not to."""

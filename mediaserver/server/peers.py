@@ -14,6 +14,7 @@ class Peer(NamedTuple):
 
     address: str  # without a port
     name: str  # for logs: with the port, where that is known
+    direct: bool  # it is who connected, as far as we believe
     group: str  # whose streams are counted together: the address, of IPv6 the /64 that one customer has
 
 
@@ -27,14 +28,15 @@ def peer_of(peername: object, forwarded: Iterable[str], trusted: Networks) -> Pe
     name = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
     peer = _address(str(host))
     if peer is None:
-        return Peer(str(host), name, str(host))
+        return Peer(str(host), name, True, str(host))
+    direct = True
     hops = [hop.strip() for header in forwarded for hop in header.split(",")] if trusted else []
     while hops and any(peer in network for network in trusted):
         further = _address(hops.pop())
         if further is None:
             break  # no address: a proxy that we trust was told nonsense
-        peer, name = further, str(further)
-    return Peer(str(peer), name, _group(peer))
+        peer, name, direct = further, str(further), False
+    return Peer(str(peer), name, direct, _group(peer))
 
 
 def _address(text: str) -> Address | None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from mediaserver import log as logging
 from mediaserver.errors import ConfigError
 from mediaserver.server import tls
 from mediaserver.server.limits import raise_descriptor_limit
+from mediaserver.server.tls import Tls
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
@@ -35,7 +35,7 @@ class Source(NamedTuple):
 class Reloader:
     """Watches the files that a configuration is made of; links are followed, as Kubernetes switches them."""
 
-    def __init__(self, engine: Engine, source: Source, used_tls: ssl.SSLContext | None) -> None:
+    def __init__(self, engine: Engine, source: Source, used_tls: Tls | None) -> None:
         self._engine, self._source, self._tls = engine, source, used_tls
         self._files = engine.configuration.files
 
@@ -71,13 +71,16 @@ class Reloader:
             if problems := engine.objections(configuration):
                 raise ConfigError(problems)
             if self._tls is not None:
-                tls.renew(self._tls, configuration.settings.tls, configuration.where)
+                self._tls.renew(configuration.settings.tls, configuration.where)
+                self._tls.tell()
             engine.use(configuration)
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
+            engine.configuration_current = False
             for problem in error.problems:
                 log.error("configuration not taken in", why=problem)
             return
+        engine.configuration_current = True
         settings = configuration.settings
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)
@@ -88,7 +91,7 @@ class Reloader:
         """In a thread: reading files, building routes and importing handlers takes its time."""
         settings, problems = self._source.load()
         where = self._source.name
-        _, wrong = tls.context(settings.tls, where)  # tried out before anything is changed
+        _, wrong = tls.load(settings.tls, where)  # tried out before anything is changed
         return Configuration.of(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:

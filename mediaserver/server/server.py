@@ -36,7 +36,7 @@ class Server:
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._settings, self._where = settings, where
         self._state = "starting"
-        self.tls, wrong = tls.context(settings.tls, where)
+        self.tls, wrong = tls.load(settings.tls, where)
         self.engine = Engine(settings, where, [*problems, *wrong])
         self.endpoint = MediaEndpoint(self.engine)
         self.attacher = Attacher(self.engine)
@@ -44,6 +44,11 @@ class Server:
         self._listeners: list[Listener] = []  # the admin port's, then the public one
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
+        metrics.gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate expires, as Unix time; 0 without one",
+            lambda: self.tls.expires if self.tls is not None else 0,
+        )
         metrics.gauge("connections", "Connections of the public port", lambda: len(connections.connections))
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
@@ -59,7 +64,8 @@ class Server:
         await self.engine.load(progress)
         limits = settings.server
         connections = self.endpoint.connections
-        listener = Listener(connections, self.tls, limits.handshake_timeout, lambda: connections.has_room)
+        tls_context = self.tls.context if self.tls is not None else None
+        listener = Listener(connections, tls_context, limits.handshake_timeout, lambda: connections.has_room)
         self._listeners.append(listener)
         self.port = await listener.open(
             limits.host, limits.port, f"{self._where}: server", reuse_port=limits.reuse_port
@@ -67,6 +73,8 @@ class Server:
         gc.collect()
         gc.freeze()  # what is there now stays: a full collection that looked at it would be heard on every call
         self._state = ""
+        if self.tls is not None:
+            self.tls.tell()
         log.info(
             "listening",
             version=__version__,
@@ -104,8 +112,8 @@ class Server:
 
     async def _listen_for_admin(self) -> int:
         """Answer on the admin port; the port."""
-        settings, token = self._settings.admin, self.engine.configuration.secrets["admin.token"]
-        endpoint = AdminEndpoint(self.engine, self.attacher, token, lambda: self._state)
+        settings = self._settings.admin
+        endpoint = AdminEndpoint(self.engine, self.attacher, lambda: self._state)
         self._admin = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=1.0)
         await self._admin.setup()
         server = self._admin.server
@@ -155,7 +163,7 @@ async def serve(
             streams = [session.stream.id for session in server.engine.streams]
             log.error("handlers do not let their streams end", streams=streams)
             os._exit(EXIT_UNCLEAN)
-        log.info("drained")
+        log.info("drained", cut=server.engine.streams.cut)
     finally:
         for task in running:
             task.cancel()

@@ -1,36 +1,56 @@
 """TLS of the public listener, 1.2 and up. A new certificate is taken in while calls go on."""
 
 import ssl
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+import structlog
+from cryptography import x509
 
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.settings import TlsSettings
 
+log = structlog.get_logger()
 
-def context(settings: TlsSettings, where: str) -> tuple[ssl.SSLContext | None, list[str]]:
+
+class Tls:
+    """A server's certificate. ConfigError, with `where` in front, where the files hold none with its key."""
+
+    def __init__(self, settings: TlsSettings, where: str) -> None:
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.expires = 0.0  # Unix seconds
+        self.renew(settings, where)
+
+    def renew(self, settings: TlsSettings, where: str) -> None:
+        """Use what the files hold now, for connections to come; ConfigError where it is of no use."""
+        for key, file in (("tls.certificate", settings.certificate), ("tls.key", settings.key)):
+            try:
+                Path(file).read_bytes()
+            except (OSError, ValueError) as error:
+                raise ConfigError([f"{where}: {key}: {file} cannot be read: {plainly(error)}"]) from error
+        try:
+            self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
+            certificate = x509.load_pem_x509_certificate(Path(settings.certificate).read_bytes())
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise ConfigError([f"{where}: tls: {_why(error, settings)}"]) from error
+        self.expires = certificate.not_valid_after_utc.timestamp()
+
+    def tell(self) -> None:
+        """Log until when it is good."""
+        tell = log.info if self.expires > time.time() else log.error
+        tell("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
+
+
+def load(settings: TlsSettings, where: str) -> tuple[Tls | None, list[str]]:
     """A server's TLS, None where there is to be none, and what is wrong with its files."""
     if not settings.certificate:
         return None, []
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        renew(made, settings, where)
+        return Tls(settings, where), []
     except ConfigError as error:
         return None, error.problems
-    return made, []
-
-
-def renew(used: ssl.SSLContext, settings: TlsSettings, where: str) -> None:
-    """Use the certificate that the files hold now, for connections to come; ConfigError where they hold none."""
-    for key, file in (("tls.certificate", settings.certificate), ("tls.key", settings.key)):
-        try:
-            Path(file).read_bytes()
-        except (OSError, ValueError) as error:
-            raise ConfigError([f"{where}: {key}: {file} cannot be read: {plainly(error)}"]) from error
-    try:
-        used.load_cert_chain(settings.certificate, settings.key, password=_no_password)
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigError([f"{where}: tls: {_why(error, settings)}"]) from error
 
 
 def _no_password() -> str:
@@ -39,9 +59,8 @@ def _no_password() -> str:
 
 
 def _why(error: Exception, settings: TlsSettings) -> str:
-    reason = getattr(error, "reason", None)
-    if reason == "KEY_VALUES_MISMATCH":
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return f"{settings.key} is not the key of {settings.certificate}"
-    if not isinstance(error, ssl.SSLError):
+    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError) and "passphrase" in str(error):
         return str(error)
     return f"{settings.certificate} and {settings.key} are not a certificate and its key in PEM"

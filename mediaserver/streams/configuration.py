@@ -12,14 +12,14 @@ from yarl import URL
 from mediaserver import secrets
 from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
-from mediaserver.settings import AdminSettings, EventSettings, PromptSettings, Settings
+from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 
 # What listeners, library and webhooks are made of when the server starts.
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
-    "admin": AdminSettings.model_fields,
+    "admin": ("host", "port"),
     "prompts": PromptSettings.model_fields,
     "events": EventSettings.model_fields,
 }
@@ -80,6 +80,7 @@ class Configuration:
 
 
 def _tokens(settings: Settings) -> Iterable[SecretStr]:
+    yield settings.admin.token
     yield from settings.defaults.tokens
     for path in settings.paths.values():
         yield from path.tokens or ()

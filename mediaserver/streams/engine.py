@@ -69,8 +69,11 @@ class Engine:
         self.library = open_library(settings)
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
-        self.streams = Streams(settings.server, self.metrics, self.backend)
+        self.streams = Streams(self.metrics, self.backend)
+        self.streams.use(settings.server, self.configuration.table)
         self._watching: asyncio.Task[None] | None = None
+        self._lacking = 0  # paths without their prompts
+        self.configuration_current = True  # or one was refused
         self._lag = LoopLag(self.metrics.loop_lag.observe)
         self._export()
 
@@ -108,7 +111,8 @@ class Engine:
     def use(self, configuration: Configuration) -> None:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
-        self.streams.limits = configuration.settings.server
+        self._lacking = 0
+        self.streams.use(configuration.settings.server, configuration.table)
 
     def watch(self) -> None:
         """Take in what changes in the prompt folder, from now on."""
@@ -136,7 +140,9 @@ class Engine:
             log.error("prompt not taken in", file=file, why=why)
         if reloaded.failed:
             self.metrics.reloads.labels("failed").inc()
-        for problem in self.configuration.missing_prompts(self.library) if reloaded.removed else ():
+        missing = self.configuration.missing_prompts(self.library)
+        self._lacking = len(missing)
+        for problem in missing if reloaded.removed else ():
             log.error("a path lacks its prompt", why=problem)
 
     async def close(self) -> None:
@@ -169,6 +175,8 @@ class Engine:
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
         gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
         gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))
+        gauge("paths_without_prompts", "Paths whose prompts are not there", lambda: self._lacking)
+        gauge("configuration_current", "Whether the files' is in force", lambda: self.configuration_current)
         gauge("max_streams", "Streams that there may be", lambda: self.settings.server.max_streams)
 
 

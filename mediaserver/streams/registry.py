@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import structlog
@@ -36,8 +36,9 @@ class _Entry(NamedTuple):
 class Streams:
     """The streams of one server, those that came and those that we dialled."""
 
-    def __init__(self, limits: ServerSettings, metrics: Metrics, outbox: Outbox) -> None:
-        self.limits = limits
+    limits: ServerSettings
+
+    def __init__(self, metrics: Metrics, outbox: Outbox) -> None:
         for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
             metrics.peer_faults.labels(kind)
         self._metrics, self._outbox = metrics, outbox
@@ -47,6 +48,14 @@ class Streams:
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
+        self.cut = 0  # streams that a drain had to close
+
+    def use(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
+        """Hold streams to come to other limits, on other paths."""
+        self.limits = limits
+        for route in routes:  # counted from 0 on, or a rate would not see the first
+            self._metrics.started.labels(route.pattern)
+            self._metrics.ended.labels(route.pattern, EndReason.ERROR)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -65,12 +74,12 @@ class Streams:
         if self.draining:
             raise RefusedError(503, "shutting down: try again later", "draining")
         if len(self) >= limits.max_streams:
-            raise RefusedError(503, f"full: {len(self)} streams are playing, try again later", "full")
+            raise RefusedError(503, f"full: {_streams(len(self))} playing, try again later", "full")
         if self._on_path[route.pattern] >= route.max_streams:
-            text = f"full: {route.max_streams} streams are playing on this path, try again later"
+            text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
             raise RefusedError(503, text, "path-full")
         if peer and self._of_peer[peer] >= limits.max_streams_per_peer:
-            text = f"full: {limits.max_streams_per_peer} streams are playing to your address, try again later"
+            text = f"full: {_streams(limits.max_streams_per_peer)} playing to your address, try again later"
             raise RefusedError(503, text, "peer-full")
 
     def begin(self, session: Session, route: Route, peer: str = "") -> None:
@@ -137,11 +146,13 @@ class Streams:
         """
         self.draining = True
         log.info("draining", streams=len(self), timeout_s=seconds)
+        self.cut = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
             if not session.connected and not session.frames:  # dialled, and not there yet
                 session.finish(going_away)
         if not await self._become_idle(seconds):
+            self.cut = len(self)
             for session in self:
                 session.finish(going_away)
         return await self._become_idle(more)
@@ -152,6 +163,10 @@ class Streams:
         except TimeoutError:
             return False
         return True
+
+
+def _streams(count: int) -> str:
+    return "1 stream is" if count == 1 else f"{count} streams are"
 
 
 def listing(session: Session) -> Mapping[str, Any]:

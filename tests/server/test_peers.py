@@ -36,7 +36,7 @@ def test_the_peer(peername: object, forwarded: list[str], address: str, name: st
 
 
 def test_without_trusted_proxies_nothing_is_believed() -> None:
-    assert peer_of(("10.0.0.1", 1), ["198.51.100.1"], ()) == Peer("10.0.0.1", "10.0.0.1:1", "10.0.0.1")
+    assert peer_of(("10.0.0.1", 1), ["198.51.100.1"], ()) == Peer("10.0.0.1", "10.0.0.1:1", True, "10.0.0.1")
 
 
 def test_of_ipv6_one_customer_is_a_64() -> None:

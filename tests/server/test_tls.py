@@ -160,6 +160,6 @@ def test_an_encrypted_key_is_told_and_not_asked_for(tmp_path: Path) -> None:
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (tmp_path / "locked.key").write_bytes(key.private_bytes(encoding, form, encryption))
     settings = TlsSettings(certificate=str(tmp_path / "server.pem"), key=str(tmp_path / "locked.key"))
-    made, told = tls.context(settings, "config.toml")
+    made, told = tls.load(settings, "config.toml")
     assert made is None
     assert told == ["config.toml: tls: the key is encrypted: give one without a passphrase"]
