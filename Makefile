@@ -21,8 +21,16 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
+# These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
+SIDE_BY_SIDE := $(addprefix tests/,audio client handlers playout session streams tutorial twin use_cases wire)
+
 unit: $(VENV)/.dev
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+endif
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

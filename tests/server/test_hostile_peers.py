@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.server.process import ServerProcess, connected, get, listen, serving, upgrade_request, write_config
+from tests.server.process import ServerProcess, connected, listen, serving, upgrade_request, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually
 
@@ -122,20 +122,6 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_the_shutdown_for_eve
     assert server.events("handlers do not let their streams end")
 
 
-@pytest.mark.parametrize("opcode", [aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING])
-async def test_a_flood_costs_its_own_stream_only(server: ServerProcess, opcode: aiohttp.WSMsgType) -> None:
-    beside = asyncio.create_task(listen(server.url("/forever"), frames=100))
-    async with connected(server.url("/silence"), autoping=False) as websocket:
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-            while True:
-                await websocket.send_frame(b"", opcode)
-    await eventually(lambda: server.events("stream ended"))
-    assert server.events("stream ended")[0]["reason"] == "flood"
-    heard = await beside
-    second = speechlike(8000).astype("<i2").tobytes()
-    assert b"".join(heard.messages) == second * 2
-
-
 async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProcess) -> None:
     """Half a second of what a listener would have to work through for four seconds each."""
     async with connected(server.url("/analyse?encapsulation=sln")) as websocket:
@@ -180,22 +166,6 @@ async def test_tokens_reach_no_log_by_any_way(server: ServerProcess) -> None:
     assert "a fault" in text  # the traceback is there, its variables are not
     assert "secret" not in text
     assert all(json.loads(line) for line in text.splitlines())
-
-
-async def test_nothing_is_left_open(server: ServerProcess) -> None:
-    descriptors = Path(f"/proc/{server.process.pid}/fd")
-    await get(server.admin_url("/healthz"))
-    await asyncio.sleep(0.1)
-    before = len(list(descriptors.iterdir()))
-    for garbage in (
-        b"\x00" * 100,
-        b"GET /silence",
-        upgrade_request("/silence")[:-2],
-        upgrade_request("/silence") + b"\x81\xff",
-    ):
-        with socket.create_connection(("127.0.0.1", server.port)) as peer:
-            peer.sendall(garbage)
-    await eventually(lambda: len(list(descriptors.iterdir())) <= before)
 
 
 async def test_a_slip_in_the_query_is_told(server: ServerProcess) -> None:
