@@ -95,6 +95,21 @@ def test_a_backend_signs_links_as_the_readme_says() -> None:
         Access(tokens=("another",)).check("192.0.2.1", link, "", time.time())
 
 
+def test_every_test_that_shows_a_promise_exists() -> None:
+    section = README.split("\n## What is promised, and what shows it\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| (`.*`) \|$", section, re.MULTILINE)
+    assert rows
+    for row in rows:
+        folder = Path()
+        for named in re.findall(r"`([^`]+)`", row):
+            if named.startswith("make "):
+                assert f"\n{named.removeprefix('make ')}:" in (ROOT / "Makefile").read_text()
+                continue
+            path = Path(named) if "/" in named else folder / named
+            folder = path.parent
+            assert (ROOT / path).is_file(), named
+
+
 def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
     async def exported() -> Metrics:
         server = Server(config.load()[0], "defaults")

@@ -41,12 +41,12 @@ class Handler(Table, ABC):
         """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
         return ()
 
-    def problems(self, library: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
-        """What is missing in the library, of the names that are `known` already."""
+    def problems(self, catalogue: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
+        """What is missing in the catalogue, of the names that are `known` already."""
         found = []
         for name in filter(known, self.prompt_names()):
             try:
-                library.match([name]) if self.globs else library.get(name)
+                catalogue.match([name]) if self.globs else catalogue.get(name)
             except PromptError as error:
                 found.append(str(error))
         return found

@@ -12,7 +12,7 @@ from yarl import URL
 from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.server.limits import Rate
+from mediaserver.server.rate import Rate
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine

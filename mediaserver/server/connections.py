@@ -15,7 +15,7 @@ from aiohttp import web
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server import refusals
-from mediaserver.server.limits import most_connections
+from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.settings import ServerSettings
@@ -65,7 +65,7 @@ class Connections(web.Server):
         next(iter(self.pending)).turn_away(_NO_ROOM)
         return True
 
-    async def settle(self, seconds: float) -> None:
+    async def wait_for_handshakes(self, seconds: float) -> None:
         """Wait until those that are there have made their request, or for so long."""
         for _ in range(round(seconds / _SETTLE)):
             if not self.pending:
@@ -79,12 +79,12 @@ _NO_ROOM = RefusedError(503, "too many connections: try again later", "descripto
 class Connection(web.RequestHandler):
     """One connection: a handshake in time, then a stream that is watched for more than a peer may send."""
 
-    __slots__ = ("_deadline", "_door", "_dropped", "_finish", "_look", "_look_at", "_lost", "_rest", "received")
+    __slots__ = ("_deadline", "_dropped", "_finish", "_look", "_look_at", "_lost", "_owner", "_rest", "received")
 
-    def __init__(self, door: Connections) -> None:
-        self._door, limits = door, door.settings()
+    def __init__(self, owner: Connections) -> None:
+        self._owner, limits = owner, owner.settings()
         super().__init__(
-            door,
+            owner,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=0,  # there is one request, and `_deadline` is its time limit
             max_line_size=limits.max_header_bytes,
@@ -108,7 +108,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there, and has to say soon what it wants."""
         self.transport = cast("asyncio.Transport", transport)
-        if not self._door.make_room(self):
+        if not self._owner.make_room(self):
             self.turn_away(_NO_ROOM)
             return
         super().connection_made(transport)
@@ -118,12 +118,12 @@ class Connection(web.RequestHandler):
             self.ssl_context,
         )  # kept: a transport that is closed cannot be asked any more
         bound_send_buffer(transport)
-        self._door.pending[self] = None
-        self._deadline = self._loop.call_later(self._door.settings().handshake_timeout, self._too_late)
+        self._owner.pending[self] = None
+        self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone; what it said before is still to be read, and a request in that to be taken up."""
-        self.requested()
+        self.handshake_done()
         if self._rest and not self._dropped:
             self._lost = (exc,)
         else:
@@ -159,18 +159,18 @@ class Connection(web.RequestHandler):
             self._look()
         super().data_received(data)
 
-    def requested(self) -> None:
-        """It has made its request."""
+    def handshake_done(self) -> None:
+        """Its request is there, or it is gone."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-            self._door.pending.pop(self, None)
+            self._owner.pending.pop(self, None)
             self._look_at = math.inf
 
     def turn_away(self, error: RefusedError) -> None:
         """Let go of it before it has made its request."""
-        self._door.refusals.count(error, self.peer)
-        self.requested()
+        self._owner.refusals.count(error, self.peer)
+        self.handshake_done()
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(refusals.plain(error))
         self.force_close()
@@ -183,21 +183,21 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
-        self.requested()
+        self.handshake_done()
         if status == 500:
             log.error("request failed", peer=self.peer, exc_info=exc)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
-        self._door.metrics.peer_faults.labels("malformed-request").inc()
+        self._owner.metrics.peer_faults.labels("malformed-request").inc()
         error = RefusedError(status, f"malformed request: {type(exc).__name__}", "malformed")
-        self._door.refusals.count(error, self.peer)
+        self._owner.refusals.count(error, self.peer)
         return refusals.response(error)
 
     def _too_late(self) -> None:
-        self._door.metrics.peer_faults.labels("slow-handshake").inc()
+        self._owner.metrics.peer_faults.labels("slow-handshake").inc()
         self.turn_away(RefusedError(408, "the request took too long", "slow-handshake"))
 
     def _too_large(self) -> None:
-        limit = self._door.settings().max_header_bytes
+        limit = self._owner.settings().max_header_bytes
         self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
 
     def watch(self, reader: Reader, finish: Callable[[End], None]) -> None:
@@ -205,7 +205,7 @@ class Connection(web.RequestHandler):
 
         How many messages it may send is the reader's to count; that one sees whole ones only.
         """
-        step = 2 * (self._door.settings().max_message_bytes + _SLICE)  # in so much there is the end of a message
+        step = 2 * (self._owner.settings().max_message_bytes + _SLICE)  # in so much there is the end of a message
         messages = 0
 
         def look() -> None:

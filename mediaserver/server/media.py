@@ -15,8 +15,8 @@ from mediaserver.playout.pacer import Pacer
 from mediaserver.server import refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
-from mediaserver.server.limits import Rate
 from mediaserver.server.peers import Peer, peer_of
+from mediaserver.server.rate import Rate
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.streams import connection
 from mediaserver.streams.access import CREDENTIALS
@@ -56,7 +56,7 @@ class MediaEndpoint:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request: a stream to its end, or a refusal."""
         assert isinstance(request.protocol, Connection)  # noqa: S101 - `connections` makes no others
-        request.protocol.requested()
+        request.protocol.handshake_done()
         if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same
             request.protocol.turn_away(_NOT_HTTP_1)
             return web.Response()

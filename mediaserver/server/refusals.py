@@ -5,7 +5,7 @@ from aiohttp import web
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
-from mediaserver.server.limits import Rate
+from mediaserver.server.rate import Rate
 from mediaserver.streams.routes import BAD_QUERY
 
 REASONS = {

@@ -12,7 +12,7 @@ import structlog
 from mediaserver import log as logging
 from mediaserver.errors import ConfigError
 from mediaserver.server import tls
-from mediaserver.server.limits import raise_descriptor_limit
+from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.tls import Tls
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration

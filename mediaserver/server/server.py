@@ -15,7 +15,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
-from mediaserver.server.limits import raise_descriptor_limit
+from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source
@@ -96,7 +96,7 @@ class Server:
         await self._listeners[-1].close()
         if self.tls is not None:
             await asyncio.sleep(_HANDSHAKES)  # those of TLS are not seen before they are done
-        await self.endpoint.connections.settle(_HANDSHAKES)
+        await self.endpoint.connections.wait_for_handshakes(_HANDSHAKES)
         timeout = self.engine.settings.server.drain_timeout
         return await self.engine.streams.drain(timeout, CLOSE_TIMEOUT + _GRACE)
 

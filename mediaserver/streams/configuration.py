@@ -59,7 +59,7 @@ class Configuration:
             return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
         return routes.missing_prompts(self.table, library.catalogue, self.where)
 
-    def fixed(self, other: "Configuration") -> list[str]:
+    def needing_restart(self, other: "Configuration") -> list[str]:
         """What cannot be changed to `other` without a restart."""
         changed = [
             f"{table}.{key}"

@@ -10,7 +10,6 @@ import structlog
 from mediaserver.errors import ConfigError
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.lag import LoopLag
 from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.ticker import Ticker
 from mediaserver.playout.watch import watch
@@ -19,6 +18,7 @@ from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.lag import LoopLag
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.routes import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
@@ -105,7 +105,10 @@ class Engine:
 
     def objections(self, configuration: Configuration) -> list[str]:
         """Why it cannot go on with another configuration."""
-        fixed, missing = self.configuration.fixed(configuration), configuration.missing_prompts(self.library)
+        fixed, missing = (
+            self.configuration.needing_restart(configuration),
+            configuration.missing_prompts(self.library),
+        )
         return [*configuration.problems, *fixed, *missing]
 
     def use(self, configuration: Configuration) -> None:

@@ -74,17 +74,17 @@ class Route:
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
-    def handler_of(self, variables: Mapping[str, str], query: Mapping[str, str], library: Catalogue) -> Handler:
+    def handler_of(self, variables: Mapping[str, str], query: Mapping[str, str], catalogue: Catalogue) -> Handler:
         """The handler for one caller.
 
         RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
         """
         asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
-        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), library.version
+        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), catalogue.version
         handler = self._made.get(key)
         if handler is None:
             handler = self._made_for(variables, asked)
-            missing = handler.problems(library)
+            missing = handler.problems(catalogue)
             if missing:
                 raise RefusedError(404, missing[0], UNKNOWN_PROMPT)
             if len(self._made) >= _MAX_MADE:
@@ -164,15 +164,15 @@ async def _nothing(request: web.Request) -> web.StreamResponse:
     raise NotImplementedError
 
 
-def missing_prompts(routes: Iterable[Route], library: Catalogue, where: str) -> list[str]:
-    """What paths lack in the library, as far as no variable of the URL names it."""
+def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -> list[str]:
+    """What paths lack in the catalogue, as far as no variable of the URL names it."""
     found = []
     for route in routes:
         try:
             handler = route.handler.model_validate(route.settings)
         except ValidationError:
             continue  # only with a variable in it, which is not known yet
-        problems = handler.problems(library, lambda name: not _VARIABLE.search(name))
+        problems = handler.problems(catalogue, lambda name: not _VARIABLE.search(name))
         found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
     return found
 

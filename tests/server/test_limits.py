@@ -11,9 +11,9 @@ from aiohttp import web
 
 from mediaserver import config
 from mediaserver.server.heartbeat import Heartbeat
-from mediaserver.server.limits import Rate
 from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
+from mediaserver.server.rate import Rate
 from mediaserver.streams.engine import Engine
 from mediaserver.wire.websocket import PING
 from tests.server.process import write_config

@@ -1,8 +1,6 @@
-"""What the machine grants and what a second may hold: file descriptors, handshakes."""
+"""File descriptors: how many the system grants, and how many connections that is enough for."""
 
 import resource
-import time
-from collections.abc import Callable
 
 import structlog
 
@@ -28,20 +26,3 @@ def raise_descriptor_limit(streams: int) -> None:
 def most_connections() -> int:
     """Connections that the descriptors are enough for, with some to spare for all else."""
     return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE)
-
-
-class Rate:
-    """At most so many a second: a bucket that holds one second's worth, full at first."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._full_at = clock()  # when the bucket will be full again
-
-    def take(self, rate: int) -> bool:
-        """Take one, where there is one left at `rate` a second."""
-        now = self._clock()
-        full_at = max(self._full_at, now) + 1 / rate
-        if full_at - now > 1:
-            return False
-        self._full_at = full_at
-        return True
