@@ -49,7 +49,10 @@ class Connections(web.Server):
 
     @property
     def has_room(self) -> bool:
-        """Whether there are descriptors left for more to be accepted; nobody says when TLS has failed with one."""
+        """Whether there are descriptors for more to be accepted.
+
+        Where TLS fails with a connection nobody says so; it counts until its handshake would be over.
+        """
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
         while self._opening and next(iter(self._opening.values())) < stale:
             del self._opening[next(iter(self._opening))]
@@ -112,11 +115,8 @@ class Connection(web.RequestHandler):
             self.turn_away(_NO_ROOM)
             return
         super().connection_made(transport)
-        _ = (
-            self.peername,
-            self.sockname,
-            self.ssl_context,
-        )  # kept: a transport that is closed cannot be asked any more
+        # aiohttp keeps these: a transport that is closed cannot be asked any more.
+        _ = self.peername, self.sockname, self.ssl_context
         bound_send_buffer(transport)
         self._owner.pending[self] = None
         self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
