@@ -8,7 +8,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -42,7 +42,7 @@ def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     try:
         settings = Settings(**tables)
     except SettingsError as error:
-        raise ConfigError([*found, *_no_json()]) from error
+        raise ConfigError([*found, *(_no_json() or [f"environment: {error}"])]) from error
     except ValidationError as error:
         found = mistakes.problems(where, error, Settings) + found
         for details in error.errors():
@@ -81,9 +81,19 @@ def _no_json() -> list[str]:
     """The variables of tables and lists that hold no JSON."""
     found = []
     for variable, text in sorted(os.environ.items()):
-        if variable.upper().startswith(ENV_PREFIX) and not _is_json(text):
+        place = variable.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+        if variable.upper().startswith(ENV_PREFIX) and _is_compound(*place) and not _is_json(text):
             found.append(f'{variable}: should be JSON where it is a list or a table, such as ["a", "b"]')
     return found
+
+
+def _is_compound(table: str, *keys: str) -> bool:
+    """Whether what a variable sets is a table or a list."""
+    field = Settings.model_fields.get(table)
+    if field is None or not keys:
+        return field is not None
+    setting = getattr(field.annotation, "model_fields", {}).get(keys[0])
+    return setting is not None and get_origin(setting.annotation) is tuple
 
 
 def _is_json(text: str) -> bool:

@@ -157,6 +157,16 @@ def test_a_variable_that_is_no_json_where_it_must_be(monkeypatch: pytest.MonkeyP
         config.load()
 
 
+def test_only_lists_and_tables_must_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_SERVER__HOST", "127.0.0.1")
+    monkeypatch.setenv("MEDIASERVER_CONFIG", "config.toml")
+    monkeypatch.setenv("MEDIASERVER_DEFAULTS__TOKENS", "a token")
+    with pytest.raises(ConfigError) as error:
+        config.load()
+    told = 'MEDIASERVER_DEFAULTS__TOKENS: should be JSON where it is a list or a table, such as ["a", "b"]'
+    assert error.value.problems == [told]
+
+
 def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.toml: is not TOML: .* line 1"):
         problems(tmp_path, "[server\nport = 1")
