@@ -19,7 +19,7 @@ from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import Reader, bound_send_buffer
+from mediaserver.streams.connection import Reader, abort, bound_send_buffer
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
@@ -225,4 +225,4 @@ class Connection(web.RequestHandler):
         self._dropped = True
         self._finish(End(reason, CloseCode.ABNORMAL))
         if self.transport is not None:
-            self.transport.abort()
+            abort(self.transport)

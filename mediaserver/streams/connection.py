@@ -126,12 +126,12 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:
-        _abort(transport)
+        abort(transport)
     if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
-        _abort(transport)  # it would keep the connection open for ever
+        abort(transport)  # it would keep the connection open for ever
 
 
-def _abort(transport: asyncio.Transport) -> None:
+def abort(transport: asyncio.Transport) -> None:
     """Leave at once, and have the kernel do so: it would offer what the peer has not taken for minutes on end."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
