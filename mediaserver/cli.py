@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import json
-import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 import uvloop
@@ -19,7 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, mistakes, tables
+from mediaserver import __version__, config, log, mistakes, options, tables
 from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
 from mediaserver.client.attach import AttachRequest
@@ -46,24 +44,7 @@ app = typer.Typer(
 )
 out, err = Console(), Console(stderr=True)
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", envvar="MEDIASERVER_CONFIG", help="TOML file; default: ./config.toml if there is one."
-    ),
-]
 T = TypeVar("T")
-
-
-class Kind(StrEnum):
-    """What has a media stream."""
-
-    CALL = "call"
-    CONFERENCE = "conference"
-
-
-def _port(text: str) -> Any:
-    return typer.Option(metavar="PORT", min=0, max=65535, help=text)
 
 
 def _show_version(wanted: bool) -> None:
@@ -74,10 +55,6 @@ def _show_version(wanted: bool) -> None:
 
 VersionOption = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")
-]
-SendOption = Annotated[
-    Path | None,
-    typer.Option(metavar="IN.wav", help="A sound file to speak, at once; the call goes on after it."),
 ]
 
 
@@ -97,13 +74,12 @@ def _options(
 
 @app.command()
 def serve(
-    file: ConfigOption = None,
+    file: options.ConfigOption = None,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
-    port: Annotated[int | None, _port("Port that VoIPBIN dials.")] = None,
-    admin_port: Annotated[int | None, _port("Port of health, metrics and streams.")] = None,
+    port: Annotated[int | None, options.port("Port that VoIPBIN dials.")] = None,
+    admin_port: Annotated[int | None, options.port("Port of health, metrics and streams.")] = None,
 ) -> None:
     """Serve the prompts."""
-
     file = file or config.default_file()  # a server that began with one does not go on without
 
     def load() -> tuple[Settings, list[str]]:
@@ -120,7 +96,7 @@ def serve(
 
 @app.command()
 def check(
-    file: ConfigOption = None,
+    file: options.ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
@@ -145,7 +121,7 @@ def call(
         Encapsulation | None, typer.Option(help="What to expect; default: as the URL says, or what comes.")
     ] = None,
     framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
-    send: SendOption = None,
+    send: options.SendOption = None,
     record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -175,7 +151,7 @@ def call(
 
 @app.command()
 def attach(
-    kind: Annotated[Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
+    kind: Annotated[options.Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
     subject: Annotated[str, typer.Argument(metavar="ID", help="Its id at VoIPBIN.")],
     path: Annotated[str, typer.Option(metavar="/PATH", help="What happens on the stream: a path of the config.")],
     encapsulation: Annotated[
@@ -185,10 +161,10 @@ def attach(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Of the stream, over those of the path; repeatable."),
     ] = None,
-    file: ConfigOption = None,
+    file: options.ConfigOption = None,
 ) -> None:
     """Dial the media stream of a call or a conference, and do there what a path says."""
-    variables = dict(_variable(text) for text in variable or ())
+    variables = dict(options.variable(text) for text in variable or ())
     try:
         request = AttachRequest(
             resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
@@ -210,7 +186,7 @@ def attach(
 def sign(
     url: Annotated[str, typer.Argument(metavar="URL", help="ws:// or wss:// URL of a path that has tokens.")],
     ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
-    file: ConfigOption = None,
+    file: options.ConfigOption = None,
 ) -> None:
     """Print a link that opens one path for a time, without the token: for a flow to carry."""
     with _config_errors():
@@ -220,26 +196,11 @@ def sign(
         if configuration.problems:
             raise ConfigError(configuration.problems)
     try:
-        query = _run(configuration.sign(url, int(time.time()) + _seconds(ttl)))
+        query = _run(configuration.sign(url, int(time.time()) + options.seconds(ttl)))
     except (MediaServerError, ValueError) as error:
         _complain([f"{url.partition('?')[0]}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
-
-
-def _seconds(text: str) -> int:
-    """A time such as 90s, 15m, 1h or 7d, in seconds."""
-    found = re.fullmatch(r"([1-9]\d{0,8})([smhd]?)", text)
-    if found is None:
-        raise typer.BadParameter(f"{text} should be a time such as 90s, 15m, 1h or 7d", param_hint="--ttl")
-    return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"{text} should be NAME=VALUE", param_hint="--variable")
-    return name, value
 
 
 async def _attach(

@@ -34,7 +34,6 @@ class Server:
     """One media server: a public listener and an admin listener around one engine."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
-        self._settings, self._where = settings, where
         self._state = "starting"
         self.tls, wrong = tls.load(settings.tls, where)
         self.engine = Engine(settings, where, [*problems, *wrong])
@@ -56,11 +55,12 @@ class Server:
 
         ConfigError where a path's prompt is missing or broken, or an address cannot be listened on.
         """
-        settings, library = self._settings, self.engine.library
+        configuration, library = self.engine.configuration, self.engine.library
+        settings = configuration.settings
         try:
             self.admin_port = await self._listen_for_admin()
         except ConfigError as error:
-            raise ConfigError([*self.engine.configuration.problems, *error.problems]) from error
+            raise ConfigError([*configuration.problems, *error.problems]) from error
         await self.engine.load(progress)
         limits = settings.server
         connections = self.endpoint.connections
@@ -68,7 +68,7 @@ class Server:
         listener = Listener(connections, tls_context, limits.handshake_timeout, lambda: connections.has_room)
         self._listeners.append(listener)
         self.port = await listener.open(
-            limits.host, limits.port, f"{self._where}: server", reuse_port=limits.reuse_port
+            limits.host, limits.port, f"{configuration.where}: server", reuse_port=limits.reuse_port
         )
         gc.collect()
         gc.freeze()  # what is there now stays: a full collection that looked at it would be heard on every call
@@ -112,7 +112,8 @@ class Server:
 
     async def _listen_for_admin(self) -> int:
         """Answer on the admin port; the port."""
-        settings = self._settings.admin
+        configuration = self.engine.configuration
+        settings = configuration.settings.admin
         endpoint = AdminEndpoint(self.engine, self.attacher, lambda: self._state)
         self._admin = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=1.0)
         await self._admin.setup()
@@ -120,7 +121,7 @@ class Server:
         assert server is not None  # noqa: S101 - there is one after the setup
         listener = Listener(server)
         self._listeners.append(listener)
-        return await listener.open(settings.host, settings.port, f"{self._where}: admin")
+        return await listener.open(settings.host, settings.port, f"{configuration.where}: admin")
 
 
 async def serve(

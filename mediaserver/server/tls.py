@@ -11,6 +11,8 @@ from cryptography import x509
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.settings import TlsSettings
 
+_ENCRYPTED = "the key is encrypted: give one without a passphrase"
+
 log = structlog.get_logger()
 
 
@@ -25,14 +27,11 @@ class Tls:
 
     def renew(self, settings: TlsSettings, where: str) -> None:
         """Use what the files hold now, for connections to come; ConfigError where it is of no use."""
-        for key, file in (("tls.certificate", settings.certificate), ("tls.key", settings.key)):
-            try:
-                Path(file).read_bytes()
-            except (OSError, ValueError) as error:
-                raise ConfigError([f"{where}: {key}: {file} cannot be read: {plainly(error)}"]) from error
+        certificate_pem = _read(settings.certificate, f"{where}: tls.certificate")
+        _read(settings.key, f"{where}: tls.key")  # OpenSSL would not say which of them
         try:
             self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
-            certificate = x509.load_pem_x509_certificate(Path(settings.certificate).read_bytes())
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ConfigError([f"{where}: tls: {_why(error, settings)}"]) from error
         self.expires = certificate.not_valid_after_utc.timestamp()
@@ -53,14 +52,21 @@ def load(settings: TlsSettings, where: str) -> tuple[Tls | None, list[str]]:
         return None, error.problems
 
 
+def _read(file: str, key: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{key}: {file} cannot be read: {plainly(error)}"]) from error
+
+
 def _no_password() -> str:
     """Nobody is there to be asked."""
-    raise ValueError("the key is encrypted: give one without a passphrase")
+    raise ValueError(_ENCRYPTED)
 
 
 def _why(error: Exception, settings: TlsSettings) -> str:
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return f"{settings.key} is not the key of {settings.certificate}"
-    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError) and "passphrase" in str(error):
-        return str(error)
+    if str(error) == _ENCRYPTED:
+        return _ENCRYPTED
     return f"{settings.certificate} and {settings.key} are not a certificate and its key in PEM"

@@ -105,11 +105,8 @@ class Engine:
 
     def objections(self, configuration: Configuration) -> list[str]:
         """Why it cannot go on with another configuration."""
-        fixed, missing = (
-            self.configuration.needing_restart(configuration),
-            configuration.missing_prompts(self.library),
-        )
-        return [*configuration.problems, *fixed, *missing]
+        fixed = self.configuration.needing_restart(configuration)
+        return [*configuration.problems, *fixed, *configuration.missing_prompts(self.library)]
 
     def use(self, configuration: Configuration) -> None:
         """Go on with another configuration, all of it, for streams to come."""
