@@ -145,7 +145,7 @@ class Attachment:
     async def _talk(self, line: Line) -> End:
         """Hear and speak over one connection, to its end."""
         session, wire = self.session, Wire(self._wire_settings, dial.random_key)
-        connection.bound_send_buffer(line.transport)
+        connection.prepare(line.transport)
         session.connect(wire, line.transport)
         self._line = line
         reading = asyncio.create_task(line.read(session))

@@ -21,7 +21,10 @@ _NS = 1_000_000_000
 
 
 class Alarm(Protocol):
-    """Calls back once, at or soon after the time it is armed for; arming again replaces that time."""
+    """Calls back at or soon after the time it is armed for; arming again replaces that time.
+
+    Who is called back must arm or disarm it.
+    """
 
     def arm(self, at: int) -> None:
         """Wake at `at`, in ns of the clock; a time in the past wakes at once."""
@@ -34,7 +37,11 @@ class Alarm(Protocol):
 
 
 class TimerFdAlarm:
-    """An alarm on a Linux timerfd, on CLOCK_MONOTONIC (`time.monotonic_ns`)."""
+    """An alarm on a Linux timerfd, on CLOCK_MONOTONIC (`time.monotonic_ns`).
+
+    It is never read, which saves a system call: to arm or to disarm it clears what there is to be read, and who is
+    woken does one or the other.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -43,15 +50,8 @@ class TimerFdAlarm:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         self._spec = ctypes.create_string_buffer(_ITIMERSPEC.size)
         self._settime = self._libc.timerfd_settime
-        self._loop, self._wake = loop, wake
-        loop.add_reader(self._fd, self._fired)
-
-    def _fired(self) -> None:
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:
-            return  # armed anew between the loop's poll and now
-        self._wake()
+        self._loop = loop
+        loop.add_reader(self._fd, wake)
 
     def arm(self, at: int) -> None:
         """Wake at `at` ns."""

@@ -1,7 +1,7 @@
 """One stream's playout: what it sends at each tick, source after source, and silence in between.
 
-On the hot path a pacer is two callables, `next` and `write`. Everything else happens where a source ends, begins
-or fails, where the peer is slow, and where somebody asks.
+On the hot path a pacer is one iterator, which takes the next message and writes it. Everything else happens where
+a source ends, begins or fails, where the peer is slow, and where somebody asks.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from mediaserver.playout.ticker import Slot, Ticker
 from mediaserver.wire.encapsulation import Encoding, Wire
 
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
-_exhausted = iter(()).__next__
 
 
 def _watched(watcher: Callable[[Encoding, bytes], None], encoding: Encoding, item: bytes) -> bytes:
@@ -50,8 +49,8 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._ticker, self._wire, self._transport = ticker, wire, transport
         self._slow_peer = SlowPeer(self.start, stalled, stall_timeout)
-        self.write: Callable[[bytes], None] = transport.write
-        self.next: Callable[[], bytes] = _exhausted
+        self._nothing: Iterator[None] = iter(())  # sent before the start, and while it is settled what comes next
+        self._sending = self._nothing
         self._playing: _Playing | None = None
         self._queue: deque[_Playing] = deque()
         self._silent = True  # the last message sent was silence, or there was none
@@ -65,7 +64,7 @@ class Pacer:
 
     def start(self) -> None:
         """Send from now on, beginning at the slot's next turn."""
-        slot = self._ticker.join(self, _LISTEN_NS if self._wire.listening else 0)
+        slot = self._ticker.join(self, self._sending, _LISTEN_NS if self._wire.listening else 0)
         self._slot, self._joined_at = slot, (slot.fired, slot.late, slot.skipped)
 
     def stop(self) -> None:
@@ -112,7 +111,7 @@ class Pacer:
 
     def connect(self, wire: Wire, transport: Transport) -> None:
         """There is another connection, for `start` to go on with where it was paused."""
-        self._wire, self._transport, self.write = wire, transport, transport.write
+        self._wire, self._transport = wire, transport
         self._silent = True
         self._go_on()
 
@@ -183,7 +182,7 @@ class Pacer:
     @property
     def _steady(self) -> bool:
         """Under way, and not just settling what comes next."""
-        return self.next is not _exhausted
+        return self._sending is not self._nothing
 
     def _go_on(self) -> None:
         """Ask what plays for its items again, from where it is: how they are to be sent has changed."""
@@ -204,7 +203,7 @@ class Pacer:
         """A frame of this tick is still to be sent, as soon as it is settled from what."""
         self._owed += 1
         self._ticker.frames -= 1
-        self.next = _exhausted
+        self._send(self._nothing)
         if self._owed == 1:
             self._loop.call_soon(self._settle)
 
@@ -216,25 +215,20 @@ class Pacer:
         self._begin()
         while self._owed:
             try:
-                message = self.next()
+                next(self._sending)
             except StopIteration:  # a source without a single frame
                 if self._playing is not None:
                     self._finish(self._playing, complete=True)
                 self._begin()
-            except SOURCE_FAULTS as error:  # whatever it is, it is the player's to know
+            except SOURCE_FAULTS as error:
+                if self._transport.is_closing():
+                    self._loop.call_soon(self.pause)
+                    return
                 self._break(error)
                 self._begin()
             else:
                 self._owed -= 1
-                self._send(message)
-
-    def _send(self, message: bytes) -> None:
-        try:
-            self.write(message)
-        except Exception:  # the transport is gone; its reader ends the stream, or finds another
-            self._loop.call_soon(self.pause)
-        else:
-            self._ticker.frames += 1
+                self._ticker.frames += 1
 
     def _begin(self) -> None:
         """Turn to the next source in the queue that can be played, or to silence."""
@@ -258,7 +252,13 @@ class Pacer:
             items = map(partial(_watched, watcher, encoding), items)
         if self._wire.marks_talkspurts:
             items = chain(self._turn(silent), items)
-        self.next = self._wire.messages(items).__next__
+        self._send(map(self._transport.write, self._wire.messages(items)))
+
+    def _send(self, sending: Iterator[None]) -> None:
+        """From the next tick on, this."""
+        self._sending = sending
+        if self._slot is not None:
+            self._slot.send(self, sending)
 
     def _turn(self, silent: bool) -> Iterator[bytes]:
         """No item, but what is to happen when the first one is asked for."""

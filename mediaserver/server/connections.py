@@ -19,7 +19,7 @@ from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.session import CloseCode, End, EndReason
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import Reader, abort, bound_send_buffer
+from mediaserver.streams.connection import Reader, abort, prepare
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
@@ -117,7 +117,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         # aiohttp keeps these: a transport that is closed cannot be asked any more.
         _ = self.peername, self.sockname, self.ssl_context
-        bound_send_buffer(transport)
+        prepare(self.transport)
         self._owner.pending[self] = None
         self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
 

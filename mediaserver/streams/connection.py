@@ -40,8 +40,12 @@ class WebSocket(Protocol):
         """Say goodbye."""
 
 
-def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
+def prepare(transport: asyncio.Transport) -> None:
+    """Have messages written at once, and bound what the kernel holds for a peer that reads nothing: a stall shows.
+
+    With a write buffer to fill first, uvloop would keep each message for the end of the loop's turn.
+    """
+    transport.set_write_buffer_limits(high=0)
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # it may be gone already

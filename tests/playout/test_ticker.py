@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from mediaserver.playout.alarm import CallAtAlarm
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.ticker import BURST, Slot, Ticker
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -13,8 +13,7 @@ class Bell:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.rung: list[float] = []
-        self.write = self.rung.append
-        self.next = lambda: loop.now_ns / 1_000_000
+        self.sending = map(self.rung.append, iter(lambda: loop.now_ns / 1_000_000, None))
         self.checks = 0
 
     def advance(self) -> None:
@@ -41,36 +40,65 @@ def ticker_on(loop: VirtualLoop) -> Ticker:
     return Ticker(partial(CallAtAlarm, loop), loop.clock)
 
 
+def join(ticker: Ticker) -> Slot:
+    """The slot of one more stream, which is never looked at."""
+    return ticker.join(bell := Bell(asyncio.get_running_loop()), bell.sending)
+
+
 async def pass_time(loop: VirtualLoop, until_ms: float) -> None:
     await asyncio.sleep(until_ms / 1000 - loop.time())
 
 
 @in_virtual_time
-async def test_streams_spread_evenly_over_the_ptime(loop: VirtualLoop) -> None:
+async def test_slots_are_filled_one_by_one(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop) for _ in range(40)]
+    bells = [Bell(loop) for _ in range(2 * BURST + 1)]
     for bell in bells:
-        ticker.join(bell)
+        ticker.join(bell, bell.sending)
     await pass_time(loop, 40.5)
     first = [bell.rung[0] for bell in bells]
-    assert sorted(first) == sorted(2 * list(range(1, 21)))  # two in each millisecond
+    assert first == BURST * [1] + BURST * [2] + [3]
     assert all(bell.rung[1] - bell.rung[0] == 20 for bell in bells)
+
+
+@in_virtual_time
+async def test_what_fills_no_slot_any_more_spreads_evenly_over_the_ptime(loop: VirtualLoop) -> None:
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=4)
+    for _ in range(4 * BURST + 7):
+        bell = Bell(loop)
+        ticker.join(bell, bell.sending)
+    await pass_time(loop, 20.5)
+    assert ticker.frames == 4 * BURST + 7
+    counts = [len(slot.streams) for slot in {id(slot): slot for slot in (join(ticker) for _ in range(5))}.values()]
+    assert sorted(counts) == [BURST + 3] * 4
 
 
 @in_virtual_time
 async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop) for _ in range(20)]
-    slots = [ticker.join(bell) for bell in bells]
-    ticker.leave(bells[7], slots[7])
-    assert ticker.join(Bell(loop)) is slots[7]
+    bells = [Bell(loop) for _ in range(3 * BURST)]
+    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    ticker.leave(bells[BURST], slots[BURST])
+    assert join(ticker) is slots[BURST]
+
+
+@in_virtual_time
+async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop) for _ in range(3 * BURST)]
+    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    for bell, slot in list(zip(bells, slots, strict=True))[BURST + 1 : -5]:
+        ticker.leave(bell, slot)
+    assert len(slots[BURST].streams) == 1
+    assert len(slots[-1].streams) == 5
+    assert [join(ticker) for _ in range(BURST)] == [slots[-1]] * (BURST - 5) + [slots[BURST]] * 5
 
 
 @in_virtual_time
 async def test_a_stream_that_listens_first_is_given_time(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    ticker.join(bell, lead_ns=10_000_000)
+    ticker.join(bell, bell.sending, lead_ns=10_000_000)
     await pass_time(loop, 35)
     assert bell.rung == [11, 31]
 
@@ -79,13 +107,13 @@ async def test_a_stream_that_listens_first_is_given_time(loop: VirtualLoop) -> N
 async def test_a_stream_is_not_charged_for_time_lost_before_it_came(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     early, late = Bell(loop), Bell(loop)
-    ticker.join(early)
+    ticker.join(early, early.sending)
     await pass_time(loop, 25)
     loop.stall(200)
-    slot = ticker.join(late)
+    slot = ticker.join(late, late.sending)
     before = (slot.late, slot.skipped)
     await pass_time(loop, 250)
-    assert [at - 225 for at in late.rung] == [1, 21]  # its own schedule, and nothing in bulk
+    assert [at - 225 for at in late.rung] == [16]  # when its slot is due, and nothing in bulk
     assert (slot.late, slot.skipped) == before
 
 
@@ -96,7 +124,7 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
     await pass_time(loop, 1000)
     assert CountingAlarm.armed == 0
     bell = Bell(loop)
-    slot = ticker.join(bell)
+    slot = ticker.join(bell, bell.sending)
     await pass_time(loop, 1100)
     ticker.leave(bell, slot)
     armed = CountingAlarm.armed
@@ -109,11 +137,11 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
 async def test_idle_time_is_not_lost_time(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    slot = ticker.join(bell)
+    slot = ticker.join(bell, bell.sending)
     await pass_time(loop, 30)
     ticker.leave(bell, slot)
     await pass_time(loop, 60_000)
-    ticker.join(bell)
+    ticker.join(bell, bell.sending)
     await pass_time(loop, 60_045)
     assert bell.rung == [1, 21, 60_001, 60_021, 60_041]
     assert (ticker.late_frames, ticker.skipped_frames) == (0, 0)
@@ -123,7 +151,7 @@ async def test_idle_time_is_not_lost_time(loop: VirtualLoop) -> None:
 async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    ticker.join(bell)
+    ticker.join(bell, bell.sending)
     await pass_time(loop, 2000)
     assert len(bell.rung) == 100
     assert bell.checks == 10
@@ -133,6 +161,6 @@ async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
 async def test_nothing_drifts(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    ticker.join(bell)
+    ticker.join(bell, bell.sending)
     await pass_time(loop, 600_000)
     assert bell.rung == [1 + 20 * n for n in range(30_000)]
