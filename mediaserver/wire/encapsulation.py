@@ -149,7 +149,7 @@ class Wire:
     def messages(self, items: Iterable[bytes]) -> Iterator[bytes]:
         """Items as whole WebSocket messages of this stream, lazily."""
         if self._rtp is not None:
-            items = map(self._rtp.packetize, items)
+            items = self._rtp.packets(items)
         if self._mask is not None:
             items = map(self._mask, items)
         return iter(items)

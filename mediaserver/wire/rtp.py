@@ -5,9 +5,11 @@ Payload type 0 is PCMU, 8 is PCMA, and 96 is the platform's L16, which is *littl
 
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
+from itertools import chain, repeat, tee
 
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
@@ -101,29 +103,56 @@ class Packetizer:
     """Writes one stream's packets: a random SSRC and random first sequence number and timestamp (RFC 3550,
     section 5.1), then sequence + 1 and timestamp + 160 a packet, across silence too."""
 
-    __slots__ = ("_marker", "_pack", "_payload_type", "_sequence", "_ssrc", "_timestamp", "_websocket")
+    __slots__ = ("_marker", "_pack", "_payload_type", "_sequences", "_ssrc", "_start", "_timestamps")
 
     def __init__(self, payload_type: PayloadType, random_bits: Callable[[int], int] = random.getrandbits) -> None:
         self._ssrc = random_bits(32)
-        self._sequence = random_bits(16)
-        self._timestamp = random_bits(32)
+        self._sequences = _counting(random_bits(16), 1, 1 << 16)
+        self._timestamps = _counting(random_bits(32), FRAME_SAMPLES, 1 << 32)
         self._marker = 0
         self.use(payload_type)
 
     def use(self, payload_type: PayloadType) -> None:
-        """From now on, packets of this payload type."""
-        width = SAMPLE_BYTES if payload_type == PayloadType.L16 else 1
-        self._websocket = websocket.header(HEADER_BYTES + width * FRAME_SAMPLES)
-        self._pack = struct.Struct(f">{len(self._websocket)}sBBHII").pack
-        self._payload_type = payload_type
+        """Whoever asks for `packets` from now on gets this payload type's."""
+        self._start, self._pack = _layout(payload_type)
+        self._payload_type = int(payload_type)
 
     def talkspurt(self) -> None:
         """Set the marker bit of the next packet: a talkspurt begins (RFC 3551, section 4.1)."""
         self._marker = _MARKER
 
-    def packetize(self, payload: bytes) -> bytes:
-        """One frame's payload as a whole WebSocket message."""
-        sequence, timestamp = self._sequence, self._timestamp
-        self._sequence, self._timestamp = (sequence + 1) & 0xFFFF, (timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
-        second, self._marker = self._payload_type | self._marker, 0
-        return self._pack(self._websocket, VERSION << 6, second, sequence, timestamp, self._ssrc) + payload
+    def packets(self, payloads: Iterable[bytes]) -> Iterator[bytes]:
+        """Frames' payloads as whole WebSocket messages, each made when it is asked for, in C.
+
+        A payload is asked for before its numbers, and packed after them: `0s` takes one and writes nothing of it.
+        So the end of the payloads uses no number up, and what is next to be played is followed without a gap.
+        """
+        asked, payloads = tee(payloads)
+        kinds = chain(map(self._mark, (self._payload_type,)), repeat(self._payload_type))
+        numbers = self._sequences, self._timestamps
+        return map(self._pack, asked, repeat(self._start), kinds, *numbers, repeat(self._ssrc), payloads)
+
+    def _mark(self, payload_type: int) -> int:
+        marker, self._marker = self._marker, 0
+        return payload_type | marker
+
+
+@cache
+def _layout(payload_type: PayloadType) -> tuple[bytes, Callable[..., bytes]]:
+    """How messages of a payload type begin, and what packs the rest of them: see `Packetizer.packets`."""
+    size = FRAME_SAMPLES * (SAMPLE_BYTES if payload_type == PayloadType.L16 else 1)
+    start = websocket.header(HEADER_BYTES + size) + bytes((VERSION << 6,))
+    return start, struct.Struct(f">0s{len(start)}sBHII{size}s").pack
+
+
+def _counting(first: int, step: int, modulus: int) -> Iterator[int]:
+    """Numbers without end, modulo so many; Python runs only where they wrap."""
+
+    def ramps() -> Iterator[range]:
+        at = first
+        while True:
+            ramp = range(at, modulus, step)
+            yield ramp
+            at = (ramp[-1] + step) % modulus
+
+    return chain.from_iterable(ramps())

@@ -3,6 +3,8 @@
 import contextlib
 import random
 import struct
+from collections import deque
+from itertools import islice, repeat
 
 import pytest
 from hypothesis import example, given
@@ -131,6 +133,17 @@ def starting_at(sequence, timestamp_and_ssrc, payload_type=PayloadType.PCMU):
     return Packetizer(payload_type, lambda bits: {16: sequence, 32: timestamp_and_ssrc}[bits])
 
 
+def packets(packetizer, count, size=160):
+    """The fields of so many packets, all of one run."""
+    return [fields(message) for message in islice(packetizer.packets(repeat(bytes(size))), count)]
+
+
+def packet(packetizer, size=160):
+    """The fields of one packet, a run by itself."""
+    (message,) = packetizer.packets([bytes(size)])
+    return fields(message)
+
+
 def fields(message):
     """(marker, payload type, sequence, timestamp, ssrc, payload) of a whole unfragmented WebSocket message."""
     opcode, short, length, first, second, sequence, timestamp, ssrc = struct.unpack_from(">BBHBBHII", message)
@@ -149,25 +162,37 @@ def fields(message):
 )
 def test_a_packet_is_one_whole_websocket_message(payload_type, width, message):
     payload = bytes(range(160)) * (width // 160)
-    sent = starting_at(0x0102, 0x03040506, payload_type).packetize(payload)
+    (sent,) = starting_at(0x0102, 0x03040506, payload_type).packets([payload])
     assert sent == bytes.fromhex(message) + payload
     assert len(sent) == 4 + 12 + width
 
 
 def test_sequence_goes_up_by_1_and_timestamp_by_160_under_one_ssrc():
-    packetizer = starting_at(1000, 50_000)
-    sent = [fields(packetizer.packetize(bytes(160))) for _ in range(4)]
+    sent = packets(starting_at(1000, 50_000), 4)
     assert [packet[2] for packet in sent] == [1000, 1001, 1002, 1003]
     assert [packet[3] for packet in sent] == [50_000, 50_160, 50_320, 50_480]
     assert {packet[4] for packet in sent} == {50_000}
 
 
 def test_sequence_and_timestamp_wrap():
-    packetizer = starting_at(65535, 2**32 - 100)
-    sent = [fields(packetizer.packetize(bytes(160))) for _ in range(3)]
+    sent = packets(starting_at(65535, 2**32 - 100), 3)
     assert [packet[2] for packet in sent] == [65535, 0, 1]
     assert [packet[3] for packet in sent] == [2**32 - 100, 60, 220]
     assert {packet[4] for packet in sent} == {2**32 - 100}
+
+
+def test_sequence_and_timestamp_wrap_again_and_again():
+    packetizer = starting_at(0, 2**32 - 160 * 70_000)
+    last = deque(packetizer.packets(repeat(bytes(160), 140_001)), maxlen=1).pop()
+    assert fields(last)[2:4] == (140_000 % 2**16, 160 * 70_000)
+
+
+def test_the_end_of_a_run_uses_no_number_up():
+    packetizer = starting_at(10, 1600)
+    runs = [list(packetizer.packets([bytes(160)] * count)) for count in (2, 0, 1, 3)]
+    sent = [fields(message) for run in runs for message in run]
+    assert [packet[2] for packet in sent] == [10, 11, 12, 13, 14, 15]
+    assert [packet[3] for packet in sent] == [1600 + 160 * n for n in range(6)]
 
 
 def test_the_marker_is_on_the_first_packet_of_a_talkspurt_only():
@@ -176,23 +201,33 @@ def test_the_marker_is_on_the_first_packet_of_a_talkspurt_only():
     for begins in (False, True, False, False, True, True, False):
         if begins:
             packetizer.talkspurt()
-        markers.append(fields(packetizer.packetize(bytes(160)))[0])
-    assert markers == [0, 1, 0, 0, 1, 1, 0]
+        markers += [sent[0] for sent in packets(packetizer, 3)]
+    assert markers == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_talkspurt_may_begin_when_the_first_payload_is_asked_for():
+    packetizer = starting_at(0, 0)
+
+    def payloads():
+        packetizer.talkspurt()
+        yield from (bytes(160), bytes(160))
+
+    assert [fields(message)[0] for message in packetizer.packets(payloads())] == [1, 0]
 
 
 def test_the_marker_does_not_touch_the_payload_type():
     packetizer = starting_at(0, 0, PayloadType.L16)
     packetizer.talkspurt()
-    assert fields(packetizer.packetize(bytes(320)))[:2] == (1, 96)
+    assert packet(packetizer, 320)[:2] == (1, 96)
 
 
 def test_another_payload_type_goes_on_in_the_same_sequence():
     packetizer = starting_at(7, 1600)
-    packetizer.packetize(bytes(160))
+    packet(packetizer)
     packetizer.use(PayloadType.L16)
-    assert fields(packetizer.packetize(bytes(320))) == (0, 96, 8, 1760, 1600, bytes(320))
+    assert packet(packetizer, 320) == (0, 96, 8, 1760, 1600, bytes(320))
     packetizer.use(PayloadType.PCMA)
-    assert fields(packetizer.packetize(bytes(160))) == (0, 8, 9, 1920, 1600, bytes(160))
+    assert packet(packetizer) == (0, 8, 9, 1920, 1600, bytes(160))
 
 
 def test_start_values_come_from_random_bits():
@@ -202,7 +237,7 @@ def test_start_values_come_from_random_bits():
         asked.append(bits)
         return len(asked)
 
-    _, _, sequence, timestamp, ssrc, _ = fields(Packetizer(PayloadType.PCMU, random_bits).packetize(bytes(160)))
+    _, _, sequence, timestamp, ssrc, _ = packet(Packetizer(PayloadType.PCMU, random_bits))
     assert sorted(asked) == [16, 32, 32]
     assert sequence == asked.index(16) + 1
     assert sorted((sequence, timestamp, ssrc)) == [1, 2, 3]
@@ -212,7 +247,7 @@ def test_two_packetizers_start_apart():
     state = random.getstate()
     try:
         random.seed(20)
-        one, other = (fields(Packetizer(PayloadType.PCMU).packetize(bytes(160)))[2:5] for _ in range(2))
+        one, other = (packet(Packetizer(PayloadType.PCMU))[2:5] for _ in range(2))
     finally:
         random.setstate(state)
     assert all(mine != theirs for mine, theirs in zip(one, other, strict=True))
