@@ -1,29 +1,26 @@
-"""The TCP connections of the public listener: how many, how long one may take to say what it wants, and how much
-it may say then.
+"""The TCP connections of the public listener: how many, and how long one may take to say what it wants.
 
-aiohttp reads requests and WebSocket frames. What it does not bound is bounded here, in bytes, before it has them.
+aiohttp reads the request. What it does not bound is bounded here, in bytes and in time. Then it is done with.
 """
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
-from mediaserver.session import CloseCode, End, EndReason
+from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import Reader, abort, prepare
+from mediaserver.streams.connection import abort, prepare
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-_SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
-_MOST = 512 * 1024  # bytes that may wait for being read
 _TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so
 _SETTLE = 0.005  # seconds between looks at handshakes under way
 
@@ -40,12 +37,57 @@ class Connections(web.Server):
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
+        self._asking: set[web.RequestHandler] = set()  # aiohttp's own are those whose task has not ended
+        self._upgraded: set[Upgraded] = set()
+        self._streaming: set[asyncio.Task[None]] = set()
         self._opening: dict[Connection, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
 
     def __call__(self) -> "Connection":
         connection = Connection(self)
         self._opening[connection] = asyncio.get_running_loop().time()
         return connection
+
+    def __len__(self) -> int:
+        """Connections that there are, streams included."""
+        return len(self._asking) + len(self._upgraded)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """One more."""
+        super().connection_made(handler, transport)
+        self._asking.add(handler)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """One that asks for nothing any more."""
+        super().connection_lost(handler, exc)
+        self._asking.discard(handler)
+
+    def take_over(self, transport: asyncio.Transport) -> Upgraded:
+        """A connection goes on as a stream."""
+        upgraded = Upgraded(transport, self.settings().max_message_bytes, self._upgraded.discard)
+        self._upgraded.add(upgraded)
+        return upgraded
+
+    def spawn(self, stream: Coroutine[Any, Any, None]) -> None:
+        """Run a stream, past the request that it came by."""
+        task = asyncio.create_task(stream)
+        self._streaming.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._streaming.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("stream failed", exc_info=error)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Let go of all connections; streams have so many seconds to get over it."""
+        for task in self._streaming:
+            task.cancel()
+        if self._streaming:
+            await asyncio.wait(self._streaming, timeout=timeout)
+        for upgraded in self._upgraded:
+            if upgraded.transport is not None:
+                abort(upgraded.transport)
+        await super().shutdown(timeout)
 
     @property
     def has_room(self) -> bool:
@@ -56,12 +98,12 @@ class Connections(web.Server):
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
         while self._opening and next(iter(self._opening.values())) < stale:
             del self._opening[next(iter(self._opening))]
-        return len(self._connections) + len(self._opening) < most_connections() + _TO_BE_REFUSED
+        return len(self) + len(self._opening) < most_connections() + _TO_BE_REFUSED
 
     def make_room(self, made: "Connection") -> bool:
         """Whether there are descriptors for this one; who dawdles over the handshake has to go first."""
         self._opening.pop(made, None)
-        if len(self._connections) < most_connections():
+        if len(self) < most_connections():
             return True
         if not self.pending:
             return False
@@ -80,9 +122,9 @@ _NO_ROOM = RefusedError(503, "too many connections: try again later", "descripto
 
 
 class Connection(web.RequestHandler):
-    """One connection: a handshake in time, then a stream that is watched for more than a peer may send."""
+    """One connection that has yet to say what it wants, in time."""
 
-    __slots__ = ("_deadline", "_dropped", "_finish", "_look", "_look_at", "_lost", "_owner", "_rest", "received")
+    __slots__ = ("_deadline", "_owner", "_received")
 
     def __init__(self, owner: Connections) -> None:
         self._owner, limits = owner, owner.settings()
@@ -94,13 +136,7 @@ class Connection(web.RequestHandler):
             max_field_size=limits.max_header_bytes,
             lingering_time=0,
         )
-        self.received = 0  # bytes
-        self._rest = bytearray()  # not read yet
-        self._dropped = False
-        self._finish: Callable[[End], None] = lambda end: None  # the stream, where there is one
-        self._lost: tuple[BaseException | None] | None = None
-        self._look: Callable[[], None] = self._too_large
-        self._look_at: float = limits.max_header_bytes
+        self._received = 0  # bytes
         self._deadline: asyncio.TimerHandle | None = None
 
     @property
@@ -122,42 +158,32 @@ class Connection(web.RequestHandler):
         self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone; what it said before is still to be read, and a request in that to be taken up."""
+        """It is gone."""
         self.handshake_done()
-        if self._rest and not self._dropped:
-            self._lost = (exc,)
-        else:
-            self._loop.call_soon(super().connection_lost, exc)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the peer: of its request, then of its stream.
-
-        Much at once, such as a flood of tiny frames, is read in slices: other streams have their turns between.
-        """
-        if self._rest:
-            self._rest += data
-            if len(self._rest) > _MOST:
-                self._drop(EndReason.FLOOD)
-        elif len(data) > _SLICE:
-            self._rest = bytearray(data)
-            self._read_slice()
+        """Bytes of its request. What comes right behind, before the answer, counts as well."""
+        self._received += len(data)
+        if self._received >= self._owner.settings().max_header_bytes:
+            self._too_large()
         else:
-            self._read(data)
+            super().data_received(data)
 
-    def _read_slice(self) -> None:
-        part = bytes(self._rest[:_SLICE])
-        del self._rest[:_SLICE]
-        self._read(part)
-        if self._rest and not self._dropped:
-            self._loop.call_soon(self._read_slice)
-        elif self._lost is not None:
-            self._loop.call_soon(super().connection_lost, *self._lost)
+    def upgrade(self, answer: bytes) -> Upgraded:
+        """Answer the handshake, and go on as a stream; ConnectionResetError where the peer is gone.
 
-    def _read(self, data: bytes) -> None:
-        self.received += len(data)
-        if self.received >= self._look_at:
-            self._look()
-        super().data_received(data)
+        aiohttp's part ends here: as far as it can tell, the peer has left.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(answer)
+        upgraded = self._owner.take_over(transport)
+        self.set_parser(cast("WebSocketReader", _Behind(upgraded)))
+        self.transport = None
+        super().connection_lost(None)
+        return upgraded
 
     def handshake_done(self) -> None:
         """Its request is there, or it is gone."""
@@ -165,7 +191,6 @@ class Connection(web.RequestHandler):
             self._deadline.cancel()
             self._deadline = None
             self._owner.pending.pop(self, None)
-            self._look_at = math.inf
 
     def turn_away(self, error: RefusedError) -> None:
         """Let go of it before it has made its request."""
@@ -200,29 +225,16 @@ class Connection(web.RequestHandler):
         limit = self._owner.settings().max_header_bytes
         self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
 
-    def watch(self, reader: Reader, finish: Callable[[End], None]) -> None:
-        """End the stream of a peer that sends without an end: fragments of no message, or more than can be read.
 
-        How many messages it may send is the reader's to count; that one sees whole ones only.
-        """
-        step = 2 * (self._owner.settings().max_message_bytes + _SLICE)  # in so much there is the end of a message
-        messages = 0
+class _Behind:
+    """Passes on what came right behind a handshake; aiohttp takes it for a parser."""
 
-        def look() -> None:
-            nonlocal messages
-            self._look_at = self.received + step
-            if reader.messages == messages:
-                self._drop(EndReason.OVERSIZE)
-            messages = reader.messages
+    def __init__(self, upgraded: Upgraded) -> None:
+        self._upgraded = upgraded
 
-        self._look, self._look_at, self._finish = look, self.received + step, finish
+    def feed_data(self, data: bytes) -> None:
+        """All there is."""
+        self._upgraded.data_received(data)
 
-    def unwatch(self) -> None:
-        """The stream is over: nobody counts its messages any more."""
-        self._look_at = math.inf
-
-    def _drop(self, reason: EndReason) -> None:
-        self._dropped = True
-        self._finish(End(reason, CloseCode.ABNORMAL))
-        if self.transport is not None:
-            abort(self.transport)
+    def feed_eof(self) -> None:
+        """Of the request, not of the stream."""

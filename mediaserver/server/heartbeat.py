@@ -79,6 +79,6 @@ def _window(transport: asyncio.Transport) -> int | None:
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):  # not Linux; or it is gone, and soon that is known
         return None
     return _WINDOW.unpack_from(info, _WINDOW_AT)[0] if len(info) == _TCP_INFO_BYTES else None

@@ -12,11 +12,12 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
-from mediaserver.server import refusals
+from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.server.peers import Peer, peer_of
 from mediaserver.server.rate import Rate
+from mediaserver.server.upgraded import Upgraded
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.streams import connection
 from mediaserver.streams.access import CREDENTIALS
@@ -63,23 +64,15 @@ class MediaEndpoint:
         peer = self._peer_of(request)
         try:
             admitted = await self._admit(request, peer)
-            websocket = await self._upgrade(request)
+            upgraded = request.protocol.upgrade(handshake.answer(request))
         except RefusedError as error:
             self.connections.refusals.count(error, peer.name, request.path)
             return refusals.response(error)
         except ConnectionResetError:
             log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
-            return web.Response()  # to nobody
-        try:
-            self._streams.admit(admitted.route, peer.group)
-        except RefusedError as error:  # others were quicker with their handshake
-            self.connections.refusals.count(error, peer.name, request.path)
-            full = End(EndReason.REFUSED, CloseCode.TRY_AGAIN_LATER, str(error))
-            if request.transport is not None:
-                await connection.close(websocket, request.transport, full)
-            return websocket
-        await self._serve(admitted, websocket, request.protocol)
-        return websocket
+        else:  # without a wait since it was admitted: the place is still there
+            self._begin(admitted, upgraded)
+        return web.Response()  # to nobody
 
     def _peer_of(self, request: web.BaseRequest) -> Peer:
         forwarded = request.headers.getall("X-Forwarded-For", ())
@@ -131,44 +124,32 @@ class MediaEndpoint:
             raise by_query
         return asked
 
-    async def _upgrade(self, request: web.BaseRequest) -> web.WebSocketResponse:
-        websocket = web.WebSocketResponse(
-            compress=False,
-            max_msg_size=self._engine.settings.server.max_message_bytes,
-            timeout=connection.CLOSE_TIMEOUT,
-            autoping=False,
-        )
-        try:
-            await websocket.prepare(request)
-        except web.HTTPBadRequest as error:
-            text = f"the WebSocket handshake is wrong: {error.text}"
-            raise RefusedError(error.status, text, "bad-handshake") from error
-        except ValueError as error:  # a header's value that is not ASCII
-            raise RefusedError(
-                400, "the WebSocket handshake is wrong: its headers are not ASCII", "bad-handshake"
-            ) from error
-        return websocket
-
-    async def _serve(self, admitted: _Admitted, websocket: web.WebSocketResponse, protocol: Connection) -> None:
-        transport = protocol.transport
-        if transport is None:
-            return  # gone during the handshake
+    def _begin(self, admitted: _Admitted, upgraded: Upgraded) -> None:
+        transport = upgraded.transport
+        assert transport is not None  # noqa: S101 - it was there in this turn of the loop
         engine, limits, wire = self._engine, self._engine.settings.server, Wire(admitted.wire)
         stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
         pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), limits.stall_timeout)
         session = Session(admitted.stream, wire, engine.library, pacer, outbox=engine.backend)
-        reader = connection.Reader(websocket, session.receive, limits.max_message_rate, session.texted)
-        protocol.watch(reader, session.finish)
-        unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
-        heartbeat = Heartbeat(protocol, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         self._streams.begin(session, admitted.route, admitted.peer.group)
+        self.connections.spawn(self._serve(session, admitted.handler, upgraded, transport))
+
+    async def _serve(
+        self, session: Session, handler: Handler, upgraded: Upgraded, transport: asyncio.Transport
+    ) -> None:
+        """One stream, to its end."""
+        limits = self._engine.settings.server
+        reader = connection.Reader(upgraded, session.receive, limits.max_message_rate, session.texted)
+        upgraded.watch(reader, session.finish)
+        unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
+        heartbeat = Heartbeat(upgraded, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         reading = asyncio.create_task(_read(reader, session))
         try:
-            end = await connection.handle(session, admitted.handler)
-            protocol.unwatch()
+            end = await connection.handle(session, handler)
+            upgraded.unwatch()
             reading.cancel()  # who closes reads on until the peer has answered, and two cannot read
             await asyncio.wait((reading,))
-            await connection.close(websocket, transport, end)
+            await connection.close(upgraded, transport, end)
         finally:
             reading.cancel()
             heartbeat.stop()

@@ -48,7 +48,7 @@ class Server:
             "When the certificate expires, as Unix time; 0 without one",
             lambda: self.tls.expires if self.tls is not None else 0,
         )
-        metrics.gauge("connections", "Connections of the public port", lambda: len(connections.connections))
+        metrics.gauge("connections", "Connections of the public port", lambda: len(connections))
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.

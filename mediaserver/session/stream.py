@@ -18,7 +18,6 @@ class CloseCode:
     POLICY = 1008  # it lasted longer than it may
     TOO_BIG = 1009  # a message larger than any may be
     INTERNAL_ERROR = 1011  # our fault
-    TRY_AGAIN_LATER = 1013  # the last free place was taken during the handshake
 
 
 class EndReason(StrEnum):

@@ -1,12 +1,32 @@
-"""RFC 6455 framing of media: one unfragmented binary message per frame.
+"""RFC 6455 framing of media: one unfragmented binary message per frame; and what a server says besides.
 
 Server to client frames are unmasked, so a cached frame's message is the same bytes for every listener.
 Client to server frames are masked, each with a fresh random key (RFC 6455, section 5.3).
 """
 
-_FIN_BINARY = 0x82
+import base64
+import hashlib
+
+_FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
-PING = b"\x89\x00"  # a server's, without a payload
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+KEY_BYTES = 16  # of a client's handshake
+PING = bytes((_FIN_PING, 0))  # a server's, without a payload
+
+
+def accept(key: str) -> str:
+    """What shows a client that its handshake was understood, of the key in it (RFC 6455, section 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+
+
+def pong(payload: bytes) -> bytes:
+    """A server's answer to a ping, with the ping's payload of at most 125 bytes."""
+    return bytes((_FIN_PONG, len(payload))) + payload
+
+
+def close(code: int, reason: bytes = b"") -> bytes:
+    """A server's close frame; the reason is UTF-8 of at most 123 bytes."""
+    return bytes((_FIN_CLOSE, 2 + len(reason))) + code.to_bytes(2, "big") + reason
 
 
 def header(length: int) -> bytes:

@@ -3,20 +3,12 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from mediaserver import config
 from mediaserver.server.heartbeat import Heartbeat
-from mediaserver.server.listener import Listener
-from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.rate import Rate
-from mediaserver.streams.engine import Engine
 from mediaserver.wire.websocket import PING
-from tests.server.process import write_config
 from tests.virtual import Line, VirtualLoop, in_virtual_time
 
 
@@ -128,31 +120,3 @@ async def test_without_an_interval_there_are_no_pings(loop: VirtualLoop) -> None
     peer.watched(0).stop()
     await asyncio.sleep(1000)
     assert not peer.sent
-
-
-class Shrinking(MediaEndpoint):
-    """Has fewer places after a handshake than before it: a configuration was taken in meanwhile."""
-
-    async def _upgrade(self, request: web.BaseRequest) -> web.WebSocketResponse:
-        websocket = await super()._upgrade(request)
-        self._streams.limits = self._streams.limits.model_copy(update={"max_streams": 0})
-        return websocket
-
-
-async def test_whose_place_is_gone_after_the_handshake_is_closed_with_try_again_later(tmp_path: Path) -> None:
-    settings, _ = config.load(write_config(tmp_path, '[paths."/s"]\nhandler = "silence"\n'))
-    engine = Engine(settings, "config.toml")
-    endpoint = Shrinking(engine)
-    listener = Listener(endpoint.connections)
-    try:
-        await engine.load()
-        port = await listener.open("127.0.0.1", 0, "server")
-        async with aiohttp.ClientSession() as client, client.ws_connect(f"ws://127.0.0.1:{port}/s") as websocket:
-            assert (await websocket.receive()).type is aiohttp.WSMsgType.CLOSE
-            assert websocket.close_code == 1013
-        assert b'mediaserver_refusals_total{reason="full",status="503"} 1.0' in engine.metrics.render()
-        assert not len(engine.streams)
-    finally:
-        await listener.close()
-        await endpoint.connections.shutdown(1)
-        await engine.close()

@@ -78,7 +78,7 @@ async def test_another_method_is_told_which_one(server: ServerProcess) -> None:
 
 async def test_a_handshake_that_is_wrong_is_a_bad_request(server: ServerProcess) -> None:
     status, text = await get(server.url("/silence", "http"), headers=UPGRADE | {"Sec-WebSocket-Version": "99"})
-    assert (status, text) == (400, "the WebSocket handshake is wrong: Unsupported version: 99\n")
+    assert (status, text) == (400, "the WebSocket handshake is wrong: Sec-WebSocket-Version must be 13\n")
 
 
 async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None:

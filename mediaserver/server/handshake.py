@@ -1,0 +1,39 @@
+"""The opening handshake of a WebSocket, the server's side (RFC 6455, section 4.2)."""
+
+import base64
+
+from aiohttp import web
+
+from mediaserver.errors import RefusedError
+from mediaserver.wire import websocket
+
+
+def answer(request: web.BaseRequest) -> bytes:
+    """What upgrades a connection, as a request asks for it; RefusedError where the request is none for that.
+
+    No extension and no subprotocol is ever agreed to.
+    """
+    headers = request.headers
+    if "upgrade" not in (word.strip().lower() for word in headers.get("Connection", "").split(",")):
+        raise _wrong("there is no Connection: Upgrade")
+    if headers.get("Sec-WebSocket-Version", "").strip() != "13":
+        raise _wrong("Sec-WebSocket-Version must be 13")
+    key = headers.get("Sec-WebSocket-Key", "").strip()
+    try:
+        decoded = base64.b64decode(key, validate=True)
+    except ValueError:
+        decoded = b""
+    if len(decoded) != websocket.KEY_BYTES:
+        raise _wrong(f"Sec-WebSocket-Key must be {websocket.KEY_BYTES} bytes in base64")
+    lines = (
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {websocket.accept(key)}",
+        "Server: mediaserver",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def _wrong(why: str) -> RefusedError:
+    return RefusedError(400, f"the WebSocket handshake is wrong: {why}", "bad-handshake")
