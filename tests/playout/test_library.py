@@ -18,7 +18,7 @@ from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.sources import Playlist
 from mediaserver.playout.workers import DecodePool
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
-from tests.sound import speechlike, write_wav
+from tests.sound import Pcm, speechlike, write_wav
 from tests.timing import eventually
 
 MEGABYTE = 1_000_000
@@ -48,16 +48,6 @@ async def pool() -> AsyncIterator[DecodePool]:
     pool = DecodePool()
     yield pool
     await pool.rest()
-
-
-class Pcm:
-    """Takes the PCM of a file as it is."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-
-    async def take(self, pcm: bytes) -> None:
-        self.blocks.append(pcm)
 
 
 async def pcm_of(pool: DecodePool, path: Path, *, store: bool = True) -> bytes:
@@ -238,7 +228,7 @@ def test_decoders_found_dead_are_replaced(tmp_path: Path, make_loop, noticed: bo
         for process in dead:  # as the kernel does when memory runs out
             os.kill(process, signal.SIGKILL)
         if noticed:
-            await eventually(lambda: not any(Path(f"/proc/{process}").exists() for process in dead))
+            await eventually(lambda: not decoders())
         decoded = await asyncio.gather(*(pcm_of(pool, tmp_path / "a.wav") for _ in range(6)))
         assert set(decoded) == {to_bytes(speechlike(1600))}
         await pool.rest()
