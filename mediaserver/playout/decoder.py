@@ -21,7 +21,7 @@ from mediaserver.store import Store
 
 REQUEST = struct.Struct(">I?")  # bytes of the path, which follows; whether to look in the store
 ANSWER = struct.Struct(">IQ")  # bytes of JSON, then of PCM
-_NICENESS = 19  # far below the ticker's process, which must run on time
+_NICENESS = 10  # below the ticker's process, which must run on time
 
 
 def main() -> None:
