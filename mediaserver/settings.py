@@ -1,6 +1,7 @@
 """Every setting there is, as models. `config.example.toml` is the reference that explains each."""
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -137,9 +138,22 @@ class PromptSettings(Table):
 
     directory: Path = Path("prompts")
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
+    cache: str = Field("auto", min_length=1, description="folder for decoded sound, auto or off")
+    cache_limit: int = Field(1024, ge=1, description="MB of decoded sound on disk")
     watch: Literal["auto", "events", "poll", "off"] = "auto"
     poll_interval: float = Field(5.0, ge=0.05, description="seconds between two looks at the folder")
     settle: float = Field(1.0, ge=0.05, description="seconds for which a file must stay as it is")
+
+    @property
+    def cache_directory(self) -> Path | None:
+        """Where decoded sound is kept; None for nowhere."""
+        if self.cache == "off":
+            return None
+        if self.cache != "auto":
+            return Path(self.cache)
+        given = os.environ.get("XDG_CACHE_HOME", "")
+        caches = Path(given) if Path(given).is_absolute() else Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
+        return caches / "mediaserver"  # without a home, "~" stays as it is, and is no folder
 
 
 class Defaults(Table):

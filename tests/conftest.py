@@ -1,8 +1,10 @@
-"""What all tests share: a real ffmpeg, and one scale for every tolerance of time."""
+"""What all tests share: a real ffmpeg, and a cache that is not the user's."""
 
 import importlib.util
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ def _bundled_ffmpeg() -> str | None:
 
 if shutil.which("ffmpeg") is None and (bundled := _bundled_ffmpeg()) is not None:
     os.environ["PATH"] += os.pathsep + bundled
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own() -> Iterator[None]:
+    """Servers of tests keep decoded prompts where nobody else finds them."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", folder)
+        yield
 
 
 @pytest.fixture

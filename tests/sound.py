@@ -62,3 +62,13 @@ def level_db(samples: np.ndarray, hz: float, rate: int = 8000) -> float:
     spectrum = np.abs(np.fft.rfft(samples * window)) / (window.sum() / 2)
     at = round(hz * size / rate)
     return float(20 * np.log10(max(spectrum[max(0, at - 4) : at + 5].max(), 1e-12)))
+
+
+class Pcm:
+    """Takes the PCM of a file from a decoder, as it is."""
+
+    def __init__(self) -> None:
+        self.blocks: list[bytes] = []
+
+    async def take(self, pcm: bytes) -> None:
+        self.blocks.append(pcm)

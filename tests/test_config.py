@@ -5,12 +5,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
-from mediaserver.settings import Settings
+from mediaserver.settings import PromptSettings, Settings
 from mediaserver.streams import routes
+from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.engine import open_library
 from tests.handlers.test_handlers import library_of
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -329,3 +332,41 @@ def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) ->
     library.catalogue = library.catalogue.changed({"welcome": None}, {})
     with pytest.raises(RefusedError, match='no prompt "welcome"'):
         route.handler_of({"prompt": "welcome"}, {}, library.catalogue)
+
+
+@pytest.mark.parametrize(
+    ("cache", "given", "place"),
+    [
+        ("auto", "/caches", "/caches/mediaserver"),
+        ("auto", "", "/home/somebody/.cache/mediaserver"),
+        ("auto", "relative", "/home/somebody/.cache/mediaserver"),
+        ("here", "/caches", "here"),
+        ("off", "/caches", None),
+    ],
+)
+def test_where_decoded_sound_is_kept(
+    monkeypatch: pytest.MonkeyPatch, cache: str, given: str, place: str | None
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("XDG_CACHE_HOME", given)
+    assert PromptSettings(cache=cache).cache_directory == (None if place is None else Path(place))
+
+
+@pytest.mark.parametrize("place", ["prompts", "prompts/cache", "other/../prompts/cache"])
+def test_decoded_sound_is_not_kept_among_the_prompts(tmp_path: Path, place: str) -> None:
+    prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / place))
+    problems = Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    assert problems == (
+        f'config.toml: prompts.cache: {tmp_path / place} is in the prompt folder: name another one, or "off"',
+    )
+
+
+async def test_a_cache_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    prompts = PromptSettings(directory=tmp_path, cache=str(tmp_path / "file/cache"))
+    with capture_logs() as logged:
+        library = open_library(Settings(prompts=prompts))
+        await library.load()
+    assert [(line["event"], line["why"]) for line in logged] == [
+        ("decoded prompts are not kept on disk: every start decodes them anew", "Not a directory")
+    ]

@@ -58,7 +58,7 @@ class Wav:
     def signal(self) -> Signal:
         """Sound mixed down to one channel, ±1.0 full scale, at the file's own rate; shape (n,)."""
         values = self._values()
-        mixed: Signal = values.reshape(-1, self.channels).mean(axis=1)
+        mixed: Signal = values.reshape(-1, self.channels).mean(axis=1) if self.channels > 1 else values
         return mixed
 
     def _values(self) -> Signal:

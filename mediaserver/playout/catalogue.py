@@ -4,12 +4,9 @@ import fnmatch
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mediaserver.errors import PromptError, did_you_mean
-
-if TYPE_CHECKING:
-    from mediaserver.playout.library import Prompt
+from mediaserver.playout.stock import Prompt
 
 
 @dataclass(frozen=True)
@@ -20,11 +17,11 @@ class Catalogue:
     there were when it began.
     """
 
-    prompts: Mapping[str, "Prompt"] = field(default_factory=dict)
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
     problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 0
 
-    def get(self, name: str) -> "Prompt":
+    def get(self, name: str) -> Prompt:
         """The prompt of that name; PromptError where there is none, or where its file is broken."""
         normal = unicodedata.normalize("NFC", name)
         prompt = self.prompts.get(normal)
@@ -34,7 +31,7 @@ class Catalogue:
             raise PromptError(f'prompt "{name}" cannot be played: {file} {why}')
         raise PromptError(f'no prompt "{name}"{did_you_mean(name, self.prompts)}')
 
-    def match(self, patterns: Iterable[str]) -> list["Prompt"]:
+    def match(self, patterns: Iterable[str]) -> list[Prompt]:
         """Prompts by names and globs, in the order given, a glob's by name; PromptError where one has none."""
         matched: list[Prompt] = []
         for pattern in patterns:
@@ -48,7 +45,7 @@ class Catalogue:
         return matched
 
     def changed(
-        self, prompts: Mapping[str, "Prompt | None"], problems: Mapping[str, Mapping[str, str]]
+        self, prompts: Mapping[str, Prompt | None], problems: Mapping[str, Mapping[str, str]]
     ) -> "Catalogue":
         """One with other prompts, or without those that are None, and with what is wrong with these names now."""
         kept = {name: prompt for name, prompt in {**self.prompts, **prompts}.items() if prompt is not None}

@@ -12,16 +12,7 @@ import soxr
 from mediaserver.audio import g711, levels, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes, quantize, to_bytes
 from mediaserver.errors import PromptError, plainly
-
-LINEAR = {".pcm", ".raw", ".sln"}
-MULAW = {".ulaw", ".ul", ".mulaw"}
-ALAW = {".alaw", ".al"}
-WAVE = {".wav", ".wave"}
-FFMPEG = {
-    *(".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".webm", ".wma"),
-    *(".aiff", ".aif", ".aifc", ".au", ".amr", ".gsm", ".caf", ".mka"),
-}
-EXTENSIONS = LINEAR | MULAW | ALAW | WAVE | FFMPEG
+from mediaserver.playout.formats import ALAW, FFMPEG, LINEAR, MULAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,16 @@ class Decoded:
 def decode_file(path: Path) -> Decoded:
     """Decode the file at `path` by its extension; PromptError says why it cannot be played."""
     try:
-        samples, source = _decode(path)
+        content = path.read_bytes()
+    except OSError as error:
+        raise PromptError(f"cannot be read: {plainly(error)}") from error
+    return decode(path, content)
+
+
+def decode(path: Path, content: bytes) -> Decoded:
+    """The same of a file whose content has been read; ffmpeg reads it again."""
+    try:
+        samples, source = _decode(path, content)
     except OSError as error:
         raise PromptError(f"cannot be read: {plainly(error)}") from error
     if not len(samples):
@@ -45,15 +45,12 @@ def decode_file(path: Path) -> Decoded:
     return Decoded(to_bytes(samples), source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
 
 
-def _decode(path: Path) -> tuple[Samples, str]:
+def _decode(path: Path, content: bytes) -> tuple[Samples, str]:
     extension = path.suffix.lower()
-    if extension in FFMPEG:
-        if not path.stat().st_size:
-            raise PromptError("is empty")
-        return _decode_by_ffmpeg(path)
-    content = path.read_bytes()
     if not content:
         raise PromptError("is empty")
+    if extension in FFMPEG:
+        return _decode_by_ffmpeg(path)
     if extension in LINEAR:
         if len(content) % SAMPLE_BYTES:
             raise PromptError(f"is not 16-bit PCM: {len(content)} bytes are not a whole number of samples")

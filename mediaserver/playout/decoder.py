@@ -1,22 +1,26 @@
-"""A decoder process: `python -m mediaserver.playout.decoder`, started by `workers`.
+"""A decoder process: `python -m mediaserver.playout.decoder RECIPE [FOLDER BYTES]`, started by `workers`.
 
-It reads requests from its standard input and writes answers to its standard output, each a pickle behind eight
-bytes of length: a path, and what `decode_file` made of it. It ends when its input does, so it never outlives
-the server, however that ends.
+It reads requests from its standard input, a socket, and answers there: what the sound is, in JSON, and its PCM. It
+ends when its input does, so it never outlives the server, however that ends.
+
+What it makes it keeps in the store at FOLDER, of so many BYTES, by the RECIPE. What is found there is not decoded,
+so nothing is imported before it is needed: numpy takes longer than a hundred files that were decoded before.
 """
 
+import json
 import os
-import pickle
 import signal
 import struct
 import sys
-from pathlib import Path
-from typing import IO
+import time
+from typing import IO, Any
 
-from mediaserver.errors import PromptError
-from mediaserver.playout.decode import Decoded, decode_file
+from mediaserver.errors import PromptError, plainly
+from mediaserver.playout.archive import Archive, Found
+from mediaserver.store import Store
 
-LENGTH = struct.Struct(">Q")
+REQUEST = struct.Struct(">I?")  # bytes of the path, which follows; whether to look in the store
+ANSWER = struct.Struct(">IQ")  # bytes of JSON, then of PCM
 _NICENESS = 10  # below the ticker's process, which must run on time
 
 
@@ -24,33 +28,54 @@ def main() -> None:
     """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the serving process's to answer
     os.nice(_NICENESS)
-    with _taken(0, "rb") as requests, _taken(1, "wb") as answers:
-        while head := requests.read(LENGTH.size):
-            path: Path = pickle.loads(requests.read(LENGTH.unpack(head)[0]))  # noqa: S301 - our own parent's
-            answer = pickle.dumps(_answer(path), protocol=pickle.HIGHEST_PROTOCOL)
-            answers.write(LENGTH.pack(len(answer)))
-            answers.write(answer)
-            answers.flush()
+    recipe, *place = sys.argv[1:]
+    archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
+    requests, answers = _taken()
+    while head := requests.read(REQUEST.size):
+        size, stored = REQUEST.unpack(head)
+        about, pcm = answer(os.fsdecode(requests.read(size)), archive if stored else None)
+        text = json.dumps(about).encode()
+        answers.write(ANSWER.pack(len(text), len(pcm)) + text)
+        answers.write(pcm)
+        answers.flush()
 
 
-def _answer(path: Path) -> Decoded | PromptError:
+def answer(path: str, archive: Archive | None) -> tuple[dict[str, Any], bytes]:
+    """The sound of a file, or an `error`; `stored` and `trouble` tell what became of it in the archive."""
     try:
-        return decode_file(path)
+        if archive is not None:
+            found = archive.find(path, lambda content: _made(path, content), time.time())
+        else:
+            with open(path, "rb") as file:
+                found = Found(_made(path, file.read()), "")
     except PromptError as error:
-        return error
+        return {"error": str(error)}, b""
+    except OSError as error:
+        return {"error": f"cannot be read: {plainly(error)}"}, b""
     except Exception as error:
-        return PromptError(f"cannot be decoded: {type(error).__name__}: {error}")
+        return {"error": f"cannot be decoded: {type(error).__name__}: {error}"}, b""
+    about, pcm = found.made.split(b"\n", 1)
+    return json.loads(about) | {"stored": found.stored, "trouble": found.trouble}, pcm
 
 
-def _taken(descriptor: int, mode: str) -> IO[bytes]:
-    """A standard stream for us alone: ffmpeg would read the one, and a stray print corrupt the other."""
-    stream = os.fdopen(os.dup(descriptor), mode)
-    if descriptor == 0:
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is wanted
-            os.dup2(nothing.fileno(), 0)
-    else:
-        os.dup2(sys.stderr.fileno(), descriptor)
-    return stream
+def _made(path: str, content: bytes) -> bytes:
+    """What is kept of a sound file: what it is, in a line of JSON, then its PCM."""
+    from pathlib import Path
+
+    from mediaserver.playout.decode import decode
+
+    made = decode(Path(path), content)
+    about = {"source": made.source, "peak_dbfs": made.peak_dbfs, "loudness_lufs": made.loudness_lufs}
+    return json.dumps(about).encode() + b"\n" + made.pcm
+
+
+def _taken() -> tuple[IO[bytes], IO[bytes]]:
+    """The socket, for us alone: ffmpeg would read from it, and a stray print would be taken for an answer."""
+    line = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return os.fdopen(line, "rb"), os.fdopen(os.dup(line), "wb")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A run of sound made ready for the wire: one item a frame, in one encoding."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -9,7 +9,10 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
 from mediaserver.wire.encapsulation import PCM, Encoding
 
 _OBJECT_BYTES = 33 + 8  # a bytes object's own header, and its place in a list
-_BLOCK = 250  # frames made between two turns of the loop: well under a millisecond
+_FRAMES = 250
+BLOCK = (
+    _FRAMES * FRAME_BYTES
+)  # bytes of PCM made into items between two turns of the loop: well under a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,26 @@ class Items:
     def size(self) -> int:
         """Bytes of memory, the interpreter's share included."""
         return len(self.items) * (len(self.items[0]) + _OBJECT_BYTES) if self.items else 0
+
+
+class Making:
+    """Makes items of PCM while it comes, in several encodings at once."""
+
+    def __init__(self, encodings: Iterable[Encoding]) -> None:
+        self._made: list[tuple[Encoding, list[bytes]]] = [(encoding, []) for encoding in encodings]
+        self.samples = 0
+
+    async def take(self, pcm: bytes) -> None:
+        """The next PCM: whole frames but for the last, and no more than a `BLOCK`. Streams play meanwhile."""
+        self.samples += len(pcm) // SAMPLE_BYTES
+        for encoding, items in self._made:
+            items += encoding.packetize(pcm)
+            await asyncio.sleep(0)
+
+    @property
+    def items(self) -> Mapping[str, Items]:
+        """What is made so far, by encoding."""
+        return {encoding.name: Items(items, self.samples) for encoding, items in self._made}
 
 
 class _Recoded(Sequence[bytes]):
@@ -54,20 +77,23 @@ def recoded(items: Items, encoding: Encoding, base: Encoding = PCM) -> Items:
 
 async def recode(base: Items, encoding: Encoding) -> Items:
     """PCM items as another encoding's, ready-made."""
-    blocks = (base.items[at : at + _BLOCK] for at in range(0, len(base.items), _BLOCK))
-    return await _make((b"".join(map(PCM.decode, block)) for block in blocks), base.samples, encoding)
+    making = Making((encoding,))
+    for at in range(0, len(base.items), _FRAMES):
+        await making.take(b"".join(map(PCM.decode, base.items[at : at + _FRAMES])))
+    return Items(making.items[encoding.name].items, base.samples)
 
 
-async def encode(pcm: bytes, encoding: Encoding) -> Items:
-    """Items of any length of PCM. Gives the loop its turn often: streams play meanwhile."""
-    step = _BLOCK * FRAME_BYTES
-    blocks = (pcm[at : at + step] for at in range(0, len(pcm), step))
-    return await _make(blocks, len(pcm) // SAMPLE_BYTES, encoding)
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A sound file that is no prompt, to be played once or twice: its PCM items, seen in any encoding."""
 
+    pcm: Items
 
-async def _make(blocks: Iterator[bytes], samples: int, encoding: Encoding) -> Items:
-    items: list[bytes] = []
-    for block in blocks:
-        items += encoding.packetize(block)
-        await asyncio.sleep(0)
-    return Items(items, samples)
+    @property
+    def samples(self) -> int:
+        """Its length."""
+        return self.pcm.samples
+
+    def open(self, encoding: Encoding) -> Items:
+        """Its items."""
+        return self.pcm if encoding is PCM else recoded(self.pcm, encoding)

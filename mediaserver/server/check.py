@@ -48,9 +48,9 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         {
             "name": prompt.name,
             "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
-            "source": prompt.source,
-            "peak_dbfs": round(prompt.peak_dbfs, 1),
-            "loudness_lufs": round(prompt.loudness_lufs, 1),
+            "source": prompt.about.source,
+            "peak_dbfs": round(prompt.about.peak_dbfs, 1),
+            "loudness_lufs": round(prompt.about.loudness_lufs, 1),
         }
         for _, prompt in sorted(library.prompts.items())
     ]

@@ -84,7 +84,7 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             paths=len(self.engine.table),
             prompts=len(library.prompts),
-            cached_mb=round(library.cache.bytes / MEGABYTE, 1),
+            cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
         )
 
     async def drain(self) -> bool:

@@ -11,7 +11,7 @@ import structlog
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.sources import Clip, Heard, Playlist, Run, Source
+from mediaserver.playout.sources import Heard, Playlist, Run, Source
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad
 from mediaserver.session.outbox import Outbox
@@ -50,7 +50,7 @@ class Talk:
         if isinstance(sound, str):
             sound = self.library.get(sound)
         elif isinstance(sound, Path):
-            sound = Clip(await self._decode(sound))
+            sound = await self._decode(sound)
         if not isinstance(sound, Source):
             sound = Playlist([sound])
         done = self._pacer.play(sound)

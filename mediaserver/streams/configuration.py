@@ -40,7 +40,8 @@ class Configuration:
         """Build the routes and look the secrets up; `problems` are those known already."""
         built, wrong = routes.build(settings, where)
         found, missing = _secrets_of(settings, where)
-        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing))
+        misplaced = _misplaced(settings.prompts, where)
+        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing, *misplaced))
 
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
@@ -77,6 +78,13 @@ class Configuration:
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
         return [*certificate, *secrets.files_of(_tokens(settings))]
+
+
+def _misplaced(prompts: PromptSettings, where: str) -> list[str]:
+    cache, directory = prompts.cache_directory, prompts.directory
+    if cache is None or not cache.resolve().is_relative_to(directory.resolve()):
+        return []
+    return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
 
 def _tokens(settings: Settings) -> Iterable[SecretStr]:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from mediaserver.errors import ConfigError
+from mediaserver.errors import ConfigError, plainly
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
@@ -15,7 +16,8 @@ from mediaserver.playout.ticker import Ticker
 from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
-from mediaserver.settings import EventSettings, Settings
+from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.store import Store
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.lag import LoopLag
@@ -96,7 +98,7 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
-        if self.library.cache.evictions:
+        if self.library.stock.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
                 key="prompts.memory_limit",
@@ -156,7 +158,7 @@ class Engine:
         self.ticker.close()
 
     def _export(self) -> None:
-        ticker, cache, library = self.ticker, self.library.cache, self.library
+        ticker, cache, library, pool = self.ticker, self.library.stock.cache, self.library, self.library.pool
         counter, gauge = self.metrics.counter, self.metrics.gauge
         counter("frames", "Frames sent", lambda: ticker.frames)
         counter(
@@ -169,8 +171,9 @@ class Engine:
         counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
         counter("cache_misses", "Look-ups that were not", lambda: cache.misses)
         counter("cache_evictions", "Prompts' messages let go of for want of memory", lambda: cache.evictions)
-        counter("decodes", "Sound files decoded", lambda: library.decodes)
-        counter("decode_seconds", "Time that decoding them took", lambda: library.decode_seconds)
+        counter("decodes", "Sound files decoded", lambda: pool.decodes)
+        counter("decode_seconds", "Time that decoding them took", lambda: pool.decode_seconds)
+        counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
         gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
@@ -182,7 +185,27 @@ class Engine:
 
 def open_library(settings: Settings) -> PromptLibrary:
     """The library of a configuration, not yet loaded."""
-    return PromptLibrary(settings.prompts.directory, settings.prompts.memory_limit * MEGABYTE, DecodePool())
+    prompts = settings.prompts
+    pool = DecodePool(_usable_store(prompts), prompts.cache_limit * MEGABYTE)
+    return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
+
+
+def _usable_store(prompts: PromptSettings) -> Path | None:
+    """The folder of decoded sound, if there is to be one and it can be written."""
+    if prompts.cache_directory is None:
+        return None
+    store = prompts.cache_directory / "sounds"
+    try:
+        Store(str(store), 0).open()
+    except OSError as error:
+        log.warning(
+            "decoded prompts are not kept on disk: every start decodes them anew",
+            key="prompts.cache",
+            folder=str(store),
+            why=plainly(error),
+        )
+        return None
+    return store
 
 
 def _webhook_settings(events: EventSettings, secret: str) -> WebhookSettings:

@@ -41,7 +41,7 @@ def in_kubernetes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
 def mounts() -> dict[str, Any]:
     """The pod's volumes by where they are."""
     volumes = {volume["name"]: volume for volume in POD["spec"]["volumes"]}
-    assert all(mount["readOnly"] for mount in CONTAINER["volumeMounts"])
+    assert [mount["name"] for mount in CONTAINER["volumeMounts"] if not mount.get("readOnly")] == ["cache"]
     return {mount["mountPath"]: volumes[mount["name"]] for mount in CONTAINER["volumeMounts"]}
 
 
@@ -101,6 +101,9 @@ def test_volumes_are_where_the_image_looks() -> None:
     assert found[workdir]["configMap"]["name"] == OBJECTS["ConfigMap"]["metadata"]["name"]
     claim = found[prompts]["persistentVolumeClaim"]["claimName"]
     assert claim == OBJECTS["PersistentVolumeClaim"]["metadata"]["name"]
+    (cache,) = re.findall(r"MEDIASERVER_PROMPTS__CACHE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert "emptyDir" in found[cache]
+    assert f"mediaserver-cache:{cache}" in SERVER["volumes"]
     for variable in CONTAINER["env"]:
         if variable["value"].startswith("file:"):
             assert str(Path(variable["value"].removeprefix("file:")).parent) in found

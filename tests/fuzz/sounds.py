@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 
 from mediaserver.audio import wav
 from mediaserver.errors import PromptError
-from mediaserver.playout.decode import ALAW, LINEAR, MULAW, Decoded, decode_file
+from mediaserver.playout.decode import Decoded, decode_file
+from mediaserver.playout.formats import ALAW, LINEAR, MULAW
 from tests.fuzz import mutate
 from tests.fuzz.lab import Lab
-from tests.sound import sine, write_wav
+from tests.sound import Pcm, sine, write_wav
 from tests.timing import UNIT
 
 _FORMATS = [(wav.PCM, bits) for bits in (8, 16, 16, 24, 32)]
@@ -126,13 +127,13 @@ async def meet(file: File, lab: Lab) -> None:
     path.write_bytes(file.content)
     try:
         async with asyncio.timeout(30 * UNIT):
-            decoded = await lab.pool.decode(path)
+            about, taken = await lab.pool.decode(path, Pcm)
     except PromptError as error:
         _judge_words(error)
         if "cannot be decoded:" in str(error):  # what a decoder says of an error that nobody foresaw
             raise
     else:
-        _judge_sound(decoded)
+        _judge_sound(Decoded(b"".join(taken.blocks), *about))
     finally:
         path.unlink()
 

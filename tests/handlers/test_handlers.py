@@ -19,8 +19,9 @@ from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
 from mediaserver.playout.items import Items
-from mediaserver.playout.library import Prompt, PromptLibrary
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.stock import Prompt
+from mediaserver.playout.workers import DecodePool, Description
 from mediaserver.session import End, EndReason, Session, Stream
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
@@ -39,9 +40,9 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     """A library that is loaded already."""
     library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
     for name, samples in sounds.items():
-        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), "test", 0.0, 0.0, library)
+        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), Description("test", 0.0, 0.0), library.stock)
         library.catalogue = library.catalogue.changed({name: prompt}, {})
-        library.cache.put((prompt, PCM.name), Items(PCM.packetize(to_bytes(samples)), len(samples)))
+        library.stock.cache.put((prompt, PCM.name), Items(PCM.packetize(to_bytes(samples)), len(samples)))
     return library
 
 

@@ -18,7 +18,7 @@ from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.sources import Playlist
 from mediaserver.playout.workers import DecodePool
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
-from tests.sound import speechlike, write_wav
+from tests.sound import Pcm, speechlike, write_wav
 from tests.timing import eventually
 
 MEGABYTE = 1_000_000
@@ -48,6 +48,11 @@ async def pool() -> AsyncIterator[DecodePool]:
     pool = DecodePool()
     yield pool
     await pool.rest()
+
+
+async def pcm_of(pool: DecodePool, path: Path, *, store: bool = True) -> bytes:
+    _, taken = await pool.decode(path, Pcm, store=store)
+    return b"".join(taken.blocks)
 
 
 async def loaded(directory: Path, pool: DecodePool, limit: int = MEGABYTE, encodings=(PCM,)) -> PromptLibrary:
@@ -115,11 +120,11 @@ async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_pat
     progress: list[tuple[int, int]] = []
     library = PromptLibrary(tmp_path, MEGABYTE, pool)
     await library.load((PCM, PCMU), lambda done, total: progress.append((done, total)))
-    prompt = library.get("a")
+    prompt = library.catalogue.get("a")
     assert prompt.samples == 1000
     assert prompt.open(PCM) == Items(PCM.packetize(to_bytes(samples)), 1000)
     assert prompt.open(PCMU) == Items(PCMU.packetize(to_bytes(samples)), 1000)
-    assert library.cache.misses == 0
+    assert library.stock.cache.misses == 0
     assert progress == [(0, 1), (1, 1)]
 
 
@@ -128,9 +133,9 @@ async def test_what_is_missing_or_broken_is_named_with_a_hint(tmp_path: Path, po
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     library = await loaded(tmp_path, pool)
     with pytest.raises(PromptError, match=r'no prompt "welcom" \(did you mean "welcome"\?\)'):
-        library.get("welcom")
+        library.catalogue.get("welcom")
     with pytest.raises(PromptError, match=r'prompt "broken" cannot be played: broken.wav is not a WAV file'):
-        library.get("broken")
+        library.catalogue.get("broken")
     assert list(library.problems) == ["broken.wav"]
 
 
@@ -140,7 +145,7 @@ async def test_a_name_never_reaches_outside(tmp_path: Path, pool: DecodePool, na
     write_wav(tmp_path / "prompts/a.wav", speechlike(100))
     library = await loaded(tmp_path / "prompts", pool)
     with pytest.raises(PromptError, match="no prompt"):
-        library.get(name)
+        library.catalogue.get(name)
 
 
 async def test_globs_match_in_order_and_names_may_repeat(tmp_path: Path, pool: DecodePool) -> None:
@@ -161,11 +166,11 @@ async def test_another_encoding_plays_at_once_and_is_ready_made_soon(tmp_path: P
     samples = speechlike(1600)
     write_wav(tmp_path / "a.wav", samples)
     library = await loaded(tmp_path, pool)
-    prompt = library.get("a")
+    prompt = library.catalogue.get("a")
     first = prompt.open(MESSAGE)
     assert isinstance(first, Items)
     assert list(first.items) == MESSAGE.packetize(to_bytes(samples))
-    await eventually(lambda: library.cache.get((prompt, "message")))
+    await eventually(lambda: library.stock.cache.get((prompt, "message")))
     assert prompt.open(MESSAGE) is prompt.open(MESSAGE)
 
 
@@ -174,9 +179,11 @@ async def test_what_is_evicted_is_decoded_again_with_silence_meanwhile(tmp_path:
     write_wav(tmp_path / "a.wav", first)
     write_wav(tmp_path / "b.wav", second)
     library = await loaded(tmp_path, pool, limit=4000)  # room for one of them
-    assert library.cache.evictions == 1
-    evicted = next(name for name in ("a", "b") if library.cache.get((library.get(name), "pcm")) is None)
-    playlist = Playlist([library.get(evicted)])
+    assert library.stock.cache.evictions == 1
+    evicted = next(
+        name for name in ("a", "b") if library.stock.cache.get((library.catalogue.get(name), "pcm")) is None
+    )
+    playlist = Playlist([library.catalogue.get(evicted)])
     heard: list[bytes] = []
     for item in playlist.items(PCM):
         heard.append(item)
@@ -190,11 +197,11 @@ async def test_what_is_evicted_is_decoded_again_with_silence_meanwhile(tmp_path:
 async def test_many_callers_of_one_evicted_prompt_decode_it_once(tmp_path: Path, pool: DecodePool) -> None:
     write_wav(tmp_path / "a.wav", speechlike(1600))
     library = await loaded(tmp_path, pool, encodings=())
-    opened = [library.get("a").open(PCM) for _ in range(5)]
+    opened = [library.catalogue.get("a").open(PCM) for _ in range(5)]
     assert all(future is opened[0] for future in opened)
     assert isinstance(opened[0], asyncio.Future)
     items = await opened[0]
-    assert library.get("a").open(PCM) is items
+    assert library.catalogue.get("a").open(PCM) is items
 
 
 async def test_a_prompt_that_cannot_be_decoded_again_breaks_its_source_only(
@@ -203,7 +210,7 @@ async def test_a_prompt_that_cannot_be_decoded_again_breaks_its_source_only(
     path = write_wav(tmp_path / "a.wav", speechlike(1600))
     library = await loaded(tmp_path, pool, encodings=())
     path.unlink()
-    future = library.get("a").open(PCM)
+    future = library.catalogue.get("a").open(PCM)
     assert isinstance(future, asyncio.Future)
     with pytest.raises(PromptError, match="cannot be read"):
         await future
@@ -216,14 +223,14 @@ def test_decoders_found_dead_are_replaced(tmp_path: Path, make_loop, noticed: bo
 
     async def outlive() -> None:
         pool = DecodePool()
-        await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(2)))
+        await asyncio.gather(*(pcm_of(pool, tmp_path / "a.wav") for _ in range(2)))
         dead = decoders()
         for process in dead:  # as the kernel does when memory runs out
             os.kill(process, signal.SIGKILL)
         if noticed:
-            await eventually(lambda: not any(Path(f"/proc/{process}").exists() for process in dead))
-        decoded = await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(6)))
-        assert {each.pcm for each in decoded} == {to_bytes(speechlike(1600))}
+            await eventually(lambda: not decoders())
+        decoded = await asyncio.gather(*(pcm_of(pool, tmp_path / "a.wav") for _ in range(6)))
+        assert set(decoded) == {to_bytes(speechlike(1600))}
         await pool.rest()
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
@@ -236,7 +243,7 @@ async def test_a_file_that_kills_its_decoder_is_named_and_its_neighbours_are_not
     """The file is a pipe: its decoder is known to be at it, and to wait, for as long as we hold the other end."""
     write_wav(tmp_path / "a.wav", speechlike(1600))
     os.mkfifo(tmp_path / "killer.wav")
-    killing = asyncio.create_task(pool.decode(tmp_path / "killer.wav"))
+    killing = asyncio.create_task(pcm_of(pool, tmp_path / "killer.wav"))
     for _ in range(2):  # it is given a second chance
         ends: list[int] = []
         await eventually(lambda: ends or open_to_write(tmp_path / "killer.wav", ends))  # noqa: B023
@@ -246,12 +253,12 @@ async def test_a_file_that_kills_its_decoder_is_named_and_its_neighbours_are_not
         os.close(ends[0])
     with pytest.raises(PromptError, match="the decoder died of it"):
         await killing
-    assert (await pool.decode(tmp_path / "a.wav")).pcm == to_bytes(speechlike(1600))
+    assert await pcm_of(pool, tmp_path / "a.wav") == to_bytes(speechlike(1600))
 
 
 async def test_decoders_do_not_outlive_the_pool(tmp_path: Path, pool: DecodePool) -> None:
     write_wav(tmp_path / "a.wav", speechlike(1600))
-    await asyncio.gather(*(pool.decode(tmp_path / "a.wav") for _ in range(3)))
+    await asyncio.gather(*(pcm_of(pool, tmp_path / "a.wav") for _ in range(3)))
     assert decoders()
     await pool.rest()
     assert not decoders()
@@ -260,7 +267,7 @@ async def test_decoders_do_not_outlive_the_pool(tmp_path: Path, pool: DecodePool
 async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: DecodePool) -> None:
     path = tmp_path / os.fsdecode(b"no utf-8 \xff\n.wav")
     write_wav(path, speechlike(1600))
-    assert (await pool.decode(path)).pcm == to_bytes(speechlike(1600))
+    assert await pcm_of(pool, path) == to_bytes(speechlike(1600))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -19,14 +19,14 @@ from structlog.testing import capture_logs
 from mediaserver.audio.pcm import Samples, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.changes import Changes
-from mediaserver.playout.decode import Decoded, decode_file
+from mediaserver.playout.decode import decode_file
 from mediaserver.playout.inventory import ABSENT, Inventory, Sight
-from mediaserver.playout.items import Items
+from mediaserver.playout.items import BLOCK, Items
 from mediaserver.playout.library import PromptLibrary, Reloaded
 from mediaserver.playout.notices import Notices, has_notices, kind_of
 from mediaserver.playout.sources import Playlist, Repeated
 from mediaserver.playout.watch import watch
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.workers import DecodePool, Description
 from mediaserver.settings import PromptSettings
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 from tests.playout.test_library import decoders
@@ -41,8 +41,12 @@ _ages = itertools.count(1)
 class InlinePool(DecodePool):
     """Decodes at once: another process takes real time, of which there is none here."""
 
-    async def decode(self, path: Path) -> Decoded:
-        return decode_file(path)
+    async def decode(self, path: Path, taker, *, store: bool = True):
+        self.decodes += 1
+        decoded, taken = decode_file(path), taker()
+        for at in range(0, len(decoded.pcm), BLOCK):
+            await taken.take(decoded.pcm[at : at + BLOCK])
+        return Description(decoded.source, decoded.peak_dbfs, decoded.loudness_lufs), taken
 
 
 def put(path: Path, samples: Samples) -> Path:
@@ -59,7 +63,7 @@ def items(samples: Samples, encoding: Encoding = PCM) -> Items:
 
 def heard(library: PromptLibrary, name: str, encoding: Encoding = PCM) -> Items:
     """What a new call hears, at once."""
-    opened = library.get(name).open(encoding)
+    opened = library.catalogue.get(name).open(encoding)
     assert isinstance(opened, Items)
     return Items(list(opened.items), opened.samples)
 
@@ -84,13 +88,13 @@ async def refreshed(library: PromptLibrary, encodings: Sequence[Encoding] = (PCM
 async def test_an_added_file_is_a_prompt(tmp_path: Path, loop: VirtualLoop) -> None:
     put(tmp_path / "b.wav", OLD)
     library = await loaded(tmp_path)
-    version = library.version
+    version = library.catalogue.version
     put(tmp_path / "music/a.wav", NEW)
     put(tmp_path / "a.wav", NEW)
     assert await refreshed(library) == Reloaded(added=["a", "music/a"])
     assert heard(library, "music/a") == items(NEW)
     assert sorted(library.prompts) == ["a", "b", "music/a"]
-    assert library.version > version
+    assert library.catalogue.version > version
 
 
 @in_virtual_time
@@ -99,27 +103,27 @@ async def test_a_replaced_file_is_heard_by_new_calls_at_once_in_all_encodings(
 ) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=(PCM, PCMU))
-    await library._make(library.get("a"), MESSAGE)  # somebody asked for it
+    await library.stock._make(library.catalogue.get("a"), MESSAGE)  # somebody asked for it
     put(path, NEW)
     assert await refreshed(library, (PCM, L16)) == Reloaded(replaced=["a"])
-    misses = library.cache.misses
+    misses = library.stock.cache.misses
     for encoding in (PCM, PCMU, MESSAGE, L16):
         assert heard(library, "a", encoding) == items(NEW, encoding)
-    assert library.cache.misses == misses
-    assert library.cache.bytes == sum(items(NEW, each).size for each in (PCM, PCMU, MESSAGE, L16))
+    assert library.stock.cache.misses == misses
+    assert library.stock.cache.bytes == sum(items(NEW, each).size for each in (PCM, PCMU, MESSAGE, L16))
 
 
 @in_virtual_time
 async def test_a_removed_file_is_no_prompt(tmp_path: Path, loop: VirtualLoop) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path)
-    version = library.version
+    version = library.catalogue.version
     path.unlink()
     assert await refreshed(library) == Reloaded(removed=["a"])
     with pytest.raises(PromptError, match='no prompt "a"'):
-        library.get("a")
-    assert library.cache.bytes == 0
-    assert library.version > version
+        library.catalogue.get("a")
+    assert library.stock.cache.bytes == 0
+    assert library.catalogue.version > version
 
 
 @in_virtual_time
@@ -136,12 +140,12 @@ async def test_nothing_changes_where_nothing_changed(tmp_path: Path, loop: Virtu
     put(tmp_path / "a.wav", OLD)
     (tmp_path / "b.wav").write_bytes(b"no sound")
     library = await loaded(tmp_path)
-    before = library.version, library.decodes, library.get("a")
+    before = library.catalogue.version, library.pool.decodes, library.catalogue.get("a")
     for _ in range(3):
         assert await library.refresh(settle=1.0) is None
         assert not library.unsettled
         await asyncio.sleep(1)
-    assert (library.version, library.decodes, library.get("a")) == before
+    assert (library.catalogue.version, library.pool.decodes, library.catalogue.get("a")) == before
 
 
 @in_virtual_time
@@ -205,17 +209,17 @@ async def test_a_broken_replacement_leaves_the_prompt_until_it_is_mended(
 ) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=(PCMU,))
-    prompt, version = library.get("a"), library.version
+    prompt, version = library.catalogue.get("a"), library.catalogue.version
     why = breaking(path)
     assert await refreshed(library) == Reloaded(failed={"a.wav": why})
     assert library.problems == {"a.wav": why}
-    assert library.get("a") is prompt
-    assert library.version == version
+    assert library.catalogue.get("a") is prompt
+    assert library.catalogue.version == version
     assert heard(library, "a", PCMU) == items(OLD, PCMU)
     assert heard(library, "a", PCMA).items == [PCMA.encode(PCMU.decode(item)) for item in items(OLD, PCMU).items]
-    decodes = library.decodes
+    decodes = library.pool.decodes
     assert await refreshed(library) is None
-    assert library.decodes == decodes  # not tried again as it is
+    assert library.pool.decodes == decodes  # not tried again as it is
     path.unlink()
     put(path, NEW)
     assert await refreshed(library) == Reloaded(replaced=["a"])
@@ -249,7 +253,7 @@ async def test_a_new_file_that_is_broken_is_named_and_taken_in_when_mended(
     why = spoil(tmp_path / "a.wav")
     assert await refreshed(library) == Reloaded(failed={"a.wav": why})
     with pytest.raises(PromptError, match=r'prompt "a" cannot be played: a\.wav is not a WAV file'):
-        library.get("a")
+        library.catalogue.get("a")
     put(tmp_path / "a.wav", NEW)
     assert await refreshed(library) == Reloaded(added=["a"])
     spoil(tmp_path / "b.wav")
@@ -280,7 +284,7 @@ async def test_a_loop_goes_on_with_what_it_plays(
     sound = OLD[:length]
     path = put(tmp_path / "a.wav", sound)
     library = await loaded(tmp_path, encodings=(encoding,))
-    playlist = Playlist(Repeated([library.get("a")], None))
+    playlist = Playlist(Repeated([library.catalogue.get("a")], None))
     playing = playlist.items(encoding)
     sent = list(islice(playing, 7))
     change(path)
@@ -294,7 +298,7 @@ async def test_a_loop_goes_on_with_what_it_plays(
 async def test_a_call_may_change_its_encoding_after_its_prompt_is_gone(tmp_path: Path, loop: VirtualLoop) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=(PCM,))
-    playlist = Playlist([library.get("a")])
+    playlist = Playlist([library.catalogue.get("a")])
     playlist.items(PCM)
     path.unlink()
     await refreshed(library)
@@ -310,7 +314,7 @@ async def test_what_is_being_made_when_a_prompt_changes_is_its_calls_alone(
     put(path, NEW)
     assert await library.refresh() is None
     await asyncio.sleep(1)
-    old = library.get("a")
+    old = library.catalogue.get("a")
     reloading = asyncio.create_task(library.refresh((PCM,)))
     while old.kept is None:
         await asyncio.sleep(0)
@@ -318,15 +322,15 @@ async def test_what_is_being_made_when_a_prompt_changes_is_its_calls_alone(
     assert await reloading == Reloaded(replaced=["a"])
     await asyncio.sleep(1)
     assert old.open(MESSAGE) == items(OLD, MESSAGE)
-    assert library.cache.bytes == items(NEW).size
+    assert library.stock.cache.bytes == items(NEW).size
 
 
 @in_virtual_time
 async def test_memory_is_let_go_of_with_the_last_call(tmp_path: Path, loop: VirtualLoop) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path)
-    old = weakref.ref(library.get("a"))
-    calls = [Playlist(Repeated([library.get("a")], None)).items(PCM) for _ in range(2)]
+    old = weakref.ref(library.catalogue.get("a"))
+    calls = [Playlist(Repeated([library.catalogue.get("a")], None)).items(PCM) for _ in range(2)]
     assert [next(call) for call in calls] == [items(OLD).items[0]] * 2
     put(path, NEW)
     assert await refreshed(library) == Reloaded(replaced=["a"])
@@ -336,7 +340,7 @@ async def test_memory_is_let_go_of_with_the_last_call(tmp_path: Path, loop: Virt
     calls.pop()
     gc.collect()
     assert old() is None
-    assert library.cache.bytes == items(NEW).size
+    assert library.stock.cache.bytes == items(NEW).size
 
 
 @in_virtual_time
@@ -344,7 +348,7 @@ async def test_what_memory_was_too_small_for_is_its_name_s_sound(tmp_path: Path,
     """There is nothing left of the old one."""
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=())
-    old = library.get("a")
+    old = library.catalogue.get("a")
     put(path, NEW)
     await refreshed(library)
     opened = old.open(PCM)
@@ -566,7 +570,7 @@ def test_notices_wake_it_and_nothing_is_left_of_it(tmp_path: Path, make_loop: Ca
         assert time.monotonic() - began < UNIT
         assert threads() == []
         assert decoders() == []
-        assert (library.decodes, library.decode_seconds > 0) == (3, True)
+        assert (library.pool.decodes, library.pool.decode_seconds > 0) == (3, True)
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(run())

@@ -1,6 +1,7 @@
 """Sources against what they should amount to: one continuous run of samples."""
 
 import asyncio
+import sys
 from itertools import islice
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
-from mediaserver.playout.items import Items, encode, recode, recoded
+from mediaserver.playout.items import BLOCK, Items, Making, SoundFile, recode, recoded
 from mediaserver.playout.sources import Clip, Interrupted, Playlist, Repeated, Source, silence
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
@@ -137,16 +138,32 @@ def test_an_announcement_interrupts_the_music_which_then_goes_on(start: int) -> 
 @given(samples=st.integers(1, 2000), encoding=st.sampled_from(ENCODINGS))
 def test_items_made_in_any_way_are_the_same(samples: int, encoding: Encoding) -> None:
     async def make() -> None:
-        base = await encode(ramp(samples), PCM)
+        base = await made_of(ramp(samples), PCM)
         made, recoded_now = await recode(base, encoding), recoded(base, encoding)
         assert made == Items(encoding.packetize(ramp(samples)), samples)
         assert list(recoded_now.items) == made.items
+        assert list(SoundFile(base).open(encoding).items) == made.items
         assert [recoded_now.items[-1], *recoded_now.items[:2]] == [made.items[-1], *made.items[:2]]
 
     asyncio.run(make())
 
 
+async def made_of(pcm: bytes, encoding: Encoding) -> Items:
+    making = Making((MESSAGE, encoding))
+    for at in range(0, len(pcm), BLOCK):
+        await making.take(pcm[at : at + BLOCK])
+    return making.items[encoding.name]
+
+
+async def test_a_prompt_in_memory_takes_no_more_than_a_fifth_over_the_wire() -> None:
+    """Of a list, up to an eighth is room to grow; the allocator gives whole multiples of 16 bytes."""
+    items = await made_of(ramp(160 * 3000), PCM)
+    objects = sum(-(-sys.getsizeof(item) // 16) * 16 for item in items.items)
+    assert objects + sys.getsizeof(items.items) <= 1.2 * 3000 * 324
+    assert len({id(item) for item in items.items}) == 3000
+
+
 async def test_size_counts_what_the_interpreter_adds() -> None:
-    items = await encode(ramp(160 * 50), PCM)
+    items = await made_of(ramp(160 * 50), PCM)
     assert items.size == 50 * (324 + 41)
     assert items.size <= 1.2 * 50 * 324

@@ -190,8 +190,8 @@ async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path)
     library = library_of()
     write_wav(tmp_path / "a.wav", speechlike(1600, 8))
 
-    async def decode(path: Path) -> bytes:
-        return to_bytes(read_wav(path))
+    async def decode(path: Path) -> Clip:
+        return Clip(to_bytes(read_wav(path)))
 
     library.decode = decode  # it does so in another process, which takes real time
     caller = Caller(loop, library)
