@@ -8,9 +8,7 @@ from typing import NamedTuple
 from mediaserver.errors import plainly
 from mediaserver.store import Store
 
-_SETTLED = (
-    2.0  # seconds after a change in which another one may leave the file's times as they are: clocks are coarse
-)
+_SETTLED = 2.0  # seconds in which a second change may leave a file's times as they are: clocks are coarse
 
 
 class Found(NamedTuple):

@@ -10,9 +10,7 @@ from mediaserver.wire.encapsulation import PCM, Encoding
 
 _OBJECT_BYTES = 33 + 8  # a bytes object's own header, and its place in a list
 _FRAMES = 250
-BLOCK = (
-    _FRAMES * FRAME_BYTES
-)  # bytes of PCM made into items between two turns of the loop: well under a millisecond
+BLOCK = _FRAMES * FRAME_BYTES  # of PCM, made into items between two turns of the loop: well under a millisecond
 
 
 @dataclass(frozen=True, slots=True)
