@@ -20,6 +20,10 @@ from mediaserver.wire.encapsulation import Encoding, Wire
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
 
 
+def _nobody() -> None:
+    """Is told of a stall where nobody else is."""
+
+
 def _watched(watcher: Callable[[Encoding, bytes], None], encoding: Encoding, item: bytes) -> bytes:
     watcher(encoding, item)
     return item
@@ -43,12 +47,12 @@ class Pacer:
         ticker: Ticker,
         wire: Wire,
         transport: Transport,
-        stalled: Callable[[], None] = lambda: None,
+        stalled: Callable[[], None] = _nobody,
         stall_timeout: float = 10.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._ticker, self._wire, self._transport = ticker, wire, transport
-        self._slow_peer = SlowPeer(self.start, stalled, stall_timeout)
+        self._slow_peer, self._stalled = SlowPeer(stall_timeout), stalled
         self._nothing: Iterator[None] = iter(())  # sent before the start, and while it is settled what comes next
         self._sending = self._nothing
         self._playing: _Playing | None = None
@@ -68,8 +72,9 @@ class Pacer:
         self._slot, self._joined_at = slot, (slot.fired, slot.late, slot.skipped)
 
     def stop(self) -> None:
-        """Send nothing more. What plays is cut off, and whoever waits for it is told how much was heard."""
+        """Send nothing more, ever. What plays is cut off, and whoever waits for it is told how much was heard."""
         self._slow_peer.forget()
+        self._stalled = _nobody  # or a stream would refer to itself, and only garbage collection free it
         self._leave()
         self.clear()
 
@@ -175,7 +180,7 @@ class Pacer:
         """Pause a stream whose peer does not take what is sent: its place is kept, and nothing piles up."""
         if self._slow_peer.is_slow(self._transport) and self._slot is not None:
             self._leave()
-            self._slow_peer.wait_for(self._transport)
+            self._slow_peer.wait_for(self._transport, self.start, self._stalled)
 
     # -- in between ----------------------------------------------------------------------------------------------
 

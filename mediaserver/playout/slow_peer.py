@@ -22,11 +22,11 @@ class Transport(Protocol):
 
 
 class SlowPeer:
-    """Waits for a slow peer: calls `again` when it took all, `stalled` when it has not in `timeout` seconds."""
+    """Waits for a slow peer, `timeout` seconds at most."""
 
-    def __init__(self, again: Callable[[], None], stalled: Callable[[], None], timeout: float) -> None:
+    def __init__(self, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._again, self._stalled, self._timeout = again, stalled, timeout
+        self._timeout = timeout
         self._probe: asyncio.TimerHandle | None = None
         self._since = 0.0
         self.stalls = 0
@@ -35,11 +35,11 @@ class SlowPeer:
         """Whether too much is held back."""
         return transport.get_write_buffer_size() > MAX_BUFFERED
 
-    def wait_for(self, transport: Transport) -> None:
-        """Look every so often whether it takes anything again."""
+    def wait_for(self, transport: Transport, again: Callable[[], None], stalled: Callable[[], None]) -> None:
+        """Look every so often: call `again` when it took all, `stalled` when it has not in time."""
         self.stalls += 1
         self._since = self._loop.time()
-        self._probe = self._loop.call_later(_PROBE, self._look, transport)
+        self._probe = self._loop.call_later(_PROBE, self._look, transport, again, stalled)
 
     def forget(self) -> None:
         """Look no more."""
@@ -47,11 +47,11 @@ class SlowPeer:
             self._probe.cancel()
             self._probe = None
 
-    def _look(self, transport: Transport) -> None:
+    def _look(self, transport: Transport, again: Callable[[], None], stalled: Callable[[], None]) -> None:
         self._probe = None
         if not transport.get_write_buffer_size():
-            self._again()
+            again()
         elif self._loop.time() - self._since >= self._timeout:
-            self._stalled()
+            stalled()
         else:
-            self._probe = self._loop.call_later(_PROBE, self._look, transport)
+            self._probe = self._loop.call_later(_PROBE, self._look, transport, again, stalled)

@@ -151,6 +151,7 @@ class MediaEndpoint:
             await asyncio.wait((reading,))
             await connection.close(upgraded, transport, end)
         finally:
+            upgraded.unwatch()
             reading.cancel()
             heartbeat.stop()
             self._streams.over(session)

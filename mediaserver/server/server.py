@@ -1,7 +1,6 @@
 """The server's life: start, serve, drain, end."""
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from mediaserver.playout.library import Progress
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
 from mediaserver.server.descriptors import raise_descriptor_limit
+from mediaserver.server.garbage import Garbage
 from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source
@@ -39,6 +39,7 @@ class Server:
         self.engine = Engine(settings, where, [*problems, *wrong])
         self.endpoint = MediaEndpoint(self.engine)
         self.attacher = Attacher(self.engine)
+        self._garbage = Garbage(lambda: len(self.engine.streams))
         self._admin: web.AppRunner | None = None
         self._listeners: list[Listener] = []  # the admin port's, then the public one
         metrics, connections = self.engine.metrics, self.endpoint.connections
@@ -70,8 +71,7 @@ class Server:
         self.port = await listener.open(
             limits.host, limits.port, f"{configuration.where}: server", reuse_port=limits.reuse_port
         )
-        gc.collect()
-        gc.freeze()  # what is there now stays: a full collection that looked at it would be heard on every call
+        self._garbage.start()
         self._state = ""
         if self.tls is not None:
             self.tls.tell()
@@ -102,6 +102,7 @@ class Server:
 
     async def close(self) -> None:
         """Let go of everything."""
+        self._garbage.stop()
         for listener in self._listeners:
             await listener.close()
         await self.endpoint.connections.shutdown(1.0)

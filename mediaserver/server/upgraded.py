@@ -30,28 +30,49 @@ class Messages(Protocol):
     messages: int  # taken so far
 
 
-class Upgraded(BaseProtocol):
+def _ignore(end: End) -> None:
+    """Is told how a stream ended where nobody else is."""
+
+
+class _Flow:
+    """What aiohttp's queue holds up when messages are not taken: not the stream, which would refer to itself."""
+
+    __slots__ = ("_reading_paused", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._reading_paused = False
+
+    def pause_reading(self) -> None:
+        self._reading_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._reading_paused = False
+        self._transport.resume_reading()
+
+
+class Upgraded(asyncio.Protocol):
     """The connection of one stream: a transport's protocol, and a WebSocket to receive from and to close."""
 
     __slots__ = (
-        *("_closed", "_finish", "_frames", "_look_at", "_lost", "_messages", "_queue", "_reader", "_rest"),
-        *("_step", "closed", "received"),
+        *("_finish", "_frames", "_look_at", "_loop", "_lost", "_messages", "_queue", "_reader", "_rest", "_step"),
+        *("closed", "received", "transport"),
     )
 
     def __init__(
         self, transport: asyncio.Transport, max_message_bytes: int, lost: Callable[["Upgraded"], None]
     ) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self._upgraded = True  # aiohttp's word for: there is no HTTP to be parsed any more
-        self.transport = transport
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = transport
         self.closed = False  # or about to be, with all said
         self.received = 0  # bytes of the stream
-        self._queue = WebSocketDataQueue(self, _QUEUE, loop=self._loop)
+        self._queue = WebSocketDataQueue(cast("BaseProtocol", _Flow(transport)), _QUEUE, loop=self._loop)
         self._frames = WebSocketReader(self._queue, max_message_bytes, compress=False, decode_text=True)
         self._rest = bytearray()  # not read yet
         self._lost: Callable[[Upgraded], None] | None = lost
         self._reader: Messages | None = None
-        self._finish: Callable[[End], None] = lambda end: None
+        self._finish: Callable[[End], None] = _ignore
         self._step = 2 * (max_message_bytes + _SLICE)  # in so many bytes there is the end of a message
         self._look_at, self._messages = math.inf, 0
         transport.set_protocol(self)
@@ -75,7 +96,7 @@ class Upgraded(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone; what the peer said before is still to be read."""
-        super().connection_lost(exc)
+        self.transport = None
         if not self._rest:
             self._end()
 
@@ -113,7 +134,7 @@ class Upgraded(BaseProtocol):
 
     def unwatch(self) -> None:
         """The stream is over: nobody counts its messages any more."""
-        self._look_at = math.inf
+        self._reader, self._finish, self._look_at = None, _ignore, math.inf
 
     def _look(self) -> None:
         self._look_at = self.received + self._step

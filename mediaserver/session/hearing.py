@@ -16,6 +16,10 @@ MAX_EVENTS = 250  # kept for a listener that lags behind: five seconds of audio
 Take = Callable[[Event], None]
 
 
+def _ignore(error: Exception) -> None:
+    """Is told of listeners' failures where nobody else is."""
+
+
 class Packets(NamedTuple):
     """Counts of RTP packets."""
 
@@ -38,7 +42,7 @@ class Hearing:
     """The inbound half of a stream. Listeners are given each event as it comes, in order, at once."""
 
     def __init__(
-        self, wire: Wire, clock: Callable[[], float], failed: Callable[[Exception], None] = lambda error: None
+        self, wire: Wire, clock: Callable[[], float], failed: Callable[[Exception], None] = _ignore
     ) -> None:
         self.wire, self._clock, self._failed = wire, clock, failed
         self._listeners: tuple[Take, ...] = ()
@@ -47,6 +51,10 @@ class Hearing:
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # of these, not in the wire format
         self.dropped = 0  # events that an iterator's reader was too slow for
+
+    def close(self) -> None:
+        """Nobody is told of anything any more, so that a stream does not refer to itself."""
+        self._listeners, self._failed = (), _ignore
 
     def pause(self) -> None:
         """Nothing is heard for now: the connection is gone."""

@@ -72,6 +72,7 @@ class Session(Talk):
         finally:
             self._task = None
             self._pacer.stop()
+            self.hearing.close()
             self.end = self.end or End(EndReason.FINISHED, CloseCode.NORMAL)
             if not self.over.done():
                 self.over.set_result(None)

@@ -1,0 +1,146 @@
+"""Streams leave no reference cycles behind; what others leave is collected when it is not heard."""
+
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from mediaserver import config
+from mediaserver.server.garbage import Garbage
+from mediaserver.server.server import Server
+from tests.server.process import write_config
+from tests.sound import write_wav
+from tests.timing import eventually
+from tests.virtual import VirtualLoop, in_virtual_time
+
+PATHS = """
+[defaults]
+framing = "pcm"
+[paths."/prompt"]
+handler = "playback"
+prompt = "prompt"
+[paths."/again"]
+handler = "playback"
+prompt = "prompt"
+repeat = "forever"
+encapsulation = "rtp"
+[paths."/hold"]
+handler = "hold-music"
+prompts = ["*"]
+[paths."/silence"]
+handler = "silence"
+[paths."/echo"]
+handler = "echo"
+[paths."/analyse"]
+handler = "analyse"
+[paths."/record"]
+handler = "record"
+directory = "{directory}"
+[paths."/menu".menus.main]
+play = "prompt"
+keys.1 = {{ hangup = true }}
+[paths."/menu"]
+handler = "menu"
+"""
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.set_debug(0)
+    gc.garbage.clear()
+    gc.enable()
+
+
+@pytest.mark.parametrize("ended_by", ["peer", "break"])
+async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, ended_by: str) -> None:
+    write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
+    settings, problems = config.load(write_config(tmp_path, PATHS.format(directory=tmp_path)))
+    server = Server(settings, "config.toml", problems)
+    try:
+        await server.start()
+        gc.unfreeze()
+        paths = [path.pattern for path in server.engine.table]
+        async with aiohttp.ClientSession() as client:
+            for path in paths:
+                async with client.ws_connect(f"ws://127.0.0.1:{server.port}{path}") as websocket:
+                    await websocket.send_bytes(bytes(320))
+                    await websocket.receive()
+                    if ended_by == "break":
+                        websocket._response.connection.transport.abort()
+        await eventually(lambda: not len(server.endpoint.connections) and not len(server.engine.streams))
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kinds = (type(each) for each in gc.garbage)
+        assert len(paths) == 8
+        assert not Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("mediaserver."))
+    finally:
+        await server.close()
+
+
+class Cycle:
+    """Garbage, of which it is told when it is collected."""
+
+    collected = 0
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        type(self).collected += 1
+
+
+@in_virtual_time
+async def test_a_full_collection_waits_until_few_streams_play(loop: VirtualLoop) -> None:
+    playing, Cycle.collected = 1000, 0
+    garbage = Garbage(lambda: playing)
+    garbage.start()
+    try:
+        old = Cycle()
+        gc.collect(1)
+        gc.collect(1)  # from here on only a full one would look at it
+        del old
+        await asyncio.sleep(600)
+        gc.collect(1)
+        assert not Cycle.collected
+        playing = 100
+        await asyncio.sleep(60)
+        assert Cycle.collected == 1
+    finally:
+        garbage.stop()
+
+
+@in_virtual_time
+async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> None:
+    Cycle.collected = 0
+    garbage = Garbage(lambda: 1000)
+    garbage.start()
+    try:
+        old = Cycle()
+        gc.collect(1)
+        gc.collect(1)
+        del old
+        await asyncio.sleep(3599)
+        assert not Cycle.collected
+        await asyncio.sleep(2)
+        assert Cycle.collected == 1
+    finally:
+        garbage.stop()
+
+
+@in_virtual_time
+async def test_what_was_there_is_never_looked_at_until_the_end(loop: VirtualLoop) -> None:
+    thresholds = gc.get_threshold()
+    garbage = Garbage(lambda: 0)
+    garbage.start()
+    assert gc.get_freeze_count() > 10_000
+    garbage.stop()
+    assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == thresholds
