@@ -15,6 +15,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from .machine import SERVER_CORE
+from .sounds import write_tone
 
 _READY = 600.0  # seconds for a server to listen, all its prompts decoded
 _LOOK = 0.02  # seconds between two looks
@@ -29,6 +30,13 @@ drain_timeout = 0.1
 port = {admin}
 [log]
 level = "error"
+"""
+MINUTE = """
+[paths."/minute"]
+handler = "playback"
+prompt = "minute"
+repeat = "forever"
+framing = "pcm"
 """
 
 
@@ -72,12 +80,14 @@ class MediaServer:
     admin: int
 
     def metrics(self) -> dict[str, float]:
-        """What it says of itself, by name, summed over labels."""
+        """What it says of itself, by name (summed over labels), and by name and labels."""
         values: dict[str, float] = defaultdict(float)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             for family in text_string_to_metric_families(answer.read().decode()):
                 for sample in family.samples:
                     values[sample.name] += sample.value
+                    if sample.labels:
+                        values[f"{sample.name}{{{','.join(sample.labels.values())}}}"] = sample.value
         return values
 
 
@@ -89,3 +99,11 @@ def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_COR
     config.write_text(SERVER.format(port=port, admin=admin) + settings, encoding="utf-8")
     with process((*MEDIA_SERVER, str(config)), port, cores, XDG_CACHE_HOME=str(folder / "cache")) as pid:
         yield MediaServer(pid, port, admin)
+
+
+@contextlib.contextmanager
+def playing_server(folder: Path, settings: str = "") -> Iterator[MediaServer]:
+    """One that plays a prompt of a minute for ever, at `/minute`."""
+    write_tone(folder / "prompts" / "minute.wav", 60)
+    with media_server(folder, MINUTE + settings) as server:
+        yield server

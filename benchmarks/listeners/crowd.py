@@ -42,6 +42,7 @@ class Crowd:
         self.arrivals = arrivals
         self.answered: dict[int, float] = {}  # when each listener's handshake was answered
         self.closed = self.bad = 0
+        self.slowest = 0.0  # seconds of the longest turn: by so much frames may be late by our own doing
 
     @property
     def complete(self) -> bool:
@@ -56,14 +57,17 @@ class Crowd:
     def run(self, until: Callable[[float], bool]) -> float:
         """Listen until a moment is right, and give it; looked at after every turn."""
         poll, clock = self._epoll.poll, time.monotonic
+        told = clock()
         while True:
             now = clock()
+            self.slowest = max(self.slowest, now - told)
             if until(now):
                 return now
             self._dial_due(now)
             events = poll(_TURN if self.complete else _DIAL_TURN)
+            told = clock()
             if events:
-                self._turn(events, clock())
+                self._turn(events, told)
 
     def close(self) -> None:
         """Hang up on all."""

@@ -49,6 +49,7 @@ def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = la
         grown = resident_bytes(pid) - resident
         before = _usage(pid)
         crowd.closed = crowd.bad = 0
+        crowd.slowest = 0.0
         begin()
         first = before.at + plan.newcomers_after
         crowd.dial([first + number / plan.newcomers_rate for number in range(plan.newcomers)])
@@ -57,8 +58,13 @@ def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = la
         if not crowd.complete:
             raise DialError("not all newcomers were answered in the window")
         figures = summarise(crowd.arrivals, crowd.answered, before, after)
-        kib = grown / plan.streams / 1024
-        return Report(**figures, kib_per_stream=kib, closed=crowd.closed, bad=crowd.bad)  # type: ignore[arg-type]
+        figures |= {
+            "kib_per_stream": grown / plan.streams / 1024,
+            "own_slowest": crowd.slowest * 1000,
+            "closed": crowd.closed,
+            "bad": crowd.bad,
+        }
+        return Report(**figures)  # type: ignore[arg-type]
     finally:
         gc.enable()
         crowd.close()

@@ -23,6 +23,7 @@ class Report:
     us_per_frame: float  # CPU time of the server
     server_core: float  # share of a core that the server used
     own_core: float  # share of a core that the listeners used: near 1 they are late themselves
+    own_slowest: float  # the listeners' longest turn: by so much frames may be late by their doing
     deviation_p50: float  # |time between two frames - 20 ms|
     deviation_p99: float
     deviation_p999: float

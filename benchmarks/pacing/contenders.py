@@ -12,16 +12,8 @@ from benchmarks.certificate import make_certificate
 from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.process import listen
 from benchmarks.listeners.report import Report
-from benchmarks.servers import free_port, media_server, process
-from benchmarks.sounds import write_tone
+from benchmarks.servers import free_port, playing_server, process
 
-MINUTE = """
-[paths."/minute"]
-handler = "playback"
-prompt = "minute"
-repeat = "forever"
-framing = "pcm"
-"""
 TLS = """
 [tls]
 certificate = "{}"
@@ -52,9 +44,7 @@ class Contender:
             with process((sys.executable, "-m", f"benchmarks.yardsticks.{self.module}", str(port)), port) as pid:
                 yield port, pid
             return
-        write_tone(folder / "prompts" / "minute.wav", 60)
-        settings = MINUTE + TLS.format(*make_certificate(folder)) * self.tls
-        with media_server(folder, settings) as server:
+        with playing_server(folder, TLS.format(*make_certificate(folder)) * self.tls) as server:
             yield server.port, server.pid
 
 
