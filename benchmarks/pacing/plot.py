@@ -11,7 +11,7 @@ from .rounds import Measured
 
 _PANELS = (
     ("us_per_frame", "CPU time per frame, µs"),
-    ("lateness_p99", "99 % of frames are no later than, ms"),
+    ("lateness_p99", "lateness p99, ms (log scale)"),
 )
 _STYLES = {  # colours that the colour-blind tell apart (Okabe and Ito)
     MEDIA: {"color": "#0072B2", "linewidth": 2.4, "label": "media server"},
@@ -19,6 +19,7 @@ _STYLES = {  # colours that the colour-blind tell apart (Okabe and Ito)
     NAIVE: {"color": "#D55E00", "linewidth": 1.6, "label": "naive aiohttp"},
 }
 _GREY = "#666666"
+_GAP = 0.07  # of a panel's height, between two names
 
 
 def plot(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], file: Path) -> Path:
@@ -27,6 +28,10 @@ def plot(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[in
     for panel, (key, title) in zip(figure.subplots(1, len(_PANELS)), _PANELS, strict=True):
         ends = [_line(panel, measured, contender, sweep, key) for contender in contenders]
         _dress(panel, title, sweep)
+        if key == "lateness_p99":
+            _spread(panel)
+        else:
+            panel.set_ylim(bottom=0)
         _label(panel, ends)
     figure.savefig(file, dpi=130)
     return file
@@ -46,7 +51,6 @@ def _dress(panel: Any, title: str, sweep: Sequence[int]) -> None:
     panel.set_title(title, loc="left", fontsize=11, color="#222222")
     panel.set_xlabel("streams, 50 frames a second each", color=_GREY)
     panel.set_xlim(0, max(sweep) * 1.02)
-    panel.set_ylim(bottom=0)
     panel.set_xticks(sorted({0, *sweep} - {100, 200}))
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color("#bbbbbb")
@@ -55,11 +59,22 @@ def _dress(panel: Any, title: str, sweep: Sequence[int]) -> None:
     panel.set_axisbelow(True)
 
 
+def _spread(panel: Any) -> None:
+    """Who is late is late by many times as much."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    panel.set_ylim(min(0.03, low), max(20, high))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.minorticks_off()
+
+
 def _label(panel: Any, ends: Sequence[tuple[float, float, dict[str, Any]]]) -> None:
     """Each line's name beside its end; names that would lie on each other are moved apart."""
-    gap = 0.07 * panel.get_ylim()[1]
+    to_height = panel.transData + panel.transAxes.inverted()  # of data to fractions of the panel
+    heights = [to_height.transform((x, y))[1] for x, y, _ in ends]
     height = float("-inf")
-    for x, y, style in sorted(ends, key=lambda end: end[1]):
-        height = max(y, height + gap)
+    for here, (x, _, style) in sorted(zip(heights, ends, strict=True), key=lambda pair: pair[0]):
+        height = max(here, height + _GAP)
         place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
+        place["xycoords"] = ("data", "axes fraction")
         panel.annotate(style["label"], (x, height), color=style["color"], fontsize=10, **place)

@@ -15,6 +15,11 @@ from .outcome import Outcome
 _PROMPTS, _SECONDS, _RATE = 1000, 10.0, 44_100
 _FASTER, _AGAIN = 1.6, 10.0
 _LOOK = 0.01  # seconds
+_PLAY = """
+[paths."/play/{prompt}"]
+handler = "playback"
+prompt = "{prompt}"
+"""
 
 
 def start(folder: Path) -> Outcome:
@@ -38,7 +43,7 @@ def start(folder: Path) -> Outcome:
 def _ready(folder: Path) -> float:
     """Seconds from the start of the process until /readyz says so."""
     began = time.monotonic()
-    with media_server(folder, "", (SERVER_CORE, LOAD_CORE)) as server:
+    with media_server(folder, _PLAY, (SERVER_CORE, LOAD_CORE)) as server:
         while not _is_ready(server.admin):
             time.sleep(_LOOK)
         return time.monotonic() - began

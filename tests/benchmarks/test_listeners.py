@@ -31,6 +31,18 @@ async def heard_of(script: Script, plan: Plan = SHORT) -> Report:
         return await asyncio.to_thread(measure, Target(port), HERE, plan)
 
 
+async def listen_to_the_end(script: Script, streams: int) -> Crowd:
+    """Until all were closed."""
+    async with served(script) as port:
+        crowd = Crowd(Target(port), 320, Arrivals(10))
+        crowd.dial([0.0] * streams)
+        deadline = time.monotonic() + 10 * UNIT
+        await asyncio.to_thread(crowd.run, lambda now: crowd.closed == streams or now > deadline)
+        crowd.close()
+    assert crowd.closed == streams
+    return crowd
+
+
 async def paced(writer: Writer, messages: list[bytes]) -> None:
     """Messages on an absolute schedule, then nothing more."""
     loop = asyncio.get_running_loop()
@@ -58,16 +70,25 @@ async def test_every_frame_is_counted_once_however_the_bytes_are_split(step: int
         writer.write(b"\x88\x00")
         await listen_on(reader)
 
-    async with served(script) as port:
-        crowd = Crowd(Target(port), 320, Arrivals(10))
-        crowd.dial([0.0, 0.0, 0.0])
-        deadline = time.monotonic() + 10 * UNIT
-        await asyncio.to_thread(crowd.run, lambda now: crowd.closed == 3 or now > deadline)
-        crowd.close()
-    assert crowd.closed == 3
+    crowd = await listen_to_the_end(script, 3)
     assert crowd.arrivals.count == 3 * (1 + 4 + 2 + 10)
     assert crowd.bad == 3 * 2  # the long one and the empty one
     assert set(crowd.arrivals.firsts()) == set(crowd.answered)
+
+
+async def test_the_middle_of_a_frame_is_not_taken_for_a_frame() -> None:
+    tricky = websocket.binary(websocket.header(320) * 80)  # four bytes into it begins what looks like another
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        for piece in (tricky[:4], tricky[4:] + tricky[:4], tricky[4:]):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        writer.write(b"\x88\x00")
+        await listen_on(reader)
+
+    crowd = await listen_to_the_end(script, 1)
+    assert (crowd.arrivals.count, crowd.bad) == (2, 0)
 
 
 async def test_a_steady_server_is_told_as_steady() -> None:
@@ -77,9 +98,8 @@ async def test_a_steady_server_is_told_as_steady() -> None:
 
     report = await heard_of(script)
     assert (report.streams, report.closed, report.bad) == (5, 0, 0)
-    assert report.share == pytest.approx(1, abs=0.15)
+    assert report.share == pytest.approx(1, abs=0.3)
     assert report.frames == round(report.share * 5 * report.seconds / PTIME)
-    assert report.trouble == "" or "sent" in report.trouble
     assert 0 < report.own_core < 1
 
 
@@ -87,11 +107,10 @@ async def test_a_frame_that_is_late_is_seen_as_late() -> None:
     async def script(reader: Reader, writer: Writer) -> None:
         await upgrade(reader, writer)
         await paced(writer, [FRAME] * 20)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.15)
         await paced(writer, [FRAME] * 200)
 
     report = await heard_of(script)
-    assert report.lateness_p50 >= 0
     assert report.lateness_max >= 100
     assert report.deviation_p999 >= 100
 
@@ -140,8 +159,8 @@ async def test_newcomers_are_no_part_of_the_first_group() -> None:
         is_new = next(callers) >= 5
         await upgrade(reader, writer)
         if is_new:
-            await asyncio.sleep(0.1)
-            writer.write(FRAME * 5)  # as unevenly as can be
+            await asyncio.sleep(0.3)
+            writer.write(FRAME * 20)  # as unevenly as can be
         await paced(writer, [FRAME] * 200)
 
     plan = Plan(
@@ -149,10 +168,10 @@ async def test_newcomers_are_no_part_of_the_first_group() -> None:
     )
     report = await heard_of(script, plan)
     assert (report.streams, report.newcomers) == (5, 10)
-    assert report.newcomers_first_frame_p99 >= 100
-    assert report.first_frame_p99 < 100
-    assert report.frames > round(report.share * 5 * report.seconds / PTIME) + 10 * 5
-    assert report.lateness_max < 80  # five frames at once put a stream's schedule 80 ms early
+    assert report.newcomers_first_frame_p99 >= 200
+    assert report.first_frame_p99 < 200
+    assert report.frames > round(report.share * 5 * report.seconds / PTIME) + 10 * 20
+    assert report.lateness_max < 300  # twenty frames at once put a stream's schedule 380 ms early
 
 
 async def test_over_tls(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
 from benchmarks.pacing.most import search
 from benchmarks.pacing.results import cost_table, in_short, ratio, sweep_table
 from benchmarks.pacing.rounds import Measured
+from benchmarks.scenarios.__main__ import scenarios, table
+from benchmarks.scenarios.outcome import Outcome
 from benchmarks.tables import Results, medians, write_section
 
 ROOT = Path(__file__).parent.parent.parent
@@ -113,3 +115,20 @@ def test_the_plot(tmp_path: Path) -> None:
 
     file = plot(measured(), SWEPT, (100, 200), tmp_path / "pacing.png")
     assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_does_not_hold_is_told() -> None:
+    found = {
+        "a": Outcome("it idles", "1 %", "under 2 %", holds=True),
+        "b": Outcome("it falls", "9 m", "0 m", False, ("b: ouch",)),
+    }
+    assert table(found).rows == [
+        ["a", "it idles", "1 %", "under 2 %", "yes"],
+        ["b", "it falls", "9 m", "0 m", "no"],
+    ]
+    assert table(found).notes == ["b: ouch"]
+
+
+def test_the_readme_tells_of_every_scenario() -> None:
+    told = (ROOT / "benchmarks" / "README.md").read_text()
+    assert [name for name in scenarios(10) if f"| `{name}` |" not in told] == []
