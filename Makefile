@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench-inbound fuzz soak audit clean
+.PHONY: run test lint types imports unit format lock prompts bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -44,8 +44,17 @@ lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
 	sh scripts/lock.sh $(VENV)/lock/bin/uv
 
-bench-inbound: $(VENV)/.dev  ## what a received frame costs, beside a bare aiohttp reader
-	$(BIN)/python benchmarks/inbound.py $(ARGS)
+bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive server, into benchmarks/README.md: 5 minutes
+	$(BIN)/python -m benchmarks.pacing --write $(ARGS)
+
+bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
+	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
+
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace start drift memory'
+	$(BIN)/python -m benchmarks.scenarios $(ARGS)
+
+bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader
+	$(BIN)/python -m benchmarks.inbound $(ARGS)
 
 fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long: DURATION=30s|10m|1h
 	$(BIN)/python -m tests.fuzz --duration $(or $(DURATION),10m)

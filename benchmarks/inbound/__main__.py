@@ -1,6 +1,6 @@
 """What a received frame costs: the media server with many two-way streams, beside a bare aiohttp reader.
 
-    .venv/bin/python benchmarks/inbound.py [--streams 300] [--seconds 4] [--rounds 3] [--encapsulation audiosocket]
+    python -m benchmarks.inbound [--streams 300] [--seconds 4] [--rounds 3] [--encapsulation audiosocket]
 
 Every peer sends a frame of speech every 20 ms and is sent one. A server gets the first core, the peers the second;
 servers take turns, round after round, and the table shows medians: on a machine that does other things as well,
@@ -21,40 +21,26 @@ import argparse
 import contextlib
 import json
 import os
-import platform
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+
+from benchmarks.listeners.report import KEPT_UP
+from benchmarks.machine import LOAD_CORE, SATURATED, describe, need_two_cores
+from benchmarks.servers import free_port, media_server, process
+from benchmarks.tables import Results, medians
 
 HERE = Path(__file__).resolve().parent
-SERVER_CORE, PEERS_CORE = 0, 1
-KEPT_UP = 0.99  # share of the messages to be written, below which nothing is told
-SATURATED = 0.9  # share of a core from which on messages may lie unread, and cost nothing
 MESSAGE_BYTES = {"audiosocket": 323, "rtp": 332}
-READY = 30.0  # seconds for a server to listen
 
-CONFIG = """
-[server]
-host = "127.0.0.1"
-port = {port}
-drain_timeout = 0.1
-[admin]
-port = {admin}
+SETTINGS = """
 [prompts]
 directory = "{prompts}"
-[log]
-level = "error"
 [defaults]
 encapsulation = "{encapsulation}"
 framing = "message"
@@ -95,42 +81,19 @@ def contenders(encapsulation: str) -> list[Contender]:
     ]
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
-    """Until a server takes connections; SystemExit where it never does."""
-    deadline = time.monotonic() + READY
-    while server.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-            return
-        time.sleep(0.05)
-    raise SystemExit(f"nobody listens on port {port}")
-
-
 @contextlib.contextmanager
 def serving(contender: Contender, encapsulation: str, folder: Path) -> Iterator[tuple[int, int]]:
     """A contender's process while it serves: its port and its id."""
-    port = free_port()
     if contender.options is not None:
-        command = [sys.executable, str(HERE / "bare.py"), str(port), *contender.options]
-    else:
-        values = {"prompts": HERE.parent / "prompts", "recordings": folder, "encapsulation": encapsulation}
-        config = folder / "config.toml"
-        config.write_text(CONFIG.format(port=port, admin=free_port(), **values), encoding="utf-8")
-        command = [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            os.sched_setaffinity(server.pid, {SERVER_CORE})  # before it has threads to inherit another
-            wait_until_ready(server, port)
-            yield port, server.pid
-        finally:
-            server.kill()
+        port = free_port()
+        reader = (sys.executable, "-m", "benchmarks.inbound.reader", str(port), *contender.options)
+        with process(reader, port) as pid:
+            yield port, pid
+        return
+    prompts = HERE.parent.parent / "prompts"
+    settings = SETTINGS.format(prompts=prompts, recordings=folder, encapsulation=encapsulation)
+    with media_server(folder, settings) as server:
+        yield server.port, server.pid
 
 
 def measure(contender: Contender, arguments: argparse.Namespace) -> dict[str, float]:
@@ -140,11 +103,11 @@ def measure(contender: Contender, arguments: argparse.Namespace) -> dict[str, fl
         serving(contender, arguments.encapsulation, Path(folder)) as (port, pid),
     ):
         options = {"streams": arguments.streams, "seconds": arguments.seconds}
-        command = [sys.executable, str(HERE / "peers.py"), str(port), contender.path, str(pid)]
+        command = [sys.executable, "-m", "benchmarks.inbound.peers", str(port), contender.path, str(pid)]
         command += [f"--{name}={value}" for name, value in options.items()]
         command += ["--encapsulation", arguments.encapsulation]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as peers:
-            os.sched_setaffinity(peers.pid, {PEERS_CORE})
+            os.sched_setaffinity(peers.pid, {LOAD_CORE})
             answer, _ = peers.communicate()
     if peers.returncode:
         raise SystemExit(f"{contender.name}: the peers ended with {peers.returncode}")
@@ -161,37 +124,25 @@ def trouble(results: list[dict[str, float]]) -> str:
     return ""
 
 
-def report(rounds: dict[str, list[dict[str, float]]], title: str) -> Table:
+def report(rounds: dict[str, list[dict[str, float]]], title: str) -> Results:
     """Medians of all rounds, and ratios to both baselines."""
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("server")
-    for heading in ("core", "sent", "heard", "µs/frame", "from", "to", "x reader", "x two-way"):
-        table.add_column(heading, justify="right")
-    medians = {
-        name: {key: statistics.median(result[key] for result in results) for key in results[0]}
-        for name, results in rounds.items()
-    }
+    headings = ["server", "core", "sent", "heard", "µs/frame", "from", "to", "x reader", "x two-way"]
+    rows = []
+    middle = {name: medians(results) for name, results in rounds.items()}
     baselines = list(rounds)[:2]
-    for name, median in medians.items():
+    for name, median in middle.items():
         costs = [result["us"] for result in rounds[name]]
         cells = [f"{median['cpu']:.0%}", f"{median['share']:.1%}", f"{median['heard']:.1%}"]
         if not trouble(rounds[name]):
             cells += [f"{cost:.1f}" for cost in (median["us"], min(costs), max(costs))]
             for baseline in baselines:
                 told = not trouble(rounds[baseline])
-                cells.append(f"{median['us'] / medians[baseline]['us']:.2f}" if told else "")
-        table.add_row(name, *cells)
-    return table
-
-
-def machine() -> str:
-    """What it was measured on."""
-    cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = cpus[0].partition(":")[2].strip() if cpus else platform.machine()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("mediaserver", "aiohttp", "uvloop", "numpy"))
-    return (
-        f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {platform.python_version()}, {packages}"
-    )
+                cells.append(f"{median['us'] / middle[baseline]['us']:.2f}" if told else "")
+        rows.append([name, *cells])
+    notes = [
+        f"{name}: {why}; try fewer --streams" for name, results in rounds.items() if (why := trouble(results))
+    ]
+    return Results(title, headings, rows, notes)
 
 
 def main() -> None:
@@ -203,8 +154,7 @@ def main() -> None:
     parser.add_argument("--encapsulation", choices=tuple(MESSAGE_BYTES), default="audiosocket")
     parser.add_argument("--only", default="", help="servers whose names hold this, and the baselines")
     arguments = parser.parse_args()
-    if len(os.sched_getaffinity(0) & {SERVER_CORE, PEERS_CORE}) < 2:
-        raise SystemExit("two cores are needed: one for the server, one for the peers")
+    need_two_cores()
     everyone = contenders(arguments.encapsulation)
     chosen = [each for each in everyone if each.options is not None or arguments.only in each.name]
     rounds: dict[str, list[dict[str, float]]] = {each.name: [] for each in chosen}
@@ -213,13 +163,10 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for contender in chosen:
                 rounds[contender.name].append(measure(contender, arguments))
-    console.print(machine(), soft_wrap=True)
+    console.print(describe(), soft_wrap=True)
     per_stream = f"{arguments.encapsulation}, {MESSAGE_BYTES[arguments.encapsulation]} bytes each way every 20 ms"
     title = f"{arguments.streams} streams, {per_stream}; {arguments.rounds} rounds of {arguments.seconds:g} s"
-    console.print(report(rounds, title))
-    for name, results in rounds.items():
-        if why := trouble(results):
-            console.print(f"{name}: {why}; try fewer --streams")
+    console.print(report(rounds, title).on_terminal())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Many two-way peers of a media server in one cheap process, and what they cost it.
 
-    python benchmarks/peers.py PORT PATH PID [--streams 300] [--seconds 4] [--encapsulation audiosocket]
+    python -m benchmarks.inbound.peers PORT PATH PID [--streams 300] [--seconds 4] [--encapsulation audiosocket]
 
 Every peer sends one frame of speech every 20 ms, masked as a client must, and counts the bytes that come back. All
 say the same at the same time, so that a message is made once for all of them. After a warm-up, the CPU time of the
@@ -26,6 +26,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.machine import cpu_seconds
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 from mediaserver.wire import audiosocket, rtp, websocket
 
@@ -33,12 +34,7 @@ PTIME = 0.020
 SLOTS = 20  # moments of every ptime at which a share of the peers speaks
 HANDSHAKE = 5.0  # seconds for a server to answer one
 KEY = bytes.fromhex("9d1b66e2")  # a client's key should be random; to unmask, one costs as much as another
-SPEECH = Path(__file__).resolve().parent.parent / "prompts" / "welcome.wav"
-
-
-def cpu_seconds(pid: int) -> float:
-    """What all threads of a process have used so far, to the nanosecond."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+SPEECH = Path(__file__).resolve().parent.parent.parent / "prompts" / "welcome.wav"
 
 
 class Script:

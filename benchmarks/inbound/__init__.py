@@ -1,0 +1,1 @@
+"""What a received frame costs, beside the least that reading can cost."""

@@ -1,0 +1,47 @@
+"""Listen to a server, and tell what was heard as a line of JSON (see report.py).
+
+    python -m benchmarks.listeners PORT PATH PID [--tls] [--streams 1000] ... (see Plan in measure.py)
+
+Once all listen and the warm-up is over, a line `measuring` is printed, and the window begins. Newcomers dial in
+it, and are no part of what is told of the others. PID is the server's process, whose CPU time and
+memory are taken.
+"""
+
+import argparse
+import dataclasses
+import json
+import ssl
+
+from .dialling import DialError, Target
+from .measure import Plan, measure
+
+
+def unverified() -> ssl.SSLContext:
+    """A server's certificate is not what is measured."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", type=int)
+    parser.add_argument("path")
+    parser.add_argument("pid", type=int)
+    parser.add_argument("--tls", action="store_true")
+    for field in dataclasses.fields(Plan):
+        option = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(option, type=type(field.default), default=field.default)
+    options = vars(parser.parse_args())
+    port, path, pid, tls = (options.pop(name) for name in ("port", "path", "pid", "tls"))
+    target = Target(port, path, tls=unverified() if tls else None)
+    try:
+        report = measure(target, pid, Plan(**options), lambda: print("measuring", flush=True))
+    except DialError as error:
+        raise SystemExit(str(error)) from error
+    print(json.dumps(report.as_dict()))
+
+
+if __name__ == "__main__":
+    main()

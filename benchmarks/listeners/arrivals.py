@@ -1,0 +1,87 @@
+"""When every frame came, kept in arrays that are made beforehand, and what that says about pacing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PTIME = 0.020
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Arrivals:
+    """A stream's number and a time, in seconds of the monotonic clock, for every frame; in order of time."""
+
+    def __init__(self, room: int) -> None:
+        self._streams: NDArray[np.int32] = np.zeros(room, np.int32)
+        self._times: Floats = np.zeros(room, np.float64)
+        self.count = 0
+
+    def add(self, streams: Sequence[int], at: float) -> None:
+        """Frames that came together."""
+        end = self.count + len(streams)
+        if end > len(self._times):
+            self._streams = np.concatenate((self._streams, np.zeros(end, np.int32)))
+            self._times = np.concatenate((self._times, np.zeros(end)))
+        self._streams[self.count : end] = streams
+        self._times[self.count : end] = at
+        self.count = end
+
+    def between(self, start: float, end: float) -> tuple[Integers, Floats]:
+        """Streams and times of the frames that came from `start` on and before `end`."""
+        first, last = np.searchsorted(self._times[: self.count], (start, end))
+        return self._streams[first:last].astype(np.int64), self._times[first:last]
+
+    def firsts(self) -> dict[int, float]:
+        """When the first frame of each stream came."""
+        streams, at = np.unique(self._streams[: self.count], return_index=True)
+        return dict(zip(streams.tolist(), self._times[at].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """How evenly frames came."""
+
+    deviations: Floats  # seconds by which the time between two frames of a stream was not a ptime
+    lateness: Floats  # seconds by which a frame was behind its stream's own schedule
+    drifts: Floats  # of each stream, in parts per million: how much slower than nominal it was
+
+
+def measure_pacing(streams: Integers, times: Floats) -> Pacing:
+    """From each frame's stream and time, in order of time. Streams of less than two frames tell nothing.
+
+    A stream's schedule is a frame every 20 ms, put as early as its frames allow: the best one is not late at all.
+    """
+    order = np.argsort(streams, kind="stable")
+    streams, times = streams[order], times[order]
+    _, starts, inverse, counts = np.unique(streams, return_index=True, return_inverse=True, return_counts=True)
+    several = counts > 1
+    keep = several[inverse]
+    streams, times = streams[keep], times[keep]
+    starts = np.concatenate(([0], np.cumsum(counts[several])[:-1])) if several.any() else starts[:0]
+    counts = counts[several]
+    if not len(counts):
+        return Pacing(*(np.empty(0) for _ in range(3)))
+    number = np.arange(len(times)) - np.repeat(starts, counts)
+    offsets = times - number * PTIME
+    between = np.abs(np.diff(times) - PTIME)[np.diff(streams) == 0]
+    late = offsets - np.repeat(np.minimum.reduceat(offsets, starts), counts)
+    return Pacing(between, late, _slopes(number, offsets, starts, counts) / PTIME * 1e6)
+
+
+def _slopes(number: Integers, offsets: Floats, starts: Integers, counts: Integers) -> Floats:
+    """Of the straight line through each stream's offsets, in seconds a frame."""
+
+    def centred(values: Floats) -> Floats:
+        return values - np.repeat(np.add.reduceat(values, starts) / counts, counts)
+
+    x, y = centred(number.astype(np.float64)), centred(offsets)
+    slopes: Floats = np.add.reduceat(x * y, starts) / np.add.reduceat(x * x, starts)
+    return slopes
+
+
+def percentile(values: Floats, percent: float) -> float:
+    """The smallest value that so many percent of all values do not exceed (nearest rank); NaN of none."""
+    return float(np.percentile(values, percent, method="inverted_cdf")) if len(values) else float("nan")

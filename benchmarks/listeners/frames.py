@@ -1,0 +1,51 @@
+"""What a server sends (RFC 6455, section 5): whole frames out of bytes that were split anywhere."""
+
+import hashlib
+import struct
+from base64 import b64encode
+from dataclasses import dataclass
+
+BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
+_FINAL, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
+_EXTENDED = {126: struct.Struct("!H"), 127: struct.Struct("!Q")}
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame. `final`: the last of its message."""
+
+    opcode: int
+    payload: bytes
+    final: bool = True
+
+
+def take_frames(data: bytes) -> tuple[list[Frame], bytes]:
+    """All whole frames that the bytes begin with, and the bytes that are left; ValueError for a masked one."""
+    frames: list[Frame] = []
+    at = 0
+    while (span := _span(data, at)) is not None:
+        start, end = span
+        frames.append(Frame(data[at] & _OPCODE, data[start:end], bool(data[at] & _FINAL)))
+        at = end
+    return frames, data[at:]
+
+
+def _span(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the payload of the frame at `at` begins and ends; None where not all of it is there."""
+    if len(data) < at + 2:
+        return None
+    if data[at + 1] & _MASKED:
+        raise ValueError("a server's frame is masked")
+    start, length = at + 2, data[at + 1] & _LENGTH
+    if extended := _EXTENDED.get(length):
+        if len(data) < start + extended.size:
+            return None
+        (length,) = extended.unpack_from(data, start)
+        start += extended.size
+    return (start, start + length) if len(data) >= start + length else None
+
+
+def accept_for(key: bytes) -> bytes:
+    """What a server answers to a handshake's key (section 4.2.2)."""
+    return b64encode(hashlib.sha1(key + _GUID).digest())  # noqa: S324 - the RFC's choice

@@ -1,0 +1,86 @@
+"""One run: dial, warm up, listen for a window of time, tell."""
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.machine import cpu_seconds, resident_bytes
+from mediaserver.server.descriptors import raise_descriptor_limit
+
+from .arrivals import PTIME, Arrivals
+from .crowd import Crowd
+from .dialling import DialError, Target
+from .report import Report, Usage, summarise
+
+_ANSWERED = 30.0  # seconds in which all must listen, after the last was dialled
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who listens, and for how long, in seconds. `payload`: bytes in a message; `rate`: handshakes a second."""
+
+    streams: int = 1000
+    seconds: float = 5.0
+    warm_up: float = 1.0
+    rate: float = 1000.0
+    payload: int = 320
+    newcomers: int = 0
+    newcomers_rate: float = 1000.0
+    newcomers_after: float = 0.0
+
+    @property
+    def frames(self) -> int:
+        """At most to be heard in all, with some to spare."""
+        dialling = self.streams / self.rate
+        seconds = 1.2 * (dialling + self.warm_up + self.seconds) + 1
+        return round((self.streams + self.newcomers) * seconds / PTIME)
+
+
+def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = lambda: None) -> Report:
+    """Listen to the server of process `pid`; `begin` is called when the window begins. DialError if it refuses."""
+    raise_descriptor_limit(plan.streams + plan.newcomers)
+    crowd = Crowd(target, plan.payload, Arrivals(plan.frames))
+    gc.collect()
+    gc.disable()  # nothing here makes cycles
+    try:
+        resident = resident_bytes(pid)
+        _gather(crowd, plan)
+        grown = resident_bytes(pid) - resident
+        before = _usage(pid)
+        crowd.closed = crowd.bad = 0
+        crowd.slowest = 0.0
+        begin()
+        first = before.at + plan.newcomers_after
+        crowd.dial([first + number / plan.newcomers_rate for number in range(plan.newcomers)])
+        crowd.run(lambda now: now >= before.at + plan.seconds)
+        after = _usage(pid)
+        if not crowd.complete:
+            raise DialError("not all newcomers were answered in the window")
+        figures = summarise(crowd.arrivals, crowd.answered, before, after)
+        figures |= {
+            "kib_per_stream": grown / plan.streams / 1024,
+            "own_slowest": crowd.slowest * 1000,
+            "closed": crowd.closed,
+            "bad": crowd.bad,
+        }
+        return Report(**figures)  # type: ignore[arg-type]
+    finally:
+        gc.enable()
+        crowd.close()
+
+
+def _gather(crowd: Crowd, plan: Plan) -> None:
+    """Until the first group listens, and has for a while."""
+    now = time.monotonic()
+    crowd.dial([now + number / plan.rate for number in range(plan.streams)])
+    deadline = now + plan.streams / plan.rate + _ANSWERED
+    crowd.run(lambda now: crowd.complete or now > deadline)
+    if not crowd.complete:
+        raise DialError(f"{len(crowd.answered)} of {plan.streams} were answered in time")
+    warm = time.monotonic() + plan.warm_up
+    crowd.run(lambda now: now >= warm)
+
+
+def _usage(pid: int) -> Usage:
+    return Usage(time.monotonic(), cpu_seconds(pid), time.process_time())

@@ -1,0 +1,58 @@
+"""Listeners in a process of their own, on the core that is theirs."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.machine import LOAD_CORE
+
+from .measure import Plan
+from .report import Report
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A run that goes on."""
+
+    process: "subprocess.Popen[str]"
+
+    def wait_until_measuring(self) -> None:
+        """Until all listen and the warm-up is over. SystemExit where that fails; standard error has said why."""
+        if self._line() != "measuring\n":
+            raise SystemExit("the listeners ended before they measured")
+
+    def report(self) -> Report:
+        """What was heard, once it is over; after `wait_until_measuring`."""
+        line = self._line()
+        if self.process.wait() or not line:
+            raise SystemExit("the listeners ended before they told")
+        return Report(**json.loads(line))
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        return self.process.stdout.readline()
+
+
+@contextlib.contextmanager
+def listening(port: int, path: str, pid: int, plan: Plan, *, tls: bool = False) -> Iterator[Listening]:
+    """Listeners of the server of process `pid`; they are ended in the end, whatever happens."""
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(plan).items()]
+    command = [sys.executable, "-m", "benchmarks.listeners", str(port), path, str(pid), *options]
+    with subprocess.Popen([*command, *["--tls"] * tls], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            os.sched_setaffinity(process.pid, {LOAD_CORE})
+            yield Listening(process)
+        finally:
+            process.kill()
+
+
+def listen(port: int, path: str, pid: int, plan: Plan, *, tls: bool = False) -> Report:
+    """A whole run."""
+    with listening(port, path, pid, plan, tls=tls) as run:
+        run.wait_until_measuring()
+        return run.report()

@@ -1,0 +1,103 @@
+"""What a run of listeners tells, as one line of JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from benchmarks.machine import SATURATED
+
+from .arrivals import PTIME, Arrivals, Floats, measure_pacing, percentile
+
+KEPT_UP = 0.99  # share of the frames to be heard, below which a server did not
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run, over its window of `seconds`. Times are in milliseconds, memory in KiB."""
+
+    streams: int
+    seconds: float
+    frames: int  # heard by all, newcomers included
+    share: float  # of the frames that the first group was to hear
+    us_per_frame: float  # CPU time of the server
+    server_core: float  # share of a core that the server used
+    own_core: float  # share of a core that the listeners used: near 1 they are late themselves
+    own_slowest: float  # the listeners' longest turn: by so much frames may be late by their doing
+    deviation_p50: float  # |time between two frames - 20 ms|
+    deviation_p99: float
+    deviation_p999: float
+    lateness_p50: float  # behind the stream's own schedule
+    lateness_p99: float
+    lateness_p999: float
+    lateness_max: float
+    first_frame_p50: float  # after the answer to the handshake, of the first group
+    first_frame_p99: float
+    drift_ppm: float  # of the worst stream
+    kib_per_stream: float  # resident memory by which the server grew, before the window
+    closed: int  # streams that the server ended
+    bad: int  # messages that were no frame of the expected size
+    newcomers: int  # listeners that came in the window
+    newcomers_first_frame_p99: float
+
+    @property
+    def trouble(self) -> str:
+        """Why the figures do not tell what a healthy server does, if they do not."""
+        if self.own_core > SATURATED:
+            return "the listeners themselves were saturated"
+        if self.closed or self.bad:
+            return f"{self.closed} streams were closed, {self.bad} messages were wrong"
+        if self.share < KEPT_UP:
+            return f"the server sent {self.share:.1%} of what it had to"
+        return ""
+
+    def as_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What had been used at a moment, in seconds."""
+
+    at: float
+    server: float
+    own: float
+
+
+def summarise(arrivals: Arrivals, answered: Mapping[int, float], before: Usage, after: Usage) -> dict[str, float]:
+    """The figures of a window, by the report's names. Streams that were answered in it are newcomers."""
+    seconds, cpu = after.at - before.at, after.server - before.server
+    group = [stream for stream, at in answered.items() if at < before.at]
+    streams, times = arrivals.between(before.at, after.at)
+    chosen = np.isin(streams, group)
+    result = measure_pacing(streams[chosen], times[chosen])
+    waits = {stream: at - answered[stream] for stream, at in arrivals.firsts().items()}
+    first = _milliseconds([wait for stream, wait in waits.items() if answered[stream] < before.at])
+    newcomers = _milliseconds([wait for stream, wait in waits.items() if answered[stream] >= before.at])
+    deviation, lateness = result.deviations * 1000, result.lateness * 1000
+    return {
+        "streams": len(group),
+        "seconds": seconds,
+        "frames": len(times),
+        "share": float(np.count_nonzero(chosen)) / (len(group) * seconds / PTIME),
+        "us_per_frame": cpu / len(times) * 1e6 if len(times) else float("nan"),
+        "server_core": cpu / seconds,
+        "own_core": (after.own - before.own) / seconds,
+        "deviation_p50": percentile(deviation, 50),
+        "deviation_p99": percentile(deviation, 99),
+        "deviation_p999": percentile(deviation, 99.9),
+        "lateness_p50": percentile(lateness, 50),
+        "lateness_p99": percentile(lateness, 99),
+        "lateness_p999": percentile(lateness, 99.9),
+        "lateness_max": percentile(lateness, 100),
+        "first_frame_p50": percentile(first, 50),
+        "first_frame_p99": percentile(first, 99),
+        "drift_ppm": percentile(np.abs(result.drifts), 100),
+        "newcomers": len(answered) - len(group),
+        "newcomers_first_frame_p99": percentile(newcomers, 99),
+    }
+
+
+def _milliseconds(seconds: list[float]) -> Floats:
+    return np.array(seconds, np.float64) * 1000

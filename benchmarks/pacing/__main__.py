@@ -1,0 +1,136 @@
+"""What a paced frame costs, and how evenly frames come: the media server beside a bare loop and a naive server.
+
+    python -m benchmarks.pacing [--quick] [--most] [--write] [--streams 1000,200] [--seconds 3] [--rounds 3] ...
+
+A server gets the first core, its listeners the second; servers take turns, round after round, and tables show
+medians. On a machine that does other things as well, the ratios tell more than the microseconds. --write puts the
+results into README.md and benchmarks/README.md, and the plot beside it. Linux only.
+"""
+
+import argparse
+import datetime
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.listeners.measure import Plan
+from benchmarks.listeners.report import Report
+from benchmarks.machine import LOAD_CORE, describe, need_two_cores
+from benchmarks.tables import Results, Rows, write_section
+
+from .contenders import CONTENDERS, SWEPT, YARDSTICKS, Contender
+from .most import LATE, Most, search
+from .results import cost_table, in_short, sweep_table
+from .rounds import Measured, progress_bar
+
+HERE = Path(__file__).resolve().parent.parent
+SWEEP = (100, 200, 400, 700, 1000, 1500)
+_WIDTH = 150  # columns of what goes into a file
+_QUICK = {"rounds": 1, "seconds": 1.5, "sweep": ()}
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Of 1000,200."""
+    return tuple(int(number) for number in text.split(",") if number)
+
+
+def arguments() -> argparse.Namespace:
+    """The options, checked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a minute: one short round, and no sweep")
+    parser.add_argument("--most", action="store_true", help="also search for the most streams that a core carries")
+    parser.add_argument("--write", action="store_true", help="results and plot into the README files")
+    parser.add_argument("--streams", type=numbers, default="1000,200", help="of the tables")
+    parser.add_argument("--sweep", type=numbers, default=SWEEP, help="of the plot")
+    parser.add_argument("--seconds", type=float, default=3.0, help="measured in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="rows of the media server whose names hold this")
+    chosen, _ = parser.parse_known_args()
+    if chosen.quick:
+        parser.set_defaults(**_QUICK)
+    options = parser.parse_args()
+    if options.write and not options.sweep:
+        parser.error("--write needs a --sweep: the plot is part of what is written")
+    return options
+
+
+def measure(options: argparse.Namespace, plan: Plan) -> tuple[Measured, Rows]:
+    """Everything that was asked for; also what the search for the most found."""
+    chosen = [each for each in CONTENDERS if each in YARDSTICKS or options.only in each.name]
+    table = [(contender, streams) for streams in options.streams for contender in chosen]
+    rest = [
+        (contender, streams)
+        for streams in options.sweep
+        for contender in SWEPT
+        if (contender, streams) not in table
+    ]
+    measured = Measured()
+    with progress_bar() as progress:
+        measured.run([table] * options.rounds, plan, progress)
+        measured.run([rest], plan, progress)
+        most = [[each.name, str(_most(each, plan, progress))] for each in SWEPT * options.most]
+    return measured, most
+
+
+def _most(contender: Contender, plan: Plan, progress: Progress) -> Most:
+    task = progress.add_task("", total=None)
+
+    def attempt(streams: int) -> Report:
+        progress.update(task, description=f"the most: {contender.name}, {streams} streams")
+        return contender.measure(plan, streams)
+
+    try:
+        return search(attempt)
+    finally:
+        progress.remove_task(task)
+
+
+def tables(measured: Measured, most: Rows, options: argparse.Namespace) -> list[Results]:
+    """All results."""
+    how = f"medians of {options.rounds} rounds of {options.seconds:g} s"
+    found = [cost_table(measured, CONTENDERS, streams, how) for streams in options.streams]
+    if options.sweep:
+        found.append(sweep_table(measured, SWEPT, options.sweep))
+    if most:
+        title = f"Most streams on one core with lateness p99 under {LATE:g} ms"
+        found.append(Results(title, ["", "streams"], most))
+    return found
+
+
+def write(measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
+    """Into the two README files, and the plot."""
+    from .plot import plot  # matplotlib is for this alone
+
+    plot(measured, SWEPT, options.sweep, HERE / "pacing.png")
+    when = datetime.datetime.now(datetime.UTC).date()
+    where = f"{describe()}; {when}."
+    full = [where, *(result.as_markdown() for result in results)]
+    write_section(HERE / "README.md", "pacing", "\n\n".join(full))
+    short = in_short(measured, CONTENDERS, options.streams)
+    write_section(HERE.parent / "README.md", "pacing", f"{short.as_markdown()}\n\n{where}")
+
+
+def main() -> None:
+    """Measure, print, perhaps write."""
+    options = arguments()
+    need_two_cores()
+    os.sched_setaffinity(0, {LOAD_CORE})  # ourselves; servers are put elsewhere
+    plan = Plan(seconds=options.seconds, warm_up=0.7, rate=1500)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(describe(), soft_wrap=True, highlight=False)
+    measured, most = measure(options, plan)
+    results = tables(measured, most, options)
+    for result in results:
+        console.print(result.on_terminal())
+    if options.write:
+        write(measured, results, options)
+        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, README.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Who is measured: the two yardsticks, and the media server in all its ways to speak."""
+
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.certificate import make_certificate
+from benchmarks.listeners.measure import Plan
+from benchmarks.listeners.process import listen
+from benchmarks.listeners.report import Report
+from benchmarks.servers import free_port, playing_server, process
+
+TLS = """
+[tls]
+certificate = "{}"
+key = "{}"
+"""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server and the path that is dialled. `module`: a yardstick's; `payload`: bytes in a message."""
+
+    name: str
+    module: str = ""
+    path: str = "/minute"
+    payload: int = 320
+    tls: bool = False
+
+    def measure(self, plan: Plan, streams: int) -> Report:
+        """One run with so many streams, and with a server that is started for it."""
+        plan = dataclasses.replace(plan, streams=streams, payload=self.payload)
+        with tempfile.TemporaryDirectory() as folder, self._serving(Path(folder)) as (port, pid):
+            return listen(port, self.path, pid, plan, tls=self.tls)
+
+    @contextlib.contextmanager
+    def _serving(self, folder: Path) -> Iterator[tuple[int, int]]:
+        if self.module:
+            port = free_port()
+            with process((sys.executable, "-m", f"benchmarks.yardsticks.{self.module}", str(port)), port) as pid:
+                yield port, pid
+            return
+        with playing_server(folder, TLS.format(*make_certificate(folder)) * self.tls) as server:
+            yield server.port, server.pid
+
+
+BARE = Contender("bare loop", "bare_loop", "/")
+NAIVE = Contender("naive aiohttp", "naive_aiohttp", "/")
+MEDIA = Contender("media server, audiosocket/pcm")
+YARDSTICKS = (BARE, NAIVE)
+CONTENDERS = (
+    *YARDSTICKS,
+    MEDIA,
+    Contender("media server, audiosocket/message", path="/minute?framing=message", payload=323),
+    Contender("media server, rtp", path="/minute?encapsulation=rtp", payload=172),
+    Contender("media server, audiosocket/pcm, TLS", tls=True),
+)
+SWEPT = (*YARDSTICKS, MEDIA)

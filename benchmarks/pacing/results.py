@@ -1,0 +1,71 @@
+"""What came out, as tables."""
+
+from collections.abc import Sequence
+
+from benchmarks.tables import Results
+
+from .contenders import BARE, NAIVE, Contender
+from .rounds import Measured
+
+_FIGURES = {  # heading: name in a report, and how it is written
+    "µs a frame": ("us_per_frame", "{:.2f}"),
+    "core": ("server_core", "{:.0%}"),
+    "deviation p50": ("deviation_p50", "{:.2f}"),
+    "p99": ("deviation_p99", "{:.2f}"),
+    "p99.9": ("deviation_p999", "{:.2f}"),
+    "lateness p99": ("lateness_p99", "{:.2f}"),
+    "first frame p99": ("first_frame_p99", "{:.1f}"),
+    "KiB a stream": ("kib_per_stream", "{:.1f}"),
+}
+
+
+def ratio(measured: Measured, contender: Contender, yardstick: Contender, streams: int) -> str:
+    """Of two costs per frame; nothing where one was not measured, or where one of both did not do its work."""
+    costs = measured.medians(contender, streams), measured.medians(yardstick, streams)
+    troubled = measured.trouble(contender, streams) or measured.trouble(yardstick, streams)
+    if costs[0] is None or costs[1] is None or troubled:
+        return ""
+    return f"{costs[0]['us_per_frame'] / costs[1]['us_per_frame']:.2f}"
+
+
+def cost_table(measured: Measured, contenders: Sequence[Contender], streams: int, how: str) -> Results:
+    """Everybody with so many streams; `how` tells of rounds."""
+    headings = ["", "× bare", "× naive", *_FIGURES]
+    rows, notes = [], []
+    for contender in contenders:
+        figures = measured.medians(contender, streams)
+        if figures is None:
+            continue
+        ratios = [ratio(measured, contender, yardstick, streams) for yardstick in (BARE, NAIVE)]
+        rows.append([contender.name, *ratios, *(text.format(figures[key]) for key, text in _FIGURES.values())])
+        if trouble := measured.trouble(contender, streams):
+            notes.append(f"{contender.name}: {trouble}")
+    return Results(f"{streams} streams, {how}; times in ms", headings, rows, notes)
+
+
+def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int]) -> Results:
+    """Cost and lateness against the number of streams: what the plot shows."""
+    headings = [
+        "streams",
+        *(f"{each.name}, {what}" for each in contenders for what in ("µs a frame", "lateness p99")),
+    ]
+    rows = []
+    for streams in sweep:
+        cells = [str(streams)]
+        for contender in contenders:
+            figures = measured.medians(contender, streams) or {}
+            cells += [f"{figures[key]:.2f}" if figures else "" for key in ("us_per_frame", "lateness_p99")]
+        rows.append(cells)
+    return Results("Cost and lateness against streams", headings, rows)
+
+
+def in_short(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> Results:
+    """The ratios that matter, of cost per frame."""
+    pairs = [(streams, yardstick) for streams in sizes for yardstick in (BARE, NAIVE)]
+    headings = ["CPU time per frame", *(f"{streams} streams, × {yardstick.name}" for streams, yardstick in pairs)]
+    rows = [
+        [each.name, *(ratio(measured, each, yardstick, streams) for streams, yardstick in pairs)]
+        for each in contenders
+        if each is not BARE
+    ]
+    return Results("What a stream costs", headings, rows)

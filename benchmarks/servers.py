@@ -1,0 +1,109 @@
+"""Servers that are measured: each a process on a core of its own, ended whatever happens."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from .machine import SERVER_CORE
+from .sounds import write_tone
+
+_READY = 600.0  # seconds for a server to listen, all its prompts decoded
+_LOOK = 0.02  # seconds between two looks
+MEDIA_SERVER = (sys.executable, "-m", "mediaserver", "serve", "--config")
+
+SERVER = """
+[server]
+host = "127.0.0.1"
+port = {port}
+drain_timeout = 0.1
+[admin]
+port = {admin}
+[log]
+level = "error"
+"""
+MINUTE = """
+[paths."/minute"]
+handler = "playback"
+prompt = "minute"
+repeat = "forever"
+framing = "pcm"
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def process(
+    command: Sequence[str], port: int, cores: Sequence[int] = (SERVER_CORE,), **environment: str
+) -> Iterator[int]:
+    """A server's process from when it listens on a port: its id. SystemExit where it never does."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | environment) as server:
+        try:
+            os.sched_setaffinity(server.pid, set(cores))  # before it has threads to inherit others
+            _wait_until_listening(server, port)
+            yield server.pid
+        finally:
+            server.kill()
+
+
+def _wait_until_listening(server: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + _READY
+    while server.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return
+        time.sleep(_LOOK)
+    raise SystemExit(f"nobody listens on port {port}")
+
+
+@dataclass(frozen=True)
+class MediaServer:
+    """`mediaserver serve` that is ready."""
+
+    pid: int
+    port: int
+    admin: int
+
+    def metrics(self) -> dict[str, float]:
+        """What it says of itself, by name (summed over labels), and by name and labels."""
+        values: dict[str, float] = defaultdict(float)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
+            for family in text_string_to_metric_families(answer.read().decode()):
+                for sample in family.samples:
+                    values[sample.name] += sample.value
+                    if sample.labels:
+                        values[f"{sample.name}{{{','.join(sample.labels.values())}}}"] = sample.value
+        return values
+
+
+@contextlib.contextmanager
+def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_CORE,)) -> Iterator[MediaServer]:
+    """One with default limits, these settings, and a folder's `prompts`; what it caches stays in the folder."""
+    port, admin = free_port(), free_port()
+    config = folder / "config.toml"
+    config.write_text(SERVER.format(port=port, admin=admin) + settings, encoding="utf-8")
+    with process((*MEDIA_SERVER, str(config)), port, cores, XDG_CACHE_HOME=str(folder / "cache")) as pid:
+        yield MediaServer(pid, port, admin)
+
+
+@contextlib.contextmanager
+def playing_server(folder: Path, settings: str = "") -> Iterator[MediaServer]:
+    """One that plays a prompt of a minute for ever, at `/minute`."""
+    write_tone(folder / "prompts" / "minute.wav", 60)
+    with media_server(folder, MINUTE + settings) as server:
+        yield server

@@ -1,0 +1,45 @@
+"""A WebSocket server that sends each caller exactly what a test says, when it says it."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
+
+from benchmarks.listeners.frames import accept_for
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+
+
+async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, also: bytes = b"") -> None:
+    """Answer a handshake, with frames in the same write perhaps."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+    writer.write(_UPGRADED % accept_for(key) + also)
+
+
+@contextlib.asynccontextmanager
+async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Its port, while it serves; a script that fails fails the test."""
+    faults: list[Exception] = []
+    calls: set[asyncio.Task[None]] = set()
+
+    async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        try:
+            await script(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the listeners are done
+        except Exception as error:
+            faults.append(error)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(call, "127.0.0.1", 0, ssl=tls, backlog=512)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls)
+    assert not faults

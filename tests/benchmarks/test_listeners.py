@@ -1,0 +1,215 @@
+"""The listeners of the benchmarks: what they say they heard is what was sent."""
+
+import asyncio
+import os
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.certificate import make_certificate
+from benchmarks.listeners.__main__ import unverified
+from benchmarks.listeners.arrivals import Arrivals
+from benchmarks.listeners.crowd import Crowd
+from benchmarks.listeners.dialling import DialError, Target
+from benchmarks.listeners.measure import Plan, measure
+from benchmarks.listeners.report import Report
+from mediaserver.wire import websocket
+from tests.benchmarks.scripted import Script, served, upgrade
+from tests.timing import UNIT
+
+PTIME = 0.02
+FRAME = websocket.binary(bytes(320))
+HERE = os.getpid()  # of which CPU time and memory are told
+SHORT = Plan(streams=5, seconds=0.5, warm_up=0.1, rate=500)
+Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+
+
+async def heard_of(script: Script, plan: Plan = SHORT) -> Report:
+    async with served(script) as port:
+        return await asyncio.to_thread(measure, Target(port), HERE, plan)
+
+
+async def listen_to_the_end(script: Script, streams: int) -> Crowd:
+    """Until all were closed."""
+    async with served(script) as port:
+        crowd = Crowd(Target(port), 320, Arrivals(10))
+        crowd.dial([0.0] * streams)
+        deadline = time.monotonic() + 10 * UNIT
+        await asyncio.to_thread(crowd.run, lambda now: crowd.closed == streams or now > deadline)
+        crowd.close()
+    assert crowd.closed == streams
+    return crowd
+
+
+async def paced(writer: Writer, messages: list[bytes]) -> None:
+    """Messages on an absolute schedule, then nothing more."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for message in messages:
+        writer.write(message)
+        due += PTIME
+        await asyncio.sleep(due - loop.time())
+
+
+async def listen_on(reader: Reader) -> bytes:
+    """All that the peer sends until it hangs up."""
+    return await reader.read()
+
+
+@pytest.mark.parametrize("step", [1, 97, 324, 700, 10_000])
+async def test_every_frame_is_counted_once_however_the_bytes_are_split(step: int) -> None:
+    stream = FRAME * 4 + b"\x8a\x00" + websocket.header(70_000) + bytes(70_000) + b"\x82\x00" + FRAME * 10
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer, also=FRAME)
+        for at in range(0, len(stream), step):
+            writer.write(stream[at : at + step])
+            await writer.drain()
+        writer.write(b"\x88\x00")
+        await listen_on(reader)
+
+    crowd = await listen_to_the_end(script, 3)
+    assert crowd.arrivals.count == 3 * (1 + 4 + 2 + 10)
+    assert crowd.bad == 3 * 2  # the long one and the empty one
+    assert set(crowd.arrivals.firsts()) == set(crowd.answered)
+
+
+async def test_the_middle_of_a_frame_is_not_taken_for_a_frame() -> None:
+    tricky = websocket.binary(websocket.header(320) * 80)  # four bytes into it begins what looks like another
+    short = websocket.binary(bytes(319))
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        for piece in (tricky[:4], tricky[4:] + short[:4], short[4:]):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        writer.write(b"\x88\x00")
+        await listen_on(reader)
+
+    crowd = await listen_to_the_end(script, 1)
+    assert (crowd.arrivals.count, crowd.bad) == (2, 1)
+
+
+async def test_a_steady_server_is_told_as_steady() -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        await paced(writer, [FRAME] * 200)
+
+    report = await heard_of(script)
+    assert (report.streams, report.closed, report.bad) == (5, 0, 0)
+    assert report.share == pytest.approx(1, abs=0.3)
+    assert report.frames == round(report.share * 5 * report.seconds / PTIME)
+    assert 0 < report.own_core < 1
+
+
+async def test_a_frame_that_is_late_is_seen_as_late() -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        await paced(writer, [FRAME] * 20)
+        await asyncio.sleep(0.15)
+        await paced(writer, [FRAME] * 200)
+
+    report = await heard_of(script)
+    assert report.lateness_max >= 100
+    assert report.deviation_p999 >= 100
+
+
+async def test_a_close_a_reset_and_a_wrong_size_are_told() -> None:
+    callers = iter(range(5))
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        caller = next(callers)
+        await upgrade(reader, writer)
+        await paced(writer, [FRAME] * 20)
+        if caller == 0:
+            writer.write(b"\x88\x02\x03\xe8")
+            await listen_on(reader)
+        elif caller == 1:
+            writer.transport.abort()
+        elif caller == 2:
+            await paced(writer, [FRAME, websocket.binary(bytes(319)), b"\x81\x02hi", FRAME])
+        else:
+            await paced(writer, [FRAME] * 200)
+        await listen_on(reader)
+
+    report = await heard_of(script)
+    assert (report.closed, report.bad) == (2, 2)
+    assert report.trouble == "2 streams were closed, 2 messages were wrong"
+
+
+async def test_a_ping_is_answered_and_is_no_frame() -> None:
+    answered = bytearray()
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        writer.write(b"\x89\x03abc")
+        answered.extend(await reader.readexactly(9))
+        await listen_on(reader)
+
+    report = await heard_of(script, Plan(streams=1, seconds=0.2, warm_up=0.2))
+    assert bytes(answered) == b"\x8a\x83" + bytes(4) + b"abc"
+    assert report.frames == 0
+
+
+async def test_newcomers_are_no_part_of_the_first_group() -> None:
+    callers = iter(range(15))
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        is_new = next(callers) >= 5
+        await upgrade(reader, writer)
+        if is_new:
+            await asyncio.sleep(0.3)
+            writer.write(FRAME * 20)  # as unevenly as can be
+        await paced(writer, [FRAME] * 200)
+
+    plan = Plan(
+        streams=5, seconds=0.8, warm_up=0.1, rate=500, newcomers=10, newcomers_rate=500, newcomers_after=0.1
+    )
+    report = await heard_of(script, plan)
+    assert (report.streams, report.newcomers) == (5, 10)
+    assert report.newcomers_first_frame_p99 >= 200
+    assert report.first_frame_p99 < 200
+    assert report.frames > round(report.share * 5 * report.seconds / PTIME) + 10 * 20
+    assert report.lateness_max < 300  # twenty frames at once put a stream's schedule 380 ms early
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        await paced(writer, [FRAME * 2] * 200)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*make_certificate(tmp_path))
+    async with served(script, context) as port:
+        report = await asyncio.to_thread(measure, Target(port, tls=unverified()), HERE, SHORT)
+    assert (report.streams, report.closed, report.bad) == (5, 0, 0)
+    assert report.share == pytest.approx(2, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "refused: HTTP/1.1 503 Service Unavailable"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n", "is not to our handshake"),
+        (b"HTTP/1.1 1", "closed instead of an answer"),
+    ],
+)
+async def test_a_server_that_does_not_let_us_listen(answer: bytes, why: str) -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    with pytest.raises(DialError, match=why):
+        await heard_of(script)
+
+
+async def test_nobody_listens() -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        """Nobody is called."""
+
+    async with served(script) as port:
+        pass
+    with pytest.raises(DialError, match="cannot connect"):
+        await asyncio.to_thread(measure, Target(port), HERE, SHORT)

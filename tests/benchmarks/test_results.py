@@ -1,0 +1,134 @@
+"""From measurements to tables, README sections and the search for the most streams."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks.listeners.report import Report
+from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
+from benchmarks.pacing.most import search
+from benchmarks.pacing.results import cost_table, in_short, ratio, sweep_table
+from benchmarks.pacing.rounds import Measured
+from benchmarks.scenarios.__main__ import scenarios, table
+from benchmarks.scenarios.outcome import Outcome
+from benchmarks.tables import Results, medians, write_section
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
+    """A report of a healthy server."""
+    names = dict.fromkeys(Report.__dataclass_fields__, 0.1)
+    healthy = {"streams": 100, "share": 1.0, "closed": 0, "bad": 0, "us_per_frame": us, "lateness_p99": late}
+    return Report(**names | healthy | figures)  # type: ignore[arg-type]
+
+
+def measured() -> Measured:
+    result = Measured()
+    for streams in (100, 200):
+        for contender, costs in ((BARE, (2.0, 9.0, 4.0)), (NAIVE, (8.0, 8.0, 8.0)), (MEDIA, (5.0, 6.0, 7.0))):
+            result.reports[contender, streams] = [report_of(cost, streams / 100) for cost in costs]
+    return result
+
+
+def test_medians_of_rounds() -> None:
+    assert medians([{"a": 3.0, "b": 1.0}, {"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 9.0}]) == {"a": 2.0, "b": 2.0}
+
+
+def test_ratios_are_of_medians_and_only_of_the_healthy() -> None:
+    result = measured()
+    assert ratio(result, MEDIA, BARE, 100) == "1.50"
+    assert ratio(result, MEDIA, NAIVE, 100) == "0.75"
+    assert ratio(result, CONTENDERS[-1], BARE, 100) == ""
+    result.reports[BARE, 100].append(report_of(own_core=0.95))
+    assert ratio(result, MEDIA, BARE, 100) == ""
+    table = cost_table(result, CONTENDERS, 100, "one round")
+    assert [row[0] for row in table.rows] == [BARE.name, NAIVE.name, MEDIA.name]
+    assert table.notes == [f"{BARE.name}: the listeners themselves were saturated"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "trouble"),
+    [
+        ({"own_core": 0.91}, "the listeners themselves were saturated"),
+        ({"closed": 1, "bad": 2}, "1 streams were closed, 2 messages were wrong"),
+        ({"share": 0.98}, "the server sent 98.0% of what it had to"),
+        ({}, ""),
+    ],
+)
+def test_what_makes_figures_worthless(figures: dict[str, float], trouble: str) -> None:
+    assert report_of(**figures).trouble == trouble
+
+
+def test_tables_are_the_same_on_paper_and_on_screen() -> None:
+    table = Results("Title", ["", "figure"], [["row", "1.5"]], ["note"])
+    assert table.as_markdown() == "**Title**\n\n|  | figure |\n| --- | --: |\n| row | 1.5 |\n\nnote"
+    console = Console(record=True, quiet=True)
+    console.print(table.on_terminal())
+    assert [row[1:] for row in sweep_table(measured(), SWEPT, (100, 200)).rows] == [
+        ["4.00", "1.00", "8.00", "1.00", "6.00", "1.00"],
+        ["4.00", "2.00", "8.00", "2.00", "6.00", "2.00"],
+    ]
+    assert in_short(measured(), SWEPT, (200, 100)).rows == [
+        [NAIVE.name, "2.00", "1.00", "2.00", "1.00"],
+        [MEDIA.name, "1.50", "0.75", "1.50", "0.75"],
+    ]
+
+
+def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("above\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\nkept\n<!-- /b -->\n")
+    write_section(file, "a", "new\nlines\n")
+    write_section(file, "a", "newer é")
+    assert file.read_text() == (
+        "above\n<!-- a -->\nnewer é\n<!-- /a -->\nbetween\n<!-- b -->\nkept\n<!-- /b -->\n"
+    )
+    with pytest.raises(ValueError, match=r"README\.md: there is no section <!-- c -->"):
+        write_section(file, "c", "text")
+
+
+@pytest.mark.parametrize("file", ["README.md", "benchmarks/README.md"])
+def test_there_is_a_section_to_write_to(file: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.md"
+    copy.write_text((ROOT / file).read_text())
+    write_section(copy, "pacing", "x")
+
+
+@pytest.mark.parametrize("limit", [1000, 1500, 4321, 6000])
+def test_the_most_streams(limit: int) -> None:
+    most = search(lambda streams: report_of(late=5.0 if streams <= limit else 15.0))
+    assert limit / 1.1 <= most.streams <= limit
+    assert str(most) == str(most.streams)
+
+
+def test_the_most_is_a_lower_bound_where_there_are_no_more_streams_or_listeners() -> None:
+    assert str(search(lambda streams: report_of())) == "at least 7593"
+    saturated = search(lambda streams: report_of(late=1 + streams / 200, own_core=streams / 2000))
+    assert 1650 <= saturated.streams <= 1800
+    assert str(saturated) == f"at least {saturated.streams}"
+
+
+def test_the_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="`make bench` installs it")
+    from benchmarks.pacing.plot import plot
+
+    file = plot(measured(), SWEPT, (100, 200), tmp_path / "pacing.png")
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_does_not_hold_is_told() -> None:
+    found = {
+        "a": Outcome("it idles", "1 %", "under 2 %", holds=True),
+        "b": Outcome("it falls", "9 m", "0 m", False, ("b: ouch",)),
+    }
+    assert table(found).rows == [
+        ["a", "it idles", "1 %", "under 2 %", "yes"],
+        ["b", "it falls", "9 m", "0 m", "no"],
+    ]
+    assert table(found).notes == ["b: ouch"]
+
+
+def test_the_readme_tells_of_every_scenario() -> None:
+    told = (ROOT / "benchmarks" / "README.md").read_text()
+    assert [name for name in scenarios(10) if f"| `{name}` |" not in told] == []
