@@ -20,7 +20,7 @@ _SILENT = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
 }
-_STEP_MS = 200  # between two looks of the thread that waits for notices; it ends as soon when told to
+_STEP_MS = 500  # between two looks of the thread that waits for notices; it ends as soon when told to
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ class Notices:
             for changes in watchfiles.watch(
                 self._directory,
                 watch_filter=None,  # the next look will tell what concerns us
-                debounce=5 * _STEP_MS,
+                debounce=2 * _STEP_MS,
                 step=_STEP_MS,
                 stop_event=stop,
                 rust_timeout=0,

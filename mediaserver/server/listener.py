@@ -14,7 +14,7 @@ from mediaserver.errors import ConfigError, plainly
 
 _BACKLOG = 4096
 _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
-_LOOK = 0.1  # seconds between looks whether there is room
+_LOOK = 0.1  # seconds between looks whether there is room again
 
 
 class Listener:
@@ -28,7 +28,7 @@ class Listener:
         server: web.Server,
         tls: ssl.SSLContext | None = None,
         handshake_timeout: float | None = None,
-        room: Callable[[], bool] | None = None,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._server, self._tls, self._room = server, tls, room
         self._handshake_timeout = handshake_timeout if tls else None
@@ -54,8 +54,6 @@ class Listener:
             await self._accept()
         except (OSError, UnicodeError) as error:  # a host name may be none by its letters
             raise ConfigError([f"{where}: cannot listen on {host}:{port}: {plainly(error)}"]) from error
-        if self._room is not None:
-            self._spawn(self._keep_room(self._room))
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -78,7 +76,7 @@ class Listener:
     async def _accept(self) -> None:
         for listening in self._sockets:
             server = await asyncio.get_running_loop().create_server(
-                self._server,
+                self._accepted,
                 sock=listening.dup(),
                 backlog=_BACKLOG,
                 ssl=self._tls,
@@ -92,13 +90,24 @@ class Listener:
             server.close()
         self._accepting.clear()
 
-    async def _keep_room(self, room: Callable[[], bool]) -> None:
+    def _accepted(self) -> web.RequestHandler:
+        protocol = self._server()
+        if not self._room():
+            asyncio.get_running_loop().call_soon(self._hold)
+        return protocol
+
+    def _hold(self) -> None:
+        """Accept none until there is room again."""
+        if self._accepting:
+            self._pause()
+            self._spawn(self._wait_for_room())
+
+    async def _wait_for_room(self) -> None:
         while True:
             await asyncio.sleep(_LOOK)
-            if self._accepting and not room():
-                self._pause()
-            elif not self._accepting and room():
+            if self._room():
                 await self._accept()
+                return
 
     async def _take(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # gone again, or no TLS

@@ -1,0 +1,156 @@
+"""What a frame costs, counted rather than timed: calls and bytecode instructions, under a clock of our own.
+
+One more stream is one more turn of one loop and one call, whatever it plays: all else runs in C, or once for all
+streams of a slot. Counts are the same at every run; from one Python to the next they differ a little.
+"""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.playout.ticker import PTIME_NS, Ticker
+from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
+
+WIRES = {
+    "audiosocket, pcm": WireSettings(framing=Framing.PCM),
+    "audiosocket, message": WireSettings(framing=Framing.MESSAGE),
+    "sln": WireSettings(encapsulation=Encapsulation.SLN),
+    "rtp": WireSettings(encapsulation=Encapsulation.RTP),
+}
+PTIMES = 200
+CHECKS = 0.1  # of a look at a stream's send buffer, per frame: there is one every ten frames
+PROMPT = Clip(bytes(range(256)) * 5 * 80)  # 320 frames, so that it ends and begins again meanwhile
+
+
+class Bell:
+    """An alarm that is rung by hand."""
+
+    def arm(self, at: int) -> None:
+        """Nothing: it is rung anyway."""
+
+    def disarm(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Line:
+    """A transport that keeps the last messages; to write one is a call of C, as uvloop's is."""
+
+    def __init__(self, keep: int) -> None:
+        self.sent: deque[bytes] = deque(maxlen=keep)
+        self.write = self.sent.append
+        self.get_write_buffer_size = [].__len__
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Studio:
+    """So many streams that play one prompt for ever, in slots that are turned by hand."""
+
+    def __init__(self, wire: WireSettings, streams: int, keep: int = 1) -> None:
+        self.now = 0
+        self._ring: Callable[[], None] = lambda: None
+        self.ticker = Ticker(self._alarm, lambda: self.now)
+        self.lines = [Line(keep) for _ in range(streams)]
+        for line in self.lines:
+            pacer = Pacer(self.ticker, Wire(wire), line)
+            pacer.play(Playlist(Repeated([PROMPT], None)))
+            pacer.start()
+
+    def _alarm(self, ring: Callable[[], None]) -> Bell:
+        self._ring = ring
+        return Bell()
+
+    def play(self, ptimes: int) -> None:
+        """Let so much time pass."""
+        for _ in range(ptimes):
+            self.now += PTIME_NS
+            self._ring()
+
+    async def begin(self) -> None:
+        """Until all streams are under way, past their first frames."""
+        self.play(2)
+        await asyncio.sleep(0)
+        self.play(2)
+
+
+class Counts:
+    """Calls of Python functions, calls of C functions, and bytecode instructions."""
+
+    def __init__(self) -> None:
+        self.python = self.c = self.instructions = 0
+
+    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        self.python += event == "call"
+        self.c += event == "c_call"
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        self.instructions += event == "opcode"
+        return self.trace
+
+
+async def counted(wire: WireSettings, streams: int) -> Counts:
+    """What it takes to play for a while."""
+    studio, counts = Studio(wire, streams), Counts()
+    await studio.begin()
+    before = studio.ticker.frames
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    try:
+        sys.setprofile(counts.profile)
+        studio.play(PTIMES)
+        sys.setprofile(profiler)
+        sys.settrace(counts.trace)
+        studio.play(PTIMES)
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
+    assert studio.ticker.frames - before == 2 * PTIMES * streams
+    return counts
+
+
+@pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
+async def test_one_more_stream_costs_one_call_a_frame(wire: WireSettings) -> None:
+    few, many = await counted(wire, 10), await counted(wire, 90)
+    frames = PTIMES * 80
+    assert (many.python - few.python) / frames <= 2 * CHECKS + 0.1  # and where a prompt ends and begins again
+    assert (many.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the look at the send buffer
+    assert (many.instructions - few.instructions) / frames <= 8 + 40 * CHECKS + 1
+
+
+@pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
+async def test_a_tick_costs_little_besides_its_frames(wire: WireSettings) -> None:
+    counts = await counted(wire, 1)
+    assert counts.python / PTIMES <= 10
+    assert counts.instructions / PTIMES <= 700  # with one stream it passes 19 empty slots, and looks for the next
+
+
+@pytest.mark.parametrize("name", [name for name in WIRES if name != "rtp"])
+async def test_a_cached_frame_is_sent_as_it_is(name: str) -> None:
+    studio = Studio(WIRES[name], 3, keep=PTIMES)
+    await studio.begin()
+    studio.play(2 * PTIMES)
+    messages = {id(message) for encoded in PROMPT._items.values() for message in encoded.items}
+    for line in studio.lines:
+        assert len(line.sent) == PTIMES
+        assert {id(message) for message in line.sent} <= messages  # not one of them is a copy
+
+
+async def test_nothing_is_kept_of_what_was_sent() -> None:
+    studio = Studio(WIRES["audiosocket, pcm"], 50)
+    await studio.begin()
+    studio.play(2 * PTIMES)
+    before = sys.getallocatedblocks()
+    studio.play(10 * PTIMES)
+    assert sys.getallocatedblocks() - before < 100  # of 100 000 frames
