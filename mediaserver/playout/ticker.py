@@ -10,7 +10,7 @@ iterator that sends; the rest runs in C. What a stream has sent is told by how o
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from mediaserver.metrics import Lateness
@@ -20,6 +20,7 @@ from mediaserver.playout.sources import SOURCE_FAULTS
 PTIME_NS = 20_000_000
 MAX_CATCH_UP = 3  # frames a far end's jitter buffer (60 ms and up) takes back to back
 BURST = 100  # frames sent one right after the other as long as there are slots without streams: half a millisecond
+_SOON_NS = 15_000_000  # wait for the first frame, at most, as long as there are slots with room
 _CHECK_EVERY = 10  # turns of a slot between looks at its streams' send buffers
 
 
@@ -97,13 +98,22 @@ class Ticker:
         """
         self.tick()  # what is overdue is not this stream's
         count = len(self._slots)
-        ahead = range(self._next + lead_ns // self._step, self._next + count)
-        slot = min((self._slots[step % count] for step in ahead), key=_rank)
+        steps = range(self._next + lead_ns // self._step, self._next + count)
+        slot = self._choose([self._slots[step % count] for step in steps])
         slot.streams.append(stream)
         slot.sending.append(sending)
         self.streams += 1
         self._arm()
         return slot
+
+    def _choose(self, ahead: Sequence[Slot]) -> Slot:
+        """The fullest slot with room that is due soon, or an empty one, or the emptiest; `ahead` in due order."""
+        soon = ahead[: _SOON_NS // self._step]
+        if begun := [slot for slot in soon if 0 < len(slot.streams) < BURST]:
+            return max(begun, key=lambda slot: len(slot.streams))
+        if empty := [slot for slot in soon if not slot.streams]:
+            return empty[-1 if self.streams else 0]  # the last: as many as possible who come later find it soon
+        return min(ahead, key=lambda slot: len(slot.streams))
 
     def leave(self, stream: Stream, slot: Slot) -> None:
         """Take a stream out of its slot."""
@@ -155,9 +165,3 @@ class Ticker:
             if slots[step % len(slots)].streams:
                 self._alarm.arm(self._epoch + step * self._step)
                 return
-
-
-def _rank(slot: Slot) -> tuple[bool, int]:
-    """Streams go to the fullest slot that has room, else to the emptiest; of several, to the one due soonest."""
-    count = len(slot.streams)
-    return (False, -count) if 0 < count < BURST else (True, count)
