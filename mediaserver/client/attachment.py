@@ -6,6 +6,7 @@ often its connection breaks: playout waits, and goes on where it was.
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import aiohttp
 import stamina
@@ -78,7 +79,7 @@ class Attachment:
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
             session.finish(_GONE_AWAY)  # the first reason stands
-            end = await self._player if self._player is not None else session.end
+            end = await (self._player if self._player is not None else session.run(_nothing()))
             if self._line is not None and end is not None:
                 await self._line.close(end)
             calling.cancel()
@@ -127,7 +128,7 @@ class Attachment:
         if broken is not None and left <= 0:
             raise broken
         async for attempt in stamina.retry_context(
-            on=self._may_pass,
+            on=partial(_may_pass, resource),
             attempts=None,
             timeout=max(left, 0.001),
             wait_initial=min(_FIRST_WAIT * 2**short, _LONGEST_WAIT),
@@ -145,7 +146,7 @@ class Attachment:
     async def _talk(self, line: Line) -> End:
         """Hear and speak over one connection, to its end."""
         session, wire = self.session, Wire(self._wire_settings, dial.random_key)
-        connection.prepare(line.transport)
+        connection.bound_send_buffer(line.transport)
         session.connect(wire, line.transport)
         self._line = line
         reading = asyncio.create_task(line.read(session))
@@ -168,16 +169,6 @@ class Attachment:
             line.drop()
             self._line = None
 
-    def _may_pass(self, error: Exception) -> bool:
-        """Whether another attempt may go better."""
-        if isinstance(error, RefusedError):
-            passing = error.status in _PASSING_STATUS or error.status >= 500
-        else:
-            passing = isinstance(error, PeerError)
-        if passing and not isinstance(error, _BrokenError):
-            log.warning("not connected: trying again", resource=self.session.stream.resource, why=str(error))
-        return passing
-
     def _lost(self, error: RefusedError | PeerError, broken: _BrokenError | None) -> End:
         """There is no getting (back) to it: how that ends the stream."""
         resource = self.session.stream.resource
@@ -194,3 +185,18 @@ class Attachment:
         """The peer takes nothing: perhaps another connection is better."""
         if self._line is not None:
             self._line.transport.abort()
+
+
+async def _nothing() -> None:
+    """What a handler does that never gets to work."""
+
+
+def _may_pass(resource: str, error: Exception) -> bool:
+    """Whether another attempt may go better."""
+    if isinstance(error, RefusedError):
+        passing = error.status in _PASSING_STATUS or error.status >= 500
+    else:
+        passing = isinstance(error, PeerError)
+    if passing and not isinstance(error, _BrokenError):
+        log.warning("not connected: trying again", resource=resource, why=str(error))
+    return passing

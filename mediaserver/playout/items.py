@@ -15,7 +15,10 @@ BLOCK = _FRAMES * FRAME_BYTES  # of PCM, made into items between two turns of th
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Items of `samples` samples; the last frame is padded with silence."""
+    """Items of `samples` samples; the last frame is padded with silence.
+
+    Where they are kept they are a tuple: garbage collection looks through a long list again and again.
+    """
 
     items: Sequence[bytes]
     samples: int
@@ -43,7 +46,7 @@ class Making:
     @property
     def items(self) -> Mapping[str, Items]:
         """What is made so far, by encoding."""
-        return {encoding.name: Items(items, self.samples) for encoding, items in self._made}
+        return {encoding.name: Items(tuple(items), self.samples) for encoding, items in self._made}
 
 
 class _Recoded(Sequence[bytes]):

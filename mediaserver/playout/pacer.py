@@ -263,12 +263,12 @@ class Pacer:
         """From the next tick on, this."""
         self._sending = sending
         if self._slot is not None:
-            self._slot.send(self, sending)
+            self._slot.replace(self, sending)
 
     def _turn(self, silent: bool) -> Iterator[bytes]:
         """No item, but what is to happen when the first one is asked for."""
-        if self._silent and not silent:
-            self._wire.talkspurt()
+        if silent or self._silent:
+            self._wire.talkspurt(begins=not silent)  # a source that had no frame leaves no mark on the silence
         self._silent = silent
         yield from ()
 

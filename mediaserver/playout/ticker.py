@@ -44,14 +44,12 @@ class Slot:
 
     def __init__(self) -> None:
         self.streams: list[Stream] = []
-        self.sending: list[
-            Iterator[None]
-        ] = []  # what each of them sends: a frame whenever it is asked for its next
+        self.sending: list[Iterator[None]] = []  # what each sends: a frame whenever it is asked for its next
         self.fired = 0  # frames sent by each stream that was here all along
         self.late = 0  # of these, caught up after their time
         self.skipped = 0  # frames' worth of time by which the schedule has moved
 
-    def send(self, stream: Stream, sending: Iterator[None]) -> None:
+    def replace(self, stream: Stream, sending: Iterator[None]) -> None:
         """From now on, a stream of this slot sends something else."""
         self.sending[self.streams.index(stream)] = sending
 

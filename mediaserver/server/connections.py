@@ -18,7 +18,7 @@ from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings
-from mediaserver.streams.connection import abort, prepare
+from mediaserver.streams.connection import abort, bound_send_buffer
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so
@@ -37,7 +37,9 @@ class Connections(web.Server):
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
-        self._asking: set[web.RequestHandler] = set()  # aiohttp's own are those whose task has not ended
+        self._asking: set[web.RequestHandler] = (
+            set()
+        )  # not upgraded; aiohttp's own know some longer than they live
         self._upgraded: set[Upgraded] = set()
         self._streaming: set[asyncio.Task[None]] = set()
         self._opening: dict[Connection, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
@@ -67,14 +69,15 @@ class Connections(web.Server):
         self._upgraded.add(upgraded)
         return upgraded
 
-    def spawn(self, stream: Coroutine[Any, Any, None]) -> None:
-        """Run a stream, past the request that it came by."""
+    def spawn(self, stream: Coroutine[Any, Any, None], over: Callable[[], None]) -> None:
+        """Run a stream, past the request that it came by; `over` is called at its end, even if it never began."""
         task = asyncio.create_task(stream)
         self._streaming.add(task)
-        task.add_done_callback(self._over)
+        task.add_done_callback(lambda task: self._over(task, over))
 
-    def _over(self, task: asyncio.Task[None]) -> None:
+    def _over(self, task: asyncio.Task[None], over: Callable[[], None]) -> None:
         self._streaming.discard(task)
+        over()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("stream failed", exc_info=error)
 
@@ -153,7 +156,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         # aiohttp keeps these: a transport that is closed cannot be asked any more.
         _ = self.peername, self.sockname, self.ssl_context
-        prepare(self.transport)
+        bound_send_buffer(transport)
         self._owner.pending[self] = None
         self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
 
@@ -209,6 +212,8 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
         self.handshake_done()
+        if exc is not None:
+            exc.__traceback__ = None  # or it would refer to itself by way of aiohttp's frames
         if status == 500:
             log.error("request failed", peer=self.peer, exc_info=exc)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
@@ -233,7 +238,7 @@ class _Behind:
         self._upgraded = upgraded
 
     def feed_data(self, data: bytes) -> None:
-        """All there is."""
+        """All there is. aiohttp would look at an answer, but has nobody to read for any more."""
         self._upgraded.data_received(data)
 
     def feed_eof(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 _FEW = 100  # streams, some 60 objects each: looked through in two milliseconds
 _EVERY = 60.0  # seconds
 _LATEST = 60  # of these
+_THRESHOLDS = gc.get_threshold()
 _NEVER = 1_000_000_000  # collections of the generation before
 
 
@@ -23,21 +24,20 @@ class Garbage:
         self._loop, self._playing = asyncio.get_running_loop(), playing
         self._timer: asyncio.TimerHandle | None = None
         self._put_off = 0
-        self._thresholds = gc.get_threshold()
 
     def start(self) -> None:
         """All is loaded, and stays."""
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*self._thresholds[:2], _NEVER)
+        gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
         self._set()
 
     def stop(self) -> None:
         """As it was."""
         if self._timer is not None:
             self._timer.cancel()
-        gc.set_threshold(*self._thresholds)
-        gc.unfreeze()
+            gc.set_threshold(*_THRESHOLDS)
+            gc.unfreeze()
 
     def _set(self) -> None:
         self._timer = self._loop.call_later(_EVERY, self._look)

@@ -2,7 +2,7 @@
 
 import base64
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from mediaserver.errors import RefusedError
 from mediaserver.wire import websocket
@@ -14,7 +14,9 @@ def answer(request: web.BaseRequest) -> bytes:
     No extension and no subprotocol is ever agreed to.
     """
     headers = request.headers
-    if "upgrade" not in (word.strip().lower() for word in headers.get("Connection", "").split(",")):
+    if request.version < HttpVersion11:
+        raise _wrong("it begins with HTTP/1.1")
+    if "upgrade" not in (word.strip().lower() for word in ",".join(headers.getall("Connection", ())).split(",")):
         raise _wrong("there is no Connection: Upgrade")
     if headers.get("Sec-WebSocket-Version", "").strip() != "13":
         raise _wrong("Sec-WebSocket-Version must be 13")

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from mediaserver.errors import ConfigError, plainly
@@ -15,6 +16,9 @@ from mediaserver.errors import ConfigError, plainly
 _BACKLOG = 4096
 _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
 _LOOK = 0.1  # seconds between looks whether there is room again
+
+
+log = structlog.get_logger()
 
 
 class Listener:
@@ -106,8 +110,13 @@ class Listener:
         while True:
             await asyncio.sleep(_LOOK)
             if self._room():
-                await self._accept()
-                return
+                try:
+                    await self._accept()
+                except OSError as error:  # somebody else took the descriptors
+                    log.warning("cannot accept connections yet", why=plainly(error))
+                    self._pause()
+                else:
+                    return
 
     async def _take(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # gone again, or no TLS

@@ -55,7 +55,7 @@ class MediaEndpoint:
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request: a stream to its end, or a refusal."""
+        """One request: a stream begins, or is refused."""
         assert isinstance(request.protocol, Connection)  # noqa: S101 - `connections` makes no others
         request.protocol.handshake_done()
         if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same
@@ -132,7 +132,8 @@ class MediaEndpoint:
         pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), limits.stall_timeout)
         session = Session(admitted.stream, wire, engine.library, pacer, outbox=engine.backend)
         self._streams.begin(session, admitted.route, admitted.peer.group)
-        self.connections.spawn(self._serve(session, admitted.handler, upgraded, transport))
+        serving = self._serve(session, admitted.handler, upgraded, transport)
+        self.connections.spawn(serving, lambda: self._streams.over(session))
 
     async def _serve(
         self, session: Session, handler: Handler, upgraded: Upgraded, transport: asyncio.Transport
@@ -151,10 +152,9 @@ class MediaEndpoint:
             await asyncio.wait((reading,))
             await connection.close(upgraded, transport, end)
         finally:
-            upgraded.unwatch()
             reading.cancel()
             heartbeat.stop()
-            self._streams.over(session)
+            upgraded.forget()
 
 
 async def _read(reader: connection.Reader, session: Session) -> None:

@@ -62,7 +62,8 @@ def response(error: RefusedError) -> web.Response:
     headers = {
         401: {"WWW-Authenticate": 'Bearer, Basic realm="media"'},
         405: {"Allow": "GET"},
-        426: {"Upgrade": "websocket"},
+        400: {"Sec-WebSocket-Version": "13"} if error.reason == "bad-handshake" else {},
+        426: {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
         503: {"Retry-After": "1"},
     }.get(error.status, {})
     text = " ".join(str(error).split()) + "\n"

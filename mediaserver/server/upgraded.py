@@ -20,7 +20,7 @@ from mediaserver.wire import websocket
 
 _SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work
 _MOST = 512 * 1024  # bytes that may wait for being read
-_QUEUE = 64 * 1024  # bytes of messages read and not taken, above which no more are read
+_QUEUE = 32 * 1024  # half the bytes of messages read and not taken above which no more are read
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
@@ -56,8 +56,19 @@ class Upgraded(asyncio.Protocol):
     """The connection of one stream: a transport's protocol, and a WebSocket to receive from and to close."""
 
     __slots__ = (
-        *("_finish", "_frames", "_look_at", "_loop", "_lost", "_messages", "_queue", "_reader", "_rest", "_step"),
-        *("closed", "received", "transport"),
+        "_counted",
+        "_finish",
+        "_look_at",
+        "_loop",
+        "_lost",
+        "_parser",
+        "_queue",
+        "_rest",
+        "_seen",
+        "_step",
+        "closed",
+        "received",
+        "transport",
     )
 
     def __init__(
@@ -68,13 +79,15 @@ class Upgraded(asyncio.Protocol):
         self.closed = False  # or about to be, with all said
         self.received = 0  # bytes of the stream
         self._queue = WebSocketDataQueue(cast("BaseProtocol", _Flow(transport)), _QUEUE, loop=self._loop)
-        self._frames = WebSocketReader(self._queue, max_message_bytes, compress=False, decode_text=True)
+        self._parser: WebSocketReader | None = WebSocketReader(
+            self._queue, max_message_bytes, compress=False, decode_text=True
+        )
         self._rest = bytearray()  # not read yet
         self._lost: Callable[[Upgraded], None] | None = lost
-        self._reader: Messages | None = None
+        self._counted: Messages | None = None
         self._finish: Callable[[End], None] = _ignore
         self._step = 2 * (max_message_bytes + _SLICE)  # in so many bytes there is the end of a message
-        self._look_at, self._messages = math.inf, 0
+        self._look_at, self._seen = math.inf, 0
         transport.set_protocol(self)
 
     # -- bytes in ------------------------------------------------------------------------------------------------
@@ -115,7 +128,8 @@ class Upgraded(asyncio.Protocol):
         self.received += len(data)
         if self.received >= self._look_at:
             self._look()
-        self._frames.feed_data(data)
+        if self._parser is not None:
+            self._parser.feed_data(data)
 
     def _end(self) -> None:
         self._queue.feed_eof()
@@ -130,18 +144,23 @@ class Upgraded(asyncio.Protocol):
 
         How many messages it may send is the reader's to count; that one sees whole ones only.
         """
-        self._reader, self._finish, self._look_at = reader, finish, self.received + self._step
+        self._counted, self._finish, self._look_at = reader, finish, self.received + self._step
 
     def unwatch(self) -> None:
         """The stream is over: nobody counts its messages any more."""
-        self._reader, self._finish, self._look_at = None, _ignore, math.inf
+        self._counted, self._finish, self._look_at = None, _ignore, math.inf
+
+    def forget(self) -> None:
+        """Nobody reads any more. A parser that met an error would refer to itself by way of its traceback."""
+        self.unwatch()
+        self._parser = None
 
     def _look(self) -> None:
         self._look_at = self.received + self._step
-        messages = self._reader.messages if self._reader is not None else 0
-        if messages == self._messages:
+        messages = self._counted.messages if self._counted is not None else 0
+        if messages == self._seen:
             self._drop(EndReason.OVERSIZE)
-        self._messages = messages
+        self._seen = messages
 
     def _drop(self, reason: EndReason) -> None:
         self._rest.clear()

@@ -54,12 +54,12 @@ class Session(Talk):
 
         A handler's own failure is raised after the playout has stopped, with `end` set.
         """
-        if self.end is not None:  # over before it began
-            work.close()
-            return self.end
-        self._task = asyncio.current_task()
-        self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
         try:
+            if self.end is not None:  # over before it began
+                work.close()
+                return self.end
+            self._task = asyncio.current_task()
+            self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
             await work
         except asyncio.CancelledError as error:
             if self.end is None and self._task is not None and not self._task.cancelling():

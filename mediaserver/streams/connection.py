@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class WebSocket(Protocol):
-    """What aiohttp's two WebSockets, of a server and of a client, have in common."""
+    """What our own WebSocket of those who dial us and aiohttp's of those whom we dial have in common."""
 
     @property
     def closed(self) -> bool:
@@ -40,12 +40,8 @@ class WebSocket(Protocol):
         """Say goodbye."""
 
 
-def prepare(transport: asyncio.Transport) -> None:
-    """Have messages written at once, and bound what the kernel holds for a peer that reads nothing: a stall shows.
-
-    With a write buffer to fill first, uvloop would keep each message for the end of the loop's turn.
-    """
-    transport.set_write_buffer_limits(high=0)
+def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
+    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # it may be gone already

@@ -159,10 +159,10 @@ class Wire:
         """Whether the far end is told where sound follows silence."""
         return self._rtp is not None
 
-    def talkspurt(self) -> None:
-        """Sound follows silence with the next message."""
+    def talkspurt(self, *, begins: bool = True) -> None:
+        """Sound follows silence with the next message, or it does not after all."""
         if self._rtp is not None:
-            self._rtp.talkspurt()
+            self._rtp.talkspurt(begins=begins)
 
     @property
     def listening(self) -> bool:

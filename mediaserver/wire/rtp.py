@@ -117,9 +117,9 @@ class Packetizer:
         self._start, self._pack = _layout(payload_type)
         self._payload_type = int(payload_type)
 
-    def talkspurt(self) -> None:
-        """Set the marker bit of the next packet: a talkspurt begins (RFC 3551, section 4.1)."""
-        self._marker = _MARKER
+    def talkspurt(self, *, begins: bool = True) -> None:
+        """Set the marker bit of the next packet: a talkspurt begins (RFC 3551, section 4.1). Or clear it again."""
+        self._marker = _MARKER if begins else 0
 
     def packets(self, payloads: Iterable[bytes]) -> Iterator[bytes]:
         """Frames' payloads as whole WebSocket messages, each made when it is asked for, in C.

@@ -446,6 +446,21 @@ async def test_rtp_marks_the_first_packet_of_each_talkspurt(loop: VirtualLoop) -
 
 
 @in_virtual_time
+async def test_a_source_without_a_frame_leaves_no_marker_on_silence(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16))
+    stage.pacer.start()
+    await stage.until(25)
+    await stage.pacer.play(Source([]))
+    await stage.until(65)
+    stage.pacer.play(Source([]))
+    stage.pacer.play(source(1, 2))
+    await stage.until(125)
+    markers = [packet.marker for packet in packets(stage)]
+    assert markers.index(True) == 4
+    assert markers.count(True) == 1
+
+
+@in_virtual_time
 async def test_the_marker_is_not_on_silence_and_not_within_a_talkspurt(loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16))
     stage.pacer.start()

@@ -59,8 +59,20 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.parametrize("ended_by", ["peer", "break"])
-async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, ended_by: str) -> None:
+async def _end(websocket: aiohttp.ClientWebSocketResponse, how: str) -> None:
+    assert websocket._response.connection is not None
+    transport = websocket._response.connection.transport
+    assert transport is not None
+    if how == "break":
+        transport.abort()
+    elif how == "error":
+        transport.write(b"\xf2\x80abcd")  # reserved bits that nobody agreed to
+        while not websocket.closed:
+            await websocket.receive()
+
+
+@pytest.mark.parametrize("how", ["close", "break", "error"])
+async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how: str) -> None:
     write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
     settings, problems = config.load(write_config(tmp_path, PATHS.format(directory=tmp_path)))
     server = Server(settings, "config.toml", problems)
@@ -73,8 +85,10 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, ende
                 async with client.ws_connect(f"ws://127.0.0.1:{server.port}{path}") as websocket:
                     await websocket.send_bytes(bytes(320))
                     await websocket.receive()
-                    if ended_by == "break":
-                        websocket._response.connection.transport.abort()
+                    await _end(websocket, how)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"no request at all\r\n\r\n")
+        writer.close()
         await eventually(lambda: not len(server.endpoint.connections) and not len(server.engine.streams))
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
@@ -138,9 +152,11 @@ async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> Non
 @in_virtual_time
 async def test_what_was_there_is_never_looked_at_until_the_end(loop: VirtualLoop) -> None:
     thresholds = gc.get_threshold()
-    garbage = Garbage(lambda: 0)
+    garbage, other = Garbage(lambda: 0), Garbage(lambda: 0)
     garbage.start()
+    other.start()
     assert gc.get_freeze_count() > 10_000
     garbage.stop()
+    other.stop()
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == thresholds

@@ -1,5 +1,6 @@
 """What is turned down before the upgrade: its status, and the one line that says why."""
 
+import asyncio
 from collections.abc import Iterator
 
 import aiohttp
@@ -76,9 +77,44 @@ async def test_another_method_is_told_which_one(server: ServerProcess) -> None:
         assert (await response.text()).startswith("POST is not for a media path")
 
 
-async def test_a_handshake_that_is_wrong_is_a_bad_request(server: ServerProcess) -> None:
-    status, text = await get(server.url("/silence", "http"), headers=UPGRADE | {"Sec-WebSocket-Version": "99"})
-    assert (status, text) == (400, "the WebSocket handshake is wrong: Sec-WebSocket-Version must be 13\n")
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Sec-WebSocket-Version": "99"}, "Sec-WebSocket-Version must be 13"),
+        ({"Sec-WebSocket-Key": "c2hvcnQ="}, "Sec-WebSocket-Key must be 16 bytes in base64"),
+        ({"Sec-WebSocket-Key": "no base64 at all"}, "Sec-WebSocket-Key must be 16 bytes in base64"),
+        ({"Connection": "keep-alive"}, "there is no Connection: Upgrade"),
+    ],
+)
+async def test_a_handshake_that_is_wrong_is_a_bad_request(
+    server: ServerProcess, headers: dict[str, str], why: str
+) -> None:
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(server.url("/silence", "http"), headers=UPGRADE | headers) as response,
+    ):
+        assert (response.status, await response.text()) == (400, f"the WebSocket handshake is wrong: {why}\n")
+        assert response.headers["Sec-WebSocket-Version"] == "13"  # RFC 6455, section 4.4
+
+
+@pytest.mark.parametrize(
+    ("request_line", "connection", "status"),
+    [
+        ("GET /silence HTTP/1.1", "Connection: keep-alive\r\nConnection: Upgrade", b"101"),
+        ("GET /silence HTTP/1.1", "Connection: keep-alive, UPGRADE", b"101"),
+        ("GET /silence HTTP/1.0", "Connection: Upgrade", b"400"),
+    ],
+)
+async def test_a_handshake_as_others_write_it(
+    server: ServerProcess, request_line: str, connection: str, status: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+    writer.write(f"{request_line}\r\nHost: x\r\n{connection}\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert head.split()[1] == status
+    assert (b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head) == (status == b"101")  # RFC 6455, 1.3
 
 
 async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None:
