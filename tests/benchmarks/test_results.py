@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
     """A report of a healthy server."""
     names = dict.fromkeys(Report.__dataclass_fields__, 0.1)
-    healthy = {"streams": 100, "share": 1.0, "us_per_frame": us, "lateness_p99": late}
+    healthy = {"streams": 100, "seconds": 10.0, "share": 1.0, "us_per_frame": us, "lateness_p99": late}
     healthy |= dict.fromkeys(("closed", "bad", "silent", "newcomers_silent"), 0)
     return Report(**names | healthy | figures)  # type: ignore[arg-type]
 
@@ -67,6 +67,7 @@ def test_what_tls_is_compared_with_is_told() -> None:
         ({"closed": 1, "bad": 2}, "1 streams were closed, 2 messages were wrong"),
         ({"silent": 1, "newcomers_silent": 2}, "1 streams and 2 newcomers were silent"),
         ({"share": 0.98}, "the server sent 98.0% of what it had to"),
+        ({"share": 0.98, "seconds": 1.0}, ""),
         ({}, ""),
     ],
 )
