@@ -1,12 +1,15 @@
 """The machine that is measured on: its cores, and what a process has used of it. Linux only."""
 
+import contextlib
 import os
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
 SATURATED = 0.9  # share of a core from which on a process that should wait for its time may be late for its work
+_CPU_CLOCK = 2  # ~PID << 3 | 2 is the id that Linux has for the CPU time of another process
 _PACKAGES = ("mediaserver", "aiohttp", "uvloop", "numpy")
 
 
@@ -17,8 +20,8 @@ def need_two_cores() -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What all threads of a process have used so far, to the nanosecond."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    """What a process has used so far, to the nanosecond: all its threads, those that ended as well."""
+    return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
 
 
 def resident_bytes(pid: int) -> int:
@@ -27,10 +30,12 @@ def resident_bytes(pid: int) -> int:
 
 
 def wake_ups(pid: int) -> int:
-    """How often the threads of a process have waited for something so far, all together."""
-    return sum(
-        _status(task, "voluntary_ctxt_switches") for task in Path(f"/proc/{pid}/task").glob("[0-9]*/status")
-    )
+    """How often the threads that a process has have waited for something so far; nothing tells of ended ones."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").glob("[0-9]*/status"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            total += _status(task, "voluntary_ctxt_switches")
+    return total
 
 
 def describe() -> str:

@@ -6,7 +6,6 @@ Every peer sends one frame of speech every 20 ms, masked as a client must, and c
 say the same at the same time, so that a message is made once for all of them. After a warm-up, the CPU time of the
 process PID is taken over some seconds. One line of JSON tells:
 
-    sent       messages a second that the peers wrote, all together
     share      of the messages that they had to write
     heard      share of the messages that they were to be sent
     waiting    bytes written that the server has not taken
@@ -27,11 +26,10 @@ from typing import Any
 import uvloop
 
 from benchmarks.machine import cpu_seconds
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
+from benchmarks.yardsticks import SLOTS
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, PTIME
 from mediaserver.wire import audiosocket, rtp, websocket
 
-PTIME = 0.020
-SLOTS = 20  # moments of every ptime at which a share of the peers speaks
 HANDSHAKE = 5.0  # seconds for a server to answer one
 KEY = bytes.fromhex("9d1b66e2")  # a client's key should be random; to unmask, one costs as much as another
 SPEECH = Path(__file__).resolve().parent.parent.parent / "prompts" / "welcome.wav"
@@ -85,12 +83,12 @@ class Peer(asyncio.Protocol):
             self.upgraded.set_result(data)
 
 
-class Crowd:
+class Peers:
     """All peers, and the one timer that lets them speak."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self.peers: list[Peer] = []
+        self._peers: list[Peer] = []
         self.sent = 0
 
     async def connect(self, port: int, path: str, count: int) -> None:
@@ -101,12 +99,12 @@ class Crowd:
             answer = await asyncio.wait_for(peer.upgraded, HANDSHAKE)
             if not answer.startswith(b"HTTP/1.1 101 "):
                 raise SystemExit(f"refused: {answer!r}")
-            self.peers.append(peer)
+            self._peers.append(peer)
 
     async def speak(self) -> None:
         """Send, slot after slot, until cancelled; what is late is caught up."""
         loop, message = asyncio.get_running_loop(), self._script.message
-        slots = [[peer.transport.write for peer in self.peers[slot::SLOTS]] for slot in range(SLOTS)]
+        slots = [[peer.transport.write for peer in self._peers[slot::SLOTS]] for slot in range(SLOTS)]
         begun, step = loop.time(), 0
         while True:
             due = int((loop.time() - begun) / PTIME * SLOTS) + 1
@@ -121,30 +119,29 @@ class Crowd:
     @property
     def received(self) -> int:
         """Bytes that came, over all peers."""
-        return sum(peer.received for peer in self.peers)
+        return sum(peer.received for peer in self._peers)
 
     @property
     def waiting(self) -> int:
         """Bytes that the server has not made room for."""
-        return sum(peer.transport.get_write_buffer_size() for peer in self.peers)
+        return sum(peer.transport.get_write_buffer_size() for peer in self._peers)
 
 
 async def run(arguments: argparse.Namespace) -> None:
     """Connect, warm up, measure, tell."""
     loop, script = asyncio.get_running_loop(), Script(arguments.encapsulation)
-    crowd = Crowd(script)
-    await crowd.connect(arguments.port, arguments.path, arguments.streams)
-    speaking = asyncio.create_task(crowd.speak())
+    peers = Peers(script)
+    await peers.connect(arguments.port, arguments.path, arguments.streams)
+    speaking = asyncio.create_task(peers.speak())
     await asyncio.sleep(arguments.warmup)
-    before = loop.time(), cpu_seconds(arguments.pid), crowd.sent, crowd.received
+    before = loop.time(), cpu_seconds(arguments.pid), peers.sent, peers.received
     await asyncio.sleep(arguments.seconds)
-    after = loop.time(), cpu_seconds(arguments.pid), crowd.sent, crowd.received
+    after = loop.time(), cpu_seconds(arguments.pid), peers.sent, peers.received
     seconds, cpu, sent, received = (late - early for late, early in zip(after, before, strict=True))
-    waiting, _ = crowd.waiting, speaking.cancel()
+    waiting, _ = peers.waiting, speaking.cancel()
     expected = seconds / PTIME * arguments.streams
     size = len(websocket.binary(script.payload(0)))
     result = {
-        "sent": sent / seconds,
         "share": sent / expected,
         "heard": received / size / expected,
         "waiting": waiting,

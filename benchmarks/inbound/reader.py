@@ -14,10 +14,9 @@ from collections.abc import Callable
 import uvloop
 from aiohttp import web
 
+from benchmarks.yardsticks import SLOTS
+from mediaserver.audio.pcm import PTIME
 from mediaserver.wire import websocket
-
-PTIME = 0.020
-SLOTS = 20  # moments of every ptime at which a share of the peers is written to, as the media server does
 
 
 class Speaker:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PTIME = 0.020
+from mediaserver.audio.pcm import PTIME
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -45,40 +46,37 @@ class Pacing:
     """How evenly frames came."""
 
     deviations: Floats  # seconds by which the time between two frames of a stream was not a ptime
-    lateness: Floats  # seconds by which a frame was behind its stream's own schedule
+    lateness: Floats  # seconds by which a frame was behind its stream's own schedule, also one that has not come
     drifts: Floats  # of each stream, in parts per million: how much slower than nominal it was
 
 
-def measure_pacing(streams: Integers, times: Floats) -> Pacing:
-    """From each frame's stream and time, in order of time. Streams of less than two frames tell nothing.
+def measure_pacing(streams: Integers, times: Floats, end: float) -> Pacing:
+    """From each frame's stream and time, in order of time, until the time `end`.
 
     A stream's schedule is a frame every 20 ms, put as early as its frames allow: the best one is not late at all.
+    A frame that was due before the end and has not come by then is late by what is gone since.
     """
     order = np.argsort(streams, kind="stable")
     streams, times = streams[order], times[order]
-    _, starts, inverse, counts = np.unique(streams, return_index=True, return_inverse=True, return_counts=True)
-    several = counts > 1
-    keep = several[inverse]
-    streams, times = streams[keep], times[keep]
-    starts = np.concatenate(([0], np.cumsum(counts[several])[:-1])) if several.any() else starts[:0]
-    counts = counts[several]
-    if not len(counts):
-        return Pacing(*(np.empty(0) for _ in range(3)))
+    _, starts, counts = np.unique(streams, return_index=True, return_counts=True)
     number = np.arange(len(times)) - np.repeat(starts, counts)
     offsets = times - number * PTIME
     between = np.abs(np.diff(times) - PTIME)[np.diff(streams) == 0]
-    late = offsets - np.repeat(np.minimum.reduceat(offsets, starts), counts)
+    schedules = np.minimum.reduceat(offsets, starts)
+    overdue = end - (schedules + counts * PTIME)
+    late = np.concatenate((offsets - np.repeat(schedules, counts), overdue[overdue > 0]))
     return Pacing(between, late, _slopes(number, offsets, starts, counts) / PTIME * 1e6)
 
 
 def _slopes(number: Integers, offsets: Floats, starts: Integers, counts: Integers) -> Floats:
-    """Of the straight line through each stream's offsets, in seconds a frame."""
+    """Of the straight line through each stream's offsets, in seconds a frame; a single frame has none."""
 
     def centred(values: Floats) -> Floats:
         return values - np.repeat(np.add.reduceat(values, starts) / counts, counts)
 
     x, y = centred(number.astype(np.float64)), centred(offsets)
-    slopes: Floats = np.add.reduceat(x * y, starts) / np.add.reduceat(x * x, starts)
+    several = counts > 1
+    slopes: Floats = np.add.reduceat(x * y, starts)[several] / np.add.reduceat(x * x, starts)[several]
     return slopes
 
 

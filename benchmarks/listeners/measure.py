@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.machine import cpu_seconds, resident_bytes
+from mediaserver.audio.pcm import PTIME
 from mediaserver.server.descriptors import raise_descriptor_limit
 
-from .arrivals import PTIME, Arrivals
-from .crowd import Crowd
+from .arrivals import Arrivals
 from .dialling import DialError, Target
+from .epoll import Listeners
 from .report import Report, Usage, summarise
 
 _ANSWERED = 30.0  # seconds in which all must listen, after the last was dialled
@@ -40,46 +41,46 @@ class Plan:
 def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = lambda: None) -> Report:
     """Listen to the server of process `pid`; `begin` is called when the window begins. DialError if it refuses."""
     raise_descriptor_limit(plan.streams + plan.newcomers)
-    crowd = Crowd(target, plan.payload, Arrivals(plan.frames))
+    listeners = Listeners(target, plan.payload, Arrivals(plan.frames))
     gc.collect()
     gc.disable()  # nothing here makes cycles
     try:
         resident = resident_bytes(pid)
-        _gather(crowd, plan)
+        _gather(listeners, plan)
         grown = resident_bytes(pid) - resident
         before = _usage(pid)
-        crowd.closed = crowd.bad = 0
-        crowd.slowest = 0.0
+        listeners.closed = listeners.bad = 0
+        listeners.slowest = 0.0
         begin()
         first = before.at + plan.newcomers_after
-        crowd.dial([first + number / plan.newcomers_rate for number in range(plan.newcomers)])
-        crowd.run(lambda now: now >= before.at + plan.seconds)
+        listeners.dial([first + number / plan.newcomers_rate for number in range(plan.newcomers)])
+        listeners.run(lambda now: now >= before.at + plan.seconds)
         after = _usage(pid)
-        if not crowd.complete:
+        if not listeners.complete:
             raise DialError("not all newcomers were answered in the window")
-        figures = summarise(crowd.arrivals, crowd.answered, before, after)
+        figures = summarise(listeners.arrivals, listeners.answered, before, after)
         figures |= {
             "kib_per_stream": grown / plan.streams / 1024,
-            "own_slowest": crowd.slowest * 1000,
-            "closed": crowd.closed,
-            "bad": crowd.bad,
+            "own_slowest": listeners.slowest * 1000,
+            "closed": listeners.closed,
+            "bad": listeners.bad,
         }
         return Report(**figures)  # type: ignore[arg-type]
     finally:
         gc.enable()
-        crowd.close()
+        listeners.close()
 
 
-def _gather(crowd: Crowd, plan: Plan) -> None:
+def _gather(listeners: Listeners, plan: Plan) -> None:
     """Until the first group listens, and has for a while."""
     now = time.monotonic()
-    crowd.dial([now + number / plan.rate for number in range(plan.streams)])
+    listeners.dial([now + number / plan.rate for number in range(plan.streams)])
     deadline = now + plan.streams / plan.rate + _ANSWERED
-    crowd.run(lambda now: crowd.complete or now > deadline)
-    if not crowd.complete:
-        raise DialError(f"{len(crowd.answered)} of {plan.streams} were answered in time")
+    listeners.run(lambda now: listeners.complete or now > deadline)
+    if not listeners.complete:
+        raise DialError(f"{len(listeners.answered)} of {plan.streams} were answered in time")
     warm = time.monotonic() + plan.warm_up
-    crowd.run(lambda now: now >= warm)
+    listeners.run(lambda now: now >= warm)
 
 
 def _usage(pid: int) -> Usage:

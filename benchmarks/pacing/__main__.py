@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
 from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.report import Report
 from benchmarks.machine import LOAD_CORE, describe, need_two_cores
-from benchmarks.tables import Results, Rows, write_section
+from benchmarks.tables import Results, write_section
 
 from .contenders import CONTENDERS, SWEPT, YARDSTICKS, Contender
-from .most import LATE, Most, search
+from .most import LATE, search
 from .results import cost_table, in_short, sweep_table
 from .rounds import Measured, progress_bar
 
@@ -57,46 +56,39 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def measure(options: argparse.Namespace, plan: Plan) -> tuple[Measured, Rows]:
-    """Everything that was asked for; also what the search for the most found."""
+def measure(options: argparse.Namespace, plan: Plan) -> Measured:
+    """All that tables and plot show."""
     chosen = [each for each in CONTENDERS if each in YARDSTICKS or options.only in each.name]
     table = [(contender, streams) for streams in options.streams for contender in chosen]
-    rest = [
-        (contender, streams)
-        for streams in options.sweep
-        for contender in SWEPT
-        if (contender, streams) not in table
-    ]
+    swept = [(contender, streams) for streams in options.sweep for contender in SWEPT]
     measured = Measured()
     with progress_bar() as progress:
-        measured.run([table] * options.rounds, plan, progress)
-        measured.run([rest], plan, progress)
-        most = [[each.name, str(_most(each, plan, progress))] for each in SWEPT * options.most]
-    return measured, most
+        measured.run(list(dict.fromkeys(table + swept)), options.rounds, plan, progress)
+    return measured
 
 
-def _most(contender: Contender, plan: Plan, progress: Progress) -> Most:
-    task = progress.add_task("", total=None)
+def most(plan: Plan) -> Results:
+    """How many streams each carries."""
+    rows = []
+    with progress_bar() as progress:
+        task = progress.add_task("", total=None)
+        for contender in SWEPT:
 
-    def attempt(streams: int) -> Report:
-        progress.update(task, description=f"the most: {contender.name}, {streams} streams")
-        return contender.measure(plan, streams)
+            def attempt(streams: int, contender: Contender = contender) -> Report:
+                progress.update(task, description=f"the most: {contender.name}, {streams} streams")
+                return contender.measure(plan, streams)
 
-    try:
-        return search(attempt)
-    finally:
-        progress.remove_task(task)
+            rows.append([contender.name, str(search(attempt))])
+    return Results(f"Most streams on one core with lateness p99 under {LATE:g} ms", ["", "streams"], rows)
 
 
-def tables(measured: Measured, most: Rows, options: argparse.Namespace) -> list[Results]:
-    """All results."""
-    how = f"medians of {options.rounds} rounds of {options.seconds:g} s"
+def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
+    """All results but the most."""
+    rounds = f"medians of {options.rounds} rounds" if options.rounds > 1 else "one round"
+    how = f"{rounds} of {options.seconds:g} s"
     found = [cost_table(measured, CONTENDERS, streams, how) for streams in options.streams]
     if options.sweep:
-        found.append(sweep_table(measured, SWEPT, options.sweep))
-    if most:
-        title = f"Most streams on one core with lateness p99 under {LATE:g} ms"
-        found.append(Results(title, ["", "streams"], most))
+        found.append(sweep_table(measured, SWEPT, options.sweep, how))
     return found
 
 
@@ -113,6 +105,15 @@ def write(measured: Measured, results: Sequence[Results], options: argparse.Name
     write_section(HERE.parent / "README.md", "pacing", f"{short.as_markdown()}\n\n{where}")
 
 
+def tell(console: Console, measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
+    """All results so far, printed and perhaps written."""
+    for result in results:
+        console.print(result.on_terminal())
+    if options.write:
+        write(measured, results, options)
+        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, README.md")
+
+
 def main() -> None:
     """Measure, print, perhaps write."""
     options = arguments()
@@ -123,13 +124,12 @@ def main() -> None:
     if not console.is_terminal:
         console.width = _WIDTH
     console.print(describe(), soft_wrap=True, highlight=False)
-    measured, most = measure(options, plan)
-    results = tables(measured, most, options)
-    for result in results:
-        console.print(result.on_terminal())
-    if options.write:
-        write(measured, results, options)
-        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, README.md")
+    measured = measure(options, plan)
+    results = tables(measured, options)
+    tell(console, measured, results, options)
+    if options.most:  # after all else is told: it takes long
+        results.append(most(plan))
+        tell(console, measured, results, options)
 
 
 if __name__ == "__main__":

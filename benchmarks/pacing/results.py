@@ -17,34 +17,42 @@ _FIGURES = {  # heading: name in a report, and how it is written
     "first frame p99": ("first_frame_p99", "{:.1f}"),
     "KiB a stream": ("kib_per_stream", "{:.1f}"),
 }
+_TLS = "TLS: × bare and × naive compare it with a bare loop and a naive server that speak without."
 
 
 def ratio(measured: Measured, contender: Contender, yardstick: Contender, streams: int) -> str:
     """Of two costs per frame; nothing where one was not measured, or where one of both did not do its work."""
-    costs = measured.medians(contender, streams), measured.medians(yardstick, streams)
-    troubled = measured.trouble(contender, streams) or measured.trouble(yardstick, streams)
-    if costs[0] is None or costs[1] is None or troubled:
-        return ""
-    return f"{costs[0]['us_per_frame'] / costs[1]['us_per_frame']:.2f}"
+    one, other = measured.healthy(contender, streams), measured.healthy(yardstick, streams)
+    return f"{one['us_per_frame'] / other['us_per_frame']:.2f}" if one and other else ""
 
 
 def cost_table(measured: Measured, contenders: Sequence[Contender], streams: int, how: str) -> Results:
     """Everybody with so many streams; `how` tells of rounds."""
     headings = ["", "× bare", "× naive", *_FIGURES]
-    rows, notes = [], []
+    rows = []
     for contender in contenders:
         figures = measured.medians(contender, streams)
-        if figures is None:
+        if not figures:
             continue
         ratios = [ratio(measured, contender, yardstick, streams) for yardstick in (BARE, NAIVE)]
         rows.append([contender.name, *ratios, *(text.format(figures[key]) for key, text in _FIGURES.values())])
-        if trouble := measured.trouble(contender, streams):
-            notes.append(f"{contender.name}: {trouble}")
-    return Results(f"{streams} streams, {how}; times in ms", headings, rows, notes)
+    return Results(
+        f"{streams} streams, {how}; times in ms", headings, rows, _notes(measured, contenders, [streams])
+    )
 
 
-def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int]) -> Results:
-    """Cost and lateness against the number of streams: what the plot shows."""
+def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> list[str]:
+    """What went wrong, and how to read the figures of TLS."""
+    pairs = [(contender, streams) for streams in sizes for contender in contenders]
+    troubles = [(*pair, measured.trouble(*pair)) for pair in pairs]
+    notes = [
+        f"{contender.name}, {streams} streams: {trouble}" for contender, streams, trouble in troubles if trouble
+    ]
+    return [*notes, _TLS] if any(pair in measured.reports and pair[0].tls for pair in pairs) else notes
+
+
+def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], how: str) -> Results:
+    """Cost and lateness against the number of streams: what the plot shows; nothing where something went wrong."""
     headings = [
         "streams",
         *(f"{each.name}, {what}" for each in contenders for what in ("µs a frame", "lateness p99")),
@@ -53,10 +61,11 @@ def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequ
     for streams in sweep:
         cells = [str(streams)]
         for contender in contenders:
-            figures = measured.medians(contender, streams) or {}
+            figures = measured.healthy(contender, streams)
             cells += [f"{figures[key]:.2f}" if figures else "" for key in ("us_per_frame", "lateness_p99")]
         rows.append(cells)
-    return Results("Cost and lateness against streams", headings, rows)
+    title = f"Cost and lateness against streams, {how}; lateness in ms"
+    return Results(title, headings, rows, _notes(measured, contenders, sweep))
 
 
 def in_short(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> Results:
@@ -68,4 +77,4 @@ def in_short(measured: Measured, contenders: Sequence[Contender], sizes: Sequenc
         for each in contenders
         if each is not BARE
     ]
-    return Results("What a stream costs", headings, rows)
+    return Results("What a stream costs", headings, rows, _notes(measured, contenders, sizes))

@@ -1,5 +1,6 @@
 """A start with many prompts, and another with the same."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.servers import media_server
 from benchmarks.sounds import write_tone
+from mediaserver.playout.workers import ENVIRONMENT
 
 from .outcome import Outcome
 
@@ -34,20 +36,33 @@ def start(folder: Path) -> Outcome:
     prompts = folder / "prompts"
     for number in range(_PROMPTS):
         write_tone(prompts / f"{number}.wav", _SECONDS, rate=_RATE, hertz=200 + number)
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", _ONE_BY_ONE, prompts], check=True)
-    one_by_one = time.monotonic() - began
+    plain, alike = _one_by_one(prompts), _one_by_one(prompts, **ENVIRONMENT)
     first, second = _ready(folder), _ready(folder)
-    found = f"{one_by_one:.1f} s one by one; ready in {first:.1f} s, {second:.1f} s the second time"
-    ratios = one_by_one / first, one_by_one / second
-    held_to = f"{_FASTER:g} x as fast, {_AGAIN:g} x the second time"
+    found = (
+        f"{plain:.1f} s one by one; ready in {first:.1f} s, {plain / first:.2f} x; "
+        f"the second time in {second:.1f} s, {plain / second:.1f} x"
+    )
+    notes = (
+        f"start, one by one in a decoder's environment: {alike:.1f} s; the start {alike / first:.2f} x as fast",
+        f"start, the second beside the first: {first / second:.1f} x as fast",
+    )
+    held_to = f"{_FASTER:g} x as fast as one by one, {_AGAIN:g} x the second time"
     what = f"start with {_PROMPTS} prompts of {_SECONDS:g} s"
-    holds = ratios[0] >= _FASTER and ratios[1] >= _AGAIN
-    return Outcome(what, f"{found}: {ratios[0]:.2f} x, {ratios[1]:.1f} x", held_to, holds)
+    holds = plain / first >= _FASTER and plain / second >= _AGAIN
+    return Outcome(what, found, held_to, holds, notes)
+
+
+def _one_by_one(prompts: Path, **environment: str) -> float:
+    """Seconds that a process takes, from its start, to decode all that is in a folder."""
+    os.sync()  # what was written before is not to be paid for here
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", _ONE_BY_ONE, prompts], check=True, env=os.environ | environment)
+    return time.monotonic() - began
 
 
 def _ready(folder: Path) -> float:
     """Seconds from the start of the process until /readyz says so."""
+    os.sync()
     began = time.monotonic()
     with media_server(folder, _PLAY, (SERVER_CORE, LOAD_CORE)) as server:
         while not _is_ready(server.admin):

@@ -14,16 +14,17 @@ import time
 from collections.abc import Callable
 
 from benchmarks.listeners.frames import accept_for
+from benchmarks.yardsticks import SLOTS
+from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.wire import websocket
 
-PTIME, SLOTS = 0.020, 20
 MOST = 10_000  # streams
 ANSWER = (
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Accept: %b\r\n\r\n"
 )
-MESSAGE = websocket.binary(bytes(320))
+MESSAGE = websocket.binary(bytes(FRAME_BYTES))
 
 Send = Callable[[bytes], int]
 

@@ -10,8 +10,9 @@ import sys
 import uvloop
 from aiohttp import web
 
-PTIME = 0.020
-CHUNK = bytes(320)
+from mediaserver.audio.pcm import FRAME_BYTES, PTIME
+
+CHUNK = bytes(FRAME_BYTES)
 
 
 async def play(ws: web.WebSocketResponse) -> None:

@@ -26,7 +26,7 @@ from mediaserver.playout.recipe import recipe
 # For a decoder's C library (glibc's): keep freed memory for the next file. To have the kernel clear new pages each
 # time costs a quarter of it all, and a decoder does not live long.
 _KEEP = str(1 << 28)  # bytes
-_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": _KEEP, "MALLOC_MMAP_THRESHOLD_": _KEEP}
+ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": _KEEP, "MALLOC_MMAP_THRESHOLD_": _KEEP}
 # What the socket to a dead process raises.
 _DEAD = (EOFError, OSError)
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
@@ -92,7 +92,7 @@ class DecodePool:
         command = (sys.executable, "-m", "mediaserver.playout.decoder", recipe(), *self._place)
         with theirs:
             # Not by the loop: uvloop forks, and to copy what pages a server has takes it ten milliseconds.
-            process = Popen(command, stdin=theirs.fileno(), stdout=DEVNULL, env=os.environ | _ENVIRONMENT)  # noqa: S603
+            process = Popen(command, stdin=theirs.fileno(), stdout=DEVNULL, env=os.environ | ENVIRONMENT)  # noqa: S603
         return _Decoder(process, ours)
 
     async def _decode_in(

@@ -9,10 +9,10 @@ from benchmarks.listeners.arrivals import Arrivals, measure_pacing, percentile
 from benchmarks.listeners.frames import Frame, accept_for, take_frames
 
 
-def paced(*streams: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Streams given as their frames' times in ms, all in order of time."""
+def paced(*streams: list[float], end: float = 0.0) -> tuple[np.ndarray, np.ndarray, float]:
+    """Streams given as their frames' times in ms, all in order of time, and an end."""
     pairs = sorted((at / 1000, number) for number, times in enumerate(streams) for at in times)
-    return np.array([number for _, number in pairs]), np.array([at for at, _ in pairs])
+    return np.array([number for _, number in pairs], int), np.array([at for at, _ in pairs]), end / 1000
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,15 @@ def test_drift_is_each_streams_slope() -> None:
     assert result.drifts.tolist() == pytest.approx([50, -20], abs=0.01)
 
 
-def test_a_stream_of_one_frame_tells_nothing() -> None:
+def test_a_frame_that_has_not_come_is_late_as_well() -> None:
+    stopped, on_time = [5.0, 25.0, 40.0], [15.0, 35.0, 55.0, 75.0]
+    result = measure_pacing(*paced(stopped, on_time, [30.0], end=95))
+    assert sorted(np.round(result.lateness * 1000, 6)) == [0, 0, 0, 0, 0, 0, 5, 5, 35, 45]
+
+
+def test_a_stream_of_one_frame_has_no_rhythm() -> None:
     result = measure_pacing(*paced([1.0], [0.0, 20.0], [2.0]))
-    assert (len(result.deviations), len(result.lateness), len(result.drifts)) == (1, 2, 1)
-    assert len(measure_pacing(*paced([1.0])).lateness) == 0
+    assert (len(result.deviations), len(result.lateness), len(result.drifts)) == (1, 4, 1)
     assert len(measure_pacing(*paced()).lateness) == 0
 
 

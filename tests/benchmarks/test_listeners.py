@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,15 @@ import pytest
 from benchmarks.certificate import make_certificate
 from benchmarks.listeners.__main__ import unverified
 from benchmarks.listeners.arrivals import Arrivals
-from benchmarks.listeners.crowd import Crowd
 from benchmarks.listeners.dialling import DialError, Target
+from benchmarks.listeners.epoll import Listeners
 from benchmarks.listeners.measure import Plan, measure
 from benchmarks.listeners.report import Report
+from mediaserver.audio.pcm import PTIME
 from mediaserver.wire import websocket
 from tests.benchmarks.scripted import Script, served, upgrade
 from tests.timing import UNIT
 
-PTIME = 0.02
 FRAME = websocket.binary(bytes(320))
 HERE = os.getpid()  # of which CPU time and memory are told
 SHORT = Plan(streams=5, seconds=0.5, warm_up=0.1, rate=500)
@@ -31,16 +32,16 @@ async def heard_of(script: Script, plan: Plan = SHORT) -> Report:
         return await asyncio.to_thread(measure, Target(port), HERE, plan)
 
 
-async def listen_to_the_end(script: Script, streams: int) -> Crowd:
+async def listen_to_the_end(script: Script, streams: int) -> Listeners:
     """Until all were closed."""
     async with served(script) as port:
-        crowd = Crowd(Target(port), 320, Arrivals(10))
-        crowd.dial([0.0] * streams)
+        listeners = Listeners(Target(port), 320, Arrivals(10))
+        listeners.dial([0.0] * streams)
         deadline = time.monotonic() + 10 * UNIT
-        await asyncio.to_thread(crowd.run, lambda now: crowd.closed == streams or now > deadline)
-        crowd.close()
-    assert crowd.closed == streams
-    return crowd
+        await asyncio.to_thread(listeners.run, lambda now: listeners.closed == streams or now > deadline)
+        listeners.close()
+    assert listeners.closed == streams
+    return listeners
 
 
 async def paced(writer: Writer, messages: list[bytes]) -> None:
@@ -70,10 +71,10 @@ async def test_every_frame_is_counted_once_however_the_bytes_are_split(step: int
         writer.write(b"\x88\x00")
         await listen_on(reader)
 
-    crowd = await listen_to_the_end(script, 3)
-    assert crowd.arrivals.count == 3 * (1 + 4 + 2 + 10)
-    assert crowd.bad == 3 * 2  # the long one and the empty one
-    assert set(crowd.arrivals.firsts()) == set(crowd.answered)
+    listeners = await listen_to_the_end(script, 3)
+    assert listeners.arrivals.count == 3 * (1 + 4 + 2 + 10)
+    assert listeners.bad == 3 * 2  # the long one and the empty one
+    assert set(listeners.arrivals.firsts()) == set(listeners.answered)
 
 
 async def test_the_middle_of_a_frame_is_not_taken_for_a_frame() -> None:
@@ -88,8 +89,8 @@ async def test_the_middle_of_a_frame_is_not_taken_for_a_frame() -> None:
         writer.write(b"\x88\x00")
         await listen_on(reader)
 
-    crowd = await listen_to_the_end(script, 1)
-    assert (crowd.arrivals.count, crowd.bad) == (2, 1)
+    listeners = await listen_to_the_end(script, 1)
+    assert (listeners.arrivals.count, listeners.bad) == (2, 1)
 
 
 async def test_a_steady_server_is_told_as_steady() -> None:
@@ -137,6 +138,37 @@ async def test_a_close_a_reset_and_a_wrong_size_are_told() -> None:
     report = await heard_of(script)
     assert (report.closed, report.bad) == (2, 2)
     assert report.trouble == "2 streams were closed, 2 messages were wrong"
+
+
+@pytest.mark.parametrize(("frames", "pause"), [([], 0.0), ([FRAME] * 20, 0.0), ([FRAME] * 200, 0.5)])
+async def test_a_stream_that_hears_nothing_is_told(frames: list[bytes], pause: float) -> None:
+    """From the beginning, from somewhere in the window, or until somewhere in it."""
+    callers = iter(range(5))
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        mine, wait = ([FRAME] * 200, 0.0) if next(callers) else (frames, pause)
+        await upgrade(reader, writer)
+        await asyncio.sleep(wait)
+        await paced(writer, mine)
+        await listen_on(reader)
+
+    report = await heard_of(script, replace(SHORT, seconds=0.8))
+    assert (report.silent, report.closed) == (1, 0)
+    assert report.trouble == "1 streams and 0 newcomers were silent"
+
+
+async def test_a_newcomer_that_hears_nothing_is_told() -> None:
+    callers = iter(range(8))
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        is_deaf = next(callers) == 7
+        await upgrade(reader, writer)
+        await paced(writer, [] if is_deaf else [FRAME] * 200)
+        await listen_on(reader)
+
+    report = await heard_of(script, replace(SHORT, newcomers=3, newcomers_rate=500))
+    assert (report.silent, report.newcomers, report.newcomers_silent) == (0, 3, 1)
+    assert report.trouble == "0 streams and 1 newcomers were silent"
 
 
 async def test_a_ping_is_answered_and_is_no_frame() -> None:

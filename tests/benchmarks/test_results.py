@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent.parent
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
     """A report of a healthy server."""
     names = dict.fromkeys(Report.__dataclass_fields__, 0.1)
-    healthy = {"streams": 100, "share": 1.0, "closed": 0, "bad": 0, "us_per_frame": us, "lateness_p99": late}
+    healthy = {"streams": 100, "seconds": 10.0, "share": 1.0, "us_per_frame": us, "lateness_p99": late}
+    healthy |= dict.fromkeys(("closed", "bad", "silent", "newcomers_silent"), 0)
     return Report(**names | healthy | figures)  # type: ignore[arg-type]
 
 
@@ -45,7 +46,18 @@ def test_ratios_are_of_medians_and_only_of_the_healthy() -> None:
     assert ratio(result, MEDIA, BARE, 100) == ""
     table = cost_table(result, CONTENDERS, 100, "one round")
     assert [row[0] for row in table.rows] == [BARE.name, NAIVE.name, MEDIA.name]
-    assert table.notes == [f"{BARE.name}: the listeners themselves were saturated"]
+    assert table.notes == [f"{BARE.name}, 100 streams: the listeners themselves were saturated"]
+    sweep = sweep_table(result, SWEPT, (100, 200), "one round")
+    assert [row[1:3] for row in sweep.rows] == [["", ""], ["4.00", "2.00"]]
+    assert sweep.notes == table.notes == in_short(result, SWEPT, (200, 100)).notes
+
+
+def test_what_tls_is_compared_with_is_told() -> None:
+    result = measured()
+    assert not in_short(result, CONTENDERS, (100,)).notes
+    result.reports[CONTENDERS[-1], 100].append(report_of())
+    for found in (cost_table(result, CONTENDERS, 100, "one round"), in_short(result, CONTENDERS, (100,))):
+        assert [note.partition(":")[0] for note in found.notes] == ["TLS"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,9 @@ def test_ratios_are_of_medians_and_only_of_the_healthy() -> None:
     [
         ({"own_core": 0.91}, "the listeners themselves were saturated"),
         ({"closed": 1, "bad": 2}, "1 streams were closed, 2 messages were wrong"),
+        ({"silent": 1, "newcomers_silent": 2}, "1 streams and 2 newcomers were silent"),
         ({"share": 0.98}, "the server sent 98.0% of what it had to"),
+        ({"share": 0.98, "seconds": 1.0}, ""),
         ({}, ""),
     ],
 )
@@ -66,7 +80,7 @@ def test_tables_are_the_same_on_paper_and_on_screen() -> None:
     assert table.as_markdown() == "**Title**\n\n|  | figure |\n| --- | --: |\n| row | 1.5 |\n\nnote"
     console = Console(record=True, quiet=True)
     console.print(table.on_terminal())
-    assert [row[1:] for row in sweep_table(measured(), SWEPT, (100, 200)).rows] == [
+    assert [row[1:] for row in sweep_table(measured(), SWEPT, (100, 200), "one round").rows] == [
         ["4.00", "1.00", "8.00", "1.00", "6.00", "1.00"],
         ["4.00", "2.00", "8.00", "2.00", "6.00", "2.00"],
     ]
@@ -95,11 +109,22 @@ def test_there_is_a_section_to_write_to(file: str, tmp_path: Path) -> None:
     write_section(copy, "pacing", "x")
 
 
-@pytest.mark.parametrize("limit", [1000, 1500, 4321, 6000])
+@pytest.mark.parametrize("limit", [1, 2, 5, 1000, 1500, 4321, 6000])
 def test_the_most_streams(limit: int) -> None:
     most = search(lambda streams: report_of(late=5.0 if streams <= limit else 15.0))
     assert limit / 1.1 <= most.streams <= limit
     assert str(most) == str(most.streams)
+
+
+def test_a_server_that_carries_nothing() -> None:
+    tried: list[int] = []
+
+    def attempt(streams: int) -> Report:
+        tried.append(streams)
+        return report_of(closed=1)
+
+    assert str(search(attempt)) == "0"
+    assert tried[-1] == 1 == min(tried)
 
 
 def test_the_most_is_a_lower_bound_where_there_are_no_more_streams_or_listeners() -> None:

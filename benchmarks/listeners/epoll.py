@@ -22,7 +22,7 @@ _DIAL_TURN = 0.001  # the same, while there are listeners to come
 _MASK = bytes(4)  # a client's frames are masked; what for, does not matter here
 
 
-class Crowd:
+class Listeners:
     """Listeners of one server, each by its socket's descriptor."""
 
     def __init__(self, target: Target, payload: int, arrivals: Arrivals) -> None:
