@@ -13,7 +13,7 @@ DECODING = (
 
 
 def recipe() -> str:
-    """One line, the same for as long as the same content becomes the same samples; each version of ours has its own."""
+    """One line, the same for as long as the same content becomes the same samples, by the same version of ours."""
     return "; ".join((f"mediaserver {__version__} {DECODING}", *_libraries(), _tool("ffmpeg"), _tool("ffprobe")))
 
 
