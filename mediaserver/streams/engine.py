@@ -184,7 +184,7 @@ class Engine:
 
 
 def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrary:
-    """The library of a configuration, not yet loaded. It keeps decoded sound, without `make_store` only where some is."""
+    """A configuration's library, not yet loaded. Decoded sound is kept, without `make_store` where some is."""
     prompts = settings.prompts
     pool = DecodePool(_usable_store(prompts, make=make_store), prompts.cache_limit * MEGABYTE)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
