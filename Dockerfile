@@ -36,7 +36,8 @@ COPY --from=builder /opt/mediaserver /opt/mediaserver
 COPY prompts /prompts
 VOLUME /prompts
 
-# What was decoded, for the next start: a volume mounted here belongs to the server's user, as this does.
+# What was decoded, for the next start, where [prompts] cache is "auto": a volume mounted here belongs to the server's
+# user, as this does.
 RUN install --directory --owner=10001 --group=10001 --mode=700 /var/cache/mediaserver
 
 # No .pyc files: the root file system may be read-only. No buffering: a log line is out when it is written.
@@ -45,7 +46,7 @@ ENV PATH=/opt/mediaserver/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MEDIASERVER_PROMPTS__DIRECTORY=/prompts \
-    MEDIASERVER_PROMPTS__CACHE=/var/cache/mediaserver
+    XDG_CACHE_HOME=/var/cache
 
 # Mount config.toml here and it is read; or set MEDIASERVER_CONFIG to where it is.
 WORKDIR /etc/mediaserver

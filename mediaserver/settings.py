@@ -146,14 +146,14 @@ class PromptSettings(Table):
 
     @property
     def cache_directory(self) -> Path | None:
-        """Where decoded sound is kept; None for nowhere."""
+        """Where decoded sound is kept; None for nowhere: off, or in a home where there is none."""
         if self.cache == "off":
             return None
-        if self.cache != "auto":
-            return Path(self.cache)
         given = os.environ.get("XDG_CACHE_HOME", "")
-        caches = Path(given) if Path(given).is_absolute() else Path(os.path.expanduser("~/.cache"))  # noqa: PTH111
-        return caches / "mediaserver"  # without a home, "~" stays as it is, and is no folder
+        auto = Path(given if Path(given).is_absolute() else "~/.cache") / "mediaserver"
+        wanted = auto if self.cache == "auto" else Path(self.cache)
+        place = Path(os.path.expanduser(wanted))  # noqa: PTH111 - pathlib's raises where there is no home
+        return place if place.is_absolute() or not str(wanted).startswith("~") else None
 
 
 class Defaults(Table):

@@ -1,5 +1,6 @@
 """Settings from a file, the environment, and both; and what is said when they are wrong."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -10,11 +11,13 @@ from structlog.testing import capture_logs
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
+from mediaserver.server.check import check
 from mediaserver.settings import PromptSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import open_library
 from tests.handlers.test_handlers import library_of
+from tests.sound import speechlike, write_wav
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -341,6 +344,8 @@ def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) ->
         ("auto", "", "/home/somebody/.cache/mediaserver"),
         ("auto", "relative", "/home/somebody/.cache/mediaserver"),
         ("here", "/caches", "here"),
+        ("~/here", "/caches", "/home/somebody/here"),
+        ("~nobody-of-that-name/here", "/caches", None),
         ("off", "/caches", None),
     ],
 )
@@ -361,9 +366,55 @@ def test_decoded_sound_is_not_kept_among_the_prompts(tmp_path: Path, place: str)
     )
 
 
+@pytest.mark.parametrize("cache", ["auto", "~/here"])
+async def test_without_a_home_no_folder_of_that_name_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", os.fspath)  # as where neither $HOME nor the users' table tells it
+    with capture_logs() as logged:
+        open_library(Settings(prompts=PromptSettings(directory=tmp_path, cache=cache)))
+    assert [line["why"] for line in logged] == ["there is no home directory"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_refused_is_not_made(tmp_path: Path) -> None:
+    prompts = PromptSettings(directory=tmp_path, cache=str(tmp_path / "cache"))
+    open_library(Settings(prompts=prompts))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_check_makes_no_folder_and_uses_one_that_is_there(tmp_path: Path) -> None:
+    write_wav(tmp_path / "prompts/a.wav", speechlike(100))
+    prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "cache"))
+    sounds = tmp_path / "cache/sounds"
+    await check(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
+    assert not sounds.parent.exists()
+    sounds.mkdir(parents=True)
+    await check(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
+    assert list(sounds.iterdir())
+
+
+def test_a_cache_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "loop/cache"))
+    assert not Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    with capture_logs() as logged:
+        open_library(Settings(prompts=prompts))
+    assert [line["key"] for line in logged] == ["prompts.cache"]
+
+
+@pytest.mark.parametrize("key", ["directory", "cache"])
+def test_what_is_no_path_is_told(tmp_path: Path, key: str) -> None:
+    prompts = PromptSettings.model_validate({"cache": str(tmp_path / "cache"), key: "a\0b"})
+    (problem,) = Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    assert problem.startswith("config.toml: prompts: directory or cache is no path: ")
+    open_library(Settings(prompts=prompts))
+
+
 async def test_a_cache_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    prompts = PromptSettings(directory=tmp_path, cache=str(tmp_path / "file/cache"))
+    prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "file/cache"))
     with capture_logs() as logged:
         library = open_library(Settings(prompts=prompts))
         await library.load()

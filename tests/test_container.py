@@ -24,6 +24,7 @@ from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import extract_key_values
 from packaging.specifiers import SpecifierSet
 
+from mediaserver import config
 from mediaserver.cli import app
 from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.settings import Settings
@@ -279,6 +280,18 @@ def test_the_variables_of_the_image_set_settings(variable: str, monkeypatch: pyt
     assert setting() != wanted, "the image sets what is the default already"
     monkeypatch.setenv(variable, wanted)
     assert setting() == wanted
+
+
+def test_decoded_sound_is_kept_in_a_folder_of_the_user_s_unless_the_file_names_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (name for name in environment() if name != "PATH"):
+        monkeypatch.setenv(name, environment()[name])
+    folder = Settings().prompts.cache_directory
+    assert any(value.startswith("install ") and value.endswith(f" --mode=700 {folder}") for value in values("RUN"))
+    (tmp_path / "config.toml").write_text('[prompts]\ncache = "/elsewhere"\n')
+    settings, _ = config.load(tmp_path / "config.toml")
+    assert settings.prompts.cache_directory == Path("/elsewhere")
 
 
 def test_the_volume_is_the_prompt_folder_and_holds_the_shipped_prompts() -> None:

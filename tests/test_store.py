@@ -1,6 +1,7 @@
 """The store of bytes on disk: what others, crashes and full disks may do to it."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -126,11 +127,6 @@ def test_a_folder_that_is_removed_is_made_again(folder: Path, store: Store) -> N
     assert store.get("a") == b"sound"
 
 
-def open_to_others(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    folder.chmod(0o750)
-
-
 def elsewhere(folder: Path) -> None:
     (folder.parent / "elsewhere").mkdir(parents=True, mode=0o700)
     folder.symlink_to("elsewhere")
@@ -141,14 +137,71 @@ def no_folder(folder: Path) -> None:
     folder.write_bytes(b"")
 
 
-@pytest.mark.parametrize("there", [open_to_others, elsewhere, no_folder])
-def test_a_folder_that_is_not_ours_alone_is_not_used(folder: Path, store: Store, there) -> None:
+@pytest.mark.parametrize("there", [elsewhere, no_folder])
+def test_what_is_no_folder_is_not_used(folder: Path, store: Store, there) -> None:
     there(folder)
-    with pytest.raises(PermissionError, match="nobody else may use"):
+    with pytest.raises(NotADirectoryError):
         store.open()
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotADirectoryError):
         store.put("a", b"sound")
     assert store.get("a") is None
+
+
+def test_what_another_s_folder_holds_is_not_taken(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a", b"sound")
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to("elsewhere")
+    assert store.get("a") is None
+    folder.unlink()
+    folder.with_name("elsewhere").rename(folder)
+    assert store.get("a") == b"sound"
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert store.get("a") is None
+    with pytest.raises(PermissionError, match="is another user's"):
+        store.put("b", b"sound")
+
+
+@pytest.mark.parametrize("use", [Store.open, lambda store: store.get("a"), lambda store: store.put("b", b"")])
+def test_a_folder_of_ours_that_others_may_use_is_ours_alone_again(folder: Path, store: Store, use) -> None:
+    store.put("a", b"sound")
+    folder.chmod(0o2770)  # as Kubernetes leaves it on a volume, with fsGroup
+    use(store)
+    assert folder.stat().st_mode & 0o7777 == 0o700
+    assert store.get("a") == b"sound"
+
+
+def link(file: Path) -> None:
+    file.rename(file.parent.parent / "entry")
+    file.symlink_to(file.parent.parent / "entry")
+
+
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("become", [link, pipe])
+def test_an_entry_that_is_no_file_is_none_and_is_replaced(folder: Path, store: Store, become) -> None:
+    store.put("a", b"sound")
+    (file,) = entries(folder)
+    become(file)
+    assert store.get("a") is None
+    store.put("a", b"sound")
+    assert store.get("a") == b"sound"
+
+
+def test_who_does_not_let_go_of_the_lock_is_not_waited_for(folder: Path, store: Store) -> None:
+    store.put("a", b"sound")
+    with (folder / "tally").open() as tally:
+        fcntl.flock(tally, fcntl.LOCK_EX)
+        for _ in range(2):
+            with pytest.raises(TimeoutError, match="does not let go"):
+                store.put("b", b"sound")
+        assert store.get("a") == b"sound"
+    store.put("b", b"sound")
+    assert store.get("b") == b"sound"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

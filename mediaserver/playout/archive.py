@@ -1,5 +1,6 @@
 """What sound files became when they were decoded before, known by their content."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from mediaserver.errors import plainly
 from mediaserver.store import Store
 
 _SETTLED = 2.0  # seconds in which a second change may leave a file's times as they are: clocks are coarse
+_SECOND = 1_000_000_000  # ns
 
 
 class Found(NamedTuple):
@@ -28,31 +30,45 @@ class Archive:
     def find(self, path: str, make: Callable[[bytes], bytes], now: float) -> Found:
         """What a file becomes; `make` makes it of its content. `now` in seconds since 1970. OSError of the file's.
 
-        A file is known by its content. One that is just as it was then, down to inode and the time that nobody can
-        set, has the content that it had, and is not read.
+        A file is known by its content. It is only not read again where it is just as it was then, down to inode
+        and the time of its last change, which nobody can set, and where that is told in less than whole seconds:
+        in an image of a disk, all files may have one time, and the same in the next image.
         """
-        as_it_is = self._look(path)
-        if (key := self._store.get(as_it_is)) is not None and (made := self._store.get(key.decode())) is not None:
-            return Found(made, "hit")
-        settled = os.stat(path).st_ctime < now - _SETTLED
-        with open(path, "rb") as file:
-            content = file.read()
+        seen = os.stat(path)
+        as_it_is = f"{self._recipe}; {os.fsencode(path)!r} {_state(seen)}"
+        settled = seen.st_ctime < now - _SETTLED and seen.st_ctime_ns % _SECOND != 0
+        if settled and (key := self._store.get(as_it_is)) is not None:
+            made = self._store.get(key.decode())
+            if made is not None:
+                return Found(made, "hit")
+        content = _content(path)
         extension = os.path.splitext(path)[1].lower()
         by_content = f"{self._recipe}; {extension} {hashlib.sha256(content).hexdigest()}"
         found = self._store.get(by_content)
-        made = make(content) if found is None else found
-        stored = "miss" if found is None else "hit"
+        made, stored = (make(content), "miss") if found is None else (found, "hit")
+        if not _unchanged(path, seen, content):  # or it may have been made of something else
+            return Found(made, stored)
         try:
-            if self._look(path) == as_it_is:  # or it may have been made of something else
-                if found is None:
-                    self._store.put(by_content, made)
-                if settled:
-                    self._store.put(as_it_is, by_content.encode())
+            if found is None:
+                self._store.put(by_content, made)
+            if settled:
+                self._store.put(as_it_is, by_content.encode())
         except OSError as error:
             return Found(made, "failed", plainly(error))
         return Found(made, stored)
 
-    def _look(self, path: str) -> str:
-        found = os.stat(path)
-        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        return f"{self._recipe}; {os.fsencode(path)!r} {state}"
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _unchanged(path: str, seen: os.stat_result, content: bytes) -> bool:
+    """Whether a file is what it was. ffmpeg reads it once more, and of two changes in one tick no time tells."""
+    with contextlib.suppress(OSError):
+        return _state(os.stat(path)) == _state(seen) and _content(path) == content
+    return False

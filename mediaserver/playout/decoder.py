@@ -9,7 +9,6 @@ so nothing is imported before it is needed: numpy takes longer than a hundred fi
 
 import json
 import os
-import signal
 import struct
 import sys
 import time
@@ -26,11 +25,16 @@ _NICENESS = 10  # below the ticker's process, which must run on time
 
 def main() -> None:
     """Answer until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the serving process's to answer
     os.nice(_NICENESS)
     recipe, *place = sys.argv[1:]
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
-    requests, answers = _taken()
+    try:
+        _serve(archive, *_taken())
+    except (BrokenPipeError, ConnectionResetError):  # the server is gone
+        os._exit(1)  # without a word on what is left to be written
+
+
+def _serve(archive: Archive | None, requests: IO[bytes], answers: IO[bytes]) -> None:
     while head := requests.read(REQUEST.size):
         size, stored = REQUEST.unpack(head)
         about, pcm = answer(os.fsdecode(requests.read(size)), archive if stored else None)

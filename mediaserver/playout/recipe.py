@@ -5,12 +5,16 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-DECODING = 1  # our own part in it: to be counted up with every change that makes other samples of a file
+from mediaserver import __version__
+
+DECODING = (
+    1  # our own part in it: to be counted up with every change that makes other samples, between versions too
+)
 
 
 def recipe() -> str:
-    """One line, the same for as long as the same content becomes the same samples."""
-    return "; ".join((f"mediaserver {DECODING}", *_libraries(), _tool("ffmpeg"), _tool("ffprobe")))
+    """One line, the same for as long as the same content becomes the same samples, by the same version of ours."""
+    return "; ".join((f"mediaserver {__version__} {DECODING}", *_libraries(), _tool("ffmpeg"), _tool("ffprobe")))
 
 
 @cache

@@ -27,7 +27,7 @@ class Findings:
 async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
     configuration = Configuration.of(settings, where, [*problems, *tls.load(settings.tls, where)[1]])
-    library = open_library(settings)
+    library = open_library(settings, make_store=False)
     try:
         await library.load((), progress)
     finally:

@@ -2,6 +2,7 @@
 whole, or not at all.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +41,8 @@ class Configuration:
         """Build the routes and look the secrets up; `problems` are those known already."""
         built, wrong = routes.build(settings, where)
         found, missing = _secrets_of(settings, where)
-        misplaced = _misplaced(settings.prompts, where)
-        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing, *misplaced))
+        kept_there = misplaced(settings.prompts, where)
+        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing, *kept_there))
 
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
@@ -80,10 +81,14 @@ class Configuration:
         return [*certificate, *secrets.files_of(_tokens(settings))]
 
 
-def _misplaced(prompts: PromptSettings, where: str) -> list[str]:
-    cache, directory = prompts.cache_directory, prompts.directory
-    if cache is None or not cache.resolve().is_relative_to(directory.resolve()):
-        return []
+def misplaced(prompts: PromptSettings, where: str) -> list[str]:
+    """What is wrong with where decoded sound is to be kept."""
+    try:
+        cache = prompts.cache_directory
+        if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
+            return []
+    except ValueError as error:  # by its characters
+        return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
 

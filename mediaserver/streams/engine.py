@@ -19,7 +19,7 @@ from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.store import Store
 from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.configuration import Configuration, misplaced
 from mediaserver.streams.lag import LoopLag
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.routes import RouteTable
@@ -183,29 +183,34 @@ class Engine:
         gauge("max_streams", "Streams that there may be", lambda: self.settings.server.max_streams)
 
 
-def open_library(settings: Settings) -> PromptLibrary:
-    """The library of a configuration, not yet loaded."""
+def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrary:
+    """A configuration's library, not yet loaded. Decoded sound is kept, without `make_store` where some is."""
     prompts = settings.prompts
-    pool = DecodePool(_usable_store(prompts), prompts.cache_limit * MEGABYTE)
+    pool = DecodePool(_usable_store(prompts, make=make_store), prompts.cache_limit * MEGABYTE)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
 
 
-def _usable_store(prompts: PromptSettings) -> Path | None:
+def _usable_store(prompts: PromptSettings, *, make: bool) -> Path | None:
     """The folder of decoded sound, if there is to be one and it can be written."""
-    if prompts.cache_directory is None:
+    if prompts.cache == "off" or misplaced(prompts, ""):
         return None
-    store = prompts.cache_directory / "sounds"
-    try:
-        Store(str(store), 0).open()
-    except OSError as error:
-        log.warning(
-            "decoded prompts are not kept on disk: every start decodes them anew",
-            key="prompts.cache",
-            folder=str(store),
-            why=plainly(error),
-        )
-        return None
-    return store
+    place, why = prompts.cache_directory, "there is no home directory"
+    if place is not None:
+        store = place / "sounds"
+        try:
+            if not make and not store.is_dir():
+                return None
+            Store(str(store), 0).open()
+            return store
+        except OSError as error:
+            why = plainly(error)
+    log.warning(
+        "decoded prompts are not kept on disk: every start decodes them anew",
+        key="prompts.cache",
+        folder=str(place or prompts.cache),
+        why=why,
+    )
+    return None
 
 
 def _webhook_settings(events: EventSettings, secret: str) -> WebhookSettings:

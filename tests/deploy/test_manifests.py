@@ -9,6 +9,7 @@ import pytest
 
 from mediaserver import config
 from mediaserver.config import ENV_PREFIX
+from mediaserver.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
 from tests.deploy.proxies import DEPLOY
 
@@ -94,14 +95,16 @@ def test_the_pod_may_do_nothing_it_need_not() -> None:
     assert POD["spec"]["automountServiceAccountToken"] is False
 
 
-def test_volumes_are_where_the_image_looks() -> None:
+def test_volumes_are_where_the_image_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     found = mounts()
     (workdir,) = re.findall(r"^WORKDIR (/etc/.+)$", DOCKERFILE, re.MULTILINE)
     (prompts,) = re.findall(r"^VOLUME (.+)$", DOCKERFILE, re.MULTILINE)
     assert found[workdir]["configMap"]["name"] == OBJECTS["ConfigMap"]["metadata"]["name"]
     claim = found[prompts]["persistentVolumeClaim"]["claimName"]
     assert claim == OBJECTS["PersistentVolumeClaim"]["metadata"]["name"]
-    (cache,) = re.findall(r"MEDIASERVER_PROMPTS__CACHE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    (caches,) = re.findall(r"XDG_CACHE_HOME=(\S+)$", DOCKERFILE, re.MULTILINE)
+    monkeypatch.setenv("XDG_CACHE_HOME", caches)
+    cache = str(PromptSettings().cache_directory)
     assert "emptyDir" in found[cache]
     assert f"mediaserver-cache:{cache}" in SERVER["volumes"]
     for variable in CONTAINER["env"]:

@@ -13,6 +13,7 @@ from mediaserver.errors import PromptError
 from mediaserver.playout.archive import Archive, Found
 from mediaserver.playout.items import BLOCK, Making
 from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.recipe import recipe
 from mediaserver.playout.workers import DecodePool
 from mediaserver.store import Store
 from mediaserver.wire.encapsulation import PCM, PCMU
@@ -81,14 +82,47 @@ def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path, path: Path) 
     assert len(list((tmp_path / "cache").iterdir())) == 3  # and that it need not be read
 
 
-def test_what_changes_while_it_is_made_is_not_kept(tmp_path: Path, path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed", ["mediaserver.playout.recipe.__version__", "mediaserver.playout.recipe.DECODING"]
+)
+def test_another_version_has_another_recipe(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    before = recipe()
+    monkeypatch.setattr(changed, "another")
+    assert recipe() != before
+
+
+def test_times_in_whole_seconds_are_not_relied_on(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next image's file may have the same, and other content."""
+    monkeypatch.setattr("mediaserver.playout.archive._SECOND", 1)  # so that any time is a whole number of it
+    archive_in(tmp_path).find(str(path), upper, time.time() + LATER)
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # the tally, and what it became
+
+
+@pytest.mark.parametrize("tick", [False, True])
+def test_what_changes_while_it_is_made_is_not_kept(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, tick: bool
+) -> None:
+    """Even where it happens in one tick of the file system's clock, so that no time tells of it."""
+    if tick:
+        monkeypatch.setattr("mediaserver.playout.archive._state", lambda found: (found.st_ino, found.st_size))
+
     def slowly(content: bytes) -> bytes:
-        path.write_bytes(b"something longer")
+        path.write_bytes(b"another" if tick else b"something longer")
         return content.upper()
 
     assert archive_in(tmp_path).find(str(path), slowly, time.time()).made == b"CONTENT"
     path.write_bytes(b"content")
     assert archive_in(tmp_path).find(str(path), upper, time.time()).stored == "miss"
+
+
+def test_what_is_deleted_while_it_is_made_is_no_failure_of_the_store(tmp_path: Path, path: Path) -> None:
+    def slowly(content: bytes) -> bytes:
+        path.unlink()
+        return content.upper()
+
+    assert archive_in(tmp_path).find(str(path), slowly, time.time()) == Found(b"CONTENT", "miss")
 
 
 def test_what_cannot_be_made_is_not_kept(tmp_path: Path, path: Path) -> None:

@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import uvloop
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.errors import PromptError
+from mediaserver.playout import workers
+from mediaserver.playout.decoder import REQUEST
 from mediaserver.playout.inventory import scan
 from mediaserver.playout.items import Items
 from mediaserver.playout.library import PromptLibrary
@@ -19,7 +24,7 @@ from mediaserver.playout.sources import Playlist
 from mediaserver.playout.workers import DecodePool
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
 from tests.sound import Pcm, speechlike, write_wav
-from tests.timing import eventually
+from tests.timing import UNIT, eventually
 
 MEGABYTE = 1_000_000
 
@@ -262,6 +267,92 @@ async def test_decoders_do_not_outlive_the_pool(tmp_path: Path, pool: DecodePool
     assert decoders()
     await pool.rest()
     assert not decoders()
+
+
+async def test_decoders_go_when_nobody_needs_them(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_IDLE", 0.05)
+    path = write_wav(tmp_path / "a.wav", speechlike(1600))
+    for _ in range(2):
+        await pcm_of(pool, path)
+        assert decoders()
+        await eventually(lambda: not decoders())
+
+
+def runs(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(
+            Path(f"/proc/{process}/cmdline").read_bytes()
+        )  # nothing where it ended, and nobody waited for it
+    return False
+
+
+async def test_an_ffmpeg_that_hangs_ends_with_its_decoder(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "process"
+    for name in ("ffmpeg", "ffprobe"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 60\n")
+        (tmp_path / name).chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "a.mp3").write_bytes(b"no matter what")
+    decoding = asyncio.create_task(pcm_of(pool, tmp_path / "a.mp3"))
+    await eventually(lambda: told.exists() and told.read_text().endswith("\n"))
+    hanging = int(told.read_text())
+    await eventually(lambda: runs(hanging))  # for a moment, while it becomes another program, it has no name
+    decoding.cancel()
+    await asyncio.wait([decoding])
+    await eventually(lambda: not runs(hanging))
+
+
+async def test_a_decoder_whose_server_is_gone_ends_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    os.mkfifo(path)
+    ours, theirs = socket.socketpair()
+    command = (sys.executable, "-m", "mediaserver.playout.decoder", "recipe")
+    with theirs:
+        decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
+    with ours:
+        ours.sendall(REQUEST.pack(len(os.fsencode(path)), False) + os.fsencode(path))
+        ends: list[int] = []
+        await eventually(lambda: ends or open_to_write(path, ends))
+    os.close(ends[0])
+    _, complaints = await asyncio.to_thread(decoder.communicate, timeout=10 * UNIT)
+    assert complaints == b""
+
+
+async def test_what_lies_in_the_working_directory_is_no_module_of_the_decoders(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('not what was meant')")
+    monkeypatch.chdir(tmp_path)
+    path = write_wav(tmp_path / "a.wav", speechlike(1600))
+    assert await pcm_of(pool, path) == to_bytes(speechlike(1600))
+
+
+async def test_why_no_decoder_starts_is_told(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    for _ in range(2):
+        with pytest.raises(PromptError, match="no decoder can be started: No such file or directory"):
+            await pcm_of(pool, tmp_path / "a.wav")
+
+
+async def test_why_no_second_decoder_starts_is_told(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "killer.wav")
+    killing = asyncio.create_task(pcm_of(pool, tmp_path / "killer.wav"))
+    ends: list[int] = []
+    await eventually(lambda: ends or open_to_write(tmp_path / "killer.wav", ends))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    for decoder in decoders():
+        os.kill(decoder, signal.SIGKILL)
+    with pytest.raises(PromptError, match="no decoder can be started: No such file or directory"):
+        await killing
+    os.close(ends[0])
 
 
 async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: DecodePool) -> None:
