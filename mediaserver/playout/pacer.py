@@ -68,8 +68,8 @@ class Pacer:
 
     def start(self) -> None:
         """Send from now on, beginning at the slot's next turn."""
-        slot = self._ticker.join(self, self._sending, _LISTEN_NS if self._wire.listening else 0)
-        self._slot, self._joined_at = slot, (slot.fired, slot.late, slot.skipped)
+        self._slot = slot = self._ticker.join(self, self._sending, _LISTEN_NS if self._wire.listening else 0)
+        self._joined_at = slot.fired, slot.late, slot.skipped
 
     def stop(self) -> None:
         """Send nothing more, ever. What plays is cut off, and whoever waits for it is told how much was heard."""

@@ -37,9 +37,7 @@ class Connections(web.Server):
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
-        self._asking: set[web.RequestHandler] = (
-            set()
-        )  # not upgraded; aiohttp's own know some longer than they live
+        self._asking: set[web.RequestHandler] = set()  # not upgraded, and there; aiohttp forgets them later
         self._upgraded: set[Upgraded] = set()
         self._streaming: set[asyncio.Task[None]] = set()
         self._opening: dict[Connection, float] = {}  # accepted, and perhaps in the handshake of TLS; since when

@@ -127,8 +127,8 @@ async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_pat
     await library.load((PCM, PCMU), lambda done, total: progress.append((done, total)))
     prompt = library.catalogue.get("a")
     assert prompt.samples == 1000
-    assert prompt.open(PCM) == Items(PCM.packetize(to_bytes(samples)), 1000)
-    assert prompt.open(PCMU) == Items(PCMU.packetize(to_bytes(samples)), 1000)
+    assert prompt.open(PCM) == Items(tuple(PCM.packetize(to_bytes(samples))), 1000)
+    assert prompt.open(PCMU) == Items(tuple(PCMU.packetize(to_bytes(samples))), 1000)
     assert library.stock.cache.misses == 0
     assert progress == [(0, 1), (1, 1)]
 

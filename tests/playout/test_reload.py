@@ -58,14 +58,14 @@ def put(path: Path, samples: Samples) -> Path:
 
 def items(samples: Samples, encoding: Encoding = PCM) -> Items:
     """What is sent of samples."""
-    return Items(encoding.packetize(to_bytes(samples)), len(samples))
+    return Items(tuple(encoding.packetize(to_bytes(samples))), len(samples))
 
 
 def heard(library: PromptLibrary, name: str, encoding: Encoding = PCM) -> Items:
     """What a new call hears, at once."""
     opened = library.catalogue.get(name).open(encoding)
     assert isinstance(opened, Items)
-    return Items(list(opened.items), opened.samples)
+    return Items(tuple(opened.items), opened.samples)
 
 
 async def loaded(directory: Path, limit: int = 1_000_000, encodings: Sequence[Encoding] = (PCM,)) -> PromptLibrary:
@@ -216,7 +216,9 @@ async def test_a_broken_replacement_leaves_the_prompt_until_it_is_mended(
     assert library.catalogue.get("a") is prompt
     assert library.catalogue.version == version
     assert heard(library, "a", PCMU) == items(OLD, PCMU)
-    assert heard(library, "a", PCMA).items == [PCMA.encode(PCMU.decode(item)) for item in items(OLD, PCMU).items]
+    assert [*heard(library, "a", PCMA).items] == [
+        PCMA.encode(PCMU.decode(item)) for item in items(OLD, PCMU).items
+    ]
     decodes = library.pool.decodes
     assert await refreshed(library) is None
     assert library.pool.decodes == decodes  # not tried again as it is
@@ -388,7 +390,7 @@ async def test_a_file_is_taken_once_and_whole_when_it_grows_no_more(tmp_path: Pa
                 await asyncio.sleep(0.8)
         await asyncio.sleep(10)
         assert told == [(2.0, Reloaded(added=["other"])), (9.0, Reloaded(added=["a"]))]
-    assert heard(library, "a").items == PCM.packetize(content)
+    assert heard(library, "a").items == tuple(PCM.packetize(content))
 
 
 @pytest.mark.parametrize(

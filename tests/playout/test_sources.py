@@ -140,9 +140,9 @@ def test_items_made_in_any_way_are_the_same(samples: int, encoding: Encoding) ->
     async def make() -> None:
         base = await made_of(ramp(samples), PCM)
         made, recoded_now = await recode(base, encoding), recoded(base, encoding)
-        assert made == Items(encoding.packetize(ramp(samples)), samples)
-        assert list(recoded_now.items) == made.items
-        assert list(SoundFile(base).open(encoding).items) == made.items
+        assert made == Items(tuple(encoding.packetize(ramp(samples))), samples)
+        assert tuple(recoded_now.items) == made.items
+        assert tuple(SoundFile(base).open(encoding).items) == made.items
         assert [recoded_now.items[-1], *recoded_now.items[:2]] == [made.items[-1], *made.items[:2]]
 
     asyncio.run(make())
