@@ -44,7 +44,7 @@ lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
 	sh scripts/lock.sh $(VENV)/lock/bin/uv
 
-bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive server, into benchmarks/README.md: 7 minutes
+bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive server, into benchmarks/README.md: 6 minutes
 	$(BIN)/python -m benchmarks.pacing --write $(ARGS)
 
 bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
