@@ -73,9 +73,8 @@ class Pacer:
 
     def stop(self) -> None:
         """Send nothing more, ever. What plays is cut off, and whoever waits for it is told how much was heard."""
-        self._slow_peer.forget()
+        self.pause()
         self._stalled = _nobody  # or a stream would refer to itself, and only garbage collection free it
-        self._leave()
         self.clear()
 
     def play(self, source: Source) -> asyncio.Future[Heard]:
