@@ -210,11 +210,11 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
         self.handshake_done()
-        if exc is not None:
-            exc.__traceback__ = None  # or it would refer to itself by way of aiohttp's frames
         if status == 500:
             log.error("request failed", peer=self.peer, exc_info=exc)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+        if exc is not None:
+            exc.__traceback__ = None  # or it would refer to itself by way of aiohttp's frames
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
         error = RefusedError(status, f"malformed request: {type(exc).__name__}", "malformed")
         self._owner.refusals.count(error, self.peer)
