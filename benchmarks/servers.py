@@ -19,6 +19,7 @@ from .sounds import write_tone
 
 _READY = 600.0  # seconds for a server to listen, all its prompts decoded
 _LOOK = 0.02  # seconds between two looks
+Scrape = defaultdict[str, float]
 MEDIA_SERVER = (sys.executable, "-m", "mediaserver", "serve", "--config")
 
 SERVER = """
@@ -38,6 +39,18 @@ prompt = "minute"
 repeat = "forever"
 framing = "pcm"
 """
+
+
+def read_metrics(text: str) -> Scrape:
+    """The text of /metrics, by name (summed over labels), and by name and labels; 0 for what is not there."""
+    values: Scrape = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(value for _, value in sorted(sample.labels.items()))
+            values[sample.name] += sample.value
+            if labels:
+                values[f"{sample.name}{{{labels}}}"] = sample.value
+    return values
 
 
 def free_port() -> int:
@@ -79,16 +92,10 @@ class MediaServer:
     port: int
     admin: int
 
-    def metrics(self) -> dict[str, float]:
-        """What it says of itself, by name (summed over labels), and by name and labels."""
-        values: dict[str, float] = defaultdict(float)
+    def metrics(self) -> Scrape:
+        """What it says of itself."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
-            for family in text_string_to_metric_families(answer.read().decode()):
-                for sample in family.samples:
-                    values[sample.name] += sample.value
-                    if sample.labels:
-                        values[f"{sample.name}{{{','.join(sample.labels.values())}}}"] = sample.value
-        return values
+            return read_metrics(answer.read().decode())
 
 
 @contextlib.contextmanager

@@ -1,14 +1,11 @@
 """What a server sends (RFC 6455, section 5): whole frames out of bytes that were split anywhere."""
 
-import hashlib
 import struct
-from base64 import b64encode
 from dataclasses import dataclass
 
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 _FINAL, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
 _EXTENDED = {126: struct.Struct("!H"), 127: struct.Struct("!Q")}
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,3 @@ def _span(data: bytes, at: int) -> tuple[int, int] | None:
         (length,) = extended.unpack_from(data, start)
         start += extended.size
     return (start, start + length) if len(data) >= start + length else None
-
-
-def accept_for(key: bytes) -> bytes:
-    """What a server answers to a handshake's key (section 4.2.2)."""
-    return b64encode(hashlib.sha1(key + _GUID).digest())  # noqa: S324 - the RFC's choice

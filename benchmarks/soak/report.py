@@ -11,7 +11,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from .server import Scrape
+from benchmarks.servers import Scrape
+
 from .tally import Kind, Tally
 from .watch import History, by_label
 

@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.servers import Scrape, read_metrics
 
 from .prompts import ON_PURPOSE, passed
 
@@ -55,8 +56,6 @@ keys.1 = { play = "menu/thanks", menu = "main" }
 keys.0 = { play = "menu/bye", hangup = true }
 """
 _READY, _ENDED, _REST = 30.0, 30.0, 15.0  # seconds for it to come up, to end, and to come to rest
-
-Scrape = defaultdict[str, float]
 
 
 @dataclass
@@ -107,20 +106,12 @@ class Server:
             return [line.strip() for line in lines if _is_error(line) and ON_PURPOSE not in line]
 
     async def scrape(self, client: aiohttp.ClientSession) -> Scrape:
-        """/metrics, by name (summed over labels) and by name and labels; nothing where the server is gone."""
-        values: Scrape = defaultdict(float)
+        """What it says of itself; nothing where it is gone."""
         try:
             async with client.get(f"{self.admin}/metrics") as response:
-                text = await response.text()
+                return read_metrics(await response.text())
         except aiohttp.ClientError:
-            return values
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                labels = ",".join(value for _, value in sorted(sample.labels.items()))
-                values[sample.name] += sample.value
-                if labels:
-                    values[f"{sample.name}{{{labels}}}"] = sample.value
-        return values
+            return Scrape(float)
 
     async def rest(self, client: aiohttp.ClientSession) -> Scrape:
         """What it says of itself with no call on it, once the last one is gone, or in the end."""

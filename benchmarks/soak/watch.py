@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 
 import aiohttp
 
+from benchmarks.servers import Scrape
+
 from .crowd import Crowd
 from .prompts import passed
-from .server import Scrape, Server
+from .server import Server
 from .tally import Tally
 
 MEGABYTE = 1_000_000

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks.listeners.frames import accept_for
 from benchmarks.yardsticks import SLOTS
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.server.descriptors import raise_descriptor_limit
@@ -71,7 +70,7 @@ class BareLoop:
             self._leave(connection)
         elif b"Sec-WebSocket-Key: " in request:
             key = request.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
-            connection.send(ANSWER % accept_for(key))
+            connection.send(ANSWER % websocket.accept(key.decode()).encode())
             min(self._slots, key=len).append(connection.send)
 
     def _leave(self, connection: socket.socket) -> None:

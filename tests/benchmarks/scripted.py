@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import cast
 
-from benchmarks.listeners.frames import accept_for
+from mediaserver.wire import websocket
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: %b\r\n\r\n"
@@ -16,7 +16,7 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, al
     """Answer a handshake, with frames in the same write perhaps."""
     head = await reader.readuntil(b"\r\n\r\n")
     key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
-    writer.write(_UPGRADED % accept_for(key) + also)
+    writer.write(_UPGRADED % websocket.accept(key.decode()).encode() + also)
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.listeners.arrivals import Arrivals, measure_pacing, percentile
-from benchmarks.listeners.frames import Frame, accept_for, take_frames
+from benchmarks.listeners.frames import Frame, take_frames
 
 
 def paced(*streams: list[float], end: float = 0.0) -> tuple[np.ndarray, np.ndarray, float]:
@@ -86,7 +86,3 @@ def test_frames_of_every_length_split_anywhere(size: int) -> None:
 def test_a_server_must_not_mask() -> None:
     with pytest.raises(ValueError, match="masked"):
         take_frames(b"\x82\x81\x00\x00\x00\x00a")
-
-
-def test_the_handshake_of_the_rfc() -> None:
-    assert accept_for(b"dGhlIHNhbXBsZSBub25jZQ==") == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -71,3 +71,7 @@ def test_masking_twice_with_one_key_gives_the_payload_back(payload, key):
 
 def test_a_key_of_zeros_changes_nothing():
     assert websocket.mask(websocket.binary(b"abcdef"), bytes(4)) == b"\x82\x86\0\0\0\0abcdef"
+
+
+def test_the_handshake_of_the_rfc():
+    assert websocket.accept("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
