@@ -57,7 +57,8 @@ class Store:
         size = _DIGEST_BYTES + len(data)
         if size > self._limit:
             return
-        self.open()
+        if not os.path.isdir(self._directory):
+            self.open()
         with self._folder() as folder, self._locked(folder) as tally:
             _tell(tally, self._with_room_for(size, _told(tally), folder))
             try:

@@ -17,7 +17,6 @@ _BACKLOG = 4096
 _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
 _LOOK = 0.1  # seconds between looks whether there is room again
 
-
 log = structlog.get_logger()
 
 
@@ -34,9 +33,11 @@ class Listener:
         handshake_timeout: float | None = None,
         room: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._server, self._tls, self._room = server, tls, room
-        self._handshake_timeout = handshake_timeout if tls else None
-        self._shutdown_timeout = _SHUTDOWN if tls else None
+        self._server, self._room = server, room
+        self._tls: dict[str, Any] = {}  # how, where it is spoken
+        if tls is not None:
+            timeouts = {"ssl_handshake_timeout": handshake_timeout, "ssl_shutdown_timeout": _SHUTDOWN}
+            self._tls = {"ssl": tls, **timeouts}
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,9 +84,7 @@ class Listener:
                 self._accepted,
                 sock=listening.dup(),
                 backlog=_BACKLOG,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._handshake_timeout,
-                ssl_shutdown_timeout=self._shutdown_timeout,
+                **self._tls,
             )
             self._accepting.append(server)
 
@@ -120,13 +119,7 @@ class Listener:
 
     async def _take(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # gone again, or no TLS
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._server,
-                connection,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._handshake_timeout,
-                ssl_shutdown_timeout=self._shutdown_timeout,
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection, **self._tls)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -83,7 +83,7 @@ class Upgraded(asyncio.Protocol):
             self._queue, max_message_bytes, compress=False, decode_text=True
         )
         self._rest = bytearray()  # not read yet
-        self._lost: Callable[[Upgraded], None] | None = lost
+        self._lost = lost
         self._counted: Messages | None = None
         self._finish: Callable[[End], None] = _ignore
         self._step = 2 * (max_message_bytes + _SLICE)  # in so many bytes there is the end of a message
@@ -133,9 +133,7 @@ class Upgraded(asyncio.Protocol):
 
     def _end(self) -> None:
         self._queue.feed_eof()
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost(self)
+        self._lost(self)
 
     # -- what a peer may send ------------------------------------------------------------------------------------
 
