@@ -37,7 +37,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 prompts: $(VENV)/.dev  ## make the shipped prompts again
-	$(PIP) --require-hashes -r requirements/authoring.txt
+	$(PIP) --require-hashes -r requirements/speech.txt
 	$(BIN)/python scripts/make_prompts.py
 
 lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes

@@ -12,11 +12,11 @@ compile() {
         --output-file "requirements/$name.txt" "$@"
 }
 compile dev pyproject.toml --group dev "$@"
-for name in runtime build authoring bench audit; do # the others are cut from the same cloth
+for name in runtime build speech bench audit; do # the others are cut from the same cloth
     case $name in
         runtime) set -- pyproject.toml ;;
         build | bench | audit) set -- --group "$name" ;;
-        authoring) set -- pyproject.toml --extra authoring ;;
+        speech) set -- pyproject.toml --extra speech ;;
     esac
     compile "$name" "$@" --constraints requirements/dev.txt
 done
