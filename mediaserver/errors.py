@@ -6,7 +6,8 @@
     ├── RefusedError       the caller's: an upgrade we turn down, with the HTTP status that says so
     └── PeerError          the far end's
         ├── ProtocolError  bytes that no wire format allows
-        └── WebhookError   no answer from the operator's own backend that can be used
+        ├── WebhookError   no answer from the operator's own backend that can be used
+        └── EngineError    nothing from an engine that speaks, recognises or thinks that can be used
 
 Anything else that escapes is our own fault, and is logged with its traceback.
 """
@@ -53,6 +54,10 @@ class WebhookError(PeerError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class EngineError(PeerError):
+    """An engine is not there, is late, or gives nothing that can be used; one plain line, without its URL."""
 
 
 class ProtocolError(PeerError):

@@ -19,7 +19,7 @@ from mediaserver.errors import PromptError
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
-from mediaserver.settings import Table
+from mediaserver.settings.kinds import Table
 
 
 class Handler(Table, ABC):

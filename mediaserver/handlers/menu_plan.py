@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.record import RecordSettings
 from mediaserver.session import BargeIn
-from mediaserver.settings import Table, WebUrl
+from mediaserver.settings.kinds import Table, WebUrl
 
 _DIGITS = r"^[0-9A-D*#]*$"
 

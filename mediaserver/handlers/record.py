@@ -13,7 +13,7 @@ from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip
 from mediaserver.session import Recording, Session
-from mediaserver.settings import Table
+from mediaserver.settings.kinds import Table
 
 _WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))

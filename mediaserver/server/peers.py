@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mediaserver.settings import Networks
+from mediaserver.settings.kinds import Networks
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from mediaserver.errors import RefusedError
-from mediaserver.settings import Networks
+from mediaserver.settings.kinds import Networks
 
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"  # keys of a query
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}

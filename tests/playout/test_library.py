@@ -336,7 +336,7 @@ async def test_why_no_decoder_starts_is_told(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     for _ in range(2):
-        with pytest.raises(PromptError, match="no decoder can be started: No such file or directory"):
+        with pytest.raises(PromptError, match="no process can be started: No such file or directory"):
             await pcm_of(pool, tmp_path / "a.wav")
 
 
@@ -350,7 +350,7 @@ async def test_why_no_second_decoder_starts_is_told(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     for decoder in decoders():
         os.kill(decoder, signal.SIGKILL)
-    with pytest.raises(PromptError, match="no decoder can be started: No such file or directory"):
+    with pytest.raises(PromptError, match="no process can be started: No such file or directory"):
         await killing
     os.close(ends[0])
 

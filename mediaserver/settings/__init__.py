@@ -4,12 +4,10 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -18,49 +16,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _is_web(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("should be a URL that begins with http:// or https://")
-    _ = parts.port  # ValueError where it is none
-    return url
-
-
-def _has_no_query(url: str) -> str:
-    if "?" in url or "#" in url:
-        raise ValueError("should have no query: what is asked for is added to it")
-    return url
-
-
-def _network(value: object) -> Network:
-    try:
-        return ipaddress.ip_network(str(value))
-    except ValueError as error:
-        raise ValueError(f"should be a network such as 10.0.0.0/8, or an address: {error}") from error
-
-
-def _is_there(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("an empty token is none")
-    return secret
-
-
-WebUrl = Annotated[str, AfterValidator(_is_web)]
-
-
-class Table(BaseModel):
-    """Base of all tables of settings: an unknown key is a mistake, and so is a number that is none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
+from mediaserver.settings.kinds import ApiUrl, Networks, Table, Tokens, is_web
+from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 
 FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
-Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
-Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
 
 
 class ServerSettings(Table):
@@ -171,7 +130,7 @@ class Defaults(Table):
 class VoipbinSettings(Table):
     """`[voipbin]`: the platform that we dial."""
 
-    api: Annotated[WebUrl, AfterValidator(_has_no_query)] = "https://api.voipbin.net/v1.0"
+    api: ApiUrl = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
     reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
 
@@ -179,7 +138,7 @@ class VoipbinSettings(Table):
 class EventSettings(Table):
     """`[events]`: a URL of the operator's that is told what happens."""
 
-    url: Annotated[str, AfterValidator(lambda url: url and _is_web(url))] = ""
+    url: Annotated[str, AfterValidator(lambda url: url and is_web(url))] = ""
     secret: SecretStr = SecretStr("")
     types: tuple[str, ...] = ()
     timeout: float = Field(5.0, gt=0, description="seconds for one attempt")
@@ -237,6 +196,9 @@ class Settings(BaseSettings):
     defaults: Defaults = Defaults()
     voipbin: VoipbinSettings = VoipbinSettings()
     events: EventSettings = EventSettings()
+    speech: SpeechSettings = SpeechSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    chat: ChatSettings = ChatSettings()
     log: LogSettings = LogSettings()
     paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
 

@@ -1,0 +1,164 @@
+"""Processes of our own for what is heavy: a thread that held the interpreter lock would be heard on every call.
+
+Not the standard library's process pool: when a worker of it dies, its neighbours' work is lost with it, and
+the pool may hang its own process at exit; and what it is answered it unpickles in one go.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+import mediaserver
+from mediaserver.errors import MediaServerError, plainly
+
+# For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages each
+# time costs a quarter of a decoder's work. In bytes; it takes no more for the second.
+ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+# What the socket to a dead process raises.
+DEAD = (EOFError, OSError)
+
+
+class NoProcessError(MediaServerError):
+    """The system has no process to give."""
+
+
+class Child:
+    """One process, `python -m MODULE ARGUMENTS`, whose standard input is a socket to us, for both directions.
+
+    It ends by itself when that is closed, so it never outlives us, however we end.
+    """
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._line, theirs = socket.socketpair()
+        self._line.setblocking(False)
+        # -P: whatever lies in the working directory is no module of ours.
+        command = (sys.executable, "-P", "-m", module, *arguments)
+        try:
+            with theirs:
+                # Not by the loop: uvloop forks, and to copy what pages a server has takes it ten milliseconds.
+                self._process = Popen(  # noqa: S603
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=DEVNULL,
+                    env=_environment(),
+                    process_group=0,  # its own, so that a program of its can be killed with it
+                )
+        except OSError as error:  # too many files or processes, or no memory
+            self._line.close()
+            raise NoProcessError(f"no process can be started: {plainly(error)}") from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is, as far as is known."""
+        return self._process.poll() is None
+
+    async def send(self, data: bytes) -> None:
+        """Write to it, as fast as it reads."""
+        await asyncio.get_running_loop().sock_sendall(self._line, data)
+
+    async def receive(self, size: int) -> bytes:
+        """Exactly so many bytes; EOFError where it is dead."""
+        loop, data, have = asyncio.get_running_loop(), bytearray(size), 0
+        view = memoryview(data)
+        while have < size:
+            received = await loop.sock_recv_into(self._line, view[have:])
+            if not received:
+                raise EOFError
+            have += received
+        return bytes(data)
+
+    async def kill(self) -> None:
+        """End it at once, with all that it has started."""
+        os.killpg(self._process.pid, signal.SIGKILL)  # not waited for yet, so the group is there even if it died
+        await self.end()
+
+    def close(self) -> None:
+        """Say that nothing more is asked: it ends by itself."""
+        self._line.close()
+
+    async def end(self) -> None:
+        """Let it end, and wait until it has."""
+        self.close()
+        await asyncio.to_thread(self._process.wait)
+
+
+class Pool:
+    """At most `size` children of one kind, started when needed. `kept` of them stay for ever, the others for as
+    long as somebody needs one, and for `idle` seconds after.
+    """
+
+    def __init__(
+        self, module: str, arguments: Callable[[], tuple[str, ...]], size: int, *, idle: float, kept: int = 0
+    ):
+        self._module, self._arguments = module, arguments
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[Child] = []
+        self._seconds, self._kept = idle, kept
+        self._asked = 0  # users of a child, and those who wait for one
+        self._letting_go: asyncio.TimerHandle | None = None
+        self._resting: asyncio.Task[None] | None = None
+
+    def warm(self) -> None:
+        """Start those that are kept, ahead of need."""
+        self._idle = [child for child in self._idle if child.alive]
+        while len(self._idle) < self._kept:
+            self._idle.append(self._start())
+
+    @contextlib.asynccontextmanager
+    async def child(self) -> AsyncIterator[Child]:
+        """A child for oneself. An exception, or being cancelled, leaves it killed: it may be amid work."""
+        self._stay()
+        self._asked += 1
+        try:
+            async with self._places:
+                child = self._rested() or self._start()
+                try:
+                    yield child
+                except BaseException:
+                    await child.kill()
+                    raise
+                self._idle.append(child)
+        finally:
+            self._asked -= 1
+            if not self._asked:
+                self._letting_go = asyncio.get_running_loop().call_later(self._seconds, self._let_go)
+
+    async def rest(self, kept: int = 0) -> None:
+        """Let idle children go, but for so many; the next use starts a new one."""
+        self._stay()
+        idle, self._idle = self._idle[kept:], self._idle[:kept]
+        await asyncio.gather(*(child.end() for child in idle))
+
+    def _start(self) -> Child:
+        return Child(self._module, *self._arguments())
+
+    def _stay(self) -> None:
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+
+    def _let_go(self) -> None:
+        self._resting = asyncio.get_running_loop().create_task(self.rest(self._kept))
+
+    def _rested(self) -> Child | None:
+        """A child that is idle, and alive as far as is known."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                return child
+            child.close()
+        return None
+
+
+def _environment() -> dict[str, str]:
+    """A child's: it imports the same package as we do, be that installed or, in development, found elsewhere."""
+    folder, path = str(Path(mediaserver.__file__).parents[1]), os.environ.get("PYTHONPATH")
+    if folder == sysconfig.get_path("purelib"):  # else it would come before Python's own
+        return os.environ | ENVIRONMENT
+    return os.environ | ENVIRONMENT | {"PYTHONPATH": f"{folder}{os.pathsep}{path}" if path else folder}

@@ -1,0 +1,81 @@
+"""`[speech]`, `[recognition]`, `[chat]`: the engines that speak, recognise and think."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from mediaserver.settings.kinds import ApiUrl, Table, is_socket
+
+SpeechEngine = Literal["hibari", "command", "openai"]
+RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]
+OPENAI = "https://api.openai.com/v1"
+
+
+class CommandSettings(Table):
+    """`[speech.command]`: a program of the operator's."""
+
+    program: tuple[str, ...] = Field((), description="its name and arguments; {text}, {voice}, … are filled in")
+
+
+class OpenAiSpeechSettings(Table):
+    """`[speech.openai]`: any server with OpenAI's `/audio/speech`."""
+
+    url: ApiUrl = OPENAI
+    token: SecretStr = SecretStr("")
+    model: str = Field("gpt-4o-mini-tts", min_length=1)
+    voice: str = Field("alloy", min_length=1, description="where a path names none")
+
+
+class SpeechSettings(Table):
+    """`[speech]`: how text is spoken."""
+
+    engine: SpeechEngine = "hibari"
+    voice: str = Field("", description="empty: the engine's own")
+    rate: float = Field(1.0, ge=0.5, le=2.0, description="times the engine's own pace")
+    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="a BCP 47 tag")
+    max_characters: int = Field(1000, ge=1, le=100_000, description="of one text")
+    timeout: float = Field(
+        3.0, gt=0, le=60, description="seconds that a sentence's sound may keep callers waiting"
+    )
+    processes: int = Field(1, ge=1, le=64, description="of hibari, or runs of the command, at once")
+    memory_limit: int = Field(64, ge=1, description="MB of spoken sentences in memory")
+    cache_limit: int = Field(256, ge=1, description="MB of spoken sentences on disk, in prompts.cache")
+    command: CommandSettings = CommandSettings()
+    openai: OpenAiSpeechSettings = OpenAiSpeechSettings()
+
+
+class VoskSettings(Table):
+    """`[recognition.vosk]`: a vosk-server."""
+
+    url: Annotated[str, AfterValidator(is_socket)] = "ws://127.0.0.1:2700"
+
+
+class OpenAiRecognitionSettings(Table):
+    """`[recognition.openai]`: any server with OpenAI's `/audio/transcriptions`."""
+
+    url: ApiUrl = OPENAI
+    token: SecretStr = SecretStr("")
+    model: str = Field("whisper-1", min_length=1)
+
+
+class RecognitionSettings(Table):
+    """`[recognition]`: how speech is recognised."""
+
+    engine: RecognitionEngine = "pocketsphinx"
+    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="a BCP 47 tag")
+    timeout: float = Field(5.0, gt=0, le=120, description="seconds after an utterance for its words")
+    processes: int = Field(2, ge=1, le=64, description="of pocketsphinx: utterances recognised at once")
+    vosk: VoskSettings = VoskSettings()
+    openai: OpenAiRecognitionSettings = OpenAiRecognitionSettings()
+
+
+class ChatSettings(Table):
+    """`[chat]`: any server with OpenAI's `/chat/completions`."""
+
+    url: ApiUrl = OPENAI
+    token: SecretStr = SecretStr("")
+    model: str = Field("gpt-4o-mini", min_length=1)
+    timeout: float = Field(5.0, gt=0, le=120, description="seconds that an answer may take to begin, or to go on")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="more of a request's body: temperature, …"
+    )
