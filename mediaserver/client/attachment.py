@@ -57,7 +57,7 @@ class Attachment:
         first = Wire(wire, dial.random_key)
         stall_timeout = engine.settings.server.stall_timeout
         pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
-        self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend)
+        self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
         self.session.connected = False
         self._player: asyncio.Task[End] | None = None
 

@@ -20,6 +20,7 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
 from mediaserver.settings.kinds import Table
+from mediaserver.speech import Need
 
 
 class Handler(Table, ABC):
@@ -39,6 +40,10 @@ class Handler(Table, ABC):
 
     def prompt_names(self) -> Iterable[str]:
         """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
+        return ()
+
+    def engines(self) -> Iterable[Need]:
+        """The engines that it needs, so that they are there before a call comes."""
         return ()
 
     def problems(self, catalogue: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:

@@ -130,7 +130,9 @@ class MediaEndpoint:
         engine, limits, wire = self._engine, self._engine.settings.server, Wire(admitted.wire)
         stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
         pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), limits.stall_timeout)
-        session = Session(admitted.stream, wire, engine.library, pacer, outbox=engine.backend)
+        session = Session(
+            admitted.stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech
+        )
         self._streams.begin(session, admitted.route, admitted.peer.group)
         serving = self._serve(session, admitted.handler, upgraded, transport)
         self.connections.spawn(serving, lambda: self._streams.over(session))

@@ -14,6 +14,7 @@ from mediaserver.session.hearing import Hearing
 from mediaserver.session.outbox import Nobody, Outbox
 from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
 from mediaserver.session.talk import Talk
+from mediaserver.speech import Speech
 from mediaserver.wire.encapsulation import Wire
 
 log = structlog.get_logger()
@@ -33,9 +34,10 @@ class Session(Talk):
         pacer: Pacer,
         clock: Clock = time.monotonic,
         outbox: Outbox | None = None,
+        speech: Speech | None = None,
     ) -> None:
         hearing = Hearing(wire, clock, self._listener_failed)
-        super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody())
+        super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody(), speech or Speech())
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always

@@ -17,6 +17,7 @@ from mediaserver.session.keypad import BargeIn, Collected, Keypad
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
+from mediaserver.speech import Speech, Spoken
 from mediaserver.wire.events import Audio, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
@@ -24,16 +25,24 @@ _HABIT = 1.0  # seconds after a single digit, in which some press a terminator t
 log = structlog.get_logger()
 T = TypeVar("T")
 
-Sound = Source | Run | str | Path  # what can be played; by name a prompt, by path any sound file
+Sound = Source | Run | Spoken | str | Path  # what can be played; by name a prompt, by path any sound file
 
 
 class Talk:
     """Both directions of a stream, as a handler has them."""
 
     def __init__(
-        self, stream: Stream, library: PromptLibrary, pacer: Pacer, hearing: Hearing, clock: Clock, outbox: Outbox
+        self,
+        stream: Stream,
+        library: PromptLibrary,
+        pacer: Pacer,
+        hearing: Hearing,
+        clock: Clock,
+        outbox: Outbox,
+        speech: Speech,
     ) -> None:
         self.stream = stream
+        self.speech = speech
         self.library = library.catalogue  # the prompts, as they are when the stream begins
         self._decode = library.decode
         self.hearing = hearing
@@ -42,7 +51,8 @@ class Talk:
         self._ended = False
 
     async def play(self, sound: Sound) -> Heard:
-        """Play a source, a run of sound, a prompt by name, or a sound file by its path, and wait until it is over.
+        """Play a source, a run of sound, a text (`session.speech.say`), a prompt by name, or a sound file by its
+        path, and wait until it is over.
 
         Returns how much of it was sent; sources played at the same time queue up. Cancelling the call stops the
         source. PromptError where there is no such prompt, or the file cannot be played.
@@ -52,7 +62,7 @@ class Talk:
         elif isinstance(sound, Path):
             sound = await self._decode(sound)
         if not isinstance(sound, Source):
-            sound = Playlist([sound])
+            sound = Playlist(sound if isinstance(sound, Spoken) else [sound])
         done = self._pacer.play(sound)
         try:
             return await done

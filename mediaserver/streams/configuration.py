@@ -14,6 +14,7 @@ from mediaserver import secrets
 from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 
@@ -23,6 +24,9 @@ _AT_START: dict[str, Iterable[str]] = {
     "admin": ("host", "port"),
     "prompts": PromptSettings.model_fields,
     "events": EventSettings.model_fields,
+    "speech": SpeechSettings.model_fields,
+    "recognition": RecognitionSettings.model_fields,
+    "chat": ChatSettings.model_fields,
 }
 
 
@@ -106,6 +110,9 @@ def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[st
         ("voipbin.token", settings.voipbin.token),
         ("events.secret", settings.events.secret),
         ("admin.token", settings.admin.token),
+        ("speech.openai.token", settings.speech.openai.token),
+        ("recognition.openai.token", settings.recognition.openai.token),
+        ("chat.token", settings.chat.token),
     ):
         try:
             found[key] = secrets.reveal(secret, f"{where}: {key}")

@@ -17,6 +17,7 @@ from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.speech import Speech
 from mediaserver.store import Store
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration, misplaced
@@ -69,6 +70,7 @@ class Engine:
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
+        self.speech = Speech(settings.speech, settings.recognition, settings.chat, _spoken_store(settings.prompts))
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
         self.streams = Streams(self.metrics, self.backend)
@@ -98,6 +100,7 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
+        self.speech.warm(routes.needs(configuration.table))
         if self.library.stock.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
@@ -113,6 +116,7 @@ class Engine:
     def use(self, configuration: Configuration) -> None:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
+        self.speech.warm(routes.needs(configuration.table))
         self._lacking = 0
         self.streams.use(configuration.settings.server, configuration.table)
 
@@ -154,6 +158,7 @@ class Engine:
             self._watching.cancel()
             await asyncio.wait((self._watching,))
         await self.webhooks.close()
+        await self.speech.close()
         await self.library.close()
         self.ticker.close()
 
@@ -188,6 +193,12 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
     prompts = settings.prompts
     pool = DecodePool(_usable_store(prompts, make=make_store), prompts.cache_limit * MEGABYTE)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
+
+
+def _spoken_store(prompts: PromptSettings) -> Path | None:
+    """The folder of what was spoken, beside that of decoded sound; made when there is something to keep."""
+    place = None if misplaced(prompts, "") else prompts.cache_directory
+    return place / "speech" if place is not None else None
 
 
 def _usable_store(prompts: PromptSettings, *, make: bool) -> Path | None:

@@ -1,5 +1,6 @@
 """Paths: from a configured table, a URL's variables and its query to a handler and a way to speak."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all
 from mediaserver.settings import Defaults, PathSettings, Settings
+from mediaserver.speech import Need
 from mediaserver.streams.access import Access
 from mediaserver.wire.encapsulation import (
     Encapsulation,
@@ -174,6 +176,15 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
             continue  # only with a variable in it, which is not known yet
         problems = handler.problems(catalogue, lambda name: not _VARIABLE.search(name))
         found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
+    return found
+
+
+def needs(routes: Iterable[Route]) -> set[Need]:
+    """The engines that paths need, as far as no variable of the URL names them."""
+    found: set[Need] = set()
+    for route in routes:
+        with contextlib.suppress(ValidationError):  # only with a variable in it, which is not known yet
+            found |= set(route.handler.model_validate(route.settings).engines())
     return found
 
 

@@ -113,19 +113,26 @@ async def _read(content: aiohttp.StreamReader) -> bytes | None:
 
 
 def _plain(error: Exception, host: str, limit: float, status: int | None) -> WebhookError:
-    """What a library raised, in our own words."""
+    """What a library raised, in our own words, and whether to try again."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
-        return WebhookError("that is no URL with http:// or https://")
+        return WebhookError(in_plain_words(error, status))
     if isinstance(error, TimeoutError):
         return TryAgainError(f"{host}: no answer within {limit:g} s", status)
+    unsent = isinstance(error, aiohttp.ClientConnectorError)  # by TLS, too
+    return (UnsentError if unsent else TryAgainError)(f"{host}: {in_plain_words(error, status)}", status)
+
+
+def in_plain_words(error: Exception, status: int | None) -> str:
+    """What went wrong with a request, whose answer had come to a `status` or to none."""
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
+        return "that is no URL with http:// or https://"
     if isinstance(error, aiohttp.ClientSSLError):
-        return UnsentError(f"{host}: cannot connect by TLS: {error.os_error.strerror or error.os_error}")
+        return f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return UnsentError(f"{host}: cannot connect: {plainly(error.os_error)}")
+        return f"cannot connect: {plainly(error.os_error)}"
     if isinstance(error, aiohttp.ClientResponseError):
-        return TryAgainError(f"{host}: the answer is not HTTP", status)
-    when = "without an answer" if status is None else "amid the answer"
-    return TryAgainError(f"{host}: the connection broke off {when}", status)
+        return "the answer is not HTTP"
+    return f"the connection broke off {'without an answer' if status is None else 'amid the answer'}"
 
 
 def host_of(url: str) -> str:

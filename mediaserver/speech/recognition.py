@@ -1,0 +1,28 @@
+"""Sound to text: what an engine that recognises is."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple, Protocol
+
+
+class Recognition(NamedTuple):
+    """The words of an utterance; none where there were none."""
+
+    text: str
+    confidence: float | None = None  # 0 to 1, where the engine tells
+
+
+class Recogniser(Protocol):
+    """An engine that recognises. One serves all streams at once."""
+
+    async def recognise(self, audio: AsyncIterator[bytes], partial: Callable[[str], None]) -> Recognition:
+        """The words of one utterance. `audio` is its sound as it comes, and ends with it: 16-bit little-endian PCM
+        at 8 kHz in pieces of any even length. `partial` is told what it seems to be so far, where the engine can.
+
+        EngineError where there is no result. It has no time-out of its own; cancelled, it leaves nothing behind.
+        """
+
+    def warm(self) -> None:
+        """Be ready: the first utterance is to be recognised as soon as any other."""
+
+    async def close(self) -> None:
+        """Let go of what it runs on."""

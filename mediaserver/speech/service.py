@@ -1,0 +1,116 @@
+"""All engines of one server, as its streams have them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from mediaserver.playout.sources import Run
+from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.http import Http
+from mediaserver.speech.recognition import Recogniser
+from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.studio import Studio
+from mediaserver.speech.synthesis import Voice
+from mediaserver.store import Store
+
+_MEGABYTE = 1_000_000
+
+
+class Need(NamedTuple):
+    """An engine that a path needs; without a name, the one that is configured."""
+
+    kind: Literal["speech", "recognition", "chat"]
+    engine: str = ""
+
+
+class Speech:
+    """Speaks, recognises and thinks, by engines that are started when they are first needed.
+
+    `store` is a folder for what was spoken. `waited` is told the seconds that made sentences took to begin.
+    """
+
+    def __init__(
+        self,
+        speech: SpeechSettings | None = None,
+        recognition: RecognitionSettings | None = None,
+        chat: ChatSettings | None = None,
+        store: Path | None = None,
+        waited: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self.settings = speech or SpeechSettings()
+        self._recognition = recognition or RecognitionSettings()
+        self._chat = chat or ChatSettings()
+        self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
+        self._waited = waited
+        self._http = Http()
+        self._studios: dict[str, Studio] = {}
+        self._recognisers: dict[str, Recogniser] = {}
+
+    def voice(self, engine: str = "", name: str = "", rate: float | None = None, language: str = "") -> Voice:
+        """A voice: what is not given is as configured."""
+        settings = self.settings
+        return Voice(
+            engine or settings.engine, name or settings.voice, rate or settings.rate, language or settings.language
+        )
+
+    def say(
+        self,
+        text: str,
+        voice: Voice | None = None,
+        fallback: Run | None = None,
+        failed: Callable[[str], None] = lambda why: None,
+    ) -> Spoken:
+        """A text as runs of sound, begun at once; ValueError where it is longer than allowed."""
+        if len(text) > self.settings.max_characters:
+            raise ValueError(
+                f"the text has {len(text)} characters: speech.max_characters is {self.settings.max_characters}"
+            )
+        voice = voice or self.voice()
+        studio = self._studio(voice.engine)
+        spoken = Spoken([text], lambda sentence: studio.sentence(sentence, voice), fallback, failed)
+        spoken.begin()
+        return spoken
+
+    def recogniser(self, engine: str = "") -> Recogniser:
+        """An engine that recognises."""
+        name = engine or self._recognition.engine
+        if name not in self._recognisers:
+            self._recognisers[name] = RECOGNISERS[name](self._recognition, self._http)
+        return self._recognisers[name]
+
+    def warm(self, needs: Iterable[Need]) -> None:
+        """Start what will be needed."""
+        for need in set(needs):
+            if need.kind == "speech":
+                self._studio(need.engine or self.settings.engine).warm()
+            elif need.kind == "recognition":
+                self.recogniser(need.engine).warm()
+
+    @property
+    def results(self) -> dict[str, int]:
+        """Sentences, by where they came from."""
+        counts = {"memory": 0, "disk": 0, "made": 0, "failed": 0}
+        for studio in self._studios.values():
+            for result, count in studio.results.items():
+                counts[result] += count
+        return counts
+
+    async def close(self) -> None:
+        """Let go of all engines."""
+        engines: list[Studio | Recogniser] = [*self._studios.values(), *self._recognisers.values()]
+        await asyncio.gather(*(engine.close() for engine in engines))
+        await self._http.close()
+
+    def _studio(self, engine: str) -> Studio:
+        if engine not in self._studios:
+            settings = self.settings
+            self._studios[engine] = Studio(
+                SYNTHESISERS[engine](settings, self._http),
+                settings.timeout,
+                settings.memory_limit * _MEGABYTE,
+                self._store,
+                self._waited,
+            )
+        return self._studios[engine]

@@ -1,0 +1,32 @@
+"""Text to sound: what an engine that speaks is."""
+
+from collections.abc import AsyncGenerator
+from typing import NamedTuple, Protocol
+
+
+class Voice(NamedTuple):
+    """How a text is to sound."""
+
+    engine: str
+    name: str = ""  # as the engine has it; empty: its own
+    rate: float = 1.0  # times the engine's own pace
+    language: str = "en"  # a BCP 47 tag
+
+
+class Synthesiser(Protocol):
+    """An engine that speaks. One serves all streams at once."""
+
+    @property
+    def identity(self) -> str:
+        """The engine and its model: of the same text in the same voice it makes the same sound, more or less."""
+
+    def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """The sound of a sentence: 16-bit little-endian PCM at 8 kHz, mono, in pieces of any even length, each as
+        soon as it is there. EngineError where there is none, or where it breaks off.
+        """
+
+    def warm(self) -> None:
+        """Be ready: the first sentence is to come as soon as any other."""
+
+    async def close(self) -> None:
+        """Let go of what it runs on."""

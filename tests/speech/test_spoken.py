@@ -1,0 +1,201 @@
+"""Spoken texts: sentence after sentence, each while it comes."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import FRAME_BYTES
+from mediaserver.errors import EngineError
+from mediaserver.playout.sources import Clip, Playlist
+from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.studio import Studio
+from mediaserver.speech.synthesis import Voice
+from mediaserver.store import Store
+from mediaserver.wire.encapsulation import MESSAGE, PCM, Encoding
+from tests.virtual import VirtualLoop, in_virtual_time
+
+VOICE = Voice("scripted")
+
+
+def sound(number: int, frames: float) -> bytes:
+    return bytes([number]) * round(frames * FRAME_BYTES)
+
+
+class Scripted:
+    """Speaks what is given, part by part; a number is a wait in seconds, text an error."""
+
+    identity = "scripted"
+
+    def __init__(self, **texts: list[bytes | float | str]) -> None:
+        self.texts = texts
+        self.asked: list[str] = []
+
+    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        self.asked.append(text)
+        for part in self.texts[text]:
+            match part:
+                case bytes():
+                    yield part
+                case str():
+                    raise EngineError(part)
+                case _:
+                    await asyncio.sleep(part)
+
+    def warm(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def studio_of(
+    engine: Scripted, timeout: float = 1.0, memory: int = 1_000_000, store: Store | None = None
+) -> Studio:
+    return Studio(engine, timeout, memory, store)
+
+
+def spoken_of(studio: Studio, *texts: str, **options: Any) -> Spoken:
+    return Spoken(texts, lambda text: studio.sentence(text, VOICE), **options)
+
+
+async def frames(spoken: Spoken, start: int = 0, encoding: Encoding = PCM) -> list[int]:
+    """The first byte of each frame as it is asked for every 20 ms, to the end: 0 is silence."""
+    found = []
+    for item in Playlist(spoken).items(encoding, start):
+        found.append(encoding.decode(item)[0])
+        await asyncio.sleep(0.02)
+    return found
+
+
+@in_virtual_time
+async def test_a_sentence_is_heard_while_it_comes(loop: VirtualLoop) -> None:
+    studio = studio_of(Scripted(a=[0.05, sound(1, 3), sound(2, 2)]))
+    assert await frames(spoken_of(studio, "a")) == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+@in_virtual_time
+async def test_sentences_follow_each_other_without_a_gap(loop: VirtualLoop) -> None:
+    """The second is made while the first is heard, and they join in the middle of a frame."""
+    engine = Scripted(a=[0.01, sound(1, 3.5)], b=[0.06, sound(2, 2.5)])
+    assert await frames(spoken_of(studio_of(engine), "a", "b")) == [0, 1, 1, 1, 1, 2, 2]
+    assert engine.asked == ["a", "b"]
+
+
+@in_virtual_time
+async def test_a_third_sentence_is_not_made_before_it_is_near(loop: VirtualLoop) -> None:
+    engine = Scripted(a=[sound(1, 50)], b=[sound(2, 1)], c=[sound(3, 1)])
+    spoken = spoken_of(studio_of(engine), "a", "b", "c")
+    playing = asyncio.ensure_future(frames(spoken))
+    await asyncio.sleep(0.5)
+    assert engine.asked == ["a", "b"]
+    assert await playing == [0, *[1] * 50, 2, 3]
+
+
+@in_virtual_time
+async def test_it_goes_on_where_it_was_in_another_encoding(loop: VirtualLoop) -> None:
+    spoken = spoken_of(studio_of(Scripted(a=[sound(1, 3)], b=[sound(2, 3)])), "a", "b")
+    await frames(spoken)
+    assert await frames(spoken, 2, MESSAGE) == [1, 2, 2, 2]
+
+
+@in_virtual_time
+async def test_who_says_it_meanwhile_or_later_shares_it(loop: VirtualLoop) -> None:
+    engine = Scripted(a=[0.05, sound(1, 2)])
+    studio = studio_of(engine)
+    both = await asyncio.gather(frames(spoken_of(studio, "a")), frames(spoken_of(studio, "a")))
+    assert both == [[0, 0, 0, 1, 1]] * 2
+    items = list(Playlist(spoken_of(studio, "a")).items(PCM))
+    again = list(Playlist(spoken_of(studio, "a")).items(PCM))
+    assert engine.asked == ["a"]
+    assert all(one is other for one, other in zip(items, again, strict=True))  # not even its items are made anew
+    assert studio.results == {"memory": 3, "disk": 0, "made": 1, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    ("parts", "heard", "why"),
+    [
+        (["refused"], [0, 9, 9], "refused"),
+        ([sound(1, 2), "broke off"], [0, 1, 1, 9, 9], "broke off"),
+        ([5.0], [*[0] * 51, 9, 9], "no sound within 1 s"),
+        ([sound(1, 2), 5.0], [0, 1, 1, *[0] * 48, 9, 9], "no sound within 1 s"),
+        ([], [0, 9, 9], "no sound came of it"),
+    ],
+)
+@pytest.mark.parametrize("before", [False, True])
+def test_where_the_engine_fails_the_fallback_is_heard(
+    parts: list, heard: list[int], why: str, before: bool
+) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        told: list[str] = []
+        studio = studio_of(Scripted(a=parts, b=[sound(2, 100)], first=[sound(3, 200)]))
+        spoken = spoken_of(studio, *["first"] * before, "a", "b", fallback=Clip(sound(9, 2)), failed=told.append)
+        come = await frames(spoken)
+        if before:  # all that could be known of "a" was known when it was its turn
+            assert come == [0, *[3] * 200, *[frame for frame in heard if frame]]
+        else:
+            assert come == heard
+        assert told == [why]
+        assert await frames(spoken) == [frame for frame in come if frame]  # the same once more
+        assert told == [why]
+        assert studio.results["failed"] == 1
+
+    run()
+
+
+@in_virtual_time
+async def test_without_a_fallback_it_breaks(loop: VirtualLoop) -> None:
+    spoken = spoken_of(studio_of(Scripted(a=["refused"])), "a")
+    with pytest.raises(EngineError, match="refused"):
+        await frames(spoken)
+
+
+@in_virtual_time
+async def test_who_asks_after_a_failure_has_it_tried_again(loop: VirtualLoop) -> None:
+    engine = Scripted(a=["refused"])
+    studio = studio_of(engine)
+    assert await frames(spoken_of(studio, "a", fallback=Clip(sound(9, 1)))) == [0, 9]
+    engine.texts["a"] = [sound(1, 2)]
+    assert await frames(spoken_of(studio, "a")) == [0, 1, 1]
+
+
+@in_virtual_time
+async def test_memory_is_bounded_by_what_was_not_said_for_long(loop: VirtualLoop) -> None:
+    engine = Scripted(a=[sound(1, 10)], b=[sound(2, 10)], c=[sound(3, 10)])
+    studio = studio_of(engine, memory=2 * 10 * FRAME_BYTES * 3)
+    for text in "abacab":
+        await frames(spoken_of(studio, text))
+    assert engine.asked == ["a", "b", "c", "b"]
+
+
+def test_what_was_said_is_found_on_disk(tmp_path: Path) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        for _ in range(2):
+            studio = studio_of(engine, store=Store(str(tmp_path / "speech"), 1_000_000))
+            assert await frames(spoken_of(studio, "a")) == [0, 1, 1]
+            await studio.close()
+
+    engine = Scripted(a=[sound(1, 2)])
+    run()
+    assert engine.asked == ["a"]
+
+
+@in_virtual_time
+async def test_half_a_sentence_is_not_kept(loop: VirtualLoop) -> None:
+    class Nowhere:
+        kept = 0
+
+        def get(self, key: str) -> None:
+            return None
+
+        def put(self, key: str, data: bytes) -> None:
+            self.kept += 1
+
+    store = Nowhere()
+    studio = Studio(Scripted(a=[sound(1, 2), "broke off"]), 1.0, 1000, store)  # type: ignore[arg-type]
+    await frames(spoken_of(studio, "a", fallback=Clip(sound(9, 1))))
+    assert store.kept == 0
