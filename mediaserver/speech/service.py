@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from mediaserver.playout.sources import Run
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech.chat import Chat
 from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
@@ -41,10 +42,10 @@ class Speech:
     ) -> None:
         self.settings = speech or SpeechSettings()
         self._recognition = recognition or RecognitionSettings()
-        self._chat = chat or ChatSettings()
         self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
         self._waited = waited
         self._http = Http()
+        self.chat = Chat(chat or ChatSettings(), self._http)
         self._studios: dict[str, Studio] = {}
         self._recognisers: dict[str, Recogniser] = {}
 

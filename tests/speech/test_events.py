@@ -1,0 +1,56 @@
+"""Server-Sent Events: the standard's own examples, and any stream cut anywhere."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.speech.events import MOST, EventStream, ServerEvent
+
+
+def parse(*pieces: bytes) -> list[ServerEvent]:
+    stream = EventStream()
+    return [event for piece in pieces for event in stream.feed(piece)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b"data: YHOO\ndata: +2\ndata: 10\n\n", [ServerEvent("YHOO\n+2\n10")]),
+        (b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n",
+         [ServerEvent("first event"), ServerEvent("second event")]),
+        (b"data\n\ndata\ndata\n\ndata:", [ServerEvent(""), ServerEvent("\n")]),
+        (b"data:test\n\ndata: test\n\n", [ServerEvent("test"), ServerEvent("test")]),
+        (b"event: add\r\ndata: 1\r\n\r\nevent: add\r\rdata: 2\r\r", [ServerEvent("1", "add"), ServerEvent("2")]),
+        (b"\xef\xbb\xbfdata: \xef\xbb\xbfx\n\n", [ServerEvent("\ufeffx")]),
+        (b"data: \xff\n\n", [ServerEvent("\ufffd")]),
+        (b"Data: 1\nretry: 5\n{}\n\n", []),
+        ("data: a\u2028b\n\n".encode(), [ServerEvent("a\u2028b")]),  # a line's end nowhere but in Python
+    ],
+)  # fmt: skip
+def test_streams_are_parsed_as_the_standard_has_it(stream: bytes, events: list[ServerEvent]) -> None:
+    assert parse(stream) == events
+
+
+LINES = st.sampled_from(["data: ä€😀", "data:", ": no", "event: x", "", "", "data: b", "id: 1", "\ufeffdata: c"])
+ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+@given(st.lists(st.tuples(LINES, ENDS)), st.lists(st.integers(0, 200)))
+def test_a_stream_cut_anywhere_is_the_same(lines: list[tuple[str, str]], cuts: list[int]) -> None:
+    stream = "".join(line + end for line, end in lines).encode()
+    at = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
+    pieces = [stream[start:end] for start, end in itertools.pairwise(at)]
+    assert parse(*pieces) == parse(stream) == parse(*(bytes([byte]) for byte in stream))
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_no_trouble(garbage: bytes) -> None:
+    parse(garbage)
+
+
+@pytest.mark.parametrize("line", [b"x", b"data: 12345678\n"])
+def test_an_event_has_an_end(line: bytes) -> None:
+    with pytest.raises(ValueError, match="an event has more than"):
+        parse(*[line * 1000] * (MOST // 1000 + 1))
