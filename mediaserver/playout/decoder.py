@@ -74,7 +74,7 @@ def _made(path: str, content: bytes) -> bytes:
 
 
 def taken() -> tuple[IO[bytes], IO[bytes]]:
-    """The socket, for us alone: ffmpeg would read from it, and a stray print would be taken for an answer."""
+    """A child's socket, for it alone: ffmpeg would read from it, a stray print would be taken for an answer."""
     line = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
