@@ -35,6 +35,11 @@ def quantize(signal: Signal) -> Samples:
     return np.clip(np.rint(signal * FULL_SCALE), -32768, 32767).astype(np.int16)
 
 
+def whole_frames(pcm: bytes) -> bytes:
+    """PCM with silence after it to the end of its last frame."""
+    return pcm + bytes(-len(pcm) % FRAME_BYTES)
+
+
 def frame_count(samples: int) -> int:
     """Frames that `samples` samples fill, the last one perhaps in part."""
     return -(-samples // FRAME_SAMPLES)

@@ -11,12 +11,31 @@ from mediaserver.speech.chat import Chat
 from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
+from mediaserver.speech.sentences import split
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
 from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.wording import plain
 from mediaserver.store import Store
 
 _MEGABYTE = 1_000_000
+
+
+def sentences_of(text: str, language: str, settings: SpeechSettings) -> list[str]:
+    """A text's sentences; ValueError where there are none, or where it is longer than allowed."""
+    if len(text) > settings.max_characters:
+        raise ValueError(
+            f"the text has {len(text)} characters: speech.max_characters is {settings.max_characters}"
+        )
+    texts = [plain(sentence) for sentence in split(text, language) if _speakable(sentence)]
+    if not texts:
+        raise ValueError("the text is empty: there is nothing to say")
+    return texts
+
+
+def _speakable(text: str) -> bool:
+    """Whether there is anything in it that has a sound."""
+    return any(character.isalnum() for character in text)
 
 
 class Need(NamedTuple):
@@ -63,14 +82,14 @@ class Speech:
         fallback: Run | None = None,
         failed: Callable[[str], None] = lambda why: None,
     ) -> Spoken:
-        """A text as runs of sound, begun at once; ValueError where it is longer than allowed."""
-        if len(text) > self.settings.max_characters:
-            raise ValueError(
-                f"the text has {len(text)} characters: speech.max_characters is {self.settings.max_characters}"
-            )
+        """A text as runs of sound, sentence by sentence, the first begun at once.
+
+        ValueError where there is nothing to say, or more than is allowed.
+        """
         voice = voice or self.voice()
+        texts = sentences_of(text, voice.language, self.settings)
         studio = self._studio(voice.engine)
-        spoken = Spoken([text], lambda sentence: studio.sentence(sentence, voice), fallback, failed)
+        spoken = Spoken(texts, lambda sentence: studio.sentence(sentence, voice), fallback, failed)
         spoken.begin()
         return spoken
 

@@ -45,6 +45,11 @@ class Sentence:
         while len(self.clips) <= part and not self.over:
             await self._news.wait()
 
+    async def finished(self) -> None:
+        """Until it is over."""
+        while not self.over:
+            await self._news.wait()
+
 
 class Spoken:
     """A text said aloud, sentence after sentence; each is begun when the one before it is asked for.
@@ -82,6 +87,17 @@ class Spoken:
         """Have the first sentence made ahead of time."""
         if self.texts:
             self._sentence(0)
+
+    async def whole(self) -> bytes:
+        """All of its sound, without a fallback; EngineError where some of it is missing."""
+        clips: list[Clip] = []
+        for number in range(len(self.texts)):
+            sentence = self._sentence(number)
+            await sentence.finished()
+            if sentence.error:
+                raise EngineError(sentence.error)
+            clips += sentence.clips
+        return b"".join(clip.pcm for clip in clips)
 
     def _sentence(self, number: int) -> Sentence:
         while len(self.sentences) <= number:

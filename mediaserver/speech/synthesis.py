@@ -23,6 +23,8 @@ class Synthesiser(Protocol):
     def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """The sound of a sentence: 16-bit little-endian PCM at 8 kHz, mono, in pieces of any even length, each as
         soon as it is there. EngineError where there is none, or where it breaks off.
+
+        In whole frames, it costs those who hear it what a prompt does.
         """
 
     def warm(self) -> None:

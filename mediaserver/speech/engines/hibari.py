@@ -1,0 +1,51 @@
+"""`hibari`: English, offline, by the extra `[speech]`. It runs in processes of ours."""
+
+from collections.abc import AsyncGenerator
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from mediaserver.errors import EngineError
+from mediaserver.settings.speech import SpeechSettings
+from mediaserver.speech.engines.workshop import Workshop
+from mediaserver.speech.http import Http
+from mediaserver.speech.synthesis import Voice
+
+_MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
+_LONGEST = 10.0  # seconds for one sentence that nobody waits for any more: then it hangs
+
+
+def problem(settings: SpeechSettings) -> str:
+    """Why it cannot be used here, if so."""
+    return "" if find_spec("hibari") else 'hibari is not installed: pip install "mediaserver[speech]"'
+
+
+class Hibari:
+    """Speaks with hibari."""
+
+    def __init__(self, settings: SpeechSettings, http: Http) -> None:
+        self._problem = problem(settings)
+        patience = f"{0.8 * settings.timeout:g}"  # so that why a voice is not there is told before the time is up
+        self._workshop = Workshop(
+            "mediaserver.speech.engines.hibari_process", (patience,), settings.processes, _LONGEST
+        )
+
+    @cached_property
+    def identity(self) -> str:
+        """Its version, and that of what we make of it."""
+        return f"hibari {'' if self._problem else version('hibari-tts')} {_MAKING}"
+
+    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """The sound of a sentence, in one piece."""
+        if self._problem:
+            raise EngineError(self._problem)
+        yield await self._workshop.make(text=text, voice=voice.name, rate=voice.rate)
+
+    def warm(self) -> None:
+        """Start a process."""
+        if not self._problem:
+            self._workshop.warm()
+
+    async def close(self) -> None:
+        """Let the processes go."""
+        await self._workshop.close()

@@ -1,0 +1,82 @@
+"""Sentences made by child processes of ours: what the engines that do so have in common."""
+
+import asyncio
+import contextlib
+import json
+import struct
+from typing import Any
+
+from mediaserver.errors import EngineError
+from mediaserver.processes import DEAD, Child, NoProcessError, Pool
+
+REQUEST = struct.Struct(">I")  # bytes of JSON, which follow
+ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that follow: PCM, or why there is none
+_IDLE = 60.0  # seconds after which children that nobody needs are let go, but for one
+
+
+class Workshop:
+    """At most `size` children that run a module (whose `main` calls `bench.serve`). One is kept.
+
+    Work in which a child dies is tried once more with another. With `finishing` seconds, a child may finish in
+    that time what nobody waits for any longer, as it takes longer to start another; else it is killed, with all
+    that it has started.
+    """
+
+    def __init__(self, module: str, arguments: tuple[str, ...], size: int, finishing: float = 0.0) -> None:
+        self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1)
+        self._finishing = finishing
+        self._working: set[asyncio.Task[bytes]] = set()
+
+    def warm(self) -> None:
+        """Have a child be ready."""
+        with contextlib.suppress(NoProcessError):  # who needs it is told
+            self._pool.warm()
+
+    async def close(self) -> None:
+        """Let the children go, and what they are at."""
+        working = list(self._working)
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        await self._pool.rest()
+
+    async def make(self, **wanted: Any) -> bytes:
+        """What a child makes of it; EngineError where there is nothing."""
+        begun = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(self._make(json.dumps(wanted).encode(), begun))
+        self._working.add(task)
+        task.add_done_callback(self._done)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not (self._finishing and begun.is_set()):
+                task.cancel()
+            raise
+
+    def _done(self, task: asyncio.Task[bytes]) -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more
+
+    async def _make(self, request: bytes, begun: asyncio.Event) -> bytes:
+        for _ in range(2):
+            try:
+                async with self._pool.child() as child:
+                    begun.set()
+                    good, answer = await self._ask(child, request)
+            except NoProcessError as error:
+                raise EngineError(str(error)) from error
+            except TimeoutError:
+                raise EngineError(f"its process took longer than {self._finishing:g} s") from None
+            except DEAD:
+                continue
+            if not good:
+                raise EngineError(answer.decode(errors="replace"))
+            return answer
+        raise EngineError("its process died of it")
+
+    async def _ask(self, child: Child, request: bytes) -> tuple[bool, bytes]:
+        async with asyncio.timeout(self._finishing or None):
+            await child.send(REQUEST.pack(len(request)) + request)
+            good, size = ANSWER.unpack(await child.receive(ANSWER.size))
+            return good, await child.receive(size)

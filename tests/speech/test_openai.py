@@ -1,0 +1,148 @@
+"""`openai`: against a server that speaks the protocol, with hibari behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from mediaserver.audio.pcm import from_bytes
+from mediaserver.audio.resample import Resampler
+from mediaserver.errors import EngineError
+from mediaserver.settings.speech import OpenAiSpeechSettings, SpeechSettings
+from mediaserver.speech import Speech
+from tests.speech.speech_server import TOKEN, SpeechServer, speech_server
+from tests.timing import UNIT
+
+pytest.importorskip("hibari")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SpeechServer]:
+    async with speech_server() as serving:
+        yield serving
+
+
+def speech_by(url: str, timeout: float = 10 * UNIT, token: str = TOKEN) -> Speech:
+    settings = OpenAiSpeechSettings(url=url, token=token, model="tts-of-the-test")  # type: ignore[arg-type]
+    return Speech(SpeechSettings(engine="openai", openai=settings, timeout=timeout))
+
+
+def expected(pcm: bytes) -> np.ndarray:
+    return soxr.resample(from_bytes(pcm).astype(np.float64), 24_000, 8000, quality="VHQ")
+
+
+def alike(heard: np.ndarray, pcm: bytes) -> None:
+    """The same sound, by another resampler, padded to whole frames."""
+    wanted = expected(pcm)
+    assert len(heard) % 160 == 0
+    assert 0 <= len(heard) - len(wanted) < 161
+    wanted = np.pad(wanted, (0, len(heard) - len(wanted)))
+    assert np.sqrt(np.mean((heard - wanted) ** 2)) < 0.05 * np.sqrt(np.mean(wanted**2))
+
+
+@pytest.mark.parametrize("kind", ["", "wav", "streamed wav"])
+async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechServer) -> None:
+    server.fault = kind
+    speech = speech_by(server.url)
+    try:
+        heard = from_bytes(await speech.say("You are next.", speech.voice(name="nova", rate=1.5)).whole())
+    finally:
+        await speech.close()
+    assert server.asked == [
+        {
+            "model": "tts-of-the-test",
+            "input": "You are next.",
+            "voice": "nova",
+            "response_format": "pcm",
+            "speed": 1.5,
+        }
+    ]
+    alike(heard, server.pcm)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("500", r"HTTP status 500$"),  # it repeats our token
+        ("json", "answered with application/json, not PCM: .*no such voice"),
+        ("html", "answered with text/html, not PCM: <html>Sign in"),
+        ("mp3", "answered with audio/mpeg, not PCM"),
+        ("disguised", "answered with application/octet-stream, not PCM"),
+        ("empty", "no sound came of it"),
+        ("bad wav", "what was answered is a damaged WAV file"),
+        ("half", "127.0.0.1"),
+        ("endless", "answered with more than 8640000 bytes"),
+    ],
+)
+async def test_what_a_server_does_wrong(fault: str, why: str, server: SpeechServer) -> None:
+    server.fault = fault
+    speech = speech_by(server.url)
+    try:
+        with pytest.raises(EngineError, match=why) as raised:
+            await speech.say("Hello.").whole()
+        assert TOKEN not in str(raised.value)
+        server.fault = ""
+        assert await speech.say("Hello.").whole()
+    finally:
+        await speech.close()
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("another", "HTTP status 401: .*Incorrect API key"),
+        ("env:NO_SUCH_VARIABLE", "speech.openai.token: the environment variable NO_SUCH_VARIABLE is not set"),
+    ],
+)
+async def test_a_token_that_is_none(token: str, why: str, server: SpeechServer) -> None:
+    speech = speech_by(server.url, token=token)
+    try:
+        with pytest.raises(EngineError, match=why):
+            await speech.say("Hello.").whole()
+    finally:
+        await speech.close()
+
+
+async def test_a_token_is_read_again_for_each_sentence(server: SpeechServer, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+    speech = speech_by(server.url, token=f"file:{file}")
+    try:
+        with pytest.raises(EngineError, match="401"):
+            await speech.say("Hello.").whole()
+        file.write_text(TOKEN)
+        assert await speech.say("Hello.").whole()
+    finally:
+        await speech.close()
+
+
+async def test_a_server_that_is_not_there_or_says_nothing() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    speech = speech_by(f"http://127.0.0.1:{port}/v1", timeout=0.2)
+    try:
+        with pytest.raises(EngineError, match=r"no sound within 0\.2 s"):
+            await speech.say("Hello.").whole()
+        listening.close()
+        await listening.wait_closed()
+        with pytest.raises(EngineError, match=r"127\.0\.0\.1"):
+            await speech.say("Hello.").whole()
+    finally:
+        listening.close()
+        await speech.close()
+
+
+@pytest.mark.parametrize("size", [1, 333, 4800, 100_000])
+def test_a_resampler_does_not_care_how_sound_comes(size: int) -> None:
+    sound = (np.sin(np.arange(24_000) / 12) * 9000).astype("<i2").tobytes() + b"\1"  # and half a sample
+    resampler = Resampler(24_000)
+    parts = [resampler.feed(sound[at : at + size]) for at in range(0, len(sound), size)]
+    assert all(len(part) % 320 == 0 for part in parts)
+    alike(from_bytes(b"".join([*parts, resampler.flush()])), sound[:-1])
