@@ -29,7 +29,7 @@ def main() -> None:
     recipe, *place = sys.argv[1:]
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
     try:
-        _serve(archive, *_taken())
+        _serve(archive, *taken())
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # without a word on what is left to be written
 
@@ -73,8 +73,8 @@ def _made(path: str, content: bytes) -> bytes:
     return json.dumps(about).encode() + b"\n" + made.pcm
 
 
-def _taken() -> tuple[IO[bytes], IO[bytes]]:
-    """The socket, for us alone: ffmpeg would read from it, and a stray print would be taken for an answer."""
+def taken() -> tuple[IO[bytes], IO[bytes]]:
+    """A child's socket, for it alone: ffmpeg would read from it, a stray print would be taken for an answer."""
     line = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
