@@ -83,6 +83,12 @@ class Metrics:
             registry=self.registry,
         )
         self.events = Counter("mediaserver_events", "What happened on streams", ["type"], registry=self.registry)
+        self.first_audio = Histogram(
+            "mediaserver_assistant_first_audio_seconds",
+            "From a caller's last voice to the first sound of the answer",
+            buckets=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0),
+            registry=self.registry,
+        )
         self.analysed = {
             name: Counter(f"mediaserver_{metric}", text, registry=self.registry)
             for name, metric, text in (

@@ -1,8 +1,6 @@
 """`analyse`: what a line sounds like, and what is said on it in digits and pauses."""
 
 import asyncio
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +11,7 @@ from mediaserver.audio.analysis import Analyser
 from mediaserver.errors import plainly
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
-from mediaserver.session import Disk, Session, stay_within
+from mediaserver.session import Disk, Session
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
@@ -52,21 +50,10 @@ class Analyse(Handler):
             log.info("analysis", stream=session.stream.id, path=session.stream.path, **report)
             return
         try:
-            about = {"time": _now(), "stream": session.stream.id, "path": session.stream.path}
-            await watch.disk.do(_append, self.directory, path, about | report)
+            about = {"time": files.now(), "stream": session.stream.id, "path": session.stream.path}
+            await watch.disk.do(files.append, self.directory, path, [about | report])
         except OSError as error:
             log.error("report not written", stream=session.stream.id, file=str(path), why=plainly(error))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _append(directory: Path, path: Path, report: dict[str, Any]) -> None:
-    stay_within(directory, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(report) + "\n")
 
 
 class _Watch:

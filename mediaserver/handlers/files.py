@@ -1,11 +1,14 @@
 """Where handlers write: names made of a template, and never outside their folder."""
 
+import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from string import Formatter
+from typing import Any
 
-from mediaserver.session import Stream
+from mediaserver.session import Stream, stay_within
 
 FIELDS = frozenset({"resource", "id", "time", "stream"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
@@ -37,6 +40,19 @@ def place(directory: Path, template: str, stream: Stream) -> Path:
         "stream": stream.id,
     }
     return directory / template.format_map({key: _safe(value) for key, value in values.items()})
+
+
+def now() -> str:
+    """The time, as files and systems are told of it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]]) -> None:
+    """Add JSON documents to a file within a folder, a line each. Blocks; OSError where it cannot be written."""
+    stay_within(directory, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(document) + "\n" for document in documents)
 
 
 def _safe(value: str) -> str:

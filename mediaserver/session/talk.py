@@ -224,6 +224,11 @@ class Talk:
         tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
         return recording
 
+    @property
+    def now(self) -> float:
+        """Seconds on the stream's clock."""
+        return self._clock()
+
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell the operator's systems of an event. Never waits; after `stream.ended` there is nothing to tell."""
         if not self._ended:

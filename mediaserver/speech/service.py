@@ -100,6 +100,11 @@ class Speech:
             self._recognisers[name] = RECOGNISERS[name](self._recognition, self._http)
         return self._recognisers[name]
 
+    @property
+    def recognition_timeout(self) -> float:
+        """Seconds after an utterance for its words."""
+        return self._recognition.timeout
+
     def warm(self, needs: Iterable[Need]) -> None:
         """Start what will be needed."""
         for need in set(needs):

@@ -44,6 +44,8 @@ class Backend:
         if kind == "analysis":
             for name, counter in self._metrics.analysed.items():
                 counter.inc(max(0, data.get(name, 0)))
+        elif kind == "assistant.turn" and "first_audio_ms" in data:
+            self._metrics.first_audio.observe(data["first_audio_ms"] / 1000)
         if not self._webhooks.wants(kind):
             return
         about: dict[str, Any] = {

@@ -1,0 +1,299 @@
+"""A conversation with one caller: they speak, are understood, and hear an answer while it is being thought of."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from mediaserver.errors import EngineError
+from mediaserver.handlers.assistant.errands import Errands, Over
+from mediaserver.handlers.assistant.floor import Floor
+from mediaserver.handlers.assistant.history import INTERRUPTED, History
+from mediaserver.handlers.assistant.saying import Saying
+from mediaserver.handlers.assistant.transcript import Transcript
+from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.playout.sources import Run
+from mediaserver.session import Session, Utterance, Utterances
+from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.markdown import without_markdown
+from mediaserver.speech.sentences import LONGEST, Splitter
+
+if TYPE_CHECKING:
+    from mediaserver.handlers.assistant.handler import Assistant
+
+_ONSET = 2  # frames of voice that stop an answer: 40 ms
+_ROUNDS = 4  # answers in one turn that want tools used
+_RESUMED = 2  # times that an answer goes on after a noise
+_LONGEST_UTTERANCE = 30.0  # seconds
+
+log = structlog.get_logger()
+
+
+class Conversation:
+    """From the greeting to the end. `fallback` is heard where speech fails."""
+
+    def __init__(self, settings: "Assistant", session: Session, fallback: Run) -> None:
+        self._settings, self._session, self._fallback = settings, session, fallback
+        self._voice = session.speech.voice(
+            settings.speech_engine or "", settings.voice, settings.rate, settings.language
+        )
+        self._recogniser = session.speech.recogniser(settings.recognition_engine or "")
+        self._history = History(settings.instructions)
+        self._floor = Floor(settings.barge_in)
+        self._transcript = Transcript(settings.directory, settings.file, session.stream)
+        self._cut_off: Saying | None = None  # was interrupted, by what is not known yet
+        self._failures = 0  # in a row
+        self._began = self._quiet_since = session.now
+
+    async def run(self) -> None:
+        """Until somebody hangs up."""
+        settings, session = self._settings, self._session
+        errands = Errands(settings.tools, session, self._floor, self._history, self._speak)
+        ears = session.utterances(
+            onset=_ONSET,
+            end_silence=settings.end_silence,
+            longest=_LONGEST_UTTERANCE,
+            started=self._floor.taken,
+        )
+        try:
+            with ears as utterances:
+                await self._converse(utterances, errands)
+        except Over as over:
+            session.notify("assistant.hangup", {"why": over.why})
+        finally:
+            self._cut_off = None  # or it would refer to itself
+            await self._transcript.close()
+
+    async def _converse(self, utterances: Utterances, errands: Errands) -> None:
+        await self._say(self._settings.greeting)
+        for _ in range(self._settings.max_turns):
+            turn = await self._hear(utterances, errands)
+            self._history.caller(turn.caller)
+            self._transcript.add("caller", turn.said(self._began))
+            try:
+                await self._answer(turn, errands)
+            finally:
+                self._tell(turn)
+            await self._give_up_after(turn.failed, errands)
+        raise Over("max_turns")
+
+    # -- listening -----------------------------------------------------------------------------------------------
+
+    async def _hear(self, utterances: Utterances, errands: Errands) -> Turn:
+        """The next that the caller says in words."""
+        asked, resumed = False, 0
+        while True:
+            utterance = await self._next(utterances)
+            if utterance is None:
+                if asked or not self._settings.idle_text:
+                    raise Over("idle")
+                asked = True
+                await self._say(self._settings.idle_text)
+                continue
+            turn = await self._understand(utterance, errands)
+            if turn is not None:
+                self._settle()
+                return turn
+            if self._cut_off is not None and resumed < _RESUMED:
+                resumed += 1
+                await self._resume(self._cut_off)
+
+    async def _next(self, utterances: Utterances) -> Utterance | None:
+        """The next utterance that begins before the caller has been idle for too long: noises do not count."""
+        seconds = self._quiet_since + self._settings.idle - self._session.now
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                async for utterance in utterances:
+                    if not self._floor.ignores(utterance):
+                        return utterance
+        return None
+
+    async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
+        """An utterance as a turn, None where there are no words in it."""
+        try:
+            words = await self._recognise(utterance)
+        except EngineError as error:
+            self._fail("recognition", str(error))
+            self._settle()
+            await self._say(self._settings.apology)
+            await self._give_up_after(True, errands)
+            return None
+        if not words:
+            return None
+        turn = Turn(words, utterance.heard_at - (utterance.end - utterance.start), utterance.heard_at)
+        turn.reached("words", self._session.now)
+        return turn
+
+    async def _recognise(self, utterance: Utterance) -> str:
+        """The words of an utterance, while it is being said."""
+        limit = self._session.speech.recognition_timeout
+        try:
+            async with asyncio.timeout(_LONGEST_UTTERANCE + limit) as deadline:
+                sound = _Sound(utterance, deadline, limit)
+                recognition = await self._recogniser.recognise(sound, lambda words: None)
+        except TimeoutError:
+            raise EngineError(f"no words within {limit:g} s") from None
+        return " ".join(recognition.text.split())
+
+    # -- answering -----------------------------------------------------------------------------------------------
+
+    async def _answer(self, turn: Turn, errands: Errands) -> None:
+        for _ in range(_ROUNDS):
+            calls = await self._say_an_answer(turn)
+            if not calls or await errands.run(calls):
+                return
+        self._fail("chat", f"the model wants tools used {_ROUNDS} times in a row")
+        turn.failed = True
+        await self._say(self._settings.apology)
+
+    async def _say_an_answer(self, turn: Turn) -> list[ToolCall]:
+        """Have an answer heard; the tools that it wants used."""
+        saying, calls = self._saying(turn), list[ToolCall]()
+        async with asyncio.TaskGroup() as tasks:
+            thinking = tasks.create_task(self._think(saying, turn, calls))
+            await self._heard(saying)
+            thinking.cancel()
+        self._note(saying, turn)
+        if calls and not saying.interrupted:
+            self._history.called(saying.heard, calls)
+            return calls
+        self._remember(saying)
+        return []
+
+    async def _think(self, saying: Saying, turn: Turn, calls: list[ToolCall]) -> None:
+        """Have an answer made, each sentence said as soon as it is there."""
+        session, settings = self._session, self._settings
+        splitter = self._splitter()
+        try:
+            answer = session.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
+            async with contextlib.aclosing(answer) as pieces:
+                async for piece in pieces:
+                    turn.reached("first_delta", session.now)
+                    if isinstance(piece, ToolCall):
+                        calls.append(piece)
+                        continue
+                    for sentence in splitter.feed(piece):
+                        self._add(saying, turn, sentence)
+            for sentence in splitter.flush():
+                self._add(saying, turn, sentence)
+        except EngineError as error:
+            calls.clear()
+            self._fail("chat", str(error))
+            turn.failed = True
+            for sentence in [*splitter.flush(), *self._sentences(settings.apology)]:
+                self._add(saying, turn, sentence)
+        finally:
+            saying.finish()
+
+    def _add(self, saying: Saying, turn: Turn, sentence: str) -> None:
+        spoken = without_markdown(sentence.replace(INTERRUPTED, ""))
+        if any(character.isalnum() for character in spoken):
+            turn.reached("first_sentence", self._session.now)
+            saying.add(spoken)
+
+    def _note(self, saying: Saying, turn: Turn) -> None:
+        """What was heard of an answer."""
+        turn.intended.append(saying.text)
+        turn.assistant.append(saying.heard)
+        turn.interrupted = saying.interrupted
+        if saying.began is not None:
+            turn.reached("first_audio", saying.began)
+
+    # -- speaking ------------------------------------------------------------------------------------------------
+
+    async def _say(self, text: str) -> None:
+        """Have a text heard, and the model know of it."""
+        self._remember(await self._speak(text))
+
+    async def _speak(self, text: str) -> Saying:
+        return await self._speak_all(self._sentences(text))
+
+    async def _speak_all(self, sentences: Iterable[str]) -> Saying:
+        saying = self._saying()
+        for sentence in sentences:
+            saying.add(sentence)
+        saying.finish()
+        await self._heard(saying)
+        if saying.text:
+            facts = {"text": saying.text, "heard": saying.heard, "interrupted": saying.interrupted}
+            self._transcript.add("assistant", facts)
+        return saying
+
+    async def _heard(self, saying: Saying) -> None:
+        """Until all of it is heard, or the caller interrupts."""
+        with self._floor.held(saying.stop):
+            await saying.run()
+        self._quiet_since = self._session.now
+
+    def _remember(self, saying: Saying) -> None:
+        """What was heard is remembered; of what was interrupted, as soon as it is known by what."""
+        if saying.interrupted:
+            self._cut_off = saying
+        else:
+            self._history.assistant(saying.heard)
+
+    async def _resume(self, cut_off: Saying) -> None:
+        """It was no word that interrupted: go on with the sentence that was broken."""
+        self._cut_off = None
+        self._history.assistant(cut_off.whole)
+        self._remember(await self._speak_all(cut_off.unheard))
+
+    def _settle(self) -> None:
+        """It was the caller who interrupted: the model is told of what was heard until then."""
+        if self._cut_off is not None:
+            self._history.assistant(self._cut_off.heard)
+            self._cut_off = None
+
+    def _saying(self, turn: Turn | None = None) -> Saying:
+        def failed(why: str) -> None:
+            self._fail("speech", why)
+            if turn is not None:
+                turn.failed = True
+
+        return Saying(self._session, self._voice, self._fallback, failed)
+
+    def _splitter(self) -> Splitter:
+        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters))
+
+    def _sentences(self, text: str) -> list[str]:
+        splitter = self._splitter()
+        return splitter.feed(text) + splitter.flush()
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def _tell(self, turn: Turn) -> None:
+        turn.ended = self._session.now
+        self._session.notify("assistant.turn", turn.facts)
+        self._transcript.add("assistant", turn.answered(self._began))
+
+    def _fail(self, stage: str, why: str) -> None:
+        log.warning("assistant failed", stream=self._session.stream.id, stage=stage, why=why)
+        self._session.notify("assistant.failed", {"stage": stage, "why": why})
+        self._transcript.add("failure", {"stage": stage, "why": why})
+
+    async def _give_up_after(self, failed: bool, errands: Errands) -> None:
+        """Count failures in a row; Over where that was the last."""
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= self._settings.max_failures:
+            if self._settings.on_failure == "transfer":
+                await errands.transfer("the assistant does not work")
+            raise Over("failures")
+
+
+class _Sound:
+    """An utterance's sound; `limit` seconds from its end on, it is the deadline for its words."""
+
+    def __init__(self, utterance: Utterance, deadline: asyncio.Timeout, limit: float) -> None:
+        self._utterance, self._deadline, self._limit = utterance, deadline, limit
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._utterance)
+        except StopAsyncIteration:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limit)
+            raise

@@ -1,0 +1,92 @@
+"""What a model has done for it besides talking, and how a conversation ends."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from mediaserver.errors import PeerError, PromptError
+from mediaserver.handlers.assistant.floor import Floor
+from mediaserver.handlers.assistant.history import History
+from mediaserver.handlers.assistant.saying import Saying
+from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, Tools, TransferAnswer, Wanted
+from mediaserver.session import Session
+from mediaserver.speech.chat import ToolCall
+
+
+class Over(Exception):  # noqa: N818 - no error
+    """The conversation is over; `why` in a word."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Errands:
+    """Uses tools. `speak` has a text heard."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        session: Session,
+        floor: Floor,
+        history: History,
+        speak: Callable[[str], Awaitable[Saying]],
+    ) -> None:
+        self._tools, self._session, self._floor, self._history = tools, session, floor, history
+        self._speak = speak
+
+    async def run(self, calls: Sequence[ToolCall]) -> bool:
+        """Use tools, and tell the model what came of it; whether the caller has interrupted. Over may end it."""
+        interrupted = False
+        for call in calls:
+            if interrupted:
+                result = "not done: the caller interrupted"
+            else:
+                try:
+                    wanted = self._tools.understand(call)
+                except ValueError as error:
+                    result = str(error)
+                else:
+                    result, interrupted = await self._use(call.name, wanted)
+            self._history.result(call, result)
+        return interrupted
+
+    async def _use(self, name: str, wanted: Wanted) -> tuple[str, bool]:
+        """What came of it, and whether the caller interrupted it."""
+        if name == HANG_UP:
+            raise Over("hang_up")
+        if name == PLAY:
+            return await self._play(wanted.name)
+        return await self.transfer(wanted.reason), False
+
+    async def _play(self, name: str) -> tuple[str, bool]:
+        with self._floor.held(self._session.clear):
+            try:
+                heard = await self._session.play(name)
+            except PromptError as error:
+                return f"failed: {error}", False
+        if heard.complete:
+            return "the caller heard all of it", False
+        return f"the caller interrupted it after {heard.seconds:.0f} seconds", True
+
+    async def transfer(self, reason: str) -> str:
+        """Ask the operator's webhook to transfer the call; why there is no transfer, if there is none."""
+        stream = self._session.stream
+        body = {
+            "event": "transfer",
+            "reason": reason,
+            "transcript": self._history.spoken,
+            "stream": stream.id,
+            "path": stream.path,
+            "resource": stream.resource,
+            "variables": dict(stream.variables),
+        }
+        try:
+            answer = TransferAnswer.model_validate(await self._session.ask(self._tools.transfer or "", body))
+        except (PeerError, ValueError) as error:
+            why = str(error) if isinstance(error, PeerError) else "the answer is not understood"
+            self._session.notify("assistant.failed", {"stage": "transfer", "why": why})
+            return "failed: nobody can be reached"
+        self._session.notify("assistant.transfer", {"reason": reason, "hangup": answer.hangup})
+        heard = (await self._speak(answer.say)).heard if answer.say else ""
+        if answer.hangup:
+            raise Over("transfer")
+        return f"not transferred; the caller heard: {heard}" if heard else "not transferred"

@@ -1,0 +1,43 @@
+"""Who may be heard: whoever speaks to the caller, until the caller does."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from mediaserver.session import Utterance
+
+
+class Floor:
+    """Held by one speaker at a time, who is stopped in the very moment in which the caller's voice is noticed.
+
+    Without `barge_in` nobody is stopped, and what the caller says meanwhile is not listened to.
+    """
+
+    def __init__(self, barge_in: bool) -> None:
+        self._barge_in = barge_in
+        self._stop: Callable[[], None] | None = None
+        self._ignored: list[Utterance] = []
+
+    @contextlib.contextmanager
+    def held(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Speak to the caller, within a `with` block; `stop` must return at once."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = None
+
+    def taken(self, utterance: Utterance) -> None:
+        """The caller has begun to speak."""
+        if self._stop is None:
+            return
+        if self._barge_in:
+            self._stop()
+        else:
+            self._ignored.append(utterance)
+
+    def ignores(self, utterance: Utterance) -> bool:
+        """Whether nobody listens to this one; asked once of each, in order."""
+        ignored = utterance in self._ignored
+        if ignored:
+            self._ignored.remove(utterance)
+        return ignored

@@ -1,0 +1,66 @@
+"""What a model may do besides talking: hang up, have the call transferred, play a prompt."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from mediaserver.settings.kinds import Table, WebUrl
+from mediaserver.speech.chat import ToolCall
+
+HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
+
+
+class Tools(Table):
+    """Those that it may use."""
+
+    hang_up: bool = Field(False, description="whether the model may end the call")
+    transfer: WebUrl | None = Field(None, description="who is asked to transfer the call")
+    play: tuple[str, ...] = Field((), description="prompts that the model may play")
+
+    @property
+    def offered(self) -> list[dict[str, Any]]:
+        """As a model is told of them."""
+        tools = []
+        if self.hang_up:
+            tools.append(_tool(HANG_UP, "End the call, once the caller has said goodbye. Say goodbye first."))
+        if self.transfer is not None:
+            reason = {"reason": {"type": "string", "description": "what the caller wants, in a sentence"}}
+            tools.append(_tool(TRANSFER, "Hand the caller over to a person. Say so first.", reason))
+        if self.play:
+            name = {"name": {"type": "string", "enum": list(self.play)}}
+            tools.append(_tool(PLAY, "Play a recording to the caller.", name))
+        return tools
+
+    def understand(self, call: ToolCall) -> "Wanted":
+        """What a call asks for; ValueError tells the model why it asks for nothing."""
+        names = [tool["function"]["name"] for tool in self.offered]
+        if call.name not in names:
+            raise ValueError(f"there is no tool {call.name[:50]}, only {', '.join(names) or 'none'}")
+        try:
+            wanted = Wanted.model_validate_json(call.arguments or "{}")
+        except ValidationError as error:
+            details = error.errors(include_input=False, include_url=False)[0]
+            raise ValueError(f"the arguments are not understood: {details['msg']}") from None
+        if call.name == PLAY and wanted.name not in self.play:
+            raise ValueError(f"name is none of {', '.join(self.play)}")
+        return wanted
+
+
+class Wanted(BaseModel):
+    """The arguments of all tools."""
+
+    reason: str = Field("", max_length=2000)
+    name: str = ""
+
+
+class TransferAnswer(BaseModel):
+    """What the operator's webhook says to a transfer."""
+
+    say: str = Field("", max_length=1000)
+    hangup: bool = True  # the call goes elsewhere, or is over
+
+
+def _tool(name: str, description: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:
+    kind: Literal["object"] = "object"
+    parameters = {"type": kind, "properties": properties or {}, "required": list(properties or {})}
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}

@@ -1,0 +1,50 @@
+"""A conversation on disk, a JSON document a line, written while nobody waits for it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mediaserver.errors import plainly
+from mediaserver.handlers import files
+from mediaserver.session import Disk, Stream
+
+log = structlog.get_logger()
+
+
+class Transcript:
+    """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
+
+    def __init__(self, directory: Path, template: str | None, stream: Stream) -> None:
+        self._directory, self._stream = directory, stream
+        self._path = files.place(directory, template, stream) if template is not None else None
+        self._lines: list[dict[str, Any]] = []
+        self._disk = Disk()
+        self._writing: asyncio.Task[None] | None = None
+        self._failed = False
+
+    def add(self, who: str, facts: dict[str, Any]) -> None:
+        """One line more, written soon."""
+        if self._path is None:
+            return
+        self._lines.append({"time": files.now(), "stream": self._stream.id, "who": who, **facts})
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def close(self) -> None:
+        """Until it is all written."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await self._write()
+
+    async def _write(self) -> None:
+        while self._lines and self._path is not None and not self._failed:
+            lines, self._lines = self._lines, []
+            try:
+                await self._disk.do(files.append, self._directory, self._path, lines)
+            except OSError as error:
+                self._failed = True
+                log.error(
+                    "transcript not written", stream=self._stream.id, file=str(self._path), why=plainly(error)
+                )

@@ -1,0 +1,69 @@
+"""What a model is told of a conversation."""
+
+import pytest
+
+from mediaserver.handlers.assistant.history import History, begun
+from mediaserver.speech.chat import ToolCall
+
+CALL = ToolCall("a", "play_prompt", "{}")
+
+
+@pytest.mark.parametrize(
+    ("share", "heard"),
+    [(0.0, ""), (0.13, ""), (0.15, "It…"), (0.4, "It is…"), (0.99, "It is sunny…"), (1.0, "It is sunny now…")],
+)  # fmt: skip
+def test_a_broken_sentence_ends_with_the_last_whole_word(share: float, heard: str) -> None:
+    assert begun("It is sunny now", share) == heard
+
+
+def test_sides_take_turns() -> None:
+    history = History("Be brief.")
+    history.assistant("Hello.")
+    history.caller("can you")
+    history.caller("help me")
+    history.assistant("")
+    history.assistant("Yes.")
+    history.assistant("What is it?")
+    assert history.messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "can you help me"},
+        {"role": "assistant", "content": "Yes. What is it?"},
+    ]
+    assert history.spoken[1:] == [
+        {"who": "caller", "text": "can you help me"},
+        {"who": "assistant", "text": "Yes. What is it?"},
+    ]
+
+
+def test_tools_are_followed_by_their_results() -> None:
+    history = History("Be brief.")
+    history.caller("music please")
+    history.called("", [CALL])
+    history.result(CALL, "played")
+    history.assistant("Did you like it?")
+    function = {"name": "play_prompt", "arguments": "{}"}
+    assert history.messages[2:] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "a", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "played"},
+        {"role": "assistant", "content": "Did you like it?"},
+    ]
+    assert [line["text"] for line in history.spoken] == ["music please", "Did you like it?"]
+
+
+def test_the_oldest_turns_are_forgotten_with_their_tools() -> None:
+    history = History("Be brief.", most=100)
+    history.assistant("Hello.")
+    history.caller("x" * 40)
+    history.called("y" * 40, [CALL])
+    history.result(CALL, "played")
+    history.caller("z" * 30)
+    assert [message["role"] for message in history.messages] == ["system", "user"]
+    history.assistant("z" * 200)  # what the present turn takes, it takes
+    assert [message["role"] for message in history.messages] == ["system", "user", "assistant"]
+    history.caller("next")
+    assert [message["content"] for message in history.messages] == ["Be brief.", "next"]
