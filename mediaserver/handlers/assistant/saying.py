@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
-from mediaserver.playout.sources import Heard, Playlist, Run
+from mediaserver.playout.sources import Heard, Playlist, Run, silence
 from mediaserver.session import Session
 from mediaserver.speech import Spoken, Voice
 from mediaserver.wire.encapsulation import Encoding
 
 _AHEAD = 2  # sentences that are made while one is heard
+_NOTHING = silence(0)
 _PACE = 3.3  # frames a letter takes, where a sentence is cut off before its length is known
 
 
@@ -56,7 +57,7 @@ class _Sentence:
 
 
 class Saying:
-    """What is said in one go. `failed` is told why speech failed, if it does: the rest is left out then.
+    """What is said in one go. Where speech fails, `failed` is told why, and `fallback` is heard in its place.
 
     `began` is the time of its first sound, on the session's clock.
     """
@@ -97,6 +98,8 @@ class Saying:
                 if len(playing) > _AHEAD:
                     await playing.popleft()
                 playing.append(tasks.create_task(self._play(sentence)))
+        if self.broken and not self.interrupted:
+            await self._session.play(self._fallback)
 
     async def _next(self) -> _Sentence | None:
         while self._said == len(self._sentences):
@@ -116,8 +119,9 @@ class Saying:
             if not self.broken:
                 self.broken = True
                 self._failed(why)
+                asyncio.get_running_loop().call_soon(self._session.clear)  # what follows makes no sense without it
 
-        spoken = self._session.speech.say(sentence.text, self._voice, self._fallback, broke)
+        spoken = self._session.speech.say(sentence.text, self._voice, _NOTHING, broke)
         heard = await self._session.play(_Timed(spoken, self._sounding))
         sentence.was_heard(heard, spoken)
 

@@ -1,0 +1,152 @@
+"""A call under virtual time, with engines that do as they are told: what is left is exact to the frame."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
+from mediaserver.audio.vad import SpeechDetector
+from mediaserver.errors import EngineError
+from mediaserver.handlers.assistant import Assistant
+from mediaserver.session import End
+from mediaserver.speech.chat import Message, ToolCall
+from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.recognition import Recognition
+from mediaserver.speech.synthesis import Voice
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller
+from tests.sound import speechlike
+from tests.virtual import VirtualLoop
+
+WORD = to_bytes(speechlike(4000))  # half a second of voice
+LETTER = 2  # frames that a letter takes to be said
+Piece = str | float | ToolCall | Exception
+
+
+class Voicebox:
+    """Says a letter in 40 ms, `slow` seconds after it was asked to; `error` is what it fails with."""
+
+    identity = "scripted"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.slow, self.error = 0.0, ""
+
+    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        self.asked.append(text)
+        await asyncio.sleep(self.slow)
+        if self.error:
+            raise EngineError(self.error)
+        yield b"\1\1" * (len(text) * LETTER * FRAME_BYTES // 2)
+
+    def warm(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Listener:
+    """Understands utterances as it is told, `slow` seconds after their ends."""
+
+    def __init__(self, words: Sequence[str | float | Exception]) -> None:
+        self.words = list(words)
+        self.slow = 0.1
+
+    async def recognise(self, audio: AsyncIterator[bytes], partial: Callable[[str], None]) -> Recognition:
+        async for _ in audio:
+            pass
+        words = self.words.pop(0)
+        await asyncio.sleep(words if isinstance(words, float) else self.slow)
+        if isinstance(words, Exception):
+            raise words
+        return Recognition(str(words))
+
+    def warm(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Model:
+    """Answers by a list: pieces of text, seconds to wait, tools, an error."""
+
+    def __init__(self, answers: Sequence[Sequence[Piece]]) -> None:
+        self.answers = list(answers)
+        self.asked: list[list[Message]] = []
+        self.tools: Sequence[Mapping[str, Any]] = ()
+        self.left = 0  # answers that nobody waited for
+
+    async def answer(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
+    ) -> AsyncGenerator[str | ToolCall, None]:
+        self.asked.append([dict(message) for message in messages])
+        self.tools = tools
+        try:
+            for piece in self.answers.pop(0):
+                if isinstance(piece, float):
+                    await asyncio.sleep(piece)
+                elif isinstance(piece, Exception):
+                    raise piece
+                else:
+                    yield piece
+        except (asyncio.CancelledError, GeneratorExit):
+            self.left += 1
+            raise
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What it was told last, but for the instructions."""
+        return [(message["role"], message["content"]) for message in self.asked[-1][1:]]
+
+
+class Talk:
+    """A caller who talks with an assistant: what the engines do, and what is heard."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        patch: pytest.MonkeyPatch,
+        words: Sequence[str | float | Exception] = (),
+        answers: Sequence[Sequence[Piece]] = (),
+        backend: Sequence[Any] = (),
+    ) -> None:
+        self.voicebox, self.listener, self.model = Voicebox(), Listener(words), Model(answers)
+        patch.setitem(SYNTHESISERS, "hibari", lambda settings, http: self.voicebox)
+        patch.setitem(RECOGNISERS, "pocketsphinx", lambda settings, http: self.listener)
+        self.caller = Caller(loop, library_of(), None, *backend)
+        self.caller.session.speech.chat = self.model  # type: ignore[assignment]
+
+    async def call(self, ms: float, *says_at: float, **settings: Any) -> End | None:
+        """The caller says a word of half a second at each of these times."""
+        handler = Assistant(**({"instructions": "Be brief."} | settings))
+        acts = [(at, lambda: self.caller.say(WORD)) for at in says_at]
+        try:
+            return await self.caller.call(handler.run, ms, *acts)
+        finally:
+            await self.caller.session.speech.close()
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+
+    def heard(self) -> list[tuple[int, int]]:
+        """When sound was heard: from and to, in ms of frames."""
+        spans: list[tuple[int, int]] = []
+        for number, sounding in enumerate(self.caller.sounding()):
+            if sounding and spans and spans[-1][1] == number * 20:
+                spans[-1] = spans[-1][0], number * 20 + 20
+            elif sounding:
+                spans.append((number * 20, number * 20 + 20))
+        return spans
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        return self.caller.backend.told(f"assistant.{kind}")
+
+
+def voiced_after_ms() -> int:
+    """When there is voice in the word, from its beginning."""
+    detector = SpeechDetector(onset=1)
+    frames = range(0, len(WORD), FRAME_BYTES)
+    return next(at * 20 // FRAME_BYTES for at in frames if detector.feed(WORD[at : at + FRAME_BYTES]))

@@ -1,0 +1,368 @@
+"""Conversations under virtual time: who is heard when, and what the model is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mediaserver.errors import EngineError, WebhookError
+from mediaserver.handlers.assistant import Assistant
+from mediaserver.session import EndReason
+from mediaserver.speech.chat import ToolCall
+from tests.handlers.assistant.scripted import LETTER, Talk, voiced_after_ms
+from tests.handlers.test_handlers import SOUNDS
+from tests.virtual import VirtualLoop, in_virtual_time
+
+Patch = pytest.MonkeyPatch
+HELP, BYE = "can you help me", "thank you goodbye"
+OVER = 600 + 100 + 10  # ms from the last voice to words: the pause, recognition, a caller's frame amid two ticks
+
+
+def ms(text: str) -> int:
+    """How long a text is said."""
+    return len(text) * LETTER * 20
+
+
+# -- turns -------------------------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_three_turns(loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path) -> None:
+    answers = [["Yes, I ", "can. Wh", 0.2, "at is it?"], [0.5, "It is *sunny*."], ["Goodbye then."]]
+    talk = Talk(loop, monkeypatch, [HELP, "the weather", BYE], answers)
+    await talk.call(
+        14_000, 1000, 5000, 9000, greeting="Good morning.", directory=tmp_path, file="{resource}/{stream}.jsonl"
+    )
+    assert talk.voicebox.asked == ["Good morning.", "Yes, I can.", "What is it?", "It is sunny.", "Goodbye then."]
+    starts = [0, 1490 + OVER, 5490 + OVER + 500, 9490 + OVER]
+    lasts = [ms("Good morning."), ms("Yes, I can.What is it?"), ms("It is sunny."), ms("Goodbye then.")]
+    assert talk.heard() == [(start, start + last) for start, last in zip(starts, lasts, strict=True)]
+    assert talk.model.told == [
+        ("assistant", "Good morning."),
+        ("user", HELP),
+        ("assistant", "Yes, I can. What is it?"),
+        ("user", "the weather"),
+        ("assistant", "It is sunny."),
+        ("user", BYE),
+    ]
+    assert talk.model.asked[0][0] == {"role": "system", "content": "Be brief."}
+    first, second, _ = talk.told("turn")
+    steps = {"words_ms": 700, "first_delta_ms": 700, "first_sentence_ms": 700, "first_audio_ms": OVER + 1}
+    assert first == {"caller": HELP, "assistant": "Yes, I can. What is it?", "interrupted": False, **steps}
+    assert (second["first_delta_ms"], second["first_audio_ms"]) == (1200, OVER + 501)
+    lines = [json.loads(line) for line in (tmp_path / "path/id.jsonl").read_text().splitlines()]
+    assert [(line["who"], line["text"], line.get("heard")) for line in lines[:3]] == [
+        ("assistant", "Good morning.", "Good morning."),
+        ("caller", HELP, None),
+        ("assistant", "Yes, I can. What is it?", "Yes, I can. What is it?"),
+    ]
+    assert (lines[1]["start_s"], lines[1]["end_s"]) == pytest.approx((1.03, 1.49), abs=0.05)
+    assert (lines[2]["start_s"], lines[2]["end_s"]) == pytest.approx((2.2, 3.08), abs=0.021)
+    assert len(lines) == 7
+
+
+@in_virtual_time
+async def test_a_sentence_is_said_while_the_next_is_written(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. ", "And", 60.0]])
+    talk.voicebox.slow = 0.1
+    await talk.call(4000, 1000)
+    assert talk.heard() == [(1490 + OVER + 100, 1490 + OVER + 100 + ms("It is sunny today."))]
+
+
+@in_virtual_time
+async def test_words_while_it_thinks_are_part_of_the_question(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, ["I want", "my balance"], [[2.0, "What?"], ["It is five."]])
+    await talk.call(8000, 1000, 3000)
+    assert talk.model.told == [("user", "I want my balance")]
+    assert [turn["interrupted"] for turn in talk.told("turn")] == [True, False]
+    assert "first_audio_ms" not in talk.told("turn")[0]
+    assert talk.model.left == 1
+
+
+# -- interruptions -----------------------------------------------------------------------------------------
+
+LONG = ["It is sunny today. And it will be warm until Sunday at noon. Then comes the rain."]
+FIRST, SECOND = "It is sunny today.", "And it will be warm until Sunday at noon."
+
+
+@pytest.mark.parametrize("more", [0.0, 7.0, 13.0])
+@in_virtual_time
+async def test_a_caller_interrupts(loop: VirtualLoop, monkeypatch: Patch, more: float) -> None:
+    talk = Talk(loop, monkeypatch, [HELP, "stop"], [[*LONG, 60.0], ["Well."]])
+    at = 4000.0 + more
+    await talk.call(7000, 1000, at)
+    (start, stop), _ = talk.heard()
+    assert start == 1490 + OVER
+    assert 20 < stop - (at + voiced_after_ms()) <= 60
+    share = (stop - start - ms(FIRST)) / ms(SECOND)
+    heard = "And it will be warm until…"
+    assert len(heard) - 1 <= share * len(SECOND) < len(f"{heard}Sunday")
+    told = f"{FIRST} {heard} [interrupted by the caller]"
+    assert talk.model.told == [("user", HELP), ("assistant", told), ("user", "stop")]
+    assert talk.told("turn")[0]["assistant"] == told
+    assert talk.told("turn")[0]["interrupted"]
+    assert talk.model.left == 1  # nobody waits for the rest
+
+
+@in_virtual_time
+async def test_a_noise_only_holds_it_up(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP, "", BYE], [LONG, ["Bye."]])
+    await talk.call(16_000, 1000, 4000, 13_000)
+    assert talk.voicebox.asked == [FIRST, SECOND, "Then comes the rain.", "Bye."]  # and again, as it was made
+    (_, stop), (resumed, end), _ = talk.heard()
+    assert stop == pytest.approx(4060, abs=20)
+    assert resumed == pytest.approx(4490 + OVER, abs=20)
+    assert end - resumed == ms(SECOND + "Then comes the rain.")
+    assert talk.model.told == [("user", HELP), ("assistant", LONG[0]), ("user", BYE)]
+
+
+@in_virtual_time
+async def test_what_is_heard_of_a_greeting_is_known(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["Yes."]])
+    await talk.call(4000, 600, greeting="Good morning to all of you.")
+    assert talk.model.told == [("assistant", "Good morning to… [interrupted by the caller]"), ("user", HELP)]
+
+
+@in_virtual_time
+async def test_who_may_not_interrupt_is_not_heard(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP, BYE], [LONG, ["Bye."]])
+    await talk.call(10_000, 1000, 3000, 7000, barge_in=False)
+    assert talk.heard()[0] == (1490 + OVER, 1490 + OVER + ms("".join((FIRST, SECOND, "Then comes the rain."))))
+    assert talk.model.told == [("user", HELP), ("assistant", LONG[0]), ("user", BYE)]
+
+
+# -- stages that fail --------------------------------------------------------------------------------------
+
+SORRY = "I am sorry, could you say that again?"
+
+
+@pytest.mark.parametrize(
+    ("words", "answers", "stage", "why"),
+    [
+        ([EngineError("it is down")], [], "recognition", "it is down"),
+        ([60.0], [], "recognition", "no words within 5 s"),
+        ([HELP], [[EngineError("it is down")]], "chat", "it is down"),
+    ],
+)
+@in_virtual_time
+async def test_a_stage_that_fails_is_heard(
+    loop: VirtualLoop, monkeypatch: Patch, words: Any, answers: Any, stage: str, why: str
+) -> None:
+    talk = Talk(loop, monkeypatch, [*words, "again"], [*answers, ["Now I know."]])
+    await talk.call(14_000, 1000, 9500)
+    assert talk.voicebox.asked == [SORRY, "Now I know."]
+    assert talk.told("failed") == [{"stage": stage, "why": why}]
+    assert talk.model.told[-2:] == [("assistant", SORRY), ("user", "again")]
+
+
+@in_virtual_time
+async def test_half_an_answer_is_said(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. And then", EngineError("broke off")]])
+    await talk.call(6000, 1000)
+    assert talk.told("turn")[0]["assistant"] == f"It is sunny today. And then {SORRY}"
+
+
+@pytest.mark.parametrize("prompt", ["welcome", ""])
+@in_virtual_time
+async def test_without_speech_something_is_heard(loop: VirtualLoop, monkeypatch: Patch, prompt: str) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [LONG])
+    talk.voicebox.error = "it is down"
+    await talk.call(6000, 1000, fallback=prompt)
+    assert talk.told("failed") == [{"stage": "speech", "why": "it is down"}]
+    assert talk.told("turn")[0]["assistant"] == ""
+    first, last = talk.heard()[0][0], talk.heard()[-1][1]
+    assert first == 1490 + OVER + 20
+    if prompt:
+        assert talk.caller.heard[first * 8 : last * 8].tobytes() == SOUNDS[prompt].tobytes()
+    else:
+        assert 700 < last - first < 1100  # two beeps
+
+
+@pytest.mark.parametrize("answer", [{"hangup": True}, WebhookError("it is down")])
+@in_virtual_time
+async def test_it_gives_up(loop: VirtualLoop, monkeypatch: Patch, answer: Any) -> None:
+    broken = [[EngineError("it is down")]] * 2
+    talk = Talk(loop, monkeypatch, [HELP, "", HELP], broken, [answer])
+    transfer = {"on_failure": "transfer", "tools": {"transfer": "http://backend/transfer"}}
+    end = await talk.call(12_000, 1000, 5500, 7500, max_failures=2, **transfer)
+    assert (end and end.reason, end and end.code) == (EndReason.FINISHED, 1000)
+    assert [told["stage"] for told in talk.told("failed")][:2] == ["chat", "chat"]
+    assert talk.told("hangup") == [{"why": "transfer" if isinstance(answer, dict) else "failures"}]
+    assert talk.caller.backend.questions[0][1]["reason"] == "the assistant does not work"
+
+
+@in_virtual_time
+async def test_a_success_in_between_is_a_new_beginning(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    answers = [[EngineError("down")], ["Now I know."], [EngineError("down")]]
+    talk = Talk(loop, monkeypatch, [HELP] * 3, answers)
+    assert await talk.call(13_000, 1000, 5000, 8000, max_failures=2) is None
+    assert len(talk.told("failed")) == 2
+
+
+# -- ends --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "at"), [("Are you there?", 6820), ("", 3300)])
+@in_virtual_time
+async def test_who_says_nothing_is_asked_once(loop: VirtualLoop, monkeypatch: Patch, text: str, at: float) -> None:
+    talk = Talk(loop, monkeypatch, [""])
+    end = await talk.call(at + 400, 1000, idle=3, idle_text=text, greeting="Yes" * 2)  # a noise is nothing
+    assert end is not None
+    assert talk.voicebox.asked == ["YesYes", *filter(None, [text])]
+    assert talk.told("hangup") == [{"why": "idle"}]
+    assert len(talk.caller.heard) / 8 == pytest.approx(at + 200, abs=80)
+
+
+@in_virtual_time
+async def test_turns_have_an_end(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP] * 2, [["Yes."]] * 2)
+    end = await talk.call(7000, 1000, 4000, max_turns=2)
+    assert end is not None
+    assert talk.told("hangup") == [{"why": "max_turns"}]
+    assert len(talk.heard()) == 2
+
+
+@pytest.mark.parametrize("at", [100, 1200, 1800, 2195, 2300, 2600])
+@in_virtual_time
+async def test_a_caller_who_hangs_up_leaves_nothing(loop: VirtualLoop, monkeypatch: Patch, at: int) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. ", 0.2, "And warm.", 60.0]])
+    talk.voicebox.slow = 0.1
+    await talk.call(at, 1000, greeting="Good morning.")  # no task is left, it asserts
+
+
+# -- tools -------------------------------------------------------------------------------------------------
+
+
+def tools_of(talk: Talk) -> list[str]:
+    return [tool["function"]["name"] for tool in talk.model.tools]
+
+
+@in_virtual_time
+async def test_it_hangs_up_after_what_it_says(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [BYE], [["Goodbye.", ToolCall("a", "hang_up", "{}")]])
+    end = await talk.call(6000, 1000, tools={"hang_up": True})
+    assert (end and end.reason, end and end.code) == (EndReason.FINISHED, 1000)
+    assert tools_of(talk) == ["hang_up"]
+    assert talk.heard() == [(1490 + OVER, 1490 + OVER + ms("Goodbye."))]
+    assert len(talk.caller.heard) / 8 == pytest.approx(1490 + OVER + ms("Goodbye.") + 200, abs=20)
+    assert talk.told("hangup") == [{"why": "hang_up"}]
+    assert talk.told("turn")[0]["assistant"] == "Goodbye."
+
+
+@in_virtual_time
+async def test_it_plays_prompts(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    play = ToolCall("a", "play_prompt", '{"name": "welcome"}')
+    talk = Talk(loop, monkeypatch, [HELP], [["Listen to this.", play], ["Well?"]])
+    await talk.call(6000, 1000, tools={"play": ["welcome", "odd"]})
+    heard = [1490 + OVER + at for at in (0, ms("Listen to this."), ms("Listen to this.") + 200)]
+    assert talk.heard()[0][0] == heard[0]
+    place = talk.caller.heard.tobytes().find(SOUNDS["welcome"].tobytes()) / 16
+    assert place == pytest.approx(heard[1], abs=40)
+    assert talk.model.tools[0]["function"]["parameters"]["properties"]["name"]["enum"] == ["welcome", "odd"]
+    said, result = talk.model.asked[-1][-2:]
+    assert (said["content"], said["tool_calls"][0]["id"]) == ("Listen to this.", "a")
+    assert result == {"role": "tool", "tool_call_id": "a", "content": "the caller heard all of it"}
+
+
+@in_virtual_time
+async def test_a_prompt_can_be_interrupted(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    play = ToolCall("a", "play_prompt", '{"name": "music/b"}')
+    talk = Talk(loop, monkeypatch, [HELP, "stop"], [[play, play._replace(id="b")], ["Well."]])
+    await talk.call(6000, 1000, 3000, tools={"play": ["music/b"]})
+    assert talk.heard()[0][1] <= 3010 + voiced_after_ms() + 60
+    results = [message["content"] for message in talk.model.asked[-1] if message["role"] == "tool"]
+    assert results == ["the caller interrupted it after 1 seconds", "not done: the caller interrupted"]
+    assert talk.model.told[-1] == ("user", "stop")
+
+
+TRANSFER = ToolCall("a", "transfer", '{"reason": "a refund"}')
+
+
+@in_virtual_time
+async def test_it_transfers(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["One moment.", TRANSFER]], [{"say": "Please hold."}])
+    end = await talk.call(6000, 1000, tools={"transfer": "http://backend/transfer"}, greeting="Good morning.")
+    assert end is not None
+    ((url, question),) = talk.caller.backend.questions
+    assert url == "http://backend/transfer"
+    assert question == {
+        "event": "transfer",
+        "reason": "a refund",
+        "transcript": [
+            {"who": "assistant", "text": "Good morning."},
+            {"who": "caller", "text": HELP},
+            {"who": "assistant", "text": "One moment."},
+        ],
+        "stream": "id",
+        "path": "/path",
+        "resource": "",
+        "variables": {"name": "value"},
+    }
+    assert talk.voicebox.asked[-1] == "Please hold."
+    assert talk.told("transfer") == [{"reason": "a refund", "hangup": True}]
+    assert talk.told("hangup") == [{"why": "transfer"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ({"hangup": False, "say": "All are busy."}, "not transferred; the caller heard: All are busy."),
+        ({"hangup": False}, "not transferred"),
+        (WebhookError("it is down"), "failed: nobody can be reached"),
+        ({"hangup": "maybe"}, "failed: nobody can be reached"),
+        ([], "failed: nobody can be reached"),
+    ],
+)
+@in_virtual_time
+async def test_a_transfer_that_is_none_is_told(
+    loop: VirtualLoop, monkeypatch: Patch, answer: Any, result: str
+) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [[TRANSFER], ["I am sorry."]], [answer])
+    assert await talk.call(6000, 1000, tools={"transfer": "http://backend/transfer"}) is None
+    assert talk.model.told[-1] == ("tool", result)
+    assert talk.told("turn")[0]["assistant"] == "I am sorry."
+
+
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        (ToolCall("a", "order_pizza", "{}"), "there is no tool order_pizza, only hang_up, play_prompt"),
+        (ToolCall("a", "transfer", "{}"), "there is no tool transfer, only hang_up, play_prompt"),
+        (ToolCall("a", "play_prompt", "{"), "the arguments are not understood: "),
+        (ToolCall("a", "play_prompt", '{"name": 1}'), "the arguments are not understood: "),
+        (ToolCall("a", "play_prompt", '{"name": "../odd"}'), "name is none of welcome"),
+    ],
+)
+@in_virtual_time
+async def test_a_model_that_errs_is_told(
+    loop: VirtualLoop, monkeypatch: Patch, call: ToolCall, result: str
+) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [[call], ["Well."]])
+    assert await talk.call(5000, 1000, tools={"hang_up": True, "play": ["welcome"]}) is None
+    role, content = talk.model.told[-1]
+    assert role == "tool"
+    assert content.startswith(result)
+
+
+@in_virtual_time
+async def test_a_model_that_never_stops_using_tools_is_stopped(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [[ToolCall("a", "order_pizza", "{}")]] * 10)
+    await talk.call(6000, 1000)
+    assert len(talk.model.asked) == 4
+    assert talk.told("failed") == [{"stage": "chat", "why": "the model wants tools used 4 times in a row"}]
+    assert talk.voicebox.asked == [SORRY]
+
+
+# -- settings ----------------------------------------------------------------------------------------------
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(ValidationError, match=r"needs tools\.transfer"):
+        Assistant(instructions="x", on_failure="transfer")
+    with pytest.raises(ValidationError, match="instructions"):
+        Assistant(instructions="")
+    handler = Assistant(instructions="x", fallback="sorry", tools={"play": ["a", "sorry"]})
+    assert list(handler.prompt_names()) == ["sorry", "a"]
+    assert {need.kind for need in handler.engines()} == {"speech", "recognition", "chat"}
