@@ -17,19 +17,22 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, mistakes, options, tables
+from mediaserver import __version__, config, log, mistakes, options, speech, tables
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
 from mediaserver.client.attach import AttachRequest
 from mediaserver.client.measure import Report
 from mediaserver.client.meter import Meter
-from mediaserver.errors import ConfigError, MediaServerError, PromptError
+from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
 from mediaserver.playout.library import Progress as Loading
 from mediaserver.server import check as checking
 from mediaserver.server import server
 from mediaserver.server.reload import Source
 from mediaserver.session import End
 from mediaserver.settings import Settings
+from mediaserver.settings.speech import SpeechEngine
+from mediaserver.speech import author
 from mediaserver.streams.configuration import Configuration
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
@@ -180,6 +183,33 @@ def attach(
     _complain([end.text] if end.text else [])
     if not end.normal:
         raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.wav", help="The prompt file to write.")],
+    voice: Annotated[str, typer.Option(metavar="NAME", help="As the engine has it.")] = "",
+    rate: Annotated[float | None, typer.Option(min=0.5, max=2.0, help="Times the engine's own pace.")] = None,
+    language: Annotated[str, typer.Option(metavar="TAG", help="Such as en-GB.")] = "",
+    engine: Annotated[SpeechEngine | None, typer.Option(help="What speaks; default: as the config says.")] = None,
+    file: options.ConfigOption = None,
+) -> None:
+    """Say a text into a prompt file: WAV, 8 kHz, 16 bit."""
+    with _config_errors():
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        how = speech.voice_of(settings.speech, engine or "", voice, rate, language)
+        if problems or (lacking := speech.problem(speech.Need("speech", how.engine), settings.speech)):
+            raise ConfigError(problems or [f"{_where(file)}: {lacking}"])
+    try:
+        author.check(output)
+        pcm = _run(author.say(text, settings.speech, how))
+        author.write(output, pcm)
+    except (MediaServerError, OSError, ValueError) as error:
+        _complain([f"{output}: {plainly(error)}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    typer.echo(f"{output}: {len(pcm) / SAMPLE_BYTES / SAMPLE_RATE:.2f} s")
 
 
 @app.command()

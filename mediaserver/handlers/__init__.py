@@ -13,11 +13,13 @@ from mediaserver.handlers.menu import MenuHandler
 from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.record import Record
+from mediaserver.handlers.say import Say
 from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
 
 HANDLERS: dict[str, type[Handler]] = {
     "playback": Playback,
+    "say": Say,
     "hold-music": HoldMusic,
     "tone": Tone,
     "silence": Silence,

@@ -10,7 +10,7 @@ A config names a handler of your own by its place: `handler = "my_package.module
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
@@ -20,6 +20,7 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
 from mediaserver.settings.kinds import Table
+from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech import Need
 
 
@@ -31,6 +32,9 @@ class Handler(Table, ABC):
     fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no variable of a URL may fill
 
     own_variables: ClassVar[frozenset[str]] = frozenset()  # {names} in its settings that it fills in by itself
+
+    # Keys, in whatever table of its settings, whose {variables} it fills in by itself, call by call.
+    template_settings: ClassVar[frozenset[str]] = frozenset()
 
     globs: ClassVar[bool] = False  # whether its prompt names may be globs
 
@@ -45,6 +49,12 @@ class Handler(Table, ABC):
     def engines(self) -> Iterable[Need]:
         """The engines that it needs, so that they are there before a call comes."""
         return ()
+
+    def prepare(self, speech: SpeechSettings) -> None:
+        """Load what calls will need, for as long as that takes; ValueError where there can be none."""
+
+    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
+        """Whether it can serve a caller of these variables, whose URL has this query; ValueError says why not."""
 
     def problems(self, catalogue: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
         """What is missing in the catalogue, of the names that are `known` already."""

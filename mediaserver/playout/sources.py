@@ -125,23 +125,33 @@ class Playlist(Source):
 
 
 class Repeated:
-    """Runs `times` times over (None: for ever), after a `lead` once, with an optional run between any two."""
+    """Runs `times` times over (None: for ever), after a `lead` once, with an optional run between any two.
+
+    Several runs may stand for one: they are iterated each time it is their turn.
+    """
 
     def __init__(
-        self, runs: Sequence[Run], times: int | None, between: Run | None = None, lead: Sequence[Run] = ()
+        self,
+        runs: Sequence[Run | Iterable[Run]],
+        times: int | None,
+        between: Run | None = None,
+        lead: Sequence[Run] = (),
     ) -> None:
-        if not any(run.samples for run in runs):
+        if not any(isinstance(run, Iterable) or run.samples for run in runs):
             raise ValueError("nothing to repeat")
         self._runs, self._times, self._between, self._lead = runs, times, between, lead
 
     def __iter__(self) -> Iterator[Run]:
         passes = repeat(self._runs) if self._times is None else repeat(self._runs, self._times)
-        runs = chain(self._lead, chain.from_iterable(passes))
-        yield from islice(runs, 1)
-        for run in runs:
-            if self._between is not None:
+        first = True
+        for run in chain(self._lead, chain.from_iterable(passes)):
+            if self._between is not None and not first:
                 yield self._between
-            yield run
+            first = False
+            if isinstance(run, Iterable):
+                yield from run
+            else:
+                yield run
 
 
 class Interrupted(Source):

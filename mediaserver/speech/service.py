@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from mediaserver.playout.sources import Run
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.chat import Chat
-from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.engines import RECOGNISERS, SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
@@ -45,6 +45,22 @@ class Need(NamedTuple):
     engine: str = ""
 
 
+def voice_of(
+    settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
+) -> Voice:
+    """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
+    own = settings.voice if (engine or settings.engine) == settings.engine else ""
+    return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
+
+
+def problem(need: Need, speech: SpeechSettings) -> str:
+    """Why a needed engine cannot be used here, if so."""
+    if need.kind != "speech":
+        return ""
+    tell = SYNTHESIS_PROBLEMS.get(need.engine or speech.engine)
+    return tell(speech) if tell is not None else ""
+
+
 class Speech:
     """Speaks, recognises and thinks, by engines that are started when they are first needed.
 
@@ -70,10 +86,7 @@ class Speech:
 
     def voice(self, engine: str = "", name: str = "", rate: float | None = None, language: str = "") -> Voice:
         """A voice: what is not given is as configured."""
-        settings = self.settings
-        return Voice(
-            engine or settings.engine, name or settings.voice, rate or settings.rate, language or settings.language
-        )
+        return voice_of(self.settings, engine, name, rate, language)
 
     def say(
         self,

@@ -72,7 +72,13 @@ class Engine:
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
-        self.speech = Speech(settings.speech, settings.recognition, settings.chat, _spoken_store(settings.prompts))
+        self.speech = Speech(
+            settings.speech,
+            settings.recognition,
+            settings.chat,
+            _spoken_store(settings.prompts),
+            self.metrics.spoken.observe,
+        )
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.backend = Backend(self.webhooks, self.metrics)
         self.streams = Streams(self.metrics, self.backend)
@@ -182,6 +188,7 @@ class Engine:
         counter("decode_seconds", "Time that decoding them took", lambda: pool.decode_seconds)
         counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
+        counter("sentences", "Sentences said, by where their sound came from", lambda: self.speech.results)
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
         gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
         gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))

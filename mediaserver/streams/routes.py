@@ -4,10 +4,9 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.web import UrlDispatcher
@@ -19,9 +18,11 @@ from mediaserver.errors import ConfigError, RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all
-from mediaserver.settings import Defaults, PathSettings, Settings
-from mediaserver.speech import Need
+from mediaserver.settings import PathSettings, Settings
+from mediaserver.settings.speech import SpeechSettings
+from mediaserver.speech import Need, problem
 from mediaserver.streams.access import Access
+from mediaserver.streams.filling import VARIABLE, fill, texts, without
 from mediaserver.wire.encapsulation import (
     Encapsulation,
     Encoding,
@@ -31,7 +32,6 @@ from mediaserver.wire.encapsulation import (
     first_encoding,
 )
 
-_VARIABLE = re.compile(r"\{(\w+)\}")  # in a setting
 _PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")  # in a path, aiohttp's syntax
 _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
     "encapsulation": Encapsulation,
@@ -55,13 +55,19 @@ class Route:
     access: Access = field(default_factory=Access)
     max_streams: int = 10_000
     time_limit: float = 0.0  # seconds; 0 for ever
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
     _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
     def variables(self) -> list[str]:
         """The variables its settings use."""
-        used = {name for text in _texts(self.settings) for name in _VARIABLE.findall(text)}
+        used = {name for text in texts(self.filled) for name in VARIABLE.findall(text)}
         return sorted(used - (self.handler.own_variables - set(_PATTERN_VARIABLE.findall(self.pattern))))
+
+    @cached_property
+    def filled(self) -> Any:
+        """The settings that variables are filled into before the handler has them."""
+        return without(self.settings, self.handler.template_settings)
 
     def wire_of(self, query: Mapping[str, str]) -> WireSettings:
         """How to speak to one caller; RefusedError 400 on a value that does not exist."""
@@ -79,7 +85,8 @@ class Route:
     def handler_of(self, variables: Mapping[str, str], query: Mapping[str, str], catalogue: Catalogue) -> Handler:
         """The handler for one caller.
 
-        RefusedError: 400 where the query sets what it cannot, 404 where the path names what is not there.
+        RefusedError: 400 where the query sets what it cannot, or a value of a text is missing or none, 404 where
+        the path names what is not there.
         """
         asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
         key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), catalogue.version
@@ -92,6 +99,10 @@ class Route:
             if len(self._made) >= _MAX_MADE:
                 self._made.clear()
             self._made[key] = handler
+        try:
+            handler.check(variables, query, self.speech)
+        except ValueError as error:
+            raise RefusedError(400, str(error), BAD_QUERY) from error
         return handler
 
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
@@ -100,7 +111,7 @@ class Route:
         for name in self.variables:
             if set("{}") & set(variables.get(name, "")):  # it would be read as a template of ours
                 raise RefusedError(404, f"{name} has a brace in it", UNKNOWN_PROMPT)
-        settings = _fill(self.settings, variables) | dict(asked)
+        settings = fill(self.settings, variables, self.handler.template_settings) | dict(asked)
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
@@ -117,12 +128,12 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     tokens, problems = reveal_all(settings.defaults.tokens, f"{where}: defaults.tokens")
     shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
-        first = shapes.setdefault(_VARIABLE.sub("{}", pattern), pattern)
+        first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
         if first != pattern:
             problems.append(f'{where}: paths."{pattern}": is the same as "{first}", which comes first')
             continue
         try:
-            routes.append(_route(pattern, path, settings.defaults, tokens, where))
+            routes.append(_route(pattern, path, settings, tokens, where))
         except ConfigError as error:
             problems += error.problems
     return routes, problems
@@ -174,7 +185,7 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
             handler = route.handler.model_validate(route.settings)
         except ValidationError:
             continue  # only with a variable in it, which is not known yet
-        problems = handler.problems(catalogue, lambda name: not _VARIABLE.search(name))
+        problems = handler.problems(catalogue, lambda name: not VARIABLE.search(name))
         found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
     return found
 
@@ -194,7 +205,8 @@ def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     return list({encoding.name: encoding for encoding in encodings}.values())
 
 
-def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[str, ...], where: str) -> Route:
+def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str) -> Route:
+    defaults = settings.defaults
     place = one_line(f'{where}: paths."{pattern}"')
     if not pattern.startswith("/"):
         raise ConfigError([f"{place}: a path begins with /"])
@@ -224,18 +236,19 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
         Access(defaults.allow if path.allow is None else path.allow, tokens),
         path.max_streams or defaults.max_streams,
         defaults.time_limit if path.time_limit is None else path.time_limit,
+        settings.speech,
     )
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
     problems = missing + [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"
-        for key, value in route.settings.items()
+        for key, value in route.filled.items()
         for name in sorted(unknown)
-        if any(f"{{{name}}}" in text for text in _texts(value))
+        if any(f"{{{name}}}" in text for text in texts(value))
     ]
     problems += [
         f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
         for key in sorted(handler.fixed_settings & route.settings.keys())
-        if any(map(_VARIABLE.search, _texts(route.settings[key])))
+        if any(map(VARIABLE.search, texts(route.settings[key])))
     ]
     problems = problems or _fixed_problems(route, place)
     if problems:
@@ -246,7 +259,7 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
 def _fixed_problems(route: Route, place: str) -> list[str]:
     """What is wrong with the settings that no variable fills in."""
     try:
-        route.handler.model_validate(route.settings)
+        handler = route.handler.model_validate(route.settings)
     except ValidationError as error:
         return [
             line
@@ -254,7 +267,12 @@ def _fixed_problems(route: Route, place: str) -> list[str]:
             for line in lines
             if not _may_be_filled(route, details["loc"], line.removeprefix(place))
         ]
-    return []
+    missing = [why for need in set(handler.engines()) if (why := problem(need, route.speech))]
+    try:
+        handler.prepare(route.speech)
+    except ValueError as error:
+        missing.append(str(error))
+    return [f"{place}: {why}" for why in missing]
 
 
 def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> bool:
@@ -266,28 +284,4 @@ def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> 
             value = value[key]
     if isinstance(value, dict):  # of a table as a whole: only what names the variable
         return any(name in line for name in names)
-    return any(name in text for text in _texts(value) for name in names)
-
-
-def _texts(value: Any) -> Iterable[str]:
-    """All texts in a setting, its lists and tables."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
-
-
-def _fill(value: Any, variables: Mapping[str, str]) -> Any:
-    """A setting with its `{name}`s replaced by the path's variables."""
-    if isinstance(value, str):
-        url = "://" in value  # there a variable is a part of a path or query, and leads nowhere else
-        escape = partial(quote, safe="") if url else str
-        return _VARIABLE.sub(
-            lambda match: escape(variables[match[1]]) if match[1] in variables else match[0], value
-        )
-    if isinstance(value, dict):
-        return {key: _fill(each, variables) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_fill(each, variables) for each in value]
-    return value
+    return any(name in text for text in texts(value) for name in names)

@@ -1,0 +1,53 @@
+"""`say`: a text, spoken."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from mediaserver.handlers.base import Ending, Handler
+from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of
+from mediaserver.handlers.playback import Repeating
+from mediaserver.playout.sources import Playlist
+from mediaserver.session import Session
+from mediaserver.settings.speech import SpeechSettings
+from mediaserver.speech import Need
+from mediaserver.speech.template import Template
+
+
+class Say(Repeating, Manner, Ending, Handler):
+    """Says `text`, or the one that the URL's query has."""
+
+    query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
+    template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    text: Text | None = None
+    fallback: str | None = None
+
+    def prompt_names(self) -> Iterable[str]:
+        """What is heard where the engine fails."""
+        return (self.fallback,) if self.fallback else ()
+
+    def engines(self) -> Iterable[Need]:
+        """The engine that speaks."""
+        return (self.need,)
+
+    def prepare(self, speech: SpeechSettings) -> None:
+        """Load what the text needs."""
+        if self.text is not None:
+            self.as_phrase(self.text).prepare(speech)
+
+    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
+        """Whether there is a text to say, and all its values."""
+        self._phrase(query).check(values_of(variables, query), speech)
+
+    async def run(self, session: Session) -> None:
+        """Say it, then close or fall silent."""
+        fallback = session.library.get(self.fallback) if self.fallback else None
+        spoken = self._phrase(session.stream.query).spoken(session, fallback)
+        await session.play(Playlist(self.repeated([spoken])))
+        await self.conclude(session)
+
+    def _phrase(self, query: Mapping[str, str]) -> Phrase:
+        text = Template((), query["text"]) if "text" in query else self.text  # a caller's is no template
+        if text is None:
+            raise ValueError("there is no text: ?text= says it")
+        return self.as_phrase(text)
