@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 
 import structlog
 
@@ -16,6 +16,7 @@ from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session, Utterance, Utterances
+from mediaserver.speech import Voice
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.markdown import without_markdown
 from mediaserver.speech.sentences import LONGEST, Splitter
@@ -29,18 +30,28 @@ _RESUMED = 2  # times that an answer goes on after a noise
 _LONGEST_UTTERANCE = 30.0  # seconds
 
 log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Words(NamedTuple, Generic[T]):
+    """The texts of an assistant, each with the caller's values in it, or a place for them."""
+
+    instructions: T
+    greeting: T
+    idle_text: T
+    apology: T
 
 
 class Conversation:
     """From the greeting to the end. `fallback` is heard where speech fails."""
 
-    def __init__(self, settings: "Assistant", session: Session, fallback: Run) -> None:
-        self._settings, self._session, self._fallback = settings, session, fallback
-        self._voice = session.speech.voice(
-            settings.speech_engine or "", settings.voice, settings.rate, settings.language
-        )
+    def __init__(
+        self, settings: "Assistant", session: Session, voice: Voice, words: Words[str], fallback: Run
+    ) -> None:
+        self._settings, self._session, self._words = settings, session, words
+        self._voice, self._fallback = voice, fallback
         self._recogniser = session.speech.recogniser(settings.recognition_engine or "")
-        self._history = History(settings.instructions)
+        self._history = History(words.instructions)
         self._floor = Floor(settings.barge_in)
         self._transcript = Transcript(settings.directory, settings.file, session.stream)
         self._cut_off: Saying | None = None  # was interrupted, by what is not known yet
@@ -67,7 +78,7 @@ class Conversation:
             await self._transcript.close()
 
     async def _converse(self, utterances: Utterances, errands: Errands) -> None:
-        await self._say(self._settings.greeting)
+        await self._say(self._words.greeting)
         for _ in range(self._settings.max_turns):
             turn = await self._hear(utterances, errands)
             self._history.caller(turn.caller)
@@ -87,10 +98,10 @@ class Conversation:
         while True:
             utterance = await self._next(utterances)
             if utterance is None:
-                if asked or not self._settings.idle_text:
+                if asked or not self._words.idle_text:
                     raise Over("idle")
                 asked = True
-                await self._say(self._settings.idle_text)
+                await self._say(self._words.idle_text)
                 continue
             turn = await self._understand(utterance, errands)
             if turn is not None:
@@ -117,7 +128,7 @@ class Conversation:
         except EngineError as error:
             self._fail("recognition", str(error))
             self._settle()
-            await self._say(self._settings.apology)
+            await self._say(self._words.apology)
             await self._give_up_after(True, errands)
             return None
         if not words:
@@ -146,7 +157,7 @@ class Conversation:
                 return
         self._fail("chat", f"the model wants tools used {_ROUNDS} times in a row")
         turn.failed = True
-        await self._say(self._settings.apology)
+        await self._say(self._words.apology)
 
     async def _say_an_answer(self, turn: Turn) -> list[ToolCall]:
         """Have an answer heard; the tools that it wants used."""
@@ -182,7 +193,7 @@ class Conversation:
             calls.clear()
             self._fail("chat", str(error))
             turn.failed = True
-            for sentence in [*splitter.flush(), *self._sentences(settings.apology)]:
+            for sentence in [*splitter.flush(), *self._sentences(self._words.apology)]:
                 self._add(saying, turn, sentence)
         finally:
             saying.finish()
