@@ -11,6 +11,7 @@ from mediaserver.handlers.hold_music import HoldMusic
 from mediaserver.handlers.menu import MenuHandler
 from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
@@ -25,6 +26,7 @@ HANDLERS: dict[str, type[Handler]] = {
     "echo": Echo,
     "menu": MenuHandler,
     "analyse": Analyse,
+    "recognise": Recognise,
 }
 
 

@@ -23,6 +23,7 @@ class Need(NamedTuple):
 
     kind: Literal["speech", "recognition", "chat"]
     engine: str = ""
+    language: str = ""  # likewise
 
 
 class Speech:
@@ -40,7 +41,7 @@ class Speech:
         waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.settings = speech or SpeechSettings()
-        self._recognition = recognition or RecognitionSettings()
+        self.recognition = recognition or RecognitionSettings()
         self._chat = chat or ChatSettings()
         self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
         self._waited = waited
@@ -75,9 +76,9 @@ class Speech:
 
     def recogniser(self, engine: str = "") -> Recogniser:
         """An engine that recognises."""
-        name = engine or self._recognition.engine
+        name = engine or self.recognition.engine
         if name not in self._recognisers:
-            self._recognisers[name] = RECOGNISERS[name](self._recognition, self._http)
+            self._recognisers[name] = RECOGNISERS[name](self.recognition, self._http)
         return self._recognisers[name]
 
     def warm(self, needs: Iterable[Need]) -> None:

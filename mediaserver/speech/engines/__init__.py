@@ -1,14 +1,23 @@
-"""The engines that there are: small adapters, each imported when it is used."""
+"""The engines that there are: small adapters.
+
+`RECOGNITION_PROBLEMS` says why an engine cannot be used here as it is configured, for a language; "" where it can.
+"""
 
 from collections.abc import Callable
 
 from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines.pocketsphinx import PocketSphinx
+from mediaserver.speech.engines import openai_recogniser, pocketsphinx, vosk
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.synthesis import Synthesiser
 
 SYNTHESISERS: dict[str, Callable[[SpeechSettings, Http], Synthesiser]] = {}
 RECOGNISERS: dict[str, Callable[[RecognitionSettings, Http], Recogniser]] = {
-    "pocketsphinx": lambda settings, http: PocketSphinx(settings.processes),
+    "pocketsphinx": pocketsphinx.PocketSphinx,
+    "vosk": vosk.Vosk,
+    "openai": openai_recogniser.OpenAiRecogniser,
+}
+RECOGNITION_PROBLEMS: dict[str, Callable[[RecognitionSettings, str], str]] = {
+    "pocketsphinx": pocketsphinx.problem,
+    "openai": openai_recogniser.problem,
 }
