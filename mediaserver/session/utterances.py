@@ -1,12 +1,15 @@
 """What is heard, cut into utterances: each from a little before its first sound to the pause after its last."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, frames_in
 from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector
+from mediaserver.errors import EngineError
 from mediaserver.session.stream import Clock
+from mediaserver.speech.recognition import Recogniser, Recognition
 from mediaserver.wire.events import Audio, Event
 
 END_SILENCE = 0.7  # seconds without voice that end an utterance: people pause for half of one to think
@@ -26,14 +29,44 @@ class Utterance:
     to be over.
     """
 
-    def __init__(self, start: float, now: float) -> None:
+    def __init__(self, number: int, start: float, clock: Clock) -> None:
+        self.number = number  # of the stream's, from 1
         self.start = self.end = start
-        self.heard_at = self.over_at = now
+        self.clock = clock
+        self.heard_at = self.over_at = clock()
         self.over = False  # nothing more comes
         self.cut = False  # it was too long: the next one goes on with it
         self.seconds = 0.0  # of its sound so far
         self._frames: list[bytes] = []  # that nobody has taken
         self._news = asyncio.Event()
+        self._when_over: Callable[[], None] = _nothing
+
+    async def words(
+        self,
+        recogniser: Recogniser,
+        timeout: float,
+        partial: Callable[[str], None] = lambda text: None,
+        language: str = "",
+    ) -> Recognition:
+        """What an engine recognises in it; EngineError where there is nothing `timeout` seconds after its end."""
+        try:
+            async with asyncio.timeout(None) as limit:
+                loop = asyncio.get_running_loop()
+                with self._once_over(lambda: limit.reschedule(loop.time() + timeout)):
+                    return await recogniser.recognise(self, partial, language)
+        except TimeoutError:
+            raise EngineError(f"no words within {timeout:g} s of the end") from None
+
+    @contextlib.contextmanager
+    def _once_over(self, act: Callable[[], None]) -> Iterator[None]:
+        """Do something as soon as it is over, if it still matters then."""
+        if self.over:
+            act()
+        self._when_over = act
+        try:
+            yield
+        finally:
+            self._when_over = _nothing
 
     def add(self, frame: bytes) -> None:
         """More of it has come."""
@@ -42,14 +75,15 @@ class Utterance:
         if len(self._frames) >= _PIECE:
             self._news.set()
 
-    def voiced(self, end: float, now: float) -> None:
+    def voiced(self, end: float) -> None:
         """There was voice in it until now."""
-        self.end, self.heard_at = end, now
+        self.end, self.heard_at = end, self.clock()
 
-    def finish(self, now: float, cut: bool = False) -> None:
+    def finish(self, cut: bool = False) -> None:
         """That was all of it."""
-        self.over, self.over_at, self.cut = True, now, cut
+        self.over, self.over_at, self.cut = True, self.clock(), cut
         self._news.set()
+        self._when_over()
 
     def __aiter__(self) -> "Utterance":
         return self
@@ -97,6 +131,7 @@ class Utterances:
         self._watching: asyncio.TimerHandle | None = None
         self._waiting: deque[Utterance] = deque()
         self._closed = False
+        self._begun = 0
         self._news = asyncio.Event()
         self.dropped = 0
 
@@ -123,6 +158,12 @@ class Utterances:
         self._finish()
         self._news.set()
 
+    def left(self) -> list[Utterance]:
+        """Take all that wait."""
+        left = list(self._waiting)
+        self._waiting.clear()
+        return left
+
     def __aiter__(self) -> "Utterances":
         return self
 
@@ -145,13 +186,14 @@ class Utterances:
             self._current.add(self._before.pop())
         if self._current is not None:
             if voice:
-                self._current.voiced(detector.frames * PTIME, self._heard_at)
+                self._current.voiced(detector.frames * PTIME)
             if not speaking or self._current.seconds > self._longest:
                 self._finish(cut=speaking)
 
     def _begin(self) -> None:
         began = self._detector.frames - min(self._onset, len(self._before))
-        self._current = utterance = Utterance(began * PTIME, self._heard_at)
+        self._begun += 1
+        self._current = utterance = Utterance(self._begun, began * PTIME, self._clock)
         for frame in self._before:
             utterance.add(frame)
         self._before.clear()
@@ -166,7 +208,7 @@ class Utterances:
             self._watching.cancel()
             self._watching = None
         if self._current is not None:
-            self._current.finish(self._clock(), cut)
+            self._current.finish(cut)
             self._current = None
 
     def _make_room(self) -> None:
@@ -182,3 +224,7 @@ class Utterances:
         else:
             self._watching = None
             self._finish()
+
+
+def _nothing() -> None:
+    """Nobody waits for an end."""

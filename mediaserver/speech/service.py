@@ -43,6 +43,7 @@ class Need(NamedTuple):
 
     kind: Literal["speech", "recognition", "chat"]
     engine: str = ""
+    language: str = ""  # likewise
 
 
 def voice_of(
@@ -76,7 +77,7 @@ class Speech:
         waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.settings = speech or SpeechSettings()
-        self._recognition = recognition or RecognitionSettings()
+        self.recognition = recognition or RecognitionSettings()
         self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
         self._waited = waited
         self._http = Http()
@@ -108,15 +109,10 @@ class Speech:
 
     def recogniser(self, engine: str = "") -> Recogniser:
         """An engine that recognises."""
-        name = engine or self._recognition.engine
+        name = engine or self.recognition.engine
         if name not in self._recognisers:
-            self._recognisers[name] = RECOGNISERS[name](self._recognition, self._http)
+            self._recognisers[name] = RECOGNISERS[name](self.recognition, self._http)
         return self._recognisers[name]
-
-    @property
-    def recognition_timeout(self) -> float:
-        """Seconds after an utterance for its words."""
-        return self._recognition.timeout
 
     def warm(self, needs: Iterable[Need]) -> None:
         """Start what will be needed."""

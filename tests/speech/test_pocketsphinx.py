@@ -11,12 +11,18 @@ import pytest
 
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.errors import EngineError
+from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.pocketsphinx import PocketSphinx
+from mediaserver.speech.http import Http
 from tests.speech.voice import pieces, said
 from tests.timing import UNIT, eventually
 
 pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
 HELP, BALANCE, THANKS = "can you help me", "I want to know my account balance", "no thank you"
+
+
+def engine_of(processes: int) -> PocketSphinx:
+    return PocketSphinx(RecognitionSettings(processes=processes), Http())
 
 
 async def sound_of(*parts: bytes, seconds: float = 0.0) -> AsyncIterator[bytes]:
@@ -35,7 +41,7 @@ def children() -> set[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = f"\nPPid:\t{os.getpid()}\n" in (folder / "status").read_text()
-            listens = b"mediaserver.speech.engines.listener" in (folder / "cmdline").read_bytes()
+            listens = b"mediaserver.speech.engines.pocketsphinx_process" in (folder / "cmdline").read_bytes()
         except OSError:
             continue
         if ours and listens:
@@ -44,7 +50,7 @@ def children() -> set[int]:
 
 
 async def test_words_are_recognised_and_told_while_they_are_said() -> None:
-    engine = PocketSphinx(processes=1)
+    engine = engine_of(processes=1)
     engine.warm()
     try:
         partials: list[str] = []
@@ -63,7 +69,7 @@ async def test_words_are_recognised_and_told_while_they_are_said() -> None:
 
 async def test_nothing_of_one_caller_is_left_for_the_next() -> None:
     """The engine itself adapts to a voice and its noise: to a loud, distorted one for a start."""
-    engine = PocketSphinx(processes=1)
+    engine = engine_of(processes=1)
     try:
         marginal = utterance("what are your opening hours")
         first: list[str] = []
@@ -79,7 +85,7 @@ async def test_nothing_of_one_caller_is_left_for_the_next() -> None:
 
 
 async def test_while_all_processes_are_busy_sound_waits() -> None:
-    engine = PocketSphinx(processes=2)
+    engine = engine_of(processes=2)
     try:
         texts = [HELP, BALANCE, THANKS, HELP, BALANCE]
         found = await asyncio.gather(
@@ -92,7 +98,7 @@ async def test_while_all_processes_are_busy_sound_waits() -> None:
 
 
 async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
-    engine = PocketSphinx(processes=1)
+    engine = engine_of(processes=1)
     try:
         recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
         await eventually(children)
@@ -105,7 +111,7 @@ async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
 
 
 async def test_cancelled_nothing_is_left_behind() -> None:
-    engine = PocketSphinx(processes=1)
+    engine = engine_of(processes=1)
     tasks = asyncio.all_tasks()
     recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
     await eventually(children)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -123,30 +123,21 @@ class Conversation:
 
     async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
         """An utterance as a turn, None where there are no words in it."""
+        speech, language = self._session.speech, self._settings.language
         try:
-            words = await self._recognise(utterance)
+            found = await utterance.words(self._recogniser, speech.recognition.timeout, language=language)
         except EngineError as error:
             self._fail("recognition", str(error))
             self._settle()
             await self._say(self._words.apology)
             await self._give_up_after(True, errands)
             return None
+        words = " ".join(found.text.split())
         if not words:
             return None
         turn = Turn(words, utterance.heard_at - (utterance.end - utterance.start), utterance.heard_at)
         turn.reached("words", self._session.now)
         return turn
-
-    async def _recognise(self, utterance: Utterance) -> str:
-        """The words of an utterance, while it is being said."""
-        limit = self._session.speech.recognition_timeout
-        try:
-            async with asyncio.timeout(_LONGEST_UTTERANCE + limit) as deadline:
-                sound = _Sound(utterance, deadline, limit)
-                recognition = await self._recogniser.recognise(sound, lambda words: None)
-        except TimeoutError:
-            raise EngineError(f"no words within {limit:g} s") from None
-        return " ".join(recognition.text.split())
 
     # -- answering -----------------------------------------------------------------------------------------------
 
@@ -291,20 +282,3 @@ class Conversation:
             if self._settings.on_failure == "transfer":
                 await errands.transfer("the assistant does not work")
             raise Over("failures")
-
-
-class _Sound:
-    """An utterance's sound; `limit` seconds from its end on, it is the deadline for its words."""
-
-    def __init__(self, utterance: Utterance, deadline: asyncio.Timeout, limit: float) -> None:
-        self._utterance, self._deadline, self._limit = utterance, deadline, limit
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await anext(self._utterance)
-        except StopAsyncIteration:
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limit)
-            raise

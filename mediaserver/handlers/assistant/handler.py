@@ -78,7 +78,7 @@ class Assistant(Manner, Handler):
         """All three kinds."""
         return (
             self.need,
-            Need("recognition", self.recognition_engine or ""),
+            Need("recognition", self.recognition_engine or "", self.language),
             Need("chat"),
         )
 

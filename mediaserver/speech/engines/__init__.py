@@ -1,13 +1,13 @@
 """The engines that there are: small adapters.
 
-`SYNTHESIS_PROBLEMS` says why an engine cannot be used here as it is configured, "" where it can.
+`SYNTHESIS_PROBLEMS` and `RECOGNITION_PROBLEMS` say why an engine cannot be used here as it is configured, the latter
+for a language; "" where it can.
 """
 
 from collections.abc import Callable
 
 from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines import command, hibari, openai
-from mediaserver.speech.engines.pocketsphinx import PocketSphinx
+from mediaserver.speech.engines import command, hibari, openai, openai_recogniser, pocketsphinx, vosk
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.synthesis import Synthesiser
@@ -22,5 +22,11 @@ SYNTHESIS_PROBLEMS: dict[str, Callable[[SpeechSettings], str]] = {
     "command": command.problem,
 }
 RECOGNISERS: dict[str, Callable[[RecognitionSettings, Http], Recogniser]] = {
-    "pocketsphinx": lambda settings, http: PocketSphinx(settings.processes),
+    "pocketsphinx": pocketsphinx.PocketSphinx,
+    "vosk": vosk.Vosk,
+    "openai": openai_recogniser.OpenAiRecogniser,
+}
+RECOGNITION_PROBLEMS: dict[str, Callable[[RecognitionSettings, str], str]] = {
+    "pocketsphinx": pocketsphinx.problem,
+    "openai": openai_recogniser.problem,
 }

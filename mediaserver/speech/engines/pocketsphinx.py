@@ -1,25 +1,28 @@
 """PocketSphinx: English, on this machine, without a network, and not very well."""
 
-import asyncio
 import contextlib
+import importlib.util
 import json
 import struct
 from collections.abc import AsyncIterator, Callable
 
 from mediaserver.errors import EngineError
 from mediaserver.processes import DEAD, Child, NoProcessError, Pool
-from mediaserver.speech.recognition import Recognition
+from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech.http import Http
+from mediaserver.speech.recognition import Recognition, while_telling
 
 SOUND = struct.Struct(">I")  # bytes of PCM that follow; 0 ends the utterance
 ANSWER = struct.Struct(">?I")  # whether it is the last one to an utterance, and the bytes of JSON that follow
+_MODULE = "mediaserver.speech.engines.pocketsphinx_process"
 _IDLE = 60.0  # seconds after which a process that nobody needs is let go, but for one
 
 
 class PocketSphinx:
     """Recognises in processes of our own, each one utterance at a time; one of them is kept."""
 
-    def __init__(self, processes: int) -> None:
-        self._pool = Pool("mediaserver.speech.engines.listener", lambda: (), processes, idle=_IDLE, kept=1)
+    def __init__(self, settings: RecognitionSettings, http: Http) -> None:
+        self._pool = Pool(_MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1)
 
     def warm(self) -> None:
         """Have a process be ready."""
@@ -30,16 +33,13 @@ class PocketSphinx:
         """Let the processes go."""
         await self._pool.rest()
 
-    async def recognise(self, audio: AsyncIterator[bytes], partial: Callable[[str], None]) -> Recognition:
+    async def recognise(
+        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+    ) -> Recognition:
         """The words of one utterance, in lower case; while all processes are busy, its sound waits."""
         try:
             async with self._pool.child() as child:
-                telling = asyncio.create_task(_tell(child, audio))
-                try:
-                    return await _hear(child, partial)
-                finally:
-                    telling.cancel()
-                    await asyncio.gather(telling, return_exceptions=True)
+                return await while_telling(_tell(child, audio), _hear(child, partial))
         except NoProcessError as error:
             raise EngineError(str(error)) from error
         except DEAD:
@@ -59,3 +59,12 @@ async def _hear(child: Child, partial: Callable[[str], None]) -> Recognition:
         if last:
             return Recognition(**answer)
         partial(answer["text"])
+
+
+def problem(settings: RecognitionSettings, language: str) -> str:
+    """Why it cannot be used here, "" where it can."""
+    if importlib.util.find_spec("pocketsphinx") is None:
+        return 'pocketsphinx is not installed: pip install "mediaserver[speech]"'
+    if language.lower().split("-")[0] != "en":
+        return f'pocketsphinx understands English only: for "{language}" use vosk or openai'
+    return ""

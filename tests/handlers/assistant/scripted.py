@@ -55,7 +55,9 @@ class Listener:
         self.words = list(words)
         self.slow = 0.1
 
-    async def recognise(self, audio: AsyncIterator[bytes], partial: Callable[[str], None]) -> Recognition:
+    async def recognise(
+        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+    ) -> Recognition:
         async for _ in audio:
             pass
         words = self.words.pop(0)

@@ -142,7 +142,7 @@ SORRY = "I am sorry, could you say that again?"
     ("words", "answers", "stage", "why"),
     [
         ([EngineError("it is down")], [], "recognition", "it is down"),
-        ([60.0], [], "recognition", "no words within 5 s"),
+        ([60.0], [], "recognition", "no words within 5 s of the end"),
         ([HELP], [[EngineError("it is down")]], "chat", "it is down"),
     ],
 )
