@@ -1,7 +1,7 @@
 """The engines that there are: small adapters.
 
-`SYNTHESIS_PROBLEMS` and `RECOGNITION_PROBLEMS` say why an engine cannot be used here as it is configured, the latter
-for a language; "" where it can.
+`SYNTHESIS_PROBLEMS` and `RECOGNITION_PROBLEMS` say why an engine cannot be used here as it is configured (for a
+language, the second); "" where it can.
 """
 
 from collections.abc import Callable

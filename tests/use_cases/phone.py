@@ -8,6 +8,7 @@ import aiohttp
 import numpy as np
 
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE
+from tests.timing import eventually
 
 
 class Phone:
@@ -17,7 +18,6 @@ class Phone:
         self._url = url
         self._saying = b""
         self.said_at = 0.0  # when the first frame of the last that was said went out
-        self.spoke_until = 0.0  # when the last of it did
         self.heard: list[bytes] = []
         self.times: list[float] = []
         self.close_code: int | None = None
@@ -38,9 +38,17 @@ class Phone:
         await self._socket.close()
         await self._client.close()
 
-    def say(self, pcm: bytes) -> None:
-        """From the next frame on."""
+    async def say(self, pcm: bytes) -> None:
+        """From the next frame on, to its end."""
         self._saying, self.said_at = pcm, 0.0
+        await eventually(lambda: self.said_at and not self._saying)
+
+    async def hear(self) -> int:
+        """Wait for sound to begin and to end, with half a second of silence: how many frames of it there were."""
+        before = self.sounding
+        await eventually(lambda: self.sounding > before, 20)
+        await eventually(lambda: self.quiet_frames > 25, 20)
+        return self.sounding - before
 
     @property
     def quiet_frames(self) -> int:
@@ -55,14 +63,18 @@ class Phone:
         """How many frames had sound in them."""
         return sum(map(audible, self.heard))
 
+    @property
+    def sound_until(self) -> float:
+        """When the last frame with sound in it came."""
+        return max((at for at, frame in zip(self.times, self.heard, strict=True) if audible(frame)), default=0.0)
+
     async def _speak(self) -> None:
         due = time.monotonic()
         while True:
             frame, self._saying = self._saying[:FRAME_BYTES], self._saying[FRAME_BYTES:]
             await self._socket.send_bytes(frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE)
             if frame:
-                self.spoke_until = time.monotonic()
-                self.said_at = self.said_at or self.spoke_until
+                self.said_at = self.said_at or time.monotonic()
             due += PTIME
             await asyncio.sleep(max(0, due - time.monotonic()))
 

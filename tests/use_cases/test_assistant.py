@@ -1,0 +1,105 @@
+"""Callers talk with an assistant: a server process, its own ears and voice, and a model on a local HTTP server."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import FRAME_BYTES, PTIME
+from mediaserver.audio.vad import SpeechDetector
+from tests.server.process import get, serving, write_config
+from tests.speech.chat_server import ChatServer, call
+from tests.speech.voice import said
+from tests.timing import UNIT, eventually
+from tests.use_cases.phone import Phone
+
+pytest.importorskip("hibari", reason="hibari-tts speaks")
+pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
+
+HELP, WEATHER, NO, BYE = "can you help me", "tell me about the weather", "no thank you", "thank you goodbye"
+ANSWERS = {
+    HELP: ["Yes, I can."],
+    WEATHER: ["It is sunny and warm today. And so it will be tomorrow, and the day after that. Then it rains."],
+    NO: ["Well then."],
+    BYE: ["Goodbye.", call("hang_up")],
+}
+PATHS = """
+[recognition]
+timeout = {patience}
+[speech]
+timeout = {patience}
+[chat]
+url = "{url}"
+token = "s3cret-of-chat"
+timeout = {patience}
+[defaults]
+framing = "pcm"
+[paths."/talk/{{name}}"]
+handler = "assistant"
+instructions = "You talk to {{name}}."
+greeting = "Hello {{name}}."
+tools = {{ hang_up = true }}
+directory = "{directory}"
+file = "{{resource}}.jsonl"
+"""
+
+
+def answer(body: dict[str, Any]) -> list[Any]:
+    return ANSWERS.get(body["messages"][-1]["content"], ["I see."])
+
+
+def voiced_after(pcm: bytes) -> float:
+    """Seconds from the beginning to the first voice."""
+    detector = SpeechDetector(onset=1)
+    frames = range(0, len(pcm), FRAME_BYTES)
+    return next(at / FRAME_BYTES * PTIME for at in frames if detector.feed(pcm[at : at + FRAME_BYTES]))
+
+
+async def hold_a_conversation(phone: Phone) -> float:
+    """Ask, ask again, interrupt the answer, say goodbye: the seconds in which the answer stopped."""
+    await phone.hear()
+    await phone.say(said(HELP))
+    await phone.hear()
+    await phone.say(said(WEATHER))
+    before = phone.sounding
+    await eventually(lambda: phone.sounding > before + 100, 20)
+    await phone.say(said(NO))
+    stopped = phone.sound_until - phone.said_at - voiced_after(said(NO))
+    await phone.hear()
+    await phone.say(said(BYE))
+    await eventually(lambda: phone.close_code == 1000, 20)
+    return stopped
+
+
+async def test_a_conversation(tmp_path: Path) -> None:
+    for text in (HELP, WEATHER, NO, BYE):
+        said(text)  # this process is busy with it
+    async with ChatServer(answer, pace=20) as model:
+        paths = PATHS.format(url=model.url, directory=tmp_path, patience=10 * UNIT)
+        with serving(write_config(tmp_path, paths)) as server:
+            async with Phone(server.url("/talk/Ann")) as phone:
+                stopped = await hold_a_conversation(phone)
+            metrics = (await get(server.admin_url("/metrics")))[1]
+            log = server.log_file.read_text()
+    assert stopped < 0.06 + 0.05 * UNIT  # of ours, and of this machine's
+    messages = [message["content"] for message in model.requests[-1]["messages"]]
+    heard, note = messages[5].split("… ")
+    assert messages == [
+        "You talk to Ann.", "Hello Ann.", HELP, *ANSWERS[HELP], WEATHER, messages[5], NO, *ANSWERS[NO], BYE,
+    ]  # fmt: skip
+    assert note == "[interrupted by the caller]"
+    assert ANSWERS[WEATHER][0].startswith(heard)
+    assert 25 < len(heard) < 70
+    lines = [json.loads(line) for line in (tmp_path / "talk-Ann.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines[1::2]] == [HELP, WEATHER, NO, BYE]
+    assert [line["interrupted"] for line in lines[::2]] == [False, False, True, False, False]
+    for turn in lines[2::2]:
+        times = [turn[f"{step}_ms"] for step in ("words", "first_delta", "first_sentence", "first_audio")]
+        assert times == sorted(times)
+        assert 600 < times[0] < times[-1] < 10_000 * UNIT
+    assert "mediaserver_assistant_first_audio_seconds_count 4.0" in metrics
+    assert 'mediaserver_events_total{type="assistant.hangup"} 1.0' in metrics
+    assert "s3cret" not in metrics + log
+    assert '"level": "error"' not in log
+    assert set(model.tokens) == {"Bearer s3cret-of-chat"}
