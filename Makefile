@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
+.PHONY: run test lint types imports unit format lock prompts speech bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -36,9 +36,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-prompts: $(VENV)/.dev  ## make the shipped prompts again
-	$(PIP) --require-hashes -r requirements/speech.txt
+prompts: $(VENV)/.dev $(VENV)/.speech  ## make the shipped prompts again
 	$(BIN)/python scripts/make_prompts.py
+
+speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 
 lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
@@ -84,4 +85,8 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 
 $(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt
 	$(PIP) --require-hashes -r requirements/bench.txt
+	touch $@
+
+$(VENV)/.speech: $(VENV)/.runtime requirements/speech.txt
+	$(PIP) --require-hashes -r requirements/speech.txt
 	touch $@

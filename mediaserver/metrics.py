@@ -65,7 +65,7 @@ class Metrics:
             registry=self.registry,
         )
         self.spoken = Histogram(
-            "mediaserver_speech_seconds",
+            "mediaserver_speech_wait_seconds",
             "Time to the first sound of a sentence that had to be made",
             buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0),
             registry=self.registry,

@@ -29,6 +29,13 @@ handler = "playback"
 prompt = "prompt"
 repeat = "forever"
 encapsulation = "rtp"
+[paths."/say"]
+handler = "say"
+text = "Hello."
+fallback = "prompt"
+[paths."/mixed"]
+handler = "playback"
+prompts = ["prompt", {{say = "Hello."}}]
 [paths."/hold"]
 handler = "hold-music"
 prompts = ["*"]
@@ -93,7 +100,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         kinds = (type(each) for each in gc.garbage)
-        assert len(paths) == 8
+        assert len(paths) == 10
         assert not Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("mediaserver."))
     finally:
         await server.close()
