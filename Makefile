@@ -50,7 +50,7 @@ bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive serv
 bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
 bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader
@@ -82,6 +82,6 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
 	touch $@
 
-$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt
-	$(PIP) --require-hashes -r requirements/bench.txt
+$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
+	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
 	touch $@
