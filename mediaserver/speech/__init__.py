@@ -1,0 +1,1 @@
+"""Speech: what is said, and the engines that say it."""
