@@ -10,6 +10,7 @@ from mediaserver.settings.speech import ChatSettings, RecognitionSettings, Speec
 from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
+from mediaserver.speech.sentences import split
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
 from mediaserver.speech.synthesis import Voice
@@ -69,7 +70,9 @@ class Speech:
             )
         voice = voice or self.voice()
         studio = self._studio(voice.engine)
-        spoken = Spoken([text], lambda sentence: studio.sentence(sentence, voice), fallback, failed)
+        spoken = Spoken(
+            split(text, voice.language), lambda sentence: studio.sentence(sentence, voice), fallback, failed
+        )
         spoken.begin()
         return spoken
 

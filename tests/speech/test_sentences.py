@@ -1,0 +1,126 @@
+"""Text in sentences, also while it streams in; and markdown."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.speech.markdown import without_markdown
+from mediaserver.speech.sentences import LONGEST, Splitter, split
+
+CASES = {
+    "Hello there. How are you? I am fine!": ["Hello there.", "How are you?", "I am fine!"],
+    "Dr. Smith is here. He waits.": ["Dr. Smith is here.", "He waits."],
+    "It costs 3.5 euros, e.g. Monday. See https://a.example/b.html. Then go!": [
+        *("It costs 3.5 euros, e.g. Monday.", "See https://a.example/b.html.", "Then go!")
+    ],
+    "Wait... what? Now we know… Really?! Yes.": ["Wait... what?", "Now we know…", "Really?! Yes."],
+    'He said: "Stop it now!" and left. "I will not." So she stayed.': [
+        *('He said: "Stop it now!" and left.', '"I will not."', "So she stayed.")
+    ],
+    "Apples, pears, etc. are here. Apples, pears, etc. They are good.": [
+        *("Apples, pears, etc. are here.", "Apples, pears, etc.", "They are good.")
+    ],
+    "It is three p.m. today. It is three p.m. Please come.": [
+        *("It is three p.m. today.", "It is three p.m.", "Please come.")
+    ],
+    "The U.S. Army came. J. R. Smith saw. It was I. Then": [
+        *("The U.S. Army came.", "J. R. Smith saw.", "It was I. Then")
+    ],
+    "Room No. 5 is free. Is it there? No. Then": ["Room No. 5 is free.", "Is it there?", "No. Then"],
+    "Your code is A. B, one two. Please hold.": ["Your code is A. B, one two.", "Please hold."],
+    "You are number 3. Please hold.": ["You are number 3.", "Please hold."],
+    "Yes. I can help you. Bye.": ["Yes. I can help you.", "Bye."],
+    "1. Open the door. 2. Go in now.": ["1. Open the door.", "2. Go in now."],
+    "今日は良い天気です。「行きましょう！」ええ？はい。": [
+        "今日は良い天気です。",
+        "「行きましょう！」",
+        "ええ？はい。",
+    ],
+    "First line\nSecond line\n- bullet\nwrapped\nin the middle": [
+        *("First line", "Second line", "- bullet wrapped in the middle")
+    ],
+    "**Bold end.** Next one here.": ["**Bold end.**", "Next one here."],
+    " \n ": [],
+    "...": ["..."],
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_a_text_is_cut_where_a_speaker_pauses(text: str) -> None:
+    assert split(text) == CASES[text]
+
+
+def test_where_ordinals_have_a_dot_a_number_ends_no_sentence() -> None:
+    assert split("Am Montag, 23. November. Bis dann.", "de-AT") == ["Am Montag, 23. November.", "Bis dann."]
+
+
+def test_what_is_too_long_is_cut_at_a_clause_a_word_or_anywhere() -> None:
+    assert split("one two, three four five", longest=12) == ["one two,", "three four", "five"]
+    assert split("Who is it? said he", longest=10) == ["Who is", "it? said", "he"]  # no end before a small letter
+    assert split("x" * 25, longest=12) == ["x" * 12, "x" * 12, "x"]
+
+
+def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
+    splitter = Splitter()
+    assert splitter.feed("Hello there.") == []  # might be "there.com"
+    assert splitter.feed(" ") == ["Hello there."]
+    assert splitter.feed("I have seen Dr. ") == []
+    assert splitter.feed("Smith go! ") == []  # might be: "go!" he said
+    assert splitter.feed("W") == ["I have seen Dr. Smith go!"]
+    assert splitter.flush() == ["W"]
+    assert splitter.flush() == []
+
+
+TEXT = st.one_of(
+    st.text(),
+    st.lists(
+        st.sampled_from([*"aB1. ?!…\n\"')“。」,-*", " ", "Dr.", " e.g.", "3.5", "word ", "No.", "p.m."]),
+        max_size=60,
+    ).map("".join),
+)
+
+
+@given(TEXT, st.lists(st.integers(0, 300), max_size=20), st.integers(8, 40))
+def test_however_it_comes_it_is_cut_alike_and_nothing_is_lost_or_doubled(
+    text: str, cuts: list[int], longest: int
+) -> None:
+    edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    splitter = Splitter(longest=longest)
+    sentences = [said for start, end in pairwise(edges) for said in splitter.feed(text[start:end])]
+    sentences += splitter.flush()
+    assert sentences == split(text, longest=longest)
+    assert "".join("".join(sentences).split()) == "".join(text.split())
+    assert all(0 < len(sentence) <= longest for sentence in sentences)
+
+
+@given(TEXT)
+def test_character_by_character_it_is_the_same(text: str) -> None:
+    splitter = Splitter(longest=LONGEST)
+    assert [said for character in text for said in splitter.feed(character)] + splitter.flush() == split(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("## A title", "A title"),
+        ("- **Bold** and *it*, _so_ __so__ ~~no~~", "Bold and it, so so no"),
+        ("> * [ ] a task", "a task"),
+        ("1. item", "1. item"),
+        ("3 * 4 - 2 is C# in snake_case_name, #1", "3 * 4 - 2 is C# in snake_case_name, #1"),
+        ('See [the *page*](https://a.example/x_y "t") and ![a cat](cat.png).', "See the page and a cat."),
+        ("<https://a.example>", "https://a.example"),
+        ("Run `make`.", "Run make."),
+        ("```python", ""),
+        ("---", ""),
+        ("**Done.**", "Done."),
+    ],
+)
+def test_markdown_is_not_spoken(written: str, spoken: str) -> None:
+    assert without_markdown(written) == spoken
+
+
+@given(TEXT)
+def test_what_is_spoken_of_markdown_is_printable(text: str) -> None:
+    assert without_markdown(text).isprintable()
