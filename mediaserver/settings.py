@@ -30,6 +30,14 @@ def _is_web(url: str) -> str:
     return url
 
 
+def _is_websocket(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("should be a URL that begins with ws:// or wss://")
+    _ = parts.port  # ValueError where it is none
+    return url
+
+
 def _has_no_query(url: str) -> str:
     if "?" in url or "#" in url:
         raise ValueError("should have no query: what is asked for is added to it")
@@ -50,6 +58,7 @@ def _is_there(secret: SecretStr) -> SecretStr:
 
 
 WebUrl = Annotated[str, AfterValidator(_is_web)]
+WebSocketUrl = Annotated[str, AfterValidator(_is_websocket)]
 
 
 class Table(BaseModel):

@@ -78,7 +78,8 @@ class Configuration:
         """The files, besides its own, that it is read from."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [*certificate, *secrets.files_of(_tokens(settings))]
+        of_handlers = (secret for route in self.table for secret in route.secrets)
+        return [*certificate, *secrets.files_of([*_tokens(settings), *of_handlers])]
 
 
 def misplaced(prompts: PromptSettings, where: str) -> list[str]:

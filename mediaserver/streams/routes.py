@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.web import UrlDispatcher
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from mediaserver import handlers, mistakes
 from mediaserver.errors import ConfigError, RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
-from mediaserver.secrets import reveal_all
+from mediaserver.secrets import reveal, reveal_all
 from mediaserver.settings import Defaults, PathSettings, Settings
 from mediaserver.streams.access import Access
 from mediaserver.wire.encapsulation import (
@@ -53,6 +53,7 @@ class Route:
     access: Access = field(default_factory=Access)
     max_streams: int = 10_000
     time_limit: float = 0.0  # seconds; 0 for ever
+    secrets: tuple[SecretStr, ...] = field(default=(), repr=False)  # of the settings, as they are written
     _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
@@ -205,14 +206,22 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
     missing: list[str] = []
     if path.tokens is not None:
         tokens, missing = reveal_all(path.tokens, f"{place}: tokens")
+    secrets = _secrets(handler, path.handler_settings)
+    revealed: dict[str, Any] = {}
+    for key, secret in secrets.items():
+        try:
+            revealed[key] = SecretStr(reveal(secret, f"{place}: {key}"))
+        except ConfigError as error:
+            missing += error.problems
     route = Route(
         pattern,
         handler,
-        path.handler_settings,
+        path.handler_settings | revealed,
         wire,
         Access(defaults.allow if path.allow is None else path.allow, tokens),
         path.max_streams or defaults.max_streams,
         defaults.time_limit if path.time_limit is None else path.time_limit,
+        tuple(secrets.values()),
     )
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
     problems = missing + [
@@ -230,6 +239,13 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
     if problems:
         raise ConfigError(problems)
     return route
+
+
+def _secrets(handler: type[Handler], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
+    """A handler's settings that hold secrets, or name the places of secrets."""
+    fields = handler.model_fields.items()
+    names = [name for name, field in fields if field.annotation is SecretStr]
+    return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 
 
 def _fixed_problems(route: Route, place: str) -> list[str]:
