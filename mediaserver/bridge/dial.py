@@ -70,7 +70,7 @@ async def dial(client: aiohttp.ClientSession, target: Target) -> ApplicationSock
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
             )
-    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: of a name that no resolver takes
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: InvalidURL, and of names
         # Without its cause, which may show the whole URL, as a traceback would.
         raise _plain(error, target) from None
     assert isinstance(websocket, ApplicationSocket)  # noqa: S101 - the session makes no others
@@ -85,7 +85,7 @@ def _plain(error: Exception, target: Target) -> PeerError:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         later = error.status in _LATER or error.status >= 500
         return (PeerError if later else FinalError)(f"{host}: refused with HTTP status {error.status}")
-    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
+    if isinstance(error, ValueError):
         return FinalError("that is no URL with ws:// or wss://")
     if isinstance(error, TimeoutError):
         return PeerError(f"{host}: no answer within {target.connect_timeout:g} s")

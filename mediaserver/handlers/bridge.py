@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from mediaserver.bridge import Relay, Target
 from mediaserver.errors import PeerError
@@ -36,6 +37,12 @@ class Bridge(Ending, Handler):
     delay_ms: int = Field(60, ge=0, le=1000, description="of sound that comes unevenly")
     hold: str | None = Field(None, description="prompt heard while there is no connection")
     fallback: str | None = Field(None, description="prompt heard when it is given up")
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> "Bridge":
+        if self.token.get_secret_value() and "@" in urlsplit(self.url).netloc:
+            raise ValueError("the url names a user and there is a token: only one of them can be told")
+        return self
 
     def prompt_names(self) -> Iterable[str]:
         """The hold and the fallback."""

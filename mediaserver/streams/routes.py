@@ -1,5 +1,6 @@
 """Paths: from a configured table, a URL's variables and its query to a handler and a way to speak."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from mediaserver import handlers, mistakes
 from mediaserver.errors import ConfigError, RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
-from mediaserver.secrets import reveal, reveal_all
+from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import Defaults, PathSettings, Settings
 from mediaserver.streams.access import Access
 from mediaserver.wire.encapsulation import (
@@ -53,7 +54,6 @@ class Route:
     access: Access = field(default_factory=Access)
     max_streams: int = 10_000
     time_limit: float = 0.0  # seconds; 0 for ever
-    secrets: tuple[SecretStr, ...] = field(default=(), repr=False)  # of the settings, as they are written
     _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
@@ -125,6 +125,13 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
         except ConfigError as error:
             problems += error.problems
     return routes, problems
+
+
+def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
+    """The secrets that paths' handlers have, or the places of them."""
+    for path in settings.paths.values():
+        with contextlib.suppress(ValueError):  # no such handler: told elsewhere
+            yield from secret_fields(handlers.find(path.handler), path.handler_settings).values()
 
 
 class RouteTable:
@@ -206,13 +213,8 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
     missing: list[str] = []
     if path.tokens is not None:
         tokens, missing = reveal_all(path.tokens, f"{place}: tokens")
-    secrets = _secrets(handler, path.handler_settings)
-    revealed: dict[str, Any] = {}
-    for key, secret in secrets.items():
-        try:
-            revealed[key] = SecretStr(reveal(secret, f"{place}: {key}"))
-        except ConfigError as error:
-            missing += error.problems
+    revealed, untold = reveal_fields(handler, path.handler_settings, place)
+    missing += untold
     route = Route(
         pattern,
         handler,
@@ -221,7 +223,6 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
         Access(defaults.allow if path.allow is None else path.allow, tokens),
         path.max_streams or defaults.max_streams,
         defaults.time_limit if path.time_limit is None else path.time_limit,
-        tuple(secrets.values()),
     )
     unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
     problems = missing + [
@@ -239,13 +240,6 @@ def _route(pattern: str, path: PathSettings, defaults: Defaults, tokens: tuple[s
     if problems:
         raise ConfigError(problems)
     return route
-
-
-def _secrets(handler: type[Handler], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """A handler's settings that hold secrets, or name the places of secrets."""
-    fields = handler.model_fields.items()
-    names = [name for name, field in fields if field.annotation is SecretStr]
-    return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 
 
 def _fixed_problems(route: Route, place: str) -> list[str]:
