@@ -85,14 +85,14 @@ def _plain(error: Exception, target: Target) -> PeerError:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         later = error.status in _LATER or error.status >= 500
         return (PeerError if later else FinalError)(f"{host}: refused with HTTP status {error.status}")
-    if isinstance(error, ValueError):
-        return FinalError("that is no URL with ws:// or wss://")
     if isinstance(error, TimeoutError):
         return PeerError(f"{host}: no answer within {target.connect_timeout:g} s")
     if isinstance(error, aiohttp.ClientSSLError):
         return PeerError(f"{host}: cannot connect by TLS: {error.os_error.strerror or error.os_error}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return PeerError(f"{host}: cannot connect: {plainly(error.os_error)}")
+    if isinstance(error, ValueError):  # not before: a certificate's is one, too
+        return FinalError("that is no URL with ws:// or wss://")
     if isinstance(error, aiohttp.ClientResponseError):
         return PeerError(f"{host}: the answer is not HTTP")
     return PeerError(f"{host}: the connection broke off amid the handshake")

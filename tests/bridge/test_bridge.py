@@ -5,18 +5,21 @@ import base64
 import contextlib
 import gc
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 
 from mediaserver import config
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.bridge import dial
 from mediaserver.bridge.line import Line
+from mediaserver.errors import PeerError
 from mediaserver.playout.speech import Speech
 from mediaserver.server.server import Server
 from mediaserver.wire.application import Call
@@ -196,10 +199,16 @@ async def test_a_bot_hears_keys_and_hangs_up(lab: Lab, key: str) -> None:
     assert not lab.events("bridge.failed")
 
 
-async def test_what_a_bot_said_before_it_hung_up_is_heard_to_its_end(lab: Lab) -> None:
+@pytest.mark.parametrize("code", [1000, None])
+async def test_what_a_bot_said_before_it_hung_up_is_heard_to_its_end(lab: Lab, code: int | None) -> None:
     async def goodbye(visit: Visit) -> None:
         await visit.websocket.send_bytes(SPEECH[:5000])
-        await visit.websocket.close()
+        if code is None:
+            assert visit.request.transport is not None
+            visit.request.transport.write(b"\x88\x00")
+            await visit.read()
+        else:
+            await visit.websocket.close(code=code)
 
     lab.bots.bots["plain"] = goodbye
     async with lab.call("/pcm/plain") as caller:
@@ -235,9 +244,16 @@ async def test_marks_come_back_when_heard_and_clear_silences(lab: Lab) -> None:
 
 
 async def test_a_bot_that_dies_is_dialled_again_and_begins_anew(lab: Lab) -> None:
+    async def says_much_and_dies(visit: Visit) -> None:
+        lab.bots.bots["echo"] = echo
+        payload = base64.b64encode(bytes(60 * 8000)).decode()
+        await visit.say(event="media", streamSid="", media={"payload": payload[:400_000]})
+        await anext(aiter(visit))
+        await anext(aiter(visit))
+        abort(visit)
+
+    lab.bots.bots["echo"] = says_much_and_dies
     async with lab.call("/twilio/echo") as caller:
-        await eventually(lambda: lab.bots.visits["echo"])
-        abort(lab.bots.visits["echo"][0])
         await eventually(lambda: len(lab.events("bridge.connected")) == 2)
         await caller.say(SPEECH)
         await caller.until_heard(MULAW)
@@ -308,6 +324,39 @@ async def test_a_bot_that_is_no_good_has_its_fallback_and_nobody_else_is_trouble
         assert lab.bots.refused == 1  # to ask again would not help
     elif failed.endswith("500"):
         assert lab.bots.refused > 1
+
+
+async def test_each_time_that_it_lasted_is_another_trouble(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leaving(visit: Visit) -> None:
+        await asyncio.sleep(0.3)
+        abort(visit)
+
+    monkeypatch.setattr("mediaserver.bridge.relay._LASTS", 0.1)
+    lab.bots.bots["plain"] = leaving
+    async with lab.call("/pcm/plain"):
+        await eventually(lambda: len(lab.events("bridge.connected")) >= 6)  # in more than its patience
+    assert not lab.events("bridge.failed")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told(lab: Lab) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    bots = Bots(bot=echo)
+    await bots.start(tls)
+    try:
+        async with dial.client_session() as client:
+            with pytest.raises(PeerError, match=r"localhost:\d+: cannot connect by TLS: .*verify failed"):
+                await dial.dial(client, dial.Target(f"wss://localhost:{bots.port}/bot"))
+    finally:
+        await bots.stop()
+
+
+async def test_a_caller_who_hangs_up_before_there_is_a_connection(lab: Lab) -> None:
+    async with lab.call("/held"):
+        await eventually(lambda: lab.events("stream.started"))
+    await eventually(lambda: lab.events("bridge.ended"))
+    assert lab.events("bridge.ended")[0]["connections"] == 0
+    assert not lab.events("bridge.failed")
 
 
 async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
@@ -410,6 +459,7 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
             sent = 0
             while not line.dropped:  # until the sockets and a second are full
                 sent += 1
+                assert sent < 10_000
                 line.hear(sent.to_bytes(2, "big") * 160)
             go.set()
             await eventually(lambda: not websocket.transport.get_write_buffer_size())
