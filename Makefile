@@ -22,7 +22,7 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,audio client handlers playout session speech streams tutorial twin use_cases wire)
+SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire)
 
 unit: $(VENV)/.dev
 ifdef ARGS
