@@ -22,7 +22,7 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,audio client handlers playout session speech streams tutorial twin use_cases wire)
+SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire)
 
 unit: $(VENV)/.dev
 ifdef ARGS
@@ -51,7 +51,7 @@ bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive serv
 bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
 bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader
@@ -83,8 +83,8 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
 	touch $@
 
-$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt
-	$(PIP) --require-hashes -r requirements/bench.txt
+$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
+	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
 	touch $@
 
 $(VENV)/.speech: $(VENV)/.runtime requirements/speech.txt
