@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from mediaserver import config
@@ -139,6 +140,20 @@ async def test_what_cannot_be_said_is_refused(server: ServerProcess, path: str, 
     status, text = await refusal(server.url(path))
     assert (status, text[: len(line)]) == (400, line)
     assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [({}, "no value for {position}"), ({"position": "last"}, "{position} cannot be spoken as ordinal: ")],
+)
+async def test_attach_is_refused_what_cannot_be_said(
+    server: ServerProcess, variables: dict[str, str], line: str
+) -> None:
+    wanted = {"resource": "calls/some-call", "path": "/mixed", "variables": variables}
+    url = server.admin_url("/v1/attach")
+    async with aiohttp.ClientSession() as client, client.post(url, json=wanted) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"].startswith(line)
 
 
 async def test_an_engine_that_fails_is_a_fallback_an_event_and_a_count(server: ServerProcess) -> None:
