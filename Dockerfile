@@ -4,12 +4,17 @@ FROM python:3.13-slim AS builder
 WORKDIR /src
 
 # Requirements first, so that a change of the sources does not install them again.
-COPY requirements/build.txt requirements/runtime.txt requirements/
+COPY requirements/build.txt requirements/runtime.txt requirements/speech.txt requirements/
 # The build backend goes to this stage's own Python, which is thrown away; only what runs goes to the venv.
 # Without pip in it: nothing is installed into a running server.
 RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && python -m venv --without-pip /opt/mediaserver \
     && pip --python /opt/mediaserver/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
+
+# What speaks and recognises without a network: `docker build --build-arg SPEECH=1 …`.
+ARG SPEECH=
+RUN test -z "$SPEECH" \
+    || pip --python /opt/mediaserver/bin/python install --no-cache-dir --require-hashes -r requirements/speech.txt
 
 COPY pyproject.toml README.md ./
 COPY mediaserver mediaserver
@@ -46,7 +51,8 @@ ENV PATH=/opt/mediaserver/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MEDIASERVER_PROMPTS__DIRECTORY=/prompts \
-    XDG_CACHE_HOME=/var/cache
+    XDG_CACHE_HOME=/var/cache \
+    HIBARI_HOME=/var/cache/mediaserver/voices
 
 # Mount config.toml here and it is read; or set MEDIASERVER_CONFIG to where it is.
 WORKDIR /etc/mediaserver

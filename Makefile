@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
+.PHONY: run test lint types imports unit format lock prompts speech bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -22,7 +22,7 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,audio client handlers playout session speech streams tutorial twin use_cases wire)
+SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire)
 
 unit: $(VENV)/.dev
 ifdef ARGS
@@ -36,9 +36,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-prompts: $(VENV)/.dev  ## make the shipped prompts again
-	$(PIP) --require-hashes -r requirements/speech.txt
+prompts: $(VENV)/.dev $(VENV)/.speech  ## make the shipped prompts again
 	$(BIN)/python scripts/make_prompts.py
+
+speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 
 lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
@@ -50,7 +51,7 @@ bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive serv
 bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
 bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader
@@ -82,6 +83,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
 	touch $@
 
-$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt
-	$(PIP) --require-hashes -r requirements/bench.txt
+$(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
+	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
+	touch $@
+
+$(VENV)/.speech: $(VENV)/.runtime requirements/speech.txt
+	$(PIP) --require-hashes -r requirements/speech.txt
 	touch $@

@@ -5,10 +5,11 @@ as those that Docker and Kubernetes mount.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from mediaserver.errors import ConfigError, plainly
 
@@ -43,6 +44,25 @@ def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...]
         except ConfigError as error:
             problems += error.problems
     return tuple(found), problems
+
+
+def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
+    """Those of a model's settings, not yet validated, that hold secrets or name their places."""
+    names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
+    return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
+
+
+def reveal_fields(
+    model: type[BaseModel], settings: Mapping[str, Any], where: str
+) -> tuple[dict[str, SecretStr], list[str]]:
+    """The secrets themselves in place of these settings, and what is wrong with those that are not there."""
+    found, problems = {}, []
+    for key, setting in secret_fields(model, settings).items():
+        try:
+            found[key] = SecretStr(reveal(setting, f"{where}: {key}"))
+        except ConfigError as error:
+            problems += error.problems
+    return found, problems
 
 
 def files_of(settings: Iterable[SecretStr]) -> list[Path]:

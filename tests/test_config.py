@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
+from mediaserver.handlers.bridge import Bridge
 from mediaserver.server.check import check
 from mediaserver.settings import PromptSettings, Settings
 from mediaserver.settings.kinds import Table
@@ -223,7 +224,8 @@ def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
     ) == [
         'config.toml: paths."nope": a path begins with /',
         'config.toml: paths."/a".handler: no handler "playbak" (did you mean "playback"?): '
-        "playback, say, hold-music, tone, silence, noise, record, echo, menu, analyse, recognise, assistant",
+        "playback, say, hold-music, tone, silence, noise, record, echo, menu, analyse, bridge, recognise, "
+        "assistant",
         'config.toml: paths."/b": promt: unknown setting (did you mean "prompt"?)',
         'config.toml: paths."/c/{name}": prompt: uses {prompt}, which the path does not have',
         'config.toml: paths."/d/{tone}": country: no tones for country "atlantis": us, uk, de, fr, jp, kr'
@@ -310,6 +312,57 @@ def test_a_variable_somewhere_does_not_hide_what_is_wrong_elsewhere(tmp_path: Pa
 def test_recordings_stay_where_they_belong(tmp_path: Path, text: str, why: str) -> None:
     _, found = routes.build(load(tmp_path, f'[paths."/r/{{who}}"]\n{text}'), "config.toml")
     assert [why in line for line in found] == [True], found
+
+
+BOT = """
+[paths."/bot/{who}"]
+handler = "bridge"
+url = "wss://bots.example/{who}?key={who}"
+token = "file:TOKEN"
+"""
+
+
+def test_a_handlers_secret_comes_to_it_revealed_and_its_file_is_watched(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    text = BOT.replace("TOKEN", str(token))
+    missing = Configuration.of(load(tmp_path, text), "config.toml")
+    place = 'config.toml: paths."/bot/{who}": token'
+    assert list(missing.problems) == [f"{place}: {token} cannot be read: No such file or directory"]
+    assert missing.files == [token]  # it may come later
+    token.write_text("s3cret {who}\n")
+    there = Configuration.of(load(tmp_path, text), "config.toml")
+    assert (there.problems, there.files) == ((), [token])
+    (route,) = there.table
+    handler = route.handler_of({"who": "a/../b?c&d"}, {}, library_of().catalogue)
+    assert isinstance(handler, Bridge)
+    assert handler.token.get_secret_value() == "s3cret {who}"
+    assert handler.url == "wss://bots.example/a%2F..%2Fb%3Fc%26d?key=a%2F..%2Fb%3Fc%26d"
+    assert "s3cret" not in f"{route} {handler!r} {there}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('url = "https://bots.example/"', "url: should be a URL that begins with ws:// or wss://"),
+        ('url = "wss://"', "url: should be a URL that begins with ws:// or wss://"),
+        ('url = "wss://a:x/"', "url: Port could not be cast to integer value as 'x'"),
+        ("", "url: Field required"),
+        ('url = "ws://a/"\nprotocol = "sip"', "protocol: Input should be 'twilio' or 'pcm' (it is 'sip')"),
+        (
+            'url = "ws://a/"\ntoken = "env:N0T_THERE"',
+            "token: the environment variable N0T_THERE is not set, or empty",
+        ),
+        (
+            'url = "ws://me@a/"\ntoken = "t"',
+            "the url names a user and there is a token: only one of them can be told",
+        ),
+        ('url = "ws://a/"\ntoken = 5', "token: Input should be a valid string"),
+        ('url = "ws://a/"\nconnect_timeout = 0', "connect_timeout: Input should be greater than 0 (it is 0)"),
+    ],
+)
+def test_mistakes_in_a_bridge_are_told(tmp_path: Path, text: str, why: str) -> None:
+    _, found = routes.build(load(tmp_path, f'[paths."/b"]\nhandler = "bridge"\n{text}'), "config.toml")
+    assert found == [f'config.toml: paths."/b": {why}']
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def requirement_files() -> list[str]:
 
 
 def test_requirements_are_copied_before_they_are_installed() -> None:
-    assert set(requirement_files()) == {"requirements/build.txt", "requirements/runtime.txt"}
+    assert set(requirement_files()) == {f"requirements/{name}.txt" for name in ("build", "runtime", "speech")}
     assert set(requirement_files()) <= set(from_context())
 
 

@@ -1,6 +1,6 @@
 """What may happen to a server, one thing at a time, and what its figures are held to meanwhile.
 
-    python -m benchmarks.scenarios [idle crowd replace start drift memory] [--minutes 10] [--write]
+    python -m benchmarks.scenarios [idle crowd replace speech start drift memory] [--minutes 10] [--write]
 
 It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table into
 benchmarks/README.md. The server gets the first core, its load the second; `start` is measured on both. Linux only.
@@ -25,6 +25,7 @@ from .idle import idle
 from .memory import memory
 from .outcome import Outcome
 from .replace import replace
+from .speech import speech
 from .start import start
 
 _README = Path(__file__).resolve().parent.parent / "README.md"
@@ -37,6 +38,7 @@ def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
         "idle": idle,
         "crowd": crowd,
         "replace": replace,
+        "speech": speech,
         "start": start,
         "drift": partial(drift, minutes=minutes),
         "memory": memory,

@@ -7,6 +7,7 @@ from mediaserver.errors import did_you_mean
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.handlers.base import Handler
+from mediaserver.handlers.bridge import Bridge
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.hold_music import HoldMusic
 from mediaserver.handlers.menu import MenuHandler
@@ -29,6 +30,7 @@ HANDLERS: dict[str, type[Handler]] = {
     "echo": Echo,
     "menu": MenuHandler,
     "analyse": Analyse,
+    "bridge": Bridge,
     "recognise": Recognise,
     "assistant": Assistant,
 }

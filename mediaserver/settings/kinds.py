@@ -48,6 +48,7 @@ def _is_there(secret: SecretStr) -> SecretStr:
 
 
 WebUrl = Annotated[str, AfterValidator(is_web)]
+WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
 ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]

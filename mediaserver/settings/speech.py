@@ -1,10 +1,10 @@
 """`[speech]`, `[recognition]`, `[chat]`: the engines that speak, recognise and think."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from mediaserver.settings.kinds import ApiUrl, Table, is_socket
+from mediaserver.settings.kinds import ApiUrl, Table, WebSocketUrl
 
 SpeechEngine = Literal["hibari", "command", "openai"]
 RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]
@@ -47,7 +47,7 @@ class SpeechSettings(Table):
 class VoskSettings(Table):
     """`[recognition.vosk]`: a vosk-server."""
 
-    url: Annotated[str, AfterValidator(is_socket)] = "ws://127.0.0.1:2700"
+    url: WebSocketUrl = "ws://127.0.0.1:2700"
 
 
 class OpenAiRecognitionSettings(Table):

@@ -85,7 +85,7 @@ class Configuration:
         """The files, besides its own, that it is read from."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [*certificate, *secrets.files_of(_tokens(settings))]
+        return [*certificate, *secrets.files_of([*_tokens(settings), *routes.handler_secrets(settings)])]
 
 
 def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: str) -> list[str]:

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web import UrlDispatcher
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from mediaserver import handlers, mistakes
 from mediaserver.errors import ConfigError, RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
-from mediaserver.secrets import reveal_all
+from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech import Need, problem
@@ -139,6 +139,13 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     return routes, problems
 
 
+def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
+    """The secrets that paths' handlers have, or the places of them."""
+    for path in settings.paths.values():
+        with contextlib.suppress(ValueError):  # no such handler: told elsewhere
+            yield from secret_fields(handlers.find(path.handler), path.handler_settings).values()
+
+
 class RouteTable:
     """The routes by the path that is dialled."""
 
@@ -228,10 +235,12 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
     missing: list[str] = []
     if path.tokens is not None:
         tokens, missing = reveal_all(path.tokens, f"{place}: tokens")
+    revealed, untold = reveal_fields(handler, path.handler_settings, place)
+    missing += untold
     route = Route(
         pattern,
         handler,
-        path.handler_settings,
+        path.handler_settings | revealed,
         wire,
         Access(defaults.allow if path.allow is None else path.allow, tokens),
         path.max_streams or defaults.max_streams,

@@ -1,4 +1,4 @@
-"""RFC 6455 framing of media: one unfragmented binary message per frame; and what a server says besides.
+"""RFC 6455 framing of media: one unfragmented message per frame; and what a server says besides.
 
 Server to client frames are unmasked, so a cached frame's message is the same bytes for every listener.
 Client to server frames are masked, each with a fresh random key (RFC 6455, section 5.3).
@@ -7,7 +7,7 @@ Client to server frames are masked, each with a fresh random key (RFC 6455, sect
 import base64
 import hashlib
 
-_FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x82, 0x88, 0x89, 0x8A
+_FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY_BYTES = 16  # of a client's handshake
@@ -29,18 +29,24 @@ def close(code: int, reason: bytes = b"") -> bytes:
     return bytes((_FIN_CLOSE, 2 + len(reason))) + code.to_bytes(2, "big") + reason
 
 
-def header(length: int) -> bytes:
-    """Header of an unmasked binary message with `length` bytes of payload."""
+def header(length: int, first: int = _FIN_BINARY) -> bytes:
+    """Header of an unmasked message, binary unless its first byte says else, with `length` bytes of payload."""
     if length < 126:
-        return bytes((_FIN_BINARY, length))
+        return bytes((first, length))
     if length < 1 << 16:
-        return bytes((_FIN_BINARY, 126)) + length.to_bytes(2, "big")
-    return bytes((_FIN_BINARY, 127)) + length.to_bytes(8, "big")
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")
 
 
 def binary(payload: bytes) -> bytes:
     """`payload` as one whole unmasked binary message."""
     return header(len(payload)) + payload
+
+
+def text(payload: str) -> bytes:
+    """`payload` as one whole unmasked text message."""
+    data = payload.encode()
+    return header(len(data), _FIN_TEXT) + data
 
 
 def mask(message: bytes, key: bytes) -> bytes:

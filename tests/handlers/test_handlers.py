@@ -232,6 +232,7 @@ async def test_noise_has_its_level_and_each_caller_another_part_of_it(loop: Virt
 def test_every_handler_of_the_table_is_one() -> None:
     assert list(handlers.HANDLERS) == [
         "playback",
+        "say",
         "hold-music",
         "tone",
         "silence",
@@ -240,6 +241,7 @@ def test_every_handler_of_the_table_is_one() -> None:
         "echo",
         "menu",
         "analyse",
+        "bridge",
     ]
     assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -37,6 +38,20 @@ def test_a_repeat_is_seamless_and_its_gaps_are_exact(length: int, gap: int, time
     runs = Repeated([Clip(ramp(length))], times, silence(gap) if gap else None)
     expected = bytes(gap * 8 * 2).join([ramp(length)] * times)
     assert list(Playlist(runs).items(PCM)) == PCM.packetize(expected)
+
+
+def test_several_runs_may_stand_for_one_and_are_asked_for_each_time() -> None:
+    one, two, gap = Clip(ramp(100)), Clip(ramp(300)), silence(10)
+    asked: list[Clip] = []
+
+    class Two:
+        def __iter__(self) -> Iterator[Clip]:
+            for clip in (one, two):
+                asked.append(clip)
+                yield clip
+
+    assert list(Repeated([Two(), one], 2, gap)) == [one, two, gap, one, gap, one, two, gap, one]
+    assert asked == [one, two, one, two]
 
 
 def test_a_lead_is_played_once_before_what_repeats() -> None:

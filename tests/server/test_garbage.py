@@ -13,6 +13,7 @@ import pytest
 from mediaserver import config
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.server import Server
+from tests.bridge.bots import Bots, echo
 from tests.server.process import write_config
 from tests.sound import write_wav
 from tests.timing import eventually
@@ -29,6 +30,13 @@ handler = "playback"
 prompt = "prompt"
 repeat = "forever"
 encapsulation = "rtp"
+[paths."/say"]
+handler = "say"
+text = "Hello."
+fallback = "prompt"
+[paths."/mixed"]
+handler = "playback"
+prompts = ["prompt", {{say = "Hello."}}]
 [paths."/hold"]
 handler = "hold-music"
 prompts = ["*"]
@@ -41,6 +49,9 @@ handler = "analyse"
 [paths."/record"]
 handler = "record"
 directory = "{directory}"
+[paths."/bridge"]
+handler = "bridge"
+url = "ws://127.0.0.1:{port}/echo"
 [paths."/menu".menus.main]
 play = "prompt"
 keys.1 = {{ hangup = true }}
@@ -74,7 +85,9 @@ async def _end(websocket: aiohttp.ClientWebSocketResponse, how: str) -> None:
 @pytest.mark.parametrize("how", ["close", "break", "error"])
 async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how: str) -> None:
     write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
-    settings, problems = config.load(write_config(tmp_path, PATHS.format(directory=tmp_path)))
+    bots = Bots(echo=echo)
+    await bots.start()
+    settings, problems = config.load(write_config(tmp_path, PATHS.format(directory=tmp_path, port=bots.port)))
     server = Server(settings, "config.toml", problems)
     try:
         await server.start()
@@ -93,10 +106,11 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         kinds = (type(each) for each in gc.garbage)
-        assert len(paths) == 8
+        assert len(paths) == 11
         assert not Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("mediaserver."))
     finally:
         await server.close()
+        await bots.stop()
 
 
 class Cycle:

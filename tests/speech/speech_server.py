@@ -1,5 +1,6 @@
 """A server with OpenAI's `/audio/speech`, with hibari behind it, that may also do everything wrong."""
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
@@ -9,6 +10,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 TOKEN = "sk-of-the-test"
+# Answers that are no sound, by what is wrong with them.
+WRONG: dict[str, dict[str, Any]] = {
+    "500": {"status": 500, "text": f"overloaded {TOKEN}"},
+    "json": {"text": '{"error": {"message": "no such voice"}}', "content_type": "application/json"},
+    "html": {"text": "<html>Sign in</html>", "content_type": "text/html"},
+    "mp3": {"body": b"ID3\x03" + bytes(9000), "content_type": "audio/mpeg"},
+    "disguised": {"body": b"ID3\x03" + bytes(9000), "content_type": "application/octet-stream"},
+    "garbage": {"body": b"\x89PNG\r\n" * 999, "content_type": "image/png"},
+    "empty": {"content_type": "audio/pcm"},
+    "bad wav": {"body": b"RIFF....WAVEgarbage", "content_type": "audio/wav"},
+}
 
 
 class SpeechServer:
@@ -26,23 +38,16 @@ class SpeechServer:
         asked = await request.json()
         self.asked.append(asked)
         self.pcm = self._said(asked)
-        match self.fault:
-            case "500":
-                return web.json_response({"error": {"message": f"overloaded {TOKEN}"}}, status=500)
-            case "json":
-                return web.json_response({"error": {"message": "no such voice"}})
-            case "html":
-                return web.Response(text="<html>Sign in</html>", content_type="text/html")
-            case "mp3":
-                return web.Response(body=b"ID3\x03" + bytes(9000), content_type="audio/mpeg")
-            case "disguised":
-                return web.Response(body=b"ID3\x03" + bytes(9000), content_type="application/octet-stream")
-            case "empty":
-                return web.Response(content_type="audio/pcm")
-            case "wav" | "streamed wav":
-                return web.Response(body=_wav(self.pcm, self.fault), content_type="audio/wav")
-            case "bad wav":
-                return web.Response(body=b"RIFF....WAVEgarbage", content_type="audio/wav")
+        if self.fault == "refused":
+            assert request.transport is not None
+            request.transport.close()
+            await asyncio.sleep(60)
+        if self.fault == "slow":
+            await asyncio.sleep(60)
+        if self.fault in ("wav", "streamed wav"):
+            return web.Response(body=_wav(self.pcm, self.fault), content_type="audio/wav")
+        if self.fault in WRONG:
+            return web.Response(**WRONG[self.fault])
         return await self._stream(request)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:

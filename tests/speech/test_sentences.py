@@ -58,6 +58,7 @@ def test_where_ordinals_have_a_dot_a_number_ends_no_sentence() -> None:
 
 def test_what_is_too_long_is_cut_at_a_clause_a_word_or_anywhere() -> None:
     assert split("one two, three four five", longest=12) == ["one two,", "three four", "five"]
+    assert split("Who is it? said he", longest=10) == ["Who is", "it? said", "he"]  # no end before a small letter
     assert split("x" * 25, longest=12) == ["x" * 12, "x" * 12, "x"]
 
 

@@ -157,17 +157,10 @@ def test_formats_are_checked(kind: str, argument: str, says: str) -> None:
 
 
 def test_the_readmes_table_has_every_format_and_says_what_is_said() -> None:
-    section = (
-        (Path(__file__).parents[2] / "README.md")
-        .read_text()
-        .partition("### What is said\n")[2]
-        .partition("\n#")[0]
-    )
-    rows = [
-        [cell.strip() for cell in row.strip("|").split("|")]
-        for row in re.findall(r"^\| `.*", section, re.MULTILINE)
-    ]
-    assert {first.split("`")[1] for first, *_ in rows} == set(FORMATS)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    section = readme.partition("### What is said\n")[2].partition("\n#")[0]
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| `.*", section, re.MULTILINE)]
+    assert {re.split("[`:]", formats)[1] for formats, _, _ in rows} == set(FORMATS)
     for formats, values, words in rows:
         kind, _, argument = formats.split("`")[-2].partition(":")
         for value in re.findall("`(.*?)`", values):

@@ -1,0 +1,21 @@
+"""A voice bot for `protocol = "pcm"` that repeats what it hears, and hangs up at 0: `python pcm_bot.py`."""
+
+from aiohttp import WSMsgType, web
+
+
+async def bot(request: web.Request) -> web.WebSocketResponse:
+    """One call."""
+    websocket = web.WebSocketResponse()
+    await websocket.prepare(request)
+    async for message in websocket:
+        if message.type == WSMsgType.BINARY:
+            await websocket.send_bytes(message.data)
+        elif message.json() == {"event": "dtmf", "digit": "0"}:
+            break  # closes the WebSocket
+    return websocket
+
+
+app = web.Application()
+app.router.add_get("/{name:.*}", bot)
+if __name__ == "__main__":
+    web.run_app(app, port=8765)

@@ -1,0 +1,27 @@
+"""A voice bot for `protocol = "twilio"` that repeats what it hears: `python twilio_bot.py`."""
+
+import json
+
+from aiohttp import WSMsgType, web
+
+
+async def bot(request: web.Request) -> web.WebSocketResponse:
+    """One call."""
+    websocket = web.WebSocketResponse()
+    await websocket.prepare(request)
+    async for message in websocket:
+        said = json.loads(message.data) if message.type == WSMsgType.TEXT else {"event": "noise"}
+        if said["event"] == "media":
+            answer = {
+                "event": "media",
+                "streamSid": said["streamSid"],
+                "media": {"payload": said["media"]["payload"]},
+            }
+            await websocket.send_json(answer)
+    return websocket
+
+
+app = web.Application()
+app.router.add_get("/{name:.*}", bot)
+if __name__ == "__main__":
+    web.run_app(app, port=8765)

@@ -1,0 +1,70 @@
+"""`bridge`: the caller talks to an application of yours, over its WebSocket."""
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from mediaserver.bridge import Relay, Target
+from mediaserver.errors import PeerError
+from mediaserver.handlers.base import Ending, Handler
+from mediaserver.playout.buffer import PlayoutBuffer
+from mediaserver.playout.sources import Playlist, Repeated, Source, silence
+from mediaserver.session import CloseCode, Session
+from mediaserver.settings.kinds import WebSocketUrl
+from mediaserver.wire.application import Application, Call
+from mediaserver.wire.plain import Plain
+from mediaserver.wire.twilio import Twilio
+
+_PROTOCOLS: dict[str, Callable[[Call], Application]] = {"pcm": Plain, "twilio": Twilio}
+
+_PATIENCE_MS = 1000  # silence before the hold prompt: most connections are there sooner
+
+
+class Bridge(Ending, Handler):
+    """Hands the stream to an application until it hangs up, or cannot be reached any more."""
+
+    fixed_settings: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    url: WebSocketUrl
+    protocol: Literal["twilio", "pcm"] = "twilio"
+    token: SecretStr = SecretStr("")
+    connect_timeout: float = Field(5.0, gt=0, le=60, description="seconds for one attempt")
+    reconnect_timeout: float = Field(
+        10.0, ge=0, le=600, description="seconds without a connection after which it is given up"
+    )
+    delay_ms: int = Field(60, ge=0, le=1000, description="of sound that comes unevenly")
+    hold: str | None = Field(None, description="prompt heard while there is no connection")
+    fallback: str | None = Field(None, description="prompt heard when it is given up")
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> "Bridge":
+        if self.token.get_secret_value() and "@" in urlsplit(self.url).netloc:
+            raise ValueError("the url names a user and there is a token: only one of them can be told")
+        return self
+
+    def prompt_names(self) -> Iterable[str]:
+        """The hold and the fallback."""
+        return [name for name in (self.hold, self.fallback) if name]
+
+    async def run(self, session: Session) -> None:
+        """Bridge; then close, or play the fallback first."""
+        target = Target(self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout)
+        relay = Relay(
+            session, target, _PROTOCOLS[self.protocol], PlayoutBuffer(self.delay_ms), self._hold_of(session)
+        )
+        try:
+            await relay.run()
+        except PeerError:  # told already
+            if self.fallback is None:
+                session.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")
+                return
+            await session.play(self.fallback)
+        await self.conclude(session)
+
+    def _hold_of(self, session: Session) -> Callable[[], Source] | None:
+        if self.hold is None:
+            return None
+        prompt = session.library.get(self.hold)
+        return lambda: Playlist(Repeated([prompt], None, lead=[silence(_PATIENCE_MS)]))

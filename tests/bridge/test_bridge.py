@@ -1,0 +1,476 @@
+"""Callers and bots over real sockets: a server, its callers, and applications that behave or do not."""
+
+import asyncio
+import base64
+import contextlib
+import gc
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+
+from mediaserver import config
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import from_bytes, to_bytes
+from mediaserver.bridge import dial
+from mediaserver.bridge.line import Line
+from mediaserver.errors import PeerError
+from mediaserver.playout.buffer import PlayoutBuffer
+from mediaserver.server.server import Server
+from mediaserver.wire.application import Call
+from mediaserver.wire.plain import Plain
+from mediaserver.wire.twilio import Twilio
+from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
+from tests.server.process import write_config
+from tests.session.caller import digits
+from tests.sound import speechlike, write_wav
+from tests.timing import UNIT, eventually
+
+SPEECH = to_bytes(speechlike(3200, 1))
+MULAW = to_bytes(g711.mulaw_decode(g711.mulaw_encode(from_bytes(SPEECH))))
+SORRY, HOLD = speechlike(1600, 2), speechlike(1600, 3)
+
+PATHS = """
+[defaults]
+framing = "pcm"
+[paths."/twilio/{{name}}"]
+handler = "bridge"
+url = "ws://127.0.0.1:{port}/{{name}}"
+token = "env:BOT_TOKEN"
+reconnect_timeout = {patience}
+fallback = "sorry"
+linger_ms = 0
+[paths."/pcm/{{name}}"]
+handler = "bridge"
+protocol = "pcm"
+url = "ws://127.0.0.1:{port}/{{name}}?name={{name}}"
+reconnect_timeout = {patience}
+connect_timeout = 0.3
+fallback = "sorry"
+linger_ms = 0
+[paths."/slow"]
+handler = "bridge"
+url = "ws://127.0.0.1:{port}/echo?slow=1"
+connect_timeout = 0.3
+reconnect_timeout = 0
+fallback = "sorry"
+linger_ms = 0
+[paths."/nobody"]
+handler = "bridge"
+url = "ws://127.0.0.1:{free}/private?key=secret"
+reconnect_timeout = 0.5
+[paths."/held"]
+handler = "bridge"
+url = "ws://127.0.0.1:{port}/echo?slow=1"
+connect_timeout = 1.5
+reconnect_timeout = 0
+hold = "hold"
+"""
+
+
+class Lab:
+    """A server that bridges to bots, and its callers."""
+
+    def __init__(self, server: Server, bots: Bots, told: list[tuple[str, dict[str, Any]]]) -> None:
+        self.server, self.bots, self.told = server, bots, told
+
+    @contextlib.asynccontextmanager
+    async def call(self, path: str) -> AsyncIterator["Caller"]:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.ws_connect(f"ws://127.0.0.1:{self.server.port}{path}") as websocket,
+        ):
+            caller = Caller(websocket)
+            hearing = asyncio.create_task(caller.hear())
+            try:
+                yield caller
+            finally:
+                await websocket.close()
+                await hearing
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.told if name == kind]
+
+    def whys(self, kind: str) -> set[str]:
+        return {data["why"].replace(str(self.bots.port), "PORT") for data in self.events(kind)}
+
+
+class Caller:
+    """Somebody on the line, and all that was heard."""
+
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+        self.websocket = websocket
+        self.heard = bytearray()
+
+    async def hear(self) -> None:
+        async for message in self.websocket:
+            self.heard += message.data
+
+    async def say(self, pcm: bytes) -> None:
+        for at in range(0, len(pcm), 320):
+            await self.websocket.send_bytes(pcm[at : at + 320])
+
+    async def until_heard(self, sound: bytes) -> None:
+        await eventually(lambda: sound in self.heard)
+
+    async def until_over(self) -> int | None:
+        await eventually(lambda: self.websocket.closed)
+        return self.websocket.close_code
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> AsyncIterator[Lab]:
+    write_wav(tmp_path / "prompts/sorry.wav", SORRY)
+    write_wav(tmp_path / "prompts/hold.wav", HOLD)
+    bots = Bots(echo=echo, plain=plain_echo)
+    await bots.start()
+    monkeypatch.setenv("BOT_TOKEN", "s3cret")
+    paths = PATHS.format(port=bots.port, free=unused_tcp_port, patience=1.0)
+    server = Server(*_loaded(write_config(tmp_path, paths)))
+    told: list[tuple[str, dict[str, Any]]] = []
+    emit = server.engine.backend.emit
+    monkeypatch.setattr(
+        server.engine.backend,
+        "emit",
+        lambda stream, kind, data: (told.append((kind, dict(data))), emit(stream, kind, data)),
+    )
+    try:
+        await server.start()
+        yield Lab(server, bots, told)
+    finally:
+        await server.close()
+        await bots.stop()
+
+
+def _loaded(path: Path) -> Any:
+    settings, problems = config.load(path)
+    return settings, "config.toml", problems
+
+
+# -- two ways ----------------------------------------------------------------
+
+
+async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
+    async with lab.call("/twilio/echo") as caller:
+        await eventually(lambda: lab.events("bridge.connected"))
+        await caller.say(SPEECH)
+        await caller.until_heard(MULAW)
+        (visit,) = lab.bots.visits["echo"]
+        assert [said["event"] for said in visit.messages[:3]] == ["connected", "start", "media"]
+        assert [said["media"]["timestamp"] for said in visit.got("media")] == [str(20 * n) for n in range(20)]
+        parameters = visit.got("start")[0]["start"]["customParameters"]
+        assert (parameters["path"], parameters["name"]) == ("/twilio/echo", "echo")
+        assert visit.request.headers["Authorization"] == "Bearer s3cret"
+    await eventually(lambda: visit.over)  # the caller hung up
+    assert visit.messages[-1]["event"] == "stop"
+    assert visit.websocket.close_code == 1000
+    assert lab.events("bridge.ended") == [
+        {"host": f"127.0.0.1:{lab.bots.port}", "connections": 1, "malformed": 0, "unsent_s": 0, "unheard_s": 0}
+    ]
+    assert "s3cret" not in str(lab.told)
+
+
+async def test_a_plain_bot_hears_every_sample(lab: Lab) -> None:
+    async with lab.call("/pcm/plain") as caller:
+        await eventually(lambda: lab.events("bridge.connected"))
+        await caller.say(SPEECH)
+        await caller.until_heard(SPEECH)
+        (visit,) = lab.bots.visits["plain"]
+        assert visit.messages[0]["variables"] == {"name": "plain"}
+        assert b"".join(visit.messages[1:]) == SPEECH
+        assert visit.request.query_string == "name=plain"
+        assert "Authorization" not in visit.request.headers
+    await eventually(lambda: visit.over)
+    assert visit.messages[-1] == {"event": "stop"}
+
+
+@pytest.mark.parametrize("key", ["0", "9"])
+async def test_a_bot_hears_keys_and_hangs_up(lab: Lab, key: str) -> None:
+    async with lab.call("/pcm/plain") as caller:
+        await eventually(lambda: lab.events("bridge.connected"))
+        await caller.say(digits(key))
+        assert await caller.until_over() == 1000
+    assert lab.bots.visits["plain"][0].got("dtmf") == [{"event": "dtmf", "digit": key}]
+    assert not lab.events("bridge.failed")
+
+
+@pytest.mark.parametrize("code", [1000, None])
+async def test_what_a_bot_said_before_it_hung_up_is_heard_to_its_end(lab: Lab, code: int | None) -> None:
+    async def goodbye(visit: Visit) -> None:
+        await visit.websocket.send_bytes(SPEECH[:5000])
+        if code is None:
+            assert visit.request.transport is not None
+            visit.request.transport.write(b"\x88\x00")
+            await visit.read()
+        else:
+            await visit.websocket.close(code=code)
+
+    lab.bots.bots["plain"] = goodbye
+    async with lab.call("/pcm/plain") as caller:
+        assert await caller.until_over() == 1000
+        assert SPEECH[:5000] in caller.heard
+
+
+async def test_marks_come_back_when_heard_and_clear_silences(lab: Lab) -> None:
+    payload = base64.b64encode(g711.mulaw_encode(from_bytes(SPEECH))).decode()
+
+    async def marking(visit: Visit) -> None:
+        sid = (await anext(aiter(visit.websocket))) and ""
+        await visit.say(event="media", streamSid=sid, media={"payload": payload})
+        await visit.say(event="mark", streamSid=sid, mark={"name": "heard"})
+        async for said in visit:
+            if said["event"] == "mark" and said["mark"]["name"] == "heard":
+                for _ in range(10):
+                    await visit.say(event="media", streamSid=sid, media={"payload": payload})
+                await visit.say(event="mark", streamSid=sid, mark={"name": "cleared"})
+                await visit.say(event="clear", streamSid=sid)
+
+    lab.bots.bots["echo"] = marking
+    async with lab.call("/twilio/echo") as caller:
+        await eventually(lambda: lab.bots.visits["echo"] and len(lab.bots.visits["echo"][0].got("mark")) == 2)
+        assert MULAW in caller.heard  # all of it, before its mark
+        at = len(caller.heard)
+        await eventually(lambda: len(caller.heard) > at + 3200)
+        assert caller.heard[-1600:] == bytes(1600)
+        assert [mark["mark"]["name"] for mark in lab.bots.visits["echo"][0].got("mark")] == ["heard", "cleared"]
+
+
+# -- trouble ----------------------------------------------------------------
+
+
+async def test_a_bot_that_dies_is_dialled_again_and_begins_anew(lab: Lab) -> None:
+    async def says_much_and_dies(visit: Visit) -> None:
+        lab.bots.bots["echo"] = echo
+        payload = base64.b64encode(bytes(60 * 8000)).decode()
+        await visit.say(event="media", streamSid="", media={"payload": payload[:400_000]})
+        await anext(aiter(visit))
+        await anext(aiter(visit))
+        abort(visit)
+
+    lab.bots.bots["echo"] = says_much_and_dies
+    async with lab.call("/twilio/echo") as caller:
+        await eventually(lambda: len(lab.events("bridge.connected")) == 2)
+        await caller.say(SPEECH)
+        await caller.until_heard(MULAW)
+        first, second = lab.bots.visits["echo"]
+        assert [said["event"] for said in second.messages[:3]] == ["connected", "start", "media"]
+        one, other = first.got("start")[0]["start"], second.got("start")[0]["start"]
+        assert one["callSid"] == other["callSid"]
+        assert one["streamSid"] != other["streamSid"]
+    assert lab.whys("bridge.lost") == {"the connection broke off"}
+
+
+async def restarting(visit: Visit) -> None:
+    await visit.websocket.close(code=1012)
+
+
+async def failing(visit: Visit) -> None:
+    raise RuntimeError
+
+
+async def garbage(visit: Visit) -> None:
+    for _ in range(60):
+        await visit.websocket.send_str("garbage")
+    await visit.read()
+
+
+async def giant(visit: Visit) -> None:
+    await visit.websocket.send_bytes(bytes(600_000))
+    await visit.read()
+
+
+async def dying(visit: Visit) -> None:
+    abort(visit)
+
+
+@pytest.mark.parametrize(
+    ("path", "bot", "lost", "failed"),
+    [
+        ("/pcm/plain", restarting, {"it closed with 1012"}, "it closed with 1012"),
+        ("/pcm/plain", dying, {"the connection broke off"}, "the connection broke off"),
+        ("/pcm/plain", giant, {"its message is too big"}, "its message is too big"),
+        (
+            "/twilio/echo",
+            garbage,
+            {"it does not speak the protocol: a text message that is not JSON"},
+            "it does not speak the protocol: a text message that is not JSON",
+        ),
+        ("/pcm/plain", None, set(), "127.0.0.1:PORT: refused with HTTP status 500"),
+        ("/pcm/unknown", echo, set(), "127.0.0.1:PORT: refused with HTTP status 404"),
+        ("/slow", echo, set(), "127.0.0.1:PORT: no answer within 0.3 s"),
+    ],
+)
+async def test_a_bot_that_is_no_good_has_its_fallback_and_nobody_else_is_troubled(
+    lab: Lab, path: str, bot: Callable[..., Any] | None, lost: set[str], failed: str
+) -> None:
+    async with lab.call("/twilio/echo") as other:
+        await eventually(lambda: lab.events("bridge.connected"))
+        lab.bots.broken = bot is None
+        lab.bots.bots["plain"] = lab.bots.bots["echo"] = bot or echo
+        lab.told.clear()
+        async with lab.call(path) as caller:
+            assert await caller.until_over() == 1000
+            assert caller.heard.rstrip(b"\0").endswith(to_bytes(SORRY).rstrip(b"\0"))
+        await other.say(SPEECH)
+        await other.until_heard(MULAW)
+    assert lab.whys("bridge.lost") == lost
+    assert lab.whys("bridge.failed") == {failed}
+    if failed.endswith("404"):
+        assert lab.bots.refused == 1  # to ask again would not help
+    elif failed.endswith("500"):
+        assert lab.bots.refused > 1
+
+
+async def test_each_time_that_it_lasted_is_another_trouble(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leaving(visit: Visit) -> None:
+        await asyncio.sleep(0.3)
+        abort(visit)
+
+    monkeypatch.setattr("mediaserver.bridge.relay._LASTS", 0.1)
+    lab.bots.bots["plain"] = leaving
+    async with lab.call("/pcm/plain"):
+        await eventually(lambda: len(lab.events("bridge.connected")) >= 6)  # in more than its patience
+    assert not lab.events("bridge.failed")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told(lab: Lab) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    bots = Bots(bot=echo)
+    await bots.start(tls)
+    try:
+        async with dial.client_session() as client:
+            with pytest.raises(PeerError, match=r"localhost:\d+: cannot connect by TLS: .*verify failed"):
+                await dial.dial(client, dial.Target(f"wss://localhost:{bots.port}/bot"))
+    finally:
+        await bots.stop()
+
+
+async def test_a_caller_who_hangs_up_before_there_is_a_connection(lab: Lab) -> None:
+    async with lab.call("/held"):
+        await eventually(lambda: lab.events("stream.started"))
+    await eventually(lambda: lab.events("bridge.ended"))
+    assert lab.events("bridge.ended")[0]["connections"] == 0
+    assert not lab.events("bridge.failed")
+
+
+async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
+    async with lab.call("/nobody") as caller:
+        assert await caller.until_over() == 1011
+    (failed,) = lab.events("bridge.failed")
+    assert failed["why"] == f"{failed['host']}: cannot connect: Connection refused"
+    assert "secret" not in str(lab.told)
+
+
+async def test_who_waits_longer_than_a_moment_hears_the_hold_prompt(lab: Lab) -> None:
+    async with lab.call("/held") as caller:
+        assert await caller.until_over() == 1011
+    assert caller.heard[: 49 * 320] == bytes(49 * 320)  # the moment
+    assert to_bytes(HOLD) * 2 in caller.heard
+
+
+async def test_a_bot_that_floods_is_read_in_turns_and_what_is_too_much_is_counted(lab: Lab) -> None:
+    async def flooding(visit: Visit) -> None:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100_000):
+                await visit.websocket.send_bytes(bytes(60_000))
+
+    lab.bots.bots["plain"] = flooding
+    async with lab.call("/twilio/echo") as other, lab.call("/pcm/plain"):
+        await eventually(lambda: len(lab.events("bridge.connected")) == 2)
+        await other.say(SPEECH)
+        await other.until_heard(MULAW)
+        await asyncio.sleep(1)  # 130 s of sound have come by then
+    await eventually(lambda: len(lab.events("bridge.ended")) == 2)
+    ended = {event["unheard_s"] > 0 for event in lab.events("bridge.ended")}
+    assert ended == {False, True}
+
+
+async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def deaf(visit: Visit) -> None:
+        visit.request.transport.pause_reading()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("mediaserver.bridge.line.HEARTBEAT", 0.2 * UNIT)
+    lab.bots.bots["plain"] = deaf
+    async with lab.call("/pcm/plain") as caller:
+        await eventually(lambda: lab.events("bridge.connected"))
+        await caller.say(SPEECH)
+        await caller.until_heard(to_bytes(SORRY))
+        assert await caller.until_over() == 1000
+    assert lab.whys("bridge.failed") == {"it does not answer pings"}
+
+
+async def hanging_up(visit: Visit) -> None:
+    await visit.websocket.receive()
+
+
+@pytest.mark.parametrize("bot", [echo, hanging_up, dying])
+async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
+    async def call(port: int) -> None:
+        async with dial.client_session() as client:
+            websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{port}/bot"))
+            line = Line(websocket, Twilio(Call("s")), PlayoutBuffer(), lambda: os.urandom(4))
+            reading = asyncio.create_task(line.read())
+            await asyncio.wait((reading,), timeout=0.05 if bot is echo else UNIT)
+            reading.cancel()
+            await asyncio.wait((reading,))
+            await line.close(1000)
+            await line.close(1000)  # again does no harm
+
+    bots = Bots(bot=bot)
+    await bots.start()
+    gc.collect()
+    gc.disable()
+    try:
+        await call(bots.port)
+        await asyncio.sleep(0.05)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [each for each in gc.garbage if type(each).__module__.startswith("mediaserver.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        await bots.stop()
+
+
+async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
+    go = asyncio.Event()
+
+    async def slow(visit: Visit) -> None:
+        assert visit.request.transport is not None
+        visit.request.transport.pause_reading()
+        await go.wait()
+        visit.request.transport.resume_reading()
+        await visit.read()
+
+    bots = Bots(slow=slow)
+    await bots.start()
+    try:
+        async with dial.client_session() as client:
+            websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{bots.port}/slow"))
+            line = Line(websocket, Plain(Call("s")), PlayoutBuffer(), lambda: os.urandom(4))
+            sent = 0
+            while not line.dropped:  # until the sockets and a second are full
+                sent += 1
+                assert sent < 10_000
+                line.hear(sent.to_bytes(2, "big") * 160)
+            go.set()
+            await eventually(lambda: not websocket.transport.get_write_buffer_size())
+            line.hear(bytes(320))  # with it goes what waited
+            await eventually(lambda: bots.visits["slow"][0].messages[-1] == bytes(320))
+            heard = [said for said in bots.visits["slow"][0].messages if isinstance(said, bytes)]
+            numbers = [int.from_bytes(said[:2], "big") for said in heard[:-1]]
+            lost = sorted(set(range(1, sent + 1)) - set(numbers))
+            assert line.dropped == 160 * len(lost) == 160
+            assert lost == [sent - 50]  # fifty are a second
+            assert numbers == sorted(numbers)
+            await line.close(1000)
+    finally:
+        await bots.stop()

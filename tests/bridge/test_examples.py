@@ -1,0 +1,50 @@
+"""The bots to begin with do what they say."""
+
+import asyncio
+import contextlib
+import importlib.util
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.bridge.test_bridge import MULAW, SPEECH, Lab, lab
+from tests.session.caller import digits
+from tests.timing import eventually
+
+__all__ = ["lab"]
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@contextlib.asynccontextmanager
+async def running(example: str, port: int) -> AsyncIterator[None]:
+    """An example's application, on a port."""
+    specification = importlib.util.spec_from_file_location(example, EXAMPLES / f"{example}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    runner = web.AppRunner(module.app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("example", "path", "heard"),
+    [("twilio_bot", "/twilio/any", MULAW), ("pcm_bot", "/pcm/any", SPEECH)],
+)
+async def test_an_example_echoes(lab: Lab, example: str, path: str, heard: bytes) -> None:
+    await lab.bots.stop()
+    async with running(example, lab.bots.port), lab.call(path) as caller:
+        await eventually(lambda: lab.events("bridge.connected"))
+        await caller.say(SPEECH)
+        await caller.until_heard(heard)
+        if example == "pcm_bot":
+            await caller.say(digits("0"))
+            assert await caller.until_over() == 1000
+    await asyncio.sleep(0)
