@@ -240,6 +240,7 @@ def test_every_handler_of_the_table_is_one() -> None:
         "echo",
         "menu",
         "analyse",
+        "recognise",
     ]
     assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
 
