@@ -242,6 +242,8 @@ def test_every_handler_of_the_table_is_one() -> None:
         "menu",
         "analyse",
         "bridge",
+        "recognise",
+        "assistant",
     ]
     assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
 

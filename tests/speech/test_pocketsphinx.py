@@ -35,12 +35,12 @@ def utterance(text: str) -> list[bytes]:
     return pieces(SILENCE * 15 + said(text) + SILENCE * 20)
 
 
-def children() -> set[int]:
-    """Our processes that recognise."""
-    found = set()
+def children(of: int | None = None) -> set[int]:
+    """The processes that recognise, ours or another's."""
+    found, parent = set(), of or os.getpid()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            ours = f"\nPPid:\t{os.getpid()}\n" in (folder / "status").read_text()
+            ours = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
             listens = b"mediaserver.speech.engines.pocketsphinx_process" in (folder / "cmdline").read_bytes()
         except OSError:
             continue

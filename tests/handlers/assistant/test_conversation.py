@@ -1,5 +1,6 @@
 """Conversations under virtual time: who is heard when, and what the model is told."""
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,27 @@ async def test_a_caller_who_hangs_up_leaves_nothing(loop: VirtualLoop, monkeypat
     talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. ", 0.2, "And warm.", 60.0]])
     talk.voicebox.slow = 0.1
     await talk.call(at, 1000, greeting="Good morning.")  # no task is left, it asserts
+
+
+@pytest.mark.parametrize("at", [2000, 3300, 5000, 7000, 9000])
+@in_virtual_time
+async def test_a_conversation_leaves_no_cycles(loop: VirtualLoop, monkeypatch: Patch, at: int) -> None:
+    play = ToolCall("a", "play_prompt", '{"name": "welcome"}')
+    words: list[Any] = [HELP, "stop", EngineError("down"), ""]
+    talk = Talk(loop, monkeypatch, words, [[*LONG, 60.0], ["Well.", play], [EngineError("down")]])
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await talk.call(at, 1000, 3000, 6000, 8500, tools={"play": ["welcome"]}, idle=1)
+        gc.collect()
+        kinds = [type(each) for each in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    ours = ("mediaserver.session", "mediaserver.handlers", "mediaserver.speech", "mediaserver.errors")
+    assert [kind for kind in kinds if kind.__module__.startswith(ours)] == []
 
 
 # -- tools -------------------------------------------------------------------------------------------------
