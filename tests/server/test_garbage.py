@@ -121,7 +121,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         kinds = (type(each) for each in gc.garbage)
-        assert len(paths) == 14
+        assert len(paths) == 13
         assert not Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("mediaserver."))
     finally:
         await server.close()

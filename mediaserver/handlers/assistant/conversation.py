@@ -123,11 +123,15 @@ class Conversation:
 
     async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
         """An utterance as a turn, None where there are no words in it."""
-        speech, language = self._session.speech, self._settings.language
+        speech, why = self._session.speech, ""
         try:
-            found = await utterance.words(self._recogniser, speech.recognition.timeout, language=language)
+            found = await utterance.words(
+                self._recogniser, speech.recognition.timeout, language=self._settings.language
+            )
         except EngineError as error:
-            self._fail("recognition", str(error))
+            why = str(error)
+        if why:
+            self._fail("recognition", why)
             self._settle()
             await self._say(self._words.apology)
             await self._give_up_after(True, errands)
@@ -153,10 +157,14 @@ class Conversation:
     async def _say_an_answer(self, turn: Turn) -> list[ToolCall]:
         """Have an answer heard; the tools that it wants used."""
         saying, calls = self._saying(turn), list[ToolCall]()
-        async with asyncio.TaskGroup() as tasks:
-            thinking = tasks.create_task(self._think(saying, turn, calls))
+        thinking = asyncio.create_task(self._think(saying, turn, calls))
+        try:
             await self._heard(saying)
+        finally:
             thinking.cancel()
+            await asyncio.wait([thinking])
+        if not thinking.cancelled():
+            thinking.result()
         self._note(saying, turn)
         if calls and not saying.interrupted:
             self._history.called(saying.heard, calls)

@@ -93,11 +93,17 @@ class Saying:
     async def run(self) -> None:
         """Until all of it is heard, or it is stopped."""
         playing: deque[asyncio.Task[None]] = deque()
-        async with asyncio.TaskGroup() as tasks:
+        try:
             while (sentence := await self._next()) is not None:
                 if len(playing) > _AHEAD:
                     await playing.popleft()
-                playing.append(tasks.create_task(self._play(sentence)))
+                playing.append(asyncio.create_task(self._play(sentence)))
+            while playing:
+                await playing.popleft()
+        finally:  # no TaskGroup: cancelled, it leaves a cycle that all of a call hangs on
+            for task in playing:
+                task.cancel()
+            await asyncio.gather(*playing, return_exceptions=True)
         if self.broken and not self.interrupted:
             await self._session.play(self._fallback)
 

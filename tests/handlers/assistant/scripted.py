@@ -63,7 +63,7 @@ class Listener:
         words = self.words.pop(0)
         await asyncio.sleep(words if isinstance(words, float) else self.slow)
         if isinstance(words, Exception):
-            raise words
+            raise EngineError(str(words))  # one that is kept would refer to itself
         return Recognition(str(words))
 
     def warm(self) -> None:
@@ -92,7 +92,7 @@ class Model:
                 if isinstance(piece, float):
                     await asyncio.sleep(piece)
                 elif isinstance(piece, Exception):
-                    raise piece
+                    raise EngineError(str(piece))  # one that is kept would refer to itself
                 else:
                     yield piece
         except (asyncio.CancelledError, GeneratorExit):
