@@ -25,6 +25,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 NS = 1_000_000_000
 LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # seconds; a ptime is 0.02
 
+RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
@@ -98,6 +100,21 @@ class Metrics:
                 ("packets_lost", "packets_lost", "RTP packets missing in it"),
             )
         }
+        self.recognitions = Counter(
+            "mediaserver_recognitions",
+            "Utterances, by what became of recognising them",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("ok", "empty", "failed", "dropped"):
+            self.recognitions.labels(result)
+        self.recognition_seconds = Histogram(
+            "mediaserver_recognition_seconds",
+            "How long after an utterance's end its words were there",
+            buckets=RECOGNITION,
+            registry=self.registry,
+        )
+        self.keywords = Counter("mediaserver_keywords", "Keywords recognised", ["keyword"], registry=self.registry)
         ProcessCollector(registry=self.registry)
         Info("mediaserver_build", "What runs", registry=self.registry).info({"version": __version__})
 

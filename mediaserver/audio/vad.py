@@ -16,15 +16,19 @@ MODES = 4  # WebRTC's: 0 takes much for speech, 3 little
 
 
 class SpeechDetector:
-    """Tells talk spurts. One for each stream; `mode` 0 to 3 is how sure it wants to be."""
+    """Tells talk spurts. One for each stream; `mode` 0 to 3 is how sure it wants to be. `onset` and `hangover` are
+    the frames in a row with and without voice that begin and end one.
+    """
 
-    def __init__(self, mode: int = 2) -> None:
+    def __init__(self, mode: int = 2, onset: int = ONSET_FRAMES, hangover: int = HANGOVER_FRAMES) -> None:
         self._is_voice = webrtcvad.Vad(mode).is_speech
+        self._onset, self._hangover = onset, hangover
         self._rest = b""
         self._run = 0  # frames in a row that speak against the present state
         self.speaking = False
         self.frames = 0  # judged so far
         self.voiced = 0  # of these, within talk spurts
+        self.last_voice = 0  # those until the last one with voice, that included
 
     def feed(self, pcm: bytes, tone: bool = False) -> bool:
         """Whether somebody is speaking after this audio, of any length; `tone`: it is known to be a key's."""
@@ -38,7 +42,9 @@ class SpeechDetector:
     def _judge(self, frame: bytes, tone: bool) -> None:
         voice = not tone and self._is_voice(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > FLOOR_DBFS
         self._run = self._run + 1 if voice is not self.speaking else 0
-        if self._run >= (HANGOVER_FRAMES if self.speaking else ONSET_FRAMES):
+        if self._run >= (self._hangover if self.speaking else self._onset):
             self.speaking, self._run = not self.speaking, 0
         self.frames += 1
+        if voice:
+            self.last_voice = self.frames
         self.voiced += self.speaking

@@ -12,6 +12,7 @@ from mediaserver.handlers.hold_music import HoldMusic
 from mediaserver.handlers.menu import MenuHandler
 from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.say import Say
 from mediaserver.handlers.silence import Silence
@@ -29,6 +30,7 @@ HANDLERS: dict[str, type[Handler]] = {
     "menu": MenuHandler,
     "analyse": Analyse,
     "bridge": Bridge,
+    "recognise": Recognise,
 }
 
 

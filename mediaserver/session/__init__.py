@@ -7,6 +7,7 @@ from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recording
 from mediaserver.session.session import Session
 from mediaserver.session.stream import CloseCode, End, EndReason, Stream
+from mediaserver.session.utterances import Utterance, Utterances
 from mediaserver.session.wavfile import stay_within
 
 __all__ = [
@@ -21,5 +22,7 @@ __all__ = [
     "Recording",
     "Session",
     "Stream",
+    "Utterance",
+    "Utterances",
     "stay_within",
 ]

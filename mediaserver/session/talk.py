@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from mediaserver.session.keypad import BargeIn, Collected, Keypad
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
+from mediaserver.session.utterances import Utterances
 from mediaserver.speech import Speech, Spoken
 from mediaserver.wire.events import Audio, Event
 
@@ -158,6 +159,22 @@ class Talk:
             return False
         self.notify("speech.started", {})
         return True
+
+    @contextlib.contextmanager
+    def utterances(self, **options: Any) -> Iterator[Utterances]:
+        """What the caller says from now on, cut into utterances, within a `with` block; `options` as theirs.
+
+        with session.utterances(end_silence=0.5) as utterances:
+            async for utterance in utterances:
+                recognition = await session.speech.recogniser().recognise(utterance, print)
+        """
+        keypad = self.keypad
+        utterances = Utterances(self._clock, lambda: keypad.toning, **options)
+        try:
+            with self.listen(utterances.take):
+                yield utterances
+        finally:
+            utterances.close()
 
     async def record(
         self,

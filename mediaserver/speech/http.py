@@ -11,6 +11,7 @@ from mediaserver.errors import EngineError
 from mediaserver.webhooks.post import host_of, in_plain_words
 
 _CONNECT = 3.0  # seconds
+_CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's peer may take to say goodbye
 _KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, maybe under our next request
 _SAID = 4096  # bytes of a refusal that are looked at
 _SHOWN = 200  # characters of it that are told
@@ -50,12 +51,18 @@ class Http:
     @contextlib.asynccontextmanager
     async def socket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket, to be used within; EngineError as above."""
+        connected = False
         try:
-            async with self._session().ws_connect(url, max_msg_size=1 << 20) as socket:
+            async with self._session().ws_connect(url, max_msg_size=1 << 20, timeout=_CLOSING) as socket:
+                connected = True
                 yield socket
+        except TimeoutError:
+            if not connected:
+                raise EngineError(f"{host_of(url)}: no connection within {_CONNECT:g} s") from None
+            raise
+        except aiohttp.WSServerHandshakeError as error:
+            raise EngineError(f"{host_of(url)}: HTTP status {error.status}, and no WebSocket") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            if isinstance(error, TimeoutError):
-                raise
             raise EngineError(f"{host_of(url)}: {in_plain_words(error, None)}") from None
 
     def _session(self) -> aiohttp.ClientSession:

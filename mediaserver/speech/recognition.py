@@ -1,7 +1,10 @@
 """Sound to text: what an engine that recognises is."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple, Protocol
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Recognition(NamedTuple):
@@ -14,9 +17,12 @@ class Recognition(NamedTuple):
 class Recogniser(Protocol):
     """An engine that recognises. One serves all streams at once."""
 
-    async def recognise(self, audio: AsyncIterator[bytes], partial: Callable[[str], None]) -> Recognition:
+    async def recognise(
+        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+    ) -> Recognition:
         """The words of one utterance. `audio` is its sound as it comes, and ends with it: 16-bit little-endian PCM
         at 8 kHz in pieces of any even length. `partial` is told what it seems to be so far, where the engine can.
+        `language` is a BCP 47 tag, "" for the configured one; an engine whose model has but one pays no heed.
 
         EngineError where there is no result. It has no time-out of its own; cancelled, it leaves nothing behind.
         """
@@ -26,3 +32,13 @@ class Recogniser(Protocol):
 
     async def close(self) -> None:
         """Let go of what it runs on."""
+
+
+async def while_telling(telling: Coroutine[Any, Any, None], hearing: Coroutine[Any, Any, T]) -> T:
+    """What is heard from an engine that is told something at the same time, and no longer than that."""
+    task = asyncio.ensure_future(telling)
+    try:
+        return await hearing
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # where telling fails, hearing does

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from mediaserver.playout.sources import Run
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines import RECOGNISERS, SYNTHESIS_PROBLEMS, SYNTHESISERS
+from mediaserver.speech.available import Need
+from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
@@ -37,27 +37,12 @@ def _speakable(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-class Need(NamedTuple):
-    """An engine that a path needs; without a name, the one that is configured."""
-
-    kind: Literal["speech", "recognition", "chat"]
-    engine: str = ""
-
-
 def voice_of(
     settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
 ) -> Voice:
     """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
     own = settings.voice if (engine or settings.engine) == settings.engine else ""
     return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
-
-
-def problem(need: Need, speech: SpeechSettings) -> str:
-    """Why a needed engine cannot be used here, if so."""
-    if need.kind != "speech":
-        return ""
-    tell = SYNTHESIS_PROBLEMS.get(need.engine or speech.engine)
-    return tell(speech) if tell is not None else ""
 
 
 class Speech:
@@ -75,7 +60,7 @@ class Speech:
         waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.settings = speech or SpeechSettings()
-        self._recognition = recognition or RecognitionSettings()
+        self.recognition = recognition or RecognitionSettings()
         self._chat = chat or ChatSettings()
         self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
         self._waited = waited
@@ -107,9 +92,9 @@ class Speech:
 
     def recogniser(self, engine: str = "") -> Recogniser:
         """An engine that recognises."""
-        name = engine or self._recognition.engine
+        name = engine or self.recognition.engine
         if name not in self._recognisers:
-            self._recognisers[name] = RECOGNISERS[name](self._recognition, self._http)
+            self._recognisers[name] = RECOGNISERS[name](self.recognition, self._http)
         return self._recognisers[name]
 
     def warm(self, needs: Iterable[Need]) -> None:

@@ -15,6 +15,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech import lacking
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 
@@ -46,7 +47,9 @@ class Configuration:
         built, wrong = routes.build(settings, where)
         found, missing = _secrets_of(settings, where)
         kept_there = misplaced(settings.prompts, where)
-        return cls(settings, where, RouteTable(built), found, (*problems, *wrong, *missing, *kept_there))
+        lacking = _lacking_engines(built, settings, where)
+        wrong = [*wrong, *missing, *kept_there, *lacking]
+        return cls(settings, where, RouteTable(built), found, (*problems, *wrong))
 
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
@@ -83,6 +86,16 @@ class Configuration:
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
         return [*certificate, *secrets.files_of([*_tokens(settings), *routes.handler_secrets(settings)])]
+
+
+def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: str) -> list[str]:
+    """What the engines lack that paths need."""
+    return [
+        f'{where}: paths."{route.pattern}": {problem}'
+        for route in built
+        for need in sorted(routes.needs([route]))
+        if (problem := lacking(need, settings.speech, settings.recognition))
+    ]
 
 
 def misplaced(prompts: PromptSettings, where: str) -> list[str]:

@@ -41,9 +41,7 @@ class Backend:
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         """Tell of an event; returns at once."""
         self._metrics.events.labels(kind).inc()
-        if kind == "analysis":
-            for name, counter in self._metrics.analysed.items():
-                counter.inc(max(0, data.get(name, 0)))
+        self._count(kind, data)
         if not self._webhooks.wants(kind):
             return
         about: dict[str, Any] = {
@@ -52,6 +50,19 @@ class Backend:
             "variables": dict(stream.variables),
         }
         self._webhooks.emit(stream.id, kind, {**about, **data})
+
+    def _count(self, kind: str, data: Mapping[str, Any]) -> None:
+        metrics = self._metrics
+        if kind == "analysis":
+            for name, counter in metrics.analysed.items():
+                counter.inc(max(0, data.get(name, 0)))
+        elif kind == "transcript.final":
+            metrics.recognitions.labels("ok" if data.get("text") else "empty").inc()
+            metrics.recognition_seconds.observe(data.get("seconds", 0.0))
+        elif kind == "recognition.failed":
+            metrics.recognitions.labels("dropped" if data.get("dropped") else "failed").inc()
+        elif kind == "keyword":
+            metrics.keywords.labels(data.get("keyword", "")).inc()
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         """The JSON answer to a question."""

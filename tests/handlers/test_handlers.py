@@ -242,6 +242,7 @@ def test_every_handler_of_the_table_is_one() -> None:
         "menu",
         "analyse",
         "bridge",
+        "recognise",
     ]
     assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
 

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from mediaserver import config
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.server import Server
+from mediaserver.speech.spoken import pieces
 from tests.bridge.bots import Bots, echo
 from tests.server.process import write_config
-from tests.sound import write_wav
+from tests.sound import speechlike, write_wav
 from tests.timing import eventually
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -46,6 +48,11 @@ handler = "silence"
 handler = "echo"
 [paths."/analyse"]
 handler = "analyse"
+[recognition.vosk]
+url = "ws://127.0.0.1:1"
+[paths."/recognise"]
+handler = "recognise"
+engine = "vosk"
 [paths."/record"]
 handler = "record"
 directory = "{directory}"
@@ -96,7 +103,8 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         async with aiohttp.ClientSession() as client:
             for path in paths:
                 async with client.ws_connect(f"ws://127.0.0.1:{server.port}{path}") as websocket:
-                    await websocket.send_bytes(bytes(320))
+                    for frame in pieces(to_bytes(speechlike(1600)), 160):
+                        await websocket.send_bytes(frame)
                     await websocket.receive()
                     await _end(websocket, how)
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -106,7 +114,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         kinds = (type(each) for each in gc.garbage)
-        assert len(paths) == 11
+        assert len(paths) == 12
         assert not Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("mediaserver."))
     finally:
         await server.close()

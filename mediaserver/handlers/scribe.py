@@ -1,0 +1,139 @@
+"""Who writes down what is said on one stream: utterance after utterance, in words, as events and in a file."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from mediaserver.errors import EngineError, plainly
+from mediaserver.handlers.transcript import Transcript
+from mediaserver.session import Disk, Session, Utterance, Utterances
+from mediaserver.speech.recognition import Recogniser, Recognition
+
+_BETWEEN_PARTIALS = 0.25  # seconds
+_TOO_LATE = "the call ended before it was recognised"
+
+log = structlog.get_logger()
+
+
+class Keywords:
+    """Words and phrases, as whole words, whatever their case and the space in them."""
+
+    def __init__(self, keywords: Sequence[str]) -> None:
+        self._patterns = {keyword: re.compile(_pattern(keyword.split()), re.IGNORECASE) for keyword in keywords}
+
+    def within(self, text: str) -> list[str]:
+        """Those that are in a text."""
+        return [keyword for keyword, pattern in self._patterns.items() if pattern.search(text)]
+
+
+def _pattern(words: Sequence[str]) -> str:
+    return r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + r"(?!\w)"
+
+
+class Scribe:
+    """Has utterances recognised, and tells what comes of it."""
+
+    def __init__(
+        self,
+        session: Session,
+        recogniser: Recogniser,
+        language: str,
+        keywords: Sequence[str],
+        partials: bool,
+        transcript: Transcript | None,
+    ) -> None:
+        self._session, self._recogniser, self._language = session, recogniser, language
+        self._keywords, self._partials = Keywords(keywords), partials
+        self._transcript, self._disk = transcript, Disk()
+        self._told, self._due = "", 0.0  # of the present utterance: the last words, and when the next may be told
+        self._heard: set[str] = set()  # keywords in it
+
+    async def run(self, utterances: Utterances) -> None:
+        """One utterance after another, to the last."""
+        try:
+            async for utterance in utterances:
+                await self._recognise(utterance)
+        except asyncio.CancelledError:  # the call is over, and there is no time for what is left
+            for utterance in utterances.left():
+                self._failed(utterance, _TOO_LATE)
+            raise
+
+    def lost(self, utterance: Utterance) -> None:
+        """One has given way to others."""
+        self._failed(utterance, "more is said than can be recognised in time", dropped=True)
+
+    async def _recognise(self, utterance: Utterance) -> None:
+        self._told, self._due, self._heard = "", 0.0, set()
+        timeout = self._session.speech.recognition.timeout
+        try:
+            found = await utterance.words(
+                self._recogniser, timeout, lambda text: self._partial(utterance, text), self._language
+            )
+        except EngineError as error:
+            self._failed(utterance, str(error))
+        except asyncio.CancelledError:
+            self._failed(utterance, _TOO_LATE)
+            raise
+        else:
+            await self._final(utterance, found)
+
+    def _partial(self, utterance: Utterance, text: str) -> None:
+        self._look_for_keywords(utterance, text, final=False)
+        now = utterance.clock()
+        if self._partials and text and text != self._told and now >= self._due:
+            self._told, self._due = text, now + _BETWEEN_PARTIALS
+            facts = {"text": text, "utterance": utterance.number, "start_s": round(utterance.start, 3)}
+            self._session.notify("transcript.partial", facts)
+
+    async def _final(self, utterance: Utterance, found: Recognition) -> None:
+        facts = _times(utterance) | {
+            "text": found.text,
+            "confidence": found.confidence,
+            "seconds": round(utterance.clock() - utterance.over_at, 3),
+        }
+        self._session.notify("transcript.final", facts)
+        self._look_for_keywords(utterance, found.text, final=True)
+        if found.text:
+            await self._write(utterance, facts)
+
+    def _look_for_keywords(self, utterance: Utterance, text: str, final: bool) -> None:
+        stream = self._session.stream
+        for keyword in self._keywords.within(text):
+            if keyword not in self._heard:
+                self._heard.add(keyword)
+                start = round(utterance.start, 3)
+                facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
+                self._session.notify("keyword", facts | {"final": final})
+                log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
+
+    def _failed(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
+        facts = _times(utterance) | {"why": why}
+        self._session.notify("recognition.failed", facts | {"dropped": dropped})
+        log.warning("not recognised", stream=self._session.stream.id, path=self._session.stream.path, **facts)
+
+    async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
+        if self._transcript is None:
+            return
+        stream = self._session.stream
+        about = {"time": _now(), "stream": stream.id, "path": stream.path}
+        try:
+            await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
+        except OSError as error:
+            log.error("transcript not written any more", stream=stream.id, why=plainly(error))
+            self._transcript = None
+
+
+def _times(utterance: Utterance) -> dict[str, Any]:
+    return {
+        "utterance": utterance.number,
+        "start_s": round(utterance.start, 3),
+        "end_s": round(utterance.end, 3),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,70 @@
+"""PocketSphinx: English, on this machine, without a network, and not very well."""
+
+import contextlib
+import importlib.util
+import json
+import struct
+from collections.abc import AsyncIterator, Callable
+
+from mediaserver.errors import EngineError
+from mediaserver.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech.http import Http
+from mediaserver.speech.recognition import Recognition, while_telling
+
+SOUND = struct.Struct(">I")  # bytes of PCM that follow; 0 ends the utterance
+ANSWER = struct.Struct(">?I")  # whether it is the last one to an utterance, and the bytes of JSON that follow
+_MODULE = "mediaserver.speech.engines.pocketsphinx_process"
+_IDLE = 60.0  # seconds after which a process that nobody needs is let go, but for one
+
+
+class PocketSphinx:
+    """Recognises in processes of our own, each one utterance at a time; one of them is kept."""
+
+    def __init__(self, settings: RecognitionSettings, http: Http) -> None:
+        self._pool = Pool(_MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1)
+
+    def warm(self) -> None:
+        """Have a process be ready."""
+        with contextlib.suppress(NoProcessError):  # who needs one is told
+            self._pool.warm()
+
+    async def close(self) -> None:
+        """Let the processes go."""
+        await self._pool.rest()
+
+    async def recognise(
+        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+    ) -> Recognition:
+        """The words of one utterance, in lower case; while all processes are busy, its sound waits."""
+        try:
+            async with self._pool.child() as child:
+                return await while_telling(_tell(child, audio), _hear(child, partial))
+        except NoProcessError as error:
+            raise EngineError(str(error)) from error
+        except DEAD:
+            raise EngineError("pocketsphinx: its process died") from None
+
+
+async def _tell(child: Child, audio: AsyncIterator[bytes]) -> None:
+    async for pcm in audio:
+        await child.send(SOUND.pack(len(pcm)) + pcm)
+    await child.send(SOUND.pack(0))
+
+
+async def _hear(child: Child, partial: Callable[[str], None]) -> Recognition:
+    while True:
+        last, size = ANSWER.unpack(await child.receive(ANSWER.size))
+        answer = json.loads(await child.receive(size))
+        if last:
+            return Recognition(**answer)
+        partial(answer["text"])
+
+
+def problem(settings: RecognitionSettings, language: str) -> str:
+    """Why it cannot be used here, "" where it can."""
+    if importlib.util.find_spec("pocketsphinx") is None:
+        return 'pocketsphinx is not installed: pip install "mediaserver[speech]"'
+    if language.lower().split("-")[0] != "en":
+        return f'pocketsphinx understands English only: for "{language}" use vosk or openai'
+    return ""

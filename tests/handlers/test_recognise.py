@@ -1,0 +1,329 @@
+"""What is said, as events and in files: the scribe, with an engine that says what it is told to."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mediaserver.errors import EngineError
+from mediaserver.handlers.recognise import Recognise
+from mediaserver.handlers.scribe import Keywords
+from mediaserver.handlers.transcript import Transcript, cue
+from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech import Speech
+from mediaserver.speech.engines import RECOGNISERS
+from mediaserver.speech.recognition import Recognition
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller
+from tests.session.test_utterances import voice
+from tests.virtual import VirtualLoop, in_virtual_time
+
+
+class Scripted:
+    """Answers each utterance with the next of its answers: text, a failure, or a wait in seconds before either."""
+
+    def __init__(self, *answers: Any, partials: dict[float, str] | None = None) -> None:
+        self._answers, self._partials = list(answers), partials or {}
+        self.languages: list[str] = []
+
+    async def recognise(
+        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+    ) -> Recognition:
+        self.languages.append(language)
+        seconds = 0.0
+        async for pcm in audio:
+            seconds += len(pcm) / 16_000
+            due = [at for at in self._partials if at <= seconds]
+            for at in sorted(due):
+                partial(self._partials.pop(at))
+        while True:
+            match self._answers.pop(0):
+                case float() as wait:
+                    await asyncio.sleep(wait)
+                case EngineError() as error:
+                    raise error
+                case text:
+                    return Recognition(text, 0.5)
+
+    def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    async def run(
+        loop: VirtualLoop,
+        engine: Scripted,
+        handler: Recognise,
+        ms: float,
+        *said: tuple[float, bytes],
+        timeout: float = 5.0,
+    ) -> Caller:
+        monkeypatch.setitem(RECOGNISERS, "vosk", lambda settings, http: engine)
+        caller = Caller(loop, library_of())
+        caller.session.speech = Speech(recognition=RecognitionSettings(engine="vosk", timeout=timeout))
+        await caller.call(handler.run, ms, *((at, lambda pcm=pcm: caller.say(pcm)) for at, pcm in said))
+        return caller
+
+    return run
+
+
+def test_an_utterance_is_told_in_words_and_times(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted(0.25, "hello there")
+        caller = await call(loop, engine, Recognise(language="en-GB"), 4000, (1000, voice(1000)))
+        (final,) = caller.backend.told("transcript.final")
+        assert final.items() >= {"text": "hello there", "utterance": 1, "start_s": 1.0, "confidence": 0.5}.items()
+        assert final["seconds"] == 0.25
+        assert 2.0 <= final["end_s"] <= 2.2
+        assert engine.languages == ["en-GB"]
+
+    run()
+
+
+def test_utterances_are_recognised_in_their_order(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted(4.0, "one", "two", "three")
+        said = [(at, voice(500)) for at in (1000, 3000, 5000)]
+        caller = await call(loop, engine, Recognise(), 9000, *said)
+        finals = caller.backend.told("transcript.final")
+        assert [(final["utterance"], final["text"]) for final in finals] == [(1, "one"), (2, "two"), (3, "three")]
+        assert [final["start_s"] for final in finals] == [1.0, 3.0, 5.0]
+
+    run()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_partials_are_told_when_they_change_and_not_too_often(call: Callable[..., Any], wanted: bool) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        partials = {0.5 + n * 0.1: "word " * (n // 4 + 1) for n in range(30)}
+        engine = Scripted("words", partials=partials)
+        caller = await call(loop, engine, Recognise(partials=wanted), 6000, (1000, voice(3500)))
+        told = [each["text"].count("word") for each in caller.backend.told("transcript.partial")]
+        assert told == ([1, 2, 3, 4, 5, 6, 7, 8] if wanted else [])
+
+    run()
+
+
+def test_many_partials_are_told_four_times_a_second(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        partials = {0.5 + n * 0.1: f"{n}" for n in range(30)}
+        caller = await call(loop, Scripted("", partials=partials), Recognise(), 6000, (1000, voice(3500)))
+        told = [int(each["text"]) for each in caller.backend.told("transcript.partial")]
+        assert told == list(range(0, 30, 3))
+
+    run()
+
+
+def test_keywords_are_told_once_an_utterance_as_soon_as_they_are_heard(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted("HELP me, it's not urgently", "help", partials={0.5: "help", 0.6: "help me"})
+        handler = Recognise(keywords=("Help", "urgent", "not  urgently"), partials=False)
+        caller = await call(loop, engine, handler, 5000, (1000, voice(1000)), (3000, voice(500)))
+        kinds = [kind for kind, _ in caller.backend.events if kind in ("keyword", "transcript.final")]
+        assert kinds == ["keyword", "transcript.final", "keyword", "transcript.final", "keyword"]
+        found = [(each["keyword"], each["utterance"], each["final"]) for each in caller.backend.told("keyword")]
+        assert found == [("Help", 1, False), ("not  urgently", 1, True), ("Help", 2, True)]
+
+    run()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("help", ["help"]),
+        ("Please HELP!", ["help"]),
+        ("helpless", []),
+        ("unhelp", []),
+        ("call   a doctor now", ["a doctor"]),
+        ("die hilfe, größe", ["Größe"]),
+        ("c++ is it", ["c++"]),
+    ],
+)
+def test_keywords_are_whole_words(text: str, found: list[str]) -> None:
+    assert Keywords(["help", "a doctor", "Größe", "c++"]).within(text) == found
+
+
+def test_what_fails_is_told_and_the_next_works(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted(EngineError("host: gone"), 9.0, "three", "")
+        said = [(at, voice(500)) for at in (1000, 3000, 7000, 9000)]
+        caller = await call(loop, engine, Recognise(), 11_000, *said, timeout=2.0)
+        failed = caller.backend.told("recognition.failed")
+        assert [(each["utterance"], each["why"], each["start_s"]) for each in failed] == [
+            (1, "host: gone", 1.0),
+            (2, "no words within 2 s of the end", 3.0),
+        ]
+        finals = caller.backend.told("transcript.final")
+        assert [each["utterance"] for each in finals] == [3, 4]
+
+    run()
+
+
+def test_the_last_words_are_recognised_after_the_call(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        caller = await call(loop, Scripted(1.5, "goodbye"), Recognise(), 2000, (1000, voice(5000)))
+        (final,) = caller.backend.told("transcript.final")
+        assert (final["text"], final["seconds"]) == ("goodbye", 1.5)
+        assert loop.time() == pytest.approx(3.5)
+
+    run()
+
+
+def test_what_takes_too_long_after_the_call_is_told_as_lost(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        said = [(at, voice(500)) for at in (1000, 3000, 4900)]
+        caller = await call(loop, Scripted(99.0, "never"), Recognise(), 5500, *said, timeout=60)
+        failed = caller.backend.told("recognition.failed")
+        assert [each["utterance"] for each in failed] == [1, 2, 3]
+        assert {each["why"] for each in failed} == {"the call ended before it was recognised"}
+        assert loop.time() == pytest.approx(7.5)
+
+    run()
+
+
+def test_what_gives_way_is_told(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        said = [(1000, voice(100_000))]
+        handler = Recognise(max_utterance=10)
+        caller = await call(loop, Scripted(200.0, "never"), handler, 100_000, *said, timeout=120)
+        dropped = [each for each in caller.backend.told("recognition.failed") if each["dropped"]]
+        assert [each["utterance"] for each in dropped] == [2, 3]
+
+    run()
+
+
+# -- the transcript ----------------------------------------------------------------
+
+TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
+
+
+def captions(text: str) -> list[tuple[float, float, str]]:
+    """The cues of a WebVTT file; fails where it is none (W3C, section 4.1)."""
+    head, *blocks = text.split("\n\n")
+    assert head == "WEBVTT"
+    assert blocks.pop() == ""
+    found = []
+    for block in blocks:
+        timing, *lines = block.split("\n")
+        match = re.fullmatch(f"{TIME} --> {TIME}", timing)
+        assert match is not None, timing
+        hours = [int(each) for each in match.groups()]
+        start, end = (h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (hours[:4], hours[4:]))
+        assert start < end
+        assert lines
+        assert not any("-->" in line or "<" in line or re.search("&(?!amp;|lt;|gt;)", line) for line in lines)
+        found.append((start, end, "\n".join(lines)))
+    assert all(one[0] <= other[0] for one, other in pairwise(found))
+    return found
+
+
+def test_a_transcript_is_json_lines_and_captions(call: Callable[..., Any], tmp_path: Path) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted("größer & <b>", "", "zwei")
+        handler = Recognise(directory=tmp_path, file="{resource}/{id}.jsonl")
+        said = [(at, voice(500)) for at in (1000, 3000, 5000)]
+        caller = await call(loop, engine, handler, 8000, *said)
+        finals = [final for final in caller.backend.told("transcript.final") if final["text"]]
+        text = (tmp_path / "path/id.jsonl").read_text("utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert "größer" in text
+        for line, final in zip(lines, finals, strict=True):
+            assert line.items() >= (final | {"stream": "id", "path": "/path"}).items()
+        shown = captions((tmp_path / "path/id.vtt").read_text("utf-8"))
+        assert [text for _, _, text in shown] == ["größer &amp; &lt;b&gt;", "zwei"]
+        assert [(start, end) for start, end, _ in shown] == [(each["start_s"], each["end_s"]) for each in finals]
+
+    run()
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("mine")
+    (tmp_path / "a-1.vtt").write_text("mine")
+    for _ in range(2):
+        Transcript(tmp_path, tmp_path / "a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("a-1.vtt", "a-2.jsonl", "a-2.vtt", "a-3.jsonl", "a-3.vtt", "a.jsonl"),
+    ]
+    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "a-1.vtt").read_text() == "mine"
+
+
+def test_a_transcript_stays_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in/link").symlink_to(tmp_path / "out")
+    with pytest.raises(PermissionError):
+        Transcript(tmp_path / "in", tmp_path / "in/link/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_that_fails_ends_the_transcript_and_not_the_call(call: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        handler = Recognise(directory=tmp_path / "file", file="a.jsonl")
+        said = [(at, voice(500)) for at in (1000, 3000)]
+        caller = await call(loop, Scripted("one", "two"), handler, 5000, *said)
+        assert [each["text"] for each in caller.backend.told("transcript.final")] == ["one", "two"]
+
+    run()
+
+
+def test_what_a_full_disk_took_half_of_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    written = os.pwrite
+
+    def full(file: int, data: bytes, at: int) -> int:
+        if at > 40:
+            raise OSError(28, "No space left on device")
+        return written(file, data[:20], at)
+
+    transcript = Transcript(tmp_path, tmp_path / "a.jsonl")
+    transcript.add({"text": "one"}, 1.0, 2.0)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space"):
+        transcript.add({"text": "two" * 30}, 3.0, 4.0)
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [{"text": "one"}]
+    assert len(captions((tmp_path / "a.vtt").read_text())) == 1
+
+
+def test_hours_and_empty_times_are_captions_too() -> None:
+    assert captions("WEBVTT\n\n" + cue(3599.9996, 3599.9, "x")) == [(3600.0, 3600.001, "x")]
+    assert captions("WEBVTT\n\n" + cue(360_000.5, 360_001, "a\n\nb --> c")) == [
+        (360_000.5, 360_001.0, "a b --&gt; c")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"keywords": ("help", " ")}, "should be words or phrases"),
+        ({"keywords": ("?",)}, "should be words or phrases"),
+        ({"file": "a.vtt"}, "name it .jsonl"),
+        ({"file": "../a.jsonl"}, "must name a file within the folder"),
+        ({"language": "english language"}, "should match pattern"),
+        ({"engine": "sphinx"}, "pocketsphinx"),
+    ],
+)
+def test_settings_that_mean_nothing_are_mistakes(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Recognise(**settings)

@@ -1,0 +1,125 @@
+"""The engine that needs no network: its words, its processes, and what becomes of them."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.errors import EngineError
+from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech.engines.pocketsphinx import PocketSphinx
+from mediaserver.speech.http import Http
+from tests.speech.voice import pieces, said
+from tests.timing import UNIT, eventually
+
+pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
+HELP, BALANCE, THANKS = "can you help me", "I want to know my account balance", "no thank you"
+
+
+def engine_of(processes: int) -> PocketSphinx:
+    return PocketSphinx(RecognitionSettings(processes=processes), Http())
+
+
+async def sound_of(*parts: bytes, seconds: float = 0.0) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+        await asyncio.sleep(seconds)
+
+
+def utterance(text: str) -> list[bytes]:
+    return pieces(SILENCE * 15 + said(text) + SILENCE * 20)
+
+
+def children(of: int | None = None) -> set[int]:
+    """The processes that recognise, ours or another's."""
+    found, parent = set(), of or os.getpid()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
+            listens = b"mediaserver.speech.engines.pocketsphinx_process" in (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if ours and listens:
+            found.add(int(folder.name))
+    return found
+
+
+async def test_words_are_recognised_and_told_while_they_are_said() -> None:
+    engine = engine_of(processes=1)
+    engine.warm()
+    try:
+        partials: list[str] = []
+        found = await engine.recognise(sound_of(*utterance(BALANCE), seconds=0.03), partials.append)
+        assert found.text == BALANCE.lower()
+        assert len(partials) >= 2
+        assert len(set(partials)) == len(partials)
+        assert len(children()) == 1
+        assert (await engine.recognise(sound_of(*utterance(HELP)), print)).text == HELP
+        assert (await engine.recognise(sound_of(SILENCE * 30), print)).text == ""
+        assert (await engine.recognise(sound_of(), print)).text == ""
+    finally:
+        await engine.close()
+    assert not children()
+
+
+async def test_nothing_of_one_caller_is_left_for_the_next() -> None:
+    """The engine itself adapts to a voice and its noise: to a loud, distorted one for a start."""
+    engine = engine_of(processes=1)
+    try:
+        marginal = utterance("what are your opening hours")
+        first: list[str] = []
+        second: list[str] = []
+        one = await engine.recognise(sound_of(*marginal), first.append)
+        other = b"".join(utterance(BALANCE))
+        await engine.recognise(sound_of(bytes(byte ^ 0x55 for byte in other)), print)
+        await engine.recognise(sound_of(other), print)
+        again = await engine.recognise(sound_of(*marginal), second.append)
+        assert one == again
+    finally:
+        await engine.close()
+
+
+async def test_while_all_processes_are_busy_sound_waits() -> None:
+    engine = engine_of(processes=2)
+    try:
+        texts = [HELP, BALANCE, THANKS, HELP, BALANCE]
+        found = await asyncio.gather(
+            *(engine.recognise(sound_of(*utterance(text), seconds=0.01), lambda text: None) for text in texts)
+        )
+        assert [each.text for each in found] == [text.lower() for text in texts]
+        assert len(children()) == 2
+    finally:
+        await engine.close()
+
+
+async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
+    engine = engine_of(processes=1)
+    try:
+        recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
+        await eventually(children)
+        os.kill(children().pop(), signal.SIGKILL)
+        with pytest.raises(EngineError, match="pocketsphinx: its process died"):
+            await recognising
+        assert (await engine.recognise(sound_of(*utterance(HELP)), print)).text == HELP
+    finally:
+        await engine.close()
+
+
+async def test_cancelled_nothing_is_left_behind() -> None:
+    engine = engine_of(processes=1)
+    tasks = asyncio.all_tasks()
+    recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
+    await eventually(children)
+    began = time.monotonic()
+    recognising.cancel()
+    await asyncio.wait((recognising,))
+    assert recognising.cancelled()
+    assert time.monotonic() - began < UNIT
+    assert not children()
+    assert asyncio.all_tasks() == tasks
+    await engine.close()

@@ -1,0 +1,125 @@
+"""Engines that are others' servers: what they are told, and how they may fail."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.errors import EngineError
+from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech.engines.openai_recogniser import OpenAiRecogniser
+from mediaserver.speech.engines.vosk import Vosk
+from mediaserver.speech.http import Http
+from mediaserver.speech.recognition import Recogniser, Recognition
+from tests.speech.beside import OpenAiServer, Server, VoskServer
+from tests.speech.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
+from tests.timing import UNIT
+
+TOKEN = "sk-secret"
+
+
+def engine_of(server: Server, http: Http) -> Recogniser:
+    if isinstance(server, VoskServer):
+        return Vosk(RecognitionSettings.model_validate({"vosk": {"url": f"ws://{server.host}/"}}), http)
+    openai = {"url": f"http://{server.host}/v1", "token": TOKEN, "model": "whisper-1"}
+    return OpenAiRecogniser(RecognitionSettings.model_validate({"openai": openai}), http)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    client = Http()
+    yield client
+    await client.close()
+
+
+async def words(engine: Recogniser, text: str, told: list[str] | None = None, language: str = "") -> Recognition:
+    partials: list[str] = [] if told is None else told
+    return await engine.recognise(sound_of(*utterance(text)), partials.append, language)
+
+
+async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: Http) -> None:
+    told: list[str] = []
+    async with VoskServer().running() as server:
+        found = await words(engine_of(server, http), BALANCE, told)
+        assert found == Recognition(BALANCE.lower(), 0.5)
+        assert server.asked == [{"sample_rate": 8000, "words": True, "max_alternatives": 0}]
+        assert {"i want", BALANCE.lower()} & set(told)
+
+
+async def test_an_utterance_that_vosk_takes_for_several_is_one(http: Http) -> None:
+    told: list[str] = []
+    async with VoskServer().running() as server:
+        assert isinstance(server, VoskServer)
+        server.parts = 9
+        assert (await words(engine_of(server, http), HELP, told)).text == HELP
+        assert told[-1].startswith("can")  # with what came before in it
+
+
+async def test_openai_is_told_the_language_and_the_token(http: Http) -> None:
+    async with OpenAiServer().running() as server:
+        engine = engine_of(server, http)
+        assert (await words(engine, BALANCE)).text == BALANCE.lower()
+        assert (await words(engine, HELP, language="en-GB")).text == HELP
+        asked = {"model": "whisper-1", "language": "en", "response_format": "json", "file": None}
+        assert server.asked == [asked | {"authorization": f"Bearer {TOKEN}"}] * 2
+        assert await engine.recognise(sound_of(), print) == Recognition("")
+
+
+VOSK = {
+    "500": "HTTP status 500, and no WebSocket",
+    "cut": "the connection was closed",
+    "closed": "the connection was closed",
+    "garbage": "an answer that is no JSON object",
+    "list": "an answer that is no JSON object",
+    "half": "an answer that is no JSON object",
+    "binary": "an answer that is no text",
+    "other": "an answer that is none of vosk's",
+}
+OPENAI = {
+    "500": "HTTP status 500: out of order",
+    "cut": "the connection broke off amid the answer",
+    "garbage": 'the answer is no JSON object with a "text"',
+    "list": 'the answer is no JSON object with a "text"',
+    "other": 'the answer is no JSON object with a "text"',
+    "long": "the answer is longer than 64 KB",
+}
+
+
+@pytest.mark.parametrize(("kind", "failures"), [(VoskServer, VOSK), (OpenAiServer, OPENAI)])
+async def test_failures_are_one_plain_line_and_the_next_utterance_works(
+    kind: Any, failures: Any, http: Http
+) -> None:
+    async with kind().running() as server:
+        engine = engine_of(server, http)
+        for how, why in failures.items():
+            server.how = how
+            with pytest.raises(EngineError, match=f"^{re.escape(f'{server.host}: {why}')}$"):
+                await words(engine, HELP)
+        assert (await words(engine, HELP)).text == HELP
+    with pytest.raises(EngineError, match=f"^{server.host}: cannot connect: Connection refused$"):
+        await words(engine, HELP)
+
+
+@pytest.mark.parametrize(("kind", "how"), [(VoskServer, "slow"), (VoskServer, "silent"), (OpenAiServer, "slow")])
+async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http: Http) -> None:
+    async with kind().running() as server:
+        server.how = how
+        engine = engine_of(server, http)
+        before = asyncio.all_tasks()
+        asking = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 20), print))
+        await asyncio.wait((asking,), timeout=0.1 * UNIT)
+        asking.cancel()
+        await asyncio.wait((asking,), timeout=3 * UNIT)
+        assert asking.cancelled()
+        assert (await words(engine, HELP)).text == HELP
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() - before if "mediaserver" in repr(task)]
+
+
+async def test_a_token_that_is_gone_is_told_without_asking(http: Http) -> None:
+    settings = RecognitionSettings.model_validate({"openai": {"token": "file:/nowhere/token"}})
+    with pytest.raises(EngineError, match="token: /nowhere/token cannot be read: No such file"):
+        await words(OpenAiRecogniser(settings, http), HELP)

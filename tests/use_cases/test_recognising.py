@@ -1,0 +1,128 @@
+"""Recognising speech, end to end: a server process, real calls, real engines."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.handlers.test_recognise import captions
+from tests.server.process import ServerProcess, get
+from tests.sound import write_wav
+from tests.speech.beside import OpenAiServer, VoskServer
+from tests.speech.test_pocketsphinx import BALANCE, HELP, THANKS, children, engine_of, sound_of
+from tests.speech.voice import PAUSE, pieces, said
+from tests.timing import eventually
+from tests.twin import Twin
+from tests.twin.stream import TwinStream
+from tests.use_cases.backend import Backend
+from tests.use_cases.conftest import Serve, attach
+
+pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
+
+PATHS = """
+[recognition]
+timeout = 1.0
+processes = 1
+[recognition.vosk]
+url = "ws://{vosk}/"
+[recognition.openai]
+url = "http://{openai}/v1"
+token = "sk-secret"
+[paths."/listen"]
+handler = "recognise"
+keywords = ["help", "account balance", "fire"]
+directory = "{folder}"
+file = "{{id}}.jsonl"
+[paths."/vosk"]
+handler = "recognise"
+engine = "vosk"
+[paths."/openai"]
+handler = "recognise"
+engine = "openai"
+language = "en-US"
+[paths."/spoken"]
+handler = "playback"
+prompt = "spoken"
+"""
+
+
+async def stream_on(twin: Twin, server: ServerProcess, path: str) -> tuple[TwinStream, str]:
+    call = twin.call()
+    await attach(server, f"calls/{call.id}", path)
+    stream = await call.stream()
+    await eventually(lambda: stream.heard_at)  # by now the handler listens
+    return stream, call.id
+
+
+async def metrics(server: ServerProcess) -> str:
+    return (await get(server.admin_url("/metrics")))[1]
+
+
+def texts(backend: Backend) -> list[str]:
+    return [event["text"] for event in backend.told("transcript.final")]
+
+
+async def test_what_callers_say_is_told_in_words(
+    serve: Serve, twin: Twin, backend: Backend, tmp_path: Path
+) -> None:
+    """One server for all of it, as a caller would have it: words, a killed process, a hang-up."""
+    write_wav(tmp_path / "prompts/spoken.wav", np.frombuffer(said(BALANCE), "<i2"))
+    async with VoskServer().running() as vosk, OpenAiServer().running() as openai:
+        with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path)) as server:
+            stream, call = await stream_on(twin, server, "/listen")
+            stream.say(said(HELP) + PAUSE + said(BALANCE) + PAUSE)
+            await eventually(lambda: len(backend.told("transcript.final")) == 2)
+            assert texts(backend) == [HELP, BALANCE.lower()]
+            assert [each["keyword"] for each in backend.told("keyword")] == ["help", "account balance"]
+            assert [line["keyword"] for line in server.events("keyword")] == ["help", "account balance"]
+            assert backend.told("transcript.partial")[0]["utterance"] == 1
+
+            begun = len(backend.told("transcript.partial"))
+            stream.say(said(BALANCE) + PAUSE)
+            await eventually(lambda: len(backend.told("transcript.partial")) > begun)
+            os.kill(children(server.process.pid).pop(), signal.SIGKILL)
+            await eventually(lambda: backend.told("recognition.failed"))
+            assert backend.told("recognition.failed")[0]["why"] == "pocketsphinx: its process died"
+
+            await eventually(lambda: not stream.speaking)
+            stream.say(PAUSE + said(THANKS))
+            await eventually(lambda: stream.speaking)
+            await eventually(lambda: not stream.speaking)
+            stream.hang_up()
+            await eventually(lambda: backend.told("stream.ended"))
+            assert texts(backend)[-1] == THANKS
+
+            lines = [json.loads(line) for line in (tmp_path / f"{call}.jsonl").read_text().splitlines()]
+            assert [line["text"] for line in lines] == texts(backend)
+            assert [text for _, _, text in captions((tmp_path / f"{call}.vtt").read_text())] == texts(backend)
+
+            found = await metrics(server)
+            assert 'mediaserver_recognitions_total{result="ok"} 3.0' in found
+            assert 'mediaserver_recognitions_total{result="failed"} 1.0' in found
+            assert 'mediaserver_keywords_total{keyword="help"} 1.0' in found
+            assert "mediaserver_recognition_seconds_count 3.0" in found
+
+            for other, path, failure in ((vosk, "/vosk", "cut"), (openai, "/openai", "slow")):
+                backend.events.clear()
+                other.how = failure
+                stream, _ = await stream_on(twin, server, path)
+                stream.say(said(HELP) + PAUSE + said(THANKS) + PAUSE)
+                await eventually(lambda: len(backend.told("transcript.final")) == 1)
+                assert texts(backend) == [THANKS]
+                (failed,) = backend.told("recognition.failed")
+                assert failed["why"] in (
+                    f"{vosk.host}: the connection was closed",
+                    "no words within 1 s of the end",
+                )
+                stream.hang_up()
+            assert "sk-secret" not in server.log_file.read_text()
+
+            stream, _ = await stream_on(twin, server, "/spoken")
+            await stream.over()
+            engine = engine_of(processes=1)
+            heard = await engine.recognise(sound_of(*pieces(stream.heard)), lambda text: None)
+            await engine.close()
+            assert heard.text == BALANCE.lower()
