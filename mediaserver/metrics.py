@@ -1,7 +1,7 @@
 """What Prometheus may ask. Counters of frames are read off the ticker when asked for, never kept per frame."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import (
@@ -117,6 +117,11 @@ class Metrics:
         self.keywords = Counter("mediaserver_keywords", "Keywords recognised", ["keyword"], registry=self.registry)
         ProcessCollector(registry=self.registry)
         Info("mediaserver_build", "What runs", registry=self.registry).info({"version": __version__})
+
+    def expect_keywords(self, keywords: Iterable[str]) -> None:
+        """Count them from 0 on, or a rate would not see the first."""
+        for keyword in keywords:
+            self.keywords.labels(keyword)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export a value that is read when Prometheus asks."""

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from mediaserver.errors import ConfigError, plainly
+from mediaserver.handlers.recognise import Recognise
 from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
@@ -96,6 +97,7 @@ class Engine:
         self._lacking = 0  # paths without their prompts
         self.configuration_current = True  # or one was refused
         self._lag = LoopLag(self.metrics.loop_lag.observe)
+        self.metrics.expect_keywords(_keywords(self.table))
         self._export()
 
     @property
@@ -136,6 +138,7 @@ class Engine:
         self.speech.warm(routes.needs(configuration.table))
         self._lacking = 0
         self.streams.use(configuration.settings.server, configuration.table)
+        self.metrics.expect_keywords(_keywords(configuration.table))
 
     def watch(self) -> None:
         """Take in what changes in the prompt folder, from now on."""
@@ -211,6 +214,12 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
     prompts = settings.prompts
     pool = DecodePool(_usable_store(prompts, make=make_store), prompts.cache_limit * MEGABYTE)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
+
+
+def _keywords(table: RouteTable) -> set[str]:
+    """What paths listen for."""
+    listening = (route for route in table if issubclass(route.handler, Recognise))
+    return {keyword for route in listening for keyword in route.settings.get("keywords", ())}
 
 
 def _spoken_store(prompts: PromptSettings) -> Path | None:

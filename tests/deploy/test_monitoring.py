@@ -37,6 +37,10 @@ handler = "playback"
 prompt = "{prompt}"
 [paths."/silence"]
 handler = "silence"
+[paths."/listen"]
+handler = "recognise"
+engine = "vosk"
+keywords = ["help"]
 """
 
 

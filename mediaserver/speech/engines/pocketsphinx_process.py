@@ -61,6 +61,7 @@ class Ear:
     def end(self) -> str:
         """That was all: its words."""
         self.hear(b"", last=True)
+        del self._resampler  # its library complains of one that is there at the process' end
         self._decoder.end_utt()
         return self.words
 
