@@ -200,7 +200,11 @@ def say(
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
         how = speech.voice_of(settings.speech, engine or "", voice, rate, language)
-        if problems or (lacking := speech.problem(speech.Need("speech", how.engine), settings.speech)):
+        if problems or (
+            lacking := speech.lacking(
+                speech.Need("speech", how.engine, how.language), settings.speech, settings.recognition
+            )
+        ):
             raise ConfigError(problems or [f"{_where(file)}: {lacking}"])
     try:
         author.check(output)

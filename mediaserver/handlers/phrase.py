@@ -31,7 +31,7 @@ class Manner(BaseModel):
     @property
     def need(self) -> Need:
         """The engine that speaks."""
-        return Need("speech", self.engine or "")
+        return Need("speech", self.engine or "", self.language or "")
 
     def as_phrase(self, text: Template) -> "Phrase":
         """A text said in this manner."""

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from mediaserver.playout.sources import Run
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech.available import Need
 from mediaserver.speech.chat import Chat
-from mediaserver.speech.engines import RECOGNISERS, SYNTHESIS_PROBLEMS, SYNTHESISERS
+from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
@@ -38,28 +38,12 @@ def _speakable(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-class Need(NamedTuple):
-    """An engine that a path needs; without a name, the one that is configured."""
-
-    kind: Literal["speech", "recognition", "chat"]
-    engine: str = ""
-    language: str = ""  # likewise
-
-
 def voice_of(
     settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
 ) -> Voice:
     """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
     own = settings.voice if (engine or settings.engine) == settings.engine else ""
     return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
-
-
-def problem(need: Need, speech: SpeechSettings) -> str:
-    """Why a needed engine cannot be used here, if so."""
-    if need.kind != "speech":
-        return ""
-    tell = SYNTHESIS_PROBLEMS.get(need.engine or speech.engine)
-    return tell(speech) if tell is not None else ""
 
 
 class Speech:

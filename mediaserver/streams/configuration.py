@@ -15,7 +15,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.speech.available import lacking
+from mediaserver.speech import lacking
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 
@@ -94,7 +94,7 @@ def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: s
         f'{where}: paths."{route.pattern}": {problem}'
         for route in built
         for need in sorted(routes.needs([route]))
-        if (problem := lacking(need, settings.recognition))
+        if (problem := lacking(need, settings.speech, settings.recognition))
     ]
 
 

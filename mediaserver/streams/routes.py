@@ -20,7 +20,7 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need, problem
+from mediaserver.speech import Need
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, fill, texts, without
 from mediaserver.wire.encapsulation import (
@@ -276,12 +276,11 @@ def _fixed_problems(route: Route, place: str) -> list[str]:
             for line in lines
             if not _may_be_filled(route, details["loc"], line.removeprefix(place))
         ]
-    missing = [why for need in set(handler.engines()) if (why := problem(need, route.speech))]
     try:
         handler.prepare(route.speech)
     except ValueError as error:
-        missing.append(str(error))
-    return [f"{place}: {why}" for why in missing]
+        return [f"{place}: {error}"]
+    return []
 
 
 def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> bool:

@@ -151,7 +151,7 @@ async def test_it_leaves_no_files(speaking: Callable[..., Speech]) -> None:
 )
 async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str) -> None:
     settings = SpeechSettings(engine="command", command=CommandSettings(program=program))
-    found = command.problem(settings)
+    found = command.problem(settings, settings.language)
     assert bool(found) == bool(why)
     if why:
         speech = Speech(settings)

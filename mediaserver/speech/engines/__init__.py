@@ -1,7 +1,6 @@
 """The engines that there are: small adapters.
 
-`SYNTHESIS_PROBLEMS` and `RECOGNITION_PROBLEMS` say why an engine cannot be used here as it is configured (for a
-language, the second); "" where it can.
+The tables of problems say why an engine cannot be used here as it is configured, for a language; "" where it can.
 """
 
 from collections.abc import Callable
@@ -17,9 +16,10 @@ SYNTHESISERS: dict[str, Callable[[SpeechSettings, Http], Synthesiser]] = {
     "command": command.Command,
     "openai": openai.OpenAi,
 }
-SYNTHESIS_PROBLEMS: dict[str, Callable[[SpeechSettings], str]] = {
+SYNTHESIS_PROBLEMS: dict[str, Callable[[SpeechSettings, str], str]] = {
     "hibari": hibari.problem,
     "command": command.problem,
+    "openai": openai.problem,
 }
 RECOGNISERS: dict[str, Callable[[RecognitionSettings, Http], Recogniser]] = {
     "pocketsphinx": pocketsphinx.PocketSphinx,

@@ -21,7 +21,7 @@ PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
-def problem(settings: SpeechSettings) -> str:
+def problem(settings: SpeechSettings, language: str) -> str:
     """Why it cannot be used here, if so."""
     program = settings.command.program
     if not program:
@@ -39,7 +39,7 @@ class Command:
     """Speaks with a program."""
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
-        self._program, self._problem = settings.command.program, problem(settings)
+        self._program, self._problem = settings.command.program, problem(settings, settings.language)
         self._workshop = Workshop("mediaserver.speech.engines.command_process", (), settings.processes)
         self._folder: str | None = None
         self._numbers = itertools.count()

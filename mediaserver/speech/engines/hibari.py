@@ -15,16 +15,20 @@ _MAKING = 1  # our own part in its sound: to be counted up with every change tha
 _LONGEST = 10.0  # seconds for one sentence that nobody waits for any more: then it hangs
 
 
-def problem(settings: SpeechSettings) -> str:
+def problem(settings: SpeechSettings, language: str) -> str:
     """Why it cannot be used here, if so."""
-    return "" if find_spec("hibari") else 'hibari is not installed: pip install "mediaserver[speech]"'
+    if not find_spec("hibari"):
+        return 'hibari is not installed: pip install "mediaserver[speech]"'
+    if language.lower().split("-")[0] != "en":
+        return f'hibari speaks English only: for "{language}" use command or openai'
+    return ""
 
 
 class Hibari:
     """Speaks with hibari."""
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
-        self._problem = problem(settings)
+        self._problem = problem(settings, settings.language)
         patience = f"{0.8 * settings.timeout:g}"  # so that why a voice is not there is told before the time is up
         self._workshop = Workshop(
             "mediaserver.speech.engines.hibari_process", (patience,), settings.processes, _LONGEST

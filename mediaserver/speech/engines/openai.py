@@ -12,7 +12,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE, quantize, to_bytes, whole_frames
 from mediaserver.audio.resample import Resampler
 from mediaserver.errors import ConfigError, EngineError, PromptError
 from mediaserver.secrets import reveal
-from mediaserver.settings.speech import SpeechSettings
+from mediaserver.settings.speech import OPENAI, SpeechSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
 from mediaserver.webhooks.post import host_of
@@ -24,6 +24,13 @@ _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
 _OTHERS = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # how sound begins that is no PCM
 _LOOKED_AT, _SHOWN = 800, 200  # bytes of an answer that is text, and characters of it that are told
+
+
+def problem(settings: SpeechSettings, language: str) -> str:
+    """Why it cannot be used as it is configured, if so."""
+    if settings.openai.url == OPENAI and not settings.openai.token.get_secret_value().strip():
+        return "speech.openai.token: there is none, which OpenAI asks for"
+    return ""
 
 
 class OpenAi:
