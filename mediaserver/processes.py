@@ -21,6 +21,7 @@ from mediaserver.errors import MediaServerError, plainly
 # For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages each
 # time costs a quarter of a decoder's work. In bytes; it takes no more for the second.
 ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+_NICENESS = 10  # below ours: the ticker must run on time
 # What the socket to a dead process raises.
 DEAD = (EOFError, OSError)
 
@@ -50,6 +51,7 @@ class Child:
                     env=_environment(),
                     process_group=0,  # its own, so that a program of its can be killed with it
                 )
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)  # from its first import on
         except OSError as error:  # too many files or processes, or no memory
             self._line.close()
             raise NoProcessError(f"no process can be started: {plainly(error)}") from error

@@ -65,6 +65,8 @@ def _talking(server: MediaServer) -> Iterator[None]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as talkers:
         try:
             os.sched_setaffinity(talkers.pid, {LOAD_CORE})
+            # The listeners are to be kept waiting by the server alone, not by those they share a core with.
+            os.sched_setscheduler(talkers.pid, os.SCHED_IDLE, os.sched_param(0))
             assert talkers.stdout is not None  # noqa: S101 - it is a pipe
             if talkers.stdout.readline() != "talking\n":
                 raise SystemExit("the talkers never talked")

@@ -14,22 +14,22 @@ import sys
 import time
 from typing import IO, Any
 
+from mediaserver import child
 from mediaserver.errors import PromptError, plainly
 from mediaserver.playout.archive import Archive, Found
 from mediaserver.store import Store
 
 REQUEST = struct.Struct(">I?")  # bytes of the path, which follows; whether to look in the store
 ANSWER = struct.Struct(">IQ")  # bytes of JSON, then of PCM
-_NICENESS = 10  # below the ticker's process, which must run on time
 
 
 def main() -> None:
     """Answer until the input ends."""
-    os.nice(_NICENESS)
+    requests, answers = child.begin()
     recipe, *place = sys.argv[1:]
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
     try:
-        _serve(archive, *taken())
+        _serve(archive, requests, answers)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # without a word on what is left to be written
 
@@ -71,15 +71,6 @@ def _made(path: str, content: bytes) -> bytes:
     made = decode(Path(path), content)
     about = {"source": made.source, "peak_dbfs": made.peak_dbfs, "loudness_lufs": made.loudness_lufs}
     return json.dumps(about).encode() + b"\n" + made.pcm
-
-
-def taken() -> tuple[IO[bytes], IO[bytes]]:
-    """A child's socket, for it alone: ffmpeg would read from it, a stray print would be taken for an answer."""
-    line = os.dup(0)
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return os.fdopen(line, "rb"), os.fdopen(os.dup(line), "wb")
 
 
 if __name__ == "__main__":

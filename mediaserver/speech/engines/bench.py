@@ -6,17 +6,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from mediaserver import child
 from mediaserver.errors import MediaServerError, one_line
-from mediaserver.playout.decoder import taken
 from mediaserver.speech.engines.workshop import ANSWER, REQUEST
-
-_NICENESS = 10  # below the ticker's process, which must run on time
 
 
 def serve(made: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
     """Answer requests with PCM until the input ends. `made` makes what answers them; EngineError says why not."""
-    os.nice(_NICENESS)
-    requests, answers = taken()
+    requests, answers = child.begin()
     answer = made()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
         while head := requests.read(REQUEST.size):

@@ -16,10 +16,9 @@ import numpy as np
 import soxr
 from pocketsphinx import Decoder
 
-from mediaserver.playout.decoder import taken
+from mediaserver import child
 from mediaserver.speech.engines.pocketsphinx import ANSWER, SOUND
 
-_NICENESS = 10  # below the ticker's process, which must run on time
 _MIRROR = np.array(
     [0.25, -0.25], np.float32
 )  # mirrors a spectrum about a quarter of the sampling rate, with a gain
@@ -74,8 +73,7 @@ class Ear:
 
 def main() -> None:
     """Answer until the input ends."""
-    os.nice(_NICENESS)
-    requests, answers = taken()
+    requests, answers = child.begin()
     ear = Ear()
     try:
         while _utterance(ear, requests, answers):
