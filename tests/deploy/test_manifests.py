@@ -102,7 +102,7 @@ def test_volumes_are_where_the_image_looks(monkeypatch: pytest.MonkeyPatch) -> N
     assert found[workdir]["configMap"]["name"] == OBJECTS["ConfigMap"]["metadata"]["name"]
     claim = found[prompts]["persistentVolumeClaim"]["claimName"]
     assert claim == OBJECTS["PersistentVolumeClaim"]["metadata"]["name"]
-    (caches,) = re.findall(r"XDG_CACHE_HOME=(\S+)$", DOCKERFILE, re.MULTILINE)
+    (caches,) = re.findall(r"XDG_CACHE_HOME=(\S+)", DOCKERFILE)
     monkeypatch.setenv("XDG_CACHE_HOME", caches)
     cache = str(PromptSettings().cache_directory)
     assert "emptyDir" in found[cache]
