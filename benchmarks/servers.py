@@ -109,8 +109,10 @@ def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_COR
 
 
 @contextlib.contextmanager
-def playing_server(folder: Path, settings: str = "") -> Iterator[MediaServer]:
+def playing_server(
+    folder: Path, settings: str = "", cores: Sequence[int] = (SERVER_CORE,)
+) -> Iterator[MediaServer]:
     """One that plays a prompt of a minute for ever, at `/minute`."""
     write_tone(folder / "prompts" / "minute.wav", 60)
-    with media_server(folder, MINUTE + settings) as server:
+    with media_server(folder, MINUTE + settings, cores) as server:
         yield server

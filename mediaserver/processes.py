@@ -33,10 +33,11 @@ class NoProcessError(MediaServerError):
 class Child:
     """One process, `python -m MODULE ARGUMENTS`, whose standard input is a socket to us, for both directions.
 
-    It ends by itself when that is closed, so it never outlives us, however we end.
+    It ends by itself when that is closed, so it never outlives us, however we end. One that is `aside` leaves the
+    first core to us, where there are several.
     """
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, aside: bool = False) -> None:
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
         # -P: whatever lies in the working directory is no module of ours.
@@ -51,10 +52,15 @@ class Child:
                     env=_environment(),
                     process_group=0,  # its own, so that a program of its can be killed with it
                 )
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)  # from its first import on
+                _give_way(self._process.pid, aside)
         except OSError as error:  # too many files or processes, or no memory
             self._line.close()
             raise NoProcessError(f"no process can be started: {plainly(error)}") from error
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -93,13 +99,20 @@ class Child:
 
 class Pool:
     """At most `size` children of one kind, started when needed. `kept` of them stay for ever, the others for as
-    long as somebody needs one, and for `idle` seconds after.
+    long as somebody needs one, and for `idle` seconds after. `aside`: as of a child.
     """
 
     def __init__(
-        self, module: str, arguments: Callable[[], tuple[str, ...]], size: int, *, idle: float, kept: int = 0
-    ):
-        self._module, self._arguments = module, arguments
+        self,
+        module: str,
+        arguments: Callable[[], tuple[str, ...]],
+        size: int,
+        *,
+        idle: float,
+        kept: int = 0,
+        aside: bool = False,
+    ) -> None:
+        self._module, self._arguments, self._aside = module, arguments, aside
         self._places = asyncio.Semaphore(size)
         self._idle: list[Child] = []
         self._seconds, self._kept = idle, kept
@@ -139,7 +152,7 @@ class Pool:
         await asyncio.gather(*(child.end() for child in idle))
 
     def _start(self) -> Child:
-        return Child(self._module, *self._arguments())
+        return Child(self._module, *self._arguments(), aside=self._aside)
 
     def _stay(self) -> None:
         if self._letting_go is not None:
@@ -156,6 +169,18 @@ class Pool:
                 return child
             child.close()
         return None
+
+
+def _give_way(process: int, aside: bool) -> None:
+    """Have a process leave us the time we need, from its first import on.
+
+    Being nice is not enough for who works while calls go on: what comes from the network wakes us without taking
+    the core from who has it, and then frames are up to a tick of the kernel's late, 4 ms.
+    """
+    os.setpriority(os.PRIO_PROCESS, process, _NICENESS)
+    if aside and hasattr(os, "sched_setaffinity"):
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(process, cores - {min(cores)} or cores)
 
 
 def _environment() -> dict[str, str]:

@@ -39,13 +39,15 @@ class Listening:
 
 
 @contextlib.contextmanager
-def listening(port: int, path: str, pid: int, plan: Plan, *, tls: bool = False) -> Iterator[Listening]:
+def listening(
+    port: int, path: str, pid: int, plan: Plan, *, tls: bool = False, core: int = LOAD_CORE
+) -> Iterator[Listening]:
     """Listeners of the server of process `pid`; they are ended in the end, whatever happens."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(plan).items()]
     command = [sys.executable, "-m", "benchmarks.listeners", str(port), path, str(pid), *options]
     with subprocess.Popen([*command, *["--tls"] * tls], stdout=subprocess.PIPE, text=True) as process:
         try:
-            os.sched_setaffinity(process.pid, {LOAD_CORE})
+            os.sched_setaffinity(process.pid, {core})
             yield Listening(process)
         finally:
             process.kill()

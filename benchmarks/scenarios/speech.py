@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.process import listening
 from benchmarks.listeners.report import Report
-from benchmarks.machine import LOAD_CORE
+from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.servers import MediaServer, playing_server
 
 from .outcome import Outcome, late, troubles
@@ -31,10 +31,16 @@ framing = "pcm"
 
 
 def speech(folder: Path) -> Outcome:
-    """Lateness of the calls, beside a run in which nobody speaks. All runs on the server's core, engines too."""
+    """Lateness of the calls, beside a run in which nobody speaks.
+
+    The server may use both cores, as it would elsewhere, and keeps its engines off the first: there is the load.
+    """
     reports, done = [], dict.fromkeys(_DONE, 0.0)
     for busy in (False, True):
-        with playing_server(folder, _SETTINGS) as server, _talking(server) if busy else contextlib.nullcontext():
+        with (
+            playing_server(folder, _SETTINGS, (SERVER_CORE, LOAD_CORE)) as server,
+            _talking(server) if busy else contextlib.nullcontext(),
+        ):
             report, done = _listen(server)
             reports.append(report)
     quiet, spoken = reports
@@ -51,7 +57,7 @@ def speech(folder: Path) -> Outcome:
 
 def _listen(server: MediaServer) -> tuple[Report, dict[str, float]]:
     """What those who play heard, and what was made and recognised meanwhile."""
-    with listening(server.port, "/minute", server.pid, _PLAN) as run:
+    with listening(server.port, "/minute", server.pid, _PLAN, core=SERVER_CORE) as run:
         run.wait_until_measuring()
         before = server.metrics()
         report = run.report()
@@ -64,9 +70,7 @@ def _talking(server: MediaServer) -> Iterator[None]:
     command = [sys.executable, "-m", "benchmarks.scenarios.talkers", str(server.port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as talkers:
         try:
-            os.sched_setaffinity(talkers.pid, {LOAD_CORE})
-            # The listeners are to be kept waiting by the server alone, not by those they share a core with.
-            os.sched_setscheduler(talkers.pid, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setaffinity(talkers.pid, {SERVER_CORE})
             assert talkers.stdout is not None  # noqa: S101 - it is a pipe
             if talkers.stdout.readline() != "talking\n":
                 raise SystemExit("the talkers never talked")

@@ -22,7 +22,7 @@ class PocketSphinx:
     """Recognises in processes of our own, each one utterance at a time; one of them is kept."""
 
     def __init__(self, settings: RecognitionSettings, http: Http) -> None:
-        self._pool = Pool(_MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1)
+        self._pool = Pool(_MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1, aside=True)
 
     def warm(self) -> None:
         """Have a process be ready."""

@@ -23,7 +23,7 @@ class Workshop:
     """
 
     def __init__(self, module: str, arguments: tuple[str, ...], size: int, finishing: float = 0.0) -> None:
-        self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1)
+        self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1, aside=True)
         self._finishing = finishing
         self._working: set[asyncio.Task[bytes]] = set()
 
