@@ -3,7 +3,7 @@
     python -m benchmarks.scenarios [idle crowd replace speech start drift memory] [--minutes 10] [--write]
 
 It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table into
-benchmarks/README.md. The server gets the first core, its load the second; `start` and `speech` are measured on both.
+benchmarks/README.md. The server gets the first core, its load the second; for `start` and `speech` it has both.
 Linux only.
 """
 
