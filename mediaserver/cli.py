@@ -202,7 +202,10 @@ def say(
         how = speech.voice_of(settings.speech, engine or "", voice, rate, language)
         if problems or (
             lacking := speech.lacking(
-                speech.Need("speech", how.engine, how.language), settings.speech, settings.recognition
+                speech.Need("speech", how.engine, how.language, how.name),
+                settings.speech,
+                settings.recognition,
+                settings.chat,
             )
         ):
             raise ConfigError(problems or [f"{_where(file)}: {lacking}"])

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 from mediaserver.errors import did_you_mean, one_line
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
+_TAGS = ("a prompt", "what is said")  # of unions: pydantic's places have them, files do not
 _SECRETS = {"token", "tokens", "secret", "url", "api", "webhook"}  # keys of settings whose values are never shown
 
 
@@ -31,7 +32,7 @@ def problems_by_error(
 
 
 def _problem(where: str, details: Any, model: type[BaseModel]) -> list[str]:
-    place: tuple[str | int, ...] = tuple(part for part in details["loc"] if part != "[key]")
+    place: tuple[str | int, ...] = tuple(part for part in details["loc"] if part not in ("[key]", *_TAGS))
     by = variable_of(place) if issubclass(model, BaseSettings) else None  # a handler's come from its path
     key = _key(place)
     if details["type"] == "extra_forbidden":

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from mediaserver.audio import tone_plans, tones
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, to_bytes
-from mediaserver.client.dial import MediaWebSocket
+from mediaserver.sockets import OpenWebSocket
 from mediaserver.wire.encapsulation import Encoding
 
 from .formats import FORMATS, MESSAGE, Format, Wire, digit, noise
@@ -22,11 +22,11 @@ _TONES = ("dial", "ringback", "busy", "sit", "dtmf:0123456789*#", "480+620/500,0
 _SPOKEN = 250  # frames that a caller has to say, again and again
 _EARLY = 50  # frames said before a recording has begun, at most
 _WRITTEN = 10.0  # seconds for a recording to be finished
-Act = Callable[[MediaWebSocket, Wire], Awaitable[None]]
+Act = Callable[[OpenWebSocket, Wire], Awaitable[None]]
 _WEIGHTS = {"playback": 50, "hold": 14, "tone": 10, "echo": 10, "record": 8, "menu": 8}
 
 
-async def _listen_only(websocket: MediaWebSocket, wire: Wire) -> None:
+async def _listen_only(websocket: OpenWebSocket, wire: Wire) -> None:
     """Most callers say nothing."""
 
 
@@ -105,7 +105,7 @@ class Caller:
     def _echo(self, form: Format, seconds: float) -> Call:
         check = Returned(form.encoding)
 
-        async def speak(websocket: MediaWebSocket, wire: Wire) -> None:
+        async def speak(websocket: OpenWebSocket, wire: Wire) -> None:
             await self._speak(websocket, wire, form.encoding, check.say)
 
         return Call("echo", f"/echo?{form.query}", form, check, seconds, speak)
@@ -115,7 +115,7 @@ class Caller:
         file = self._recordings / f"record-{self._number}.wav"
         said: list[bytes] = []
 
-        async def speak(websocket: MediaWebSocket, wire: Wire) -> None:
+        async def speak(websocket: OpenWebSocket, wire: Wire) -> None:
             await self._speak(websocket, wire, form.encoding, said.append)
 
         async def afterwards() -> int:
@@ -137,7 +137,7 @@ class Caller:
         check = Sections(MESSAGE.encoding, [main, thanks, main, bye] if again else [main, bye])
         waits = [self._rng.uniform(0.2, 2) + 2 * number for number in range(1 + again)]
 
-        async def press(websocket: MediaWebSocket, wire: Wire) -> None:
+        async def press(websocket: OpenWebSocket, wire: Wire) -> None:
             with contextlib.suppress(ConnectionError, RuntimeError):
                 for key, wait in zip("10" if again else "0", waits, strict=True):
                     await asyncio.sleep(wait)
@@ -147,7 +147,7 @@ class Caller:
         return Call("menu", f"/menu?{MESSAGE.query}", MESSAGE, check, patience, press, ends=True)
 
     async def _speak(
-        self, websocket: MediaWebSocket, wire: Wire, encoding: Encoding, said: Callable[[bytes], None]
+        self, websocket: OpenWebSocket, wire: Wire, encoding: Encoding, said: Callable[[bytes], None]
     ) -> None:
         """A frame every 20 ms, until cancelled or cut off."""
         loop = asyncio.get_running_loop()

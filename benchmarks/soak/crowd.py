@@ -12,6 +12,7 @@ from aiohttp import WSMsgType
 from mediaserver.client import dial
 from mediaserver.errors import PeerError, ProtocolError, RefusedError
 from mediaserver.session import CloseCode
+from mediaserver.sockets import OpenWebSocket
 
 from .calls import Call, Caller
 from .formats import Wire
@@ -88,7 +89,7 @@ class Crowd:
 class _Conversation:
     """One call while it lasts. `code`: what the server closed it with; None where the caller did."""
 
-    def __init__(self, call: Call, websocket: dial.MediaWebSocket, rng: random.Random) -> None:
+    def __init__(self, call: Call, websocket: OpenWebSocket, rng: random.Random) -> None:
         self.call, self.websocket = call, websocket
         self.wire = Wire(call.form, rng)
         self.result = Kind(calls=1)

@@ -3,12 +3,13 @@
 import asyncio
 import socket
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
 from mediaserver import __version__
 from mediaserver.errors import PeerError, plainly
+from mediaserver.sockets import OpenWebSocket
 from mediaserver.webhooks.post import host_of
 
 _MAX_MESSAGE = 1 << 19  # bytes: half a minute of PCM at once
@@ -36,29 +37,19 @@ class Target:
         return host_of(self.url)
 
 
-class ApplicationSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
-    """A WebSocket that shows its transport: whole messages are written to it, and what it holds is looked at."""
-
-    def __init__(
-        self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(reader, writer, protocol, response, *args, **kwargs)
-        self.transport: asyncio.Transport = response.connection.transport
-
-
 def client_session() -> aiohttp.ClientSession:
-    """A session whose WebSockets are `ApplicationSocket`s."""
+    """A session whose WebSockets are `OpenWebSocket`s."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"mediaserver/{__version__}"},
         timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
-        ws_response_class=ApplicationSocket,
+        ws_response_class=OpenWebSocket,
     )
 
 
-async def dial(client: aiohttp.ClientSession, target: Target) -> ApplicationSocket:
+async def dial(client: aiohttp.ClientSession, target: Target) -> OpenWebSocket:
     """Open a WebSocket; PeerError, of one plain line, where there is none, FinalError where none is to be had."""
     try:
         async with asyncio.timeout(target.connect_timeout):
@@ -70,12 +61,12 @@ async def dial(client: aiohttp.ClientSession, target: Target) -> ApplicationSock
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
             )
+        connection: Any = websocket.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: InvalidURL, and of names
         # Without its cause, which may show the whole URL, as a traceback would.
         raise _plain(error, target) from None
-    assert isinstance(websocket, ApplicationSocket)  # noqa: S101 - the session makes no others
-    connection: Any = websocket.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
     return websocket
 
 

@@ -2,23 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
-from mediaserver.bridge.dial import ApplicationSocket
 from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.session import CloseCode
+from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.application import Application, Clear, HangUp, Mark, Message, Play
 from mediaserver.wire.websocket import mask
 
 _WAITS = SAMPLE_RATE * SAMPLE_BYTES  # bytes, a second, of what the caller said that wait for a slow application
 _ROOM = 4096  # bytes in the transport above which nothing is added
+_MOST = 1 << 20  # bytes there of marks and keys, above which it does not read
 _UNIT = 1024  # bytes of a message that make work like another message
 _TURN = 16  # messages read before others have their turn
 _MAX_RATE = 2000  # messages read a second; the rest waits at the sender
@@ -28,23 +28,17 @@ _GOODBYE = 2.0  # seconds for the answer to our close
 
 
 class Line:
-    """A connection while it lasts. `random_key` gives a fresh masking key of four bytes."""
+    """A connection while it lasts."""
 
-    def __init__(
-        self,
-        websocket: ApplicationSocket,
-        application: Application,
-        buffer: PlayoutBuffer,
-        random_key: Callable[[], bytes],
-    ) -> None:
+    def __init__(self, websocket: OpenWebSocket, application: Application, buffer: PlayoutBuffer) -> None:
         self._websocket, self._transport = websocket, websocket.transport
-        self._application, self._buffer, self._random_key = application, buffer, random_key
+        self._application, self._buffer = application, buffer
         self._waiting = bytearray()
         self._sent = 0  # samples of the caller's, those dropped included
         self.dropped = 0  # samples, of them, that the application was too slow for
         self.malformed = 0  # messages that the protocol does not have
         self._ponged = asyncio.Event()
-        self._deaf = False  # it did not answer a ping
+        self._left = ""  # why we left it
         for message in application.opening():
             self._write(message)
         # Tasks: a read that is cancelled would leave aiohttp unable to close properly.
@@ -78,9 +72,12 @@ class Line:
 
     def _write(self, message: Message) -> None:
         """Send a message at once, whatever waits."""
-        if not self._transport.is_closing():
-            made = frames.text(message) if isinstance(message, str) else frames.binary(message)
-            self._transport.write(mask(made, self._random_key()))
+        if self._transport.is_closing():
+            return
+        made = frames.text(message) if isinstance(message, str) else frames.binary(message)
+        self._transport.write(mask(made, random_key()))
+        if self._transport.get_write_buffer_size() > _MOST:
+            self._leave("it does not read what it is told")
 
     async def read(self) -> None:
         """Until the application hangs up; PeerError where it goes without a word.
@@ -112,7 +109,7 @@ class Line:
                 case WSMsgType.PONG:
                     self._ponged.set()
                 case _:
-                    return "it does not answer pings" if self._deaf else _trouble(message)
+                    return self._left or _trouble(message)
             await throttle.took(len(message.data))
 
     async def _ping(self) -> None:
@@ -125,9 +122,13 @@ class Line:
                 try:
                     await asyncio.wait_for(self._ponged.wait(), HEARTBEAT)
                 except TimeoutError:
-                    self._deaf = True
-                    self._transport.abort()
+                    self._leave("it does not answer pings")
                     return
+
+    def _leave(self, why: str) -> None:
+        """Let it go, and have it told why."""
+        self._left = why
+        self._transport.abort()
 
     def _take(self, message: Message) -> bool:
         """Do what the application says; whether it goes on."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -13,12 +12,13 @@ import aiohttp
 import structlog
 
 from mediaserver.audio.pcm import SAMPLE_RATE
-from mediaserver.bridge.dial import ApplicationSocket, FinalError, Target, client_session, dial
+from mediaserver.bridge.dial import FinalError, Target, client_session, dial
 from mediaserver.bridge.line import Line
 from mediaserver.errors import PeerError
 from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.playout.sources import Source
 from mediaserver.session import CloseCode, Session
+from mediaserver.sockets import OpenWebSocket
 from mediaserver.wire.application import Application, Call
 from mediaserver.wire.events import Audio, Event
 
@@ -76,6 +76,7 @@ class Relay:
                 "bridge.ended",
                 connections=self._connections,
                 malformed=self._malformed,
+                said_s=self._buffer.taken / SAMPLE_RATE,
                 unsent_s=self._dropped / SAMPLE_RATE,
                 unheard_s=self._buffer.dropped / SAMPLE_RATE,
             )
@@ -88,7 +89,7 @@ class Relay:
         self._buffer.forget()  # a connection begins anew
         application = self._speaks(replace(self._call, connection=self._connections))
         self._connections += 1
-        self._line = line = Line(websocket, application, self._buffer, lambda: os.urandom(4))
+        self._line = line = Line(websocket, application, self._buffer)
         self._tell("bridge.connected", connections=self._connections)
         code = CloseCode.NORMAL
         try:
@@ -112,7 +113,7 @@ class Relay:
             self._malformed += line.malformed
             await line.close(code)
 
-    async def _reach(self, client: aiohttp.ClientSession) -> ApplicationSocket:
+    async def _reach(self, client: aiohttp.ClientSession) -> OpenWebSocket:
         """Dial until it answers; PeerError where it does not for too long, or never will."""
         if self._trouble is None:
             self._trouble = self._clock()

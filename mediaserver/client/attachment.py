@@ -19,6 +19,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
 from mediaserver.secrets import reveal
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
+from mediaserver.sockets import random_key
 from mediaserver.streams import connection
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import Route
@@ -54,7 +55,7 @@ class Attachment:
         self._engine, self._client, self._route, self._handler = engine, client, route, handler
         self._wire_settings = wire
         self._line: Line | None = None  # while there is a connection
-        first = Wire(wire, dial.random_key)
+        first = Wire(wire, random_key)
         stall_timeout = engine.settings.server.stall_timeout
         pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
         self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
@@ -145,7 +146,7 @@ class Attachment:
 
     async def _talk(self, line: Line) -> End:
         """Hear and speak over one connection, to its end."""
-        session, wire = self.session, Wire(self._wire_settings, dial.random_key)
+        session, wire = self.session, Wire(self._wire_settings, random_key)
         connection.bound_send_buffer(line.transport)
         session.connect(wire, line.transport)
         self._line = line

@@ -1,15 +1,13 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
 import asyncio
-import os
-from typing import Any, Literal
 from urllib.parse import quote, quote_plus
 
 import aiohttp
-from aiohttp import ClientWebSocketResponse
 from yarl import URL
 
 from mediaserver.errors import PeerError, RefusedError, plainly
+from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire.encapsulation import Encapsulation
 
@@ -17,16 +15,6 @@ _REFUSAL_LETTERS = 300
 _MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
-
-
-class MediaWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket that shows its transport, for whole masked messages to be written to."""
-
-    def __init__(
-        self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(reader, writer, protocol, response, *args, **kwargs)
-        self.transport = response.connection.transport
 
 
 class _Nowhere:
@@ -45,11 +33,6 @@ class _Nowhere:
 NOWHERE = _Nowhere()
 
 
-def random_key() -> bytes:
-    """A masking key: four bytes that nobody can foresee (RFC 6455, section 10.3)."""
-    return os.urandom(4)
-
-
 def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, token: str) -> str:
     """The URL of a call's or conference's media stream. It holds the token: never log it."""
     url = URL(f"{api.rstrip('/')}/{resource}/media_stream", encoded=True)
@@ -58,13 +41,13 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, toke
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session whose WebSockets are `MediaWebSocket`s, and whose refusals keep what the server said."""
+    """A session whose WebSockets are `OpenWebSocket`s, and whose refusals keep what the server said."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0
         ),  # a stream keeps its connection: their number is limited elsewhere
-        ws_response_class=MediaWebSocket,
+        ws_response_class=OpenWebSocket,
         timeout=timeout,
         middlewares=(_keep_refusal,),
     )
@@ -91,7 +74,7 @@ def _private(url: URL) -> list[str]:
     return sorted(ways - {""}, key=len, reverse=True)
 
 
-async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> MediaWebSocket:
+async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
     """Open a media stream. RefusedError where the server turns it down, PeerError where none answers."""
     if not url.startswith(("ws://", "wss://")):
         raise PeerError("a media stream's URL begins with ws:// or wss://")
@@ -119,5 +102,5 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
         raise PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
         raise PeerError(f"cannot connect: {error}") from error
-    assert isinstance(websocket, MediaWebSocket)  # noqa: S101 - the session makes no others
+    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
     return websocket

@@ -5,8 +5,9 @@ import contextlib
 
 import structlog
 
-from mediaserver.client import advice, dial
+from mediaserver.client import advice
 from mediaserver.session import End, Session
+from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams import connection
 from mediaserver.wire.encapsulation import Wire
 
@@ -25,7 +26,7 @@ class Line:
     Pings tell what has arrived: the pong to a ping says that all frames sent before it did.
     """
 
-    def __init__(self, websocket: dial.MediaWebSocket) -> None:
+    def __init__(self, websocket: OpenWebSocket) -> None:
         self._websocket = websocket
         self.transport = websocket.transport
         self._session: Session | None = None

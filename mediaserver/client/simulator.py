@@ -23,6 +23,7 @@ from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.sources import Clip, Playlist
 from mediaserver.playout.ticker import Ticker
 from mediaserver.session import CloseCode
+from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
@@ -144,9 +145,7 @@ def _read_speech(path: Path) -> bytes:
         raise PromptError(f"--send: {path} {error}") from error
 
 
-async def _unless(
-    hang_up: asyncio.Event, dialling: Coroutine[Any, Any, dial.MediaWebSocket]
-) -> dial.MediaWebSocket:
+async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, OpenWebSocket]) -> OpenWebSocket:
     """A stream, unless it is given up before it is there."""
     dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
     try:
@@ -159,7 +158,7 @@ async def _unless(
         dialled.cancel()
 
 
-async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> int | None:
+async def _listen(websocket: OpenWebSocket, listener: Listener) -> int | None:
     """Listen to the end; the server's close code, where it closed first."""
     while True:
         message = await websocket.receive()
@@ -172,7 +171,7 @@ async def _listen(websocket: dial.MediaWebSocket, listener: Listener) -> int | N
                 return None
 
 
-async def _hang_up(websocket: dial.MediaWebSocket, seconds: float | None, asked: asyncio.Event) -> None:
+async def _hang_up(websocket: OpenWebSocket, seconds: float | None, asked: asyncio.Event) -> None:
     """Close when the time is up, or when asked to; a server that does not answer that is left."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asked.wait(), seconds)
@@ -183,11 +182,11 @@ async def _hang_up(websocket: dial.MediaWebSocket, seconds: float | None, asked:
         websocket.transport.abort()
 
 
-def _speak(call: Call, websocket: dial.MediaWebSocket, pcm: bytes, stack: contextlib.ExitStack) -> Pacer:
+def _speak(call: Call, websocket: OpenWebSocket, pcm: bytes, stack: contextlib.ExitStack) -> Pacer:
     """Speak at once: a peer that talks first."""
     encapsulation = call.encapsulation or _named(call.url) or Encapsulation.AUDIOSOCKET
     framing = Framing.MESSAGE if call.framing == Framing.AUTO else call.framing
-    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), dial.random_key)
+    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
     ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
     stack.callback(ticker.close)
     pacer = Pacer(ticker, wire, websocket.transport)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session
-from mediaserver.settings.kinds import Table
+from mediaserver.settings.kinds import Table, is_language
 from mediaserver.settings.speech import SpeechEngine, SpeechSettings
 from mediaserver.speech import Need, Spoken, Voice, sentences_of
 from mediaserver.speech.template import Template
@@ -25,13 +25,13 @@ class Manner(BaseModel):
 
     voice: str = Field("", max_length=200)
     rate: float | None = Field(None, ge=0.5, le=2.0, description="times the engine's own pace")
-    language: str = Field("", pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$", description="a BCP 47 tag")
+    language: Annotated[str, AfterValidator(lambda tag: tag and is_language(tag))] = ""
     engine: SpeechEngine | None = None
 
     @property
     def need(self) -> Need:
         """The engine that speaks."""
-        return Need("speech", self.engine or "", self.language or "")
+        return Need("speech", self.engine or "", self.language, self.voice)
 
     def as_phrase(self, text: Template) -> "Phrase":
         """A text said in this manner."""

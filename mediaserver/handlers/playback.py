@@ -26,11 +26,11 @@ def _count(value: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return "text" if isinstance(value, dict | Phrase) else "name"
+    return "what is said" if isinstance(value, dict | Phrase) else "a prompt"
 
 
 # The name of a prompt, or what is to be said.
-Member = Annotated[Annotated[str, Tag("name")] | Annotated[Phrase, Tag("text")], Discriminator(_kind)]
+Member = Annotated[Annotated[str, Tag("a prompt")] | Annotated[Phrase, Tag("what is said")], Discriminator(_kind)]
 
 
 class Repeating(BaseModel):

@@ -12,6 +12,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.scribe import Scribe
 from mediaserver.handlers.transcript import CAPTIONS, Transcript
 from mediaserver.session import Session
+from mediaserver.settings.kinds import LanguageTag
 from mediaserver.settings.speech import RecognitionEngine
 from mediaserver.speech import Need
 
@@ -37,7 +38,7 @@ class Recognise(Handler):
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"engine", "keywords", "directory"})
 
     engine: RecognitionEngine | None = None
-    language: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="a BCP 47 tag")
+    language: LanguageTag | None = None
     keywords: Annotated[tuple[str, ...], AfterValidator(_is_said)] = ()
     partials: bool = Field(True, description="tell what it seems to be while it is being said")
     sensitivity: int = Field(

@@ -9,6 +9,7 @@ from mediaserver.wire.encapsulation import Encoding
 
 MOST_SECONDS = 120  # of sound that may wait
 MOST_MARKS = 4096  # that may be pending
+_TOLD = 32  # marks a tick: thousands that are due at once keep nobody else waiting
 _LATE = 5  # frames: sound that comes so soon after the last belongs to it, and was late
 
 
@@ -32,6 +33,11 @@ class PlayoutBuffer(Source):
         self.underruns = 0
         self.dropped = 0
 
+    @property
+    def taken(self) -> int:
+        """Samples put so far, without those dropped."""
+        return self._put // SAMPLE_BYTES
+
     def put(self, pcm: bytes) -> None:
         """Add sound, any number of samples; what there is no room for is dropped."""
         room = MOST_SECONDS * FRAMES_PER_SECOND * FRAME_BYTES - len(self._waiting)
@@ -47,10 +53,9 @@ class PlayoutBuffer(Source):
         return True
 
     def clear(self) -> None:
-        """Forget the sound; marks are over at once."""
+        """Forget the sound; marks are over at the next ticks."""
         self._waiting.clear()
         self._given, self._begun, self._held, self._dry = self._put, False, 0, _LATE + 1
-        self._tell()
 
     def forget(self) -> None:
         """Forget sound and marks: nobody is told any more."""
@@ -63,7 +68,9 @@ class PlayoutBuffer(Source):
 
     def _tell(self) -> None:
         marks = self._marks
-        while marks and marks[0][0] <= self._given:
+        for _ in range(min(len(marks), _TOLD)):
+            if marks[0][0] > self._given:
+                return
             marks.popleft()[1]()
 
     def _frame(self) -> bytes:

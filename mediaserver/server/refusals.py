@@ -10,6 +10,7 @@ from mediaserver.streams.routes import BAD_QUERY
 
 REASONS = {
     "bad-query": 400,
+    "bad-text": 400,
     "bad-handshake": 400,
     "malformed": 400,
     "unauthorised": 401,

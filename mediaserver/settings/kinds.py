@@ -1,6 +1,7 @@
 """What settings are made of: tables, and values that pydantic has no kind for."""
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -34,6 +35,13 @@ def has_no_query(url: str) -> str:
     return url
 
 
+def is_language(tag: str) -> str:
+    """A language's tag by its form; ValueError where it is none."""
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        raise ValueError("should be a BCP 47 tag, such as en or en-GB")
+    return tag
+
+
 def _network(value: object) -> Network:
     try:
         return ipaddress.ip_network(str(value))
@@ -50,6 +58,7 @@ def _is_there(secret: SecretStr) -> SecretStr:
 WebUrl = Annotated[str, AfterValidator(is_web)]
 WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
 ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
+LanguageTag = Annotated[str, AfterValidator(is_language)]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from mediaserver.settings.kinds import ApiUrl, Table, WebSocketUrl
+from mediaserver.settings.kinds import ApiUrl, LanguageTag, Table, WebSocketUrl
 
 SpeechEngine = Literal["hibari", "command", "openai"]
 RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]
@@ -32,7 +32,7 @@ class SpeechSettings(Table):
     engine: SpeechEngine = "hibari"
     voice: str = Field("", description="empty: the engine's own")
     rate: float = Field(1.0, ge=0.5, le=2.0, description="times the engine's own pace")
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="a BCP 47 tag")
+    language: LanguageTag = "en"
     max_characters: int = Field(1000, ge=1, le=100_000, description="of one text")
     timeout: float = Field(
         3.0, gt=0, le=60, description="seconds that a sentence's sound may keep callers waiting"
@@ -62,7 +62,7 @@ class RecognitionSettings(Table):
     """`[recognition]`: how speech is recognised."""
 
     engine: RecognitionEngine = "pocketsphinx"
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="a BCP 47 tag")
+    language: LanguageTag = "en"
     timeout: float = Field(5.0, gt=0, le=120, description="seconds after an utterance for its words")
     processes: int = Field(2, ge=1, le=64, description="of pocketsphinx: utterances recognised at once")
     vosk: VoskSettings = VoskSettings()

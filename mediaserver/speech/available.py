@@ -2,8 +2,9 @@
 
 from typing import Literal, NamedTuple
 
-from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
+from mediaserver.settings.speech import OPENAI, ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.engines import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
+from mediaserver.speech.synthesis import voice_of
 
 
 class Need(NamedTuple):
@@ -12,15 +13,18 @@ class Need(NamedTuple):
     kind: Literal["speech", "recognition", "chat"]
     engine: str = ""
     language: str = ""  # likewise
+    voice: str = ""  # likewise
 
 
-def lacking(need: Need, speech: SpeechSettings, recognition: RecognitionSettings) -> str:
+def lacking(need: Need, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings) -> str:
     """Why an engine cannot be used, "" where it can, as far as is known without asking it."""
     match need.kind:
         case "speech":
-            spoken = SYNTHESIS_PROBLEMS.get(need.engine or speech.engine)
-            return spoken(speech, need.language or speech.language) if spoken is not None else ""
+            voice = voice_of(speech, need.engine, need.voice, language=need.language)
+            return SYNTHESIS_PROBLEMS[voice.engine](speech, voice)
         case "recognition":
             heard = RECOGNITION_PROBLEMS.get(need.engine or recognition.engine)
             return heard(recognition, need.language or recognition.language) if heard is not None else ""
+        case "chat" if chat.url == OPENAI and not chat.token.get_secret_value().strip():
+            return "chat.token: there is none, which OpenAI asks for; chat.url names another server"
     return ""

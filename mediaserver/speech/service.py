@@ -14,7 +14,7 @@ from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.synthesis import Voice, voice_of
 from mediaserver.speech.wording import plain
 from mediaserver.store import Store
 
@@ -36,14 +36,6 @@ def sentences_of(text: str, language: str, settings: SpeechSettings) -> list[str
 def _speakable(text: str) -> bool:
     """Whether there is anything in it that has a sound."""
     return any(character.isalnum() for character in text)
-
-
-def voice_of(
-    settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
-) -> Voice:
-    """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
-    own = settings.voice if (engine or settings.engine) == settings.engine else ""
-    return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
 
 
 class Speech:

@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
+from mediaserver.settings.speech import SpeechSettings
+
 
 class Voice(NamedTuple):
     """How a text is to sound."""
@@ -11,6 +13,14 @@ class Voice(NamedTuple):
     name: str = ""  # as the engine has it; empty: its own
     rate: float = 1.0  # times the engine's own pace
     language: str = "en"  # a BCP 47 tag
+
+
+def voice_of(
+    settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
+) -> Voice:
+    """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
+    own = settings.voice if (engine or settings.engine) == settings.engine else ""
+    return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
 
 
 class Synthesiser(Protocol):

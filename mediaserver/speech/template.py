@@ -67,7 +67,7 @@ class Template:
         """The text to be spoken, printable but for newlines; ValueError names the variables at fault."""
         missing = [name for name in self.names if name not in variables]
         if missing:
-            raise ValueError(f"no value for {', '.join(map(_shown, missing))}")
+            raise ValueError(f"no value for {', '.join(map(_shown, missing))}: a URL has it as ?{missing[0]}=…")
         spoken = []
         for gap in self.gaps:
             try:

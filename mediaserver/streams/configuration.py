@@ -94,7 +94,7 @@ def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: s
         f'{where}: paths."{route.pattern}": {problem}'
         for route in built
         for need in sorted(routes.needs([route]))
-        if (problem := lacking(need, settings.speech, settings.recognition))
+        if (problem := lacking(need, settings.speech, settings.recognition, settings.chat))
     ]
 
 

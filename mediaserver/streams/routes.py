@@ -41,7 +41,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 _MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
-BAD_QUERY, UNKNOWN_PROMPT = "bad-query", "unknown-prompt"  # why a request is refused
+BAD_QUERY, BAD_TEXT, UNKNOWN_PROMPT = "bad-query", "bad-text", "unknown-prompt"  # why a request is refused
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Route:
         try:
             handler.check(variables, query, self.speech)
         except ValueError as error:
-            raise RefusedError(400, str(error), BAD_QUERY) from error
+            raise RefusedError(400, str(error), BAD_TEXT) from error
         return handler
 
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
@@ -202,7 +202,8 @@ def needs(routes: Iterable[Route]) -> set[Need]:
     found: set[Need] = set()
     for route in routes:
         with contextlib.suppress(ValidationError):  # only with a variable in it, which is not known yet
-            found |= set(route.handler.model_validate(route.settings).engines())
+            for need in route.handler.model_validate(route.settings).engines():
+                found.add(need._replace(voice="") if VARIABLE.search(need.voice) else need)
     return found
 
 

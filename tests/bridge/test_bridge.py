@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import gc
-import os
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -170,7 +170,14 @@ async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
     assert visit.messages[-1]["event"] == "stop"
     assert visit.websocket.close_code == 1000
     assert lab.events("bridge.ended") == [
-        {"host": f"127.0.0.1:{lab.bots.port}", "connections": 1, "malformed": 0, "unsent_s": 0, "unheard_s": 0}
+        {
+            "host": f"127.0.0.1:{lab.bots.port}",
+            "connections": 1,
+            "malformed": 0,
+            "said_s": 0.4,
+            "unsent_s": 0,
+            "unheard_s": 0,
+        }
     ]
     assert "s3cret" not in str(lab.told)
 
@@ -406,6 +413,24 @@ async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.Monk
     assert lab.whys("bridge.failed") == {"it does not answer pings"}
 
 
+async def test_a_bot_that_asks_for_marks_and_never_reads_is_left(lab: Lab) -> None:
+    async def asking(visit: Visit) -> None:
+        visit.request.transport.pause_reading()
+        mark = json.dumps({"event": "mark", "name": "\u2028" * 1024})  # six bytes each when it comes back
+        with contextlib.suppress(ConnectionError):
+            for n in range(50_000):
+                await visit.websocket.send_str(mark)
+                if n % 100 == 0:
+                    await visit.websocket.pong()  # as if it had read our pings
+                    await asyncio.sleep(0)
+            await asyncio.sleep(60)
+
+    lab.bots.bots["plain"] = asking
+    async with lab.call("/pcm/plain"):
+        await eventually(lambda: lab.events("bridge.lost"))
+    assert lab.whys("bridge.lost") == {"it does not read what it is told"}
+
+
 async def hanging_up(visit: Visit) -> None:
     await visit.websocket.receive()
 
@@ -415,7 +440,7 @@ async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
     async def call(port: int) -> None:
         async with dial.client_session() as client:
             websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{port}/bot"))
-            line = Line(websocket, Twilio(Call("s")), PlayoutBuffer(), lambda: os.urandom(4))
+            line = Line(websocket, Twilio(Call("s")), PlayoutBuffer())
             reading = asyncio.create_task(line.read())
             await asyncio.wait((reading,), timeout=0.05 if bot is echo else UNIT)
             reading.cancel()
@@ -455,7 +480,7 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
     try:
         async with dial.client_session() as client:
             websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{bots.port}/slow"))
-            line = Line(websocket, Plain(Call("s")), PlayoutBuffer(), lambda: os.urandom(4))
+            line = Line(websocket, Plain(Call("s")), PlayoutBuffer())
             sent = 0
             while not line.dropped:  # until the sockets and a second are full
                 sent += 1

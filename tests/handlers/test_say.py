@@ -140,6 +140,11 @@ async def test_what_cannot_be_said_is_refused(server: ServerProcess, path: str, 
     status, text = await refusal(server.url(path))
     assert (status, text[: len(line)]) == (400, line)
     assert text.count("\n") == 1
+    refused = server.events("refused")[-1]
+    assert (refused["reason"], refused["why"]) == (
+        "bad-text",
+        text.strip(),
+    )  # VoIPBIN shows nobody what it was told
 
 
 @pytest.mark.parametrize(
@@ -219,7 +224,7 @@ def configured(paths: str, tmp_path: Path, **speech: object) -> Configuration:
         ('text = ""', "the text is empty: there is nothing to say"),
         ('text = "Hi"\nrate = 3', "rate: Input should be less than or equal to 2 (it is 3)"),
         ('text = "Hi"\nvoise = "a"', 'voise: unknown setting (did you mean "voice"?)'),
-        ('text = "Hi"\nlanguage = "no one"', "language: String should match pattern"),
+        ('text = "Hi"\nlanguage = "no one"', "language: should be a BCP 47 tag"),
         ('text = "Hi"\nengine = "espeak"', "engine: Input should be 'hibari', 'command' or 'openai'"),
         ('text = "Hi"\nengine = "command"', "speech.command.program is empty: "),
     ],
@@ -251,7 +256,7 @@ def test_an_engine_that_is_not_installed_is_told_at_start(tmp_path: Path, monkey
         '[paths."/mixed"]\nhandler = "playback"\nprompts = [{say = "Hi"}]\n'
         '[paths."/plain"]\nhandler = "silence"\n'
     )
-    why = 'hibari is not installed: pip install "mediaserver[speech]"'
+    why = 'hibari is not installed: pip install "mediaserver[speech]", or in a clone make speech'
     found = configured(paths, tmp_path)
     assert list(found.problems) == [f'config.toml: paths."/{path}": {why}' for path in ("say", "mixed")]
 

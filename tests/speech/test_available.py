@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
+from mediaserver.speech.engines.hibari import VOICES
 from mediaserver.streams.configuration import Configuration
 
 
@@ -25,7 +26,8 @@ def test_pocketsphinx_that_is_not_installed_is_told_where_a_path_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
-    why = 'config.toml: paths."/listen": pocketsphinx is not installed: pip install "mediaserver[speech]"'
+    how = 'pip install "mediaserver[speech]", or in a clone make speech'
+    why = f'config.toml: paths."/listen": pocketsphinx is not installed: {how}'
     assert problems_of(tmp_path, path()) == [why]
     assert problems_of(tmp_path, path(engine="pocketsphinx")) == [why]
     assert problems_of(tmp_path, path(engine="vosk")) == []
@@ -50,3 +52,46 @@ def test_openai_without_a_token_is_told(tmp_path: Path) -> None:
     assert not problems_of(tmp_path, '[recognition.openai]\ntoken = "sk"\n' + path(engine="openai"))
     ours = '[recognition.openai]\nurl = "http://127.0.0.1:8000/v1"\n'
     assert not problems_of(tmp_path, ours + path(engine="openai"))
+
+
+def test_a_voice_that_hibari_does_not_have_is_told(tmp_path: Path) -> None:
+    voices = pytest.importorskip("hibari.voices")
+    assert tuple(voices.VOICES) == VOICES
+    why = 'config.toml: paths."/say": hibari has no voice "hart" (did you mean "heart"?): ' + ", ".join(VOICES)
+    say = '[paths."/say"]\nhandler = "say"\ntext = "Hi"\n'
+    assert problems_of(tmp_path, say + 'voice = "hart"') == [why]
+    assert problems_of(tmp_path, '[speech]\nvoice = "hart"\n' + say) == [why]
+    assert problems_of(tmp_path, say + 'voice = "emma"') == []
+    other = '[speech]\nengine = "openai"\nvoice = "nova"\nlanguage = "de"\n[speech.openai]\ntoken = "sk"\n'
+    assert problems_of(tmp_path, other + say + 'engine = "hibari"\nlanguage = "en"') == []
+    by_the_path = say.replace("/say", "/say/{voice}") + 'voice = "{voice}"'
+    assert problems_of(tmp_path, by_the_path) == []
+
+
+def test_an_assistant_without_a_token_for_openai_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("hibari")
+    pytest.importorskip("pocketsphinx")
+    assistant = '[paths."/assistant"]\nhandler = "assistant"\ninstructions = "Be brief."\n'
+    (problem,) = problems_of(tmp_path, assistant)
+    assert problem == (
+        'config.toml: paths."/assistant": chat.token: there is none, which OpenAI asks for; '
+        "chat.url names another server"
+    )
+    assert not problems_of(tmp_path, '[chat]\ntoken = "sk"\n' + assistant)
+    assert not problems_of(tmp_path, '[chat]\nurl = "http://127.0.0.1:11434/v1"\n' + assistant)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (path(language="german"), 'paths."/listen": language: should be a BCP 47 tag, such as en or en-GB'),
+        ('[speech]\nlanguage = "german"', "speech.language: should be a BCP 47 tag, such as en or en-GB"),
+        (
+            '[paths."/mixed"]\nhandler = "playback"\nprompts = [{say = "Hi", fallback = "beep"}]',
+            'paths."/mixed": prompts[0].fallback: unknown setting',
+        ),
+    ],
+)
+def test_mistakes_are_told_by_the_key(tmp_path: Path, text: str, why: str) -> None:
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.partition("config.toml: ")[2].removesuffix(" (it is 'german')") == why

@@ -21,7 +21,7 @@ PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
-def problem(settings: SpeechSettings, language: str) -> str:
+def problem(settings: SpeechSettings, voice: Voice) -> str:
     """Why it cannot be used here, if so."""
     program = settings.command.program
     if not program:
@@ -39,7 +39,7 @@ class Command:
     """Speaks with a program."""
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
-        self._program, self._problem = settings.command.program, problem(settings, settings.language)
+        self._settings, self._program = settings, settings.command.program
         self._workshop = Workshop("mediaserver.speech.engines.command_process", (), settings.processes)
         self._folder: str | None = None
         self._numbers = itertools.count()
@@ -53,8 +53,8 @@ class Command:
 
     async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """The sound of a sentence, in one piece."""
-        if self._problem:
-            raise EngineError(self._problem)
+        if why := problem(self._settings, voice):
+            raise EngineError(why)
         file = await self._file()
         values = {
             "text": text,
@@ -84,7 +84,7 @@ class Command:
 
     def warm(self) -> None:
         """Start a process."""
-        if not self._problem:
+        if self._program:
             self._workshop.warm()
 
     async def close(self) -> None:

@@ -5,22 +5,25 @@ from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from mediaserver.errors import EngineError
+from mediaserver.errors import EngineError, did_you_mean
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.engines.workshop import Workshop
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
 
 _MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
+VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # its own table costs its whole import
 _LONGEST = 10.0  # seconds for one sentence that nobody waits for any more: then it hangs
 
 
-def problem(settings: SpeechSettings, language: str) -> str:
+def problem(settings: SpeechSettings, voice: Voice) -> str:
     """Why it cannot be used here, if so."""
     if not find_spec("hibari"):
-        return 'hibari is not installed: pip install "mediaserver[speech]"'
-    if language.lower().split("-")[0] != "en":
-        return f'hibari speaks English only: for "{language}" use command or openai'
+        return 'hibari is not installed: pip install "mediaserver[speech]", or in a clone make speech'
+    if voice.language.lower().split("-")[0] != "en":
+        return f'hibari speaks English only: for "{voice.language}" use command or openai'
+    if voice.name and voice.name not in VOICES:
+        return f'hibari has no voice "{voice.name}"{did_you_mean(voice.name, VOICES)}: {", ".join(VOICES)}'
     return ""
 
 
@@ -28,7 +31,8 @@ class Hibari:
     """Speaks with hibari."""
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
-        self._problem = problem(settings, settings.language)
+        self._settings = settings
+        self._installed = find_spec("hibari") is not None
         patience = f"{0.8 * settings.timeout:g}"  # so that why a voice is not there is told before the time is up
         self._workshop = Workshop(
             "mediaserver.speech.engines.hibari_process", (patience,), settings.processes, _LONGEST
@@ -37,17 +41,17 @@ class Hibari:
     @cached_property
     def identity(self) -> str:
         """Its version, and that of what we make of it."""
-        return f"hibari {'' if self._problem else version('hibari-tts')} {_MAKING}"
+        return f"hibari {version('hibari-tts') if self._installed else ''} {_MAKING}"
 
     async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """The sound of a sentence, in one piece."""
-        if self._problem:
-            raise EngineError(self._problem)
+        if why := problem(self._settings, voice):
+            raise EngineError(why)
         yield await self._workshop.make(text=text, voice=voice.name, rate=voice.rate)
 
     def warm(self) -> None:
         """Start a process."""
-        if not self._problem:
+        if self._installed:
             self._workshop.warm()
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ _OTHERS = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # how sound begins that is
 _LOOKED_AT, _SHOWN = 800, 200  # bytes of an answer that is text, and characters of it that are told
 
 
-def problem(settings: SpeechSettings, language: str) -> str:
+def problem(settings: SpeechSettings, voice: Voice) -> str:
     """Why it cannot be used as it is configured, if so."""
     if settings.openai.url == OPENAI and not settings.openai.token.get_secret_value().strip():
         return "speech.openai.token: there is none, which OpenAI asks for"

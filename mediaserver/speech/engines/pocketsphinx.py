@@ -64,7 +64,7 @@ async def _hear(child: Child, partial: Callable[[str], None]) -> Recognition:
 def problem(settings: RecognitionSettings, language: str) -> str:
     """Why it cannot be used here, "" where it can."""
     if importlib.util.find_spec("pocketsphinx") is None:
-        return 'pocketsphinx is not installed: pip install "mediaserver[speech]"'
+        return 'pocketsphinx is not installed: pip install "mediaserver[speech]", or in a clone make speech'
     if language.lower().split("-")[0] != "en":
         return f'pocketsphinx understands English only: for "{language}" use vosk or openai'
     return ""
