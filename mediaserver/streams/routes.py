@@ -20,7 +20,7 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, fill, texts, without
 from mediaserver.wire.encapsulation import (

@@ -40,7 +40,9 @@ class Command:
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
         self._program, self._problem = settings.command.program, problem(settings, settings.language)
-        self._workshop = Workshop("mediaserver.speech.engines.command_process", (), settings.processes)
+        self._workshop = Workshop(
+            "mediaserver.speech.engines.command_process", (), settings.processes, settings.timeout
+        )
         self._folder: str | None = None
         self._numbers = itertools.count()
 

@@ -12,7 +12,7 @@ from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
 
 _MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
-_LONGEST = 10.0  # seconds for one sentence that nobody waits for any more: then it hangs
+_LONGEST = 10.0  # seconds for one sentence: then it hangs
 
 
 def problem(settings: SpeechSettings, language: str) -> str:
