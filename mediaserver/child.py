@@ -3,6 +3,8 @@
 import os
 from typing import IO
 
+READY = b"\n"  # the first that a child says
+
 
 def begin() -> tuple[IO[bytes], IO[bytes]]:
     """Where requests are read, and where they are answered: the socket that is our standard input, for us alone.
@@ -14,3 +16,9 @@ def begin() -> tuple[IO[bytes], IO[bytes]]:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     return os.fdopen(line, "rb"), os.fdopen(os.dup(line), "wb")
+
+
+def ready(answers: IO[bytes]) -> None:
+    """Say that requests can be answered now; who dies before that is not tried again and again."""
+    answers.write(READY)
+    answers.flush()

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, mistakes, options, speech, tables
+from mediaserver import __version__, config, log, mistakes, options, tables
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
@@ -33,6 +33,8 @@ from mediaserver.session import End
 from mediaserver.settings import Settings
 from mediaserver.settings.speech import SpeechEngine
 from mediaserver.speech import author
+from mediaserver.speech.available import Need, lacking
+from mediaserver.speech.synthesis import voice_of
 from mediaserver.streams.configuration import Configuration
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
@@ -199,16 +201,11 @@ def say(
     with _config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
-        how = speech.voice_of(settings.speech, engine or "", voice, rate, language)
-        if problems or (
-            lacking := speech.lacking(
-                speech.Need("speech", how.engine, how.language, how.name),
-                settings.speech,
-                settings.recognition,
-                settings.chat,
-            )
-        ):
-            raise ConfigError(problems or [f"{_where(file)}: {lacking}"])
+        how = voice_of(settings.speech, engine or "", voice, rate, language)
+        need = Need("speech", how.engine, how.language, how.name)
+        problem = lacking(need, settings.speech, settings.recognition, settings.chat)
+        if problems or problem:
+            raise ConfigError(problems or [f"{_where(file)}: {problem}"])
     try:
         author.check(output)
         pcm = _run(author.say(text, settings.speech, how))

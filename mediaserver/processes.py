@@ -11,11 +11,15 @@ import signal
 import socket
 import sys
 import sysconfig
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
+import structlog
+
 import mediaserver
+from mediaserver.child import READY
 from mediaserver.errors import MediaServerError, plainly
 
 # For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages each
@@ -24,20 +28,27 @@ ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_":
 _NICENESS = 10  # below ours: the ticker must run on time
 # What the socket to a dead process raises.
 DEAD = (EOFError, OSError)
+_START = 60.0  # seconds that a process may take to be ready
+_DEATHS = 2  # before they were ready, in a row, after which no more are started
+_PAUSE = 10.0  # seconds, until another is tried
+
+log = structlog.get_logger()
 
 
 class NoProcessError(MediaServerError):
-    """The system has no process to give."""
+    """There is no process to be had."""
 
 
 class Child:
     """One process, `python -m MODULE ARGUMENTS`, whose standard input is a socket to us, for both directions.
 
-    It ends by itself when that is closed, so it never outlives us, however we end. One that is `aside` leaves the
-    first core to us, where there are several.
+    It ends by itself when that is closed, so it never outlives us, however we end. Its module says `child.ready`.
+    One that is `aside` leaves the first core to us, where there are several.
     """
 
     def __init__(self, module: str, *arguments: str, aside: bool = False) -> None:
+        self.ready = False  # it has said so
+        self._awaited = 0.0  # from when on, once it is
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
         # -P: whatever lies in the working directory is no module of ours.
@@ -82,6 +93,14 @@ class Child:
             have += received
         return bytes(data)
 
+    async def wait(self) -> None:
+        """Until it is ready; EOFError or OSError where it dies before, or takes too long. It may be cancelled."""
+        if not self.ready:
+            self._awaited = self._awaited or time.monotonic()
+            async with asyncio.timeout(max(1.0, self._awaited + _START - time.monotonic())):
+                await self.receive(len(READY))
+            self.ready = True
+
     async def kill(self) -> None:
         """End it at once, with all that it has started."""
         os.killpg(self._process.pid, signal.SIGKILL)  # not waited for yet, so the group is there even if it died
@@ -99,7 +118,8 @@ class Child:
 
 class Pool:
     """At most `size` children of one kind, started when needed. `kept` of them stay for ever, the others for as
-    long as somebody needs one, and for `idle` seconds after. `aside`: as of a child.
+    long as somebody needs one, and for `idle` seconds after. Where they die before they are ready, there is a
+    pause before more are started. `aside`: as of a child.
     """
 
     def __init__(
@@ -117,6 +137,7 @@ class Pool:
         self._idle: list[Child] = []
         self._seconds, self._kept = idle, kept
         self._asked = 0  # users of a child, and those who wait for one
+        self._deaths, self._died = 0, 0.0  # in a row, of children that were not ready yet, and when the last was
         self._letting_go: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
 
@@ -128,12 +149,12 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def child(self) -> AsyncIterator[Child]:
-        """A child for oneself. An exception, or being cancelled, leaves it killed: it may be amid work."""
+        """A child for oneself, ready. An exception, or being cancelled, leaves it killed: it may be amid work."""
         self._stay()
         self._asked += 1
         try:
             async with self._places:
-                child = self._rested() or self._start()
+                child = await self._ready()
                 try:
                     yield child
                 except BaseException:
@@ -151,7 +172,30 @@ class Pool:
         idle, self._idle = self._idle[kept:], self._idle[:kept]
         await asyncio.gather(*(child.end() for child in idle))
 
+    async def _ready(self) -> Child:
+        child = self._rested() or self._start()
+        try:
+            await child.wait()
+        except asyncio.CancelledError:  # it is not amid anything
+            self._idle.append(child)
+            raise
+        except DEAD:
+            await self._note_death(child)
+            raise EOFError from None
+        if self._deaths >= _DEATHS:
+            log.info("processes start again", module=self._module)
+        self._deaths = 0
+        return child
+
+    async def _note_death(self, child: Child) -> None:
+        self._deaths, self._died = self._deaths + 1, time.monotonic()
+        if self._deaths == _DEATHS:  # once, however long that lasts
+            log.error("processes die before they are ready", module=self._module, retry_s=_PAUSE)
+        await child.kill()
+
     def _start(self) -> Child:
+        if self._deaths >= _DEATHS and time.monotonic() < self._died + _PAUSE:
+            raise NoProcessError(f"processes die before they are ready: {self._module}")
         return Child(self._module, *self._arguments(), aside=self._aside)
 
     def _stay(self) -> None:

@@ -21,7 +21,7 @@ from mediaserver.playout.sources import silence
 from mediaserver.session import Session
 from mediaserver.settings.kinds import Table
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 
 
 class Handler(Table, ABC):

@@ -9,7 +9,10 @@ from mediaserver.playout.sources import Run
 from mediaserver.session import Session
 from mediaserver.settings.kinds import Table, is_language
 from mediaserver.settings.speech import SpeechEngine, SpeechSettings
-from mediaserver.speech import Need, Spoken, Voice, sentences_of
+from mediaserver.speech.available import Need
+from mediaserver.speech.service import sentences_of
+from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.synthesis import Voice
 from mediaserver.speech.template import Template
 
 

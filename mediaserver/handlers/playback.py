@@ -10,7 +10,7 @@ from mediaserver.handlers.phrase import Phrase, values_of
 from mediaserver.playout.sources import Playlist, Repeated, Run, silence
 from mediaserver.session import Session
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 
 MAX_REPEAT = 1_000_000
 

@@ -14,7 +14,7 @@ from mediaserver.handlers.transcript import CAPTIONS, Transcript
 from mediaserver.session import Session
 from mediaserver.settings.kinds import LanguageTag
 from mediaserver.settings.speech import RecognitionEngine
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 
 _LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken
 

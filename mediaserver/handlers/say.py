@@ -9,7 +9,7 @@ from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources import Playlist
 from mediaserver.session import Session
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 from mediaserver.speech.template import Template
 
 

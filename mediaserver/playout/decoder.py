@@ -29,6 +29,7 @@ def main() -> None:
     recipe, *place = sys.argv[1:]
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
     try:
+        child.ready(answers)
         _serve(archive, requests, answers)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # without a word on what is left to be written

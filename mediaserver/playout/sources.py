@@ -31,6 +31,16 @@ class Heard(NamedTuple):
         return self.frames / FRAMES_PER_SECOND
 
 
+class Coming(Protocol):
+    """Items that are not there yet, such as a future of them."""
+
+    def done(self) -> bool:
+        """Whether it is known what they are."""
+
+    def result(self) -> "Items | Coming":
+        """What they are, once that is known, or what is to come instead. It may raise."""
+
+
 class Run(Protocol):
     """A finite run of sound: a prompt, or a clip."""
 
@@ -38,8 +48,8 @@ class Run(Protocol):
     def samples(self) -> int:
         """Its length."""
 
-    def open(self, encoding: Encoding) -> "Items | asyncio.Future[Items]":
-        """Its items, or a future of them."""
+    def open(self, encoding: Encoding) -> Items | Coming:
+        """Its items, there or to come."""
 
 
 class Clip:
@@ -108,15 +118,13 @@ class Playlist(Source):
         upcoming = next(runs, None)
         while (opened := upcoming) is not None:
             upcoming = next(runs, None)  # opened ahead: it is decoded while this one plays
-            if not isinstance(opened, Items):
+            while not isinstance(opened, Items):
                 yield from self._wait(opened, joiner, encoding)
                 opened = opened.result()
             yield from joiner.join(opened)
         yield from joiner.rest()
 
-    def _wait(
-        self, opened: "asyncio.Future[Items]", joiner: "_Joiner", encoding: Encoding
-    ) -> Iterator[Iterable[bytes]]:
+    def _wait(self, opened: Coming, joiner: "_Joiner", encoding: Encoding) -> Iterator[Iterable[bytes]]:
         """Silence until a run is there, after what the one before it left begun."""
         while not opened.done():
             yield from joiner.rest()

@@ -14,7 +14,7 @@ from mediaserver.session.hearing import Hearing
 from mediaserver.session.outbox import Nobody, Outbox
 from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
 from mediaserver.session.talk import Talk
-from mediaserver.speech import Speech
+from mediaserver.speech.service import Speech
 from mediaserver.wire.encapsulation import Wire
 
 log = structlog.get_logger()

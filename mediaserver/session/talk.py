@@ -18,7 +18,8 @@ from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
 from mediaserver.session.utterances import Utterances
-from mediaserver.speech import Speech, Spoken
+from mediaserver.speech.service import Speech
+from mediaserver.speech.spoken import Spoken
 from mediaserver.wire.events import Audio, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for

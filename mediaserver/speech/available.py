@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from mediaserver.settings.speech import OPENAI, ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
+from mediaserver.speech.engines.table import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
 from mediaserver.speech.synthesis import voice_of
 
 

@@ -8,7 +8,7 @@ from mediaserver.playout.sources import Run
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import Need
 from mediaserver.speech.chat import Chat
-from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
@@ -101,7 +101,7 @@ class Speech:
     @property
     def results(self) -> dict[str, int]:
         """Sentences, by where they came from."""
-        counts = {"memory": 0, "disk": 0, "made": 0, "failed": 0}
+        counts = {"memory": 0, "disk": 0, "made": 0, "failed": 0, "dropped": 0}
         for studio in self._studios.values():
             for result, count in studio.results.items():
                 counts[result] += count

@@ -2,24 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from mediaserver.audio.pcm import SAMPLE_BYTES
 from mediaserver.errors import EngineError
 from mediaserver.playout.items import Items
-from mediaserver.playout.sources import Clip, Run
+from mediaserver.playout.sources import Clip, Coming, Run
 from mediaserver.wire.encapsulation import Encoding
 
 _NOTHING = Items((), 0)
 
 
 class Sentence:
-    """The sound of one sentence, as it comes, shared by all who say it. `clips` are its parts so far."""
+    """The sound of one sentence, as it comes, shared by all who say it. `clips` are its parts so far.
 
-    def __init__(self) -> None:
+    `unwanted` is called when the last of them has gone before it was over.
+    """
+
+    def __init__(self, unwanted: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
         self.over = False  # nothing more comes
         self.error = ""  # why it broke off, if it did
-        self._news = asyncio.Event()
+        self.wanted = 0  # by so many
+        self._unwanted = unwanted
+        self._finished = asyncio.Event()
 
     @property
     def samples(self) -> int:
@@ -29,26 +35,21 @@ class Sentence:
     def add(self, pcm: bytes) -> None:
         """More of it has come: whole samples."""
         self.clips.append(Clip(pcm))
-        self._tell()
 
     def finish(self, error: str = "") -> None:
         """That was all of it, or it broke off."""
         self.over, self.error = True, error
-        self._tell()
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def wait(self, part: int) -> None:
-        """Until that part is there, or never will be."""
-        while len(self.clips) <= part and not self.over:
-            await self._news.wait()
+        self._finished.set()
 
     async def finished(self) -> None:
         """Until it is over."""
-        while not self.over:
-            await self._news.wait()
+        await self._finished.wait()
+
+    def leave(self) -> None:
+        """One who wanted it does not wait for it any more."""
+        self.wanted -= 1
+        if not self.wanted and not self.over:
+            self._unwanted()
 
 
 class Spoken:
@@ -56,7 +57,7 @@ class Spoken:
 
     It can be iterated any number of times, as a playlist does that changes its encoding in between. Where the
     engine fails, a `fallback` is heard in place of what is missing, and `failed` is told why; without a fallback
-    the playlist breaks with an EngineError.
+    the playlist breaks with an EngineError. When it is let go of, nobody waits for its sentences on its account.
     """
 
     def __init__(
@@ -69,7 +70,11 @@ class Spoken:
         self.texts = texts
         self.sentences: list[Sentence] = []  # begun so far
         self._begin, self._fallback, self._failed = begin, fallback, failed
-        self._broke_at: tuple[int, int] | None = None  # sentence and part that the fallback stands for
+        self._told = False  # why it failed
+
+    def __del__(self) -> None:
+        for sentence in self.sentences:
+            sentence.leave()
 
     def __iter__(self) -> Iterator[Run]:
         for number in range(len(self.texts)):
@@ -77,11 +82,12 @@ class Spoken:
             if number + 1 < len(self.texts):
                 self._sentence(number + 1)
             part = 0
-            while part < len(sentence.clips) or not sentence.over or sentence.error:
-                if self._broke_at is not None and self._broke_at < (number, part):
-                    return
-                yield _Part(self, number, part)
+            while part < len(sentence.clips) or not sentence.over:
+                yield _Part(sentence, part)
                 part += 1
+            if sentence.error:
+                yield _Missing(self, sentence.error)
+                return
 
     def begin(self) -> None:
         """Have the first sentence made ahead of time."""
@@ -101,46 +107,64 @@ class Spoken:
 
     def _sentence(self, number: int) -> Sentence:
         while len(self.sentences) <= number:
-            self.sentences.append(self._begin(self.texts[len(self.sentences)]))
+            sentence = self._begin(self.texts[len(self.sentences)])
+            sentence.wanted += 1
+            self.sentences.append(sentence)
         return self.sentences[number]
 
-    def instead(self, place: tuple[int, int], why: str) -> Run | None:
-        """What is heard where a part is missing: the fallback in place of the first, nothing of the others."""
-        if self._broke_at is None:
-            self._broke_at = place
+    def instead(self, why: str) -> Run:
+        """What is heard in place of what is missing; EngineError where that is nothing."""
+        if not self._told:
+            self._told = True
             self._failed(why)
-            if self._fallback is None:
-                raise EngineError(why)
-        return self._fallback if place == self._broke_at else None
+        if self._fallback is None:
+            raise EngineError(why)
+        return self._fallback
+
+
+class _Later(NamedTuple):
+    """Items that are not there yet."""
+
+    done: Callable[[], bool]
+    result: Callable[[], Items | Coming]
 
 
 class _Part:
-    """One part of a sentence, there or still to come."""
+    """One part of a sentence, there or still to come; nothing where the sentence ends before it."""
 
-    def __init__(self, spoken: Spoken, number: int, part: int) -> None:
-        self._spoken, self._place = spoken, (number, part)
-        self._sentence, self._part = spoken.sentences[number], part
+    def __init__(self, sentence: Sentence, part: int) -> None:
+        self._sentence, self._part = sentence, part
 
     @property
     def samples(self) -> int:
         """Its length, as far as is known."""
-        clips = self._sentence.clips
-        return clips[self._part].samples if self._part < len(clips) else 0
+        return self._sentence.clips[self._part].samples if self._there else 0
 
-    def open(self, encoding: Encoding) -> "Items | asyncio.Future[Items]":
-        """Its items, none of them where the sentence is over; a future where that is not known yet."""
-        sentence = self._sentence
-        if self._part < len(sentence.clips):
-            return sentence.clips[self._part].open(encoding)
-        if not sentence.over:
-            return asyncio.ensure_future(self._open_soon(encoding))
-        instead = self._spoken.instead(self._place, sentence.error) if sentence.error else None
-        return instead.open(encoding) if instead is not None else _NOTHING
+    def open(self, encoding: Encoding) -> Items | Coming:
+        """Its items, there or to come."""
+        if self._there:
+            return self._sentence.clips[self._part].open(encoding)
+        return _Later(lambda: self._there or self._sentence.over, lambda: self._settled(encoding))
 
-    async def _open_soon(self, encoding: Encoding) -> Items:
-        await self._sentence.wait(self._part)
-        opened = self.open(encoding)
-        return opened if isinstance(opened, Items) else await opened
+    def _settled(self, encoding: Encoding) -> Items | Coming:
+        return self.open(encoding) if self._there else _NOTHING
+
+    @property
+    def _there(self) -> bool:
+        return self._part < len(self._sentence.clips)
+
+
+class _Missing:
+    """What an engine failed to say: what is heard instead is settled when it is its turn, not before."""
+
+    samples = 0
+
+    def __init__(self, spoken: Spoken, why: str) -> None:
+        self._spoken, self._why = spoken, why
+
+    def open(self, encoding: Encoding) -> Coming:
+        """What is heard instead."""
+        return _Later(lambda: True, lambda: self._spoken.instead(self._why).open(encoding))
 
 
 def pieces(pcm: bytes, size: int) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from mediaserver.speech.synthesis import Synthesiser, Voice
 from mediaserver.store import Store
 
 _PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond
+_TOLD = 60.0  # seconds after which the same trouble is logged again
 _OVERHEAD = 2.3  # times its PCM: what a sentence takes, its items in one encoding included
 
 log = structlog.get_logger()
@@ -24,8 +25,8 @@ log = structlog.get_logger()
 class Studio:
     """Has sentences spoken by one engine. `timeout` in seconds, `memory_limit` in bytes.
 
-    `results` counts sentences by where they came from. `waited` is told the seconds to a sentence's first sound,
-    where that had to be made.
+    `results` counts sentences by where they came from; `dropped` are those that nobody waited for any more before
+    they were there. `waited` is told the seconds to a sentence's first sound, where that had to be made.
     """
 
     def __init__(
@@ -36,13 +37,14 @@ class Studio:
         store: Store | None = None,
         waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        self.results = {"memory": 0, "disk": 0, "made": 0, "failed": 0}
+        self.results = {"memory": 0, "disk": 0, "made": 0, "failed": 0, "dropped": 0}
         self._engine, self._timeout, self._limit, self._store = engine, timeout, memory_limit, store
         self._waited = waited
         self._kept: OrderedDict[str, Sentence] = OrderedDict()  # those that are being made included
         self._bytes = 0
-        self._making: set[asyncio.Task[None]] = set()
+        self._making: dict[Sentence, asyncio.Task[None]] = {}
         self._trouble = ""
+        self._told = ("", 0.0)  # why sentences cannot be spoken, and when that was logged
 
     def sentence(self, text: str, voice: Voice) -> Sentence:
         """A sentence, at once; its sound may still be on its way."""
@@ -52,10 +54,12 @@ class Studio:
             self._kept.move_to_end(key)
             self.results["memory"] += 1
             return found
-        sentence = self._kept[key] = Sentence()
-        task = asyncio.get_running_loop().create_task(self._make(key, sentence, text, voice))
-        self._making.add(task)
-        task.add_done_callback(self._making.discard)
+        loop = asyncio.get_running_loop()
+        # Not at once: garbage collection may find that out, in whatever thread.
+        sentence = Sentence(lambda: loop.call_soon_threadsafe(self._give_up, key))
+        self._kept[key] = sentence
+        task = self._making[sentence] = loop.create_task(self._make(key, sentence, text, voice))
+        task.add_done_callback(lambda task: self._making.pop(sentence))
         return sentence
 
     def warm(self) -> None:
@@ -63,35 +67,43 @@ class Studio:
         self._engine.warm()
 
     async def close(self) -> None:
-        """Make nothing more."""
-        for task in self._making:
-            task.cancel()
-        await asyncio.gather(*self._making, return_exceptions=True)
+        """Make nothing more; what is made is kept."""
+        making = dict(self._making)
+        for sentence, task in making.items():
+            if not sentence.over:
+                task.cancel()
+        await asyncio.gather(*making.values(), return_exceptions=True)
         await self._engine.close()
 
+    def _give_up(self, key: str) -> None:
+        """Do not make a sentence that nobody waits for: others wait in the queue behind it."""
+        sentence = self._kept.get(key)
+        if sentence is not None and not sentence.over and not sentence.wanted:
+            del self._kept[key]
+            self._making[sentence].cancel()
+
     async def _make(self, key: str, sentence: Sentence, text: str, voice: Voice) -> None:
-        pcm, error = b"", "stopped"
+        pcm, error, result = b"", "stopped", "dropped"
         try:
             kept = await asyncio.to_thread(self._store.get, key) if self._store is not None else None
             if kept is not None:
                 _add(sentence, kept)
             else:
                 pcm = await self._speak(sentence, text, voice)
-            self.results["made" if kept is None else "disk"] += 1
-            error = ""
+            error, result = "", "made" if kept is None else "disk"
         except EngineError as failure:
-            error = str(failure)
-            log.warning("a sentence cannot be spoken", engine=voice.engine, why=error)
+            error, result = str(failure), "failed"
+            self._tell(voice.engine, error)
         except Exception:
-            error = "the engine failed"
+            error, result = "the engine failed", "failed"
             log.exception("a sentence cannot be spoken", engine=voice.engine)
         finally:
             sentence.finish(error)
-            if error:
-                self.results["failed"] += 1
-                del self._kept[key]  # who asks again may have better luck
-            else:
+            self.results[result] += 1
+            if not error:
                 self._count(sentence)
+            elif self._kept.get(key) is sentence:
+                del self._kept[key]  # who asks again may have better luck
         if pcm and not error:
             await self._store_away(key, pcm)
 
@@ -114,6 +126,13 @@ class Studio:
                 return await anext(sound, None)
         except TimeoutError:
             raise EngineError(f"no sound within {self._timeout:g} s") from None
+
+    def _tell(self, engine: str, why: str) -> None:
+        """Log it, but not for every caller of a night: the event and the count of failed sentences are theirs."""
+        told, at = self._told
+        if why != told or time.monotonic() - at > _TOLD:
+            log.warning("a sentence cannot be spoken", engine=engine, why=why)
+            self._told = why, time.monotonic()
 
     async def _store_away(self, key: str, pcm: bytes) -> None:
         if self._store is None:

@@ -15,7 +15,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.speech import lacking
+from mediaserver.speech.available import lacking
 from mediaserver.streams import routes
 from mediaserver.streams.routes import RouteTable
 

@@ -18,7 +18,7 @@ from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, PromptSettings, Settings
-from mediaserver.speech import Speech
+from mediaserver.speech.service import Speech
 from mediaserver.store import Store
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration, misplaced

@@ -25,6 +25,11 @@ def without(value: Any, keys: frozenset[str]) -> Any:
     return [without(each, keys) for each in value] if isinstance(value, list) else value
 
 
+def settled(value: Any) -> Any:
+    """A table of settings without those that the path's variables fill in."""
+    return {key: each for key, each in value.items() if not any(map(VARIABLE.search, texts(each)))}
+
+
 def fill(value: Any, variables: Mapping[str, str], but: frozenset[str]) -> Any:
     """A setting with its `{name}`s replaced by the path's variables, but in these keys of its tables."""
     if isinstance(value, str):

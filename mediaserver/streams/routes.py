@@ -20,9 +20,9 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 from mediaserver.streams.access import Access
-from mediaserver.streams.filling import VARIABLE, fill, texts, without
+from mediaserver.streams.filling import VARIABLE, fill, settled, texts, without
 from mediaserver.wire.encapsulation import (
     Encapsulation,
     Encoding,
@@ -188,23 +188,20 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
     """What paths lack in the catalogue, as far as no variable of the URL names it."""
     found = []
     for route in routes:
-        try:
-            handler = route.handler.model_validate(route.settings)
-        except ValidationError:
-            continue  # only with a variable in it, which is not known yet
-        problems = handler.problems(catalogue, lambda name: not VARIABLE.search(name))
-        found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
+        for handler in _as_far_as_known(route):
+            problems = handler.problems(catalogue, lambda name: not VARIABLE.search(name))
+            found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
     return found
 
 
 def needs(routes: Iterable[Route]) -> set[Need]:
     """The engines that paths need, as far as no variable of the URL names them."""
-    found: set[Need] = set()
-    for route in routes:
-        with contextlib.suppress(ValidationError):  # only with a variable in it, which is not known yet
-            for need in route.handler.model_validate(route.settings).engines():
-                found.add(need._replace(voice="") if VARIABLE.search(need.voice) else need)
-    return found
+    return {
+        need._replace(voice="") if VARIABLE.search(need.voice) else need
+        for route in routes
+        for handler in _as_far_as_known(route)
+        for need in handler.engines()
+    }
 
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
@@ -269,19 +266,31 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
 def _fixed_problems(route: Route, place: str) -> list[str]:
     """What is wrong with the settings that no variable fills in."""
     try:
-        handler = route.handler.model_validate(route.settings)
+        route.handler.model_validate(route.settings)
     except ValidationError as error:
-        return [
+        problems = [
             line
             for details, lines in mistakes.problems_by_error(place, error, route.handler)
             for line in lines
             if not _may_be_filled(route, details["loc"], line.removeprefix(place))
         ]
+        if problems:
+            return problems
     try:
-        handler.prepare(route.speech)
+        for handler in _as_far_as_known(route):
+            handler.prepare(route.speech)
     except ValueError as error:
         return [f"{place}: {error}"]
     return []
+
+
+def _as_far_as_known(route: Route) -> Iterator[Handler]:
+    """A route's handler, or what it is without what a variable of the URL fills in; none where that cannot be."""
+    templates = {key: route.settings[key] for key in route.handler.template_settings & route.settings.keys()}
+    for settings in (route.settings, settled(route.settings) | templates):
+        with contextlib.suppress(ValidationError):
+            yield route.handler.model_validate(settings)
+            return
 
 
 def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> bool:

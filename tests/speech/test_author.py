@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from mediaserver import cli
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Speech
+from mediaserver.speech.service import Speech
 from tests.sound import read_wav
 from tests.timing import UNIT
 

@@ -11,8 +11,8 @@ import pytest
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.errors import EngineError
 from mediaserver.settings.speech import CommandSettings, SpeechSettings
-from mediaserver.speech import Speech
 from mediaserver.speech.engines import command
+from mediaserver.speech.service import Speech
 from tests.timing import UNIT, eventually
 
 # Writes a WAV file of 24 kHz by the standard library: as many tenths of a second as the text has characters.

@@ -13,7 +13,8 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.playout.sources import Playlist
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech import Need, Speech
+from mediaserver.speech.available import Need
+from mediaserver.speech.service import Speech
 from mediaserver.speech.spoken import Spoken
 from mediaserver.wire.encapsulation import PCM
 from tests.timing import UNIT, eventually
@@ -62,7 +63,7 @@ async def test_a_second_caller_is_given_the_very_same_items(speech: Speech) -> N
     first, second = (list(Playlist(speech.say(TEXT)).items(PCM)) for _ in range(2))
     assert len(first) > 50
     assert all(one is other for one, other in zip(first, second, strict=True))
-    assert speech.results == {"memory": 2, "disk": 0, "made": 1, "failed": 0}
+    assert speech.results == {"memory": 2, "disk": 0, "made": 1, "failed": 0, "dropped": 0}
 
 
 async def test_a_text_is_made_sentence_by_sentence(speech: Speech) -> None:

@@ -12,7 +12,7 @@ from mediaserver.audio.pcm import from_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.errors import EngineError
 from mediaserver.settings.speech import OpenAiSpeechSettings, SpeechSettings
-from mediaserver.speech import Speech
+from mediaserver.speech.service import Speech
 from tests.speech.speech_server import TOKEN, SpeechServer, speech_server
 from tests.timing import UNIT
 

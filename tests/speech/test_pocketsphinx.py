@@ -113,8 +113,16 @@ async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
 async def test_cancelled_nothing_is_left_behind() -> None:
     engine = engine_of(processes=1)
     tasks = asyncio.all_tasks()
-    recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
-    await eventually(children)
+    asked = asyncio.Event()
+
+    async def sound() -> AsyncIterator[bytes]:
+        while True:
+            asked.set()  # by a process that is ready
+            yield SILENCE
+            await asyncio.sleep(0.02)
+
+    recognising = asyncio.ensure_future(engine.recognise(sound(), print))
+    await asyncio.wait_for(asked.wait(), 20 * UNIT)
     began = time.monotonic()
     recognising.cancel()
     await asyncio.wait((recognising,))

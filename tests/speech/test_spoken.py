@@ -1,6 +1,7 @@
 """Spoken texts: sentence after sentence, each while it comes."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import EngineError
-from mediaserver.playout.sources import Clip, Playlist
+from mediaserver.playout.sources import Clip, Playlist, Repeated
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
 from mediaserver.speech.synthesis import Voice
@@ -111,7 +112,7 @@ async def test_who_says_it_meanwhile_or_later_shares_it(loop: VirtualLoop) -> No
     again = list(Playlist(spoken_of(studio, "a")).items(PCM))
     assert engine.asked == ["a"]
     assert all(one is other for one, other in zip(items, again, strict=True))  # not even its items are made anew
-    assert studio.results == {"memory": 3, "disk": 0, "made": 1, "failed": 0}
+    assert studio.results == {"memory": 3, "disk": 0, "made": 1, "failed": 0, "dropped": 0}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +120,8 @@ async def test_who_says_it_meanwhile_or_later_shares_it(loop: VirtualLoop) -> No
     [
         (["refused"], [0, 9, 9], "refused"),
         ([sound(1, 2), "broke off"], [0, 1, 1, 9, 9], "broke off"),
-        ([5.0], [*[0] * 51, 9, 9], "no sound within 1 s"),
-        ([sound(1, 2), 5.0], [0, 1, 1, *[0] * 48, 9, 9], "no sound within 1 s"),
+        ([5.0], [*[0] * 50, 9, 9], "no sound within 1 s"),
+        ([sound(1, 2), 5.0], [0, 1, 1, *[0] * 47, 9, 9], "no sound within 1 s"),
         ([], [0, 9, 9], "no sound came of it"),
     ],
 )
@@ -199,3 +200,90 @@ async def test_half_a_sentence_is_not_kept(loop: VirtualLoop) -> None:
     studio = Studio(Scripted(a=[sound(1, 2), "broke off"]), 1.0, 1000, store)  # type: ignore[arg-type]
     await frames(spoken_of(studio, "a", fallback=Clip(sound(9, 1))))
     assert store.kept == 0
+
+
+class Queue(Scripted):
+    """Speaks one text at a time; who is cancelled in the queue is not spoken."""
+
+    def __init__(self, **texts: list[bytes | float | str]) -> None:
+        super().__init__(**texts)
+        self._turn = asyncio.Lock()
+
+    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        async with self._turn:
+            async for part in super().speak(text, voice):
+                yield part
+
+
+@in_virtual_time
+async def test_what_nobody_waits_for_any_more_is_not_begun(loop: VirtualLoop) -> None:
+    engine = Queue(a=[0.5, sound(1, 1)], b=[sound(2, 1)], c=[sound(3, 1)])
+    studio = studio_of(engine)
+    callers = [asyncio.ensure_future(frames(spoken_of(studio, text))) for text in "acbb"]
+    for _ in "bb":
+        await asyncio.sleep(0.1)
+        callers.pop().cancel()
+    await asyncio.gather(*callers)
+    assert engine.asked == ["a", "c"]
+    assert await frames(spoken_of(studio, "b")) == [0, 2]  # and who wants it later is as good as any
+    assert studio.results == {"memory": 1, "disk": 0, "made": 3, "failed": 0, "dropped": 1}
+
+
+@in_virtual_time
+async def test_who_waits_still_is_not_forgotten_with_another(loop: VirtualLoop) -> None:
+    studio = studio_of(Queue(a=[0.1, sound(1, 1)]))
+    gone, waiting = (asyncio.ensure_future(frames(spoken_of(studio, "a"))) for _ in range(2))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    assert (await waiting)[-1] == 1
+
+
+@pytest.mark.parametrize("fallback", [None, Clip(sound(9, 1))])
+def test_who_hangs_up_before_it_fails_leaves_no_word(
+    fallback: Clip | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No exception that nobody retrieved, no event on a stream that is over."""
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        told: list[str] = []
+        studio = studio_of(Scripted(a=[0.5, "refused"], b=[sound(2, 1)]))
+        for stop in (lambda: asyncio.sleep(1.0), studio.close):
+            playing = asyncio.ensure_future(
+                frames(spoken_of(studio, "b", "a", fallback=fallback, failed=told.append))
+            )
+            await asyncio.sleep(0.1)
+            playing.cancel()
+            await stop()
+        gc.collect()
+        assert told == []
+        assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+    run()
+    assert caplog.text == ""
+
+
+@in_virtual_time
+async def test_what_came_before_a_failure_is_heard_to_its_end(loop: VirtualLoop) -> None:
+    items = Playlist(spoken_of(studio_of(Scripted(a=[sound(1, 20)], b=["refused"])), "a", "b")).items(PCM)
+    heard = []
+    for _ in range(21):
+        heard.append(PCM.decode(next(items))[0])
+        await asyncio.sleep(0.02)
+    assert heard == [0, *[1] * 20]
+    with pytest.raises(EngineError, match="refused"):
+        next(items)
+
+
+@in_virtual_time
+async def test_what_follows_a_failure_in_a_playlist_is_heard(loop: VirtualLoop) -> None:
+    """Also after an engine that hangs: its fallback, in place of this text alone."""
+    studio = studio_of(Scripted(a=[sound(1, 1)], b=[99.0], c=[sound(3, 1)]))
+    spoken = spoken_of(studio, "a", "b", "c", fallback=Clip(sound(9, 2)))
+    heard = []
+    for item in Playlist(Repeated([Clip(sound(7, 3)), spoken, Clip(sound(8, 2))], 2)).items(PCM):
+        heard.append(PCM.decode(item)[0])
+        await asyncio.sleep(0.02)
+    once = [7, 7, 7, 1, 9, 9, 8, 8]
+    assert [frame for frame in heard if frame] == once * 2
+    assert heard[len(heard) - len(once) :] == once  # nobody waits a second time

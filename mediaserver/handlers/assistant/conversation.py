@@ -16,10 +16,10 @@ from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session, Utterance, Utterances
-from mediaserver.speech import Voice
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.markdown import without_markdown
 from mediaserver.speech.sentences import LONGEST, Splitter
+from mediaserver.speech.synthesis import Voice
 
 if TYPE_CHECKING:
     from mediaserver.handlers.assistant.handler import Assistant

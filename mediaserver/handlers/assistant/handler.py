@@ -17,7 +17,7 @@ from mediaserver.handlers.phrase import Manner, Text, values_of
 from mediaserver.playout.sources import Clip, silence
 from mediaserver.session import Session
 from mediaserver.settings.speech import RecognitionEngine, SpeechSettings
-from mediaserver.speech import Need
+from mediaserver.speech.available import Need
 from mediaserver.speech.template import Template
 
 _LINGER_MS = 200

@@ -8,7 +8,8 @@ from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources import Heard, Playlist, Run, silence
 from mediaserver.session import Session
-from mediaserver.speech import Spoken, Voice
+from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.synthesis import Voice
 from mediaserver.wire.encapsulation import Encoding
 
 _AHEAD = 2  # sentences that are made while one is heard

@@ -3,19 +3,23 @@
 import contextlib
 import json
 import os
+import struct
 from collections.abc import Callable
 from typing import Any
 
 from mediaserver import child
 from mediaserver.errors import MediaServerError, one_line
-from mediaserver.speech.engines.workshop import ANSWER, REQUEST
+
+REQUEST = struct.Struct(">I")  # bytes of JSON, which follow
+ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that follow: PCM, or why there is none
 
 
 def serve(made: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
-    """Answer requests with PCM until the input ends. `made` makes what answers them; EngineError says why not."""
+    """Answer requests with PCM until the input ends. `made` makes what answers them, by PCM or an EngineError."""
     requests, answers = child.begin()
     answer = made()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
+        child.ready(answers)
         while head := requests.read(REQUEST.size):
             good, data = _answered(answer, requests.read(*REQUEST.unpack(head)))
             answers.write(ANSWER.pack(good, len(data)) + data)

@@ -40,7 +40,9 @@ class Command:
 
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
         self._settings, self._program = settings, settings.command.program
-        self._workshop = Workshop("mediaserver.speech.engines.command_process", (), settings.processes)
+        self._workshop = Workshop(
+            "mediaserver.speech.engines.command_process", (), settings.processes, settings.timeout
+        )
         self._folder: str | None = None
         self._numbers = itertools.count()
 

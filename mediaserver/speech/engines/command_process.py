@@ -33,6 +33,8 @@ def speak(request: dict[str, Any]) -> bytes:
         return whole_frames(decode_file(file).pcm)
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
+    finally:
+        file.unlink(missing_ok=True)  # whoever asked may be gone
 
 
 def _run(arguments: list[str], text: bytes) -> bytes:

@@ -13,7 +13,7 @@ from mediaserver.speech.synthesis import Voice
 
 _MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
 VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # its own table costs its whole import
-_LONGEST = 10.0  # seconds for one sentence that nobody waits for any more: then it hangs
+_LONGEST = 10.0  # seconds for one sentence: then it hangs
 
 
 def problem(settings: SpeechSettings, voice: Voice) -> str:

@@ -3,17 +3,15 @@
 import contextlib
 import importlib.util
 import json
-import struct
 from collections.abc import AsyncIterator, Callable
 
 from mediaserver.errors import EngineError
 from mediaserver.processes import DEAD, Child, NoProcessError, Pool
 from mediaserver.settings.speech import RecognitionSettings
+from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition, while_telling
 
-SOUND = struct.Struct(">I")  # bytes of PCM that follow; 0 ends the utterance
-ANSWER = struct.Struct(">?I")  # whether it is the last one to an utterance, and the bytes of JSON that follow
 _MODULE = "mediaserver.speech.engines.pocketsphinx_process"
 _IDLE = 60.0  # seconds after which a process that nobody needs is let go, but for one
 

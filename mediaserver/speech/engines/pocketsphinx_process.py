@@ -17,7 +17,7 @@ import soxr
 from pocketsphinx import Decoder
 
 from mediaserver import child
-from mediaserver.speech.engines.pocketsphinx import ANSWER, SOUND
+from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
 
 _MIRROR = np.array(
     [0.25, -0.25], np.float32
@@ -76,6 +76,7 @@ def main() -> None:
     requests, answers = child.begin()
     ear = Ear()
     try:
+        child.ready(answers)
         while _utterance(ear, requests, answers):
             pass
     except (BrokenPipeError, ConnectionResetError):  # the server is gone

@@ -3,28 +3,26 @@
 import asyncio
 import contextlib
 import json
-import struct
 from typing import Any
 
 from mediaserver.errors import EngineError
 from mediaserver.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.speech.engines.bench import ANSWER, REQUEST
 
-REQUEST = struct.Struct(">I")  # bytes of JSON, which follow
-ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that follow: PCM, or why there is none
 _IDLE = 60.0  # seconds after which children that nobody needs are let go, but for one
 
 
 class Workshop:
     """At most `size` children that run a module (whose `main` calls `bench.serve`). One is kept.
 
-    Work in which a child dies is tried once more with another. With `finishing` seconds, a child may finish in
-    that time what nobody waits for any longer, as it takes longer to start another; else it is killed, with all
-    that it has started.
+    Work in which a child dies is tried once more with another. What nobody waits for any longer is not begun; what
+    is begun is finished, as it takes longer to start another child. One that takes longer than `longest` seconds
+    for it is killed, with all that it has started.
     """
 
-    def __init__(self, module: str, arguments: tuple[str, ...], size: int, finishing: float = 0.0) -> None:
+    def __init__(self, module: str, arguments: tuple[str, ...], size: int, longest: float) -> None:
         self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1, aside=True)
-        self._finishing = finishing
+        self._longest = longest
         self._working: set[asyncio.Task[bytes]] = set()
 
     def warm(self) -> None:
@@ -49,7 +47,7 @@ class Workshop:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not (self._finishing and begun.is_set()):
+            if not begun.is_set():
                 task.cancel()
             raise
 
@@ -67,7 +65,7 @@ class Workshop:
             except NoProcessError as error:
                 raise EngineError(str(error)) from error
             except TimeoutError:
-                raise EngineError(f"its process took longer than {self._finishing:g} s") from None
+                raise EngineError(f"its process took longer than {self._longest:g} s") from None
             except DEAD:
                 continue
             if not good:
@@ -76,7 +74,7 @@ class Workshop:
         raise EngineError("its process died of it")
 
     async def _ask(self, child: Child, request: bytes) -> tuple[bool, bytes]:
-        async with asyncio.timeout(self._finishing or None):
+        async with asyncio.timeout(self._longest):
             await child.send(REQUEST.pack(len(request)) + request)
             good, size = ANSWER.unpack(await child.receive(ANSWER.size))
             return good, await child.receive(size)

@@ -12,7 +12,7 @@ from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.session import End
 from mediaserver.speech.chat import Message, ToolCall
-from mediaserver.speech.engines import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.synthesis import Voice
 from tests.handlers.test_handlers import library_of

@@ -1,0 +1,42 @@
+"""What paths with variables in them have ready before a call comes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from mediaserver import config
+from mediaserver.speech.available import Need
+from mediaserver.streams import routes
+from mediaserver.streams.configuration import Configuration
+from tests.server.process import write_config
+
+PATH = """
+[speech]
+engine = "command"
+[speech.command]
+program = ["true"]
+[paths."/{language}/{engine}"]
+handler = "say"
+text = "{amount:number}"
+language = "{language}"
+"""
+# In a process of its own: the libraries are loaded once.
+LOADED = """
+import sys
+from pathlib import Path
+from mediaserver import config
+from mediaserver.streams.configuration import Configuration
+settings, problems = config.load(Path(sys.argv[1]))
+assert not Configuration.of(settings, "", problems).problems
+assert {"babel", "num2words"} <= sys.modules.keys()
+"""
+
+
+def test_words_are_loaded_for_a_language_that_a_url_says(tmp_path: Path) -> None:
+    """Tens of milliseconds, in which all other callers would hear nothing; a language is a few more."""
+    subprocess.run([sys.executable, "-c", LOADED, str(write_config(tmp_path, PATH))], check=True)
+
+
+def test_the_engine_is_known_where_the_language_is_not(tmp_path: Path) -> None:
+    settings, problems = config.load(write_config(tmp_path, PATH))
+    assert routes.needs(Configuration.of(settings, "", problems).table) == {Need("speech")}
