@@ -175,7 +175,7 @@ class Conversation:
     async def _think(self, saying: Saying, turn: Turn, calls: list[ToolCall]) -> None:
         """Have an answer made, each sentence said as soon as it is there."""
         session, settings = self._session, self._settings
-        splitter = self._splitter()
+        splitter = self._splitter(early=True)
         try:
             answer = session.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
             async with contextlib.aclosing(answer) as pieces:
@@ -188,6 +188,8 @@ class Conversation:
                         self._add(saying, turn, sentence)
             for sentence in splitter.flush():
                 self._add(saying, turn, sentence)
+            if not saying.text and not calls:
+                raise EngineError("there is no word in the answer")
         except EngineError as error:
             calls.clear()
             self._fail("chat", str(error))
@@ -264,8 +266,8 @@ class Conversation:
 
         return Saying(self._session, self._voice, self._fallback, failed)
 
-    def _splitter(self) -> Splitter:
-        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters))
+    def _splitter(self, early: bool = False) -> Splitter:
+        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters), early)
 
     def _sentences(self, text: str) -> list[str]:
         splitter = self._splitter()

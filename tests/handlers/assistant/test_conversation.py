@@ -145,6 +145,7 @@ SORRY = "I am sorry, could you say that again?"
         ([EngineError("it is down")], [], "recognition", "it is down"),
         ([60.0], [], "recognition", "no words within 5 s of the end"),
         ([HELP], [[EngineError("it is down")]], "chat", "it is down"),
+        ([HELP], [["**…** \n"]], "chat", "there is no word in the answer"),
     ],
 )
 @in_virtual_time
