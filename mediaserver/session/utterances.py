@@ -140,6 +140,11 @@ class Utterances:
         """What is being said."""
         return self._current
 
+    @property
+    def waiting(self) -> bool:
+        """Whether one has begun that nobody has taken."""
+        return bool(self._waiting)
+
     def take(self, event: Event) -> None:
         """Take in what is heard; the keypad has heard it already."""
         if not isinstance(event, Audio):

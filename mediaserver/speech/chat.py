@@ -14,6 +14,7 @@ from mediaserver.secrets import reveal
 from mediaserver.settings.speech import ChatSettings
 from mediaserver.speech.events import MOST, EventStream
 from mediaserver.speech.http import Http
+from mediaserver.speech.thoughts import Thoughts
 from mediaserver.webhooks.post import host_of
 
 LONGEST = 8000  # characters of an answer: ten minutes of speech; what is longer is cut off there
@@ -46,7 +47,8 @@ class Chat:
     ) -> AsyncGenerator[str | ToolCall, None]:
         """An answer as it comes: pieces of text of any size, and after them the tools that are wanted.
 
-        EngineError where there is none, where it pauses for longer than `chat.timeout`, or breaks off.
+        EngineError where there is none, where it pauses for longer than `chat.timeout`, or breaks off. Thoughts
+        are left out, and are a pause like any other: whoever waits hears nothing of them.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
@@ -63,7 +65,8 @@ class Chat:
         for call in reading.calls.values():
             yield call
         if not length and not reading.calls:
-            raise EngineError(f"{self._host}: the answer is empty ({reading.finish})")
+            what = "empty" if not reading.thoughts.any else "nothing but thoughts"
+            raise EngineError(f"{self._host}: the answer is {what} ({reading.finish})")
 
     async def _next(self, pieces: AsyncGenerator[str, None], reading: "_Reading", limit: float) -> str | None:
         try:
@@ -72,7 +75,8 @@ class Chat:
         except TimeoutError:
             if reading.finish:
                 return None
-            what = "the answer did not go on" if reading.begun else "no answer"
+            nothing = "only thoughts" if reading.thoughts.any else "no answer"
+            what = "the answer did not go on" if reading.begun else nothing
             raise EngineError(f"{self._host}: {what} within {limit:g} s") from None
 
     async def _pieces(self, body: Mapping[str, Any], reading: "_Reading") -> AsyncGenerator[str, None]:
@@ -132,6 +136,8 @@ class _CallPart(BaseModel):
 
 class _Delta(BaseModel):
     content: str | None = None
+    reasoning: Any = None  # of some servers, and the next of others
+    reasoning_content: Any = None
     tool_calls: list[_CallPart] | None = None
 
 
@@ -157,6 +163,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.begun = False
+        self.thoughts = Thoughts()
         self.finish = ""  # why it is over, once it is
         self.calls: dict[int, ToolCall] = {}
 
@@ -164,7 +171,7 @@ class _Reading:
         """One document: the text in it, None where it says nothing of use; ValueError where it is none."""
         if document.strip() == "[DONE]":
             self.finish = self.finish or "stop"
-            return ""
+            return self.thoughts.flush()
         chunk = _Chunk.model_validate_json(document)
         if chunk.error:
             said = chunk.error.get("message") if isinstance(chunk.error, dict) else chunk.error
@@ -173,10 +180,13 @@ class _Reading:
             return None  # such as what it has cost
         choice = chunk.choices[0]
         part = choice.delta or choice.message or _Delta()
-        text, calls = part.content or "", part.tool_calls or []
+        text, calls = self.thoughts.feed(part.content or ""), part.tool_calls or []
         for call in calls:
             self._join(call)
-        self.finish = choice.finish_reason or self.finish
+        if choice.finish_reason:
+            self.finish = choice.finish_reason
+            text += self.thoughts.flush()
+        self.thoughts.any = self.thoughts.any or bool(part.reasoning or part.reasoning_content)
         useful = bool(text or calls or self.finish)
         self.begun = self.begun or useful
         return text if useful else None

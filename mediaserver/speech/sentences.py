@@ -8,6 +8,8 @@ import re
 LONGEST = 200  # characters: what is longer is cut at a clause, so that its beginning is heard soon
 _SHORTEST = 10  # a shorter sentence is said in one with the next
 _SHORTEST_WIDE = 4  # the same of characters that are words
+_EARLY = 20  # characters, some four words: so much of a text may be said by itself, if that is the sooner
+_EARLY_WIDE = 8
 _OPENING = "\"'“‘„«»‹›([{*_`"
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
 _CLAUSE = re.compile(r"[,;:–—](?=\s)|[，、；：]")
@@ -24,9 +26,13 @@ _NUMERAL_DOT = re.compile(r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|p
 
 
 class Splitter:
-    """Sentences of a text that comes in pieces of any size: each as soon as it is certain to be complete."""
+    """Sentences of a text that comes in pieces of any size: each as soon as it is certain to be complete.
 
-    def __init__(self, language: str = "en", longest: int = LONGEST) -> None:
+    `early`: somebody waits for the first, so that it ends at a clause already.
+    """
+
+    def __init__(self, language: str = "en", longest: int = LONGEST, early: bool = False) -> None:
+        self._early = early  # the first is still to come
         self._numeral_dot = bool(_NUMERAL_DOT.fullmatch(language.lower().replace("_", "-")))
         self._longest = longest
         self._text = ""
@@ -50,15 +56,16 @@ class Splitter:
             if not end:
                 break
             sentences.append(" ".join(self._text[start:end].split()))
-            start = end
+            start, self._early = end, False
         self._text = self._text[start:]
         return sentences
 
     def _end(self, start: int, final: bool) -> int:
         """Where the sentence ends that begins at `start`; 0 where that is not known yet, or nothing is left."""
         window = self._text[start : start + self._longest + 2]  # a space and a letter more
+        clause = _first_clause(window[: self._longest + 1]) if self._early else 0
         for mark in _END.finditer(window):
-            if mark.end() > self._longest:
+            if mark.end() > (clause or self._longest):
                 break
             after = window[mark.end() :]
             if not after.strip() and not final:
@@ -66,6 +73,8 @@ class Splitter:
                 return start + mark.end() if certain else 0
             if self._ends(window, mark, after.strip()[:1] or "\n"):
                 return start + mark.end()
+        if clause:
+            return start + clause
         if len(window.rstrip()) > self._longest:
             return start + _cut(window[: self._longest])
         return start + len(window.rstrip()) if final and window.strip() else 0
@@ -105,6 +114,16 @@ def split(text: str, language: str = "en", longest: int = LONGEST) -> list[str]:
 
 def _one_space(space: re.Match[str]) -> str:
     return "\n" if "\n" in space[0] else " "
+
+
+def _first_clause(text: str) -> int:
+    """Where the first clause ends that can be said by itself, amid no brackets; 0 where none is known to."""
+    for clause in _CLAUSE.finditer(text):
+        before = text[: clause.end()]
+        long_enough = len(before) >= (_EARLY_WIDE if clause[0] in "，、；：" else _EARLY)
+        if long_enough and all(before.count(left) <= before.count(right) for left, right in ("()", "[]")):
+            return clause.end()
+    return 0
 
 
 def _cut(text: str) -> int:

@@ -320,7 +320,7 @@ def test_hours_and_empty_times_are_captions_too() -> None:
         ({"keywords": ("?",)}, "should be words or phrases"),
         ({"file": "a.vtt"}, "name it .jsonl"),
         ({"file": "../a.jsonl"}, "must name a file within the folder"),
-        ({"language": "english language"}, "should match pattern"),
+        ({"language": "english language"}, "should be a BCP 47 tag"),
         ({"engine": "sphinx"}, "pocketsphinx"),
     ],
 )

@@ -150,6 +150,33 @@ async def test_half_an_answer_is_given_before_the_error(parts: list[Any], why: s
             await anext(answer)
 
 
+THOUGHT = {"reasoning_content": "The caller wants"}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"content": "<think>The caller wants\n</think>Yes."}],
+        [{"content": piece} for piece in "<think>a < b </thin </think>Yes<b>.</b>"],
+        [{"content": "<thinking>Hm"}, {"content": "</think></thinking>Ye"}, {"content": "s."}],
+        [THOUGHT, {"content": "", "reasoning": "to know"}, {"content": "Yes."}],
+        [{"content": "Yes"}, {"content": ".<think>More?</think>"}],
+        [{"content": "Yes. 1 <"}],
+    ],
+)
+async def test_thoughts_are_left_out(parts: list[Any]) -> None:
+    answer = "".join(map(str, await answer_of(*parts)))
+    assert answer in ("Yes.", "Yes<b>.</b>", "Yes. 1 <")
+
+
+async def test_thoughts_are_no_answer() -> None:
+    with pytest.raises(EngineError, match=r"the answer is nothing but thoughts \(stop\)$"):
+        await answer_of({"content": "<think>for ever"})
+    for thought in THOUGHT, {"content": "<think>"}:
+        with pytest.raises(EngineError, match=r"only thoughts within 0\.2 s$"):
+            await answer_of(*[thought, 0.05] * 40, timeout=0.2)
+
+
 async def test_a_tool_call_is_progress() -> None:
     slow = [fragment(0, "a", "play", ""), 0.15, fragment(0, None, None, "{"), 0.15, fragment(0, None, None, "}")]
     assert await answer_of(*slow, timeout=0.25 * UNIT) == [ToolCall("a", "play", "{}")]

@@ -1,7 +1,10 @@
 """Engines that are others' servers: what they are told, and how they may fail."""
 
 import asyncio
+import base64
+import hashlib
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.errors import EngineError
+from mediaserver.session import Utterance
 from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.openai_recogniser import OpenAiRecogniser
 from mediaserver.speech.engines.vosk import Vosk
@@ -117,6 +121,33 @@ async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http:
         assert (await words(engine, HELP)).text == HELP
     await asyncio.sleep(0)
     assert not [task for task in asyncio.all_tasks() - before if "mediaserver" in repr(task)]
+
+
+async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(http: Http) -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        key = re.search(rb"Sec-WebSocket-Key: (\S+)", head, re.IGNORECASE)
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+        writer.write(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+        writer.write(accept + b"\r\n\r\n")
+        await over.wait()
+        writer.close()
+
+    spoken, over, loop = Utterance(1, 0.0, time.monotonic), asyncio.Event(), asyncio.get_running_loop()
+    server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
+    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    engine = Vosk(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
+    for _ in range(15_000):  # more than sockets take, and than an utterance may have
+        spoken.add(SILENCE)
+    spoken.finish()
+    began = loop.time()
+    with pytest.raises(EngineError, match=r"no words within 0\.2 s of the end"):
+        await spoken.words(engine, 0.2)
+    assert loop.time() - began < 0.2 + UNIT  # saying goodbye waits for nobody
+    over.set()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_token_that_is_gone_is_told_without_asking(http: Http) -> None:

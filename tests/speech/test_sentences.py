@@ -73,6 +73,27 @@ def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
     assert splitter.flush() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("Yes, we are open on Sunday, from ten, to four. Yes, we are open on Monday, too.", [
+            "Yes, we are open on Sunday,", "from ten, to four.", "Yes, we are open on Monday, too."]),
+        ("We are open. On Sunday it is only from ten, to four.", [
+            "We are open.", "On Sunday it is only from ten, to four."]),
+        ("It costs 1,000,000 euros: it is a lot. Bye.", ["It costs 1,000,000 euros:", "it is a lot."]),
+        ("Look at [our page, which is good](https://a.example), or call.", [
+            "Look at [our page, which is good](https://a.example),", "or call."]),
+        ("今日はとても良い天気です、明日は雨。はい。", ["今日はとても良い天気です、", "明日は雨。"]),
+    ],
+)  # fmt: skip
+def test_who_waits_hears_the_first_clause_first(text: str, pieces: list[str]) -> None:
+    splitter = Splitter(early=True)
+    assert (splitter.feed(text) + splitter.flush())[: len(pieces)] == pieces
+    splitter = Splitter(early=True)
+    first = next(at for at in range(len(text)) if splitter.feed(text[at]))
+    assert first <= len(pieces[0]) + 1  # with the space after it, and not before a letter more than that
+
+
 TEXT = st.one_of(
     st.text(),
     st.lists(
@@ -82,15 +103,15 @@ TEXT = st.one_of(
 )
 
 
-@given(TEXT, st.lists(st.integers(0, 300), max_size=20), st.integers(8, 40))
+@given(TEXT, st.lists(st.integers(0, 300), max_size=20), st.integers(8, 40), st.booleans())
 def test_however_it_comes_it_is_cut_alike_and_nothing_is_lost_or_doubled(
-    text: str, cuts: list[int], longest: int
+    text: str, cuts: list[int], longest: int, early: bool
 ) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    splitter = Splitter(longest=longest)
+    splitter, whole = (Splitter(longest=longest, early=early) for _ in range(2))
     sentences = [said for start, end in pairwise(edges) for said in splitter.feed(text[start:end])]
     sentences += splitter.flush()
-    assert sentences == split(text, longest=longest)
+    assert sentences == whole.feed(text) + whole.flush()
     assert "".join("".join(sentences).split()) == "".join(text.split())
     assert all(0 < len(sentence) <= longest for sentence in sentences)
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
 from mediaserver.errors import EngineError
+from mediaserver.handlers.assistant.ears import Ears
 from mediaserver.handlers.assistant.errands import Errands, Over
 from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.history import INTERRUPTED, History
@@ -15,7 +16,7 @@ from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.playout.sources import Run
-from mediaserver.session import Session, Utterance, Utterances
+from mediaserver.session import Session, Utterance
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.markdown import without_markdown
 from mediaserver.speech.sentences import LONGEST, Splitter
@@ -24,10 +25,8 @@ from mediaserver.speech.synthesis import Voice
 if TYPE_CHECKING:
     from mediaserver.handlers.assistant.handler import Assistant
 
-_ONSET = 2  # frames of voice that stop an answer: 40 ms
 _ROUNDS = 4  # answers in one turn that want tools used
 _RESUMED = 2  # times that an answer goes on after a noise
-_LONGEST_UTTERANCE = 30.0  # seconds
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -54,7 +53,10 @@ class Conversation:
         self._history = History(words.instructions)
         self._floor = Floor(settings.barge_in)
         self._transcript = Transcript(settings.directory, settings.file, session.stream)
+        self._ears = Ears(session, self._floor, settings.end_silence)
+        self._turn: Turn | None = None  # the last
         self._cut_off: Saying | None = None  # was interrupted, by what is not known yet
+        self._fell_back = False  # since the caller was last listened to
         self._failures = 0  # in a row
         self._began = self._quiet_since = session.now
 
@@ -62,64 +64,46 @@ class Conversation:
         """Until somebody hangs up."""
         settings, session = self._settings, self._session
         errands = Errands(settings.tools, session, self._floor, self._history, self._speak)
-        ears = session.utterances(
-            onset=_ONSET,
-            end_silence=settings.end_silence,
-            longest=_LONGEST_UTTERANCE,
-            started=self._floor.taken,
-        )
         try:
-            with ears as utterances:
-                await self._converse(utterances, errands)
+            with self._ears.open():
+                await self._converse(errands)
         except Over as over:
             session.notify("assistant.hangup", {"why": over.why})
         finally:
             self._cut_off = None  # or it would refer to itself
             await self._transcript.close()
 
-    async def _converse(self, utterances: Utterances, errands: Errands) -> None:
+    async def _converse(self, errands: Errands) -> None:
         await self._say(self._words.greeting)
         for _ in range(self._settings.max_turns):
-            turn = await self._hear(utterances, errands)
+            self._turn = turn = await self._hear(errands)
             self._history.caller(turn.caller)
             self._transcript.add("caller", turn.said(self._began))
-            try:
-                await self._answer(turn, errands)
-            finally:
-                self._tell(turn)
-            await self._give_up_after(turn.failed, errands)
+            await self._reply(turn, errands)
         raise Over("max_turns")
 
     # -- listening -----------------------------------------------------------------------------------------------
 
-    async def _hear(self, utterances: Utterances, errands: Errands) -> Turn:
-        """The next that the caller says in words."""
+    async def _hear(self, errands: Errands) -> Turn:
+        """The next that the caller says in words, or by keys."""
         asked, resumed = False, 0
         while True:
-            utterance = await self._next(utterances)
-            if utterance is None:
+            self._fell_back = False
+            seconds = self._quiet_since + self._settings.idle - self._session.now
+            heard = await self._ears.next(max(0.0, seconds))  # noises do not put it off
+            if heard is None:
                 if asked or not self._words.idle_text:
                     raise Over("idle")
                 asked = True
                 await self._say(self._words.idle_text)
                 continue
-            turn = await self._understand(utterance, errands)
+            turn = heard if isinstance(heard, Turn) else await self._understand(heard, errands)
             if turn is not None:
                 self._settle()
                 return turn
             if self._cut_off is not None and resumed < _RESUMED:
                 resumed += 1
-                await self._resume(self._cut_off)
-
-    async def _next(self, utterances: Utterances) -> Utterance | None:
-        """The next utterance that begins before the caller has been idle for too long: noises do not count."""
-        seconds = self._quiet_since + self._settings.idle - self._session.now
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, seconds)):
-                async for utterance in utterances:
-                    if not self._floor.ignores(utterance):
-                        return utterance
-        return None
+                await self._resume(self._cut_off, errands)
 
     async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
         """An utterance as a turn, None where there are no words in it."""
@@ -145,6 +129,13 @@ class Conversation:
 
     # -- answering -----------------------------------------------------------------------------------------------
 
+    async def _reply(self, turn: Turn, errands: Errands) -> None:
+        try:
+            await self._answer(turn, errands)
+        finally:
+            self._tell(turn)
+        await self._give_up_after(turn.failed, errands)
+
     async def _answer(self, turn: Turn, errands: Errands) -> None:
         for _ in range(_ROUNDS):
             calls = await self._say_an_answer(turn)
@@ -154,10 +145,10 @@ class Conversation:
         turn.failed = True
         await self._say(self._words.apology)
 
-    async def _say_an_answer(self, turn: Turn) -> list[ToolCall]:
+    async def _say_an_answer(self, turn: Turn) -> Sequence[ToolCall]:
         """Have an answer heard; the tools that it wants used."""
-        saying, calls = self._saying(turn), list[ToolCall]()
-        thinking = asyncio.create_task(self._think(saying, turn, calls))
+        saying = self._saying(turn)
+        thinking = asyncio.create_task(self._think(saying, turn))
         try:
             await self._heard(saying)
         finally:
@@ -166,16 +157,20 @@ class Conversation:
         if not thinking.cancelled():
             thinking.result()
         self._note(saying, turn)
-        if calls and not saying.interrupted:
-            self._history.called(saying.heard, calls)
-            return calls
-        self._remember(saying)
-        return []
+        return self._calls_after(saying)
 
-    async def _think(self, saying: Saying, turn: Turn, calls: list[ToolCall]) -> None:
+    def _calls_after(self, saying: Saying) -> Sequence[ToolCall]:
+        """The tools to be used after something that was said, which the model is told."""
+        if saying.calls and not saying.interrupted:
+            self._history.called(saying.heard, saying.calls)
+            return saying.calls
+        self._remember(saying)
+        return ()
+
+    async def _think(self, saying: Saying, turn: Turn) -> None:
         """Have an answer made, each sentence said as soon as it is there."""
-        session, settings = self._session, self._settings
-        splitter = self._splitter()
+        session, settings, calls = self._session, self._settings, saying.calls
+        splitter = self._splitter(early=True)
         try:
             answer = session.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
             async with contextlib.aclosing(answer) as pieces:
@@ -188,6 +183,8 @@ class Conversation:
                         self._add(saying, turn, sentence)
             for sentence in splitter.flush():
                 self._add(saying, turn, sentence)
+            if not saying.text and not calls:
+                raise EngineError("there is no word in the answer")
         except EngineError as error:
             calls.clear()
             self._fail("chat", str(error))
@@ -215,13 +212,15 @@ class Conversation:
 
     async def _say(self, text: str) -> None:
         """Have a text heard, and the model know of it."""
-        self._remember(await self._speak(text))
+        if text:
+            self._remember(await self._speak(text))
 
     async def _speak(self, text: str) -> Saying:
         return await self._speak_all(self._sentences(text))
 
-    async def _speak_all(self, sentences: Iterable[str]) -> Saying:
+    async def _speak_all(self, sentences: Iterable[str], calls: Sequence[ToolCall] = ()) -> Saying:
         saying = self._saying()
+        saying.calls.extend(calls)
         for sentence in sentences:
             saying.add(sentence)
         saying.finish()
@@ -235,6 +234,9 @@ class Conversation:
         """Until all of it is heard, or the caller interrupts."""
         with self._floor.held(saying.stop):
             await saying.run()
+            if saying.broken and not saying.interrupted and not self._fell_back:
+                self._fell_back = True
+                await self._session.play(self._fallback)
         self._quiet_since = self._session.now
 
     def _remember(self, saying: Saying) -> None:
@@ -244,11 +246,16 @@ class Conversation:
         else:
             self._history.assistant(saying.heard)
 
-    async def _resume(self, cut_off: Saying) -> None:
-        """It was no word that interrupted: go on with the sentence that was broken."""
+    async def _resume(self, cut_off: Saying, errands: Errands) -> None:
+        """It was no word that interrupted: go on with the sentence that was broken, or think again."""
         self._cut_off = None
         self._history.assistant(cut_off.whole)
-        self._remember(await self._speak_all(cut_off.unheard))
+        again = not cut_off.text
+        if not again:
+            calls = self._calls_after(await self._speak_all(cut_off.unheard, cut_off.calls))
+            again = bool(calls) and not await errands.run(calls)
+        if again and self._turn is not None:
+            await self._reply(self._turn, errands)
 
     def _settle(self) -> None:
         """It was the caller who interrupted: the model is told of what was heard until then."""
@@ -262,10 +269,10 @@ class Conversation:
             if turn is not None:
                 turn.failed = True
 
-        return Saying(self._session, self._voice, self._fallback, failed)
+        return Saying(self._session, self._voice, failed)
 
-    def _splitter(self) -> Splitter:
-        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters))
+    def _splitter(self, early: bool = False) -> Splitter:
+        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters), early)
 
     def _sentences(self, text: str) -> list[str]:
         splitter = self._splitter()

@@ -45,7 +45,7 @@ class Assistant(Manner, Handler):
     model: str = Field("", description="empty: chat.model")
     recognition_engine: RecognitionEngine | None = None
     end_silence: float = Field(0.6, ge=0.2, le=5, description="seconds of a pause that ends what a caller says")
-    barge_in: bool = Field(True, description="whether callers' words stop an answer")
+    barge_in: bool = Field(True, description="whether callers' words and keys stop an answer")
     max_turns: int = Field(50, ge=1, description="after which the call is over")
     idle: float = Field(15.0, ge=1, le=600, description="seconds in which a caller says nothing")
     idle_text: Text = _template("Are you still there?", "said then, once; empty: hang up")

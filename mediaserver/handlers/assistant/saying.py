@@ -8,6 +8,7 @@ from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources import Heard, Playlist, Run, silence
 from mediaserver.session import Session
+from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.synthesis import Voice
 from mediaserver.wire.encapsulation import Encoding
@@ -58,19 +59,18 @@ class _Sentence:
 
 
 class Saying:
-    """What is said in one go. Where speech fails, `failed` is told why, and `fallback` is heard in its place.
+    """What is said in one go. Where speech fails, `failed` is told why, and the rest is not said.
 
-    `began` is the time of its first sound, on the session's clock.
+    `began` is the time of its first sound, on the session's clock; `calls` are what is to be done after it.
     """
 
-    def __init__(
-        self, session: Session, voice: Voice, fallback: Run, failed: Callable[[str], None] = lambda why: None
-    ) -> None:
-        self._session, self._voice, self._fallback, self._failed = session, voice, fallback, failed
+    def __init__(self, session: Session, voice: Voice, failed: Callable[[str], None] = lambda why: None) -> None:
+        self._session, self._voice, self._failed = session, voice, failed
         self._sentences: list[_Sentence] = []
         self._said = 0  # of these: they play, or are to play next
         self._over = False
         self._news = asyncio.Event()
+        self.calls: list[ToolCall] = []
         self.began: float | None = None
         self.interrupted = False
         self.broken = False  # speech failed
@@ -105,8 +105,6 @@ class Saying:
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
-        if self.broken and not self.interrupted:
-            await self._session.play(self._fallback)
 
     async def _next(self) -> _Sentence | None:
         while self._said == len(self._sentences):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.synthesis import Voice
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller
+from tests.session.caller import Caller, digits
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop
 
@@ -122,10 +123,11 @@ class Talk:
         self.caller = Caller(loop, library_of(), None, *backend)
         self.caller.session.speech.chat = self.model  # type: ignore[assignment]
 
-    async def call(self, ms: float, *says_at: float, **settings: Any) -> End | None:
-        """The caller says a word of half a second at each of these times."""
+    async def call(self, ms: float, *says_at: float | tuple[float, str], **settings: Any) -> End | None:
+        """The caller says a word of half a second at each of these times, or presses keys."""
         handler = Assistant(**({"instructions": "Be brief."} | settings))
-        acts = [(at, lambda: self.caller.say(WORD)) for at in says_at]
+        said = [each if isinstance(each, tuple) else (each, "") for each in says_at]
+        acts = [(at, partial(self.caller.say, digits(keys) if keys else WORD)) for at, keys in said]
         try:
             return await self.caller.call(handler.run, ms, *acts)
         finally:

@@ -120,6 +120,70 @@ async def test_a_noise_only_holds_it_up(loop: VirtualLoop, monkeypatch: Patch) -
 
 
 @in_virtual_time
+async def test_a_noise_while_it_thinks_is_no_end_of_it(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP, "", "", BYE], [[1.0, "Yes."], [1.0, "Yes, I can."], ["Bye."]])
+    await talk.call(11_000, 1000, 2500, 8000)
+    assert talk.model.asked[1] == talk.model.asked[0]
+    assert talk.heard() == [(2990 + OVER + 1000, 2990 + OVER + 1000 + ms("Yes, I can."))]
+    assert [turn["interrupted"] for turn in talk.told("turn")] == [True, False]
+
+
+@in_virtual_time
+async def test_a_noise_in_its_last_words_keeps_no_tool_from_being_used(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    goodbye = "Thank you for calling us, and goodbye."
+    talk = Talk(loop, monkeypatch, [BYE, ""], [[goodbye, ToolCall("a", "hang_up", "{}")]])
+    end = await talk.call(8000, 1000, 2500, tools={"hang_up": True})
+    assert end is not None
+    assert talk.told("hangup") == [{"why": "hang_up"}]
+
+
+@in_virtual_time
+async def test_who_speaks_while_the_words_before_are_recognised_is_not_talked_over(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    talk = Talk(loop, monkeypatch, ["I want", "my balance"], [["It is five."]])
+    talk.listener.slow = 1.0
+    await talk.call(7000, 1000, 2700)
+    assert talk.model.told == [("user", "I want my balance")]
+    assert talk.heard() == [(3190 + OVER + 900, 3190 + OVER + 900 + ms("It is five."))]
+
+
+# -- keys --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("keys", "after"), [("12#", 0), ("12", 2000)])
+@in_virtual_time
+async def test_keys_interrupt_and_are_told(loop: VirtualLoop, monkeypatch: Patch, keys: str, after: int) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [LONG, ["Well."]])
+    await talk.call(8000, 1000, (4000, keys))
+    (start, stop), (well, _) = talk.heard()
+    assert start == 1490 + OVER
+    assert 30 < stop - 4000 <= 80
+    last = 4000 + (len(keys) - 1) * 200
+    assert 30 < well - after - last <= 100
+    assert talk.model.told[-1] == ("user", f"[pressed {' '.join(keys)}]")
+    assert talk.told("turn")[1]["caller"] == f"[pressed {' '.join(keys)}]"
+    assert "[interrupted by the caller]" in talk.model.told[-2][1]
+
+
+@in_virtual_time
+async def test_keys_and_words_are_told_in_their_order(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, ["it is"], [["Seven."]])
+    await talk.call(6000, 1000, (1500, "7#"))
+    assert talk.model.told == [("user", "it is [pressed 7 #]")]
+    assert talk.voicebox.asked == ["Seven."]
+
+
+@in_virtual_time
+async def test_who_may_not_interrupt_presses_in_vain(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [LONG, ["Bye."]])
+    await talk.call(12_000, 1000, (3000, "1#"), (8000, "2#"), barge_in=False)
+    assert talk.model.told == [("user", HELP), ("assistant", LONG[0]), ("user", "[pressed 2 #]")]
+
+
+@in_virtual_time
 async def test_what_is_heard_of_a_greeting_is_known(loop: VirtualLoop, monkeypatch: Patch) -> None:
     talk = Talk(loop, monkeypatch, [HELP], [["Yes."]])
     await talk.call(4000, 600, greeting="Good morning to all of you.")
@@ -145,6 +209,7 @@ SORRY = "I am sorry, could you say that again?"
         ([EngineError("it is down")], [], "recognition", "it is down"),
         ([60.0], [], "recognition", "no words within 5 s of the end"),
         ([HELP], [[EngineError("it is down")]], "chat", "it is down"),
+        ([HELP], [["**…** \n"]], "chat", "there is no word in the answer"),
     ],
 )
 @in_virtual_time
@@ -179,6 +244,19 @@ async def test_without_speech_something_is_heard(loop: VirtualLoop, monkeypatch:
         assert talk.caller.heard[first * 8 : last * 8].tobytes() == SOUNDS[prompt].tobytes()
     else:
         assert 700 < last - first < 1100  # two beeps
+
+
+@in_virtual_time
+async def test_what_stands_for_speech_is_heard_once_until_the_caller_speaks(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    order = ToolCall("a", "order_pizza", "{}")
+    talk = Talk(loop, monkeypatch, [HELP, BYE], [["One moment.", order], ["It is done.", order], ["Bye."], LONG])
+    talk.voicebox.error = "it is down"
+    await talk.call(8000, 1000, 5000, fallback="welcome")
+    heard = talk.caller.heard.tobytes()
+    assert heard.count(SOUNDS["welcome"].tobytes()) == 2
+    assert len(talk.model.asked) == 4
 
 
 @pytest.mark.parametrize("answer", [{"hangup": True}, WebhookError("it is down")])

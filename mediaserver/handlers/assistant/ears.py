@@ -1,0 +1,81 @@
+"""What a caller does next: speaks, or presses keys."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+from mediaserver.handlers.assistant.floor import Floor
+from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.session import Session, Utterance, Utterances
+
+_ONSET = 2  # frames of voice that stop an answer: 40 ms
+_LONGEST_UTTERANCE = 30.0  # seconds
+_KEYS = "0123456789*#ABCD"
+_LAST_KEY = "#"
+_MOST_KEYS = 64  # in one go
+_BETWEEN_KEYS = 2.0  # seconds
+
+
+class Ears:
+    """Listens, within `open`; the floor is told at once of who begins to speak, or presses a key."""
+
+    def __init__(self, session: Session, floor: Floor, end_silence: float) -> None:
+        self._session, self._floor, self._end_silence = session, floor, end_silence
+        self._keys, self._since, self._until = "", 0.0, 0.0  # that wait
+        self._pressed = asyncio.Event()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Listen, within a `with` block."""
+        session, floor = self._session, self._floor
+        options = {"onset": _ONSET, "end_silence": self._end_silence, "longest": _LONGEST_UTTERANCE}
+        with contextlib.ExitStack() as stack:
+            utterances = stack.enter_context(session.utterances(started=floor.taken, **options))
+            for key in _KEYS:
+                stack.enter_context(session.keypad.taking(key, partial(self._press, key)))
+            self._utterances = utterances
+            floor.wanted = lambda: bool(self._keys) or utterances.waiting
+            try:
+                yield
+            finally:
+                floor.wanted = bool  # or it would refer to itself
+
+    async def next(self, seconds: float) -> Utterance | Turn | None:
+        """What begins within so many seconds: an utterance from its beginning on, or keys as a turn, once over."""
+        speaking: asyncio.Future[Utterance] = asyncio.ensure_future(self._listened_to(self._utterances))
+        pressing = asyncio.ensure_future(self._pressed.wait())
+        try:
+            await asyncio.wait((speaking, pressing), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            speaking.cancel()
+            pressing.cancel()
+            await asyncio.wait((speaking, pressing))
+        if not speaking.cancelled():
+            return speaking.result()
+        return None if pressing.cancelled() else await self._all_keys()
+
+    async def _listened_to(self, utterances: Utterances) -> Utterance:
+        while self._floor.ignores(utterance := await anext(utterances)):
+            pass
+        return utterance
+
+    async def _all_keys(self) -> Turn:
+        """To the last one, or a pause."""
+        with contextlib.suppress(TimeoutError):
+            while len(self._keys) < _MOST_KEYS and not self._keys.endswith(_LAST_KEY):
+                self._pressed.clear()
+                async with asyncio.timeout(_BETWEEN_KEYS):
+                    await self._pressed.wait()
+        keys, self._keys = self._keys, ""
+        self._pressed.clear()
+        return Turn(f"[pressed {' '.join(keys)}]", self._since, self._until)
+
+    def _press(self, key: str) -> None:
+        if not self._floor.pressed() or len(self._keys) >= _MOST_KEYS:
+            return
+        self._until = self._session.now
+        if not self._keys:
+            self._since = self._until
+        self._keys += key
+        self._pressed.set()
