@@ -17,7 +17,7 @@ from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import lacking
 from mediaserver.streams import routes
-from mediaserver.streams.routes import RouteTable
+from mediaserver.streams.table import RouteTable
 
 # What listeners, library and webhooks are made of when the server starts.
 _AT_START: dict[str, Iterable[str]] = {

@@ -24,7 +24,7 @@ from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration, misplaced
 from mediaserver.streams.lag import LoopLag
 from mediaserver.streams.registry import Streams
-from mediaserver.streams.routes import RouteTable
+from mediaserver.streams.table import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
 from mediaserver.wire.encapsulation import Encoding
 

@@ -13,6 +13,7 @@ from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.secrets import reveal
 from mediaserver.streams import routes
+from mediaserver.streams.table import RouteTable
 from tests.fuzz import mutate
 
 MARK = "s3cr3tMARK"  # stands in every secret
@@ -162,7 +163,7 @@ def check(data: bytes, scratch: Path) -> None:
         found += wrong
         reveal(settings.voipbin.token, "config.toml: voipbin.token")
         reveal(settings.events.secret, "config.toml: events.secret")
-        asyncio.run(_look_up(routes.RouteTable(built)))
+        asyncio.run(_look_up(RouteTable(built)))
     except ConfigError as error:
         found += error.problems or [""]
     for problem in found:
@@ -189,7 +190,7 @@ def _misplaced(data: bytes) -> bool:
     return False
 
 
-async def _look_up(table: routes.RouteTable) -> None:
+async def _look_up(table: RouteTable) -> None:
     for path in ("/", "/a/b/c", "/a/menu", "/%2e%2e/%00", "/play/" + "x" * 50):
         try:
             await table.find(URL(path, encoded=True))
