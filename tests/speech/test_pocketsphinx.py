@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mediaserver.audio.pcm import SILENCE
+from mediaserver.audio.pcm import SAMPLE_BYTES, SILENCE, from_bytes
 from mediaserver.errors import EngineError
 from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.pocketsphinx import PocketSphinx
@@ -33,6 +34,12 @@ async def sound_of(*parts: bytes, seconds: float = 0.0) -> AsyncIterator[bytes]:
 
 def utterance(text: str) -> list[bytes]:
     return pieces(SILENCE * 15 + said(text) + SILENCE * 20)
+
+
+def from_its_first_sound(pcm: bytes) -> bytes:
+    """As it is heard of who speaks already when we begin to hear."""
+    first = np.flatnonzero(np.abs(from_bytes(pcm)) > 300)[0]
+    return pcm[first * SAMPLE_BYTES :]
 
 
 def children(of: int | None = None) -> set[int]:
@@ -60,6 +67,8 @@ async def test_words_are_recognised_and_told_while_they_are_said() -> None:
         assert len(set(partials)) == len(partials)
         assert len(children()) == 1
         assert (await engine.recognise(sound_of(*utterance(HELP)), print)).text == HELP
+        at_once = pieces(from_its_first_sound(said(HELP)))
+        assert (await engine.recognise(sound_of(*at_once), print)).text == HELP
         assert (await engine.recognise(sound_of(SILENCE * 30), print)).text == ""
         assert (await engine.recognise(sound_of(), print)).text == ""
     finally:

@@ -23,6 +23,7 @@ _MIRROR = np.array(
     [0.25, -0.25], np.float32
 )  # mirrors a spectrum about a quarter of the sampling rate, with a gain
 _RATE = 8000, 16_000
+_BEFORE = bytes(1600)  # a tenth of a second: where the sound begins with a voice, its first word would be lost
 _BETWEEN_PARTIALS = 0.25  # seconds
 # Means of the cepstra of telephone speech: where the normalisation begins with every utterance.
 _MEANS = (
@@ -47,6 +48,7 @@ class Ear:
         self._decoder.start_utt()
         self._resampler = soxr.ResampleStream(*_RATE, 1, dtype="float32")
         self._samples = 0
+        self.hear(_BEFORE)
 
     def hear(self, pcm: bytes, last: bool = False) -> None:
         """More of it: 16-bit PCM at 8 kHz."""
