@@ -221,10 +221,11 @@ def _give_way(process: int, aside: bool) -> None:
     Being nice is not enough for who works while calls go on: what comes from the network wakes us without taking
     the core from who has it, and then frames are up to a tick of the kernel's late, 4 ms.
     """
-    os.setpriority(os.PRIO_PROCESS, process, _NICENESS)
-    if aside and hasattr(os, "sched_setaffinity"):
-        cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(process, cores - {min(cores)} or cores)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.setpriority(os.PRIO_PROCESS, process, _NICENESS)
+        if aside and hasattr(os, "sched_setaffinity"):
+            cores = os.sched_getaffinity(0)
+            os.sched_setaffinity(process, cores - {min(cores)} or cores)
 
 
 def _environment() -> dict[str, str]:
