@@ -1,6 +1,7 @@
-"""What all tests share: a real ffmpeg, and a cache that is not the user's."""
+"""What all tests share: a real ffmpeg, a cache that is not the user's, and a log that no test leaves changed."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 
 def _bundled_ffmpeg() -> str | None:
@@ -28,6 +30,16 @@ def cache_of_its_own() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         yield
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sets up the log, on a standard error that is soon closed."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

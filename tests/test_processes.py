@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from mediaserver import processes
@@ -54,7 +53,6 @@ async def test_what_dies_at_its_start_is_not_started_for_every_caller(
     place: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "ill").touch()
-    structlog.reset_defaults()  # whatever level another test has left
     with capture_logs() as told:
         found = await asyncio.gather(*(workshop.make(text="a") for _ in range(50)), return_exceptions=True)
         assert all(isinstance(each, EngineError) for each in found)
