@@ -142,10 +142,11 @@ class Pool:
         self._resting: asyncio.Task[None] | None = None
 
     def warm(self) -> None:
-        """Start those that are kept, ahead of need."""
+        """Start those that are kept, ahead of need, as far as there are any to be had: who needs one is told."""
         self._idle = [child for child in self._idle if child.alive]
-        while len(self._idle) < self._kept:
-            self._idle.append(self._start())
+        with contextlib.suppress(NoProcessError):
+            while len(self._idle) < self._kept:
+                self._idle.append(self._start())
 
     @contextlib.asynccontextmanager
     async def child(self) -> AsyncIterator[Child]:

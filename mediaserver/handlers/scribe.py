@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from mediaserver.errors import EngineError, plainly
+from mediaserver.handlers import files
 from mediaserver.handlers.transcript import Transcript
 from mediaserver.session import Disk, Session, Utterance, Utterances
 from mediaserver.speech.recognition import Recogniser, Recognition
@@ -119,7 +119,7 @@ class Scribe:
         if self._transcript is None:
             return
         stream = self._session.stream
-        about = {"time": _now(), "stream": stream.id, "path": stream.path}
+        about = {"time": files.now(), "stream": stream.id, "path": stream.path}
         try:
             await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
         except OSError as error:
@@ -133,7 +133,3 @@ def _times(utterance: Utterance) -> dict[str, Any]:
         "start_s": round(utterance.start, 3),
         "end_s": round(utterance.end, 3),
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -167,7 +167,7 @@ class Talk:
 
         with session.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
-                recognition = await session.speech.recogniser().recognise(utterance, print)
+                found = await utterance.words(session.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
         utterances = Utterances(self._clock, lambda: keypad.toning, **options)

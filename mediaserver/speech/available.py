@@ -2,9 +2,10 @@
 
 from typing import Literal, NamedTuple
 
-from mediaserver.settings.speech import OPENAI, ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.engines.table import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
 from mediaserver.speech.synthesis import voice_of
+from mediaserver.speech.tokens import lacking_token
 
 
 class Need(NamedTuple):
@@ -25,6 +26,6 @@ def lacking(need: Need, speech: SpeechSettings, recognition: RecognitionSettings
         case "recognition":
             heard = RECOGNITION_PROBLEMS.get(need.engine or recognition.engine)
             return heard(recognition, need.language or recognition.language) if heard is not None else ""
-        case "chat" if chat.url == OPENAI and not chat.token.get_secret_value().strip():
-            return "chat.token: there is none, which OpenAI asks for; chat.url names another server"
+        case "chat" if problem := lacking_token(chat.url, chat.token, "chat.token"):
+            return f"{problem}; chat.url names another server"
     return ""

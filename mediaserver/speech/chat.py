@@ -9,12 +9,12 @@ import aiohttp
 import structlog
 from pydantic import BaseModel, Field
 
-from mediaserver.errors import ConfigError, EngineError, one_line
-from mediaserver.secrets import reveal
+from mediaserver.errors import EngineError, one_line
 from mediaserver.settings.speech import ChatSettings
 from mediaserver.speech.events import MOST, EventStream
 from mediaserver.speech.http import Http
 from mediaserver.speech.thoughts import Thoughts
+from mediaserver.speech.tokens import token_of
 from mediaserver.webhooks.post import host_of
 
 LONGEST = 8000  # characters of an answer: ten minutes of speech; what is longer is cut off there
@@ -83,14 +83,12 @@ class Chat:
         """The text of an answer; an empty piece is progress without any. EngineError where it does not finish."""
         token = ""
         try:
-            token = await asyncio.to_thread(reveal, self._settings.token, "chat.token")
+            token = await token_of(self._settings.token, "chat.token")
             url = f"{self._settings.url.rstrip('/')}/chat/completions"
             async with self._http.post(url, token, json=body) as got:
                 async for document in _documents(got.content):
                     if (text := reading.take(document)) is not None:
                         yield text
-        except ConfigError as error:
-            raise EngineError(str(error)) from None
         except EngineError:
             if not reading.finish:  # what comes after the end of it does not matter
                 raise

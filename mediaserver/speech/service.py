@@ -13,7 +13,7 @@ from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser
 from mediaserver.speech.sentences import split
 from mediaserver.speech.spoken import Spoken
-from mediaserver.speech.studio import Studio
+from mediaserver.speech.studio import RESULTS, Studio
 from mediaserver.speech.synthesis import Voice, voice_of
 from mediaserver.speech.wording import plain
 from mediaserver.store import Store
@@ -101,11 +101,8 @@ class Speech:
     @property
     def results(self) -> dict[str, int]:
         """Sentences, by where they came from."""
-        counts = {"memory": 0, "disk": 0, "made": 0, "failed": 0, "dropped": 0}
-        for studio in self._studios.values():
-            for result, count in studio.results.items():
-                counts[result] += count
-        return counts
+        studios = self._studios.values()
+        return {result: sum(studio.results[result] for studio in studios) for result in RESULTS}
 
     async def close(self) -> None:
         """Let go of all engines."""

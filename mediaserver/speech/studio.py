@@ -16,6 +16,7 @@ from mediaserver.speech.synthesis import Synthesiser, Voice
 from mediaserver.store import Store
 
 _PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond
+RESULTS = ("memory", "disk", "made", "failed", "dropped")
 _TOLD = 60.0  # seconds after which the same trouble is logged again
 _OVERHEAD = 2.3  # times its PCM: what a sentence takes, its items in one encoding included
 
@@ -37,7 +38,7 @@ class Studio:
         store: Store | None = None,
         waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        self.results = {"memory": 0, "disk": 0, "made": 0, "failed": 0, "dropped": 0}
+        self.results = dict.fromkeys(RESULTS, 0)
         self._engine, self._timeout, self._limit, self._store = engine, timeout, memory_limit, store
         self._waited = waited
         self._kept: OrderedDict[str, Sentence] = OrderedDict()  # those that are being made included

@@ -29,6 +29,11 @@ class Call:
     variables: Mapping[str, str] = field(default_factory=dict)
     connection: int = 0
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What there is to tell of it besides its variables."""
+        return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
+
 
 @dataclass(frozen=True, slots=True)
 class Play:

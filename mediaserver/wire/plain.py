@@ -28,14 +28,7 @@ class Plain(Application):
 
     def opening(self) -> list[Message]:
         """`start`, with what is known of the stream."""
-        call = self._call
-        facts = {
-            "stream": call.stream,
-            "call": call.call,
-            "path": call.path,
-            "resource": call.resource,
-            "variables": dict(call.variables),
-        }
+        facts = self._call.facts | {"variables": dict(self._call.variables)}
         return [encode({"event": "start", **facts, "sampleRate": SAMPLE_RATE})]
 
     def audio(self, pcm: bytes, ms: int) -> Message:

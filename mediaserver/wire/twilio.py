@@ -58,16 +58,14 @@ class Twilio(Application):
 
     def opening(self) -> list[Message]:
         """`connected` and `start`; what is known of the stream stands in `customParameters`."""
-        call = self._call
-        parameters = {name: str(value) for name, value in call.variables.items()}
-        parameters |= {"stream": call.stream, "call": call.call, "path": call.path, "resource": call.resource}
+        variables = {name: str(value) for name, value in self._call.variables.items()}
         start = {
             "accountSid": _ACCOUNT,
             "streamSid": self._stream_sid,
             "callSid": self._call_sid,
             "tracks": ["inbound"],
             "mediaFormat": _FORMAT,
-            "customParameters": parameters,
+            "customParameters": variables | self._call.facts,
         }
         connected = encode({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         return [connected, self._message("start", start)]

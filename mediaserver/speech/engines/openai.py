@@ -10,13 +10,14 @@ import soxr
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import SAMPLE_RATE, quantize, to_bytes, whole_frames
 from mediaserver.audio.resample import Resampler
-from mediaserver.errors import ConfigError, EngineError, PromptError
-from mediaserver.secrets import reveal
-from mediaserver.settings.speech import OPENAI, SpeechSettings
+from mediaserver.errors import EngineError, PromptError
+from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tokens import lacking_token, token_of
 from mediaserver.webhooks.post import host_of
 
+_SETTING = "speech.openai.token"  # where its token stands
 RATE = 24_000  # Hz of "pcm": 16-bit little-endian, mono
 _PIECE = RATE // 10 * 2  # bytes, a tenth of a second: what is heard at once
 _MOST = 180 * RATE * 2  # bytes of one sentence, three minutes
@@ -28,9 +29,7 @@ _LOOKED_AT, _SHOWN = 800, 200  # bytes of an answer that is text, and characters
 
 def problem(settings: SpeechSettings, voice: Voice) -> str:
     """Why it cannot be used as it is configured, if so."""
-    if settings.openai.url == OPENAI and not settings.openai.token.get_secret_value().strip():
-        return "speech.openai.token: there is none, which OpenAI asks for"
-    return ""
+    return lacking_token(settings.openai.url, settings.openai.token, _SETTING)
 
 
 class OpenAi:
@@ -55,8 +54,9 @@ class OpenAi:
             "speed": voice.rate,
         }
         url = f"{self._settings.url.rstrip('/')}/audio/speech"
+        token = await token_of(self._settings.token, _SETTING)
         async with (
-            self._http.post(url, self._token(), json=body) as answer,
+            self._http.post(url, token, json=body) as answer,
             contextlib.aclosing(self._pieces(answer)) as pieces,
             contextlib.aclosing(self._sound(pieces, _kind(answer))) as sound,
         ):
@@ -68,12 +68,6 @@ class OpenAi:
 
     async def close(self) -> None:
         """There is nothing to let go of: the client is everybody's."""
-
-    def _token(self) -> str:
-        try:
-            return reveal(self._settings.token, "speech.openai.token")
-        except ConfigError as error:
-            raise EngineError(str(error)) from error
 
     async def _sound(self, pieces: AsyncGenerator[bytes, None], kind: str) -> AsyncGenerator[bytes, None]:
         """Its sound at 8 kHz, in whole frames; EngineError where it is none."""

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 
 from mediaserver.audio import wav
-from mediaserver.errors import ConfigError, EngineError
-from mediaserver.secrets import reveal
-from mediaserver.settings.speech import OPENAI, RecognitionSettings
+from mediaserver.errors import EngineError
+from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition
+from mediaserver.speech.tokens import lacking_token, token_of
 from mediaserver.webhooks.post import host_of
 
+_SETTING = "recognition.openai.token"  # where its token stands
 _MOST = 64 * 1024  # bytes of an answer
 
 
@@ -33,7 +34,8 @@ class OpenAiRecogniser:
             return Recognition("")
         url = f"{self._settings.url.rstrip('/')}/audio/transcriptions"
         form = self._form(pcm, language or self._language)
-        async with self._http.post(url, await asyncio.to_thread(self._token), data=form) as answer:
+        token = await token_of(self._settings.token, _SETTING)
+        async with self._http.post(url, token, data=form) as answer:
             return Recognition(self._text(await _read(answer)))
 
     def warm(self) -> None:
@@ -50,12 +52,6 @@ class OpenAiRecogniser:
         form.add_field("language", language.split("-")[0].lower())
         form.add_field("response_format", "json")
         return form
-
-    def _token(self) -> str:
-        try:
-            return reveal(self._settings.token, "recognition.openai.token")
-        except ConfigError as error:
-            raise EngineError(str(error)) from None
 
     def _text(self, body: bytes | None) -> str:
         if body is None:
@@ -80,6 +76,4 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
 
 def problem(settings: RecognitionSettings, language: str) -> str:
     """Why it cannot be used as it is configured, "" where it can."""
-    if settings.openai.url == OPENAI and not settings.openai.token.get_secret_value().strip():
-        return "recognition.openai.token: there is none, which OpenAI asks for"
-    return ""
+    return lacking_token(settings.openai.url, settings.openai.token, _SETTING)

@@ -1,6 +1,5 @@
 """PocketSphinx: English, on this machine, without a network, and not very well."""
 
-import contextlib
 import importlib.util
 import json
 from collections.abc import AsyncIterator, Callable
@@ -24,8 +23,7 @@ class PocketSphinx:
 
     def warm(self) -> None:
         """Have a process be ready."""
-        with contextlib.suppress(NoProcessError):  # who needs one is told
-            self._pool.warm()
+        self._pool.warm()
 
     async def close(self) -> None:
         """Let the processes go."""

@@ -1,7 +1,6 @@
 """Sentences made by child processes of ours: what the engines that do so have in common."""
 
 import asyncio
-import contextlib
 import json
 from typing import Any
 
@@ -27,8 +26,7 @@ class Workshop:
 
     def warm(self) -> None:
         """Have a child be ready."""
-        with contextlib.suppress(NoProcessError):  # who needs it is told
-            self._pool.warm()
+        self._pool.warm()
 
     async def close(self) -> None:
         """Let the children go, and what they are at."""
