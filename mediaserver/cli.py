@@ -120,7 +120,9 @@ def check(
 
 @app.command()
 def call(
-    url: Annotated[str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands; or tcp://host:port.")
+    ],
     seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
     encapsulation: Annotated[
         Encapsulation | None, typer.Option(help="What to expect; default: as the URL says, or what comes.")
@@ -130,7 +132,12 @@ def call(
     record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Play VoIPBIN's side against any server: listen, perhaps speak, and report."""
+    """Play VoIPBIN's side against any server: listen, perhaps speak, and report.
+
+    With tcp://host:port, play Asterisk's side of AudioSocket: a random UUID first, then a frame every 20 ms, of
+    the file to send or of silence. The report's framing is tcp, and its close code 1000 where the server said by
+    00 00 00 that it is over, 1006 where the connection just ended.
+    """
     plan = simulator.Call(url, seconds, encapsulation, framing, send, record)
     shown = url.partition("?")[0]  # a query may hold a token
     log.configure("error", "console")

@@ -37,11 +37,14 @@ class PromptError(MediaServerError):
 
 
 class RefusedError(MediaServerError):
-    """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics."""
+    """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics.
 
-    def __init__(self, status: int, message: str, reason: str = "") -> None:
+    `retry_after` has the seconds for which a server asked us to wait, where it did.
+    """
+
+    def __init__(self, status: int, message: str, reason: str = "", retry_after: float | None = None) -> None:
         super().__init__(one_line(message))
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.retry_after = status, reason, retry_after
 
 
 class PeerError(MediaServerError):

@@ -82,6 +82,12 @@ class Metrics:
             "Messages from peers that no wire format allows",
             registry=self.registry,
         )
+        self.inbound_problems = Counter(
+            "mediaserver_inbound_problems",
+            "Streams whose inbound media cannot be right, by what is wrong, by ended streams",
+            ["problem"],
+            registry=self.registry,
+        )
         self.reconnects = Counter(
             "mediaserver_reconnects", "Connections made again, by ended streams", registry=self.registry
         )

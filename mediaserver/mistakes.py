@@ -15,7 +15,8 @@ from mediaserver.errors import did_you_mean, one_line
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
 _TAGS = ("a prompt", "what is said")  # of unions: pydantic's places have them, files do not
-_SECRETS = {"token", "tokens", "secret", "url", "api", "webhook"}  # keys of settings whose values are never shown
+# Keys of settings whose values are never shown.
+_SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook"}
 
 
 def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:

@@ -25,12 +25,22 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
 
 
 def _paths(findings: Findings) -> Table:
-    table = Table("path", "handler", "encapsulation", "access", "settings", title="Paths", title_justify="left")
+    table = Table("path", "handler", "encapsulation", title="Paths", title_justify="left")
+    with_ports = any(path["audiosocket"] for path in findings.paths)
+    for heading in (*(("AudioSocket ports",) if with_ports else ()), "access", "settings"):
+        table.add_column(heading)
     for path in findings.paths:
         plain = {key: value for key, value in path["settings"].items() if key != "menus"}
         settings = ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
-        table.add_row(path["path"], path["handler"], path["encapsulation"], path["access"], settings)
+        ports = (_ports(path),) if with_ports else ()
+        table.add_row(path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
     return table
+
+
+def _ports(path: dict[str, Any]) -> str:
+    """The ports of a path, each with what it has for the path where that says more."""
+    ports = path["audiosocket"].items()
+    return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
 def _menus(path: dict[str, Any]) -> Table:

@@ -372,6 +372,8 @@ def test_mistakes_in_a_bridge_are_told(tmp_path: Path, text: str, why: str) -> N
         '[voipbin]\napi = "http://there/?token=s3cret"',
         '[events]\nurl = "//there?key=s3cret"',
         "[voipbin]\ntoken = 53cret",
+        "[voipbin]\naccess_key = 53cret",
+        '[voipbin]\ntoken = "s3cret"\naccess_key = "s3cret"',
     ],
 )
 def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> None:
@@ -380,6 +382,33 @@ def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> No
     assert found
     assert "s3cret" not in "".join(found)
     assert "5301" not in "".join(found)
+
+
+def test_the_platform_is_shown_one_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = '[voipbin]\ntoken = "eyJ.a.b"\naccess_key = "env:KEY"\n'
+    why = "config.toml: voipbin: there is a token and an access_key: set only one of them"
+    assert problems(tmp_path, both) == [why]
+    monkeypatch.setenv("MEDIASERVER_VOIPBIN__TOKEN", "")  # wins over the file's
+    assert problems(tmp_path, both) == []
+
+
+def test_an_access_key_is_kept_where_a_token_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(tmp_path, '[voipbin]\naccess_key = "env:KEY"\n')
+    configuration = Configuration.of(settings, "config.toml")
+    assert configuration.problems == (
+        "config.toml: voipbin.access_key: the environment variable KEY is not set, or empty",
+    )
+    monkeypatch.setenv("KEY", "vb_s3cret")
+    configuration = Configuration.of(settings, "config.toml")
+    assert configuration.problems == ()
+    assert configuration.secrets["voipbin.access_key"] == "vb_s3cret"
+    assert "s3cret" not in repr(configuration)
+
+
+@pytest.mark.parametrize(("key", "value"), [("dial_rate", 0), ("start_timeout", -1), ("start_timeout", 61)])
+def test_the_platform_is_dialled_within_reason(tmp_path: Path, key: str, value: int) -> None:
+    (problem,) = problems(tmp_path, f"[voipbin]\n{key} = {value}\n")
+    assert problem.startswith(f"config.toml: voipbin.{key}: Input should be ")
 
 
 def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) -> None:

@@ -20,14 +20,16 @@ from mediaserver.metrics import Metrics
 from mediaserver.playout.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server
-from mediaserver.session import EndReason
+from mediaserver.session import EndReason, InboundProblem
 from mediaserver.settings import DEFAULT_PATHS
 from mediaserver.streams.access import Access
+from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from tests.handlers.test_handlers import hear
 from tests.virtual import VirtualLoop, in_virtual_time
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+WIRES = (ROOT / "docs" / "wires.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -129,6 +131,62 @@ def test_the_extensions_told_are_those_there_are() -> None:
     told = set(re.findall(r"`(\.[a-z0-9]+)`", "".join(rows)))
     assert told <= EXTENSIONS
     assert told >= LINEAR | MULAW | ALAW | {".wav", ".mp3", ".ogg", ".flac", ".m4a"}
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("problem", InboundProblem)
+def test_every_problem_of_inbound_media_is_explained(problem: InboundProblem) -> None:
+    section = WIRES.split("## `inbound`")[1].split("\n## ")[0]
+    assert f"`{problem}`" in section
+
+
+def test_both_forms_of_the_flow_action_are_shown_and_the_second_is_complete() -> None:
+    """Asterisk refuses media without a direction, and the platform's default format is µ-law."""
+    tutorial, platform = (json.loads(block) for block in blocks("json")[:2])
+    assert "url" in tutorial["actions"][1]["option"]
+    option = platform["option"]
+    assert option.keys() == {
+        "external_host",
+        "encapsulation",
+        "transport",
+        "format",
+        "direction_listen",
+        "direction_speak",
+    }
+    assert (option["encapsulation"], option["transport"], option["format"]) == ("audiosocket", "tcp", "slin")
+
+
+def test_the_table_of_what_the_platform_takes_is_what_we_send() -> None:
+    rows = dict(re.findall(r"^\| `(audiosocket|sln|rtp)` \| .*? \| (.*) \|$", WIRES, re.MULTILINE))
+    payloads = {}
+    for encapsulation in Encapsulation:
+        wire = Wire(WireSettings(encapsulation), random_key=lambda: bytes(4))
+        (message,) = wire.messages([wire.encoding.silence])
+        payloads[encapsulation] = message[8:]
+    assert (payloads["audiosocket"][:3], len(payloads["audiosocket"])) == (b"\x10\x01\x40", 323)
+    assert "`10 01 40`, then 320 bytes of linear PCM" in rows["audiosocket"]
+    assert len(payloads["sln"]) == 320
+    assert "320 bytes of linear PCM" in rows["sln"]
+    assert (payloads["rtp"][1], len(payloads["rtp"])) == (96, 332)
+    assert "320 bytes of *little-endian* linear PCM" in rows["rtp"]
 
 
 def test_make_targets_of_the_readme_exist() -> None:

@@ -104,6 +104,11 @@ class Stage:
         self.wire = Wire(settings)
         self.pacer = Pacer(self.ticker, self.wire, self.line, **kwargs)
 
+    def observe(self, data: bytes) -> None:
+        """A binary message of the peer's comes, as a session takes it in."""
+        if self.wire.observe(data):
+            self.pacer.wire_changed()
+
     async def until(self, ms: float) -> None:
         """Let time pass until `ms`."""
         await asyncio.sleep(ms / 1000 - self.loop.time())

@@ -48,3 +48,27 @@ def frame_count(samples: int) -> int:
 def frames_in(seconds: float) -> int:
     """Whole frames nearest to a duration in seconds."""
     return round(seconds * FRAMES_PER_SECOND)
+
+
+class Chunks:
+    """Cuts bytes that come in pieces of any size into pieces of one size."""
+
+    __slots__ = ("_rest", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The whole pieces that these bytes complete."""
+        size = self.size
+        if self._rest:
+            data = self._rest + data
+        end = len(data) - len(data) % size
+        self._rest = data[end:]
+        return [data[at : at + size] for at in range(0, end, size)]
+
+    def flush(self) -> bytes:
+        """The rest, which is no whole piece."""
+        rest, self._rest = self._rest, b""
+        return rest

@@ -3,56 +3,75 @@
 Connection drops; no audio received; audio quality poor; cannot send audio.
 """
 
+from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, RefusedError
 from mediaserver.session import CloseCode, Session
 
 POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
 
+_ACCESS_KEY = "vb_"  # what the platform's access keys begin with
 _REFUSALS = {
     400: "the request is not understood: check the id and the encapsulation",
-    401: "the token is not accepted: check that voipbin.token is valid and not expired",
-    403: "the token may not do this: check that it belongs to the account of the call or conference",
     404: "it is not there: check the id, and that the call is answered and not over",
+    410: "it is over: check the id",
+    429: "too many requests: set voipbin.dial_rate lower, and see what else asks the platform for this customer",
 }
 
 
-def on_failure(error: PeerError | RefusedError, resource: str, has_token: bool) -> str:
+def on_failure(error: PeerError | RefusedError, resource: str, credential: Credential | None) -> str:
     """Why there is no connection, and what to check."""
-    if isinstance(error, RefusedError) and error.status == 401 and not has_token:
-        return f"{resource}: refused with 401: voipbin.token is not set ({error})"
     if isinstance(error, RefusedError):
-        check = _REFUSALS.get(error.status, "the platform cannot serve it now")
-        return f"{resource}: refused with {error.status}: {check} ({error})"
+        return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out"
 
 
-_CLOSES = {
-    1008: "the platform's policy: check that voipbin.token is still valid",
-} | dict.fromkeys((1002, 1003, 1007, 1009), "the peer does not take our messages: check encapsulation and framing")
+def _on_refusal(status: int, credential: Credential | None) -> str:
+    if status not in (401, 403):
+        return _REFUSALS.get(status, "the platform cannot serve it now")
+    if credential is None:
+        return "set voipbin.token or voipbin.access_key"
+    if credential.parameter == "token" and credential.secret.startswith(_ACCESS_KEY):
+        return "an access key only works as voipbin.access_key, and voipbin.token is one"
+    what = "token" if credential.parameter == "token" else "access key"
+    if status == 401:
+        return f"the {what} is not accepted: check that {credential.setting} is valid and not expired"
+    return f"the {what} may not do this: check that it belongs to the account of the call or conference"
 
 
-def on_close(code: int, resource: str) -> str:
+def on_close(code: int, resource: str, credential: Credential | None) -> str:
     """Why the peer closed for good, and what to check."""
-    return f"{resource}: closed by the peer with {code}: {_CLOSES.get(code, 'it gives no reason that we know')}"
+    if code == CloseCode.POLICY:
+        setting = credential.setting if credential is not None else "voipbin.token or voipbin.access_key"
+        why = f"the platform's policy: check that {setting} is still valid"
+    elif code in (1002, 1003, 1007, 1009):
+        why = "the peer does not take our messages: check encapsulation and framing"
+    else:
+        why = "it gives no reason that we know"
+    return f"{resource}: closed by the peer with {code}: {why}"
 
 
-def on_break(code: int, frames: int) -> str:
-    """Why a connection is taken up again; `frames` of ours went out where it broke soon after."""
-    if frames and code == CloseCode.ABNORMAL:
-        return DROPPED
+def on_break(code: int) -> str:
+    """Why a connection is taken up again."""
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
 def no_audio(seconds: float) -> str:
     """Connected, and nothing comes."""
-    return f"no audio received in {seconds:g} s: is the call answered, and the encapsulation right?"
+    return (
+        f"no audio received in {seconds:g} s: is the call answered, and the encapsulation right? "
+        "A bridge of a single party sends none while nobody speaks"
+    )
 
 
 TEXT = "the peer sends text messages: audio is in binary ones; is this a media stream?"
 DROPPED = (
     "the connection breaks as soon as we speak: the peer does not take the audio's format; "
-    "try another encapsulation, framing or rtp_payload"
+    "leave framing and rtp_payload at auto, or try another encapsulation"
+)
+NO_KEYS = (
+    "no key was heard, though one was waited for: the keys of most telephones (RFC 4733) do not reach a media "
+    "stream, only tones in its sound do; POST /v1/streams/<id>/digits brings them by another way (docs/keys.md)"
 )
 
 
@@ -64,6 +83,8 @@ def on_quality(session: Session) -> list[str]:
             f"{hearing.malformed} messages were not {hearing.wire.settings.encapsulation}: "
             "ask for the encapsulation that the peer speaks"
         )
+    if session.keys == 0:
+        found.append(NO_KEYS)
     packets = hearing.packets
     expected = packets.received + packets.lost
     if expected and packets.lost / expected > POOR_LOSS:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import aiohttp
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from yarl import URL
 
-from mediaserver.client import dial
 from mediaserver.client.attachment import Attachment
+from mediaserver.client.voipbin import Platform
 from mediaserver.errors import RefusedError
 from mediaserver.playout.library import Progress
 from mediaserver.session import CloseCode, End, EndReason, Stream
@@ -57,7 +56,7 @@ class Attacher:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._client: aiohttp.ClientSession | None = None
+        self._platform = Platform(lambda: engine.settings.voipbin)
         self._running: set[asyncio.Task[End]] = set()
 
     async def prepare(self, request: AttachRequest) -> Attachment:
@@ -77,8 +76,6 @@ class Attacher:
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)
         engine.streams.admit(route)
-        if self._client is None:
-            self._client = dial.client_session()
         stream = Stream(
             id=secrets.token_hex(6),
             path=url.path,
@@ -87,7 +84,7 @@ class Attacher:
             variables=variables,
             resource=request.resource,
         )
-        return Attachment(engine, self._client, stream, route, handler, wire)
+        return Attachment(engine, self._platform, stream, route, handler, wire)
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
         """Dial in the background; the task tells how it ended."""
@@ -103,8 +100,7 @@ class Attacher:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
-        if self._client is not None:
-            await self._client.close()
+        await self._platform.close()
 
 
 def _tell(stream: str, task: asyncio.Task[End]) -> None:

@@ -5,19 +5,18 @@ often its connection breaks: playout waits, and goes on where it was.
 """
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-import aiohttp
 import stamina
 import structlog
 
 from mediaserver.client import advice, dial
-from mediaserver.client.line import Line
+from mediaserver.client.line import CALL_OVER, Line
+from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
-from mediaserver.secrets import reveal
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.sockets import random_key
 from mediaserver.streams import connection
@@ -27,7 +26,8 @@ from mediaserver.wire.encapsulation import Wire, WireSettings
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
-_LASTING = 5  # frames: a connection that breaks sooner, or answers no ping, was none
+_LASTING = 0.1  # seconds: a connection that breaks sooner, or answers no ping, was none
+_SOON = 1.0  # seconds: a peer that does not take what we send breaks the connection sooner
 # Closed so, the platform may take us back: going away, broken, its own fault, restart, full, bad gateway.
 _PASSING_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _GONE = {400, 404, 410}  # how the platform says of a call that was there that it is over
@@ -40,21 +40,53 @@ class _BrokenError(PeerError):
     """The connection is gone, and may come back."""
 
 
+@dataclass
+class _Past:
+    """What the connections of a stream have shown so far: whether to go on trying, and what may be wrong."""
+
+    good_at: float  # when the last one broke that was any good, by the loop's clock
+    short: int = 0  # how many broke since then
+    had_media: bool = False  # whether any carried sound to us
+    dropped: int = 0  # how many broke soon after we began to send
+    taken: bool = False  # whether any did not, so that the peer takes what we send
+
+    def add(self, line: Line, code: int, now: float) -> None:
+        """One more has broken.
+
+        After media, a connection without any is no good, and shows nothing: the call may be over, which the
+        platform does not tell.
+        """
+        poorer = self.had_media and not line.heard
+        if line.seconds >= _LASTING and line.answered and not poorer:
+            self.good_at, self.short = now, 0
+        else:
+            self.short += 1
+        self.had_media |= line.heard
+        self.taken |= line.seconds >= _SOON
+        self.dropped += bool(line.frames) and code == CloseCode.ABNORMAL and not poorer
+
+    @property
+    def refuses_our_audio(self) -> bool:
+        """Whether the peer seems to drop us for what we send. Once shows nothing: the call may have ended soon."""
+        return self.dropped > 1 and not self.taken
+
+
 class Attachment:
     """One stream that we dial."""
 
     def __init__(
         self,
         engine: Engine,
-        client: aiohttp.ClientSession,
+        platform: Platform,
         stream: Stream,
         route: Route,
         handler: Handler,
         wire: WireSettings,
     ) -> None:
-        self._engine, self._client, self._route, self._handler = engine, client, route, handler
+        self._engine, self._platform, self._route, self._handler = engine, platform, route, handler
         self._wire_settings = wire
         self._line: Line | None = None  # while there is a connection
+        self._credential: Credential | None = None  # that was last shown
         first = Wire(wire, random_key)
         stall_timeout = engine.settings.server.stall_timeout
         pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
@@ -92,16 +124,18 @@ class Attachment:
 
     async def _stay_connected(self) -> End:
         """Connection after connection, until one ends for good; how it did."""
-        session, loop = self.session, asyncio.get_running_loop()
+        session, clock = self.session, asyncio.get_running_loop().time
         resource = session.stream.resource
-        good, short, broken = loop.time(), 0, None
+        broken = None
         with structlog.contextvars.bound_contextvars(stream=session.stream.id):
+            await self._platform.turn()  # the wait for it does not count as time spent trying
+            past = _Past(clock())
             while True:
                 try:
-                    line = await self._connect(broken, good, short)
+                    line = await self._connect(broken, past)
                 except (RefusedError, PeerError) as error:
                     return self._lost(error, broken)
-                except ConfigError as error:  # the token's file is gone
+                except ConfigError as error:  # the credential's file is gone
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._talk(line)
                 closed = end.reason is EndReason.PEER_CLOSED
@@ -109,59 +143,62 @@ class Attachment:
                 if session.over.done():
                     return end
                 if not passing:
-                    return end if end.normal else replace(end, text=advice.on_close(end.code, resource))
-                if line.frames >= _LASTING and line.answered:
-                    good, short = loop.time(), 0
-                else:
-                    short += 1
-                broken = _BrokenError(advice.on_break(end.code, line.frames if short else 0))
+                    return end if end.normal else replace(end, text=self._on_close(end.code))
+                past.add(line, end.code, clock())
+                broken = _BrokenError(advice.DROPPED if past.refuses_our_audio else advice.on_break(end.code))
                 session.lost += line.unconfirmed
-                log.warning("connection lost", resource=resource, code=end.code, in_doubt=line.unconfirmed)
+                log.warning(
+                    "connection lost", resource=resource, code=end.code, why=str(broken), in_doubt=line.unconfirmed
+                )
                 session.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})
 
-    async def _connect(self, broken: _BrokenError | None, good: float, short: int) -> Line:
+    def _on_close(self, code: int) -> str:
+        return advice.on_close(code, self.session.stream.resource, self._credential)
+
+    async def _connect(self, broken: _BrokenError | None, past: _Past) -> Line:
         """A connection, after as many attempts as there is time for since the last good one.
 
         The break itself counts as the first failure, so that a platform that restarts is not stormed.
         """
         settings, resource = self._engine.settings.voipbin, self.session.stream.resource
-        left = good + settings.reconnect_timeout - asyncio.get_running_loop().time()
+        deadline = past.good_at + settings.reconnect_timeout
+        left = deadline - asyncio.get_running_loop().time()
         if broken is not None and left <= 0:
             raise broken
         async for attempt in stamina.retry_context(
-            on=partial(_may_pass, resource),
+            on=partial(_may_pass, resource, deadline),
             attempts=None,
             timeout=max(left, 0.001),
-            wait_initial=min(_FIRST_WAIT * 2**short, _LONGEST_WAIT),
+            wait_initial=min(_FIRST_WAIT * 2**past.short, _LONGEST_WAIT),
             wait_max=_LONGEST_WAIT,
             wait_jitter=_JITTER,
         ):
             with attempt:
-                if broken is not None and attempt.num == 1:
+                if attempt.num > 1:
+                    await self._platform.turn()
+                elif broken is not None:
                     raise broken
-                token = reveal(settings.token, "voipbin.token")
-                url = dial.media_stream_url(settings.api, resource, self._wire_settings.encapsulation, token)
-                return Line(await dial.dial(self._client, url, autoping=False))
+                self._credential = credential_of(self._engine.settings.voipbin)
+                encapsulation = self._wire_settings.encapsulation
+                websocket = await self._platform.dial(resource, encapsulation, self._credential)
+                return Line(websocket, past.had_media)
         raise AssertionError("stamina returns or raises")
 
     async def _talk(self, line: Line) -> End:
         """Hear and speak over one connection, to its end."""
         session, wire = self.session, Wire(self._wire_settings, random_key)
         connection.bound_send_buffer(line.transport)
-        session.connect(wire, line.transport)
+        session.connect(wire, line.transport, self._engine.settings.voipbin.start_timeout)
         self._line = line
         reading = asyncio.create_task(line.read(session))
         try:
-            await line.first_message(wire, reading)
-            if reading.done():
-                return await reading
             if self._player is not None:
                 session.resume()
                 session.notify("stream.reconnected", {"lost": session.lost})
                 log.info("connected again", resource=session.stream.resource, lost=session.lost)
             else:
                 self._player = asyncio.create_task(connection.handle(session, self._handler))
-                session.notify("stream.started", {})
+                session.notify("stream.started", session.wire_facts)
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:
@@ -175,9 +212,8 @@ class Attachment:
         resource = self.session.stream.resource
         if broken is not None and isinstance(error, RefusedError) and error.status in _GONE:
             log.info("not there any more: it is over", resource=resource)
-            return End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
-        has_token = bool(self._engine.settings.voipbin.token.get_secret_value())
-        text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, has_token)
+            return CALL_OVER
+        text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, self._credential)
         if isinstance(error, RefusedError):
             return End(EndReason.REFUSED, CloseCode.ABNORMAL, text)
         return End(EndReason.PEER_VANISHED if broken else EndReason.UNREACHABLE, CloseCode.ABNORMAL, text)
@@ -192,12 +228,14 @@ async def _nothing() -> None:
     """What a handler does that never gets to work."""
 
 
-def _may_pass(resource: str, error: Exception) -> bool:
-    """Whether another attempt may go better."""
+def _may_pass(resource: str, deadline: float, error: Exception) -> bool | float:
+    """Whether another attempt may go better; the seconds to wait before it, where the server tells them."""
     if isinstance(error, RefusedError):
         passing = error.status in _PASSING_STATUS or error.status >= 500
     else:
         passing = isinstance(error, PeerError)
     if passing and not isinstance(error, _BrokenError):
         log.warning("not connected: trying again", resource=resource, why=str(error))
+    if passing and isinstance(error, RefusedError) and error.retry_after:
+        return max(0.0, min(error.retry_after, deadline - asyncio.get_running_loop().time()))
     return passing

@@ -1,6 +1,10 @@
 """Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
 
 import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, quote_plus
 
 import aiohttp
@@ -9,12 +13,12 @@ from yarl import URL
 from mediaserver.errors import PeerError, RefusedError, plainly
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams.connection import CLOSE_TIMEOUT
-from mediaserver.wire.encapsulation import Encapsulation
 
 _REFUSAL_LETTERS = 300
 _MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
+_CREDENTIALS = ("token", "accesskey", "sig")  # parameters of a URL: VoIPBIN's two, and that of links we sign
 
 
 class _Nowhere:
@@ -31,13 +35,6 @@ class _Nowhere:
 
 
 NOWHERE = _Nowhere()
-
-
-def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, token: str) -> str:
-    """The URL of a call's or conference's media stream. It holds the token: never log it."""
-    url = URL(f"{api.rstrip('/')}/{resource}/media_stream", encoded=True)
-    url = url.with_scheme("wss" if url.scheme == "https" else "ws")
-    return str(url.with_query({"encapsulation": str(encapsulation)} | ({"token": token} if token else {})))
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -63,15 +60,44 @@ async def _keep_refusal(
         for word in _private(request.url):  # servers like to show what was asked for
             text = text.replace(word, "…")
         text = " ".join(text.split())[:_REFUSAL_LETTERS]
-        raise RefusedError(response.status, text or response.reason or "refused")
+        raise RefusedError(
+            response.status,
+            text or response.reason or "refused",
+            retry_after=seconds_to_wait(response.headers, time.time()),
+        )
     return response
 
 
 def _private(url: URL) -> list[str]:
-    """What must not be shown of a URL, as it may be written: its whole query, and the token in it."""
-    token = url.query.get("token", "")
-    ways = {url.raw_query_string, url.query_string, token, quote(token, safe=""), quote_plus(token), quote(token)}
+    """What must not be shown of a URL, as it may be written: its whole query, and the credentials in it."""
+    ways = {url.raw_query_string, url.query_string}
+    for name in _CREDENTIALS:
+        for secret in url.query.getall(name, ()):
+            ways |= {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
     return sorted(ways - {""}, key=len, reverse=True)
+
+
+def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """What `Retry-After` says (RFC 9110, section 10.2.3); None where it is not there, or says nothing known.
+
+    A moment is one by the server's clock, which `Date` tells; `now` is ours, for a server that does not tell.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    then, there = _moment(text), _moment(headers.get("Date", ""))
+    if then is None:
+        return None
+    return max(0.0, then - (now if there is None else there))
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date as Unix seconds; None where it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
@@ -90,7 +116,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
     except aiohttp.WSServerHandshakeError as error:
         raise PeerError(
             f"the server's upgrade is wrong: {error.message}"
-        ) from None  # it knows the URL, and the token
+        ) from None  # it knows the URL, and the credential
     except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
         what = "that is no URL" if isinstance(error, aiohttp.InvalidURL) else "the answer is not HTTP"
         raise PeerError(f"cannot connect: {what}") from None

@@ -6,16 +6,16 @@ import contextlib
 import structlog
 
 from mediaserver.client import advice
-from mediaserver.session import End, Session
+from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams import connection
-from mediaserver.wire.encapsulation import Wire
 
 MAX_RATE = 5000  # messages a second: the platform relays unpaced, so a stall of its network comes all at once
-_LISTEN = 0.1  # seconds that the peer has to speak first, where that decides how we speak
 _PING_EVERY = 0.5  # seconds; what a break leaves in doubt, as frames that may not have arrived
 _PONG_TIMEOUT = 5.0  # seconds without an answer: half-open
 _NO_AUDIO = 5.0  # seconds without a message that are worth a word
+_NO_MEDIA = 5.0  # seconds without a message on a new connection that show that a call, heard before, is over
+CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
 
 log = structlog.get_logger()
 
@@ -24,16 +24,25 @@ class Line:
     """A WebSocket to the platform.
 
     Pings tell what has arrived: the pong to a ping says that all frames sent before it did.
+
+    The platform may accept a connection to a call that is over, and send nothing. So the call is taken for over
+    where an earlier connection had media and this one stays open without any.
     """
 
-    def __init__(self, websocket: OpenWebSocket) -> None:
-        self._websocket = websocket
+    def __init__(self, websocket: OpenWebSocket, had_media: bool = False) -> None:
+        self._websocket, self._had_media = websocket, had_media
         self.transport = websocket.transport
         self._session: Session | None = None
-        self._began = self._confirmed = 0
+        self._began = self._confirmed = 0  # frames
+        self._opened_at = asyncio.get_running_loop().time()
         self._pinged, self._ponged = b"", asyncio.Event()
-        self._came = asyncio.Event()  # the first message
+        self.heard = False  # a message of the peer's
         self.answered = False  # a ping
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been there."""
+        return asyncio.get_running_loop().time() - self._opened_at
 
     @property
     def frames(self) -> int:
@@ -48,10 +57,10 @@ class Line:
     async def read(self, session: Session) -> End:
         """Read to its end."""
         self._session, self._began, self._confirmed = session, session.frames, session.frames
-        watching = [asyncio.create_task(self._ping(session)), asyncio.create_task(self._expect_audio())]
+        watching = [asyncio.create_task(self._ping(session)), asyncio.create_task(self._expect_media(session))]
 
         def receive(data: bytes) -> None:
-            self._came.set()
+            self.heard = True
             session.receive(data)
 
         try:
@@ -59,13 +68,6 @@ class Line:
         finally:
             for task in watching:
                 task.cancel()
-
-    async def first_message(self, wire: Wire, reading: asyncio.Task[End]) -> None:
-        """Wait a moment for the peer to speak, where that decides how we do."""
-        if wire.undecided:
-            coming = asyncio.ensure_future(self._came.wait())
-            await asyncio.wait((coming, reading), timeout=_LISTEN, return_when=asyncio.FIRST_COMPLETED)
-            coming.cancel()
 
     async def close(self, end: End) -> None:
         """Close it with what the stream ended with."""
@@ -99,13 +101,19 @@ class Line:
         if data == self._pinged:
             self._ponged.set()
 
-    def _on_text(self) -> None:
+    def _on_text(self, text: str) -> None:
         if self._session is not None:
-            self._session.texted()
+            self._session.texted(text)
             if self._session.texts == 1:
                 log.warning(advice.TEXT)
 
-    async def _expect_audio(self) -> None:
-        await asyncio.sleep(_NO_AUDIO)
-        if not self._came.is_set():
+    async def _expect_media(self, session: Session) -> None:
+        """End the stream, or warn, where no message comes in time."""
+        await asyncio.sleep(_NO_MEDIA if self._had_media else _NO_AUDIO)
+        if self.heard:
+            return
+        if self._had_media:
+            log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)
+            session.finish(CALL_OVER)
+        else:
             log.warning(advice.no_audio(_NO_AUDIO))

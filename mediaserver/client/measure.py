@@ -10,6 +10,8 @@ from mediaserver.audio.pcm import PTIME, Signal
 
 MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
 MIN_DRIFT_FRAMES = 100  # in fewer, drift cannot be told from jitter
+_BURST = 0.010  # seconds after the first frame: what comes by then was sent with it, ahead of its time
+_MOST_LEAD = 10  # frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,9 @@ class Report:
 
     frames: int
     duration_s: float
-    first_frame_ms: float | None  # from the handshake's reply
+    first_frame_ms: float | None  # from the handshake's reply; on TCP, from the connection
     interarrival_ms: Spread | None
-    lateness_ms: Spread | None  # after the stream's own schedule of one frame every 20 ms
+    lateness_ms: Spread | None  # after the stream's own schedule of one frame every 20 ms, behind its lead
     drift_ppm: float | None  # of the server's clock against ours; positive: the server is slow
     bad_frames: int
     encapsulation: str | None
@@ -64,25 +66,40 @@ def spread(values: Signal) -> Spread:
     return Spread(*(round(float(value) * 1000, 3) for value in (p50, p99, values.max())))
 
 
+def lead(arrivals: Sequence[float]) -> int:
+    """How many frames were sent ahead of their time, with the first: those within 10 ms of it, at most 10."""
+    first = arrivals[:1]
+    return sum(at - first[0] <= _BURST for at in arrivals[1 : _MOST_LEAD + 1])
+
+
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """Time between neighbouring frames; None for fewer than two."""
-    return spread(np.diff(np.asarray(arrivals))) if len(arrivals) > 1 else None
+    """Time between neighbouring frames, but for those sent together at the start; None for fewer than two."""
+    gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
+    return spread(gaps) if len(gaps) else None
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came, on the schedule of the earliest; None without frames."""
+    """How long after its due time each frame came, on the schedule of the earliest; None without frames.
+
+    Behind a lead of so many frames, frame n is due at n - lead times 20 ms, and those before it at once.
+    """
     return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
 
 
 def drift_ppm(arrivals: Sequence[float]) -> float | None:
-    """The slope of arrivals against a 20 ms schedule, in parts per million; None for fewer than two frames."""
-    if len(arrivals) < 2:
+    """The slope of arrivals against a 20 ms schedule, in parts per million; None for fewer than two frames.
+
+    Frames sent together with the first, ahead of their time, do not count.
+    """
+    paced = arrivals[lead(arrivals) :]
+    if len(paced) < 2:
         return None
-    due = np.arange(len(arrivals)) * PTIME
-    return round(float(np.polyfit(due, _offsets(arrivals), 1)[0]) * 1e6, 1)
+    due = np.arange(len(paced)) * PTIME
+    return round(float(np.polyfit(due, np.asarray(paced) - paced[0] - due, 1)[0]) * 1e6, 1)
 
 
 def _offsets(arrivals: Sequence[float]) -> Signal:
     times = np.asarray(arrivals, dtype=np.float64)
-    offsets: Signal = times - times[0] - np.arange(len(times)) * PTIME
+    due = np.maximum(0, np.arange(len(times)) - lead(arrivals)) * PTIME
+    offsets: Signal = times - times[0] - due
     return offsets

@@ -1,4 +1,8 @@
-"""Plays VoIPBIN's side of a media stream: dials a URL as it stands, listens, perhaps speaks, and measures."""
+"""Plays the far end of a media stream: dials a URL as it stands, listens, perhaps speaks, and measures.
+
+To `ws://` and `wss://` it is VoIPBIN, which speaks only where it has something to send. To `tcp://` it is
+Asterisk, which names its call by a UUID, and never stops speaking.
+"""
 
 import asyncio
 import contextlib
@@ -8,13 +12,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import WSMsgType
 from yarl import URL
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
-from mediaserver.client import dial, measure
+from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.measure import Report
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
 from mediaserver.playout.alarm import system_alarm
@@ -26,10 +30,12 @@ from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket, rtp
-from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,15 @@ class Call:
 
 
 class Listener:
-    """Takes in the server's messages: counts, times, decodes."""
+    """Takes in the server's messages: counts, times, decodes. `wire` is how it must speak, where that is known."""
 
-    def __init__(self, call: Call, heard: OnFrame) -> None:
+    def __init__(self, call: Call, heard: OnFrame, wire: Wire | None = None) -> None:
         self._call, self._heard = call, heard
-        self._wire: Wire | None = None
+        self._wire, self._told = wire, wire is not None
         self.arrivals: list[float] = []
         self.bad = 0
         self.bad_reason = ""
-        self.framing: str | None = None
+        self.framing: str | None = wire.encoding.name if wire is not None else None
 
     @property
     def encapsulation(self) -> Encapsulation | None:
@@ -74,11 +80,13 @@ class Listener:
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
+        if self._told and data[0] != audiosocket.Kind.SLIN:  # Asterisk hears no sound at another rate than its own
+            pcm, reason = b"", f"of kind 0x{data[0]:02x}"
         if len(pcm) == FRAME_BYTES:
             self._heard(pcm, at)
             return
         if not self.bad:
-            expected = _in_words(self._wire.settings)
+            expected = "audiosocket over TCP" if self._told else _in_words(self._wire.settings)
             self.bad_reason = f"{expected} was expected, and the first of them was {reason}"
         self.bad += 1
 
@@ -91,18 +99,22 @@ async def simulate(
     RefusedError and PeerError where there is no stream, PromptError where the file to send cannot be played.
     """
     speech = await asyncio.to_thread(_read_speech, call.send) if call.send else None
+    with _recorder(call.record) as record:
+
+        def take(pcm: bytes, at: float) -> None:
+            record(pcm)
+            heard(pcm, at)
+
+        play = _play_asterisk if asterisk.is_asterisk_url(call.url) else _play_voipbin
+        return await play(call, take, speech, hang_up or asyncio.Event())
+
+
+async def _play_voipbin(call: Call, take: OnFrame, speech: bytes | None, hang_up: asyncio.Event) -> Report:
+    listener = Listener(call, take)
     with contextlib.ExitStack() as stack:
-        record = stack.enter_context(_recorder(call.record))
-        hang_up = hang_up or asyncio.Event()
         async with dial.client_session() as client:
             websocket = await _unless(hang_up, dial.dial(client, call.url))
             answered = time.monotonic()
-
-            def take(pcm: bytes, at: float) -> None:
-                record(pcm)
-                heard(pcm, at)
-
-            listener = Listener(call, take)
             pacer = _speak(call, websocket, speech, stack) if speech else None
             hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up))
             try:
@@ -116,6 +128,36 @@ async def simulate(
                 else:
                     hanging_up.cancel()
                 await asyncio.wait([hanging_up])
+    return _report(listener, answered, over, close_code or websocket.close_code)
+
+
+async def _play_asterisk(call: Call, take: OnFrame, speech: bytes | None, hang_up: asyncio.Event) -> Report:
+    """Speak from the first moment on, what there is to send, and silence behind it."""
+    if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
+        raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
+    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk takes nothing else, whatever it sends
+    listener = Listener(call, take, Wire(settings, carrier=Carrier.TCP))
+    connection = await _unless(hang_up, asterisk.dial(call.url, listener.receive))
+    ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
+    pacer = Pacer(ticker, Wire(settings, carrier=Carrier.TCP), connection.transport)
+    if speech:
+        pacer.play(Playlist([Clip(speech)]))
+    pacer.start()
+    waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
+    try:
+        await asyncio.wait(waiting, timeout=call.seconds, return_when=asyncio.FIRST_COMPLETED)
+        over = time.monotonic()
+    finally:
+        for task in waiting:
+            task.cancel()
+        pacer.stop()
+        ticker.close()
+        await connection.hang_up()
+    return _report(listener, connection.made_at, over, connection.close_code)
+
+
+def _report(listener: Listener, answered: float, over: float, close_code: int | None) -> Report:
+    """What there is to say of a call that was answered, and was over, at these times."""
     arrivals = listener.arrivals
     return Report(
         frames=len(arrivals),
@@ -127,7 +169,7 @@ async def simulate(
         bad_frames=listener.bad,
         encapsulation=listener.encapsulation,
         framing=listener.framing,
-        close_code=close_code or websocket.close_code,
+        close_code=close_code,
         bad_reason=listener.bad_reason,
     )
 
@@ -145,7 +187,7 @@ def _read_speech(path: Path) -> bytes:
         raise PromptError(f"--send: {path} {error}") from error
 
 
-async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, OpenWebSocket]) -> OpenWebSocket:
+async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
     """A stream, unless it is given up before it is there."""
     dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
     try:
@@ -221,7 +263,7 @@ def _named(url: str) -> Encapsulation | None:
 def _guess(data: bytes) -> Encapsulation:
     """The encapsulation that a first message looks like."""
     with contextlib.suppress(ProtocolError):
-        if len(data) in (172, 332) and rtp.decode(rtp.parse(data)):
+        if len(data) in (172, 332) and rtp.payload_type(rtp.parse(data)) is not None:
             return Encapsulation.RTP
     return Encapsulation.AUDIOSOCKET
 

@@ -70,7 +70,7 @@ class Handler(Table, ABC):
 class Ending(BaseModel):
     """Settings of handlers whose media ends."""
 
-    then: Literal["close", "silence"] = Field("close", description="what follows the media")
+    then: Literal["close", "silence", "hangup"] = Field("close", description="what follows the media")
     linger_ms: int = Field(
         200, ge=0, le=60_000, description="silence before the close, so that nothing is clipped"
     )
@@ -79,5 +79,7 @@ class Ending(BaseModel):
         """Do what follows the media."""
         if self.then == "silence":
             await session.silence()
+        if self.then == "hangup":
+            session.hang_up()
         if self.linger_ms:
             await session.play(silence(self.linger_ms))

@@ -106,6 +106,7 @@ class _Visit:
             return await self._choose(step.menu)
         if step.webhook is not None:
             return await self._ask(step.webhook)
+        session.hang_up()
         return None
 
     async def _choose(self, name: str) -> Step:

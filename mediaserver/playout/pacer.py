@@ -2,20 +2,23 @@
 
 On the hot path a pacer is one iterator, which takes the next message and writes it. Everything else happens where
 a source ends, begins or fails, where the peer is slow, and where somebody asks.
+
+A stream runs ahead of its time by a lead of a few frames, sent at once when it begins, so that the far end has
+something to play while the network is late. A stream that waits for its peer's first sound (`hold`) sends silence.
 """
 
 import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain, repeat
 
+from mediaserver.playout.outlet import Outlet, Watcher
+from mediaserver.playout.place import Place
+from mediaserver.playout.playing import Playing
 from mediaserver.playout.slow_peer import SlowPeer, Transport
 from mediaserver.playout.sources import SOURCE_FAULTS, Heard, Source
-from mediaserver.playout.ticker import Slot, Ticker
-from mediaserver.wire.encapsulation import Encoding, Wire
+from mediaserver.playout.ticker import Ticker
+from mediaserver.wire.encapsulation import Wire
 
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
 
@@ -24,16 +27,9 @@ def _nobody() -> None:
     """Is told of a stall where nobody else is."""
 
 
-def _watched(watcher: Callable[[Encoding, bytes], None], encoding: Encoding, item: bytes) -> bytes:
-    watcher(encoding, item)
-    return item
-
-
-@dataclass(slots=True)
-class _Playing:
-    source: Source
-    done: asyncio.Future[Heard]
-    started: int = 0  # frames of the stream before its first
+def _keeps() -> bool:
+    """Most far ends play whatever they were sent."""
+    return False
 
 
 class Pacer:
@@ -51,35 +47,61 @@ class Pacer:
         stall_timeout: float = 10.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ticker, self._wire, self._transport = ticker, wire, transport
+        self._ticker, self._outlet = ticker, Outlet(wire, transport)
         self._slow_peer, self._stalled = SlowPeer(stall_timeout), stalled
         self._nothing: Iterator[None] = iter(())  # sent before the start, and while it is settled what comes next
         self._sending = self._nothing
-        self._playing: _Playing | None = None
-        self._queue: deque[_Playing] = deque()
-        self._silent = True  # the last message sent was silence, or there was none
+        self._playing: Playing | None = None
+        self._queue: deque[Playing] = deque()
         self._owed = 0  # frames due while it is being settled what follows a source
-        self._watchers: tuple[Callable[[Encoding, bytes], None], ...] = ()
-        self._slot: Slot | None = None
-        self._joined_at = (0, 0, 0)
-        self._sent = self._late = self._skipped = self._underruns = 0
+        self._ahead = 0  # frames to be sent at once, before their time, with the next one
+        self._held = False  # silence is sent, and what is to be played waits
+        self._started = self._halted = False  # asked to send; told by the far end not to
+        self.flush: Callable[[], bool] = _keeps  # has the far end forget what it has not played yet
+        self._place = Place(ticker)
+        self._extra = self._underruns = 0  # frames sent ahead of their time; and silent ones, for want of sound
 
     # -- for the session -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Send from now on, beginning at the slot's next turn."""
-        self._slot = slot = self._ticker.join(self, self._sending, _LISTEN_NS if self._wire.listening else 0)
-        self._joined_at = slot.fired, slot.late, slot.skipped
+        """Send from now on, over the connection that there is, beginning at the slot's next turn."""
+        self._started, self._ahead = True, self._outlet.wire.lead
+        self._join()
 
     def stop(self) -> None:
         """Send nothing more, ever. What plays is cut off, and whoever waits for it is told how much was heard."""
         self.pause()
-        self._stalled = _nobody  # or a stream would refer to itself, and only garbage collection free it
+        # Or a stream would refer to itself, and only garbage collection free it.
+        self._stalled, self.flush = _nobody, _keeps
         self.clear()
+
+    def fill_up(self) -> None:
+        """All has been sent: send what is left of the far end's last frame as well."""
+        self._outlet.fill_up()
+
+    def hold(self) -> None:
+        """Send silence from the next start on, until released: the far end does not hear us yet."""
+        self._held = True
+
+    def release(self) -> None:
+        """The far end hears us: play what waits, from the next tick on, ahead by the lead."""
+        if self._held:
+            self._held = False
+            self._run_ahead()
+
+    def halt(self) -> None:
+        """Send nothing until told to proceed: the far end's queue is full. What plays keeps its place."""
+        self._halted = True
+        self._leave()
+
+    def proceed(self) -> None:
+        """The far end's queue has room again."""
+        self._halted = False
+        self._join()
 
     def play(self, source: Source) -> asyncio.Future[Heard]:
         """Play a source after those queued before it. The future tells how much was sent, or why it broke."""
-        playing = _Playing(source, self._loop.create_future())
+        playing = Playing(source, self._loop.create_future())
         self._queue.append(playing)
         if self._playing is None and self._steady:
             self._begin()
@@ -89,61 +111,56 @@ class Pacer:
         """Stop what plays and forget what is queued: silence from the next tick on."""
         while self._queue:
             self._finish(self._queue.pop(), complete=False)
-        if self._playing is not None:
-            self._finish(self._playing, complete=False)
-            if self._steady:
-                self._begin()
+        self._cut()
 
     def drop(self, done: asyncio.Future[Heard]) -> None:
         """Stop, or never begin, the one source that `done` is the future of."""
         if self._playing is not None and self._playing.done is done:
-            self._finish(self._playing, complete=False)
-            if self._steady:
-                self._begin()
+            self._cut()
         for queued in [queued for queued in self._queue if queued.done is done]:
             self._queue.remove(queued)
 
-    def observe(self, data: bytes) -> None:
-        """Take in a binary message of the peer's: it may settle how we must speak, even in mid-prompt."""
-        if self._wire.observe(data):
-            self._go_on()
+    def wire_changed(self) -> None:
+        """The peer has settled how we must speak, perhaps in mid-prompt."""
+        self._go_on()
 
     def pause(self) -> None:
         """Send nothing for now: the connection is gone. What plays keeps its place."""
+        self._started = False
         self._slow_peer.forget()
         self._leave()
 
     def connect(self, wire: Wire, transport: Transport) -> None:
         """There is another connection, for `start` to go on with where it was paused."""
-        self._wire, self._transport = wire, transport
-        self._silent = True
-        self._go_on()
+        self._outlet.connect(wire, transport)
+        self._halted = False
+        self._suspend()
 
     @contextlib.contextmanager
-    def watch(self, sent: Callable[[Encoding, bytes], None]) -> Iterator[None]:
+    def watch(self, sent: Watcher) -> Iterator[None]:
         """Give every item to `sent` as it goes out, with its encoding; it must return at once."""
-        self._watchers = (*self._watchers, sent)
+        self._outlet.add(sent)
         self._go_on()
         try:
             yield
         finally:
-            self._watchers = tuple(watcher for watcher in self._watchers if watcher is not sent)
+            self._outlet.remove(sent)
             self._go_on()
 
     @property
     def frames(self) -> int:
         """Frames sent."""
-        return self._sent + (self._slot.fired - self._joined_at[0] - self._owed if self._slot else 0)
+        return self._place.fired + self._extra - self._owed
 
     @property
     def late(self) -> int:
         """Frames sent after their time, to catch up."""
-        return self._late + (self._slot.late - self._joined_at[1] if self._slot else 0)
+        return self._place.late
 
     @property
     def skipped(self) -> int:
         """Frames' worth of time by which this stream's schedule has moved."""
-        return self._skipped + (self._slot.skipped - self._joined_at[2] if self._slot else 0)
+        return self._place.skipped
 
     @property
     def stalls(self) -> int:
@@ -169,7 +186,7 @@ class Pacer:
 
     def fail(self, error: BaseException) -> None:
         """The source broke: its player is told, and something else is heard. Or the transport is gone."""
-        if self._transport.is_closing():
+        if self._outlet.transport.is_closing():
             self._loop.call_soon(self.pause)
         else:
             self._break(error)
@@ -177,9 +194,9 @@ class Pacer:
 
     def check(self) -> None:
         """Pause a stream whose peer does not take what is sent: its place is kept, and nothing piles up."""
-        if self._slow_peer.is_slow(self._transport) and self._slot is not None:
+        if self._slow_peer.is_slow(self._outlet.transport) and self._place.taken:
             self._leave()
-            self._slow_peer.wait_for(self._transport, self.start, self._stalled)
+            self._slow_peer.wait_for(self._outlet.transport, self._join, self._stalled)
 
     # -- in between ----------------------------------------------------------------------------------------------
 
@@ -192,16 +209,50 @@ class Pacer:
         """Ask what plays for its items again, from where it is: how they are to be sent has changed."""
         if self._steady:
             try:
-                self._use(self._heard_of(self._playing) if self._playing is not None else 0)
+                self._use(self._playing.heard(self.frames) if self._playing is not None else 0)
             except SOURCE_FAULTS as error:
                 self._break(error)
                 self._begin()
 
+    def _cut(self) -> None:
+        """Stop what plays, here and, where that can be, in the far end's queue.
+
+        A far end that forgets its queue has not played the lead; elsewhere the lead still will be heard.
+        """
+        if self._playing is None:
+            return
+        flushed = self.flush()
+        self._finish(self._playing, complete=False, unsent=self._outlet.wire.lead if flushed else 0)
+        if self._steady:
+            self._begin()
+        if flushed:
+            self._outlet.wire.rest()  # goes nowhere, or what was stopped would end in what comes next
+            self._run_ahead()
+
+    def _suspend(self) -> None:
+        """Put what plays back in front of what is queued: it goes on from its place when its turn comes again."""
+        playing, self._sending = self._playing, self._nothing
+        if playing is not None:
+            playing.suspend(self.frames)
+            self._queue.appendleft(playing)
+            self._playing = None
+
+    def _run_ahead(self) -> None:
+        """With the next frame, send as many more at once as the lead has."""
+        self._ahead = self._outlet.wire.lead
+        if self._steady:
+            self._suspend()
+            self._send(self._nothing)
+
+    def _join(self) -> None:
+        if self._started and not (self._place.taken or self._halted or self._slow_peer.waiting):
+            wire = self._outlet.wire
+            self._place.take(self, self._sending, wire.lead, _LISTEN_NS if wire.listening else 0)
+
     def _leave(self) -> None:
-        if self._slot is not None:
-            self._sent, self._late, self._skipped = self.frames, self.late, self.skipped
-            self._ticker.leave(self, self._slot)
-            self._slot, self._owed = None, 0
+        self._place.leave(self)
+        self._extra -= self._owed  # due, and never sent
+        self._owed = 0
 
     def _owe(self) -> None:
         """A frame of this tick is still to be sent, as soon as it is settled from what."""
@@ -213,34 +264,43 @@ class Pacer:
 
     def _settle(self) -> None:
         """Send the frames owed, from whatever plays now."""
-        if self._slot is None:
+        if not self._place.taken:
             return  # stopped or paused meanwhile: nothing is due any more
-        self._wire.settle()
+        self._outlet.wire.settle()
+        if not self._held:
+            self._extra += self._ahead
+            self._owed += self._ahead
+            self._ahead = 0
         self._begin()
+        given = False
         while self._owed:
             try:
                 next(self._sending)
-            except StopIteration:  # a source without a single frame
+            except StopIteration:
                 if self._playing is not None:
                     self._finish(self._playing, complete=True)
-                self._begin()
+                if given:  # its player first gets a turn, as in `advance`
+                    self._send(self._nothing)
+                    self._loop.call_soon(self._settle)
+                    return
+                self._begin()  # a source without a single frame
             except SOURCE_FAULTS as error:
-                if self._transport.is_closing():
+                if self._outlet.transport.is_closing():
                     self._loop.call_soon(self.pause)
                     return
                 self._break(error)
                 self._begin()
             else:
+                given = True
                 self._owed -= 1
                 self._ticker.frames += 1
 
     def _begin(self) -> None:
         """Turn to the next source in the queue that can be played, or to silence."""
-        while self._queue:
-            self._playing = self._queue.popleft()
-            self._playing.started = self.frames
+        while self._queue and not self._held:
+            self._playing = playing = self._queue.popleft()
             try:
-                self._use(0)
+                self._use(playing.begin(self.frames))
             except SOURCE_FAULTS as error:
                 self._break(error)
             else:
@@ -248,54 +308,26 @@ class Pacer:
         self._use(0)
 
     def _use(self, start: int) -> None:
-        encoding, silent = self._wire.encoding, self._playing is None
-        items: Iterator[bytes] = repeat(encoding.silence)
-        if self._playing is not None:
-            items = self._playing.source.items(encoding, start)
-        for watcher in self._watchers:
-            items = map(partial(_watched, watcher, encoding), items)
-        if self._wire.marks_talkspurts:
-            items = chain(self._turn(silent), items)
-        self._send(map(self._transport.write, self._wire.messages(items)))
+        self._send(self._outlet.sending(self._playing.source if self._playing is not None else None, start))
 
     def _send(self, sending: Iterator[None]) -> None:
         """From the next tick on, this."""
         self._sending = sending
-        if self._slot is not None:
-            self._slot.replace(self, sending)
+        self._place.replace(self, sending)
 
-    def _turn(self, silent: bool) -> Iterator[bytes]:
-        """No item, but what is to happen when the first one is asked for."""
-        if silent or self._silent:
-            self._wire.talkspurt(begins=not silent)  # a source that had no frame leaves no mark on the silence
-        self._silent = silent
-        yield from ()
-
-    def _heard_of(self, playing: _Playing, unsent: int = 0) -> int:
-        return max(0, self.frames - unsent - playing.started - playing.source.underruns)
-
-    def _finish(self, playing: _Playing, *, complete: bool, unsent: int = 0) -> None:
-        """A source is over: its player is told how much of it was heard."""
-        current = playing is self._playing
-        heard = Heard(self._heard_of(playing, unsent) if current else 0, complete)
-        if current:
-            self._retire(playing)
-        if not playing.done.done():
-            playing.done.set_result(heard)
+    def _finish(self, playing: Playing, *, complete: bool, unsent: int = 0) -> None:
+        """A source is over, or will never begin."""
+        playing.finish(self.frames, complete=complete, unsent=unsent)
+        self._retire(playing)
 
     def _break(self, error: BaseException) -> None:
-        """What plays broke: its player is told."""
+        """What plays broke."""
         playing = self._playing
         if playing is not None:
+            playing.fail(error)
             self._retire(playing)
-            if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures do not take these
-                fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
-                fault.__cause__ = error
-            else:
-                fault = error
-            if not playing.done.done():
-                playing.done.set_exception(fault)
 
-    def _retire(self, playing: _Playing) -> None:
+    def _retire(self, playing: Playing) -> None:
         self._underruns += playing.source.underruns
-        self._playing = None
+        if playing is self._playing:
+            self._playing = None

@@ -31,6 +31,11 @@ class SlowPeer:
         self._since = 0.0
         self.stalls = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits now."""
+        return self._probe is not None
+
     def is_slow(self, transport: Transport) -> bool:
         """Whether too much is held back."""
         return transport.get_write_buffer_size() > MAX_BUFFERED

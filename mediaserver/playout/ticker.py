@@ -2,8 +2,9 @@
 
 Every stream sits in one slot and sends one frame each time the slot comes round, every 20 ms, so frame *n* is due
 at a fixed time and nothing drifts. Slots are filled one by one, each up to `BURST` streams, because to wake up
-costs a process as much as some ten frames; only then load spreads evenly over the ptime. Lost time (a stall of the
-process) is caught up by at most three frames a stream; the rest moves the schedule.
+costs a process as much as some ten frames; only then load spreads evenly over the ptime. Lost time (a stall of
+the process) is caught up by as many frames as the stream runs ahead, its lead: so many the far end has played
+meanwhile, and any more would wait there for good. The rest moves the schedule.
 
 The hot path is `Slot.fire`: no logging, no await, nothing counted per frame, and one call a frame, `next` of an
 iterator that sends; the rest runs in C. What a stream has sent is told by how often its slot has fired.
@@ -18,7 +19,6 @@ from mediaserver.playout.alarm import Alarm
 from mediaserver.playout.sources import SOURCE_FAULTS
 
 PTIME_NS = 20_000_000
-MAX_CATCH_UP = 3  # frames a far end's jitter buffer (60 ms and up) takes back to back
 BURST = 100  # frames sent one right after the other as long as there are slots without streams: half a millisecond
 _SOON_NS = 15_000_000  # wait for the first frame, at most, as long as there are slots with room
 _CHECK_EVERY = 10  # turns of a slot between looks at its streams' send buffers
@@ -38,11 +38,12 @@ class Stream(Protocol):
 
 
 class Slot:
-    """Streams that send at the same moment of every ptime."""
+    """Streams of one lead that send at the same moment of every ptime."""
 
-    __slots__ = ("fired", "late", "sending", "skipped", "streams")
+    __slots__ = ("fired", "late", "lead", "sending", "skipped", "streams")
 
-    def __init__(self) -> None:
+    def __init__(self, lead: int) -> None:
+        self.lead = lead  # frames that are caught up at the most
         self.streams: list[Stream] = []
         self.sending: list[Iterator[None]] = []  # what each sends: a frame whenever it is asked for its next
         self.fired = 0  # frames sent by each stream that was here all along
@@ -78,10 +79,10 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._slots = [Slot() for _ in range(slots)]
+        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # by moment: a slot for each lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
-        self._next = 0  # the first step not yet run, counted from the epoch; step n belongs to slot n % slots
+        self._next = 0  # the first step not yet run, counted from the epoch; step n belongs to moment n % slots
         self._alarm = make_alarm(self.tick)
         self.streams = 0
         self.frames = 0  # sent by all streams since the start
@@ -89,29 +90,32 @@ class Ticker:
         self.skipped_frames = 0
         self.lateness = Lateness()
 
-    def join(self, stream: Stream, sending: Iterator[None], lead_ns: int = 0) -> Slot:
+    def join(self, stream: Stream, sending: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
         """Put a stream into a slot: its first frame is sent when that is due, within a ptime.
 
-        With a lead, only slots due after it count: a peer may say something first.
+        With `listen_ns`, only moments after it count: a peer may say something first.
         """
         self.tick()  # what is overdue is not this stream's
-        count = len(self._slots)
-        steps = range(self._next + lead_ns // self._step, self._next + count)
-        slot = self._choose([self._slots[step % count] for step in steps])
+        count = len(self._wheel)
+        steps = range(self._next + listen_ns // self._step, self._next + count)
+        slot = _slot_of(self._choose([self._wheel[step % count] for step in steps]), lead)
         slot.streams.append(stream)
         slot.sending.append(sending)
         self.streams += 1
         self._arm()
         return slot
 
-    def _choose(self, ahead: Sequence[Slot]) -> Slot:
-        """The fullest slot with room that is due soon, or an empty one, or the emptiest; `ahead` in due order."""
+    def _choose(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
+        """The fullest moment with room that is due soon, or an empty one, or the emptiest.
+
+        `ahead` is in due order.
+        """
         soon = ahead[: _SOON_NS // self._step]
-        if begun := [slot for slot in soon if 0 < len(slot.streams) < BURST]:
-            return max(begun, key=lambda slot: len(slot.streams))
-        if empty := [slot for slot in soon if not slot.streams]:
+        if begun := [moment for moment in soon if 0 < _load(moment) < BURST]:
+            return max(begun, key=_load)
+        if empty := [moment for moment in soon if not _load(moment)]:
             return empty[-1 if self.streams else 0]  # the last: as many as possible who come later find it soon
-        return min(ahead, key=lambda slot: len(slot.streams))
+        return min(ahead, key=_load)
 
     def leave(self, stream: Stream, slot: Slot) -> None:
         """Take a stream out of its slot."""
@@ -129,22 +133,29 @@ class Ticker:
         """Run every step that is due, and set the alarm for the next one with a stream in it."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
-        slots = self._slots
+        wheel = self._wheel
+        count = len(wheel)
         first, self._next = self._next, max(self._next, now + 1)
         if not self.streams:
             return  # and the alarm was disarmed when the last one left
         try:
-            for step in range(first, min(now + 1, first + len(slots))):
-                slot = slots[step % len(slots)]
-                if slot.streams:
-                    self.lateness.add(elapsed - step * self._step)
-                    self._turn(slot, 1 + (now - step) // len(slots))
+            for step in range(first, min(now + 1, first + count)):
+                for slot in wheel[step % count]:
+                    if slot.streams:
+                        self.lateness.add(elapsed - step * self._step)
+                        self._turn(slot, now - step)
         finally:  # whatever happens, the clock goes on
             self._arm()
 
-    def _turn(self, slot: Slot, due: int) -> None:
-        """A slot is due, `due` times: as a rule once."""
-        times, count = min(due, 1 + MAX_CATCH_UP), len(slot.streams)
+    def _turn(self, slot: Slot, late: int) -> None:
+        """A slot is due, so many steps late: as a rule once.
+
+        A far end that has run dry plays on from now: when the next frame is nearer than the one that is due, that
+        one would make its queue longer than the lead.
+        """
+        ptime, count = len(self._wheel), len(slot.streams)
+        due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)
+        times = min(due, max(1, most))
         for _ in range(times):
             slot.fire()
         self.frames += times * count
@@ -158,8 +169,23 @@ class Ticker:
                 stream.check()
 
     def _arm(self) -> None:
-        slots = self._slots
-        for step in range(self._next, self._next + len(slots)):
-            if slots[step % len(slots)].streams:
-                self._alarm.arm(self._epoch + step * self._step)
-                return
+        wheel = self._wheel
+        for step in range(self._next, self._next + len(wheel)):
+            for slot in wheel[step % len(wheel)]:
+                if slot.streams:
+                    self._alarm.arm(self._epoch + step * self._step)
+                    return
+
+
+def _load(moment: list[Slot]) -> int:
+    """Streams that send at a moment."""
+    return sum(len(slot.streams) for slot in moment)
+
+
+def _slot_of(moment: list[Slot], lead: int) -> Slot:
+    """The moment's slot of a lead, made where there is none."""
+    for slot in moment:
+        if slot.lead == lead:
+            return slot
+    moment.append(slot := Slot(lead))
+    return slot

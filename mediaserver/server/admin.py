@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pydantic
 import structlog
@@ -13,7 +14,8 @@ from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.server.rate import Rate
-from mediaserver.session import CloseCode, End, EndReason
+from mediaserver.session import CloseCode, End, EndReason, Session
+from mediaserver.session.keypad import MAX_TYPED_AHEAD
 from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
@@ -23,7 +25,16 @@ _LOGGED = 1  # lines a second
 _OPEN = {"/healthz", "/readyz"}  # probes have no token
 
 log = structlog.get_logger()
+B = TypeVar("B", bound=pydantic.BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PressedKeys(pydantic.BaseModel):
+    """Keys that a caller pressed, in their order."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    digits: str = pydantic.Field(pattern=r"^[0-9A-D*#]+$", max_length=MAX_TYPED_AHEAD)
 
 
 class AdminEndpoint:
@@ -47,6 +58,7 @@ class AdminEndpoint:
         app.router.add_post("/v1/attach", self._attach)
         app.router.add_get("/v1/streams", self._streams)
         app.router.add_delete("/v1/streams/{id}", self._hang_up)
+        app.router.add_post("/v1/streams/{id}/digits", self._press)
         return app
 
     @web.middleware
@@ -82,10 +94,7 @@ class AdminEndpoint:
     async def _attach(self, request: web.Request) -> web.Response:
         if why_not := self._why_not_ready():
             raise RefusedError(503, why_not)
-        try:
-            wanted = AttachRequest.model_validate_json(await request.read())
-        except pydantic.ValidationError as error:
-            raise RefusedError(400, "; ".join(mistakes.problems("body", error, AttachRequest))) from error
+        wanted = await _body(request, AttachRequest)
         attachment = await self._attacher.prepare(wanted)
         self._attacher.start(attachment)
         stream = attachment.session.stream.id
@@ -95,11 +104,28 @@ class AdminEndpoint:
         return web.json_response({"streams": [listing(session) for session in self._engine.streams]})
 
     async def _hang_up(self, request: web.Request) -> web.Response:
+        self._find(request).finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
+        return web.Response(status=204)
+
+    async def _press(self, request: web.Request) -> web.Response:
+        """Feed keys that somebody else has seen, such as a flow's `digits_receive`, into a stream's keypad."""
+        pressed = await _body(request, PressedKeys)
+        self._find(request).press(pressed.digits)
+        return web.Response(status=204)
+
+    def _find(self, request: web.Request) -> Session:
         session = self._engine.streams.find(request.match_info["id"])
         if session is None:
             raise RefusedError(404, f"no stream {request.match_info['id']}")
-        session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
-        return web.Response(status=204)
+        return session
+
+
+async def _body(request: web.Request, model: type[B]) -> B:
+    """A request's JSON; RefusedError 400 says what is wrong with it."""
+    try:
+        return model.model_validate_json(await request.read())
+    except pydantic.ValidationError as error:
+        raise RefusedError(400, "; ".join(mistakes.problems("body", error, model))) from error
 
 
 async def _say_no_more(_: web.Request, response: web.StreamResponse) -> None:

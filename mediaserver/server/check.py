@@ -15,7 +15,10 @@ from mediaserver.streams.engine import open_library
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`."""
+    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`.
+
+    Each path has the AudioSocket ports that it answers on, with the path as the port has it.
+    """
 
     paths: list[dict[str, Any]]
     prompts: list[dict[str, Any]]
@@ -40,6 +43,9 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
             "handler": settings.paths[route.pattern].handler,
             "encapsulation": str(route.wire.encapsulation),
             "access": str(route.access),
+            "audiosocket": {
+                str(port.number): str(port.url) for port in configuration.ports.values() if port.route is route
+            },
             "settings": _shown(route.settings),
         }
         for route in configuration.table

@@ -1,11 +1,11 @@
-"""The TCP connections of the public listener: how many, and how long one may take to say what it wants.
+"""The TCP connections of the media ports: how many, and how long one may take to say what it wants.
 
 aiohttp reads the request. What it does not bound is bounded here, in bytes and in time. Then it is done with.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from aiohttp import web
@@ -15,6 +15,7 @@ from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
+from mediaserver.server.rate import Rate
 from mediaserver.server.refusals import Refusals
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings
@@ -27,8 +28,22 @@ _SETTLE = 0.005  # seconds between looks at handshakes under way
 log = structlog.get_logger()
 
 
+class Replaceable(Protocol):
+    """A connection without a stream: it may have to give way to another."""
+
+    def turn_away(self, error: RefusedError) -> None:
+        """Let go of it at once."""
+
+
+class Other(Replaceable, Protocol):
+    """A connection of another media port than the WebSockets', counted with theirs."""
+
+    def abort(self) -> None:
+        """Leave it at once, stream or not."""
+
+
 class Connections(web.Server):
-    """Makes the protocol of each connection that comes in, and knows them all.
+    """Makes the protocol of each connection that comes to the public listener, and knows those of all media ports.
 
     `handle` is given the one request that a connection may make; `settings` gives the limits in force.
     """
@@ -36,20 +51,27 @@ class Connections(web.Server):
     def __init__(self, handle: Handle, settings: Callable[[], ServerSettings], metrics: Metrics) -> None:
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
-        self.pending: dict[Connection, None] = {}  # those that have not made their request, oldest first
+        self.handshakes = Rate()  # of those that may dial
+        self.pending: dict[Replaceable, None] = {}  # those that have not made their request, oldest first
+        self.leaving: dict[Replaceable, None] = {}  # those that are refused, and not gone yet, oldest first
         self._asking: set[web.RequestHandler] = set()  # not upgraded, and there; aiohttp forgets them later
         self._upgraded: set[Upgraded] = set()
         self._streaming: set[asyncio.Task[None]] = set()
-        self._opening: dict[Connection, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
+        self._others: set[Other] = set()
+        self._opening: dict[object, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
 
     def __call__(self) -> "Connection":
         connection = Connection(self)
-        self._opening[connection] = asyncio.get_running_loop().time()
+        self.expect(connection)
         return connection
+
+    def expect(self, connection: object) -> None:
+        """One has been accepted, and will soon be there."""
+        self._opening[connection] = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
         """Connections that there are, streams included."""
-        return len(self._asking) + len(self._upgraded)
+        return len(self._asking) + len(self._upgraded) + len(self._others)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """One more."""
@@ -60,6 +82,18 @@ class Connections(web.Server):
         """One that asks for nothing any more."""
         super().connection_lost(handler, exc)
         self._asking.discard(handler)
+
+    def joined(self, connection: Other) -> bool:
+        """One more of another media port; whether there is room for it."""
+        has_room = self.make_room(connection)
+        self._others.add(connection)
+        return has_room
+
+    def left(self, connection: Other) -> None:
+        """One of another media port is gone."""
+        self._others.discard(connection)
+        self.leaving.pop(connection, None)
+        self._opening.pop(connection, None)
 
     def take_over(self, transport: asyncio.Transport) -> Upgraded:
         """A connection goes on as a stream."""
@@ -88,6 +122,8 @@ class Connections(web.Server):
         for upgraded in self._upgraded:
             if upgraded.transport is not None:
                 abort(upgraded.transport)
+        for other in self._others:
+            other.abort()
         await super().shutdown(timeout)
 
     @property
@@ -101,15 +137,18 @@ class Connections(web.Server):
             del self._opening[next(iter(self._opening))]
         return len(self) + len(self._opening) < most_connections() + _TO_BE_REFUSED
 
-    def make_room(self, made: "Connection") -> bool:
-        """Whether there are descriptors for this one; who dawdles over the handshake has to go first."""
+    def make_room(self, made: object) -> bool:
+        """Whether there are descriptors for this one; one that is refused, or has not asked yet, goes first."""
         self._opening.pop(made, None)
         if len(self) < most_connections():
             return True
-        if not self.pending:
-            return False
-        next(iter(self.pending)).turn_away(_NO_ROOM)
-        return True
+        has_room = len(self) - len(self.leaving) < most_connections()
+        if has_room or len(self.leaving) > _TO_BE_REFUSED / 2:
+            _replace_oldest(self.leaving)
+        elif self.pending:
+            _replace_oldest(self.pending)
+            has_room = True
+        return has_room
 
     async def wait_for_handshakes(self, seconds: float) -> None:
         """Wait until those that are there have made their request, or for so long."""
@@ -119,7 +158,13 @@ class Connections(web.Server):
             await asyncio.sleep(_SETTLE)
 
 
-_NO_ROOM = RefusedError(503, "too many connections: try again later", "descriptors")
+def _replace_oldest(waiting: dict[Replaceable, None]) -> None:
+    oldest = next(iter(waiting))
+    del waiting[oldest]
+    oldest.turn_away(NO_ROOM)
+
+
+NO_ROOM = RefusedError(503, "too many connections: try again later", "descriptors")
 
 
 class Connection(web.RequestHandler):
@@ -149,7 +194,7 @@ class Connection(web.RequestHandler):
         """It is there, and has to say soon what it wants."""
         self.transport = cast("asyncio.Transport", transport)
         if not self._owner.make_room(self):
-            self.turn_away(_NO_ROOM)
+            self.turn_away(NO_ROOM)
             return
         super().connection_made(transport)
         # aiohttp keeps these: a transport that is closed cannot be asked any more.

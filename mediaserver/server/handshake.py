@@ -6,12 +6,19 @@ from aiohttp import HttpVersion11, web
 
 from mediaserver.errors import RefusedError
 from mediaserver.wire import websocket
+from mediaserver.wire.chan_websocket import SUBPROTOCOL
+
+
+def subprotocol(request: web.BaseRequest) -> str | None:
+    """The subprotocol to agree to: that of Asterisk's WebSocket channel, where it is offered, and no other."""
+    offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ())).split(",")
+    return SUBPROTOCOL if SUBPROTOCOL in (word.strip() for word in offered) else None
 
 
 def answer(request: web.BaseRequest) -> bytes:
     """What upgrades a connection, as a request asks for it; RefusedError where the request is none for that.
 
-    No extension and no subprotocol is ever agreed to.
+    No extension is ever agreed to: Asterisk refuses an answer that names one.
     """
     headers = request.headers
     if request.version < HttpVersion11:
@@ -33,6 +40,7 @@ def answer(request: web.BaseRequest) -> bytes:
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {websocket.accept(key)}",
         "Server: mediaserver",
+        *([f"Sec-WebSocket-Protocol: {agreed}"] if (agreed := subprotocol(request)) else ()),
     )
     return "\r\n".join((*lines, "", "")).encode()
 

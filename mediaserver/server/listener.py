@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
-from aiohttp import web
 
 from mediaserver.errors import ConfigError, plainly
 
@@ -28,7 +27,7 @@ class Listener:
 
     def __init__(
         self,
-        server: web.Server,
+        server: Callable[[], asyncio.BaseProtocol],
         tls: ssl.SSLContext | None = None,
         handshake_timeout: float | None = None,
         room: Callable[[], bool] = lambda: True,
@@ -93,7 +92,7 @@ class Listener:
             server.close()
         self._accepting.clear()
 
-    def _accepted(self) -> web.RequestHandler:
+    def _accepted(self) -> asyncio.BaseProtocol:
         protocol = self._server()
         if not self._room():
             asyncio.get_running_loop().call_soon(self._hold)

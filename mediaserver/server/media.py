@@ -16,14 +16,14 @@ from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.server.peers import Peer, peer_of
-from mediaserver.server.rate import Rate
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
+from mediaserver.session.control import AudioSocketControl
+from mediaserver.session.stream import CREDENTIALS
 from mediaserver.streams import connection
-from mediaserver.streams.access import CREDENTIALS
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import QUERY_KEYS, Route
-from mediaserver.wire.encapsulation import Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
@@ -50,7 +50,6 @@ class MediaEndpoint:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
-        self._rate = Rate()
         self._told_of_proxy = False
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
@@ -71,7 +70,7 @@ class MediaEndpoint:
         except ConnectionResetError:
             log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
         else:  # without a wait since it was admitted: the place is still there
-            self._begin(admitted, upgraded)
+            self._begin(admitted, upgraded, names_format=handshake.subprotocol(request) is not None)
         return web.Response()  # to nobody
 
     def _peer_of(self, request: web.BaseRequest) -> Peer:
@@ -91,7 +90,9 @@ class MediaEndpoint:
                 405, f"{request.method} is not for a media path: GET with a WebSocket upgrade is", "method"
             )
         route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
-        if not self._rate.take(self._engine.settings.server.handshake_rate):  # those without access do not count
+        if not self.connections.handshakes.take(
+            self._engine.settings.server.handshake_rate
+        ):  # those without access do not count
             raise RefusedError(503, "too many calls at once: try again in a second", "busy")
         # What opens the path is no handler's business; on an open path it is nothing of ours.
         query = {
@@ -124,7 +125,7 @@ class MediaEndpoint:
             raise by_query
         return asked
 
-    def _begin(self, admitted: _Admitted, upgraded: Upgraded) -> None:
+    def _begin(self, admitted: _Admitted, upgraded: Upgraded, *, names_format: bool) -> None:
         transport = upgraded.transport
         assert transport is not None  # noqa: S101 - it was there in this turn of the loop
         engine, limits, wire = self._engine, self._engine.settings.server, Wire(admitted.wire)
@@ -133,6 +134,11 @@ class MediaEndpoint:
         session = Session(
             admitted.stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech
         )
+        session.write_text = upgraded.write_text
+        if wire.settings.encapsulation == Encapsulation.AUDIOSOCKET:
+            session.control = AudioSocketControl(wire, upgraded.write)
+        if names_format:
+            session.expect_media_start()
         self._streams.begin(session, admitted.route, admitted.peer.group)
         serving = self._serve(session, admitted.handler, upgraded, transport)
         self.connections.spawn(serving, lambda: self._streams.over(session))
@@ -148,7 +154,11 @@ class MediaEndpoint:
         heartbeat = Heartbeat(upgraded, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         reading = asyncio.create_task(_read(reader, session))
         try:
+            await session.media_started()
+            session.notify("stream.started", session.wire_facts)
             end = await connection.handle(session, handler)
+            if end.reason is EndReason.FINISHED:
+                await session.drain()
             upgraded.unwatch()
             reading.cancel()  # who closes reads on until the peer has answered, and two cannot read
             await asyncio.wait((reading,))

@@ -14,6 +14,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
+from mediaserver.server.audiosocket import AudioSocketEndpoint
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.listener import Listener
@@ -38,10 +39,11 @@ class Server:
         self.tls, wrong = tls.load(settings.tls, where)
         self.engine = Engine(settings, where, [*problems, *wrong])
         self.endpoint = MediaEndpoint(self.engine)
+        self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
         self._garbage = Garbage(lambda: len(self.engine.streams))
         self._admin: web.AppRunner | None = None
-        self._listeners: list[Listener] = []  # the admin port's, then the public one
+        self._listeners: list[Listener] = []  # the admin port's, then those of media
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
         metrics.gauge(
@@ -49,7 +51,7 @@ class Server:
             "When the certificate expires, as Unix time; 0 without one",
             lambda: self.tls.expires if self.tls is not None else 0,
         )
-        metrics.gauge("connections", "Connections of the public port", lambda: len(connections))
+        metrics.gauge("connections", "Connections of the media ports", lambda: len(connections))
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.
@@ -63,14 +65,7 @@ class Server:
         except ConfigError as error:
             raise ConfigError([*configuration.problems, *error.problems]) from error
         await self.engine.load(progress)
-        limits = settings.server
-        connections = self.endpoint.connections
-        tls_context = self.tls.context if self.tls is not None else None
-        listener = Listener(connections, tls_context, limits.handshake_timeout, lambda: connections.has_room)
-        self._listeners.append(listener)
-        self.port = await listener.open(
-            limits.host, limits.port, f"{configuration.where}: server", reuse_port=limits.reuse_port
-        )
+        await self._listen_for_media()
         self._garbage.start()
         self._state = ""
         if self.tls is not None:
@@ -78,10 +73,11 @@ class Server:
         log.info(
             "listening",
             version=__version__,
-            host=limits.host,
+            host=settings.server.host,
             port=self.port,
             tls=self.tls is not None,
             admin=f"{settings.admin.host}:{self.admin_port}",
+            **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(self.engine.table),
             prompts=len(library.prompts),
             cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
@@ -93,7 +89,8 @@ class Server:
         Calls that have come already, but not yet finished their handshake, are still taken.
         """
         self._state = "draining"
-        await self._listeners[-1].close()
+        for listener in self._listeners[1:]:
+            await listener.close()
         if self.tls is not None:
             await asyncio.sleep(_HANDSHAKES)  # those of TLS are not seen before they are done
         await self.endpoint.connections.wait_for_handshakes(_HANDSHAKES)
@@ -110,6 +107,29 @@ class Server:
             await self._admin.cleanup()
         await self.attacher.close()
         await self.engine.close()
+
+    async def _listen_for_media(self) -> None:
+        """Listen for WebSockets and for AudioSocket; ConfigError tells of all ports that cannot be listened on."""
+        configuration, connections = self.engine.configuration, self.endpoint.connections
+        limits = configuration.settings.server
+        tls_context = self.tls.context if self.tls is not None else None
+        listener = Listener(connections, tls_context, limits.handshake_timeout, lambda: connections.has_room)
+        self._listeners.append(listener)
+        problems: list[str] = []
+        try:
+            self.port = await listener.open(
+                limits.host, limits.port, f"{configuration.where}: server", reuse_port=limits.reuse_port
+            )
+        except ConfigError as error:
+            problems += error.problems
+        try:
+            await self.audiosocket.listen()
+        except ConfigError as error:
+            problems += error.problems
+        finally:
+            self._listeners += self.audiosocket.listeners
+        if problems:
+            raise ConfigError(problems)
 
     async def _listen_for_admin(self) -> int:
         """Answer on the admin port; the port."""

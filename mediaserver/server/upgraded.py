@@ -180,20 +180,24 @@ class Upgraded(asyncio.Protocol):
             return WSMessage(WSMsgType.ERROR, error, None)
         if message.type is WSMsgType.CLOSE:
             self.closed = True
-            self._write(websocket.close(CloseCode.NORMAL))
+            self.write(websocket.close(CloseCode.NORMAL))
             self._hang_up()
         return message
 
     async def pong(self, message: bytes) -> None:
         """Answer a ping."""
-        self._write(websocket.pong(message))
+        self.write(websocket.pong(message))
+
+    def write_text(self, text: str) -> None:
+        """Say a text."""
+        self.write(websocket.text(text))
 
     async def close(self, *, code: int, message: bytes) -> bool:
         """Say goodbye, and wait for the peer to do so as well; False where all was said before."""
         if self.closed:
             return False
         self.closed = True
-        self._write(websocket.close(code, message))
+        self.write(websocket.close(code, message))
         try:
             while (await self._queue.read()).type is not WSMsgType.CLOSE:
                 pass
@@ -202,7 +206,8 @@ class Upgraded(asyncio.Protocol):
         self._hang_up()
         return True
 
-    def _write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> None:
+        """Send a whole WebSocket frame, where there is somebody to send it to."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(frame)
 

@@ -2,6 +2,7 @@
 
 from mediaserver.session.disk import Disk
 from mediaserver.session.hearing import MAX_EVENTS
+from mediaserver.session.inbound_monitor import InboundProblem
 from mediaserver.session.keypad import BargeIn, Collected
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recording
@@ -18,6 +19,7 @@ __all__ = [
     "Disk",
     "End",
     "EndReason",
+    "InboundProblem",
     "Outbox",
     "Recording",
     "Session",

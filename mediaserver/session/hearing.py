@@ -20,6 +20,10 @@ def _ignore(error: Exception) -> None:
     """Is told of listeners' failures where nobody else is."""
 
 
+def _overhear(event: Event) -> None:
+    """Is told of what is no sound where nobody else is."""
+
+
 class Packets(NamedTuple):
     """Counts of RTP packets."""
 
@@ -39,22 +43,32 @@ class Packets(NamedTuple):
 
 
 class Hearing:
-    """The inbound half of a stream. Listeners are given each event as it comes, in order, at once."""
+    """The inbound half of a stream. Listeners are given each event as it comes, in order, at once.
+
+    `signalled` is given what is no sound, such as a hang-up, whether or not anybody listens.
+    """
 
     def __init__(
-        self, wire: Wire, clock: Callable[[], float], failed: Callable[[Exception], None] = _ignore
+        self,
+        wire: Wire,
+        clock: Callable[[], float],
+        failed: Callable[[Exception], None] = _ignore,
+        signalled: Take = _overhear,
     ) -> None:
-        self.wire, self._clock, self._failed = wire, clock, failed
+        self.wire, self._clock, self._failed, self._signalled = wire, clock, failed, signalled
+        self._began: Callable[[], None] | None = None  # is called at the first sound
         self._listeners: tuple[Take, ...] = ()
         self._paused_at: float | None = None
         self._packets = Packets()
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # of these, not in the wire format
         self.dropped = 0  # events that an iterator's reader was too slow for
+        self.silent = True  # no sample but 0 so far
+        self._samples = 0  # heard over connections before this one
 
     def close(self) -> None:
         """Nobody is told of anything any more, so that a stream does not refer to itself."""
-        self._listeners, self._failed = (), _ignore
+        self._listeners, self._failed, self._signalled, self._began = (), _ignore, _overhear, None
 
     def pause(self) -> None:
         """Nothing is heard for now: the connection is gone."""
@@ -63,6 +77,7 @@ class Hearing:
 
     def use(self, wire: Wire) -> None:
         """The peer is heard over another connection from now on; the time without one was silence."""
+        self._samples += self.wire.inbound.samples
         self.wire = wire
         if self._paused_at is not None:
             frames = frames_in(self._clock() - self._paused_at)
@@ -86,21 +101,43 @@ class Hearing:
         """Interarrival jitter now (RFC 3550, section 6.4.1)."""
         return self.wire.inbound.jitter.ms
 
+    @property
+    def samples(self) -> int:
+        """Samples of decoded sound, at 8 kHz; what nobody listens to is not decoded."""
+        return self._samples + self.wire.inbound.samples
+
+    def when_heard(self, began: Callable[[], None]) -> None:
+        """Call `began` once, at the next sound that comes."""
+        self._began = began
+
     def receive(self, data: bytes) -> None:
-        """Take in a binary message."""
+        """Take in a binary message. A frame of sound that nobody listens to is counted, and not looked at."""
         self.received += 1
-        if not self._listeners:
+        inbound = self.wire.inbound
+        if not self._listeners and len(data) == inbound.frame_size and self._began is None:
             return
         try:
-            events = self.wire.inbound.depacketize(data, self._clock())
+            events = inbound.depacketize(data, self._clock())
         except ProtocolError:
             self.malformed += 1
         else:
             self._pass_on(events)
 
+    def push(self, event: Event) -> None:
+        """An event that came by another way than a binary message."""
+        self._pass_on((event,))
+
     def _pass_on(self, events: Iterable[Event]) -> None:
         try:
             for event in events:
+                if type(event) is Audio:
+                    if self.silent:
+                        self.silent = not event.pcm.strip(b"\0")
+                    if self._began is not None:
+                        began, self._began = self._began, None
+                        began()
+                else:
+                    self._signalled(event)
                 for take in self._listeners:
                     take(event)
         except Exception as error:  # a handler's own fault, which is not the reader's

@@ -47,6 +47,8 @@ class Keypad:
         self._came = asyncio.Event()
         self._passed_over, self._until = "", 0.0
         self._takers: tuple[tuple[str, Callable[[], None]], ...] = ()
+        self.pressed = 0  # keys that came
+        self.wanted = False  # somebody has waited for one
 
     def take(self, event: Event) -> None:
         """Take in what is heard."""
@@ -58,6 +60,7 @@ class Keypad:
             self._detector, self._toned = None, ""
         else:
             return
+        self.pressed += len(digits)
         if digits and self._passed_over:
             if digits[0] in self._passed_over and self._clock() <= self._until:
                 digits = digits[1:]
@@ -109,6 +112,7 @@ class Keypad:
 
     async def wait(self) -> None:
         """Until a digit waits to be asked for."""
+        self.wanted = True
         while not self._waiting:  # of several who wait for it, one gets it
             self._came.clear()
             await self._came.wait()
@@ -116,6 +120,7 @@ class Keypad:
     @contextlib.contextmanager
     def taking(self, digits: str, pressed: Callable[[], None]) -> Iterator[None]:
         """Call `pressed` when one of these comes, which then is for nobody else."""
+        self.wanted = True
         taker = digits, pressed
         self._takers = (*self._takers, taker)
         try:

@@ -2,20 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
+from mediaserver.errors import ProtocolError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.slow_peer import Transport
+from mediaserver.session.channel_start import ChannelStart
 from mediaserver.session.hearing import Hearing
+from mediaserver.session.inbound_monitor import InboundMonitor, InboundProblem
 from mediaserver.session.outbox import Nobody, Outbox
 from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
 from mediaserver.session.talk import Talk
 from mediaserver.speech.service import Speech
 from mediaserver.wire.encapsulation import Wire
+from mediaserver.wire.events import Event, Hangup, Identity
 
 log = structlog.get_logger()
 
@@ -36,16 +41,22 @@ class Session(Talk):
         outbox: Outbox | None = None,
         speech: Speech | None = None,
     ) -> None:
-        hearing = Hearing(wire, clock, self._listener_failed)
+        hearing = Hearing(wire, clock, self._listener_failed, self._signalled)
         super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody(), speech or Speech())
+        self.write_text: Callable[[str], None] | None = None  # says a text to the peer, where its wire has texts
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always
-        self.texts = 0  # messages that were text, which is never media
+        self.texts = 0  # messages that were text, and nothing that we understand
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
         self._started = clock()
         self._task: asyncio.Task[None] | None = None
+        self._attentive = wire.undecided  # whether a message is to be looked at before it is heard
+        self._start = ChannelStart(hearing, pacer)
+        self._monitor: InboundMonitor | None = None
+        self._start_timer: asyncio.TimerHandle | None = None
+        self.problems: list[InboundProblem] = []  # with what is heard
 
     def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
         """End the stream now, with a close code."""
@@ -62,6 +73,8 @@ class Session(Talk):
                 return self.end
             self._task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
+            if self._start.holding:
+                asyncio.get_running_loop().call_soon(self._hear_held)  # and what it listens to
             await work
         except asyncio.CancelledError as error:
             if self.end is None and self._task is not None and not self._task.cancelling():
@@ -75,6 +88,7 @@ class Session(Talk):
             self._task = None
             self._pacer.stop()
             self.hearing.close()
+            self._stop_timers()
             self.end = self.end or End(EndReason.FINISHED, CloseCode.NORMAL)
             if not self.over.done():
                 self.over.set_result(None)
@@ -97,20 +111,113 @@ class Session(Talk):
         if self._task is not None:
             self._task.cancel()
 
-    def texted(self) -> None:
-        """Take in a text message: it is never media, and nothing here understands it."""
-        self.texts += 1
+    # -- what the peer sends -------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Take in a binary message. Without a listener it is looked at only as far as `auto` needs."""
-        self._pacer.observe(data)
+        if self._attentive and self._attend(data):
+            return
         self.hearing.receive(data)
+        if self._monitor is None and self.end is None:
+            self._monitor = InboundMonitor(self.hearing, self._tell_problem)
 
-    def connect(self, wire: Wire, transport: Transport) -> None:
-        """There is a connection, the first or another: the peer is heard, and hears from `run` or `resume` on."""
+    def texted(self, text: str) -> None:
+        """Take in a text message. It is never media; Asterisk's WebSocket channel has its control in them."""
+        start = self._start
+        if self.end is None and self.write_text is not None and start.is_first(text):
+            self._start_channel(text, self.write_text)
+        elif not start.hold(text):
+            self.texts += start.channel is None or not start.channel.on_text(text)
+
+    def expect_media_start(self) -> None:
+        """The peer is Asterisk's WebSocket channel: what it sends waits until it has named its format."""
+        self._start.expect()
+        self._attentive = True
+
+    async def media_started(self) -> None:
+        """Wait until the peer has named its format, where it is to come, or is over; it is late after 2 s."""
+        await self._start.named(self.stream.id, self.over)
+
+    def _attend(self, data: bytes) -> bool:
+        """A message of the peer's may settle how we must speak, even in mid-prompt; whether it is to wait."""
+        if self._start.hold(data):
+            return True
+        wire = self.hearing.wire
+        if wire.observe(data):
+            self._pacer.wire_changed()
+        self._attentive = wire.undecided
+        return False
+
+    def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
+        """Asterisk's WebSocket channel begins."""
+        try:
+            self.stream = self._start.begin(text, self.stream, write_text)
+        except ProtocolError as error:
+            log.warning("Asterisk's channel cannot be served", stream=self.stream.id, why=str(error))
+            self.finish(End(EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED, str(error)))
+            return
+        channel, before = self._start.channel, self.control
+        assert channel is not None  # noqa: S101 - it has just begun
+        self._attentive, self.control = self._start.holding, channel
+        if before.answered:  # a handler was not told to wait for it
+            channel.answer()
+
+    def _hear_held(self) -> None:
+        """Take in what came before the handler could listen."""
+        held, self._attentive = self._start.release(), self.hearing.wire.undecided
+        for message in held:
+            if isinstance(message, bytes):
+                self.receive(message)
+            else:
+                self.texted(message)
+
+    def _signalled(self, event: Event) -> None:
+        """Take in what is no sound."""
+        match event:
+            case Hangup():
+                self.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL))
+            case Identity():
+                uuid, stream = str(event.uuid), self.stream
+                call = stream.call or ("" if stream.resource else uuid)
+                self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
+
+    def _tell_problem(self, problem: InboundProblem) -> None:
+        self.problems.append(problem)
+        facts = {"problem": str(problem), "inbound": str(self.hearing.wire.inbound.codec)}
+        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=problem.hint, **facts)
+        self.notify("stream.inbound", facts)
+
+    # -- its connection ------------------------------------------------------------------------------------------
+
+    def connect(self, wire: Wire, transport: Transport, start_timeout: float | None = None) -> None:
+        """There is a connection, the first or another: the peer is heard, and hears from `run` or `resume` on.
+
+        With a `start_timeout` it hears silence until its own first sound has come, or for so many seconds: a
+        platform answers before its media is there, and drops what is said until then.
+        """
         self.connected = True
+        self._attentive = wire.undecided
         self.hearing.use(wire)
         self._pacer.connect(wire, transport)
+        if start_timeout:
+            self._pacer.hold()
+            self.hearing.when_heard(self._release)
+            self._start_timer = asyncio.get_running_loop().call_later(start_timeout, self._release)
+        else:
+            self._pacer.release()
+
+    def _release(self) -> None:
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+            self._start_timer = None
+        self._pacer.release()
+
+    def _stop_timers(self) -> None:
+        if self._monitor is not None:
+            self._monitor.stop()
+            self._monitor = None  # or the stream would refer to itself
+        if self._start_timer is not None:
+            self._start_timer.cancel()
 
     def resume(self) -> None:
         """Go on speaking, from where the connection before broke."""
@@ -120,21 +227,37 @@ class Session(Talk):
     def disconnect(self) -> None:
         """The connection is gone: playout keeps its place."""
         self.connected = False
+        if self._start_timer is not None:
+            self._start_timer.cancel()
         self._pacer.pause()
         self.hearing.pause()
+        self.control.lost()
+
+    async def drain(self) -> None:
+        """The media is over: wait until the peer has played it, and have it hang up where that was asked for."""
+        self._pacer.fill_up()
+        await self.control.drain()
+        if self.hanging_up:
+            self.control.hang_up()
 
     @property
     def frames(self) -> int:
         """Frames sent so far."""
         return self._pacer.frames
 
+    @property
+    def wire_facts(self) -> dict[str, str]:
+        """How the stream speaks, and in what codec it is heard, as far as that is known by now."""
+        wire = self.hearing.wire
+        return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
+
     def summary(self) -> dict[str, Any]:
         """What there is to say of the stream in one line of a log."""
-        pacer, hearing, wire = self._pacer, self.hearing, self.hearing.wire
+        pacer, hearing = self._pacer, self.hearing
         return {
             "path": self.stream.path,
             "peer": self.stream.peer,
-            "wire": f"{wire.settings.encapsulation}/{wire.framing}",
+            **self.wire_facts,
             "frames": pacer.frames,
             "duration_s": round(self._clock() - self._started, 3),
             "late": pacer.late,
@@ -149,6 +272,8 @@ class Session(Talk):
             "code": self.end.code if self.end else None,
             **({"why": self.end.text} if self.end and self.end.text else {}),
             **({"call": self.stream.call} if self.stream.call else {}),
+            **({"keys": self.keys} if self.keys is not None else {}),
+            **({"inbound_problems": list(map(str, self.problems))} if self.problems else {}),
         } | (
             {"resource": self.stream.resource, "reconnects": self.reconnects, "lost": self.lost}
             if self.stream.resource

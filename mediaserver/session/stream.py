@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# Keys of a query that may open a path: no handler's business, and no application's.
+TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
+CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
+
 Clock = Callable[[], float]  # monotonic seconds
 _CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125
 
@@ -15,6 +19,7 @@ class CloseCode:
     GOING_AWAY = 1001  # we shut down
     NO_STATUS = 1005  # never sent: the peer's close frame named no code
     ABNORMAL = 1006  # never sent: the connection broke without a close
+    UNSUPPORTED = 1003  # the peer asks for a format that we do not speak
     POLICY = 1008  # it lasted longer than it may
     TOO_BIG = 1009  # a message larger than any may be
     INTERNAL_ERROR = 1011  # our fault
@@ -25,6 +30,7 @@ class EndReason(StrEnum):
 
     FINISHED = "finished"  # its handler was done
     HUNG_UP = "hung-up"  # ended by the operator
+    PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
     PEER_CLOSED = "peer-closed"
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close
     REFUSED = "refused"  # we dialled, and were turned down
@@ -52,7 +58,7 @@ class End:
         """Whether it was meant to end."""
         if self.reason is EndReason.PEER_CLOSED:
             return self.code in (CloseCode.NORMAL, CloseCode.NO_STATUS)
-        return self.reason in (EndReason.FINISHED, EndReason.HUNG_UP)
+        return self.reason in (EndReason.FINISHED, EndReason.HUNG_UP, EndReason.PEER_HUNG_UP)
 
     @property
     def message(self) -> bytes:

@@ -12,6 +12,7 @@ from mediaserver.audio.vad import SpeechDetector
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.sources import Heard, Playlist, Run, Source
+from mediaserver.session.control import PeerControl
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad
 from mediaserver.session.outbox import Outbox
@@ -20,7 +21,7 @@ from mediaserver.session.stream import Clock, Stream
 from mediaserver.session.utterances import Utterances
 from mediaserver.speech.service import Speech
 from mediaserver.speech.spoken import Spoken
-from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.events import Audio, Digit, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
 
@@ -49,6 +50,8 @@ class Talk:
         self._decode = library.decode
         self.hearing = hearing
         self._pacer, self._clock, self._outbox = pacer, clock, outbox
+        self.control = PeerControl()
+        self.hanging_up = False  # the call is to end with the stream
         self._keypad: Keypad | None = None
         self._ended = False
 
@@ -65,6 +68,7 @@ class Talk:
             sound = await self._decode(sound)
         if not isinstance(sound, Source):
             sound = Playlist(sound if isinstance(sound, Spoken) else [sound])
+        self.control.answer()
         done = self._pacer.play(sound)
         try:
             return await done
@@ -75,6 +79,14 @@ class Talk:
     def clear(self) -> None:
         """Stop what plays and what is queued; their players are told how much was heard."""
         self._pacer.clear()
+
+    def answer(self) -> None:
+        """Answer the call, where that is ours to do: before anything is played this happens by itself."""
+        self.control.answer()
+
+    def hang_up(self) -> None:
+        """Have the call hung up when the stream is over. Where its wire cannot say so, only the stream ends."""
+        self.hanging_up = True
 
     async def silence(self) -> None:
         """Keep the stream up in silence until the peer, or the server, ends it."""
@@ -95,6 +107,18 @@ class Talk:
             self._keypad = Keypad(self._clock)
             self.hearing.keep(self._keypad.take)
         return self._keypad
+
+    def press(self, digits: str) -> None:
+        """Take in keys that the caller pressed and that came by another way, as if they had been heard here."""
+        _ = self.keypad
+        for digit in digits:
+            self.hearing.push(Digit(digit))
+
+    @property
+    def keys(self) -> int | None:
+        """How many keys came; None where nobody waited for any."""
+        keypad = self._keypad
+        return keypad.pressed if keypad is not None and keypad.wanted else None
 
     async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
         """Play a prompt until its end, or until the caller barges in; whether by speech.
@@ -204,6 +228,7 @@ class Talk:
             toning=lambda: self._keypad is not None and self._keypad.toning,
             clock=self._clock,
         )
+        self.control.answer()
         self.notify("recording.started", {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:

@@ -67,6 +67,16 @@ class TlsSettings(Table):
         return self
 
 
+class AudioSocketSettings(Table):
+    """`[audiosocket]`: Asterisk's AudioSocket over TCP. Off without ports."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    ports: dict[Annotated[int, Field(ge=0, le=65535)], str] = Field(
+        default_factory=dict, description="which path answers on which port"
+    )
+    allow: Networks = ()
+
+
 class AdminSettings(Table):
     """`[admin]`: health, metrics and the streams, never on the public port."""
 
@@ -121,6 +131,8 @@ class Defaults(Table):
     encapsulation: Literal["audiosocket", "rtp", "sln"] = "audiosocket"
     framing: Literal["auto", "pcm", "message"] = "auto"
     rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
+    inbound: Literal["auto", "slin", "mulaw", "alaw"] = "auto"
+    lead: int = Field(1, ge=0, le=10, description="frames sent ahead of their time")
     tokens: Tokens = ()
     allow: Networks = ()
     max_streams: int = Field(10_000, ge=1, description="on one path")
@@ -132,7 +144,18 @@ class VoipbinSettings(Table):
 
     api: ApiUrl = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
+    access_key: SecretStr = SecretStr("")
     reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
+    dial_rate: int = Field(15, ge=1, description="media streams dialled in a second")
+    start_timeout: float = Field(
+        2.0, ge=0, le=60, description="seconds to wait for the first sound of a call before a handler is heard"
+    )
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        if self.token.get_secret_value().strip() and self.access_key.get_secret_value().strip():
+            raise ValueError("there is a token and an access_key: set only one of them")
+        return self
 
 
 class EventSettings(Table):
@@ -162,6 +185,8 @@ class PathSettings(BaseModel):
     encapsulation: Literal["audiosocket", "rtp", "sln"] | None = None
     framing: Literal["auto", "pcm", "message"] | None = None
     rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] | None = None
+    inbound: Literal["auto", "slin", "mulaw", "alaw"] | None = None
+    lead: int | None = Field(None, ge=0, le=10)
     tokens: Tokens | None = None
     allow: Networks | None = None
     max_streams: int | None = Field(None, ge=1)
@@ -191,6 +216,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
+    audiosocket: AudioSocketSettings = AudioSocketSettings()
     admin: AdminSettings = AdminSettings()
     prompts: PromptSettings = PromptSettings()
     defaults: Defaults = Defaults()

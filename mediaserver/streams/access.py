@@ -18,10 +18,8 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from mediaserver.errors import RefusedError
+from mediaserver.session.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.settings.kinds import Networks
-
-TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"  # keys of a query
-CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
 
 @dataclass(frozen=True)

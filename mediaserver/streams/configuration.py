@@ -16,12 +16,14 @@ from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import lacking
-from mediaserver.streams import routes
+from mediaserver.streams import ports, routes
+from mediaserver.streams.ports import Port
 from mediaserver.streams.table import RouteTable
 
 # What listeners, library and webhooks are made of when the server starts.
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
+    "audiosocket": ("host",),
     "admin": ("host", "port"),
     "prompts": PromptSettings.model_fields,
     "events": EventSettings.model_fields,
@@ -40,6 +42,7 @@ class Configuration:
     table: RouteTable
     secrets: Mapping[str, str] = field(repr=False)
     problems: Sequence[str]
+    ports: Mapping[int, Port] = field(default_factory=dict)  # of AudioSocket over TCP
 
     @classmethod
     def of(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
@@ -48,8 +51,10 @@ class Configuration:
         found, missing = _secrets_of(settings, where)
         kept_there = misplaced(settings.prompts, where)
         lacking = _lacking_engines(built, settings, where)
-        wrong = [*wrong, *missing, *kept_there, *lacking]
-        return cls(settings, where, RouteTable(built), found, (*problems, *wrong))
+        table = RouteTable(built)
+        answered, unanswered = ports.build(settings.audiosocket, table, where)
+        wrong = [*wrong, *missing, *kept_there, *lacking, *unanswered]
+        return cls(settings, where, table, found, (*problems, *wrong), answered)
 
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
@@ -66,19 +71,23 @@ class Configuration:
         """What the paths lack in a library that is loaded."""
         if library.folder is None:
             return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
-        return routes.missing_prompts(self.table, library.catalogue, self.where)
+        catalogue = library.catalogue
+        missing = routes.missing_prompts(self.table, catalogue, self.where)
+        return [*missing, *ports.missing_prompts(self.ports.values(), catalogue, self.where)]
 
     def needing_restart(self, other: "Configuration") -> list[str]:
         """What cannot be changed to `other` without a restart."""
         changed = [
-            f"{table}.{key}"
+            f"{table}.{key}:"
             for table, keys in _AT_START.items()
             for key in keys
             if getattr(getattr(self.settings, table), key) != getattr(getattr(other.settings, table), key)
         ]
         if bool(self.settings.tls.certificate) != bool(other.settings.tls.certificate):
-            changed.append("tls.certificate")
-        return [f"{self.where}: {key}: cannot change while the server runs: restart it" for key in changed]
+            changed.append("tls.certificate:")
+        if self.settings.audiosocket.ports.keys() != other.settings.audiosocket.ports.keys():
+            changed.append("audiosocket.ports: the set of ports")
+        return [f"{self.where}: {key} cannot change while the server runs: restart it" for key in changed]
 
     @property
     def files(self) -> list[Path]:
@@ -121,6 +130,7 @@ def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[st
     found, problems = {}, []
     for key, secret in (
         ("voipbin.token", settings.voipbin.token),
+        ("voipbin.access_key", settings.voipbin.access_key),
         ("events.secret", settings.events.secret),
         ("admin.token", settings.admin.token),
         ("speech.openai.token", settings.speech.openai.token),

@@ -61,7 +61,7 @@ class Reader:
         websocket: WebSocket,
         receive: Callable[[bytes], None],
         max_rate: int,
-        texted: Callable[[], None],
+        texted: Callable[[str], None],
         ponged: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._websocket, self._receive, self._texted, self._ponged = websocket, receive, texted, ponged
@@ -88,7 +88,7 @@ class Reader:
                     size += len(message.data)
                     self._receive(message.data)
                 case WSMsgType.TEXT:
-                    self._texted()
+                    self._texted(message.data)
                 case WSMsgType.PING:
                     with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
                         await websocket.pong(message.data)

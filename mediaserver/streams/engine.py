@@ -26,7 +26,7 @@ from mediaserver.streams.lag import LoopLag
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.table import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
-from mediaserver.wire.encapsulation import Encoding
+from mediaserver.wire.encapsulation import TCP, Encoding
 
 MEGABYTE = 1_000_000
 
@@ -115,7 +115,7 @@ class Engine:
     async def load(self, progress: Progress = lambda done, total: None) -> None:
         """Decode the prompts and check the paths against them; ConfigError tells all that is wrong."""
         configuration = self.configuration
-        await self.library.load(routes.first_encodings(configuration.table), progress)
+        await self.library.load(self._first_encodings(), progress)
         for file, problem in self.library.problems.items():
             log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
@@ -155,7 +155,9 @@ class Engine:
                 self._told(reloaded)
 
     def _first_encodings(self) -> Sequence[Encoding]:
-        return routes.first_encodings(self.table)
+        """What callers hear first, by WebSocket and on the ports of AudioSocket."""
+        encodings = routes.first_encodings(self.table)
+        return [*encodings, TCP] if self.configuration.ports else encodings
 
     def _told(self, reloaded: Reloaded) -> None:
         """Prompts have changed: what there is to say of it."""

@@ -9,7 +9,7 @@ import structlog
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
-from mediaserver.session import CloseCode, End, EndReason, Outbox, Session
+from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.settings import ServerSettings
 from mediaserver.streams.routes import Route
 
@@ -41,6 +41,8 @@ class Streams:
     def __init__(self, metrics: Metrics, outbox: Outbox) -> None:
         for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
             metrics.peer_faults.labels(kind)
+        for problem in InboundProblem:
+            metrics.inbound_problems.labels(problem)
         self._metrics, self._outbox = metrics, outbox
         self._entries: dict[str, _Entry] = {}
         self._on_path: Counter[str] = Counter()
@@ -96,8 +98,6 @@ class Streams:
         self._metrics.started.labels(route.pattern).inc()
         stream = session.stream
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
-        if not stream.resource:  # one that we dial has yet to be reached
-            session.notify("stream.started", {})
 
     def over(self, session: Session) -> None:
         """A stream is over."""
@@ -118,6 +118,8 @@ class Streams:
         self._count_faults(summary)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
+        for problem in session.problems:
+            metrics.inbound_problems.labels(problem).inc()
         metrics.reconnects.inc(session.reconnects)
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)

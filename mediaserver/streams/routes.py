@@ -20,6 +20,7 @@ from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.available import Need
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, fill, settled, texts, without
+from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     Encapsulation,
     Encoding,
@@ -37,7 +38,8 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 }
 _MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
-QUERY_KEYS = {*_WIRE_KEYS, *HANDLER_KEYS}
+WIRE_KEYS = set(_WIRE_KEYS)  # and of how to speak
+QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
 BAD_QUERY, BAD_TEXT, UNKNOWN_PROMPT = "bad-query", "bad-text", "unknown-prompt"  # why a request is refused
 
 
@@ -188,6 +190,8 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
         Encapsulation(path.encapsulation or defaults.encapsulation),
         Framing(path.framing or defaults.framing),
         RtpPayload(path.rtp_payload or defaults.rtp_payload),
+        InboundCodec(path.inbound or defaults.inbound),
+        defaults.lead if path.lead is None else path.lead,
     )
     missing: list[str] = []
     if path.tokens is not None:

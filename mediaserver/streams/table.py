@@ -27,6 +27,16 @@ class RouteTable:
     def __len__(self) -> int:
         return len(self._routes)
 
+    def match(self, url: URL) -> tuple[Route, dict[str, str]]:
+        """The same as `find`, where nothing can be awaited: aiohttp's dispatcher never waits for anything."""
+        finding = self.find(url)
+        try:
+            finding.send(None)
+        except StopIteration as done:
+            return cast("tuple[Route, dict[str, str]]", done.value)
+        finding.close()
+        raise RuntimeError("aiohttp's dispatcher has waited for something")
+
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
         found = await self._resolve(url)

@@ -1,7 +1,11 @@
 """AudioSocket messages: `kind u8 | length u16 big-endian | payload` (Asterisk's `res_audiosocket`).
 
 Over WebSocket every binary message holds whole AudioSocket messages, as a rule one: the platform passes it on
-to Asterisk verbatim, and Asterisk ends the channel when a payload lags behind its header.
+to Asterisk verbatim, and Asterisk ends the channel when a payload lags behind its header. Over TCP they follow
+each other on a byte stream (`StreamParser`).
+
+Kind 0x10 carries the channel's own format at 8 kHz: signed linear, or G.711 where Asterisk was asked for that.
+What Asterisk takes is signed linear in any case.
 """
 
 from collections.abc import Iterator
@@ -9,9 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from uuid import UUID
 
-from mediaserver.audio.pcm import SAMPLE_BYTES
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
+from mediaserver.wire.events import Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
@@ -20,15 +23,27 @@ _DIGITS = b"0123456789ABCD*#"
 
 
 class Kind(IntEnum):
-    """What a message carries. Audio at other rates than 8 kHz is 0x11 to 0x18."""
+    """What a message carries. Signed linear audio at other rates than 8 kHz is 0x11 to 0x18 (`RATES`)."""
 
     HANGUP = 0x00
     UUID = 0x01
     DTMF = 0x03
     SLIN = 0x10
-    SLIN_192 = 0x18
     ERROR = 0xFF
 
+
+# Signed linear at other rates, in Hz, by kind.
+RATES = {
+    0x11: 12_000,
+    0x12: 16_000,
+    0x13: 24_000,
+    0x14: 32_000,
+    0x15: 44_100,
+    0x16: 48_000,
+    0x17: 96_000,
+    0x18: 192_000,
+}
+HANGUP = bytes((Kind.HANGUP, 0, 0))  # the whole message
 
 _SLIN = int(Kind.SLIN)  # an enum's member is slow to compare
 
@@ -83,24 +98,17 @@ def is_message(data: bytes) -> bool:
 
 
 def lone_audio(data: bytes) -> bytes | None:
-    """The PCM of `data` where it is one message of audio and nothing else, as nearly all are."""
+    """The payload of `data` where it is one message of audio at 8 kHz and nothing else, as nearly all are."""
     size = len(data) - HEADER_BYTES
-    if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size and size % SAMPLE_BYTES == 0:
+    if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size:
         return data[HEADER_BYTES:]
     return None
 
 
-def depacketize(data: bytes) -> Iterator[Event]:
-    """The events in one binary message of AudioSocket framing; ProtocolError for what Asterisk never sends."""
-    for message in parse(data):
-        yield _event(message)
-
-
-def _event(message: Message) -> Event:
+def event(message: Message) -> Event:
+    """What a message without sound says; ProtocolError for what Asterisk never sends."""
     kind, payload = message.kind, message.payload
     match kind:
-        case Kind.SLIN if len(payload) and len(payload) % SAMPLE_BYTES == 0:
-            return Audio(payload)
         case Kind.DTMF if len(payload) == 1 and payload in _DIGITS:
             return Digit(payload.decode("ascii"))
         case Kind.UUID if len(payload) == 16:
@@ -110,3 +118,34 @@ def _event(message: Message) -> Event:
         case Kind.ERROR:
             return Fault(payload[0] if payload else 0)
     raise ProtocolError(f"AudioSocket message of kind 0x{kind:02x} with {len(payload)} bytes")
+
+
+class StreamParser:
+    """Cuts a TCP byte stream into whole AudioSocket messages, header included, in whatever pieces it comes.
+
+    No message is larger than 65 538 bytes, so that is the most that waits here.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The messages that these bytes complete, one after another."""
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        at, end = 0, len(data)
+        while end - at >= HEADER_BYTES:
+            stop = at + HEADER_BYTES + (data[at + 1] << 8 | data[at + 2])
+            if stop > end:
+                break
+            yield data[at:stop]
+            at = stop
+        self._rest = data[at:]
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that has only begun."""
+        return len(self._rest)

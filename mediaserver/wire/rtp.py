@@ -1,6 +1,7 @@
 """RTP packets (RFC 3550) with the audio payload types VoIPBIN knows (RFC 3551).
 
-Payload type 0 is PCMU, 8 is PCMA, and 96 is the platform's L16, which is *little-endian*, against RFC 3551.
+Payload type 0 is PCMU, 8 is PCMA, and 96 is the platform's own: it takes L16 under it, *little-endian*, against
+RFC 3551, and sends µ-law (`wire.codec`).
 """
 
 import random
@@ -11,8 +12,7 @@ from enum import IntEnum
 from functools import cache
 from itertools import chain, repeat, tee
 
-from mediaserver.audio import g711
-from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
+from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import websocket
 
@@ -82,21 +82,14 @@ def parse(data: bytes) -> Packet:
     return Packet(second & 0x7F, sequence, timestamp, ssrc, payload, bool(second & _MARKER), csrcs, extension)
 
 
-_DECODERS: dict[int, Callable[[bytes], bytes]] = {
-    PayloadType.PCMU: lambda payload: to_bytes(g711.mulaw_decode(payload)),
-    PayloadType.PCMA: lambda payload: to_bytes(g711.alaw_decode(payload)),
-    PayloadType.L16: bytes,
-}
-
-
-def decode(packet: Packet) -> bytes:
-    """The PCM of a packet by its payload type, timestamp and SSRC not trusted; ProtocolError for no audio."""
-    decoder = _DECODERS.get(packet.payload_type)
-    if decoder is None:
-        raise ProtocolError(f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)")
-    if packet.payload_type == PayloadType.L16 and len(packet.payload) % SAMPLE_BYTES:
-        raise ProtocolError(f"{len(packet.payload)} bytes are not 16-bit PCM")
-    return decoder(packet.payload)
+def payload_type(packet: Packet) -> PayloadType:
+    """Which of the payload types in use a packet has; ProtocolError for any other."""
+    try:
+        return PayloadType(packet.payload_type)
+    except ValueError:
+        raise ProtocolError(
+            f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)"
+        ) from None
 
 
 class Packetizer:
@@ -105,16 +98,24 @@ class Packetizer:
 
     __slots__ = ("_marker", "_pack", "_payload_type", "_sequences", "_ssrc", "_start", "_timestamps")
 
-    def __init__(self, payload_type: PayloadType, random_bits: Callable[[int], int] = random.getrandbits) -> None:
+    def __init__(
+        self,
+        payload_type: PayloadType,
+        random_bits: Callable[[int], int] = random.getrandbits,
+        payload_bytes: int | None = None,
+    ) -> None:
         self._ssrc = random_bits(32)
         self._sequences = _counting(random_bits(16), 1, 1 << 16)
         self._timestamps = _counting(random_bits(32), FRAME_SAMPLES, 1 << 32)
         self._marker = 0
-        self.use(payload_type)
+        self.use(payload_type, payload_bytes)
 
-    def use(self, payload_type: PayloadType) -> None:
-        """Whoever asks for `packets` from now on gets this payload type's."""
-        self._start, self._pack = _layout(payload_type)
+    def use(self, payload_type: PayloadType, payload_bytes: int | None = None) -> None:
+        """Whoever asks for `packets` from now on gets this payload type's.
+
+        `payload_bytes` of a frame are those of the payload type's codec, unless the peer takes another under it.
+        """
+        self._start, self._pack = _layout(payload_bytes or _frame_bytes(payload_type))
         self._payload_type = int(payload_type)
 
     def talkspurt(self, *, begins: bool = True) -> None:
@@ -137,10 +138,13 @@ class Packetizer:
         return payload_type | marker
 
 
+def _frame_bytes(payload_type: PayloadType) -> int:
+    return FRAME_SAMPLES * (SAMPLE_BYTES if payload_type == PayloadType.L16 else 1)
+
+
 @cache
-def _layout(payload_type: PayloadType) -> tuple[bytes, Callable[..., bytes]]:
-    """How messages of a payload type begin, and what packs the rest of them: see `Packetizer.packets`."""
-    size = FRAME_SAMPLES * (SAMPLE_BYTES if payload_type == PayloadType.L16 else 1)
+def _layout(size: int) -> tuple[bytes, Callable[..., bytes]]:
+    """How messages with a payload of `size` bytes begin, and what packs the rest: see `Packetizer.packets`."""
     start = websocket.header(HEADER_BYTES + size) + bytes((VERSION << 6,))
     return start, struct.Struct(f">0s{len(start)}sBHII{size}s").pack
 

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,8 +67,25 @@ def dial(port: int, path: str, **options: int) -> socket.socket:
     return peer
 
 
+def dial_audiosocket(port: int, name: str, **options: int) -> socket.socket:
+    """A stream on a port of AudioSocket that has just begun. Its UUID is made of a name (`uuid_of`)."""
+    peer = connect(port, **options)
+    peer.sendall(b"\x01\x00\x10" + uuid_of(name).bytes)
+    assert peer.recv(1) == b"\x10"
+    return peer
+
+
+def uuid_of(name: str) -> uuid.UUID:
+    """The UUID of a stream that a test has a name for."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, name)
+
+
 def misbehave(
-    port: int, faults: Sequence[tuple[str, Fault]], over: threading.Event, receive_buffer: int = 0
+    port: int,
+    faults: Sequence[tuple[str, Fault]],
+    over: threading.Event,
+    receive_buffer: int = 0,
+    dial: Callable[..., socket.socket] = dial,
 ) -> None:
     """Let a peer have each fault on its path, all at once, and hold on to their connections until it is `over`."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n((?:[\w!#$%&'*+.^`|~-]+: ?[^\r\n\0]*\r\n)*)\r\n")
@@ -11,6 +12,7 @@ _CONTINUE = 100
 SENSIBLE = {_CONTINUE, 101, 202, *range(400, 500), 501, 503, 505}
 _CLOSE_CODES = {1000, 1001, 1002, 1003, 1007, 1009, 1011, 1013}
 _CONTROL_MOST = 125
+_COMMAND = re.compile(rb'([A-Z_]+)|\{"command":"[A-Z_]+"\}')  # to Asterisk's WebSocket channel
 AUDIO_SIZES = {"audiosocket": {320, 323}, "rtp": {172, 332}, "sln": {320}}
 _ANY_SIZE = set.union(*AUDIO_SIZES.values())
 
@@ -22,10 +24,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def read(heard: bytes, sizes: set[int] = _ANY_SIZE) -> list[Answer]:
+def read(heard: bytes, sizes: Container[int] = _ANY_SIZE, *, commands: bool = False) -> list[Answer]:
     """The responses of one connection; AssertionError where any is not sensible.
 
-    `sizes` are what a stream's messages may have. The last response or frame may be cut short, but not wrong.
+    `sizes` are what a stream's messages may have; with `commands`, Asterisk may be told something in texts. The
+    last response or frame may be cut short, but not wrong.
     """
     answers, at = [], 0
     while at < len(heard):
@@ -39,7 +42,7 @@ def read(heard: bytes, sizes: set[int] = _ANY_SIZE) -> list[Answer]:
             continue
         if status == 101:
             answers.append(Answer(status, b""))
-            _read_stream(heard, at, sizes)
+            _read_stream(heard, at, sizes, commands)
             break
         length = _LENGTH.search(head[2])
         assert length or _CLOSES.search(head[2]), f"a response without an end: {head[0]!r}"
@@ -53,7 +56,7 @@ def read(heard: bytes, sizes: set[int] = _ANY_SIZE) -> list[Answer]:
     return answers
 
 
-def _read_stream(heard: bytes, at: int, sizes: set[int]) -> None:
+def _read_stream(heard: bytes, at: int, sizes: Container[int], commands: bool) -> None:
     closed = False
     while at + 2 <= len(heard):
         assert not closed, f"bytes after a close frame: {heard[at : at + 50]!r}"
@@ -67,6 +70,8 @@ def _read_stream(heard: bytes, at: int, sizes: set[int]) -> None:
         match first:
             case 0x82:
                 assert not whole or size in sizes, f"a message of {size} bytes"
+            case 0x81 if commands:
+                assert not whole or _COMMAND.fullmatch(payload), f"a text: {payload!r}"
             case 0x8A:
                 assert size <= _CONTROL_MOST
             case 0x88:

@@ -1,6 +1,6 @@
 """All kinds of input, and how many of each a round has."""
 
-from tests.fuzz import attaches, configs, frames, handshakes, sounds, wires
+from tests.fuzz import attaches, byte_streams, channels, configs, frames, handshakes, sounds, wires
 from tests.fuzz.kinds import Kind
 
 KINDS = {
@@ -13,6 +13,8 @@ KINDS = {
         Kind("coded", sounds.make_coded, meet=sounds.meet, at_once=2, needs_ffmpeg=True),
         Kind("handshake", handshakes.make, meet=handshakes.meet),
         Kind("frame", frames.make, meet=frames.meet, at_once=8),
+        Kind("audiosocket", byte_streams.make, meet=byte_streams.meet, at_once=8),
+        Kind("channel", channels.make, meet=channels.meet, at_once=8),
         Kind("attach", attaches.make, meet=attaches.meet),
     )
 }
@@ -25,5 +27,7 @@ ROUND = {
     "coded": 60,
     "handshake": 4000,
     "frame": 2000,
+    "audiosocket": 1500,
+    "channel": 1500,
     "attach": 1000,
 }

@@ -12,7 +12,7 @@ from yarl import URL
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.secrets import reveal
-from mediaserver.streams import routes
+from mediaserver.streams import ports, routes
 from mediaserver.streams.table import RouteTable
 from tests.fuzz import mutate
 
@@ -153,7 +153,7 @@ def make(rng: Random) -> bytes:
 
 
 def check(data: bytes, scratch: Path) -> None:
-    """Load it, build its routes, look one up: it is right, or each problem is a line that tells no secret."""
+    """Load it, build its routes and ports, look one up: it is right, or each problem is a line with no secret."""
     file = scratch / "config.toml"
     file.write_bytes(data)
     found: list[str] = []
@@ -163,7 +163,9 @@ def check(data: bytes, scratch: Path) -> None:
         found += wrong
         reveal(settings.voipbin.token, "config.toml: voipbin.token")
         reveal(settings.events.secret, "config.toml: events.secret")
-        asyncio.run(_look_up(RouteTable(built)))
+        table = RouteTable(built)
+        asyncio.run(_look_up(table))
+        found += ports.build(settings.audiosocket, table, "config.toml")[1]
     except ConfigError as error:
         found += error.problems or [""]
     for problem in found:
@@ -216,6 +218,14 @@ def _another_path(rng: Random, lines: list[str]) -> None:
     lines += [f'prompt = "{rng.choice(("{a}", "{b}", "x", "{"))}"'] * rng.randrange(2)
 
 
+def _another_port(rng: Random, lines: list[str]) -> None:
+    number = rng.choice(("0", "9000", "65536", "-1", _quoted(rng)))
+    path = rng.choice(
+        (*_PATTERNS, "/silence?repeat=2", "/hold?framing=pcm", "//x", "/x?" + "a=b&" * 50, "http://x")
+    )
+    lines += ["[audiosocket]", f'ports = {{ {number} = "{path}", 9001 = {_quoted(rng)} }}']
+
+
 def _another_table(rng: Random, lines: list[str]) -> None:
     name = rng.choice(("server", "log", "voipbin", "events", "defaults", "paths", _quoted(rng)))
     table = rng.choice((f"[{name}]", f"[[{name}]]", f"[{name}.x]", f"{name} = {rng.choice(_VALUES)}"))
@@ -250,5 +260,5 @@ def _quoted(rng: Random) -> str:
 
 _WAYS: list[Callable[[Random, list[str]], None]] = [
     *(_replace_value, _replace_value, _replace_value, _replace_key, _another_path, _another_path),
-    *(_another_table, _doubled_brackets, _drop, _repeat, _move),
+    *(_another_port, _another_table, _doubled_brackets, _drop, _repeat, _move),
 ]

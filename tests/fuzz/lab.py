@@ -11,10 +11,18 @@ from aiohttp import web
 
 from mediaserver.playout.workers import DecodePool
 from tests.fuzz.configs import MARK
-from tests.server.process import ServerProcess, serving, write_config
+from tests.server.process import ServerProcess, audiosocket_ports, serving, write_config
 from tests.sound import speechlike, write_wav
 
 SAMPLES = speechlike(8000)  # of the prompt "second", which a healthy call hears again and again
+PORTS = [
+    "/silence",
+    "/forever",
+    "/echo",
+    "/record",
+    "/analyse",
+    "/menu",
+]  # which have a port of AudioSocket as well
 _LONG_LINE = 1 << 17  # a resource may have any length
 _PATHS = """
 [prompts]
@@ -81,7 +89,8 @@ async def opened(directory: Path) -> AsyncIterator[Lab]:
     write_wav(directory / "prompts/beep.wav", SAMPLES[:800])
     async with _platform() as api:
         recordings = json.dumps(str(directory / "recordings"))
-        config = write_config(directory, _PATHS.format(api=json.dumps(api), mark=MARK, recordings=recordings))
+        paths = _PATHS.format(api=json.dumps(api), mark=MARK, recordings=recordings)
+        config = write_config(directory, audiosocket_ports(*PORTS) + paths)
         pool = DecodePool()
         with serving(config) as server:
             try:

@@ -100,7 +100,7 @@ def check(conversation: Conversation, _: Path) -> None:
     with hearing.listen(take):
         for data, now in conversation.messages:  # noqa: B007 - the clock reads it
             before = wire.encoding
-            assert wire.observe(data) is (wire.encoding is not before)
+            assert wire.observe(data) or wire.encoding is before
             hearing.receive(data)
             _speak(wire, conversation.dialled)
     _judge(heard, hearing, sum(len(data) for data, _ in conversation.messages))
@@ -110,7 +110,8 @@ def check(conversation: Conversation, _: Path) -> None:
 
 def _speak(wire: Wire, dialled: bool) -> None:
     (data,) = wire.messages([wire.encoding.encode(_FRAME)])
-    assert len(data) == SIZES[wire.framing] + 4 * dialled, f"{len(data)} bytes of {wire.framing}"
+    name = wire.encoding.name
+    assert len(data) == SIZES[name] + 4 * dialled, f"{len(data)} bytes of {name}"
     if wire.marks_talkspurts and not dialled:
         assert wire.encoding.decode(rtp.parse(data[4:]).payload)[:0] == b""
 

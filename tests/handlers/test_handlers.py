@@ -115,7 +115,7 @@ async def test_playback_may_be_followed_by_silence(loop: VirtualLoop) -> None:
         ({"prompt": "a", "repeat": True}, 'a count of 1 to 1000000, or "forever"'),
         ({"prompt": "a", "repeat": "always"}, 'a count of 1 to 1000000, or "forever"'),
         ({"prompt": "a", "linger_ms": -1}, "greater than or equal to 0"),
-        ({"prompt": "a", "then": "stop"}, "'close' or 'silence'"),
+        ({"prompt": "a", "then": "stop"}, "'close', 'silence' or 'hangup'"),
         ({"prompt": "a", "promt": "b"}, "Extra inputs are not permitted"),
     ],
 )

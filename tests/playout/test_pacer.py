@@ -14,10 +14,16 @@ from mediaserver.playout.alarm import CallAtAlarm
 from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.playout.ticker import Ticker
 from mediaserver.wire import rtp, websocket
-from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, Wire, WireSettings
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
 
 PCM = WireSettings(framing=Framing.PCM)
+
+
+def ahead(lead: int) -> WireSettings:
+    return WireSettings(framing=Framing.PCM, lead=lead)
+
+
 QUIET = websocket.binary(SILENCE)
 
 
@@ -181,14 +187,14 @@ async def test_a_frame_owed_when_the_stream_stops_is_not_counted(loop: VirtualLo
 
 
 @pytest.mark.parametrize(
-    ("lost", "late", "skipped"),
-    [(1, 1, 0), (3, 3, 0), (10, 3, 7), (500, 3, 497)],
+    ("lead", "lost", "late", "skipped"),
+    [(0, 1, 0, 1), (0, 10, 0, 10), (1, 1, 1, 0), (2, 1, 1, 0), (3, 3, 3, 0), (2, 10, 2, 8), (3, 500, 3, 497)],
 )
 @in_virtual_time
-async def test_lost_ticks_are_caught_up_by_three_frames_and_the_rest_moves_the_schedule(
-    lost: int, late: int, skipped: int, loop: VirtualLoop
+async def test_lost_ticks_are_caught_up_by_the_lead_and_the_rest_moves_the_schedule(
+    lead: int, lost: int, late: int, skipped: int, loop: VirtualLoop
 ) -> None:
-    stage = Stage(loop, PCM)
+    stage = Stage(loop, ahead(lead))
     stage.pacer.start()
     done = stage.pacer.play(source(*range(1, 20)))
     await stage.until(21)
@@ -196,7 +202,7 @@ async def test_lost_ticks_are_caught_up_by_three_frames_and_the_rest_moves_the_s
     back = 21 + 20 * lost + 20
     await stage.until(back + 50)
     burst = [back] * (1 + late)
-    assert stage.line.times == [1, 21, *burst, back + 20, back + 40]
+    assert stage.line.times == [*[1] * (1 + lead), 21, *burst, back + 20, back + 40]
     assert heard_on(stage) == frames(*range(1, 1 + len(stage.line.times)))  # nothing of the source is dropped
     assert (stage.pacer.late, stage.pacer.skipped) == (late, skipped)
     assert (stage.ticker.late_frames, stage.ticker.skipped_frames) == (late, skipped)
@@ -207,7 +213,7 @@ async def test_lost_ticks_are_caught_up_by_three_frames_and_the_rest_moves_the_s
 
 @in_virtual_time
 async def test_a_source_that_ends_within_a_burst_is_followed_without_a_gap(loop: VirtualLoop) -> None:
-    stage = Stage(loop, PCM)
+    stage = Stage(loop, ahead(3))
     stage.pacer.start()
 
     async def handler() -> list[Heard]:
@@ -215,11 +221,174 @@ async def test_a_source_that_ends_within_a_burst_is_followed_without_a_gap(loop:
 
     task = asyncio.create_task(handler())
     await stage.until(21)
-    loop.stall(80)  # frames 3 to 6 are due in one go
+    loop.stall(80)  # four frames are due in one go
     await stage.until(150)
-    assert stage.line.times == [1, 21, 101, 101, 101, 101, 121, 141]
-    assert heard_on(stage) == [*frames(1, 2, 3, 4, 5, 6, 7), None]
+    assert stage.line.times == [1, 1, 1, 1, 21, 101, 101, 101, 101, 121, 141]
+    assert heard_on(stage) == [*frames(1, 2, 3, 4, 5, 6, 7), None, None, None, None]
     assert await task == [Heard(3, True), Heard(4, True)]
+
+
+# A lead
+
+
+@in_virtual_time
+async def test_a_stream_begins_as_many_frames_ahead_as_its_lead(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(2))
+    stage.pacer.start()
+    done = stage.pacer.play(source(1, 2, 3, 4))
+    await stage.until(75)
+    assert stage.line.times == [1, 1, 1, 21, 41, 61]
+    assert heard_on(stage) == [*frames(1, 2, 3, 4), None, None]
+    assert await done == Heard(4, True)
+    assert stage.pacer.frames == stage.ticker.frames == 6
+    assert (stage.pacer.late, stage.pacer.skipped) == (0, 0)
+
+
+@in_virtual_time
+async def test_streams_of_different_leads_share_a_moment(loop: VirtualLoop) -> None:
+    ticker = Stage(loop, PCM).ticker
+    stages = [Stage(loop, ahead(lead), ticker) for lead in (0, 1, 3)]
+    for stage in stages:
+        stage.pacer.start()
+    await stages[0].until(21)
+    loop.stall(60)  # the frame due at 41 ms, and two more
+    await stages[0].until(90)
+    assert [stage.line.times for stage in stages] == [
+        [1, 21, 81],
+        [1, 1, 21, 81, 81],
+        [1, 1, 1, 1, 21, 81, 81, 81],
+    ]
+    assert [(stage.pacer.late, stage.pacer.skipped) for stage in stages] == [(0, 2), (1, 1), (2, 0)]
+
+
+@in_virtual_time
+async def test_what_runs_ahead_is_heard_where_the_far_end_cannot_forget_it(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(2))
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 50)))
+    await stage.until(45)
+    stage.pacer.clear()
+    assert await done == Heard(5, False)
+    await stage.until(65)
+    assert stage.line.times == [1, 1, 1, 21, 41, 61]  # and the lead stays
+    assert heard_on(stage)[-1] is None
+
+
+@in_virtual_time
+async def test_a_far_end_that_forgets_has_not_heard_the_lead_and_gets_it_anew(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(2))
+    flushed: list[float] = []
+
+    def flush() -> bool:
+        flushed.append(loop.time())
+        return True
+
+    stage.pacer.flush = flush
+    stage.pacer.start()
+    first, second = stage.pacer.play(source(*range(1, 50))), stage.pacer.play(source(9))
+    await stage.until(45)
+    stage.pacer.drop(first)
+    assert flushed == [0.045]
+    assert await first == Heard(3, False)
+    await stage.until(65)
+    assert stage.line.times == [1, 1, 1, 21, 41, 61, 61, 61]
+    assert heard_on(stage)[5:] == [frame(9), None, None]
+    assert await second == Heard(1, True)
+    stage.pacer.clear()  # nothing plays
+    assert len(flushed) == 1
+
+
+# Holding what is to be heard, until the far end hears
+
+
+@in_virtual_time
+async def test_a_stream_on_hold_sends_silence_and_begins_within_a_frame_of_its_release(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(1))
+    stage.pacer.hold()
+    stage.pacer.start()
+    done = stage.pacer.play(source(1, 2, 3))
+    await stage.until(50)
+    assert stage.line.sent == [(at, QUIET) for at in (1, 21, 41)]
+    stage.pacer.release()
+    await stage.until(85)
+    assert stage.line.times[3:] == [61, 61, 81]
+    assert heard_on(stage)[3:] == frames(1, 2, 3)
+    stage.pacer.release()  # once is enough
+    await stage.until(105)
+    assert stage.line.times[6:] == [101]
+    assert await done == Heard(3, True)
+
+
+@in_virtual_time
+async def test_what_is_played_on_hold_and_dropped_was_not_heard(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.hold()
+    stage.pacer.start()
+    first, second = stage.pacer.play(source(1, 2)), stage.pacer.play(source(3, 4))
+    await stage.until(30)
+    stage.pacer.drop(first)
+    stage.pacer.release()
+    await stage.until(70)
+    assert heard_on(stage) == [None, None, frame(3), frame(4)]
+    assert await second == Heard(2, True)
+    assert first.done() is False
+
+
+@in_virtual_time
+async def test_another_connection_may_hold_what_plays_and_it_goes_on_where_it_was(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 7))))]))
+    await stage.until(50)
+    stage.pacer.pause()
+    await stage.until(100)
+    stage.pacer.connect(Wire(ahead(1)), stage.line)
+    stage.pacer.hold()
+    stage.pacer.start()
+    await stage.until(150)
+    stage.pacer.release()
+    await stage.until(230)
+    assert heard_on(stage) == [*frames(1, 2, 3), None, None, None, *frames(4, 5, 6), None, None]
+    assert stage.line.times[3:] == [101, 121, 141, 161, 161, 181, 201, 221]
+    assert await done == Heard(6, True)
+
+
+# A far end that is full
+
+
+@in_virtual_time
+async def test_a_far_end_that_is_full_gets_nothing_until_it_has_room(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(1))
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 6)))
+    await stage.until(30)
+    stage.pacer.halt()
+    await stage.until(200)
+    assert stage.line.times == [1, 1, 21]
+    stage.pacer.proceed()
+    stage.pacer.proceed()  # once is enough
+    await stage.until(250)
+    assert stage.line.times == [1, 1, 21, 201, 221, 241]
+    assert heard_on(stage) == [*frames(1, 2, 3, 4, 5), None]
+    assert await done == Heard(5, True)
+
+
+@in_virtual_time
+async def test_a_far_end_that_is_full_is_left_alone_though_its_connection_has_room_again(
+    loop: VirtualLoop,
+) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    stage.line.held = 10_000
+    await stage.until(400)  # slow by now
+    sent = len(stage.line.sent)
+    stage.pacer.halt()
+    stage.line.held = 0
+    await stage.until(800)
+    assert len(stage.line.sent) == sent
+    stage.pacer.proceed()
+    await stage.until(850)
+    assert len(stage.line.sent) > sent
 
 
 @in_virtual_time
@@ -392,7 +561,7 @@ async def test_framing_auto_is_settled_by_what_the_peer_says_before_the_first_fr
     stage.pacer.play(source(1))
     await stage.until(5)
     assert stage.line.sent == []  # it waits at least 10 ms for the peer's word
-    stage.pacer.observe(b"\x10\x01\x40" + SILENCE)
+    stage.observe(b"\x10\x01\x40" + SILENCE)
     await stage.until(25)
     assert stage.line.messages == [websocket.binary(b"\x10\x01\x40" + frame(1))]
 
@@ -403,7 +572,7 @@ async def test_framing_auto_is_raw_pcm_where_the_peer_says_nothing_and_stays_so(
     stage.pacer.start()
     stage.pacer.play(source(1, 2))
     await stage.until(15)
-    stage.pacer.observe(b"\x10\x01\x40" + SILENCE)
+    stage.observe(b"\x10\x01\x40" + SILENCE)
     await stage.until(45)
     assert stage.line.sent == [(11, websocket.binary(frame(1))), (31, websocket.binary(frame(2)))]
 
@@ -419,7 +588,7 @@ async def test_rtp_auto_follows_the_peer_in_mid_prompt_without_losing_its_place(
     clip = Clip(b"".join(frames(1, 2, 3, 4, 5)))
     done = stage.pacer.play(Playlist([clip]))
     await stage.until(25)
-    stage.pacer.observe(rtp.serialize(rtp.Packet(96, 7, 320, 0, SILENCE)))
+    stage.observe(rtp.serialize(rtp.Packet(96, 7, 320, 0, SILENCE)))
     await stage.until(115)
     sent = packets(stage)
     assert [packet.payload_type for packet in sent] == [0, 0, 96, 96, 96, 96]

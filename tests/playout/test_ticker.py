@@ -113,7 +113,7 @@ async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> N
 async def test_a_stream_that_listens_first_is_given_time(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    ticker.join(bell, bell.sending, lead_ns=10_000_000)
+    ticker.join(bell, bell.sending, listen_ns=10_000_000)
     await pass_time(loop, 35)
     assert bell.rung == [11, 31]
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ class ServerProcess:
     log_file: Path
     port: int = 0
     admin: str = ""
+    ports: dict[str, int] = field(default_factory=dict)  # of AudioSocket, by the path that answers there
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -76,6 +78,7 @@ def serving(config: Path, **environment: str) -> Iterator[ServerProcess]:
     try:
         listening = server.wait_for_event("listening")
         server.port, server.admin = listening["port"], listening["admin"]
+        server.ports = {path: int(port) for port, path in listening.get("audiosocket", {}).items()}
         yield server
     finally:
         server.process.kill()
@@ -90,6 +93,16 @@ def write_config(directory: Path, paths: str, name: str = "config.toml", **serve
     config = directory / name
     config.write_text(f'[server]\nhost = "127.0.0.1"\nport = 0\n{extra}\n[admin]\nport = 0\n{paths}\n')
     return config
+
+
+def audiosocket_ports(*paths: str, **settings: Any) -> str:
+    """A table of AudioSocket ports that are free now, one for each path."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in paths]
+        numbers = [each.getsockname()[1] for each in sockets]
+    ports = ", ".join(f"{number} = {json.dumps(path)}" for number, path in zip(numbers, paths, strict=True))
+    extra = "\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
+    return f'[audiosocket]\nhost = "127.0.0.1"\nports = {{ {ports} }}\n{extra}\n'
 
 
 @dataclass

@@ -209,7 +209,7 @@ async def test_frames_come_every_20_ms_and_the_first_within_a_ptime(server: Serv
     heard = await listen(server.url("/forever"), frames=100)
     assert heard.times[0] - heard.upgraded < 0.02 + 0.1 * UNIT
     elapsed = heard.times[-1] - heard.times[0]
-    assert elapsed == pytest.approx(99 * 0.020, abs=0.02 * UNIT)
+    assert elapsed == pytest.approx(98 * 0.020, abs=0.02 * UNIT)  # the first two come at once: the lead is one
 
 
 async def test_silence_lingers_before_the_close(server: ServerProcess) -> None:

@@ -96,6 +96,18 @@ async def _end(websocket: aiohttp.ClientWebSocketResponse, how: str) -> None:
             await websocket.receive()
 
 
+async def _channel(client: aiohttp.ClientSession, url: str, form: str, how: str) -> None:
+    """A channel of Asterisk's, in a format that is spoken here or not."""
+    async with client.ws_connect(url, protocols=["media"]) as websocket:
+        await websocket.send_bytes(bytes(160))
+        await websocket.send_str(f"MEDIA_START channel_id:x format:{form}")
+        await websocket.send_str("DTMF_END digit:5")
+        while (await websocket.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+        if not websocket.closed:
+            await _end(websocket, how)
+
+
 @pytest.mark.parametrize("how", ["close", "break", "error"])
 async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how: str) -> None:
     write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
@@ -114,6 +126,8 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
                         await websocket.send_bytes(frame)
                     await websocket.receive()
                     await _end(websocket, how)
+                for form in ("slin16", "ulaw", "opus"):
+                    await _channel(client, f"ws://127.0.0.1:{server.port}{path}", form, how)
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"no request at all\r\n\r\n")
         writer.close()

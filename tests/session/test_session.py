@@ -45,6 +45,7 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
         "path": "/path",
         "peer": "peer",
         "wire": "",
+        "inbound": "auto",
         "frames": 3,
         "duration_s": 0.2,
         "late": 0,

@@ -1,4 +1,4 @@
-"""Who is at the far end of a media stream: voices that speak and press keys, mixed into frames of 20 ms."""
+"""The far end of a stream: voices that speak and press keys, mixed into frames of 20 ms of linear PCM."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-PTIME = 0.020
 FRAME_BYTES = 320
 SILENCE = bytes(FRAME_BYTES)
 _ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)  # ITU-T Q.23
@@ -42,9 +41,9 @@ class Utterance:
         return digit
 
 
-def utterance(pcm: bytes, paced: bool = True) -> Utterance:
-    """PCM in frames, its last one padded with silence."""
-    return Utterance(deque(_frames(pcm)), paced=paced)
+def utterance(pcm: bytes, paced: bool = True, size: int = FRAME_BYTES, padded: bool = True) -> Utterance:
+    """PCM in frames of `size` bytes; the last one is padded with silence, or stays short."""
+    return Utterance(deque(_frames(pcm, size, padded)), paced=paced)
 
 
 def keys(digits: str, on_ms: int, gap_ms: int, peak: float = 0.25) -> Utterance:
@@ -63,9 +62,9 @@ def keys(digits: str, on_ms: int, gap_ms: int, peak: float = 0.25) -> Utterance:
     return Utterance(deque(_frames(np.concatenate(sound).astype("<i2").tobytes())), ends)
 
 
-def _frames(pcm: bytes) -> Iterable[bytes]:
-    pcm += bytes(-len(pcm) % FRAME_BYTES)
-    return (pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES))
+def _frames(pcm: bytes, size: int = FRAME_BYTES, padded: bool = True) -> Iterable[bytes]:
+    pcm += bytes(-len(pcm) % size if padded else 0)
+    return (pcm[at : at + size] for at in range(0, len(pcm), size))
 
 
 class FarEnd:
@@ -101,7 +100,9 @@ class FarEnd:
 
 
 def mix(frames: list[bytes]) -> bytes:
-    """Frames as one: the sum of their samples, clipped."""
+    """Frames as one: the sum of their samples, clipped. Where one is shorter, the others go on without it."""
+    longest = max(map(len, frames))
+    frames = [frame + bytes(longest - len(frame)) for frame in frames]
     total = np.sum([np.frombuffer(frame, "<i2") for frame in frames], axis=0, dtype=np.int32)
     return total.clip(-32768, 32767).astype("<i2").tobytes()
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-NORMAL = 1000
-
 
 class Fate(Enum):
     """What becomes of an RTP packet."""
@@ -40,7 +38,8 @@ class Faults:
     seed: int = 0  # of those moments
     mute: bool = False  # never sends anything
     stall: bool = False  # never reads; set at the start of a stream
-    close_code: int | None = NORMAL  # at the call's end; None: the connection just ends
+    close_code: int | None = None  # at the call's end; None (read): TCP ends without a close frame
+    vanish_after_end: bool = False  # at the call's end frames stop, the connection stays (seen of externalMedia)
     strange: Sequence[bytes | str] = ()  # sent in turn, one before every `strange_every`-th frame
     strange_every: int = 1
     fates: Fates | None = None  # rtp only
@@ -82,7 +81,7 @@ def oddities(encapsulation: str) -> dict[str, bytes | str]:
         "one byte": b"\x10",
         "garbage": bytes(random.Random(1).choices(range(256), k=77)),
     }
-    packet = struct.pack(">BBHII", 0x80, 96, 1, 320, 0) + bytes(320)
+    packet = struct.pack(">BBHII", 0x80, 96, 1, 160, 0) + b"\xff" * 160
     match encapsulation:
         case "audiosocket":
             return common | {
@@ -101,7 +100,7 @@ def oddities(encapsulation: str) -> dict[str, bytes | str]:
                 "version 1": b"\x40" + packet[1:],
                 "header alone": packet[:12],
                 "half a header": packet[:6],
-                "odd size": packet + b"\x00",
+                "odd size": packet + bytes(161),
                 "unknown payload type": packet[:1] + b"\x62" + packet[2:],
                 "padding over the whole packet": b"\xa0" + packet[1:-1] + b"\xff",
                 "contributing sources that are not there": b"\x8f" + packet[1:20],

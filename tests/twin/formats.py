@@ -1,33 +1,20 @@
-"""The three encapsulations as the platform speaks and takes them, by an independent hand: struct and audioop.
+"""The three encapsulations of a media stream as the platform speaks and takes them, written with struct alone.
 
-`say` makes 20 ms of PCM the binary message that the client gets; `hear` gives the PCM in one that it sent.
+What the client hears is µ-law, and what it may say is linear (seen): the two directions have nothing in common.
 """
 
 import random
 import struct
-import warnings
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import audioop  # an independent G.711
+from tests.twin import audiosocket
+from tests.twin.audiosocket import Complain, FatalError, UnusableError, linear
+from tests.twin.codecs import audioop, encode
+
+__all__ = ["ENCAPSULATIONS", "AudioSocket", "Format", "Rtp", "RtpHeader", "Sln", "audioop", "make"]
 
 ENCAPSULATIONS = ("audiosocket", "rtp", "sln")
-LARGEST = 0xFFFF  # bytes of audio that fit in one AudioSocket message
-
-
-class UnusableError(Exception):
-    """The platform drops this message and goes on."""
-
-
-class FatalError(Exception):
-    """The connection does not survive this message."""
-
-
-class HungUpError(Exception):
-    """The client says that the stream is over."""
 
 
 class RtpHeader(NamedTuple):
@@ -42,66 +29,67 @@ class RtpHeader(NamedTuple):
 class Format(Protocol):
     """One stream's wire format in both directions."""
 
-    def say(self, pcm: bytes) -> bytes: ...
+    def say(self, pcm: bytes) -> bytes:
+        """The binary message that the client gets for some PCM, 20 ms or the short end of a file."""
+        ...
 
-    def hear(self, data: bytes) -> Iterator[bytes]:
+    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
         """The pieces of PCM in a message; UnusableError, FatalError or HungUpError where its rest is none."""
         ...
 
 
 class AudioSocket:
-    """`kind u8 | length u16 big-endian | payload`, which goes verbatim into Asterisk's TCP stream."""
+    """Seen: `10 00 a0` + 160 bytes of µ-law to the client; only `10 01 40` + 320 bytes of slin is heard right.
+
+    The client's messages go verbatim into Asterisk's TCP stream, so one message may hold several (read).
+    """
+
+    def __init__(self, codec: str = "ulaw") -> None:
+        self._codec = codec
 
     def say(self, pcm: bytes) -> bytes:
-        return struct.pack(">BH", 0x10, len(pcm)) + pcm
+        return audiosocket.message(audiosocket.AUDIO, encode(pcm, self._codec))
 
-    def hear(self, data: bytes) -> Iterator[bytes]:
+    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
         if not data:  # nothing is written, so Asterisk sees nothing
             raise UnusableError("an empty message")
         while data:
-            if len(data) < 3:
+            if len(data) < audiosocket.HEADER:
                 raise FatalError(f"AudioSocket header cut short: {len(data)} of 3 bytes")
-            kind, length = struct.unpack_from(">BH", data)
+            kind, length = audiosocket.header(data)
             payload, data = data[3 : 3 + length], data[3 + length :]
-            if kind == 0x00:
-                raise HungUpError
-            if not 0x10 <= kind <= 0x18:
-                raise FatalError(f"AudioSocket kind 0x{kind:02x}")
-            if not length:
-                raise FatalError("AudioSocket audio of length 0")
-            if len(payload) < length:  # a payload that lags > 5 ms behind its header
+            if len(payload) < length:  # seen: the connection ends where a payload lags behind its header
                 raise FatalError(f"AudioSocket payload cut short: {len(payload)} of {length} bytes")
-            if kind != 0x10:
-                raise UnusableError(f"AudioSocket audio at another rate, kind 0x{kind:02x}")
-            yield _whole_samples(payload)
+            yield audiosocket.audio(kind, payload, complain)
 
 
 class Sln:
-    """Raw linear PCM; `mulaw` sends µ-law under that name, in messages of 160 bytes."""
+    """Read: 160 bytes of µ-law to the client, whatever the name says; 320 bytes of slin from it; no header."""
 
-    def __init__(self, mulaw: bool = False) -> None:
-        self._mulaw = mulaw
+    def __init__(self, codec: str = "ulaw") -> None:
+        self._codec = codec
 
     def say(self, pcm: bytes) -> bytes:
-        return audioop.lin2ulaw(pcm, 2) if self._mulaw else pcm
+        return encode(pcm, self._codec)
 
-    def hear(self, data: bytes) -> Iterator[bytes]:
-        if len(data) > LARGEST:
+    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
+        if len(data) > audiosocket.LARGEST:  # read: the length does not fit, and the relay panics
             raise FatalError(f"panic: {len(data)} bytes do not fit in an AudioSocket message")
         if not data:
             raise FatalError("AudioSocket audio of length 0")
-        yield _whole_samples(data)
+        yield linear(data, complain)
 
 
 class Rtp:
-    """PT 96, L16 in little-endian order, timestamps in bytes; `tutorial` is PT 0, µ-law, timestamps in samples."""
+    """Read: SSRC 0, timestamps by payload bytes, µ-law to the client; from it the same payload type, with linear
+    samples that are little-endian. The payload type is 96, and was 0 before August 2026."""
 
-    def __init__(self, tutorial: bool = False) -> None:
-        self._tutorial = tutorial
-        self._payload_type = 0 if tutorial else 96
+    def __init__(self, codec: str = "ulaw", payload_type: int = 96) -> None:
+        self._codec = codec
+        self._payload_type = payload_type
         self._sequence = random.getrandbits(16)
         self._timestamp = 0
-        self.headers: list[RtpHeader] = []  # of the packets heard
+        self.headers: list[RtpHeader] = []  # of the packets with sound that came
 
     @property
     def sequence(self) -> int:
@@ -109,34 +97,32 @@ class Rtp:
         return self._sequence
 
     def say(self, pcm: bytes) -> bytes:
-        payload = audioop.lin2ulaw(pcm, 2) if self._tutorial else pcm
+        payload = encode(pcm, self._codec)
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = (self._timestamp + len(payload)) & 0xFFFFFFFF
         return struct.pack(">BBHII", 0x80, self._payload_type, self._sequence, self._timestamp, 0) + payload
 
-    def hear(self, data: bytes) -> Iterator[bytes]:
+    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
         if len(data) < 12:
             raise UnusableError(f"RTP header cut short: {len(data)} of 12 bytes")
-        first, second, *fields = struct.unpack_from(">BBHII", data)
+        first, second, sequence, timestamp, ssrc = struct.unpack_from(">BBHII", data)
         if second & 0x7F != self._payload_type:
             raise UnusableError(f"RTP payload type {second & 0x7F}, not {self._payload_type}")
         if first >> 6 != 2:
             raise UnusableError(f"RTP version {first >> 6}, not 2")
         if first & 0x3F:
             raise UnusableError("RTP padding, extension or contributing sources, which nothing needs here")
-        self.headers.append(RtpHeader(*fields, marker=bool(second & 0x80)))
-        payload = data[12:]
-        if not payload:
+        if len(data) == 12:
             raise FatalError("AudioSocket audio of length 0")
-        yield audioop.ulaw2lin(payload, 2) if self._tutorial else _whole_samples(payload)
+        pcm = linear(data[12:], complain)
+        self.headers.append(RtpHeader(sequence, timestamp, ssrc, bool(second & 0x80)))
+        yield pcm
 
 
-def uuid_message(stream: UUID) -> bytes:
-    """AudioSocket's first message on TCP; the platform keeps it to itself."""
-    return struct.pack(">BH", 0x01, 16) + stream.bytes
-
-
-def _whole_samples(pcm: bytes) -> bytes:
-    if len(pcm) % 2:
-        raise UnusableError(f"{len(pcm)} bytes are not 16-bit PCM")
-    return pcm
+def make(encapsulation: str, codec: str, payload_type: int) -> Format:
+    match encapsulation:
+        case "rtp":
+            return Rtp(codec, payload_type)
+        case "sln":
+            return Sln(codec)
+    return AudioSocket(codec)

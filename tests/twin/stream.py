@@ -1,68 +1,79 @@
 """One media stream of the twin: a far end that speaks on one schedule, and hears what the client sends."""
 
 import asyncio
+import functools
 import itertools
 import random
 import time
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
 
-from tests.timing import UNIT
-from tests.twin.far_end import PTIME, SILENCE, FarEnd, Pressed, Utterance, keys, utterance
+from tests.twin.audiosocket import FatalError, HungUpError, UnusableError
+from tests.twin.buffers import Playout
+from tests.twin.codecs import coded
+from tests.twin.far_end import FRAME_BYTES, SILENCE, Pressed, Utterance, keys
 from tests.twin.faults import Faults, Road
-from tests.twin.formats import FatalError, Format, HungUpError, Rtp, RtpHeader, UnusableError
+from tests.twin.formats import Format, Rtp, RtpHeader
+from tests.twin.party import Party
+from tests.twin.schedule import Lead, Schedule
 
 if TYPE_CHECKING:
-    from tests.twin.twin import Resource
+    from tests.twin.resources import Resource
 
 
-class TwinStream:
+class TwinStream(Party):
     """What the platform does on one WebSocket, and what it got there.
 
-    `heard_at` is the monotonic time of each message with sound in it, `said_at` of each frame sent; `pressed` has
-    the keys; `errors` says what the platform would have dropped or choked on, `ended` why the stream is over.
+    `heard_at` is the time of each message with sound in it, `pressed` has the keys, `media` is set once there is
+    media. `dropped` is the PCM that came while Asterisk was not attached, before that or after the call's end.
     """
 
     def __init__(
         self, resource: "Resource", socket: web.WebSocketResponse, transport: asyncio.Transport, speech: Format
     ) -> None:
+        super().__init__()
         self.resource = resource
-        self.started_at: float | None = None  # monotonic; frame n is due at started_at + n * PTIME
-        self.heard_at: list[float] = []
-        self.said_at: list[float] = []
-        self.errors: list[str] = []
+        self.media = asyncio.Event()
         self.pressed: list[Pressed] = []
-        self.ended: str | None = None
+        self.dropped = b""
+        self.dropped_frames = 0
+        self.flushed = b""  # PCM that the far end's buffer lost, where the resource has one
         self.peer_code: int | None = None  # of the client's close frame, where it sent one
         self.road = Road()
-        self.far_end = FarEnd()
-        self._heard, self._said = bytearray(), bytearray()
         self._format = speech
         self._socket = socket
         self._transport = transport
         self._code: int | None = None
-        self._ending = asyncio.Event()
-        self._over = asyncio.Event()
+        self._abort = False
+        self._lead = Lead()
+        self._playout = Playout(resource.buffer)
+        self._held: deque[Callable[[], Awaitable[None]]] = deque()  # while the network stands still
+        self._held_until = 0.0
 
     # what a test does
-
-    def say(self, pcm: bytes, paced: bool = True) -> Utterance:
-        """Speak behind what is being said, frame by frame; not `paced`: all at once, when its turn comes."""
-        return self._add("voice", utterance(pcm, paced))
 
     def press(self, digits: str, on_ms: int = 100, gap_ms: int = 100) -> Utterance:
         """Press keys, at once: their tones are heard over what is being said, and nowhere but in the audio."""
         return self._add("keys", keys(digits, on_ms, gap_ms))
 
+    def press_rfc4733(self, digits: str) -> None:
+        """Press keys of a telephone that sends RFC 4733 events, as nearly every SIP phone does.
+
+        Seen: of these nothing reaches the stream of a call, neither a message nor a tone. So nothing happens here.
+        """
+
     def hang_up(self) -> None:
-        """The call ends: all its streams are closed, and the resource is gone."""
+        """The call ends, and its streams with it."""
         self.resource.hang_up()
 
     def cut(self, why: str = "cut") -> None:
         """Abort the connection, without a close frame."""
-        self.finish(why, None)
+        if self.end(why):
+            self._abort = True
 
     def stall(self) -> None:
         """Read nothing more: pings and close frames go unanswered too."""
@@ -74,6 +85,10 @@ class TwinStream:
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
+    def stall_media(self, seconds: float) -> None:
+        """The network to the client stands still. Then all that was due comes in one burst; nothing is lost."""
+        self._held_until = time.monotonic() + seconds
+
     async def inject(self, *messages: bytes | str) -> None:
         """Send messages as they are, now, out of the schedule."""
         for message in messages:
@@ -82,31 +97,31 @@ class TwinStream:
     async def ping(self) -> None:
         await self._socket.ping()
 
-    async def over(self) -> str:
-        """Wait for the end of the stream; why it ended."""
-        await asyncio.wait_for(self._over.wait(), 10 * UNIT)
-        assert self.ended is not None
-        return self.ended
-
     @property
     def faults(self) -> Faults:
         """Of the call, at any time."""
         return self.resource.faults
 
     @property
-    def heard(self) -> bytes:
-        """PCM as the far end heard it."""
-        return bytes(self._heard)
-
-    @property
-    def said(self) -> bytes:
-        """PCM as it was sent, with the silence between."""
-        return bytes(self._said)
+    def attached(self) -> bool:
+        """Whether Asterisk is there: from the media's start to the call's end."""
+        return self.started_at is not None and self.resource.state == "progressing"
 
     @property
     def speaking(self) -> bool:
         """Whether anything that was said or pressed is still to be sent."""
-        return self.far_end.speaking
+        return self.far_end.speaking or bool(self._held)
+
+    @property
+    def most_ahead(self) -> int:
+        """The most frames that the client was ahead of real time: those heard since the media began, less those
+        due by then. A client that starts late is behind, and what it catches up does not count."""
+        return self._lead.most
+
+    @property
+    def most_waiting(self) -> int:
+        """The most frames of the client's that waited at the far end for their turn to be played: its latency."""
+        return self._playout.most_waiting
 
     @property
     def rtp_heard(self) -> list[RtpHeader]:
@@ -117,10 +132,9 @@ class TwinStream:
     # what the twin does
 
     def finish(self, why: str, code: int | None) -> None:
-        """End the stream: with a close frame, or without one (None). The first reason counts."""
-        if self.ended is None:
-            self.ended, self._code = why, code
-            self._ending.set()
+        """End the stream: with a close frame, or without one (None), which is how the platform does it."""
+        if self.end(why):
+            self._code = code
 
     async def run(self, dice: random.Random) -> None:
         """The stream's life, to its end."""
@@ -145,34 +159,44 @@ class TwinStream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _add(self, voice: object, said: Utterance) -> Utterance:
-        self.far_end.add(voice, said)
-        return said
-
     async def _speak(self) -> None:
-        self.started_at = start = time.monotonic()
+        if self.resource.media_after:  # seen: the upgrade is answered before Asterisk is attached
+            await asyncio.sleep(self.resource.media_after)
+        if self.resource.state != "progressing":  # read: nothing ever comes of a call that is over
+            await self._ending.wait()
+            return
+        schedule = Schedule()
+        self.started_at = schedule.started_at
+        self.media.set()
         try:
             for n in itertools.count():
-                await asyncio.sleep(max(0.0, start + n * PTIME - time.monotonic()))
-                if not self.faults.mute:
+                await schedule.frame(n)
+                if not self.faults.mute and self.attached:
                     await self._speak_once(n)
+                await self._release()
         except ConnectionError:
             self.finish("the client went away", None)
 
     async def _speak_once(self, n: int) -> None:
         strange = self.faults.strange
         if strange and n % self.faults.strange_every == 0:
-            await self._write(strange[n // self.faults.strange_every % len(strange)])
+            message = strange[n // self.faults.strange_every % len(strange)]
+            self._held.append(functools.partial(self._write, message))
         while (burst := self.far_end.burst()) is not None:
-            await self._send(burst[0], [burst[1]])
+            self._held.append(functools.partial(self._send, burst[0], [burst[1]]))
+            await self._release()
         frame, said = self.far_end.frame()
         if frame is not None or not self.resource.quiet:
-            await self._send(frame or SILENCE, said)
+            self._held.append(functools.partial(self._send, frame or SILENCE, said))
+
+    async def _release(self) -> None:
+        while self._held and time.monotonic() >= self._held_until:
+            await self._held.popleft()()
 
     async def _send(self, pcm: bytes, said: list[Utterance]) -> None:
         message = self._format.say(pcm)
         at = time.monotonic()
-        self._said += pcm
+        self._said += coded(pcm, self.resource.codec)
         self.said_at.append(at)
         for one in said:
             digit = one.sent(at)
@@ -195,7 +219,7 @@ class TwinStream:
             message = await self._socket.receive()
             at = time.monotonic()
             if message.type == aiohttp.WSMsgType.BINARY:
-                self._hear(message.data, at)
+                self._on_message(message.data, at)
             elif message.type == aiohttp.WSMsgType.TEXT:
                 self.errors.append(f"text message: {message.data[:40]}")
             elif message.type == aiohttp.WSMsgType.CLOSE:
@@ -206,22 +230,42 @@ class TwinStream:
                     self.errors.append(f"WebSocket: {message.data}")
                 self.finish("the client went away", None)
 
-    def _hear(self, data: bytes, at: float) -> None:
+    def _on_message(self, data: bytes, at: float) -> None:
+        hear = self._hear if self.attached else self._drop
         before = len(self._heard)
         try:
-            for pcm in self._format.hear(data):
-                self._heard += pcm
+            for pcm in self._format.hear(data, self.errors.append):
+                hear(pcm, at)
         except UnusableError as error:
             self.errors.append(str(error))
         except FatalError as error:
             self.errors.append(str(error))
-            self.cut(f"Asterisk dropped the stream: {error}")
+            if self.attached:
+                self.cut(f"Asterisk dropped the stream: {error}")
         except HungUpError:
-            self.finish("the client hung up", self.faults.close_code)
+            if self.attached:
+                self.finish("the client hung up", self.faults.close_code)
         if len(self._heard) > before:
             self.heard_at.append(at)
-        if self.faults.cut_after is not None and len(self._heard) >= self.faults.cut_after * len(SILENCE):
+        if self.faults.cut_after is not None and len(self._heard) >= self.faults.cut_after * FRAME_BYTES:
             self.cut(f"cut after {self.faults.cut_after} frames")
+
+    def _drop(self, pcm: bytes, _: float) -> None:
+        """Seen: what comes before Asterisk is attached is lost. Guess: a hang-up or an error in it, too."""
+        self.dropped += pcm
+        self.dropped_frames += _frames(pcm)
+        if isinstance(self._format, Rtp):
+            self._format.headers.pop()
+
+    def _hear(self, pcm: bytes, at: float) -> None:
+        assert self.started_at is not None
+        self._heard += pcm
+        for _ in range(_frames(pcm)):
+            self._lead.frame(at - self.started_at)
+            flushed = self._playout.take(at) * FRAME_BYTES
+            if flushed:
+                self.flushed += self._heard[-flushed:]
+                del self._heard[-flushed:]
 
     async def _cut_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -231,4 +275,12 @@ class TwinStream:
         if self._code is not None and not self._socket.closed:
             self.resume()
             await self._socket.close(code=self._code)
-        self._transport.abort()
+            self._transport.abort()
+        elif self._abort:
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+
+def _frames(pcm: bytes) -> int:
+    return -(-len(pcm) // FRAME_BYTES)

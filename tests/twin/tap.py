@@ -3,6 +3,7 @@ asks of a client, and what the wire facts ask of media? The server's own parser 
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _CONTINUATION = 0
@@ -55,12 +56,16 @@ class Tap(asyncio.Protocol):
     def __init__(self, inner: asyncio.Protocol, forget: Callable[["Tap"], None]) -> None:
         self._inner = inner
         self._forget = forget
-        self.transport: asyncio.BaseTransport | None = None
+        self.transport: asyncio.Transport | None = None
         self.frames: ClientFrames | None = None  # from the upgrade on
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         self._inner.connection_made(transport)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.frames is not None:

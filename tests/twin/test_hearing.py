@@ -44,15 +44,32 @@ async def test_it_hears_what_is_sent_well(
         assert stream.rtp_heard == [(7, 160, 99, False)] * FRAMES
 
 
-async def test_it_hears_the_tutorial_s_rtp(twin: Twin) -> None:
-    call = twin.call(CALL, tutorial_rtp=True)
+@pytest.mark.parametrize("codec", ["ulaw", "alaw", "slin"])
+async def test_it_takes_slin_whatever_it_says(twin: Twin, codec: str) -> None:
+    call = twin.call(CALL, codec=codec, payload_type=0)
     async with dial(twin, encapsulation="rtp") as websocket:
         stream = await call.stream()
-        await websocket.send_bytes(rtp(bytes(range(160)), payload_type=0))
-        await websocket.send_bytes(rtp(CHUNKS[0]))
+        await websocket.send_bytes(rtp(CHUNKS[0], payload_type=0))
+        await websocket.send_bytes(rtp(CHUNKS[1]))
         await eventually(lambda: stream.errors)
-    assert stream.heard == audioop.ulaw2lin(bytes(range(160)), 2)
+    assert stream.heard == CHUNKS[0]
     assert stream.errors == ["RTP payload type 96, not 0"]
+
+
+@pytest.mark.parametrize(
+    ("encapsulation", "message"), [("audiosocket", audiosocket), ("sln", bytes), ("rtp", rtp)]
+)
+async def test_mu_law_from_the_client_is_noise(
+    twin: Twin, encapsulation: str, message: Callable[[bytes], bytes]
+) -> None:
+    call = twin.call(CALL)
+    payload = audioop.lin2ulaw(CHUNKS[0], 2)
+    async with dial(twin, encapsulation=encapsulation) as websocket:
+        stream = await call.stream()
+        await websocket.send_bytes(message(payload))
+        await eventually(lambda: stream.heard_at)
+    assert stream.heard == payload  # as if it were linear
+    assert stream.errors == ["160 bytes of audio: half a frame of slin"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +127,7 @@ async def test_many_messages_in_one_and_a_hangup(twin: Twin) -> None:
         stream = await call.stream()
         await websocket.send_bytes(b"".join(map(audiosocket, CHUNKS)) + b"\x00\x00\x00")
         await rest(websocket)
-        assert websocket.close_code == 1000
+        assert websocket.close_code == 1006
     assert (await stream.over(), bytes(stream.heard)) == ("the client hung up", PCM)
     assert len(stream.heard_at) == 1
 

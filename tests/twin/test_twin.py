@@ -1,17 +1,12 @@
-"""Who gets a stream of the twin, and what a client hears on it, by a client that is not ours."""
+"""Who gets a stream of the twin, by a client that is not ours."""
 
-import struct
-import time
+from typing import Any
 
 import aiohttp
-import numpy as np
 import pytest
 
-from tests.sound import level_db
-from tests.timing import UNIT, eventually
-from tests.twin import PTIME, SILENCE, Twin
-from tests.twin.client import CALL, CHUNKS, FRAMES, PCM, dial, receive, status
-from tests.twin.formats import audioop
+from tests.twin import Twin
+from tests.twin.client import CALL, status
 
 
 async def test_it_refuses_as_the_platform_does(twin: Twin) -> None:
@@ -42,119 +37,62 @@ async def test_a_plain_request_is_no_stream(twin: Twin) -> None:
             assert response.status == 401
 
 
+async def get(twin: Twin, query: str, **headers: str) -> tuple[int, str | None]:
+    """The status of a request that is no upgrade, and when to come again. 400: nothing else is wrong with it."""
+    url = f"{twin.api}/calls/{CALL}/media_stream?encapsulation=sln&{query}"
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as response:
+        return response.status, response.headers.get("Retry-After")
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("token=secret", {}, 400),
+        ("accesskey=key", {}, 400),
+        ("", {"Authorization": "Bearer secret"}, 400),
+        ("token=key", {}, 401),  # an access key is no token
+        ("accesskey=secret", {}, 401),
+        ("", {"Authorization": "Bearer key"}, 401),
+        ("", {"Authorization": "Basic secret"}, 401),
+        ("token=", {}, 401),
+    ],
+)
+async def test_tokens_and_access_keys(twin: Twin, query: str, headers: dict[str, str], status: int) -> None:
+    twin.call(CALL)
+    assert await get(twin, query, **headers) == (status, None)
+    assert twin.requests[-1].credential == ("accesskey" if "accesskey" in query else "token")
+
+
+async def test_who_asks_too_often_is_told_when_to_come_again() -> None:
+    async with Twin(rate_limit=3) as twin:
+        twin.call(CALL)
+        statuses = [await get(twin, "accesskey=key") for _ in range(20)]
+        assert await get(twin, "token=another") == (401, None)
+    assert statuses[:3] == [(400, None)] * 3
+    assert (429, "1") in statuses
+    times = [asked.at for asked in twin.requests if asked.status == 400]
+    assert all(fourth - first > 0.9 for first, fourth in zip(times, times[3:], strict=False))
+
+
+@pytest.mark.parametrize(("after_end", "expected"), [("refuse", 404), ("silent", 101)])
+async def test_a_call_that_is_over(twin: Twin, after_end: str, expected: int) -> None:
+    call = twin.call(CALL, after_end=after_end)
+    call.hang_up()
+    assert await status(twin) == expected
+    ringing = twin.call("2", answered=False, after_end=after_end)
+    assert await status(twin, id_=ringing.id) == 404
+
+
+async def test_options_that_do_not_exist_are_errors(twin: Twin) -> None:
+    impossible: list[dict[str, Any]] = [{"codec": "g722"}, {"after_end": "busy"}, {"buffer": "mixer"}]
+    for options in impossible:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            twin.call(**options)
+
+
 async def test_it_never_agrees_to_compress(twin: Twin) -> None:
     twin.call(CALL)
     async with aiohttp.ClientSession() as client:
         url = f"{twin.api}/calls/{CALL}/media_stream?encapsulation=sln&token=secret"
         async with client.ws_connect(url, compress=15) as websocket:
             assert websocket.compress == 0
-
-
-# what the client gets
-
-
-async def test_audiosocket_messages(twin: Twin) -> None:
-    call = twin.call(CALL, quiet=True)
-    async with dial(twin) as websocket:
-        (await call.stream()).say(PCM + b"\1\0")
-        got = await receive(websocket, FRAMES + 1)
-    assert got == [b"\x10\x01\x40" + chunk for chunk in [*CHUNKS, b"\1\0" + bytes(318)]]
-
-
-async def test_the_uuid_may_come_first(twin: Twin) -> None:
-    twin.call(CALL, uuid_first=True)
-    async with dial(twin) as websocket:
-        first, second = await receive(websocket, 2)
-    assert first.hex() == "010010" + CALL.replace("-", "")
-    assert second == b"\x10\x01\x40" + SILENCE
-
-
-async def test_sln_messages(twin: Twin) -> None:
-    call = twin.call(CALL, quiet=True)
-    async with dial(twin, encapsulation="sln") as websocket:
-        (await call.stream()).say(PCM)
-        assert await receive(websocket, FRAMES) == CHUNKS
-
-
-async def test_sln_that_is_mulaw(twin: Twin) -> None:
-    call = twin.call(CALL, quiet=True, mulaw=True)
-    async with dial(twin, encapsulation="sln") as websocket:
-        (await call.stream()).say(PCM)
-        assert await receive(websocket, FRAMES) == [audioop.lin2ulaw(chunk, 2) for chunk in CHUNKS]
-
-
-@pytest.mark.parametrize("tutorial", [False, True])
-async def test_rtp_packets(twin: Twin, tutorial: bool) -> None:
-    call = twin.call(CALL, quiet=True, tutorial_rtp=tutorial)
-    async with dial(twin, encapsulation="rtp") as websocket:
-        (await call.stream()).say(PCM)
-        got = await receive(websocket, FRAMES)
-    headers = [struct.unpack(">BBHII", packet[:12]) for packet in got]
-    first = headers[0][2]
-    step = 160 if tutorial else 320
-    assert headers == [
-        (0x80, 0 if tutorial else 96, (first + n) & 0xFFFF, step * (n + 1), 0) for n in range(FRAMES)
-    ]
-    assert [packet[12:] for packet in got] == (
-        [audioop.lin2ulaw(chunk, 2) for chunk in CHUNKS] if tutorial else CHUNKS
-    )
-
-
-async def test_a_live_call_is_never_quiet_and_keeps_time(twin: Twin) -> None:
-    call = twin.call(CALL)
-    async with dial(twin, encapsulation="sln") as websocket:
-        stream = await call.stream()
-        assert call.connected.is_set()
-        assert await receive(websocket, 2) == [SILENCE] * 2
-        said = stream.say(PCM)
-        time.sleep(0.2)  # noqa: ASYNC251 - a machine that hangs: the schedule does not move
-        got = b"".join(await receive(websocket, FRAMES + 20))
-    assert stream.said == bytes(640) + got[: len(stream.said) - 640]
-    assert got.strip(b"\0") == PCM.strip(b"\0")
-    late = [at - stream.started_at - n * PTIME for n, at in enumerate(stream.said_at)]
-    assert min(late) > -0.001
-    assert late[-1] < 0.1 * UNIT
-    first = stream.said_at.index(said.started_at)
-    assert stream.said_at[first + FRAMES - 1] == said.ended_at
-    await eventually(lambda: not call.connected.is_set())
-
-
-async def test_a_burst_waits_for_nothing(twin: Twin) -> None:
-    call = twin.call(CALL, quiet=True)
-    async with dial(twin, encapsulation="sln") as websocket:
-        stream = await call.stream()
-        stream.say(PCM)
-        said = stream.say(PCM * 50, paced=False)  # five seconds of sound
-        assert b"".join(await receive(websocket, 51 * FRAMES)) == PCM * 51
-    assert said.ended_at - said.started_at < 1 * UNIT
-
-
-async def test_keys_are_heard_and_only_heard(twin: Twin) -> None:
-    call = twin.call(CALL)
-    async with dial(twin, encapsulation="sln") as websocket:
-        stream = await call.stream()
-        stream.press("1#", on_ms=70, gap_ms=50)
-        await eventually(lambda: not stream.speaking)
-        sound = np.frombuffer(b"".join(await receive(websocket, len(stream.said_at))), "<i2") / 32768
-    assert [pressed.digit for pressed in stream.pressed] == ["1", "#"]
-    start = int(np.flatnonzero(sound)[0]) - 1
-    begin = start // 160
-    # 70 ms end in the fourth frame, 190 ms in the tenth
-    assert [stream.said_at.index(pressed.at) - begin for pressed in stream.pressed] == [3, 9]
-    for hz, at in ((697, 0), (1209, 0), (941, 960), (1477, 960)):
-        assert level_db(sound[start + at : start + at + 560], hz) == pytest.approx(-12, abs=0.5)
-    assert not sound[start + 560 : start + 960].any()
-
-
-async def test_a_conference_is_heard_together(twin: Twin) -> None:
-    conference = twin.conference("c", participants=3, quiet=True)
-    loud = np.full(320, 20_000, "<i2").tobytes()
-    async with dial(twin, "conferences", "c", encapsulation="sln") as websocket:
-        await conference.stream()
-        for participant, sound in zip(conference.participants, (PCM, loud, loud[:320]), strict=True):
-            participant.say(sound)
-        got = np.frombuffer(b"".join(await receive(websocket, FRAMES)), "<i2")
-    total = np.frombuffer(PCM, "<i2").astype(int)
-    total[:320] += 20_000
-    total[:160] += 20_000
-    assert got.tolist() == total.clip(-32768, 32767).tolist()

@@ -4,15 +4,22 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from tests.server.process import ServerProcess, serving, write_config
 from tests.twin import Twin
 from tests.use_cases.backend import SECRET, Backend
 
 Serve = Callable[[str], AbstractContextManager[ServerProcess]]
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], Any]]:
+    """Our side of a connection, where it is in this process, runs as in production."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ async def test_events_that_nobody_takes_delay_no_frame(twin: Twin, tmp_path: Pat
             await attach(server, f"calls/{call.id}", "/play")
         streams = [await call.stream() for call in calls]
         await asyncio.gather(*(stream.over() for stream in streams))
-        assert all((heard_by(stream) == tune).all() for stream in streams)
+        assert all((np.trim_zeros(heard_by(stream)) == tune).all() for stream in streams)
         assert max(np.diff(stream.heard_at).max() for stream in streams) < 0.2 * UNIT
         await eventually(lambda: len(server.events("webhook event not delivered")) >= 10)
         assert server.stop() == 0

@@ -12,12 +12,12 @@ from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from tests.server.process import get
 from tests.sound import level_db, read_wav, sine, speechlike, write_wav
 from tests.timing import UNIT, eventually
-from tests.twin import Twin
+from tests.twin import Twin, coded
 from tests.twin.stream import TwinStream
 from tests.use_cases.backend import Backend
 from tests.use_cases.conftest import Serve, attach
 
-BIT_EXACT = pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])  # the platform's RTP is linear
+BIT_EXACT = pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])  # all carry µ-law to us
 
 
 def place(sound: Samples, heard: Samples) -> int:
@@ -69,8 +69,8 @@ async def test_1_speech_recognition_hears_what_was_said(
         stream.say(to_bytes(said))
         await eventually(lambda: backend.told("transcript"))
         assert backend.told("transcript")[0]["text"] == "hello"
-        utterance = from_bytes(bytes.fromhex(backend.questions[0]["pcm"]))
-        assert place(said, utterance) >= 0
+        utterance = bytes.fromhex(backend.questions[0]["pcm"])
+        assert coded(to_bytes(said)) in utterance
         call.hang_up()
         await eventually(lambda: backend.told("stream.ended"))
 
@@ -240,7 +240,7 @@ async def test_5_hold_music_loops_without_a_seam(
         await eventually(lambda: len(stream.heard_at) >= 120)
         call.hang_up()
         await stream.over()
-    heard = heard_by(stream)
+    heard = np.trim_zeros(heard_by(stream), "f")
     assert (heard == np.resize(tune, len(heard))).all()  # five times round
     assert stream.errors == []
 

@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire import audiosocket, rtp
+from mediaserver.wire import audiosocket, chan_websocket, rtp
+from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     L16,
     MESSAGE,
     PCM,
     PCMA,
     PCMU,
+    Carrier,
     Encapsulation,
     Framing,
     RtpPayload,
@@ -190,7 +194,7 @@ def test_a_client_masks_every_message_with_a_fresh_key(settings):
     assert [key for key, _ in sent] == keys
     for _, payload in sent:
         if settings is RTP:
-            assert rtp.parse(payload).payload == MULAW
+            assert (rtp.parse(payload).payload_type, rtp.parse(payload).payload) == (96, FRAME)
         else:
             assert payload == wire.encoding.encode(FRAME)[4:]
 
@@ -207,9 +211,9 @@ def test_a_server_masks_nothing():
 @pytest.mark.parametrize("first", [SOUND_MESSAGE, UUID_MESSAGE, b"\x00\x00\x00"], ids=["sound", "uuid", "hangup"])
 def test_a_peer_that_starts_in_messages_is_answered_in_messages(first):
     wire = Wire(AUDIOSOCKET)
-    assert (wire.listening, wire.framing) == (True, "pcm")
+    assert (wire.listening, wire.name) == (True, "audiosocket/pcm")
     assert wire.observe(first) is True
-    assert (wire.listening, wire.framing, wire.encoding) == (False, "message", MESSAGE)
+    assert (wire.listening, wire.name, wire.encoding) == (False, "audiosocket/message", MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -379,6 +383,145 @@ def test_raw_sound_that_happens_to_look_like_a_message_is_still_sound(first_byte
 def test_what_cannot_be_understood_is_named(settings, data, message):
     with pytest.raises(ProtocolError, match=f"^{message}$"):
         Wire(settings).inbound.depacketize(data, 0.0)
+
+
+# What we dialled: the platform sends µ-law, and takes 16-bit linear
+
+
+def dialled(encapsulation, **settings):
+    return Wire(WireSettings(encapsulation, **settings), random_key=lambda: bytes(4))  # a key that changes nothing
+
+
+def said(wire):
+    """One frame as the peer gets it."""
+    (message,) = wire.messages([wire.encoding.encode(FRAME)])
+    return message[8:]
+
+
+@pytest.mark.parametrize(
+    ("encapsulation", "heard", "spoken"),
+    [
+        ("audiosocket", b"\x10\x00\xa0" + MULAW, b"\x10\x01\x40" + FRAME),
+        ("sln", MULAW, FRAME),
+    ],
+)
+def test_the_platform_is_heard_in_mulaw_and_spoken_to_in_linear(encapsulation, heard, spoken):
+    wire = dialled(Encapsulation(encapsulation))
+    assert str(wire.inbound.codec) == "mulaw"
+    assert wire.listening is False
+    wire.settle()  # silence is sent before the platform speaks
+    assert said(wire) == spoken
+    assert wire.observe(heard) is False
+    assert [wire.inbound.depacketize(heard, n / 50) for n in range(10)] == [[Audio(FRAME)]] * 10
+    assert said(wire) == spoken
+
+
+@pytest.mark.parametrize("payload_type", [0, 96])
+def test_the_platform_takes_linear_samples_under_the_payload_type_that_it_sends(payload_type):
+    wire = dialled(Encapsulation.RTP)
+    first = rtp.parse(said(wire))
+    assert (first.payload_type, first.payload) == (96, FRAME)
+    assert wire.observe(packet(payload_type, MULAW)) is (payload_type == 0)
+    assert wire.inbound.depacketize(packet(payload_type, MULAW), 0.0) == [Audio(FRAME)]
+    after = rtp.parse(said(wire))
+    assert (after.payload_type, after.payload) == (payload_type, FRAME)
+    assert (after.sequence - first.sequence) % 2**16 == 1
+
+
+@pytest.mark.parametrize("encapsulation", list(Encapsulation))
+def test_a_platform_that_sends_linear_is_heard_so_from_its_first_message(encapsulation):
+    wire = dialled(encapsulation)
+    heard = {"audiosocket": SOUND_MESSAGE, "sln": FRAME, "rtp": packet(96, FRAME)}[encapsulation]
+    assert wire.inbound.depacketize(heard, 0.0) == [Audio(FRAME)]
+    assert str(wire.inbound.codec) == "slin"
+
+
+@pytest.mark.parametrize(
+    ("inbound", "pcm"),
+    [("slin", MULAW), ("alaw", to_bytes(g711.alaw_decode(MULAW))), ("mulaw", FRAME)],
+)
+def test_the_setting_inbound_holds_whatever_comes(inbound, pcm):
+    wire = dialled(Encapsulation.SLN, inbound=InboundCodec(inbound))
+    (audio,) = wire.inbound.depacketize(MULAW, 0.0)
+    assert audio.pcm == pcm
+
+
+def test_a_dialled_peer_that_speaks_raw_pcm_is_answered_so():
+    wire = dialled(Encapsulation.AUDIOSOCKET)
+    wire.settle()
+    assert wire.observe(FRAME) is True
+    assert said(wire) == FRAME
+
+
+# AudioSocket over TCP
+
+
+def test_tcp_carries_bare_messages():
+    wire = Wire(AUDIOSOCKET, carrier=Carrier.TCP)
+    assert (wire.name, wire.listening, wire.observe(UUID_MESSAGE)) == ("audiosocket/tcp", False, False)
+    wire.settle()
+    assert (wire.observe(SOUND_MESSAGE), wire.undecided) == (False, False)
+    assert list(wire.messages(wire.encoding.packetize(FRAME))) == [b"\x10\x01\x40" + FRAME]
+    assert wire.inbound.depacketize(UUID_MESSAGE, 0.0) == [Identity(UUID(int=0))]
+    assert wire.inbound.depacketize(b"\x10\x00\xa0" + MULAW, 0.02) == [Audio(FRAME)]
+
+
+@pytest.mark.parametrize(("kind", "size"), [(0x11, 480), (0x12, 640), (0x15, 1764), (0x18, 7680)])
+def test_a_channel_on_tcp_is_spoken_to_at_its_own_rate(kind, size):
+    wire = Wire(AUDIOSOCKET, carrier=Carrier.TCP)
+    head = bytes((kind,)) + size.to_bytes(2, "big")
+    assert wire.observe(b"\x03\x00\x015") is False  # a key says nothing of it
+    assert wire.observe(head + bytes(size)) is True
+    messages = [*wire.messages(wire.encoding.packetize(FRAME) * 3)]
+    assert [message[:3] for message in messages] == [head] * 3
+    assert {len(message) for message in messages} == {3 + size}
+    assert wire.name == "audiosocket/tcp"
+    assert wire.observe(SOUND_MESSAGE) is False
+
+
+# Asterisk's WebSocket channel
+
+
+def channel(name, frame_bytes=None):
+    size = f" optimal_frame_size:{frame_bytes}" if frame_bytes else ""
+    event = chan_websocket.parse(f"MEDIA_START format:{name}{size}")
+    wire = Wire(WireSettings(lead=10))
+    wire.use_format(event.media_format())
+    return wire
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "header"),
+    [("slin", FRAME, "827e0140"), ("ulaw", MULAW, "827e00a0"), ("alaw", ALAW, "827e00a0")],
+)
+def test_a_channel_is_spoken_to_and_heard_in_its_own_format(name, payload, header):
+    wire = channel(name)
+    assert wire.name == f"chan_websocket/{name}"
+    (message,) = wire.messages([item := wire.encoding.encode(FRAME)])
+    assert message is item  # the same bytes for every stream
+    assert message == bytes.fromhex(header) + payload
+    (audio,) = wire.inbound.depacketize(payload, 0.0)
+    assert audio.pcm == (FRAME if name != "alaw" else to_bytes(g711.alaw_decode(ALAW)))
+
+
+def test_only_a_channel_runs_further_ahead_than_three_frames():
+    assert Wire(WireSettings(lead=10)).lead == 3
+    assert channel("ulaw").lead == 10
+
+
+@pytest.mark.parametrize(("name", "size"), [("slin12", 480), ("slin16", 640), ("slin44", 1764), ("slin48", 1920)])
+def test_a_wideband_channel_gets_a_whole_frame_of_its_own_each_time(name, size):
+    wire = channel(name)
+    messages = [*wire.messages([wire.encoding.encode(FRAME)] * 5)]
+    assert [message[:4] for message in messages] == [b"\x82\x7e" + size.to_bytes(2, "big")] * 5
+    assert [len(message) - 4 for message in messages] == [size] * 5
+    heard = [audio.pcm for n in range(5) for audio in wire.inbound.depacketize(messages[n][4:], n / 50)]
+    assert [len(pcm) for pcm in heard] == [320] * 5
+
+
+def test_frames_longer_than_20_ms_go_out_together():
+    wire = channel("ulaw", 320)
+    assert [*wire.messages([wire.encoding.encode(FRAME)] * 4)] == [b"", b"\x82\x7e\x01\x40" + MULAW * 2] * 2
 
 
 EVERY_SETTING = [WireSettings(*choice) for choice in itertools.product(Encapsulation, Framing, RtpPayload)]

@@ -68,7 +68,7 @@ class Conversation:
             with self._ears.open():
                 await self._converse(errands)
         except Over as over:
-            session.notify("assistant.hangup", {"why": over.why})
+            over.conclude(session)
         finally:
             self._cut_off = None  # or it would refer to itself
             await self._transcript.close()

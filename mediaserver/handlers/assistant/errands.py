@@ -6,7 +6,7 @@ from mediaserver.errors import PeerError, PromptError
 from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.saying import Saying
-from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, Tools, TransferAnswer, Wanted
+from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
 from mediaserver.session import Session
 from mediaserver.speech.chat import ToolCall
 
@@ -17,6 +17,12 @@ class Over(Exception):  # noqa: N818 - no error
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+    def conclude(self, session: Session) -> None:
+        """Tell of it; the call is hung up as well, unless somebody else has taken it."""
+        session.notify("assistant.hangup", {"why": self.why})
+        if self.why != TRANSFER:
+            session.hang_up()
 
 
 class Errands:
@@ -52,7 +58,7 @@ class Errands:
     async def _use(self, name: str, wanted: Wanted) -> tuple[str, bool]:
         """What came of it, and whether the caller interrupted it."""
         if name == HANG_UP:
-            raise Over("hang_up")
+            raise Over(HANG_UP)
         if name == PLAY:
             return await self._play(wanted.name)
         return await self.transfer(wanted.reason), False
@@ -88,5 +94,5 @@ class Errands:
         self._session.notify("assistant.transfer", {"reason": reason, "hangup": answer.hangup})
         heard = (await self._speak(answer.say)).heard if answer.say else ""
         if answer.hangup:
-            raise Over("transfer")
+            raise Over(TRANSFER)
         return f"not transferred; the caller heard: {heard}" if heard else "not transferred"

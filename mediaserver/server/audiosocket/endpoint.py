@@ -1,0 +1,118 @@
+"""The AudioSocket endpoint: listens on the ports, admits connections, and runs one session on each."""
+
+import secrets
+import time
+from functools import partial
+from uuid import UUID
+
+from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.handlers.base import Handler
+from mediaserver.playout.pacer import Pacer
+from mediaserver.server.audiosocket.connection import AudioSocketConnection
+from mediaserver.server.connections import Connections
+from mediaserver.server.listener import Listener
+from mediaserver.session import CloseCode, End, EndReason, Session, Stream
+from mediaserver.streams import connection as streams
+from mediaserver.streams.access import Access
+from mediaserver.streams.engine import Engine
+from mediaserver.streams.ports import Port
+from mediaserver.wire.encapsulation import Carrier, Wire
+
+
+class AudioSocketEndpoint:
+    """All AudioSocket ports. Connections count together with the public listener's: `connections` knows both."""
+
+    def __init__(self, engine: Engine, connections: Connections) -> None:
+        self._engine = engine
+        self.connections = connections
+        self.listeners: list[Listener] = []
+        self.bound: dict[int, int] = {}  # the ports that are listened on, and their numbers as configured
+
+    async def listen(self) -> None:
+        """Listen on all ports; ConfigError tells of all that cannot be listened on."""
+        configuration = self._engine.configuration
+        settings = configuration.settings
+        problems: list[str] = []
+        for number in settings.audiosocket.ports:
+            listener = Listener(partial(self._accept, number), room=lambda: self.connections.has_room)
+            self.listeners.append(listener)
+            place = f"{configuration.where}: audiosocket.ports.{number}"
+            try:
+                port = await listener.open(
+                    settings.audiosocket.host, number, place, reuse_port=settings.server.reuse_port
+                )
+            except ConfigError as error:
+                problems += error.problems
+            else:
+                self.bound[port] = number
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The paths in force, by the ports that are listened on."""
+        return {str(port): str(self._port(number).url) for port, number in self.bound.items()}
+
+    def _port(self, number: int) -> Port:
+        return self._engine.configuration.ports[number]  # a reload may change its path, but does not take it away
+
+    def _accept(self, number: int) -> AudioSocketConnection:
+        connection = AudioSocketConnection(number, self)
+        self.connections.expect(connection)
+        return connection
+
+    # -- for connections -----------------------------------------------------------------------------------------
+
+    def arrived(self, connection: AudioSocketConnection) -> None:
+        """Whoever comes from elsewhere need not send a UUID to be refused."""
+        port, allowed = self._port(connection.number), Access(self._engine.settings.audiosocket.allow)
+        try:
+            for access in (allowed, port.route.access):
+                access.check(connection.peer.address, port.url, "", time.time())
+        except RefusedError as error:
+            connection.refuse(error, port.url.path)
+
+    def identified(self, connection: AudioSocketConnection, uuid: UUID) -> None:
+        """A stream begins, or is refused."""
+        engine, port = self._engine, self._port(connection.number)
+        try:
+            if not self.connections.handshakes.take(engine.settings.server.handshake_rate):
+                raise RefusedError(503, "too many calls at once: try again in a second", "busy")
+            handler = port.handler_of(uuid, engine.library.catalogue)
+            engine.streams.admit(port.route, connection.peer.group)
+        except RefusedError as error:
+            connection.refuse(error, port.url.path)
+        else:
+            self._begin(connection, port, uuid, handler)
+
+    def _begin(self, connection: AudioSocketConnection, port: Port, uuid: UUID, handler: Handler) -> None:
+        engine, transport = self._engine, connection.transport
+        assert transport is not None  # noqa: S101 - it has just sent something
+        stream = Stream(
+            id=secrets.token_hex(6),
+            path=port.url.path,
+            peer=connection.peer.name,
+            query=dict(port.url.query),
+            variables=port.variables_of(uuid),
+            call=str(uuid),
+        )
+        wire = Wire(port.wire, carrier=Carrier.TCP)
+        stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
+        stall_timeout = engine.settings.server.stall_timeout
+        pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), stall_timeout)
+        session = Session(stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
+        connection.begin(session)
+        engine.streams.begin(session, port.route, connection.peer.group)
+        self.connections.spawn(_serve(session, handler, connection), lambda: engine.streams.over(session))
+
+
+async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
+    """One stream, to its end."""
+    try:
+        session.notify("stream.started", session.wire_facts)
+        end = await streams.handle(session, handler)
+        if end.reason is EndReason.FINISHED:
+            await session.drain()
+        await connection.close(end)
+    finally:
+        connection.forget()

@@ -1,0 +1,99 @@
+"""How Asterisk's WebSocket channel begins: it names its format, and what it says before that is kept for later."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from mediaserver.playout.pacer import Pacer
+from mediaserver.session.asterisk_channel import AsteriskChannel
+from mediaserver.session.hearing import MAX_EVENTS, Hearing
+from mediaserver.session.stream import CREDENTIALS, Stream
+from mediaserver.wire import chan_websocket
+
+_TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one
+
+log = structlog.get_logger()
+
+
+class ChannelStart:
+    """Of a peer that is, or may yet turn out to be, such a channel; with `channel` it is one.
+
+    Where the handshake says so, what the peer sends waits until its format is known and the handler listens.
+    """
+
+    __slots__ = ("_hearing", "_held", "_named", "_pacer", "channel")
+
+    def __init__(self, hearing: Hearing, pacer: Pacer) -> None:
+        self._hearing, self._pacer = hearing, pacer
+        self.channel: AsteriskChannel | None = None
+        self._held: deque[bytes | str] | None = None
+        self._named: asyncio.Future[None] | None = None
+
+    def expect(self) -> None:
+        """The handshake promised a MEDIA_START."""
+        self._held = deque(maxlen=MAX_EVENTS)
+        self._named = asyncio.get_running_loop().create_future()
+
+    @property
+    def holding(self) -> bool:
+        """Whether what comes waits."""
+        return self._held is not None
+
+    def hold(self, message: bytes | str) -> bool:
+        """Keep a message for later; False where there is no need to."""
+        if self._held is None:
+            return False
+        self._held.append(message)
+        return True
+
+    def release(self) -> deque[bytes | str]:
+        """All that waited. From now on nothing is kept."""
+        held, self._held = self._held, None
+        return held if held is not None else deque()
+
+    def is_first(self, text: str) -> bool:
+        """Whether a text is the one that a channel begins with."""
+        return self.channel is None and chan_websocket.is_start(text)
+
+    def begin(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
+        """The format is named, and holds for both directions. The stream, with what the channel says of itself.
+
+        ProtocolError where we do not speak that format.
+        """
+        start = chan_websocket.parse(text)
+        self._use(start.media_format())
+        self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._hearing.push)
+        self._pacer.flush = self.channel.flush
+        if self._named is not None and not self._named.done():
+            self._named.set_result(None)
+        asked = {key: value for key, value in stream.query.items() if key not in CREDENTIALS}
+        named = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
+        return replace(
+            stream,
+            call=stream.call or start.fields.get("channel_id", ""),
+            variables={**start.variables, **asked, **named, **stream.variables},
+        )
+
+    async def named(self, stream: str, over: asyncio.Future[None]) -> None:
+        """Wait until the format is named, where it is to be, or the stream is over; after 2 s go on without."""
+        if self._named is None:
+            return
+        either = (self._named, over)
+        await asyncio.wait(either, timeout=_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        if not self._named.done() and not over.done():
+            self._go_on_unnamed(stream)
+
+    def _go_on_unnamed(self, stream: str) -> None:
+        """Speak as what came looks, or else as the path says."""
+        first = next((message for message in self._held or () if isinstance(message, bytes)), b"")
+        looks_like = chan_websocket.format_of(first)
+        if looks_like is not None:
+            self._use(looks_like)
+        log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._hearing.wire.name)
+
+    def _use(self, media_format: chan_websocket.MediaFormat) -> None:
+        self._hearing.wire.use_format(media_format)
+        self._pacer.wire_changed()

@@ -1,0 +1,105 @@
+"""Looks once a second whether what is heard of a peer can be right, and tells of each kind of trouble once.
+
+Sound at twice or half of real time is sound in another codec than we take it for. A stream of nothing but digital
+silence listens in the wrong place. One that stops may be a call that has ended without a word.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from mediaserver.audio.pcm import SAMPLE_RATE
+
+_EVERY = 1.0  # seconds
+_IN_A_ROW = 5  # looks that must agree: a stall of the network and the burst behind it do not
+_HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # of real time
+_SILENT_AFTER = 10.0  # seconds of digital silence from the beginning
+
+
+class InboundProblem(StrEnum):
+    """What can be wrong with what is heard."""
+
+    HALF_RATE = "half-rate"
+    DOUBLE_RATE = "double-rate"
+    DIGITAL_SILENCE = "digital-silence"
+    STOPPED = "stopped"
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return _HINTS[self]
+
+
+_HINTS = {
+    InboundProblem.HALF_RATE: "sound comes at half of real time: it is no linear PCM; set inbound = mulaw or alaw",
+    InboundProblem.DOUBLE_RATE: "sound comes at twice real time: it is not G.711; set inbound = slin",
+    InboundProblem.DIGITAL_SILENCE: "nothing but digital silence was heard: does the stream listen to the caller?",
+    InboundProblem.STOPPED: "nothing is heard any more: the call may be over, or nobody speaks in its bridge",
+}
+
+
+class Inbound(Protocol):
+    """What is counted of a peer's messages."""
+
+    received: int  # binary messages
+    silent: bool  # no sample but 0 so far
+
+    @property
+    def samples(self) -> int:
+        """Of decoded sound, at 8 kHz."""
+
+
+class InboundMonitor:
+    """Watches one stream from its first message on. `tell` is called once for each problem."""
+
+    __slots__ = (
+        "_at",
+        "_began",
+        "_doubled",
+        "_halved",
+        "_idle",
+        "_inbound",
+        "_loop",
+        "_received",
+        "_samples",
+        "_tell",
+        "_timer",
+        "_told",
+    )
+
+    def __init__(self, inbound: Inbound, tell: Callable[[InboundProblem], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inbound, self._tell = inbound, tell
+        self._told: set[InboundProblem] = set()
+        self._at = self._began = self._loop.time()
+        self._received, self._samples = inbound.received, inbound.samples
+        self._halved = self._doubled = self._idle = 0
+        self._timer = self._loop.call_later(_EVERY, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        inbound, now = self._inbound, self._loop.time()
+        samples, received = inbound.samples, inbound.received
+        speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._at, 1e-3)
+        self._halved = self._halved + 1 if _HALF[0] < speed < _HALF[1] else 0
+        self._doubled = self._doubled + 1 if _DOUBLE[0] < speed < _DOUBLE[1] else 0
+        self._idle = self._idle + 1 if received == self._received else 0
+        self._at, self._samples, self._received = now, samples, received
+        if self._halved == _IN_A_ROW:
+            self._once(InboundProblem.HALF_RATE)
+        if self._doubled == _IN_A_ROW:
+            self._once(InboundProblem.DOUBLE_RATE)
+        if self._idle == _IN_A_ROW:
+            self._once(InboundProblem.STOPPED)
+        if inbound.silent and samples > _SILENT_AFTER * SAMPLE_RATE * 0.8 and now - self._began >= _SILENT_AFTER:
+            self._once(InboundProblem.DIGITAL_SILENCE)
+        self._timer = self._loop.call_later(_EVERY, self._look)
+
+    def _once(self, problem: InboundProblem) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            self._tell(problem)

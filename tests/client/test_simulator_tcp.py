@@ -1,0 +1,249 @@
+"""`call tcp://host:port` plays Asterisk's side: what it says, byte for byte, and what it reports of a server."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.client import simulator
+from mediaserver.client.simulator import Call
+from mediaserver.errors import PeerError
+from mediaserver.wire.encapsulation import Encapsulation, Framing
+from tests.server.process import audiosocket_ports, serving, write_config
+from tests.sound import read_wav, speechlike, write_wav
+from tests.timing import UNIT
+
+HANGUP = b"\x00\x00\x00"
+SAMPLES = speechlike(160 * 25)
+FRAMES = [b"\x10\x01\x40" + to_bytes(SAMPLES[at : at + 160]) for at in range(0, len(SAMPLES), 160)]
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+class Server:
+    """What stands at the other end of one call: it keeps what came."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.heard = b""
+        self.times: list[float] = []
+        self.over = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reading = asyncio.create_task(self._read(reader))
+        with contextlib.suppress(ConnectionError):
+            await self._script(reader, writer)
+            writer.close()
+        await reading
+        writer.transport.abort()
+        self.over.set()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                self.heard += data
+                self.times.append(time.monotonic())
+
+
+@contextlib.asynccontextmanager
+async def answering(script: Script) -> AsyncIterator[tuple[Server, str]]:
+    """A server that does what a script says, and its URL."""
+    server = Server(script)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield server, f"tcp://127.0.0.1:{port}"
+        await asyncio.wait_for(server.over.wait(), 10 * UNIT)
+
+
+def playing(frames: list[bytes], end: bytes = HANGUP) -> Script:
+    """One frame every 20 ms, then an end."""
+
+    async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun = time.monotonic()
+        for n, frame in enumerate(frames):
+            await asyncio.sleep(begun + n * 0.02 - time.monotonic())
+            writer.write(frame)
+        writer.write(end)
+        writer.write_eof()
+        await asyncio.sleep(0.1)
+
+    return play
+
+
+async def test_it_says_its_uuid_and_then_silence_without_a_break() -> None:
+    async with answering(playing(FRAMES)) as (server, url):
+        report = await simulator.simulate(Call(url))
+    assert server.heard[:3] == b"\x01\x00\x10"
+    said = server.heard[19:]
+    frames = [said[at : at + 323] for at in range(0, len(said), 323)]
+    assert set(frames) == {b"\x10\x01\x40" + bytes(320)}
+    assert len(frames) == pytest.approx(25, abs=4 + 10 * UNIT)
+    assert report.problems == []
+    told = (report.frames, report.bad_frames, report.encapsulation, report.framing, report.close_code)
+    assert told == (25, 0, "audiosocket", "tcp", 1000)
+    assert report.first_frame_ms is not None
+    assert 0 <= report.first_frame_ms < 1000 * UNIT
+
+
+async def test_each_call_has_a_uuid_of_its_own() -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HANGUP)
+
+    uuids = []
+    for _ in range(2):
+        async with answering(listen) as (server, url):
+            report = await simulator.simulate(Call(url))
+        uuids.append(server.heard[3:19])
+        assert report.problems == ["no audio came"]
+        assert report.close_code == 1000
+    assert uuids[0] != uuids[1]
+
+
+async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None:
+    async with answering(playing(40 * FRAMES[:1])) as (server, url):
+        report = await simulator.simulate(Call(url, send=write_wav(tmp_path / "in.wav", SAMPLES)))
+    assert report.frames == 40
+    said = server.heard[19:]
+    assert said.startswith(b"".join(FRAMES))
+    assert not any(said[323 * 25 + 3 : 323 * 26])
+
+
+async def test_what_is_heard_is_recorded(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    async with answering(playing(FRAMES)) as (_, url):
+        await simulator.simulate(Call(url, record=tmp_path / "out.wav"), lambda pcm, at: heard.append(pcm))
+    assert (read_wav(tmp_path / "out.wav") == SAMPLES).all()
+    assert b"".join(heard) == to_bytes(SAMPLES)
+
+
+async def test_messages_may_come_in_any_pieces() -> None:
+    async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = b"".join(FRAMES) + HANGUP
+        for at in range(0, len(data), 100):
+            writer.write(data[at : at + 100])
+            await asyncio.sleep(0.001)
+
+    async with answering(play) as (_, url):
+        report = await simulator.simulate(Call(url))
+    assert (report.frames, report.bad_frames, report.close_code) == (25, 0, 1000)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\x10\x00\xa0" + bytes(160),  # µ-law, which Asterisk does not take
+        b"\x10\x02\x80" + bytes(640),
+        b"\x12\x02\x80" + bytes(640),
+        b"\x10\x00\x00",
+        b"\x03\x00\x011",
+    ],
+)
+async def test_what_asterisk_would_not_take_is_told(bad: bytes) -> None:
+    async with answering(playing([*FRAMES[:5], bad, *FRAMES[5:]])) as (_, url):
+        report = await simulator.simulate(Call(url))
+    assert (report.frames, report.bad_frames) == (26, 1)
+    (problem,) = report.problems
+    assert problem.startswith("1 messages were not one 20 ms frame: audiosocket over TCP was expected")
+
+
+async def test_an_end_without_a_word_is_told() -> None:
+    async with answering(playing(FRAMES, b"")) as (_, url):
+        report = await simulator.simulate(Call(url))
+    assert (report.frames, report.close_code) == (25, 1006)
+    assert report.problems == ["the stream was closed with 1006"]
+
+
+async def test_a_reset_is_told() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(FRAMES[0])
+        await asyncio.sleep(0.1)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with answering(reset) as (_, url):
+        report = await simulator.simulate(Call(url))
+    assert (report.frames, report.close_code) == (1, 1006)
+
+
+async def forever(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A frame every 20 ms, and an orderly end when the far end has closed."""
+    while not _.at_eof():
+        writer.write(FRAMES[0])
+        await asyncio.sleep(0.02)
+    writer.write(HANGUP)
+
+
+async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
+    async with answering(forever) as (server, url):
+        report = await simulator.simulate(Call(url, seconds=0.5))
+    assert server.heard.endswith(HANGUP)
+    assert report.close_code == 1000
+    assert report.problems == []
+    assert report.duration_s == pytest.approx(0.5, abs=0.1 + 0.5 * UNIT)
+
+
+async def test_it_hangs_up_when_it_is_asked_to() -> None:
+    hang_up = asyncio.Event()
+    async with answering(forever) as (server, url):
+        asyncio.get_running_loop().call_later(0.2, hang_up.set)
+        report = await simulator.simulate(Call(url), hang_up=hang_up)
+    assert server.heard.endswith(HANGUP)
+    assert report.problems == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("tcp://127.0.0.1", "AudioSocket's URL is tcp://host:port, and nothing more"),
+        ("tcp://127.0.0.1:9000/audio-stream", "AudioSocket's URL is tcp://host:port, and nothing more"),
+        ("tcp://:9000", "AudioSocket's URL is tcp://host:port, and nothing more"),
+        ("tcp://127.0.0.1:x", "cannot connect"),
+        ("tcp://127.0.0.1:1", "cannot connect: Connection refused"),
+        ("tcp://a..b:9000", "cannot connect"),
+    ],
+)
+async def test_who_cannot_be_reached(url: str, why: str) -> None:
+    with pytest.raises(PeerError, match=why):
+        await simulator.simulate(Call(url))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"encapsulation": Encapsulation.RTP}, {"encapsulation": Encapsulation.SLN}, {"framing": Framing.PCM}],
+)
+async def test_it_is_audiosocket_in_any_case(options: dict[str, Any]) -> None:
+    with pytest.raises(PeerError, match="AudioSocket, in whole messages"):
+        await simulator.simulate(Call("tcp://127.0.0.1:9000", **options))
+
+
+def test_the_command_against_our_own_server(tmp_path: Path) -> None:
+    paths = (
+        '[paths."/play"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n[paths."/echo"]\nhandler = "echo"\n'
+    )
+    config = write_config(tmp_path, audiosocket_ports("/play", "/echo") + paths)
+    write_wav(tmp_path / "prompts/a.wav", SAMPLES)
+    with serving(config) as server:
+        out = tmp_path / "out.wav"
+        command = [sys.executable, "-m", "mediaserver", "call", f"tcp://127.0.0.1:{server.ports['/play']}"]
+        done = subprocess.run(
+            [*command, "--record", str(out), "--json"], capture_output=True, timeout=30 * UNIT, check=True
+        )
+        report = json.loads(done.stdout)
+        told = [report[key] for key in ("frames", "bad_frames", "encapsulation", "framing", "close_code")]
+        assert told == [25, 0, "audiosocket", "tcp", 1000]
+        assert (read_wav(out) == SAMPLES).all()
+        command[-1] = f"tcp://127.0.0.1:{server.ports['/echo']}"
+        options = ["--send", str(tmp_path / "prompts/a.wav"), "--record", str(out), "--seconds", "1.5", "--json"]
+        done = subprocess.run([*command, *options], capture_output=True, timeout=30 * UNIT, check=True)
+        assert json.loads(done.stdout)["close_code"] == 1000
+        assert to_bytes(SAMPLES[160:1600]) in to_bytes(read_wav(out))

@@ -1,0 +1,71 @@
+"""What every twin has: a far end that speaks on one schedule, and notes of what came and went."""
+
+import asyncio
+
+from tests.timing import UNIT
+from tests.twin.codecs import pcm_bytes
+from tests.twin.far_end import FarEnd, Utterance, utterance
+
+
+class Party:
+    """One side of a stream.
+
+    `said_at` is the monotonic time of each frame sent, `heard_at` of each that was heard. `errors` says what the
+    real one would have dropped or choked on, `ended` why the stream is over.
+    """
+
+    def __init__(self, codec: str = "slin", ptime_ms: int = 20) -> None:
+        self.started_at: float | None = None  # monotonic; frame n is due at started_at + n * ptime
+        self.heard_at: list[float] = []
+        self.said_at: list[float] = []
+        self.errors: list[str] = []
+        self.ended: str | None = None
+        self.far_end = FarEnd()
+        self._frame_bytes = pcm_bytes(codec, ptime_ms)
+        self._heard, self._said = bytearray(), bytearray()
+        self._ending = asyncio.Event()
+        self._over = asyncio.Event()
+
+    def say(self, pcm: bytes, paced: bool = True) -> Utterance:
+        """Speak behind what is being said, frame by frame, the last one padded with silence.
+
+        Not `paced`: all at once, when its turn comes.
+        """
+        return self._add("voice", utterance(pcm, paced, self._frame_bytes))
+
+    def say_file(self, pcm: bytes) -> Utterance:
+        """Speak as a file that Asterisk plays: its last message is short. Seen: 116 and 138 bytes of µ-law."""
+        return self._add("voice", utterance(pcm, True, self._frame_bytes, padded=False))
+
+    async def over(self) -> str:
+        """Wait for the end of the stream and of its connection; why it ended."""
+        await asyncio.wait_for(self._over.wait(), 10 * UNIT)
+        assert self.ended is not None
+        return self.ended
+
+    @property
+    def said(self) -> bytes:
+        """PCM as an exact receiver hears it, after the codec, with the silence between."""
+        return bytes(self._said)
+
+    @property
+    def heard(self) -> bytes:
+        """What came from the client, as it was heard."""
+        return bytes(self._heard)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether anything that was said or pressed is still to be sent."""
+        return self.far_end.speaking
+
+    def end(self, why: str) -> bool:
+        """The stream is over. Only the first reason counts; whether this was it."""
+        if self.ended is not None:
+            return False
+        self.ended = why
+        self._ending.set()
+        return True
+
+    def _add(self, voice: object, said: Utterance) -> Utterance:
+        self.far_end.add(voice, said)
+        return said

@@ -1,0 +1,120 @@
+"""Which codec a stream's payloads are taken for, and that nothing that a network does changes it."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import from_bytes, to_bytes
+from mediaserver.errors import ProtocolError
+from mediaserver.wire.codec import Codec, InboundCodec, StreamCodec
+from tests.sound import speechlike
+
+SPEECH = to_bytes(speechlike(1600, 3))
+MULAW = g711.mulaw_encode(from_bytes(SPEECH))
+LINEAR_FRAMES = [SPEECH[at : at + 320] for at in range(0, len(SPEECH), 320)]
+MULAW_FRAMES = [MULAW[at : at + 160] for at in range(0, len(MULAW), 160)]
+
+
+def decoded(payloads, codec=None):
+    """What a stream makes of payloads, as PCM."""
+    codec = codec or StreamCodec()
+    return b"".join(map(codec.decode, payloads))
+
+
+def test_160_bytes_are_mulaw_and_320_are_linear_from_the_first_payload_on():
+    assert decoded(LINEAR_FRAMES) == SPEECH
+    assert decoded(MULAW_FRAMES) == to_bytes(g711.mulaw_decode(MULAW))
+
+
+@pytest.mark.parametrize(
+    ("silence", "codec"),
+    [
+        (b"\xff" * 160, "mulaw"),
+        (b"\x7f" * 160, "mulaw"),
+        (b"\xd5" * 160, "alaw"),
+        (b"\x55" * 80, "alaw"),
+        (b"\0" * 320, "slin"),
+        (b"\0" * 160, "slin"),  # 10 ms
+        (b"\xff" * 80, "mulaw"),
+    ],
+)
+def test_one_payload_of_silence_settles_it(silence, codec):
+    stream = StreamCodec()
+    assert not any(stream.decode(silence)[1::2]) or codec == "alaw"
+    assert (str(stream), stream.settled) == (codec, True)
+    for payload in (bytes(range(160)), bytes(range(160)) * 2, b"\0" * 320, b"\xff" * 160):
+        stream.observe(payload) if not stream.settled else None
+    assert str(stream) == codec
+
+
+def test_linear_samples_of_minus_one_are_not_taken_for_mulaw():
+    stream = StreamCodec()
+    assert stream.decode(b"\xff" * 320) == b"\xff" * 320
+    assert not stream.settled
+
+
+@pytest.mark.parametrize("size", [2, 76, 116, 138, 240, 1000])
+def test_short_payloads_are_in_the_stream_s_codec_before_and_after_it_is_settled(size):
+    dialled = StreamCodec(expected=Codec.MULAW)
+    short = MULAW[:size] if size <= len(MULAW) else MULAW
+    assert dialled.decode(short) == to_bytes(g711.mulaw_decode(short))
+    decoded(MULAW_FRAMES, dialled)
+    assert dialled.decode(short) == to_bytes(g711.mulaw_decode(short))
+    linear = StreamCodec()
+    decoded(LINEAR_FRAMES, linear)
+    assert linear.decode(SPEECH[:size]) == SPEECH[:size]
+
+
+def test_what_we_dialled_starts_as_mulaw_and_is_linear_where_the_platform_is():
+    dialled = StreamCodec(expected=Codec.MULAW)
+    assert str(dialled) == "mulaw"
+    assert decoded(LINEAR_FRAMES, dialled) == SPEECH
+    assert (str(dialled), dialled.settled) == ("slin", True)
+
+
+def test_a_lone_odd_one_among_the_first_costs_itself_and_no_more():
+    stream = StreamCodec()
+    stream.decode(LINEAR_FRAMES[0])  # two frames of µ-law in one message, say
+    assert decoded(MULAW_FRAMES, stream) == to_bytes(g711.mulaw_decode(MULAW))
+    assert stream.settled
+
+
+def test_once_settled_nothing_changes_it():
+    stream = StreamCodec()
+    decoded(MULAW_FRAMES[:3], stream)
+    assert stream.settled
+    for payload in (LINEAR_FRAMES[0], b"\0" * 320, b"\xd5" * 160):
+        assert stream.decode(payload) == to_bytes(g711.mulaw_decode(payload))
+
+
+def test_the_law_of_160_bytes_can_be_the_other():
+    stream = StreamCodec()
+    codes = g711.alaw_encode(from_bytes(SPEECH))
+    heard = b"".join(stream.decode(codes[at : at + 160], Codec.ALAW) for at in range(0, len(codes), 160))
+    assert heard == to_bytes(g711.alaw_decode(codes))
+
+
+@pytest.mark.parametrize("setting", ["slin", "mulaw", "alaw"])
+def test_a_setting_is_settled_from_the_beginning(setting):
+    stream = StreamCodec(InboundCodec(setting), Codec.MULAW)
+    assert (str(stream), stream.settled) == (setting, True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 159, 319])
+def test_half_a_sample_of_linear_is_an_error(size):
+    with pytest.raises(ProtocolError, match=f"^{size} bytes are not 16-bit PCM$"):
+        StreamCodec(InboundCodec.SLIN).decode(bytes(size))
+
+
+@given(st.lists(st.binary(max_size=330) | st.just(MULAW_FRAMES[0]) | st.just(LINEAR_FRAMES[0]), max_size=30))
+@example([b""])
+def test_arbitrary_bytes_raise_nothing_but_protocol_error(payloads):
+    stream = StreamCodec()
+    for payload in payloads:
+        try:
+            pcm = stream.decode(payload)
+        except ProtocolError:
+            assert not payload or len(payload) % 2
+            continue
+        assert len(pcm) in (len(payload), 2 * len(payload))
