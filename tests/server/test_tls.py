@@ -74,11 +74,13 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def hear(server: ServerProcess, client: ssl.SSLContext) -> bytes:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(server.url("/a", "wss"), ssl=client) as websocket,
-    ):
-        return b"".join([message.data async for message in websocket])
+    """All that a call hears. It is over with its socket: TLS says goodbye first, and aiohttp does not wait."""
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(server.url("/a", "wss"), ssl=client) as websocket:
+            connection = websocket.get_extra_info("socket")
+            heard = b"".join([message.data async for message in websocket])
+        await eventually(lambda: connection.fileno() == -1)
+    return heard
 
 
 async def test_every_byte_arrives_through_tls(server: ServerProcess, certified: Certified) -> None:
