@@ -22,7 +22,8 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire)
+SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire \
+	server/test_audiosocket.py server/test_audiosocket_ports.py server/test_chan_websocket.py)
 
 unit: $(VENV)/.dev
 ifdef ARGS
