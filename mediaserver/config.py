@@ -19,6 +19,7 @@ from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.settings import Settings
 
 DEFAULT_FILE = Path("config.toml")
+_NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 
 
 def default_file() -> Path | None:
@@ -83,7 +84,7 @@ def _no_json() -> list[str]:
     for variable, text in sorted(os.environ.items()):
         place = variable.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
         if variable.upper().startswith(ENV_PREFIX) and _is_compound(*place) and not _is_json(text):
-            found.append(f'{variable}: should be JSON where it is a list or a table, such as ["a", "b"]')
+            found.append(f"{variable}: {_NO_JSON}")
     return found
 
 
@@ -93,7 +94,7 @@ def _is_compound(table: str, *keys: str) -> bool:
     if field is None or not keys:
         return field is not None
     setting = getattr(field.annotation, "model_fields", {}).get(keys[0])
-    return setting is not None and get_origin(setting.annotation) is tuple
+    return setting is not None and get_origin(setting.annotation) in (tuple, dict)
 
 
 def _is_json(text: str) -> bool:

@@ -5,6 +5,7 @@ Secrets are never shown.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -40,8 +41,13 @@ def _problem(where: str, details: Any, model: type[BaseModel]) -> list[str]:
         hint = did_you_mean(str(place[-1]), _known(place, model))
         return [one_line(f"{by or where}: {key}: unknown setting{hint}")]
     message, value = details["msg"].removeprefix("Value error, "), details["input"]
-    if details["type"] == "tuple_type":
-        message = 'should be a list, such as ["a", "b"]'
+    match details["type"]:
+        case "tuple_type":
+            message = 'should be a list, such as ["a", "b"]'
+        case "dict_type":
+            message = 'should be a table, such as { 9000 = "/audio-stream" }'
+        case "literal_error":
+            message += did_you_mean(str(value), re.findall("'([^']*)'", details["ctx"]["expected"]))
     plain = isinstance(value, str | int | float) and details["type"] != "missing" and not _is_private(place, value)
     shown = f" (it is {value!r})" if plain else ""
     place_of = one_line(f"{by or where}: {f'{key}: ' if key else ''}")

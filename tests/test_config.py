@@ -171,7 +171,10 @@ def test_only_lists_and_tables_must_be_json(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MEDIASERVER_DEFAULTS__TOKENS", "a token")
     with pytest.raises(ConfigError) as error:
         config.load()
-    told = 'MEDIASERVER_DEFAULTS__TOKENS: should be JSON where it is a list or a table, such as ["a", "b"]'
+    told = (
+        "MEDIASERVER_DEFAULTS__TOKENS: should be JSON where it is a list or a table, such as "
+        '["a", "b"] or {"9000": "/audio-stream"}'
+    )
     assert error.value.problems == [told]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mediaserver.session import Stream, stay_within
 
-FIELDS = frozenset({"resource", "id", "time", "stream"})
+FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
 _MAX_VALUE = 60  # bytes: a name must fit into a file system's 255
 
@@ -38,6 +38,7 @@ def place(directory: Path, template: str, stream: Stream) -> Path:
         "id": stream.subject,
         "time": f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z",
         "stream": stream.id,
+        "call": stream.call or stream.subject,
     }
     return directory / template.format_map({key: _safe(value) for key, value in values.items()})
 

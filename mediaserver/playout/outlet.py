@@ -9,6 +9,11 @@ from mediaserver.playout.sources import Source
 from mediaserver.wire.encapsulation import Encoding, Wire
 
 Watcher = Callable[[Encoding, bytes], None]
+Recalled = Callable[[int], None]
+
+
+def keep(frames: int) -> None:
+    """Is told of frames that were recalled where nobody keeps any."""
 
 
 def _watched(watcher: Watcher, encoding: Encoding, item: bytes) -> bytes:
@@ -23,27 +28,32 @@ class Outlet:
 
     def __init__(self, wire: Wire, transport: Transport) -> None:
         self.wire, self.transport = wire, transport
-        self._watchers: tuple[Watcher, ...] = ()
+        self._watchers: tuple[tuple[Watcher, Recalled], ...] = ()
         self._silent = True  # the last message sent was silence, or there was none
 
     def connect(self, wire: Wire, transport: Transport) -> None:
         """Another connection takes the place of the one before; watchers stay."""
         self.wire, self.transport, self._silent = wire, transport, True
 
-    def add(self, watcher: Watcher) -> None:
+    def add(self, watcher: Watcher, recalled: Recalled) -> None:
         """Give every item of an iterator that is asked for from now on to a watcher, with its encoding."""
-        self._watchers = (*self._watchers, watcher)
+        self._watchers = (*self._watchers, (watcher, recalled))
 
     def remove(self, watcher: Watcher) -> None:
         """Give it no more."""
-        self._watchers = tuple(each for each in self._watchers if each is not watcher)
+        self._watchers = tuple(each for each in self._watchers if each[0] is not watcher)
+
+    def recall(self, frames: int) -> None:
+        """The far end has forgotten so many of the frames that were sent last."""
+        for _, recalled in self._watchers:
+            recalled(frames)
 
     def sending(self, source: Source | None, start: int = 0) -> Iterator[None]:
         """What writes the next message each time it is asked: a source's from frame `start`, or silence."""
         wire = self.wire
         encoding = wire.encoding
         items = repeat(encoding.silence) if source is None else source.items(encoding, start)
-        for watcher in self._watchers:
+        for watcher, _ in self._watchers:
             items = map(partial(_watched, watcher, encoding), items)
         if wire.marks_talkspurts:
             items = chain(self._turn(silent=source is None), items)

@@ -12,7 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from mediaserver.playout.outlet import Outlet, Watcher
+from mediaserver.playout.outlet import Outlet, Recalled, Watcher, keep
 from mediaserver.playout.place import Place
 from mediaserver.playout.playing import Playing
 from mediaserver.playout.slow_peer import SlowPeer, Transport
@@ -55,6 +55,7 @@ class Pacer:
         self._queue: deque[Playing] = deque()
         self._owed = 0  # frames due while it is being settled what follows a source
         self._ahead = 0  # frames to be sent at once, before their time, with the next one
+        self._lead = 0  # frames by which the stream has run ahead
         self._held = False  # silence is sent, and what is to be played waits
         self._started = self._halted = False  # asked to send; told by the far end not to
         self.flush: Callable[[], bool] = _keeps  # has the far end forget what it has not played yet
@@ -137,9 +138,12 @@ class Pacer:
         self._suspend()
 
     @contextlib.contextmanager
-    def watch(self, sent: Watcher) -> Iterator[None]:
-        """Give every item to `sent` as it goes out, with its encoding; it must return at once."""
-        self._outlet.add(sent)
+    def watch(self, sent: Watcher, recalled: Recalled = keep) -> Iterator[None]:
+        """Give every item to `sent` as it goes out, with its encoding; it must return at once.
+
+        `recalled` is told how many of the frames that were sent last the far end has forgotten, unheard.
+        """
+        self._outlet.add(sent, recalled)
         self._go_on()
         try:
             yield
@@ -222,7 +226,9 @@ class Pacer:
         if self._playing is None:
             return
         flushed = self.flush()
-        self._finish(self._playing, complete=False, unsent=self._outlet.wire.lead if flushed else 0)
+        if flushed:
+            self._outlet.recall(self._lead)
+        self._finish(self._playing, complete=False, unsent=self._lead if flushed else 0)
         if self._steady:
             self._begin()
         if flushed:
@@ -264,13 +270,13 @@ class Pacer:
 
     def _settle(self) -> None:
         """Send the frames owed, from whatever plays now."""
-        if not self._place.taken:
-            return  # stopped or paused meanwhile: nothing is due any more
+        if not self._place.taken or not self._owed:
+            return  # stopped or paused meanwhile, or settled already: nothing is due any more
         self._outlet.wire.settle()
-        if not self._held:
+        if self._ahead and not self._held:
             self._extra += self._ahead
             self._owed += self._ahead
-            self._ahead = 0
+            self._lead, self._ahead = self._ahead, 0
         self._begin()
         given = False
         while self._owed:

@@ -1,8 +1,9 @@
 """The admin listener: health, metrics, and the streams that are dialled. Never on the public port."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import pydantic
 import structlog
@@ -29,12 +30,18 @@ B = TypeVar("B", bound=pydantic.BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def _keys(digits: str) -> str:
+    if not re.fullmatch(rf"[0-9A-D*#]{{1,{MAX_TYPED_AHEAD}}}", digits):
+        raise ValueError(f"should be keys of 0-9 A-D * #, at least one and at most {MAX_TYPED_AHEAD}")
+    return digits
+
+
 class PressedKeys(pydantic.BaseModel):
     """Keys that a caller pressed, in their order."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    digits: str = pydantic.Field(pattern=r"^[0-9A-D*#]+$", max_length=MAX_TYPED_AHEAD)
+    digits: Annotated[str, pydantic.AfterValidator(_keys)]
 
 
 class AdminEndpoint:

@@ -36,6 +36,8 @@ class AsteriskChannel(PeerControl):
         self._json, self._stream = start.is_json, stream
         self._pacer, self._write_text, self._hear = pacer, write_text, hear
         self._drained = asyncio.Event()  # or there is no queue any more
+        self._passes_through = False  # it has no queue of its own, and refuses to talk of one
+        self._refused = 0  # commands
         self.xoffs = 0  # how often its queue was full
 
     def answer(self) -> None:
@@ -45,7 +47,9 @@ class AsteriskChannel(PeerControl):
             self._command(Command.ANSWER)
 
     def flush(self) -> bool:
-        """Empty its queue."""
+        """Empty its queue, where it has one."""
+        if self._passes_through:
+            return False
         self._command(Command.FLUSH_MEDIA)
         return True
 
@@ -78,6 +82,15 @@ class AsteriskChannel(PeerControl):
             return False
         return True
 
+    def _on_refusal(self, why: str) -> None:
+        """A command was not taken. A channel that passes media through (its option `p`) has no queue to flush."""
+        if "passthrough" in why:
+            self._passes_through = True
+            self._drained.set()
+        self._refused += 1
+        if self._refused == 1:  # the peer could fill the log with them
+            log.warning("Asterisk refuses a command", stream=self._stream, why=why)
+
     def _on_event(self, event: ControlEvent) -> None:
         match event.name:
             case EventName.DTMF_END:
@@ -93,12 +106,8 @@ class AsteriskChannel(PeerControl):
             case EventName.QUEUE_DRAINED:
                 self._drained.set()
             case EventName.ERROR:
-                log.warning("Asterisk refuses a command", stream=self._stream, why=_error_text(event))
+                self._on_refusal(event.fields.get("error_text", "")[:200])
             case EventName.STATUS | EventName.MEDIA_MARK_PROCESSED | EventName.MEDIA_BUFFERING_COMPLETED:
                 pass  # we did not ask
             case _:
                 raise ProtocolError("an event that Asterisk does not have")
-
-
-def _error_text(event: ControlEvent) -> str:
-    return event.fields.get("error_text", "")[:200]

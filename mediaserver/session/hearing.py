@@ -133,7 +133,7 @@ class Hearing:
                 if type(event) is Audio:
                     if self.silent:
                         self.silent = not event.pcm.strip(b"\0")
-                    if self._began is not None:
+                    if self._began is not None and event.pcm:
                         began, self._began = self._began, None
                         began()
                 else:

@@ -15,6 +15,7 @@ _EVERY = 1.0  # seconds
 _IN_A_ROW = 5  # looks that must agree: a stall of the network and the burst behind it do not
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # of real time
 _SILENT_AFTER = 10.0  # seconds of digital silence from the beginning
+_MOST_OF_A_FRAME = 128  # samples
 
 
 class InboundProblem(StrEnum):
@@ -95,7 +96,8 @@ class InboundMonitor:
             self._once(InboundProblem.DOUBLE_RATE)
         if self._idle == _IN_A_ROW:
             self._once(InboundProblem.STOPPED)
-        if inbound.silent and samples > _SILENT_AFTER * SAMPLE_RATE * 0.8 and now - self._began >= _SILENT_AFTER:
+        decoded = samples >= _MOST_OF_A_FRAME * received  # what nobody listened to may have been sound
+        if inbound.silent and decoded and now - self._began >= _SILENT_AFTER:
             self._once(InboundProblem.DIGITAL_SILENCE)
         self._timer = self._loop.call_later(_EVERY, self._look)
 

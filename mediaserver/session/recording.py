@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, from_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.errors import plainly
 from mediaserver.session.disk import Disk
@@ -95,6 +95,11 @@ class Recorder:
         """Take in a frame that we send."""
         if self._tracks is not None and not self._over.is_set():
             self._tracks.said.add(encoding.decode(item), self._now)
+
+    def recalled(self, frames: int) -> None:
+        """Take back frames that we sent last, and that nobody has heard."""
+        if self._tracks is not None:
+            self._tracks.said.take_back(frames * FRAME_BYTES)
 
     def stop(self, reason: Stop, error: str = "") -> None:
         """End it; the first reason stands."""

@@ -182,6 +182,8 @@ class Session(Talk):
                 self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
 
     def _tell_problem(self, problem: InboundProblem) -> None:
+        if problem in self.problems:  # on a connection before this one
+            return
         self.problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.hearing.wire.inbound.codec)}
         log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=problem.hint, **facts)
@@ -227,8 +229,7 @@ class Session(Talk):
     def disconnect(self) -> None:
         """The connection is gone: playout keeps its place."""
         self.connected = False
-        if self._start_timer is not None:
-            self._start_timer.cancel()
+        self._stop_timers()
         self._pacer.pause()
         self.hearing.pause()
         self.control.lost()

@@ -234,7 +234,7 @@ class Talk:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(self.listen(recorder.take))
                 if stereo:
-                    stack.enter_context(self._pacer.watch(recorder.sent))
+                    stack.enter_context(self._pacer.watch(recorder.sent, recorder.recalled))
                 if finish_on:
                     stack.enter_context(self.keypad.taking(finish_on, lambda: recorder.stop(Stop.DIGIT)))
                 await recorder.run()

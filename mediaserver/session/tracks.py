@@ -38,6 +38,10 @@ class Track:
         self._least = min(self._least, self._lag(now) + len(pcm))
         self.settle(now)
 
+    def take_back(self, size: int) -> None:
+        """The last bytes of it are not to be heard after all, as far as they are still here."""
+        del self._pcm[max(0, len(self._pcm) - size) :]
+
     def settle(self, now: float, last: bool = False) -> None:
         """Where a gap turns out to be one, fill it with silence."""
         if self._gap is not None and (last or now - self._gap[1] >= self._doubt):

@@ -36,7 +36,7 @@ class ServerSettings(Table):
     max_header_bytes: int = Field(16_384, ge=1_024)
     max_message_bytes: int = Field(65_536, ge=1_024)
     max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
-    heartbeat: float = Field(20.0, ge=0, description="seconds between pings; 0 for none")
+    heartbeat: float = Field(20.0, ge=0, le=32_767, description="seconds between pings; 0 for none")
 
     drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
     stall_timeout: float = Field(

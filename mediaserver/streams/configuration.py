@@ -52,7 +52,8 @@ class Configuration:
         kept_there = misplaced(settings.prompts, where)
         lacking = _lacking_engines(built, settings, where)
         table = RouteTable(built)
-        answered, unanswered = ports.build(settings.audiosocket, table, where)
+        taken = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
+        answered, unanswered = ports.build(settings.audiosocket, table, where, taken)
         wrong = [*wrong, *missing, *kept_there, *lacking, *unanswered]
         return cls(settings, where, table, found, (*problems, *wrong), answered)
 

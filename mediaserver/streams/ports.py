@@ -6,6 +6,7 @@ perhaps with a query, such as `/play/welcome?repeat=2`.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from uuid import UUID
 
 from yarl import URL
@@ -45,12 +46,19 @@ class Port:
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 
-def build(settings: AudioSocketSettings, table: RouteTable, where: str) -> tuple[dict[int, Port], list[str]]:
-    """The ports by their numbers, and what is wrong with those that are left out."""
+def build(
+    settings: AudioSocketSettings, table: RouteTable, where: str, taken: Mapping[int, str] = MappingProxyType({})
+) -> tuple[dict[int, Port], list[str]]:
+    """The ports by their numbers, and what is wrong with those that are left out.
+
+    `taken` are ports of other listeners, by the settings that name them.
+    """
     ports: dict[int, Port] = {}
     problems: list[str] = []
     for number, path in settings.ports.items():
         try:
+            if number and number in taken:
+                raise ValueError(f"is {taken[number]} as well: choose another port")
             ports[number] = _port(number, path, table)
         except (RefusedError, ValueError) as error:
             problems.append(one_line(f"{_place(where, number)}: {error}"))

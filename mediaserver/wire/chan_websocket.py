@@ -7,6 +7,7 @@ format that holds for both directions. Commands in the other of the two forms ar
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and texts seen from a running one.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -121,12 +122,11 @@ def format_of(message: bytes) -> MediaFormat | None:
 
 def is_start(text: str) -> bool:
     """Whether a text is the first one of Asterisk's WebSocket channel."""
-    if not text.startswith(_START) and not (text.startswith("{") and f'"{_START}"' in text):
+    if text.startswith("{"):
+        with contextlib.suppress(ProtocolError):
+            return f'"{_START}"' in text and len(text) <= _MAX_TEXT and _members(text).get("event") == _START
         return False
-    try:
-        return parse(text).name == _START
-    except ProtocolError:
-        return False
+    return text.startswith(_START) and (text == _START or text[len(_START)].isspace())
 
 
 def parse(text: str) -> ControlEvent:
@@ -135,21 +135,21 @@ def parse(text: str) -> ControlEvent:
         raise ProtocolError(f"a text of {len(text)} letters")
     if text.startswith("{"):
         return _parse_json(text)
-    name, *words = text.split()[:64] or [""]
+    name = next(iter(text.split(maxsplit=1)), "")
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    for word in words:
+    text, _, why = text.partition(" error_text:")  # the only value with spaces in it, and the last
+    if why:
+        fields["error_text"] = _plainly(why)
+    for word in text.split()[1:64]:
         key, colon, value = word.partition(":")
         fields[key if colon else "correlation_id"] = _plainly(value if colon else word)
     return ControlEvent(name, fields)
 
 
 def _parse_json(text: str) -> ControlEvent:
-    try:
-        members = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ProtocolError("a text message that is not JSON") from None
+    members = _members(text)
     name = members.get("event")
     if not isinstance(name, str):
         raise ProtocolError("JSON without an event")
@@ -160,6 +160,14 @@ def _parse_json(text: str) -> ControlEvent:
         _texts(variables) if isinstance(variables, dict) else {},
         is_json=True,
     )
+
+
+def _members(text: str) -> dict[str, Any]:
+    try:
+        members: dict[str, Any] = json.loads(text)  # an object: it begins with a brace
+    except (ValueError, RecursionError):
+        raise ProtocolError("a text message that is not JSON") from None
+    return members
 
 
 def _texts(members: Mapping[str, Any]) -> dict[str, str]:

@@ -80,8 +80,8 @@ class StreamCodec:
         size = len(payload)
         if size >= _LEAST_SILENCE and payload.count(payload[:1]) == size:
             silent = _SILENCE.get(payload[0])
-            # 20 ms of linear samples of -1, or of another constant, say nothing.
-            if silent is not None and (size != FRAME_BYTES or silent is Codec.SLIN):
+            # Linear samples of -1, or of another constant, look like G.711 silence of another length than 20 ms.
+            if silent is not None and (silent in (Codec.SLIN, self.codec) or size == FRAME_SAMPLES):
                 self.settle(silent)
             return
         if size not in (FRAME_BYTES, FRAME_SAMPLES):

@@ -160,6 +160,7 @@ class Wire:
         self._carrier, self._dialled = carrier, random_key is not None
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
         self._packer: Packer | None = None
+        self._wideband = ""  # the format of a channel on TCP that is not at 8 kHz, for people
         self._rtp: rtp.Packetizer | None = None
         self._audiosocket: inbound.AudioSocket | None = None
         self._open = self._is_auto()  # whether a message of the peer's may still change how we speak
@@ -283,6 +284,7 @@ class Wire:
         size = rate // FRAMES_PER_SECOND * SAMPLE_BYTES
         head = audiosocket.header(kind, size)
         self.encoding, self._packer = L16, Packer(rate, size, lambda frame: head + frame)
+        self._wideband = f"/slin{rate // 1000}"
         return True
 
     def _follow(self, data: bytes, packetizer: rtp.Packetizer) -> bool:
@@ -304,4 +306,6 @@ class Wire:
         """What the stream speaks, for people: `audiosocket/message`, `rtp/pcmu`, `chan_websocket/ulaw`."""
         if self.media_format is not None:
             return f"chan_websocket/{self.media_format.name}"
-        return f"{self.settings.encapsulation}/{TCP.name if self._carrier is Carrier.TCP else self.encoding.name}"
+        if self._carrier is Carrier.TCP:
+            return f"{self.settings.encapsulation}/{TCP.name}{self._wideband}"
+        return f"{self.settings.encapsulation}/{self.encoding.name}"

@@ -6,7 +6,7 @@ says which payload is sound.
 
 from abc import ABC, abstractmethod
 
-from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
+from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES
 from mediaserver.audio.resample import Resampler
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, StreamCodec
@@ -133,8 +133,10 @@ class AudioSocket(Depacketizer):
         if (rate := audiosocket.RATES.get(message.kind)) is not None:
             if message.kind not in self._wideband:
                 self._wideband[message.kind] = Resampler(rate)
-            self.frame_size = self._message_size(len(message.payload))
             pcm = self._wideband[message.kind].feed(Codec.SLIN.decode(message.payload))
+            self.codec.codec = Codec.SLIN
+            if len(message.payload) == rate // FRAMES_PER_SECOND * SAMPLE_BYTES:
+                self.frame_size = self._message_size(len(message.payload))
             return [self._arrived(Audio(pcm), at)] if pcm else []
         return [audiosocket.event(message)]
 
@@ -153,6 +155,6 @@ class Resampled(Depacketizer):
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The audio at 8 kHz that one message completes."""
-        self.frame_size = len(data)
         pcm = self._resampler.feed(self.codec.decode(data))
+        self.frame_size = len(data)
         return [self._arrived(Audio(pcm), at)] if pcm else []

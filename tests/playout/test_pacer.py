@@ -667,3 +667,39 @@ async def test_underruns_are_counted_and_are_not_heard(loop: VirtualLoop) -> Non
     assert await stage.pacer.play(LateSource()) == Heard(3, True)
     assert stage.pacer.underruns == 2
     assert heard_on(stage)[:5] == [None, None, *frames(1, 2, 3)]
+
+
+@in_virtual_time
+async def test_a_tick_that_is_settled_twice_begins_no_source_twice(loop: VirtualLoop) -> None:
+    """A source ends, the stream leaves its place and takes it again, and another tick comes, all in one turn."""
+    stage = Stage(loop, PCM)
+    other = Stage(loop, PCM, stage.ticker)
+    stage.pacer.start()
+    played = [stage.pacer.play(source(*numbers)) for numbers in ((1, 2), (3, 4, 5), (6, 7))]
+    await stage.until(41)
+    stage.pacer.halt()
+    stage.pacer.proceed()
+    loop.stall(20)
+    other.pacer.start()
+    await stage.until(400)
+    assert [message for message in heard_on(stage) if message] == frames(1, 2, 3, 4, 5, 6, 7)
+    assert [await done for done in played] == [Heard(2, True), Heard(3, True), Heard(2, True)]
+
+
+@in_virtual_time
+async def test_who_watches_is_told_of_frames_that_the_far_end_forgot(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(3))
+    stage.pacer.flush = lambda: True
+    kept: list[bytes] = []
+
+    def recalled(count: int) -> None:
+        del kept[-count:]
+
+    with stage.pacer.watch(lambda encoding, item: kept.append(encoding.decode(item)), recalled):
+        stage.pacer.start()
+        stage.pacer.play(source(*range(1, 50)))
+        await stage.until(65)
+        stage.pacer.clear()
+        assert kept == frames(1, 2, 3, 4)
+        await stage.until(85)
+    assert len(kept) == 4 + 1 + 3  # and it runs ahead anew

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from mediaserver import config, tables
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.errors import ConfigError
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import keep_alive
 from mediaserver.server.check import check
@@ -271,6 +272,37 @@ def test_what_is_no_setting(tmp_path: Path, table: str, told: str) -> None:
     _, problems = config.load(write_config(tmp_path, f"[audiosocket]\n{table}\n{PATHS}"))
     assert len(problems) == 1
     assert told in problems[0]
+
+
+@pytest.mark.parametrize("nonsense", ["nonsense", '{ 9000 = "/silence" }', "9000:/silence"])
+def test_a_variable_that_is_no_json_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nonsense: str
+) -> None:
+    monkeypatch.setenv("MEDIASERVER_AUDIOSOCKET__PORTS", nonsense)
+    with pytest.raises(ConfigError) as raised:
+        config.load(write_config(tmp_path, PATHS))
+    (problem,) = raised.value.problems
+    assert problem.startswith("MEDIASERVER_AUDIOSOCKET__PORTS: should be JSON")
+    assert '{"9000": "/audio-stream"}' in problem
+
+
+def test_a_port_of_another_listener_is_told(tmp_path: Path) -> None:
+    other = "[server]\nport = 9000\n[admin]\nport = 9001\n"
+    table = '[audiosocket]\nports = { 9000 = "/silence", 9001 = "/silence", 9002 = "/silence" }\n'
+    file = tmp_path / "own.toml"
+    file.write_text(other + table + PATHS)
+    settings, problems = config.load(file)
+    assert Configuration.of(settings, "c", problems).problems == (
+        "c: audiosocket.ports.9000: is server.port as well: choose another port",
+        "c: audiosocket.ports.9001: is admin.port as well: choose another port",
+    )
+
+
+def test_asterisk_s_word_for_a_codec_is_understood_as_a_slip(tmp_path: Path) -> None:
+    _, problems = config.load(write_config(tmp_path, '[defaults]\ninbound = "ulaw"\n' + PATHS))
+    assert len(problems) == 1
+    assert "defaults.inbound: Input should be" in problems[0]
+    assert '(did you mean "mulaw"?)' in problems[0]
 
 
 def test_ports_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -320,3 +320,27 @@ async def test_what_it_refuses_is_told_and_unknown_texts_are_counted(
     for text in ("hello", "{", '{"event":"STATUS"}', "SOMETHING_NEW"):
         asterisk.session.texted(text)
     assert asterisk.session.texts == 3  # one of them is understood
+
+
+@in_virtual_time
+async def test_a_channel_without_a_queue_is_not_asked_again_and_not_waited_for(
+    loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its option `p` passes media through: it refuses to flush, and to tell when a queue is empty."""
+    asterisk = Asterisk(loop, lead=10)
+    text = asterisk.session.texted
+    text(PLAIN.format("slin", 320))
+    heard = []
+
+    async def run(session: Session) -> None:
+        heard.append(await session.play(LONG))
+        heard.append(await session.play(LONG))
+
+    refusal = "ERROR channel_id:ws-1 error_text:FLUSH_MEDIA not supported in passthrough mode"
+    clear = asterisk.session.clear
+    await asterisk.call(run, 500, (110, clear), (130, lambda: [text(refusal) for _ in range(100)]), (300, clear))
+    assert [said for _, said in asterisk.texts] == ["ANSWER", "FLUSH_MEDIA"]
+    assert sum(each.frames for each in heard) > 10
+    await asterisk.session.drain()
+    assert loop.time() == 0.5
+    assert capfd.readouterr().out.count("Asterisk refuses a command") == 1

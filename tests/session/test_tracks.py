@@ -84,3 +84,13 @@ def test_nothing_of_either_side_is_lost_or_doubled() -> None:
     rows = recorded(held(1500, (3.0, 4.0), (4.1, 7.0), (20.0, 20.5)), 30)
     assert [heard for heard, _ in rows if heard] == list(range(1, 1501))
     assert [said for _, said in rows if said] == list(range(1, 1501))
+
+
+def test_what_nobody_heard_is_taken_back() -> None:
+    tracks = Tracks()
+    for n in range(8):
+        tracks.said.add(numbered(n), FRAME)
+    tracks.said.take_back(3 * 320)
+    assert tracks.said.take(6 * 320) == b"".join(map(numbered, range(5))) + bytes(320)
+    tracks.said.take_back(320)  # what is written stays
+    assert len(tracks.said) == 0

@@ -67,8 +67,8 @@ async def test_words_are_recognised_and_told_while_they_are_said() -> None:
         assert len(set(partials)) == len(partials)
         assert len(children()) == 1
         assert (await engine.recognise(sound_of(*utterance(HELP)), print)).text == HELP
-        # The synthetic voice differs by the processor that computes it, so words are counted: on one where "can" is
-        # lost, 14 of 15 are found.
+        # The synthetic voice differs by the processor that computes it, so words are counted: on one where "can"
+        # is lost, 14 of 15 are found.
         wanted = [HELP, "i want to pay my bill", "tell me about my account"]
         at_once = [pieces(from_its_first_sound(said(text))) for text in wanted]
         heard = [(await engine.recognise(sound_of(*sound), print)).text for sound in at_once]

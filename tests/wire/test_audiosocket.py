@@ -166,3 +166,15 @@ def test_a_message_that_has_only_begun_waits():
     assert parser.pending == 103
     assert list(parser.feed(FRAME[100:] + b"\x00\x00")) == [b"\x10\x01\x40" + FRAME]
     assert list(parser.feed(b"\x00")) == [audiosocket.HANGUP]
+
+
+def test_a_wideband_message_without_sound_hides_nothing_behind_it():
+    inbound = AudioSocket(StreamCodec(), framed=True)
+    for data in (b"\x12\x00\x00", b"\x12\x00\x01x"):
+        with pytest.raises(ProtocolError):
+            inbound.depacketize(data, 0.0)
+        assert inbound.frame_size == 0
+    inbound.depacketize(b"\x12\x00\x02ab", 0.0)
+    assert inbound.frame_size == 0
+    inbound.depacketize(b"\x12\x02\x80" + bytes(640), 0.0)
+    assert inbound.frame_size == 643

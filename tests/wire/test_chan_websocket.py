@@ -52,6 +52,11 @@ def test_media_start_in_json():
             "MEDIA_MARK_PROCESSED",
             {"channel_id": "ws-1", "correlation_id": "m1"},
         ),
+        (
+            "ERROR channel_id:ws-1 error_text:FLUSH_MEDIA not supported in passthrough mode",
+            "ERROR",
+            {"channel_id": "ws-1", "error_text": "FLUSH_MEDIA not supported in passthrough mode"},
+        ),
         ("QUEUE_DRAINED", "QUEUE_DRAINED", {}),
         ("MEDIA_XOFF", "MEDIA_XOFF", {}),
         (

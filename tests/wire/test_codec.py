@@ -33,10 +33,9 @@ def test_160_bytes_are_mulaw_and_320_are_linear_from_the_first_payload_on():
         (b"\xff" * 160, "mulaw"),
         (b"\x7f" * 160, "mulaw"),
         (b"\xd5" * 160, "alaw"),
-        (b"\x55" * 80, "alaw"),
+        (b"\x55" * 160, "alaw"),
         (b"\0" * 320, "slin"),
         (b"\0" * 160, "slin"),  # 10 ms
-        (b"\xff" * 80, "mulaw"),
     ],
 )
 def test_one_payload_of_silence_settles_it(silence, codec):
@@ -48,10 +47,19 @@ def test_one_payload_of_silence_settles_it(silence, codec):
     assert str(stream) == codec
 
 
-def test_linear_samples_of_minus_one_are_not_taken_for_mulaw():
+@pytest.mark.parametrize("size", [138, 320, 480, 640])
+@pytest.mark.parametrize("byte", [b"\xff", b"\x55"])
+def test_linear_samples_of_one_value_are_not_taken_for_silence_in_g711(byte, size):
     stream = StreamCodec()
-    assert stream.decode(b"\xff" * 320) == b"\xff" * 320
+    assert stream.decode(byte * size) == byte * size
     assert not stream.settled
+    assert decoded(LINEAR_FRAMES, stream) == SPEECH
+
+
+def test_silence_of_another_length_settles_what_is_expected():
+    stream = StreamCodec(expected=Codec.MULAW)
+    stream.decode(b"\xff" * 80)
+    assert (str(stream), stream.settled) == ("mulaw", True)
 
 
 @pytest.mark.parametrize("size", [2, 76, 116, 138, 240, 1000])

@@ -466,8 +466,11 @@ def test_tcp_carries_bare_messages():
     assert wire.inbound.depacketize(b"\x10\x00\xa0" + MULAW, 0.02) == [Audio(FRAME)]
 
 
-@pytest.mark.parametrize(("kind", "size"), [(0x11, 480), (0x12, 640), (0x15, 1764), (0x18, 7680)])
-def test_a_channel_on_tcp_is_spoken_to_at_its_own_rate(kind, size):
+@pytest.mark.parametrize(
+    ("kind", "size", "name"),
+    [(0x11, 480, "slin12"), (0x12, 640, "slin16"), (0x15, 1764, "slin44"), (0x18, 7680, "slin192")],
+)
+def test_a_channel_on_tcp_is_spoken_to_at_its_own_rate(kind, size, name):
     wire = Wire(AUDIOSOCKET, carrier=Carrier.TCP)
     head = bytes((kind,)) + size.to_bytes(2, "big")
     assert wire.observe(b"\x03\x00\x015") is False  # a key says nothing of it
@@ -475,7 +478,9 @@ def test_a_channel_on_tcp_is_spoken_to_at_its_own_rate(kind, size):
     messages = [*wire.messages(wire.encoding.packetize(FRAME) * 3)]
     assert [message[:3] for message in messages] == [head] * 3
     assert {len(message) for message in messages} == {3 + size}
-    assert wire.name == "audiosocket/tcp"
+    assert wire.name == f"audiosocket/tcp/{name}"
+    wire.inbound.depacketize(head + bytes(size), 0.0)
+    assert str(wire.inbound.codec) == "slin"
     assert wire.observe(SOUND_MESSAGE) is False
 
 
