@@ -81,7 +81,7 @@ def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, templa
         ("../{id}.wav", "must name a file within the folder"),
         ("/etc/{id}.wav", "must name a file within the folder"),
         ("a/../../{id}.wav", "must name a file within the folder"),
-        ("{call}.wav", "has a field that is none of {id}, {resource}, {stream}, {time}"),
+        ("{caller}.wav", "has a field that is none of {call}, {id}, {resource}, {stream}, {time}"),
         ("{time:%Y%m%d}.wav", "has a field that is none of"),
         ("{id!r}.wav", "has a field that is none of"),
         ("{id", "is not a name template"),
@@ -223,11 +223,11 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
     file = tmp_path / "config.toml"
     file.write_text(
         '[paths."/record/{box}"]\nhandler = "record"\nfile = "{box}/{time}-{id}.wav"\n'
-        '[paths."/bad"]\nhandler = "record"\nfile = "{call}.wav"\n'
+        '[paths."/bad"]\nhandler = "record"\nfile = "{caller}.wav"\n'
     )
     settings, _ = config.load(file)
     built, found = routes.build(settings, "config.toml")
-    assert found == ['config.toml: paths."/bad": file: uses {call}, which the path does not have']
+    assert found == ['config.toml: paths."/bad": file: uses {caller}, which the path does not have']
     handler = built[0].handler_of({"box": "sales"}, {}, library_of().catalogue)
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"
