@@ -22,8 +22,9 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,audio bridge client handlers playout session speech streams tutorial twin use_cases wire \
-	server/test_audiosocket.py server/test_audiosocket_ports.py server/test_chan_websocket.py)
+SIDE_BY_SIDE := $(addprefix tests/,audio bridge client deploy handlers playout session speech streams tutorial twin \
+	use_cases wire $(addprefix server/test_,access.py audiosocket.py audiosocket_ports.py chan_websocket.py \
+	config_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py container.py docs.py store.py webhooks.py))
 
 unit: $(VENV)/.dev
 ifdef ARGS

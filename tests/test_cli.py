@@ -172,8 +172,10 @@ def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path
         'paths."/a": no prompt "welcom" (did you mean "welcome"?)',
         'paths."/b": no prompt matches "jazz/*"',
         'paths."/e/{p}": no prompt "nosuch"',
-        "paths.\"/d\".framing: Input should be 'auto', 'pcm' or 'message' (it is 'mesage')",
-        "defaults.encapsulation: Input should be 'audiosocket', 'rtp' or 'sln' (it is 'rpt')",
+        "paths.\"/d\".framing: Input should be 'auto', 'pcm' or 'message'"
+        " (did you mean \"message\"?) (it is 'mesage')",
+        "defaults.encapsulation: Input should be 'audiosocket', 'rtp' or 'sln'"
+        " (did you mean \"rtp\"?) (it is 'rpt')",
         'paths."/b": prompt "broken" cannot be played: broken.wav is not a WAV file',
         'paths."/c".handler: no handler "playbak" (did you mean "playback"?)',
     ):
