@@ -37,8 +37,7 @@ class AsteriskChannel(PeerControl):
         self._pacer, self._write_text, self._hear = pacer, write_text, hear
         self._drained = asyncio.Event()  # or there is no queue any more
         self._passes_through = False  # it has no queue of its own, and refuses to talk of one
-        self._refused = 0  # commands
-        self.xoffs = 0  # how often its queue was full
+        self._told = False  # that it has refused a command: the peer could fill the log with that
 
     def answer(self) -> None:
         """Answer the channel, once. One that Asterisk has answered by itself takes no notice."""
@@ -87,8 +86,8 @@ class AsteriskChannel(PeerControl):
         if "passthrough" in why:
             self._passes_through = True
             self._drained.set()
-        self._refused += 1
-        if self._refused == 1:  # the peer could fill the log with them
+        if not self._told:
+            self._told = True
             log.warning("Asterisk refuses a command", stream=self._stream, why=why)
 
     def _on_event(self, event: ControlEvent) -> None:
@@ -99,7 +98,6 @@ class AsteriskChannel(PeerControl):
                     raise ProtocolError("a key that no telephone has")
                 self._hear(Digit(digit))
             case EventName.MEDIA_XOFF:
-                self.xoffs += 1
                 self._pacer.halt()
             case EventName.MEDIA_XON:
                 self._pacer.proceed()
