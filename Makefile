@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts speech bench bench-quick bench-scenarios bench-inbound fuzz soak audit clean
+.PHONY: run test lint types imports unit format lock prompts speech bench bench-quick bench-scenarios bench-inbound fuzz soak mutants audit clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -65,13 +65,16 @@ fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long
 soak: $(VENV)/.bench  ## calls come and go, and all that may go wrong, for so long: DURATION=10m|1h
 	$(BIN)/python -m benchmarks.soak --duration $(or $(DURATION),1h) $(ARGS)
 
+mutants: $(VENV)/.mutants  ## plant mistakes in the core, one by one, and tell which no test notices: ARGS='playout/pacer wire'
+	$(BIN)/python scripts/mutants.py $(ARGS)
+
 audit:  ## known vulnerabilities of what the container runs, by its locked versions
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
 clean:
-	rm -rf $(VENV) dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist mutants soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -87,6 +90,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 
 $(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
 	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
+	touch $@
+
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
+	$(PIP) --require-hashes -r requirements/mutants.txt
 	touch $@
 
 $(VENV)/.speech: $(VENV)/.runtime requirements/speech.txt

@@ -12,10 +12,10 @@ compile() {
         --output-file "requirements/$name.txt" "$@"
 }
 compile dev pyproject.toml --group dev "$@"
-for name in runtime build speech bench audit; do # the others are cut from the same cloth
+for name in runtime build speech bench audit mutants; do # the others are cut from the same cloth
     case $name in
         runtime) set -- pyproject.toml ;;
-        build | bench | audit) set -- --group "$name" ;;
+        build | bench | audit | mutants) set -- --group "$name" ;;
         speech) set -- pyproject.toml --extra speech ;;
     esac
     compile "$name" "$@" --constraints requirements/dev.txt
