@@ -542,6 +542,34 @@ async def test_a_slow_peer_pauses_its_stream_where_it_is(loop: VirtualLoop) -> N
     assert await done == Heard(39, True)
 
 
+@pytest.mark.parametrize("gone", ["slow", "full", "away"])
+@in_virtual_time
+async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, loop: VirtualLoop) -> None:
+    """The source is over in the very tick in which the stream leaves its place: nothing was settled yet."""
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 10)))
+    await stage.until(170)
+    if gone == "slow":
+        stage.line.held = 5000  # seen in the tenth tick, at 181 ms
+    assert await done == Heard(9, True)
+    if gone == "full":
+        stage.pacer.halt()
+    if gone == "away":
+        stage.pacer.pause()
+    assert stage.ticker.streams == 0
+    await stage.until(300)
+    assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent) == 9
+    after = stage.pacer.play(source(10, 11))
+    stage.line.held = 0
+    stage.pacer.proceed()
+    stage.pacer.start()
+    await stage.until(600)
+    assert heard_on(stage)[:12] == [*frames(*range(1, 12)), None]
+    assert await after == Heard(2, True)
+    assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent)
+
+
 @in_virtual_time
 async def test_a_peer_that_takes_nothing_for_too_long_is_reported(loop: VirtualLoop) -> None:
     reported: list[float] = []
@@ -612,6 +640,23 @@ async def test_rtp_marks_the_first_packet_of_each_talkspurt(loop: VirtualLoop) -
 
     await handler()
     assert [packet.marker for packet in packets(stage)] == [False, False, True, False, False, False, False, True]
+
+
+@in_virtual_time
+async def test_on_another_connection_sound_begins_with_a_marker(loop: VirtualLoop) -> None:
+    settings = WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16)
+    stage = Stage(loop, settings)
+    stage.pacer.start()
+    stage.pacer.play(Playlist([Clip(b"".join(frames(1, 2, 3, 4)))]))
+    await stage.until(25)
+    stage.pacer.pause()
+    stage.line.sent.clear()
+    stage.pacer.connect(Wire(settings), stage.line)
+    stage.pacer.start()
+    await stage.until(75)
+    sent = packets(stage)
+    assert [packet.payload[0] for packet in sent] == [3, 4, 0]
+    assert [packet.marker for packet in sent] == [True, False, False]
 
 
 @in_virtual_time

@@ -51,6 +51,11 @@ SAID = [
     ("currency", "-42.50 eur", "en", "minus forty-two euros and fifty cents"),
     ("currency", "$-3", "en", "minus three dollars"),
     ("currency", "42.499999999", "en", "forty-two dollars and fifty cents"),
+    ("currency", "0.125", "en", "thirteen cents"),  # half a cent counts as one, also where a computer's half is even
+    ("currency", "0.135", "en", "fourteen cents"),
+    ("currency", "-0.125 EUR", "en", "minus thirteen cents"),
+    ("currency", "2.5 JPY", "en", "three yen"),
+    ("currency", "0.004", "en", "zero dollars"),
     ("currency", "1234.01 DKK", "en", "one thousand two hundred thirty-four point zero one Danish kroner"),
     ("currency", "1.5 KWD", "en", "one point five zero zero Kuwaiti dinars"),
     ("currency", "42.5", "de", "zweiundvierzig Euro und fünfzig Cent"),

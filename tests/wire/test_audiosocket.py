@@ -81,6 +81,23 @@ def test_is_message_goes_by_the_length_field(data, whole):
 
 
 @pytest.mark.parametrize(
+    ("data", "payload"),
+    [
+        (b"\x10\x01\x40" + FRAME, FRAME),
+        (b"\x10\x00\x01a", b"a"),
+        (b"\x10\x00\x00", None),  # no sound
+        (b"\x10\x00\x02a", None),
+        (b"\x10\x01\x40" + FRAME + b"\x00\x00\x00", None),
+        (b"\x11\x00\x01a", None),  # at another rate
+        (b"\x10\x00", None),
+        (b"", None),
+    ],
+)
+def test_lone_audio_is_one_message_of_sound_and_nothing_else(data, payload):
+    assert audiosocket.lone_audio(data) == payload
+
+
+@pytest.mark.parametrize(
     ("data", "event"),
     [
         (b"\x10\x01\x40" + FRAME, Audio(FRAME)),

@@ -115,6 +115,12 @@ def test_half_a_sample_of_linear_is_an_error(size):
         StreamCodec(InboundCodec.SLIN).decode(bytes(size))
 
 
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_payload_without_sound_is_an_error_in_every_codec(codec):
+    with pytest.raises(ProtocolError, match=r"^0 bytes are not 16-bit PCM$"):
+        codec.decode(b"")
+
+
 @given(st.lists(st.binary(max_size=330) | st.just(MULAW_FRAMES[0]) | st.just(LINEAR_FRAMES[0]), max_size=30))
 @example([b""])
 def test_arbitrary_bytes_raise_nothing_but_protocol_error(payloads):

@@ -313,10 +313,13 @@ EXPLICIT = [
 
 @pytest.mark.parametrize(("settings", "encoding"), EXPLICIT)
 @pytest.mark.parametrize("heard", [SOUND_MESSAGE, FRAME, packet(0), packet(8), packet(96)])
-def test_explicit_settings_never_change(settings, encoding, heard):
-    wire = Wire(settings)
+@pytest.mark.parametrize("random_key", [None, lambda: b"abcd"], ids=["taken", "dialled"])
+def test_explicit_settings_never_change(settings, encoding, heard, random_key):
+    wire = Wire(settings, random_key)
     assert first_encoding(settings) is encoding
+    assert wire.encoding is encoding
     assert wire.listening is False
+    assert wire.undecided is False
     assert wire.observe(heard) is False
     wire.settle()
     assert wire.encoding is encoding
