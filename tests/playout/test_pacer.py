@@ -583,6 +583,95 @@ async def test_a_peer_that_takes_nothing_for_too_long_is_reported(loop: VirtualL
 
 
 @in_virtual_time
+async def test_a_slow_peer_is_given_the_whole_time_anew_at_each_stall(loop: VirtualLoop) -> None:
+    reported: list[float] = []
+    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
+    stage.pacer.start()
+    for begin in (0, 2000):
+        await stage.until(begin + 100)
+        stage.line.held = 5000
+        await stage.until(begin + 1000)
+        stage.line.held = 0  # in time
+        await stage.until(begin + 1500)
+    assert stage.pacer.stalls == 2
+    assert reported == []
+    stage.line.held = 5000
+    await stage.until(6000)
+    assert len(reported) == 1
+
+
+@in_virtual_time
+async def test_bytes_held_back_up_to_the_limit_are_no_stall(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    stage.line.held = 4096
+    await stage.until(1000)
+    assert stage.pacer.stalls == 0
+    assert len(stage.line.sent) == 50
+
+
+@pytest.mark.parametrize("end", ["pause", "stop"])
+@in_virtual_time
+async def test_a_connection_that_is_gone_is_not_waited_for(end: str, loop: VirtualLoop) -> None:
+    reported: list[float] = []
+    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
+    stage.pacer.start()
+    stage.line.held = 5000
+    await stage.until(500)
+    assert stage.pacer.stalls == 1
+    getattr(stage.pacer, end)()
+    sent = len(stage.line.sent)
+    await stage.until(5000)
+    assert reported == []
+    stage.line.held = 0
+    await stage.until(6000)
+    assert len(stage.line.sent) == sent
+    assert stage.ticker.streams == 0
+
+
+@pytest.mark.parametrize("held", ["slow", "full"])
+@in_virtual_time
+async def test_another_connection_owes_nothing_to_the_one_before(held: str, loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 30))))]))
+    if held == "slow":
+        stage.line.held = 5000
+        await stage.until(500)
+    else:
+        await stage.until(190)
+        stage.pacer.halt()
+    sent = len(stage.line.sent)
+    stage.pacer.pause()
+    stage.line.held = 0
+    stage.pacer.connect(Wire(PCM), stage.line)
+    stage.pacer.start()
+    await stage.until(570)
+    assert len(stage.line.sent) >= sent + 3
+    assert heard_on(stage) == frames(*range(1, len(stage.line.sent) + 1))
+    await stage.until(700)
+    assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent)
+
+
+@in_virtual_time
+async def test_a_stream_that_stops_asks_nobody_to_forget_anything(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(2))
+    asked: list[None] = []
+
+    def flush() -> bool:
+        asked.append(None)
+        return True
+
+    stage.pacer.flush = flush
+    stage.pacer.start()
+    done = stage.pacer.play(source(*range(1, 50)))
+    await stage.until(45)
+    stage.pacer.stop()
+    assert asked == []
+    assert await done == Heard(5, False)
+
+
+@in_virtual_time
 async def test_framing_auto_is_settled_by_what_the_peer_says_before_the_first_frame(loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.AUTO))
     stage.pacer.start()
