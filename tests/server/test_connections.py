@@ -1,14 +1,19 @@
 """Connections that have yet to say what they want."""
 
 import asyncio
+import resource
+from collections.abc import Iterator
 
+import pytest
 import structlog
 from aiohttp import web
 
+from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Listener
 from mediaserver.settings import ServerSettings
+from tests.virtual import VirtualLoop, in_virtual_time
 
 
 async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
@@ -29,3 +34,130 @@ async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
     finally:
         await listener.close()
         await connections.shutdown(1)
+
+
+# -- as many as there are descriptors for ----------------------------------------------------------
+
+MOST, TO_BE_REFUSED = 60, 50
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """The system grants this process no more than are enough for so many connections, and 100 for all else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST + 100, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Peer:
+    """A connection of another port, which is told when it has to go."""
+
+    def __init__(self) -> None:
+        self.turned_away: list[str] = []
+        self.aborted = False
+
+    def turn_away(self, error: RefusedError) -> None:
+        self.turned_away.append(error.reason)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def connections_of(handshake_timeout: float = 10.0) -> Connections:
+    async def never(request: web.BaseRequest) -> web.StreamResponse:
+        raise LookupError
+
+    return Connections(never, lambda: ServerSettings(handshake_timeout=handshake_timeout), Metrics())
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_handshakes_of_tls_count_against_the_descriptors(loop: VirtualLoop) -> None:
+    """They have one each, long before a connection is made of them; those that fail are told to nobody."""
+    connections = connections_of()
+    for _ in range(MOST + TO_BE_REFUSED):
+        assert connections.has_room
+        connections.expect(object())
+    assert not connections.has_room
+    await asyncio.sleep(10)
+    assert not connections.has_room
+    connections.expect(object())
+    await asyncio.sleep(0.1)
+    assert connections.has_room  # the first have failed, or are connections
+    for _ in range(MOST + TO_BE_REFUSED - 1):
+        assert connections.has_room
+        connections.expect(object())
+    assert not connections.has_room
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_a_connection_that_is_made_or_gone_is_not_counted_twice(loop: VirtualLoop) -> None:
+    connections, peers = connections_of(), [Peer() for _ in range(MOST + TO_BE_REFUSED - 1)]
+    for peer in peers:
+        connections.expect(peer)
+    for peer in peers[:MOST]:
+        assert connections.joined(peer)
+    assert len(connections) == MOST
+    assert connections.has_room  # for one
+    connections.expect(last := Peer())
+    assert not connections.has_room
+    connections.left(last)  # before it was one
+    assert connections.has_room
+    connections.left(peers[0])
+    assert len(connections) == MOST - 1
+    connections.expect(Peer())
+    assert connections.has_room
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_who_has_not_asked_yet_makes_room_the_oldest_first(loop: VirtualLoop) -> None:
+    connections, peers = connections_of(), [Peer() for _ in range(MOST)]
+    for peer in peers:
+        assert connections.joined(peer)
+    assert not connections.joined(Peer())  # all of them have a stream
+    connections.pending = {peers[3]: None, peers[1]: None}
+    assert connections.joined(Peer())
+    assert [peer.turned_away for peer in peers if peer.turned_away] == [["descriptors"]]
+    assert peers[3].turned_away
+    assert list(connections.pending) == [peers[1]]
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_who_is_refused_and_does_not_go_makes_room_first(loop: VirtualLoop) -> None:
+    connections, peers = connections_of(), [Peer() for _ in range(MOST)]
+    for peer in peers:
+        connections.joined(peer)
+    connections.pending = {peers[0]: None}
+    connections.leaving = dict.fromkeys(peers[1:3])
+    assert connections.joined(Peer())
+    assert (peers[0].turned_away, peers[1].turned_away, peers[2].turned_away) == ([], ["descriptors"], [])
+    assert list(connections.leaving) == [peers[2]]
+    connections.left(peers[2])
+    assert not connections.leaving
+
+
+@in_virtual_time
+async def test_all_are_let_go_of_at_the_end(loop: VirtualLoop) -> None:
+    connections, peer, over = connections_of(), Peer(), []
+    connections.joined(peer)
+    connections.spawn(asyncio.sleep(1000), lambda: over.append("stream"))
+    await asyncio.sleep(0)
+    await connections.shutdown(1)
+    assert (peer.aborted, over) == (True, ["stream"])
+
+
+@in_virtual_time
+async def test_handshakes_under_way_are_waited_for_for_so_long(loop: VirtualLoop) -> None:
+    connections = connections_of()
+    await connections.wait_for_handshakes(1.0)
+    assert loop.time() == 0.0
+    connections.pending[Peer()] = None
+    await connections.wait_for_handshakes(1.0)
+    assert loop.time() == pytest.approx(1.0)
+    loop.call_later(0.2, connections.pending.clear)
+    await connections.wait_for_handshakes(1.0)
+    assert loop.time() == pytest.approx(1.2, abs=0.01)

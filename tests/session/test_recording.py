@@ -321,6 +321,25 @@ async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
 
 
 @in_virtual_time
+async def test_who_is_cancelled_while_it_finishes_is_so_after_it(
+    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(work: Callable[..., None], *args: object) -> None:
+        await asyncio.sleep(0.05)
+        work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", slowly)
+    caller, went_on = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        went_on.append((await session.record(tmp_path / "a.wav", max_duration=0.1)).reason)
+
+    await caller.call(run, 180)
+    assert len(caller.backend.told("recording.done")) == 1
+    assert went_on == []
+
+
+@in_virtual_time
 async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path: Path, monkeypatch) -> None:
     async def never(work: Callable[..., None], *args: object) -> None:
         await asyncio.sleep(1000)

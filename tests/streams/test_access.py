@@ -3,11 +3,16 @@
 import base64
 import hmac
 import ipaddress
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.secrets import reveal
+from mediaserver.settings import AdminSettings, VoipbinSettings
+from mediaserver.settings.kinds import Tokens
 from mediaserver.streams.access import Access
 
 NOW = 1_800_000_000.0
@@ -46,6 +51,15 @@ def test_a_token_is_taken_from_query_bearer_and_basic(query: str, authorization:
     assert told(GUARDED, "/a" + query, authorization) is None
 
 
+@pytest.mark.parametrize("token", ["pass:word", ":", "ü:", "a b"])
+def test_a_basic_password_is_all_that_is_behind_the_first_colon(token: str) -> None:
+    access = Access(tokens=(token,))
+    assert told(access, "/a", basic("voipbin", token)) is None
+    assert told(access, "/a", basic("", token)) is None
+    assert told(access, "/a", basic("voipbin:", token)) == (401, "the token is wrong")  # a user name has none
+    assert told(access, "/a", "basic " + basic("voipbin", token).partition(" ")[2]) is None
+
+
 @pytest.mark.parametrize(
     ("query", "authorization", "line"),
     [
@@ -58,6 +72,7 @@ def test_a_token_is_taken_from_query_bearer_and_basic(query: str, authorization:
         ("", "Bearer", "the token is wrong"),
         ("", "Digest sesame", TOLD),
         ("", "Basic sesame", TOLD),
+        ("", basic("voipbin", "sesame")[:12] + "!" + basic("voipbin", "sesame")[12:], TOLD),
         ("", "Basic " + base64.b64encode(b"\xff:\xff").decode(), TOLD),
         ("", basic("sesame", ""), "the token is wrong"),
         ("", "Bearer \udcff", "the token is wrong"),
@@ -65,6 +80,37 @@ def test_a_token_is_taken_from_query_bearer_and_basic(query: str, authorization:
 )
 def test_without_one_it_is_401(query: str, authorization: str, line: str) -> None:
     assert told(GUARDED, "/a" + query, authorization) == (401, line)
+
+
+BLANK = ["", " ", "\t\n "]
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_blank_token_is_none(blank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is kept: a peer that offers nothing would have it."""
+    with pytest.raises(ValidationError, match="an empty token is none"):
+        TypeAdapter(Tokens).validate_python(["sesame", blank])
+    (tmp_path / "token").write_text(blank)
+    monkeypatch.setenv("BLANK_TOKEN", blank)
+    for place in ("env:BLANK_TOKEN", f"file:{tmp_path}/token"):
+        with pytest.raises(ConfigError, match="empty"):
+            reveal(SecretStr(place), "defaults.tokens")
+    assert reveal(SecretStr(blank), "voipbin.token") == ""
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_blank_token_guards_no_admin_port_and_is_no_credential(blank: str) -> None:
+    with pytest.raises(ValidationError, match="can be reached from elsewhere"):
+        AdminSettings(host="0.0.0.0", token=SecretStr(blank))
+    both = VoipbinSettings(token=SecretStr("x"), access_key=SecretStr(blank))
+    assert both.access_key.get_secret_value() == blank
+
+
+def test_space_around_a_token_is_not_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("sesame\n")
+    monkeypatch.setenv("A_TOKEN", " sesame ")
+    for place in (" sesame", "env:A_TOKEN", f"file:{tmp_path}/token", "ENV:A_TOKEN"):
+        assert reveal(SecretStr(place), "defaults.tokens") == "sesame"
 
 
 def test_a_path_without_tokens_is_open() -> None:
@@ -117,6 +163,33 @@ def test_links_signed_by_the_token_before_are_still_good() -> None:
     assert told(GUARDED, signed("/a", access=Access(tokens=("gone",)))) is not None
 
 
+def test_a_link_is_signed_by_the_first_token() -> None:
+    assert told(Access(tokens=("sesame",)), signed("/a")) is None
+    assert told(Access(tokens=("old one",)), signed("/a")) == (403, "the signature does not fit this URL")
+
+
+def test_the_values_of_one_key_keep_their_order() -> None:
+    """A query means them in that order: `?repeat=2&repeat=3` is another one turned round."""
+    assert told(GUARDED, signed("/a?b=2&b=1")) is None
+    turned = signed("/a?b=2&b=1").replace("b=2&b=1", "b=1&b=2")
+    assert told(GUARDED, turned) == (403, "the signature does not fit this URL")
+
+
+def test_what_is_no_text_is_checked_all_the_same() -> None:
+    """A request's line may have any bytes; aiohttp hands them on as lone surrogates."""
+    raw = URL.build(path="/a\udcff", query_string="x=\udcff", encoded=True)
+    digest = hmac.new(b"sesame", b"/a\\udcff\n1800000060\nx=%5Cudcff", "sha256").hexdigest()
+    assert GUARDED.sign(raw, 1800000060) == f"expires=1800000060&sig={digest}"
+    link = URL.build(path="/a\udcff", query_string=f"x=\udcff&expires=1800000060&sig={'0' * 64}", encoded=True)
+    with pytest.raises(RefusedError, match="the signature does not fit"):
+        GUARDED.check("192.0.2.1", link, "", NOW)
+
+
+def test_a_path_without_tokens_cannot_be_signed() -> None:
+    with pytest.raises(ValueError, match="there are no tokens on this path"):
+        Access().sign(URL("/a"), 1)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -155,4 +228,6 @@ def test_what_is_in_the_query_already_is_not_signed(key: str) -> None:
 def test_nothing_of_it_is_in_a_representation() -> None:
     assert "sesame" not in f"{GUARDED!r} {GUARDED}"
     assert str(GUARDED) == "tokens"
+    networks = (ipaddress.ip_network("10.0.0.0/8"),)
+    assert (str(Access(networks)), str(Access(networks, ("sesame",)))) == ("networks", "tokens and networks")
     assert str(Access()) == "open"

@@ -120,6 +120,27 @@ async def test_a_noise_only_holds_it_up(loop: VirtualLoop, monkeypatch: Patch) -
 
 
 @in_virtual_time
+async def test_noises_hold_it_up_twice_and_then_it_is_the_caller_s_turn(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    """A line that is never quiet does not hear the same sentence for ever."""
+    noises = [4000, 6000, 8000, 10_000]
+    talk = Talk(loop, monkeypatch, [HELP, *[""] * 4, BYE], [LONG, ["Bye."]])
+    await talk.call(17_000, 1000, *noises, 15_000)
+    spans = talk.heard()
+    assert [start for start, _ in spans] == [
+        1490 + OVER,
+        *(pytest.approx(at + 1200, abs=40) for at in noises[:2]),
+        15_490 + OVER,
+    ]
+    assert spans[2][1] < noises[2] + 100
+    (_, told), (_, heard), (_, bye) = talk.model.told
+    assert (told, bye) == (HELP, BYE)
+    assert heard.startswith(f"{FIRST} And it will be")
+    assert heard.endswith("… [interrupted by the caller]")
+
+
+@in_virtual_time
 async def test_a_noise_while_it_thinks_is_no_end_of_it(loop: VirtualLoop, monkeypatch: Patch) -> None:
     talk = Talk(loop, monkeypatch, [HELP, "", "", BYE], [[1.0, "Yes."], [1.0, "Yes, I can."], ["Bye."]])
     await talk.call(11_000, 1000, 2500, 8000)
