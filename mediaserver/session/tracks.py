@@ -32,8 +32,6 @@ class Track:
         lag = self._lag(now)
         if self._gap is None and lag > _LAG:
             self._gap, self._least = (len(self._pcm), now), lag
-        if not self._doubt:
-            self.settle(now)
         self._pcm += pcm
         self._least = min(self._least, self._lag(now) + len(pcm))
         self.settle(now)
@@ -55,6 +53,8 @@ class Track:
         taken = bytes(self._pcm[:size]).ljust(size, b"\0")
         del self._pcm[:size]
         self._taken += size
+        if self._gap is not None:
+            self._gap = self._gap[0] - size, self._gap[1]
         return taken
 
     def _lag(self, now: float) -> int:
