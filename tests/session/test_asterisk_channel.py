@@ -8,7 +8,7 @@ import pytest
 from mediaserver.playout.sources import Clip, Heard
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.wire import websocket
-from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller
@@ -39,8 +39,8 @@ def as_json(name: str, size: int) -> str:
 class Asterisk(Caller):
     """A caller that is silent, and to whom texts are said."""
 
-    def __init__(self, loop: VirtualLoop, lead: int = 0) -> None:
-        super().__init__(loop, library_of(), WireSettings(lead=lead))
+    def __init__(self, loop: VirtualLoop, lead: int = 0, framing: Framing = Framing.AUTO) -> None:
+        super().__init__(loop, library_of(), WireSettings(lead=lead, framing=framing))
         self.quiet = True
         self.texts: list[tuple[float, str]] = []
         self.session.write_text = lambda text: self.texts.append((round(loop.time() * 1000), text))
@@ -84,9 +84,12 @@ async def test_a_format_named_late_changes_what_is_sent_in_mid_prompt(loop: Virt
     assert [len(payload) for payload in asterisk.payloads] == [320, 320, 640, 640, 640]
 
 
+@pytest.mark.parametrize("framing", [Framing.AUTO, Framing.PCM])
 @in_virtual_time
-async def test_what_comes_before_the_format_and_the_handler_waits_for_both(loop: VirtualLoop) -> None:
-    asterisk = Asterisk(loop)
+async def test_what_comes_before_the_format_and_the_handler_waits_for_both(
+    loop: VirtualLoop, framing: Framing
+) -> None:
+    asterisk = Asterisk(loop, framing=framing)
     session, heard = asterisk.session, []
     session.expect_media_start()
     for number in (1, 2):

@@ -114,7 +114,7 @@ def test_a_key_is_kept_and_counted_once() -> None:
     assert phone.kept == ""
 
 
-@pytest.mark.parametrize(("after", "kept"), [(0.0, "5"), (0.48, "5"), (0.52, "55"), (2.0, "55")])
+@pytest.mark.parametrize(("after", "kept"), [(0.0, "5"), (0.5, "5"), (0.52, "55"), (2.0, "55")])
 def test_a_message_soon_after_its_tone_is_the_same_press(after: float, kept: str) -> None:
     phone = Phone()
     over = phone.tone(HELD)
@@ -122,6 +122,20 @@ def test_a_message_soon_after_its_tone_is_the_same_press(after: float, kept: str
     phone.message("5", last + after)
     assert phone.kept == kept
     assert phone.keypad.pressed == len(kept)
+
+
+def test_a_tone_is_over_when_it_is_not_heard_any_more() -> None:
+    phone = Phone()
+    over = phone.tone(HELD + SILENCE * 50)
+    phone.message("5", over)
+    assert phone.kept == "55"
+
+
+def test_keys_in_one_piece_of_sound_are_each_their_own() -> None:
+    phone = Phone()
+    phone.keypad.pass_over("#", 1.0)
+    phone.keypad.take(Audio(digits("#512")))
+    assert (phone.kept, phone.keypad.pressed) == ("512", 4)
 
 
 def test_another_key_s_message_after_a_tone_is_another_press() -> None:

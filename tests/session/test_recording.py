@@ -1,6 +1,8 @@
 """Recordings: what is in the file, to the sample, and what becomes of it when things go wrong."""
 
 import asyncio
+import errno
+import os
 import subprocess
 import sys
 import textwrap
@@ -19,6 +21,7 @@ from mediaserver.session import Recording, Session
 from mediaserver.session.disk import Disk
 from mediaserver.session.recording import Recorder, Stop
 from mediaserver.session.wavfile import WavFile
+from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
@@ -147,6 +150,48 @@ async def test_stereo_keeps_its_place_while_the_caller_sends_nothing(loop: Virtu
 
 
 @in_virtual_time
+async def test_stereo_is_as_long_as_the_call_where_the_caller_falls_silent(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    """What we say after the caller's last frame is recorded to the end, one that is cut short included."""
+    caller, made = Caller(loop, library_of()), []
+    ours = Clip(to_bytes(OURS))
+
+    async def run(session: Session) -> None:
+        playing = asyncio.create_task(session.play(Playlist(Repeated([ours], None))))
+        try:
+            made.append(await session.record(tmp_path / "a.wav", stereo=True))
+        finally:
+            playing.cancel()
+
+    await caller.call(run, 3500, (1000, lambda: setattr(caller, "quiet", True)))
+    rows = read_stereo(tmp_path / "a.wav")
+    assert len(rows) == pytest.approx(3.5 * 8000, abs=160)
+    assert (rows[:, 1] == np.resize(OURS, len(rows))).all()
+
+
+@in_virtual_time
+async def test_what_a_far_end_forgot_is_not_on_the_right(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of(), WireSettings(framing=Framing.PCM, lead=10))
+    session, heard = caller.session, []
+    caller.stage.pacer.flush = lambda: True  # as of Asterisk's queue
+
+    async def run(session: Session) -> None:
+        async def play() -> None:
+            heard.append((await session.play(Clip(to_bytes(OURS)))).frames)
+
+        playing = asyncio.create_task(play())
+        await session.record(tmp_path / "a.wav", stereo=True, max_duration=0.5)
+        await playing
+
+    await caller.call(run, 2000, (110, session.clear))
+    right = read_stereo(tmp_path / "a.wav")[:, 1]
+    assert heard[0] < 10
+    assert (right[: heard[0] * 160] == OURS[: heard[0] * 160]).all()
+    assert not right[heard[0] * 160 :].any()
+
+
+@in_virtual_time
 async def test_a_name_that_is_taken_gets_a_number(loop: VirtualLoop, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("precious")
     _, recording = await recorded(loop, tmp_path / "a.wav", 100, (0, PCM))
@@ -236,6 +281,74 @@ def recorder(tmp_path: Path, **options) -> Recorder:
     plain = {"within": None, "stereo": False, "trim_silence": False, "max_duration": None, "max_silence": None}
     plain["toning"] = lambda: False
     return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
+
+
+@pytest.mark.parametrize(("peak", "loud"), [(180, 0), (181, 16_001), (-181, 16_001)])
+@in_virtual_time
+async def test_what_is_quieter_than_45_dbfs_is_trimmed_as_silence(
+    loop: VirtualLoop, tmp_path: Path, peak: int, loud: int
+) -> None:
+    """To 200 ms after the last sample that is louder."""
+    recording = recorder(tmp_path, trim_silence=True)
+    running = asyncio.create_task(recording.run())
+    for seconds, last in ((2, 100), (3, 0)):
+        recording.take(Audio(to_bytes(np.full(8000 * seconds, 100, np.int16))))
+        await asyncio.sleep(1.5)
+        recording.take(Audio(to_bytes(np.array([peak if last else 0], np.int16))))
+    recording.stop(Stop.DIGIT)
+    await running
+    done = await recording.close()
+    assert done.seconds == round((loud + 1600) / 8000, 3)
+
+
+@in_virtual_time
+async def test_the_first_fault_of_the_disk_is_the_one_that_is_told(
+    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int) -> Callable[..., None]:
+        def act(self: WavFile, *args: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return act
+
+    close = WavFile.close
+    monkeypatch.setattr(WavFile, "append", fail(errno.ENOSPC))
+    monkeypatch.setattr(WavFile, "close", fail(errno.EIO))
+    recording = recorder(tmp_path)
+    running = asyncio.create_task(recording.run())
+    recording.take(Audio(PCM))
+    await running
+    recording.stop(Stop.DIGIT)
+    done = await recording.close()
+    assert (done.reason, done.error, done.seconds) == ("error", "No space left on device", 0.0)
+    assert recording._file is not None
+    close(recording._file)
+
+
+@in_virtual_time
+async def test_the_first_reason_to_stop_stands_and_nothing_is_taken_after_it(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    recording = recorder(tmp_path)
+    running = asyncio.create_task(recording.run())
+    recording.take(Audio(PCM[:320]))
+    recording.stop(Stop.DIGIT)
+    recording.stop(Stop.SILENCE)
+    recording.take(Audio(PCM))
+    await running
+    done = await recording.close()
+    assert (done.reason, done.seconds, loop.time()) == ("digit", 0.02, 0.0)
+    assert done.as_dict() == {"file": str(tmp_path / "a.wav"), "seconds": 0.02, "reason": "digit", "error": ""}
+
+
+@in_virtual_time
+async def test_limits_are_looked_at_where_nothing_comes(loop: VirtualLoop, tmp_path: Path) -> None:
+    """Once a second; a pause of the network within one is waited for."""
+    for options, seconds in (({"max_duration": 2.0}, 3.0), ({"max_silence": 2.5}, 3.0)):
+        began, recording = loop.time(), recorder(tmp_path, **options)
+        await recording.run()
+        assert loop.time() - began == pytest.approx(seconds)
+        await recording.close()
 
 
 async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.errors import PeerError, PromptError
 from mediaserver.playout.sources import Clip
 from mediaserver.session import Collected, Session
 from mediaserver.wire import audiosocket
@@ -124,6 +125,147 @@ async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
     await caller.call(run, 1500, (200, lambda: caller.say(digits("159"))))
     assert found == ["1", "5", "9"]
     assert caller.sounding().sum() < 45  # 200 ms of the first prompt, and what is heard before the other digits
+
+
+@in_virtual_time
+async def test_who_types_ahead_is_not_taken_for_one_who_spoke(loop: VirtualLoop) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        session.press("5")
+        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech"))
+
+    await caller.call(run, 500)
+    assert found == [Collected("5", timed_out=False, spoke=False)]
+    assert not caller.sounding().any()
+
+
+@in_virtual_time
+async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        session.press("5")
+        await session.collect_digits(1, prompt=PROMPT, barge_in="off")
+
+    await caller.call(run, 3000)
+    assert caller.sounding().sum() == 100
+
+
+@pytest.mark.parametrize("barge_in", ["off", "digits", "speech"])
+@in_virtual_time
+async def test_a_prompt_that_cannot_be_played_is_told(loop: VirtualLoop, barge_in: str) -> None:
+    caller, told = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        with pytest.raises(PromptError, match="nonesuch"):
+            await session.prompt("nonesuch", barge_in)
+        told.append(asyncio.all_tasks() - tasks)
+
+    tasks = asyncio.all_tasks()
+    await caller.call(run, 100)
+    assert [len(left) for left in told] == [1]  # the handler's own
+
+
+@in_virtual_time
+async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop) -> None:
+    """Neither a task nor a listener, and the next prompt begins at once."""
+    caller, left = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        tasks = asyncio.all_tasks()
+        loop.call_later(0.1, session.press, "1")
+        await session.prompt(PROMPT, "speech")
+        left.append((asyncio.all_tasks() - tasks, len(session.hearing._listeners)))
+
+    await caller.call(run, 500)
+    assert left == [(set(), 1)]  # the keypad's
+
+
+@in_virtual_time
+async def test_who_presses_nothing_is_no_event(loop: VirtualLoop) -> None:
+    caller, at, got = await collect(loop, 2000, count=2, timeout=1)
+    assert (got, at) == (Collected("", timed_out=True), 1000)
+    assert caller.backend.told("digits") == []
+
+
+@in_virtual_time
+async def test_where_nothing_more_can_matter_nothing_is_waited_for(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 1000, count=2, enough=lambda digits: True)
+    assert (got, at) == (Collected("", timed_out=False), 0)
+
+
+@in_virtual_time
+async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        found.append(session.keys)
+        await session.record(tmp_path / "a.wav", max_duration=0.1)
+        session.press("1")
+        found.append(session.keys)  # a recording that no key ends wants none
+        assert "keys" not in session.summary()
+        await session.collect_digits(1)
+        found.append(session.keys)
+        assert session.summary()["keys"] == 1
+
+    await caller.call(run, 1000)
+    assert found == [None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("what", "answers"), [("say so", True), ("record", True), ("play", True), ("listen", False)]
+)
+@in_virtual_time
+async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str, answers: bool) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        match what:
+            case "say so":
+                session.answer()
+            case "record":
+                await session.record(tmp_path / "a.wav", max_duration=0.1)
+            case "play":
+                await session.play(PROMPT)
+            case "listen":
+                await session.collect_digits(1, timeout=0.1)
+
+    await caller.call(run, 300)
+    assert caller.session.control.answered is answers
+
+
+@in_virtual_time
+async def test_after_a_stream_s_end_there_is_nothing_to_tell(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    for kind in ("one", "stream.ended", "other"):
+        caller.session.notify(kind, {})
+    assert [kind for kind, _ in caller.backend.events] == ["one", "stream.ended"]
+
+
+@in_virtual_time
+async def test_a_question_goes_to_the_operator_s_systems(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), None, {"menu": "main"}, PeerError("it is down"))
+    assert await caller.session.ask("http://backend/", {"a": 1}, 3.0) == {"menu": "main"}
+    with pytest.raises(PeerError):
+        await caller.session.ask("http://backend/", {})
+    assert caller.backend.questions == [("http://backend/", {"a": 1}), ("http://backend/", {})]
+
+
+@in_virtual_time
+async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        with session.utterances() as utterances:
+            await asyncio.sleep(1)
+            found.append(utterances.current)
+        assert utterances.current is None
+        assert len(session.hearing._listeners) == 1  # the keypad's
+
+    await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
+    (utterance,) = found
+    assert (utterance.over, utterance.cut) == (True, False)
 
 
 @in_virtual_time

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.errors import EngineError
 from mediaserver.session import Session, Utterance, Utterances
-from mediaserver.wire.events import Audio
+from mediaserver.speech.recognition import Recognition
+from mediaserver.wire.events import Audio, Digit
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
 from tests.sound import speechlike
@@ -176,3 +178,115 @@ async def test_messages_of_any_length_are_the_same(loop: VirtualLoop) -> None:
         heard.append([b"".join([pcm async for pcm in utterance]) async for utterance in utterances])
     assert heard[0]
     assert all(each == heard[0] for each in heard)
+
+
+def feed(loop: VirtualLoop, utterances: Utterances, pcm: bytes) -> None:
+    """Sound that comes frame by frame, in no time."""
+    for at in range(0, len(pcm), 320):
+        utterances.take(Audio(pcm[at : at + 320]))
+
+
+@in_virtual_time
+async def test_those_that_wait_are_numbered_and_can_be_taken_at_once(loop: VirtualLoop) -> None:
+    begun: list[Utterance] = []
+    utterances = Utterances(loop.time, started=begun.append)
+    assert (utterances.waiting, utterances.current, utterances.left()) == (False, None, [])
+    await asyncio.sleep(5)
+    for _ in range(3):
+        feed(loop, utterances, voice(500))
+        assert utterances.current is begun[-1]
+        assert (begun[-1].over, begun[-1].cut, begun[-1].over_at) == (False, False, 5.0)
+        feed(loop, utterances, SILENCE * 50)
+        assert utterances.current is None
+    assert utterances.waiting
+    assert [each.number for each in begun] == [1, 2, 3]
+    assert [each.heard_at for each in begun] == [5.0] * 3
+    assert utterances.left() == begun
+    assert (utterances.waiting, utterances.left(), utterances.dropped) == (False, [], 0)
+
+
+@in_virtual_time
+async def test_keys_by_messages_are_no_sound(loop: VirtualLoop) -> None:
+    utterances = Utterances(loop.time)
+    utterances.take(Digit("5"))
+    feed(loop, utterances, voice(500))
+    utterances.take(Digit("5"))
+    utterances.close()
+    assert len(utterances.left()) == 1
+
+
+@in_virtual_time
+async def test_who_waits_for_the_next_is_told_of_the_end(loop: VirtualLoop) -> None:
+    utterances = Utterances(loop.time)
+    waiting = asyncio.ensure_future(anext(utterances, None))
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    utterances.close()
+    assert await waiting is None
+    assert await anext(utterances, None) is None
+
+
+@in_virtual_time
+async def test_one_under_way_is_over_with_its_listener_and_no_timer_is_left(loop: VirtualLoop) -> None:
+    utterances, sound = Utterances(loop.time), voice(500)
+    feed(loop, utterances, sound)
+    utterance = await anext(utterances)
+    assert not utterance.over
+    utterances.close()
+    assert utterance.over
+    assert b"".join([pcm async for pcm in utterance]).endswith(sound)
+    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+
+
+@in_virtual_time
+async def test_without_a_pause_an_utterance_ends_with_its_last_voice(loop: VirtualLoop) -> None:
+    utterances = Utterances(loop.time, end_silence=0.0)
+    feed(loop, utterances, SILENCE * 20 + voice(500) + SILENCE * 20)
+    (utterance,) = utterances.left()
+    assert utterance.over
+    assert utterance.seconds == pytest.approx(0.3 + utterance.end - utterance.start + 0.02)
+
+
+class Engine:
+    """Has words for an utterance so many seconds after all of it has come."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.cancelled = seconds, False
+
+    async def recognise(self, audio: Any, partial: Any, language: str = "") -> Recognition:
+        async for _ in audio:
+            pass
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return Recognition(f"words in {language}", 0.5)
+
+    def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("over", [False, True])
+@in_virtual_time
+async def test_words_are_waited_for_from_its_end_on(loop: VirtualLoop, over: bool) -> None:
+    """However long it lasts; of one that is over already, from now on."""
+    said = []
+    for seconds in (2.9, 3.1):
+        utterance, engine = Utterance(1, 0.0, loop.time), Engine(seconds)
+        utterance.add(voice(20))
+        if over:
+            utterance.finish()
+        else:
+            loop.call_later(60, utterance.finish)
+        began = loop.time()
+        try:
+            said.append((await utterance.words(engine, 3.0, language="en")).text)
+        except EngineError as error:
+            said.append(str(error))
+        waited = loop.time() - began - (0 if over else 60)
+        assert waited == pytest.approx(min(seconds, 3.0))
+        assert engine.cancelled is (seconds > 3)
+        utterance.finish()  # nobody waits for its end any more
+    assert said == ["words in en", "no words within 3 s of the end"]
