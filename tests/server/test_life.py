@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from mediaserver.audio.pcm import FULL_SCALE
 from tests.server.process import get, launch, listen, serving, upgrade_request, write_config
@@ -132,18 +136,61 @@ async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Pat
         server.process.wait()
 
 
-async def test_a_signal_while_prompts_are_decoded_ends_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_while_prompts_are_decoded_ends_cleanly(tmp_path: Path, number: int) -> None:
     config, admin = with_slow_prompts(tmp_path)
     server = launch(config, tmp_path / "log")
     try:
         while await answer(f"{admin}/readyz") != (503, "starting\n"):
             assert server.process.poll() is None
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(number)
         assert await asyncio.to_thread(server.process.wait, 20 * UNIT) == 0
         assert not server.events("listening")
+        assert "Traceback" not in server.log_file.read_text()
     finally:
         server.process.kill()
         server.process.wait()
+
+
+# What Python runs first: Ctrl-C works as on a terminal, and comes by itself when a module is looked for.
+STARTUP = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+def starting(folder: Path, *arguments: object, module: str = "", number: int = 0) -> "subprocess.Popen[str]":
+    (folder / "sitecustomize.py").write_text(STARTUP.format(module=module, number=int(number)))
+    return subprocess.Popen(
+        [sys.executable, "-m", "mediaserver", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+    )
+
+
+@pytest.mark.parametrize("module", ["mediaserver.cli", "numpy", "pydantic", "uvloop", "mediaserver.server.server"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_amid_the_imports_ends_without_a_word(tmp_path: Path, module: str, number: int) -> None:
+    with starting(tmp_path, "serve", module=module, number=number) as process:
+        assert process.communicate(timeout=30 * UNIT) == ("", "")
+    assert process.returncode == 128 + number
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_ctrl_c_while_the_configuration_is_read_ends_without_a_word(tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    with starting(tmp_path, command, "--config", tmp_path / "config.toml") as process:
+        with (tmp_path / "config.toml").open("w"):  # it has opened it as well, and waits for what it holds
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30 * UNIT) == ("", "")
+    assert process.returncode == 128 + signal.SIGINT
 
 
 async def test_nothing_is_left_behind_by_streams_that_ended(tmp_path: Path) -> None:
