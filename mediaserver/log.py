@@ -48,6 +48,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.captureWarnings(True)  # Python's own, of a user's handler perhaps
     # It tells what a peer's headers hold, a token perhaps, with every call that offers a subprotocol.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # Libraries (aiohttp, asyncio) log by the standard library: the same lines, in the same shape.

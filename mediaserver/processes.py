@@ -21,16 +21,23 @@ import structlog
 import mediaserver
 from mediaserver.child import READY
 from mediaserver.errors import MediaServerError, plainly
+from mediaserver.printed import Printed
 
-# For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages each
-# time costs a quarter of a decoder's work. In bytes; it takes no more for the second.
-ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+ENVIRONMENT = {
+    # For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages
+    # each time costs a quarter of a decoder's work. In bytes; it takes no more for the second.
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    # onnxruntime, which speaks, would keep a database of its use in the home directory, and send it to its makers.
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 _NICENESS = 10  # below ours: the ticker must run on time
 # What the socket to a dead process raises.
 DEAD = (EOFError, OSError)
 _START = 60.0  # seconds that a process may take to be ready
 _DEATHS = 2  # before they were ready, in a row, after which no more are started
 _PAUSE = 10.0  # seconds, until another is tried
+_AGAIN = 0.5  # seconds between looks whether one that is to be warm can be had
 
 log = structlog.get_logger()
 
@@ -49,24 +56,31 @@ class Child:
     def __init__(self, module: str, *arguments: str, aside: bool = False) -> None:
         self.ready = False  # it has said so
         self._awaited = 0.0  # from when on, once it is
-        self._line, theirs = socket.socketpair()
-        self._line.setblocking(False)
         # -P: whatever lies in the working directory is no module of ours.
         command = (sys.executable, "-P", "-m", module, *arguments)
-        try:
-            with theirs:
-                # Not by the loop: uvloop forks, and to copy what pages a server has takes it ten milliseconds.
-                self._process = Popen(  # noqa: S603
-                    command,
-                    stdin=theirs.fileno(),
-                    stdout=DEVNULL,
-                    env=_environment(),
-                    process_group=0,  # its own, so that a program of its can be killed with it
-                )
-                _give_way(self._process.pid, aside)
-        except OSError as error:  # too many files or processes, or no memory
-            self._line.close()
-            raise NoProcessError(f"no process can be started: {plainly(error)}") from error
+        with contextlib.ExitStack() as undone:
+            self._line, theirs = socket.socketpair()
+            undone.callback(self._line.close)
+            self._line.setblocking(False)
+            try:
+                with theirs:
+                    self._printed = Printed(module)
+                    undone.callback(self._printed.close)
+                    undone.callback(self._printed.started, 0)
+                    # Not by the loop: uvloop forks, and to copy what pages a server has takes it ten milliseconds.
+                    self._process = Popen(  # noqa: S603
+                        command,
+                        stdin=theirs.fileno(),
+                        stdout=DEVNULL,
+                        stderr=self._printed.writer,
+                        env=_environment(),
+                        process_group=0,  # its own, so that a program of its can be killed with it
+                    )
+            except OSError as error:  # too many files or processes, or no memory
+                raise NoProcessError(f"no process can be started: {plainly(error)}") from error
+            undone.pop_all()
+        self._printed.started(self._process.pid)
+        _give_way(self._process.pid, aside)
 
     @property
     def pid(self) -> int:
@@ -104,16 +118,21 @@ class Child:
     async def kill(self) -> None:
         """End it at once, with all that it has started."""
         os.killpg(self._process.pid, signal.SIGKILL)  # not waited for yet, so the group is there even if it died
-        await self.end()
-
-    def close(self) -> None:
-        """Say that nothing more is asked: it ends by itself."""
-        self._line.close()
+        await self._over()
 
     async def end(self) -> None:
-        """Let it end, and wait until it has."""
-        self.close()
+        """Let it end, and wait until it has; one that is not ready yet has nothing to finish."""
+        await (self._over() if self.ready else self.kill())
+
+    async def _over(self) -> None:
+        self._line.close()
         await asyncio.to_thread(self._process.wait)
+        self._printed.close()
+
+    def forget(self) -> None:
+        """It is dead: let go of what it leaves."""
+        self._line.close()
+        self._printed.close()
 
 
 class Pool:
@@ -140,13 +159,30 @@ class Pool:
         self._deaths, self._died = 0, 0.0  # in a row, of children that were not ready yet, and when the last was
         self._letting_go: asyncio.TimerHandle | None = None
         self._resting: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self.why_not_ready = "is starting"  # until one was ready for the first time
 
     def warm(self) -> None:
-        """Start those that are kept, ahead of need, as far as there are any to be had: who needs one is told."""
-        self._idle = [child for child in self._idle if child.alive]
+        """Start those that are kept, ahead of need, and try again until one is ready. Who needs one is told."""
+        for child in [child for child in self._idle if not child.alive]:
+            self._idle.remove(child)
+            child.forget()
         with contextlib.suppress(NoProcessError):
             while len(self._idle) < self._kept:
                 self._idle.append(self._start())
+        if self.why_not_ready and self._warming is None:
+            self._warming = asyncio.get_running_loop().create_task(self._warm())
+
+    async def _warm(self) -> None:
+        while self.why_not_ready:
+            try:
+                async with self.child():
+                    return
+            except NoProcessError as error:
+                self.why_not_ready = f"cannot start: {error}"
+            except DEAD:
+                self.why_not_ready = "cannot start: its process dies before it is ready"
+            await asyncio.sleep(_AGAIN)
 
     @contextlib.asynccontextmanager
     async def child(self) -> AsyncIterator[Child]:
@@ -167,6 +203,13 @@ class Pool:
             if not self._asked:
                 self._letting_go = asyncio.get_running_loop().call_later(self._seconds, self._let_go)
 
+    async def close(self) -> None:
+        """Let all children go that are not at work."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait((self._warming,))
+        await self.rest()
+
     async def rest(self, kept: int = 0) -> None:
         """Let idle children go, but for so many; the next use starts a new one."""
         self._stay()
@@ -185,7 +228,7 @@ class Pool:
             raise EOFError from None
         if self._deaths >= _DEATHS:
             log.info("processes start again", module=self._module)
-        self._deaths = 0
+        self._deaths, self.why_not_ready = 0, ""
         return child
 
     async def _note_death(self, child: Child) -> None:
@@ -212,7 +255,7 @@ class Pool:
             child = self._idle.pop()
             if child.alive:
                 return child
-            child.close()
+            child.forget()
         return None
 
 

@@ -1,5 +1,6 @@
 """The Dockerfile against the project. Tests build no image: what can be held without an engine is held here."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -28,6 +29,8 @@ from mediaserver import config
 from mediaserver.cli import app
 from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.settings import Settings
+from tests.server.process import ServerProcess, get, listen, write_config
+from tests.timing import UNIT
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -401,6 +404,60 @@ def test_the_health_check_is_unwell_where_nothing_listens() -> None:
 
 def test_the_health_check_falls_back_to_the_default_port() -> None:
     assert f"'MEDIASERVER_ADMIN__PORT', '{Settings().admin.port}'" in healthcheck()[-1]
+
+
+# In a mount namespace of its own, nothing at all can be written; then the image's user, or who we are.
+READ_ONLY = """
+set -e
+for place in $(awk '{print $2}' /proc/mounts | sort -r); do
+    mount -o remount,bind,ro "$place" 2>/dev/null || true
+done
+if touch "$0" 2>/dev/null; then exit 9; fi
+exec "$@"
+"""
+
+
+@pytest.fixture
+def read_only() -> list[str]:
+    """What runs the command that follows it where nothing can be written."""
+    command = ["unshare", "--map-root-user", "--mount", "--propagation", "private"]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], check=False).returncode:
+        pytest.skip("no namespaces for us here")
+    return [*command, "sh", "-c", READ_ONLY]
+
+
+async def test_it_speaks_and_recognises_where_nothing_can_be_written(tmp_path: Path, read_only: list[str]) -> None:
+    for package in ("hibari", "pocketsphinx"):
+        pytest.importorskip(package)
+    config = write_config(
+        tmp_path,
+        '[paths."/say"]\nhandler = "say"\ntext = "Hello."\n[paths."/listen"]\nhandler = "recognise"\n',
+    )
+    serve = [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)]
+    variables = {
+        "HOME": "/nonexistent",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "HIBARI_HOME": str(tmp_path / "voices"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        command = [*read_only, str(tmp_path / "touched"), *serve]
+        process = subprocess.Popen(command, stderr=log, env=os.environ | variables)
+    server = ServerProcess(process, tmp_path / "log")
+    try:
+        listening = await asyncio.to_thread(server.wait_for_event, "listening", 60)
+        server.port, server.admin = listening["port"], listening["admin"]
+        async with asyncio.timeout(60 * UNIT):
+            while (await get(server.admin_url("/readyz")))[0] != 200:
+                await asyncio.sleep(0.05)
+        heard = await listen(server.url("/say"))
+        assert heard.close_code == 1000
+        assert any(map(any, heard.messages))
+        assert all(line.startswith("{") for line in server.log_file.read_text().splitlines())
+        assert not server.events("a process printed")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_hadolint_finds_nothing() -> None:

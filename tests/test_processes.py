@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver import processes
+from mediaserver import printed, processes
 from mediaserver.errors import EngineError
 from mediaserver.processes import Child, Pool
 from mediaserver.speech.engines.workshop import Workshop
@@ -16,7 +16,7 @@ from tests.timing import UNIT, eventually
 
 # A workshop's child that dies while it is ill, and waits for word before it is ready.
 MODULE = """
-import pathlib, time
+import pathlib, sys, time
 place = pathlib.Path({place!r})
 with (place / "starts").open("a") as starts:
     starts.write("x")
@@ -24,6 +24,8 @@ if (place / "ill").exists():
     raise SystemExit(1)
 while (place / "slow").exists():
     time.sleep(0.005)
+if (place / "prints").exists():
+    print((place / "prints").read_text(), file=sys.stderr, flush=True)
 from mediaserver.speech.engines import bench
 bench.serve(lambda: lambda request: request["text"].encode())
 """
@@ -90,6 +92,85 @@ async def test_what_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytes
     async with pool.child() as child:
         assert child.alive
     await pool.rest()
+
+
+async def test_a_pool_says_why_it_is_not_ready_until_one_was(
+    place: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_PAUSE", 0.0)
+    monkeypatch.setattr(processes, "_AGAIN", 0.01)
+    for trouble in ("ill", "slow"):
+        (place / trouble).touch()
+    with capture_logs():
+        workshop.warm()
+        assert workshop.why_not_ready == "is starting"
+        await eventually(lambda: workshop.why_not_ready.startswith("cannot start: "), 60)
+        assert workshop.why_not_ready == "cannot start: its process dies before it is ready"
+        (place / "ill").unlink()
+        (place / "slow").unlink()
+        await eventually(lambda: not workshop.why_not_ready, 60)
+    assert await workshop.make(text="a") == b"a"
+    (place / "ill").touch()
+    workshop.warm()
+    assert not workshop.why_not_ready  # it has been: a server in service is not taken out of it
+
+
+async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, workshop: Workshop) -> None:
+    (place / "slow").touch()
+    workshop.warm()
+    await eventually(lambda: starts(place), 60)
+    await workshop.close()  # it would wait for ever
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Nothing was printed before; the counts of lines."""
+    monkeypatch.setattr(printed, "_told", {})
+    monkeypatch.setattr(printed, "counts", counts := {"logged": 0, "dropped": 0})
+    return counts
+
+
+async def test_what_a_process_prints_is_a_line_of_the_log(
+    place: Path, workshop: Workshop, unheard: dict[str, int]
+) -> None:
+    (place / "prints").write_text("\x1b[0;93mit is\nlate\x1b[m")
+    with capture_logs() as told:
+        assert await workshop.make(text="a") == b"a"
+        await eventually(lambda: told)
+    (line,) = told
+    assert line.pop("pid") > 0
+    assert line == {
+        "event": "a process printed",
+        "log_level": "warning",
+        "module": "some_child",
+        "text": "it is\nlate",
+    }
+    assert unheard == {"logged": 2, "dropped": 0}
+
+
+async def test_what_it_prints_last_is_not_lost(place: Path, workshop: Workshop, unheard: dict[str, int]) -> None:
+    (place / "some_child.py").write_text("raise SystemExit('no model here')")
+    with capture_logs() as told, pytest.raises(EngineError):
+        await workshop.make(text="a")
+    assert [line["text"] for line in told if line["event"] == "a process printed"] == ["no model here"] * 2
+
+
+async def test_what_is_printed_without_end_is_bounded_and_counted(
+    place: Path, unheard: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(printed, "_TOGETHER", 0.001)
+    (place / "some_child.py").write_text(
+        "import sys\nfor _ in range(200_000): print('many words', file=sys.stderr)"
+    )
+    with capture_logs() as told:
+        child = Child("some_child")
+        with pytest.raises(EOFError):
+            await child.wait()
+        await child.kill()
+    assert len(told) == 10
+    assert all(len(line["text"]) <= 4000 for line in told)
+    assert unheard["logged"] + unheard["dropped"] >= 200_000
+    assert unheard["dropped"] > 100_000
 
 
 DECODER = "mediaserver.playout.decoder", "a recipe"

@@ -47,11 +47,19 @@ class PressedKeys(pydantic.BaseModel):
 class AdminEndpoint:
     """All paths of the admin listener. All but the health checks need the token, where there is one.
 
-    `why_not_ready` tells why the server takes no calls, or nothing when it does.
+    `why_closed` tells why the server takes no calls, `why_not_ready` why it should not be sent any: that, or an
+    engine that is not ready, which not every call needs. Both tell nothing when it does and should.
     """
 
-    def __init__(self, engine: Engine, attacher: Attacher, why_not_ready: Callable[[], str]) -> None:
-        self._engine, self._attacher, self._why_not_ready = engine, attacher, why_not_ready
+    def __init__(
+        self,
+        engine: Engine,
+        attacher: Attacher,
+        why_closed: Callable[[], str],
+        why_not_ready: Callable[[], str],
+    ) -> None:
+        self._engine, self._attacher = engine, attacher
+        self._why_closed, self._why_not_ready = why_closed, why_not_ready
         self._rate = Rate()
 
     def application(self) -> web.Application:
@@ -99,7 +107,7 @@ class AdminEndpoint:
         return web.Response(body=self._engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _attach(self, request: web.Request) -> web.Response:
-        if why_not := self._why_not_ready():
+        if why_not := self._why_closed():
             raise RefusedError(503, why_not)
         wanted = await _body(request, AttachRequest)
         attachment = await self._attacher.prepare(wanted)

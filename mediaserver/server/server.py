@@ -45,7 +45,9 @@ class Server:
         self._admin: web.AppRunner | None = None
         self._listeners: list[Listener] = []  # the admin port's, then those of media
         metrics, connections = self.engine.metrics, self.endpoint.connections
-        metrics.gauge("ready", "Whether calls are taken", lambda: not self._state)
+        metrics.gauge(
+            "ready", "Whether calls are taken, and all paths can do their work", lambda: not self._why_not_ready
+        )
         metrics.gauge(
             "certificate_expiry_timestamp_seconds",
             "When the certificate expires, as Unix time; 0 without one",
@@ -82,6 +84,11 @@ class Server:
             prompts=len(library.prompts),
             cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
         )
+
+    @property
+    def _why_not_ready(self) -> str:
+        """Why it should not be sent calls, "" where it should."""
+        return self._state or self.engine.why_not_ready
 
     async def drain(self) -> bool:
         """Take no more calls, let those in progress end for a while, close the rest; whether all did end.
@@ -135,7 +142,7 @@ class Server:
         """Answer on the admin port; the port."""
         configuration = self.engine.configuration
         settings = configuration.settings.admin
-        endpoint = AdminEndpoint(self.engine, self.attacher, lambda: self._state)
+        endpoint = AdminEndpoint(self.engine, self.attacher, lambda: self._state, lambda: self._why_not_ready)
         self._admin = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=1.0)
         await self._admin.setup()
         server = self._admin.server

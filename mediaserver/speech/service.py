@@ -98,6 +98,18 @@ class Speech:
             elif need.kind == "recognition":
                 self.recogniser(need.engine).warm()
 
+    def not_ready(self, needs: Iterable[Need]) -> list[str]:
+        """The engines that were to be started and are not ready to be used, each with the reason."""
+        found = {}
+        for need in needs:
+            if need.kind == "speech":
+                name = need.engine or self.settings.engine
+                found[f"speech engine {name}"] = self._studio(name).why_not_ready
+            elif need.kind == "recognition":
+                name = need.engine or self.recognition.engine
+                found[f"recognition engine {name}"] = self.recogniser(name).why_not_ready
+        return [f"{engine} {why}" for engine, why in sorted(found.items()) if why]
+
     @property
     def results(self) -> dict[str, int]:
         """Sentences, by where they came from."""

@@ -67,6 +67,11 @@ class Studio:
         """Have the engine be ready."""
         self._engine.warm()
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why the engine is not."""
+        return self._engine.why_not_ready
+
     async def close(self) -> None:
         """Make nothing more; what is made is kept."""
         making = dict(self._making)

@@ -40,5 +40,9 @@ class Synthesiser(Protocol):
     def warm(self) -> None:
         """Be ready: the first sentence is to come as soon as any other."""
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why it is not, once it was told to be; "" where it is, as far as is known without asking it."""
+
     async def close(self) -> None:
         """Let go of what it runs on."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from mediaserver import printed
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.metrics import Metrics
@@ -18,6 +19,7 @@ from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.store import Store
 from mediaserver.streams import routes
@@ -97,6 +99,7 @@ class Engine:
         self.streams.use(settings.server, self.configuration.table)
         self._watching: asyncio.Task[None] | None = None
         self._lacking = 0  # paths without their prompts
+        self._awaited: set[Need] = set()  # engines that paths have needed from the start
         self.configuration_current = True  # or one was refused
         self._lag = LoopLag(self.metrics.loop_lag.observe)
         self.metrics.expect_keywords(_keywords(self.table))
@@ -121,13 +124,19 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
-        self.speech.warm(routes.needs(configuration.table))
+        self._awaited = routes.needs(configuration.table)
+        self.speech.warm(self._awaited)
         if self.library.stock.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
                 key="prompts.memory_limit",
                 limit_mb=configuration.settings.prompts.memory_limit,
             )
+
+    @property
+    def why_not_ready(self) -> str:
+        """The engines that paths need and that are not ready yet, each with the reason; "" where all are."""
+        return "; ".join(self.speech.not_ready(self._awaited))
 
     def objections(self, configuration: Configuration) -> list[str]:
         """Why it cannot go on with another configuration."""
@@ -137,7 +146,9 @@ class Engine:
     def use(self, configuration: Configuration) -> None:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
-        self.speech.warm(routes.needs(configuration.table))
+        needed = routes.needs(configuration.table)
+        self._awaited &= needed  # what is new starts while others are served, as before
+        self.speech.warm(needed)
         self._lacking = 0
         self.streams.use(configuration.settings.server, configuration.table)
         self.metrics.expect_keywords(_keywords(configuration.table))
@@ -203,6 +214,7 @@ class Engine:
         counter("decodes", "Sound files decoded", lambda: pool.decodes)
         counter("decode_seconds", "Time that decoding them took", lambda: pool.decode_seconds)
         counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
+        counter("printed_lines", "What our processes printed, by what became of it", lambda: printed.counts)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
         counter("sentences", "Sentences said, by where their sound came from", lambda: self.speech.results)
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)

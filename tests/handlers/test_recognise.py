@@ -51,6 +51,8 @@ class Scripted:
                 case text:
                     return Recognition(text, 0.5)
 
+    why_not_ready = ""
+
     def warm(self) -> None: ...
 
     async def close(self) -> None: ...

@@ -28,6 +28,7 @@ handler = "playback"
 prompt = "long"
 repeat = "forever"
 """
+SILENCE = '[paths."/silence"]\nhandler = "silence"\n'
 LONG_FRAMES = 100
 
 
@@ -152,6 +153,60 @@ async def test_a_signal_while_prompts_are_decoded_ends_cleanly(tmp_path: Path, n
         server.process.wait()
 
 
+# An engine that speaks, and takes its time to begin, or does not.
+ENGINE = """
+import pathlib, sys, time
+place = pathlib.Path({place!r})
+while not (place / "go").exists():
+    time.sleep(0.005)
+if (place / "ill").exists():
+    sys.exit("no model here")
+import numpy as np
+class Hibari:
+    sample_rate = 8000
+    def __init__(self, voice): ...
+    def __call__(self, text, speed=1.0, seed=0):
+        return np.full(1600, 0.4, np.float32)
+"""
+
+
+def with_an_engine(folder: Path) -> Path:
+    """A config with a path that speaks, by an engine that is begun when there is `go`."""
+    (folder / "hibari").mkdir()
+    (folder / "hibari/__init__.py").write_text(ENGINE.format(place=str(folder)))
+    (folder / "hibari/voices.py").write_text("DEFAULT = 'heart'\ndef voice_path(name, **options): ...\n")
+    return write_config(folder, '[paths."/say"]\nhandler = "say"\ntext = "Hello."\n' + SILENCE)
+
+
+async def test_it_is_ready_once_its_engines_are_and_serves_other_paths_before(tmp_path: Path) -> None:
+    with serving(with_an_engine(tmp_path), PYTHONPATH=str(tmp_path)) as server:
+        assert await get(server.admin_url("/readyz")) == (503, "speech engine hibari is starting\n")
+        assert "mediaserver_ready 0.0" in (await get(server.admin_url("/metrics")))[1]
+        assert len((await listen(server.url("/silence"), frames=3)).messages) == 3
+        (tmp_path / "go").touch()
+        async with asyncio.timeout(60 * UNIT):
+            while await get(server.admin_url("/readyz")) != (200, "ready\n"):
+                await asyncio.sleep(0.01)
+        assert (await listen(server.url("/say"))).close_code == 1000
+
+
+async def test_an_engine_that_does_not_start_is_why_it_is_not_ready(tmp_path: Path) -> None:
+    config = with_an_engine(tmp_path)
+    for name in ("go", "ill"):
+        (tmp_path / name).touch()
+    with serving(config, PYTHONPATH=str(tmp_path)) as server:
+        async with asyncio.timeout(60 * UNIT):
+            while "cannot start" not in (answered := await get(server.admin_url("/readyz")))[1]:
+                await asyncio.sleep(0.01)
+        assert answered[0] == 503
+        printed = await asyncio.to_thread(server.wait_for_event, "a process printed")
+        assert (printed["module"], printed["text"]) == (
+            "mediaserver.speech.engines.hibari_process",
+            "no model here",
+        )
+        assert all(line.startswith("{") for line in server.log_file.read_text().splitlines())
+
+
 # What Python runs first: Ctrl-C works as on a terminal, and comes by itself when a module is looked for.
 STARTUP = """
 import os, signal, sys
@@ -186,10 +241,11 @@ def test_a_signal_amid_the_imports_ends_without_a_word(tmp_path: Path, module: s
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_ctrl_c_while_the_configuration_is_read_ends_without_a_word(tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "config.toml")
-    with starting(tmp_path, command, "--config", tmp_path / "config.toml") as process:
-        with (tmp_path / "config.toml").open("w"):  # it has opened it as well, and waits for what it holds
-            process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=30 * UNIT) == ("", "")
+    arguments = command, "--config", tmp_path / "config.toml"
+    # Once it can be opened here, the command has opened it as well, and waits for what it holds.
+    with starting(tmp_path, *arguments) as process, (tmp_path / "config.toml").open("w"):
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30 * UNIT) == ("", "")
     assert process.returncode == 128 + signal.SIGINT
 
 

@@ -45,6 +45,8 @@ class Scripted:
                 case _:
                     await asyncio.sleep(part)
 
+    why_not_ready = ""
+
     def warm(self) -> None:
         pass
 

@@ -89,6 +89,11 @@ class Command:
         if self._program:
             self._workshop.warm()
 
+    @property
+    def why_not_ready(self) -> str:
+        """Until its first process is."""
+        return self._workshop.why_not_ready
+
     async def close(self) -> None:
         """Let the processes go, and what the programs left."""
         await self._workshop.close()

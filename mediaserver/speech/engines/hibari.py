@@ -54,6 +54,11 @@ class Hibari:
         if self._installed:
             self._workshop.warm()
 
+    @property
+    def why_not_ready(self) -> str:
+        """Until its first process is."""
+        return self._workshop.why_not_ready
+
     async def close(self) -> None:
         """Let the processes go."""
         await self._workshop.close()

@@ -63,6 +63,8 @@ class OpenAi:
             async for pcm in sound:
                 yield pcm
 
+    why_not_ready = ""  # it is not asked ahead of need
+
     def warm(self) -> None:
         """There is nothing to start."""
 

@@ -38,6 +38,8 @@ class OpenAiRecogniser:
         async with self._http.post(url, token, data=form) as answer:
             return Recognition(self._text(await _read(answer)))
 
+    why_not_ready = ""  # it is not asked ahead of need
+
     def warm(self) -> None:
         """There is nothing to start."""
 

@@ -25,9 +25,14 @@ class PocketSphinx:
         """Have a process be ready."""
         self._pool.warm()
 
+    @property
+    def why_not_ready(self) -> str:
+        """Until its first process is."""
+        return self._pool.why_not_ready
+
     async def close(self) -> None:
         """Let the processes go."""
-        await self._pool.rest()
+        await self._pool.close()
 
     async def recognise(
         self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""

@@ -35,6 +35,8 @@ class Vosk:
             dialogue = _Dialogue(socket, host_of(self._url))
             return await while_telling(dialogue.tell(audio), dialogue.hear(partial))
 
+    why_not_ready = ""  # it is not asked ahead of need
+
     def warm(self) -> None:
         """There is nothing to start."""
 

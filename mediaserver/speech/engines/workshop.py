@@ -28,13 +28,18 @@ class Workshop:
         """Have a child be ready."""
         self._pool.warm()
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why there is no child yet that can be asked, "" where there is one, or was."""
+        return self._pool.why_not_ready
+
     async def close(self) -> None:
         """Let the children go, and what they are at."""
         working = list(self._working)
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        await self._pool.rest()
+        await self._pool.close()
 
     async def make(self, **wanted: Any) -> bytes:
         """What a child makes of it; EngineError where there is nothing."""

@@ -42,6 +42,8 @@ class Voicebox:
             raise EngineError(self.error)
         yield b"\1\1" * (len(text) * LETTER * FRAME_BYTES // 2)
 
+    why_not_ready = ""
+
     def warm(self) -> None:
         pass
 
@@ -66,6 +68,8 @@ class Listener:
         if isinstance(words, Exception):
             raise EngineError(str(words))  # one that is kept would refer to itself
         return Recognition(str(words))
+
+    why_not_ready = ""
 
     def warm(self) -> None:
         pass
