@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,17 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mediaserver import __version__, config, log, mistakes, options, tables
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
-from mediaserver.client import attach as attaching
-from mediaserver.client import simulator
+from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
-from mediaserver.client.measure import Report
-from mediaserver.client.meter import Meter
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
-from mediaserver.playout.library import Progress as Loading
 from mediaserver.server import check as checking
 from mediaserver.server import server
 from mediaserver.server.reload import Source
-from mediaserver.session import End
 from mediaserver.settings import Settings
 from mediaserver.settings.speech import SpeechEngine
 from mediaserver.speech import author
@@ -43,13 +37,20 @@ EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
 app = typer.Typer(
     name="mediaserver",
     help="The media server that VoIPBIN calls.",
+    cls=options.Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
 
 T = TypeVar("T")
+_AUDIO_STREAM = "ws://127.0.0.1:8080/audio-stream"
+
+
+def _command(*examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command whose help ends with examples of it."""
+    lines = [f"Example: mediaserver {example}" for example in examples]
+    return app.command(cls=options.Command, epilog="\n\n".join(lines))
 
 
 def _show_version(wanted: bool) -> None:
@@ -77,7 +78,7 @@ def _options(
     pass
 
 
-@app.command()
+@_command("serve --config config.toml --port 8080")
 def serve(
     file: options.ConfigOption = None,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
@@ -99,7 +100,7 @@ def serve(
             _run(server.serve(settings, problems, source, progress))
 
 
-@app.command()
+@_command("check --config config.toml")
 def check(
     file: options.ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -118,35 +119,37 @@ def check(
         raise typer.Exit(EXIT_BAD_CONFIG)
 
 
-@app.command()
+@_command(f"call {_AUDIO_STREAM} --record heard.wav", 'call ws://127.0.0.1:8080/menu --digits "1,,4711#"')
 def call(
     url: Annotated[
         str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands; or tcp://host:port.")
     ],
     seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
     encapsulation: Annotated[
-        Encapsulation | None, typer.Option(help="What to expect; default: as the URL says, or what comes.")
+        Encapsulation | None,
+        typer.Option(help="What to expect and to speak; default: as the URL says, or what comes."),
     ] = None,
     framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
     send: options.SendOption = None,
+    digits: options.DigitsOption = "",
+    after: options.AfterOption = None,
     record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Play VoIPBIN's side against any server: listen, perhaps speak, and report.
+    """Play VoIPBIN's side against any server: listen, perhaps speak or press keys, and report.
+
+    What there is to send waits until the far end has been quiet for a second after its greeting, or has said
+    nothing for two.
 
     With tcp://host:port, play Asterisk's side of AudioSocket: a random UUID first, then a frame every 20 ms, of
     the file to send or of silence. The report's framing is tcp, and its close code 1000 where the server said by
     00 00 00 that it is over, 1006 where the connection just ended.
     """
-    plan = simulator.Call(url, seconds, encapsulation, framing, send, record)
+    plan = simulator.Call(url, seconds, encapsulation, framing, send, digits, after, record)
     shown = url.partition("?")[0]  # a query may hold a token
     log.configure("error", "console")
     try:
-        if as_json or not err.is_terminal:
-            report = _run(_call(plan))
-        else:
-            with Meter(err, shown) as meter:
-                report = _run(_call(plan, meter.heard))
+        report = _run(command.call(plan, None if as_json else err, shown))
     except (MediaServerError, OSError, ValueError) as error:
         if as_json:
             typer.echo(json.dumps({"error": str(error), "status": getattr(error, "status", None)}))
@@ -161,7 +164,7 @@ def call(
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
-@app.command()
+@_command("attach call 652af662-eb45-11ee-b1a5-6fde165f9226 --path /record")
 def attach(
     kind: Annotated[options.Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
     subject: Annotated[str, typer.Argument(metavar="ID", help="Its id at VoIPBIN.")],
@@ -188,13 +191,13 @@ def attach(
         settings, problems = config.load(file)
         log.configure(settings.log.level, settings.log.format)
         with _progress() as progress:
-            end = _run(_attach(settings, _where(file), problems, request, progress))
+            end = _run(command.attach(settings, _where(file), problems, request, progress, err))
     _complain([end.text] if end.text else [])
     if not end.normal:
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
-@app.command()
+@_command('say "Thank you for calling." --rate 0.9 -o prompts/thanks.wav')
 def say(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.wav", help="The prompt file to write.")],
@@ -223,9 +226,12 @@ def say(
     typer.echo(f"{output}: {len(pcm) / SAMPLE_BYTES / SAMPLE_RATE:.2f} s")
 
 
-@app.command()
+@_command("sign 'wss://media.example.com/play/welcome?repeat=2' --ttl 1h")
 def sign(
-    url: Annotated[str, typer.Argument(metavar="URL", help="ws:// or wss:// URL of a path that has tokens.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="ws://, wss://, http:// or https:// URL of a path that has tokens."),
+    ],
     ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
     file: options.ConfigOption = None,
 ) -> None:
@@ -242,26 +248,6 @@ def sign(
         _complain([f"{url.partition('?')[0]}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
-
-
-async def _attach(
-    settings: Settings, where: str, problems: list[str], request: AttachRequest, progress: Loading
-) -> End:
-    """One stream to its end; Ctrl-C and SIGTERM hang up."""
-    hang_up = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
-    with contextlib.ExitStack() as stack:
-        heard = stack.enter_context(Meter(err, request.resource)).heard if err.is_terminal else None
-        return await attaching.attach(settings, where, problems, request, progress, hang_up, heard)
-
-
-async def _call(plan: simulator.Call, heard: simulator.OnFrame = lambda pcm, at: None) -> Report:
-    """One call; Ctrl-C and SIGTERM hang up, and it still reports."""
-    hang_up = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
-    return await simulator.simulate(plan, heard, hang_up)
 
 
 def _run(work: Coroutine[None, None, T]) -> T:

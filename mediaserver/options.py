@@ -1,22 +1,73 @@
-"""What commands are given: options that several have, and values read from what people write."""
+"""What commands are given: options that several have, values read from what people write, and their help."""
 
+import inspect
 import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", envvar="MEDIASERVER_CONFIG", help="TOML file; default: ./config.toml if there is one."
+        "--config",
+        metavar="FILE",
+        envvar="MEDIASERVER_CONFIG",
+        help="TOML file; default: ./config.toml if there is one.",
     ),
 ]
 SendOption = Annotated[
     Path | None,
-    typer.Option(metavar="IN.wav", help="A sound file to speak, at once; the call goes on after it."),
+    typer.Option(
+        metavar="IN.wav", help="A sound file to speak when the far end is quiet; the call goes on after it."
+    ),
 ]
+DigitsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KEYS",
+        callback=lambda text: keys(text),
+        help="Keys to press when the far end is quiet, before --send: 0-9 A-D * #, and a comma for 2 s of pause.",
+    ),
+]
+AfterOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        help="Send so long after the answer, whoever speaks then; 0 is at once.",
+    ),
+]
+
+
+class _PlainHelp:
+    """Help with `URL` where typer has `{URL}`, and without the type of a flag, which takes no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All parameters, those of typer's own too."""
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in found:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return found
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the line of usage."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
+
+
+class Command(_PlainHelp, TyperCommand):
+    """A command with plain help, each paragraph of it as wide as the terminal."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(self.help or ""))
+
+
+class Group(_PlainHelp, TyperGroup):
+    """All commands, with plain help."""
 
 
 class Kind(StrEnum):
@@ -29,6 +80,14 @@ class Kind(StrEnum):
 def port(text: str) -> Any:
     """An option that is a port."""
     return typer.Option(metavar="PORT", min=0, max=65535, help=text)
+
+
+def keys(text: str) -> str:
+    """Keys of a telephone and pauses, as they are sent."""
+    wrong = re.search(r"[^0-9A-Da-d*#,]", text)
+    if wrong is not None:
+        raise typer.BadParameter(f"{wrong[0]} is no key: 0-9, A-D, * and #, and a comma for a pause")
+    return text.upper()
 
 
 def seconds(text: str) -> int:

@@ -287,13 +287,30 @@ def test_call_records_what_it_hears(server: ServerProcess, tmp_path: Path) -> No
     assert "40 of 20 ms" in done.stdout
 
 
-def test_call_talks_first_where_it_has_something_to_send(server: ServerProcess, tmp_path: Path) -> None:
+def test_call_talks_first_where_it_is_asked_to(server: ServerProcess, tmp_path: Path) -> None:
     spoken = write_wav(tmp_path / "in.wav", speechlike(160 * 10, 7))
-    report = json.loads(run("call", server.url("/play/speech"), "--send", spoken, "--json").stdout)
+    options = ("--send", spoken, "--after", "0", "--json")
+    report = json.loads(run("call", server.url("/play/speech"), *options).stdout)
     assert (report["framing"], report["frames"]) == ("message", 40)  # the server answers as it is spoken to
     line = server.events("stream ended")[-1]
     assert line["wire"] == "audiosocket/message"
     assert line["received"] >= 10
+
+
+def test_call_does_not_talk_over_a_greeting_and_says_so(server: ServerProcess, tmp_path: Path) -> None:
+    spoken = write_wav(tmp_path / "in.wav", speechlike(160 * 10, 7))
+    done = run("call", server.url("/play/speech"), "--send", spoken, "--digits", "12")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "nothing was sent: the far end was never quiet for 1 s (--after 0 does not wait for that)\n"
+    )
+
+
+@pytest.mark.parametrize("digits", ["1w2", "1 2", "E"])
+def test_what_is_no_key_is_said(digits: str) -> None:
+    done = run("call", "ws://127.0.0.1:9/", "--digits", digits)
+    assert done.returncode == 2
+    assert "is no key: 0-9, A-D, * and #, and a comma for a pause" in done.stderr
 
 
 def test_call_hangs_up_after_so_many_seconds(server: ServerProcess) -> None:

@@ -38,6 +38,7 @@ class Report:
     framing: str | None
     close_code: int | None
     bad_reason: str = ""  # what is wrong with the first bad frame; for people only
+    unsent: str = ""  # what was to be sent and was not; for people only
 
     @property
     def problems(self) -> list[str]:
@@ -51,12 +52,14 @@ class Report:
             found.append("frames do not come every 20 ms")
         if self.close_code not in (None, 1000, 1001, 1005):
             found.append(f"the stream was closed with {self.close_code}")
+        if self.unsent:
+            found.append(self.unsent)
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         values = asdict(self)
-        del values["bad_reason"]
+        del values["bad_reason"], values["unsent"]
         return values
 
 

@@ -1,7 +1,7 @@
 """Plays the far end of a media stream: dials a URL as it stands, listens, perhaps speaks, and measures.
 
-To `ws://` and `wss://` it is VoIPBIN, which speaks only where it has something to send. To `tcp://` it is
-Asterisk, which names its call by a UUID, and never stops speaking.
+To `ws://` and `wss://` it is VoIPBIN, which sends nothing where it has nothing to say. To `tcp://` it is Asterisk,
+which names its call by a UUID, and never stops sending.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import time
 import wave
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,19 +19,16 @@ from yarl import URL
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.measure import Report
+from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
-from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.decode import decode_file
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.sources import Clip, Playlist
-from mediaserver.playout.ticker import Ticker
 from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings
-from mediaserver.wire.events import Audio
+from mediaserver.wire.events import Audio, Hangup
 
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 T = TypeVar("T")
@@ -46,7 +42,9 @@ class Call:
     seconds: float | None = None  # hang up after so long; None: wait for the server to close
     encapsulation: Encapsulation | None = None  # None: the URL's own, or what the first message looks like
     framing: Framing = Framing.AUTO
-    send: Path | None = None  # a sound file to speak, at once
+    send: Path | None = None  # a sound file to speak
+    digits: str = ""  # keys to press before that, `0-9 A-D * #`; a comma is a pause
+    after: float | None = None  # when to begin, seconds after the answer; None: when the far end has finished
     record: Path | None = None  # a WAV file for what is heard
 
 
@@ -68,8 +66,7 @@ class Listener:
         return named or (self._wire.settings.encapsulation if self._wire else None)
 
     def receive(self, data: bytes, at: float) -> None:
-        """One binary message, which must be one frame."""
-        self.arrivals.append(at)
+        """One binary message, which must be one frame, or say that the call is over."""
         if self._wire is None:
             encapsulation = self.encapsulation or _guess(data)
             self._wire = Wire(WireSettings(encapsulation, self._call.framing))
@@ -79,6 +76,9 @@ class Listener:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
+        if Hangup() in events:  # what a handler's hang-up says where there are messages; the close follows
+            return
+        self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
         if self._told and data[0] != audiosocket.Kind.SLIN:  # Asterisk hears no sound at another rate than its own
             pcm, reason = b"", f"of kind 0x{data[0]:02x}"
@@ -98,51 +98,51 @@ async def simulate(
 
     RefusedError and PeerError where there is no stream, PromptError where the file to send cannot be played.
     """
-    speech = await asyncio.to_thread(_read_speech, call.send) if call.send else None
+    pcm = await asyncio.to_thread(_read_speech, call.send) if call.send else b""
+    script, turn = Script(call.digits, pcm, call.after), Turn()
     with _recorder(call.record) as record:
 
         def take(pcm: bytes, at: float) -> None:
             record(pcm)
+            turn.heard(pcm, at)
             heard(pcm, at)
 
         play = _play_asterisk if asterisk.is_asterisk_url(call.url) else _play_voipbin
-        return await play(call, take, speech, hang_up or asyncio.Event())
+        return await play(call, take, script, turn, hang_up or asyncio.Event())
 
 
-async def _play_voipbin(call: Call, take: OnFrame, speech: bytes | None, hang_up: asyncio.Event) -> Report:
+async def _play_voipbin(call: Call, take: OnFrame, script: Script, turn: Turn, hang_up: asyncio.Event) -> Report:
+    """Send nothing where there is nothing to say."""
     listener = Listener(call, take)
-    with contextlib.ExitStack() as stack:
-        async with dial.client_session() as client:
-            websocket = await _unless(hang_up, dial.dial(client, call.url))
-            answered = time.monotonic()
-            pacer = _speak(call, websocket, speech, stack) if speech else None
-            hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up))
-            try:
-                close_code = await _listen(websocket, listener)
-            finally:
-                over = time.monotonic()
-                if pacer is not None:
-                    pacer.stop()
-                if not websocket.closed:
-                    hang_up.set()
-                else:
-                    hanging_up.cancel()
-                await asyncio.wait([hanging_up])
-    return _report(listener, answered, over, close_code or websocket.close_code)
+    async with dial.client_session() as client:
+        websocket = await _unless(hang_up, dial.dial(client, call.url))
+        answered = time.monotonic()
+        speaker = Speaker(_outbound(call), websocket.transport, script, turn)
+        if script:
+            speaker.start()
+        hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up))
+        try:
+            close_code = await _listen(websocket, listener)
+        finally:
+            over = time.monotonic()
+            await speaker.stop()
+            if not websocket.closed:
+                hang_up.set()
+            else:
+                hanging_up.cancel()
+            await asyncio.wait([hanging_up])
+    return _report(listener, answered, over, close_code or websocket.close_code, speaker.unsent)
 
 
-async def _play_asterisk(call: Call, take: OnFrame, speech: bytes | None, hang_up: asyncio.Event) -> Report:
-    """Speak from the first moment on, what there is to send, and silence behind it."""
+async def _play_asterisk(call: Call, take: OnFrame, script: Script, turn: Turn, hang_up: asyncio.Event) -> Report:
+    """Send from the first moment on, silence where there is nothing to say."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
     settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk takes nothing else, whatever it sends
     listener = Listener(call, take, Wire(settings, carrier=Carrier.TCP))
     connection = await _unless(hang_up, asterisk.dial(call.url, listener.receive))
-    ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
-    pacer = Pacer(ticker, Wire(settings, carrier=Carrier.TCP), connection.transport)
-    if speech:
-        pacer.play(Playlist([Clip(speech)]))
-    pacer.start()
+    speaker = Speaker(Wire(settings, carrier=Carrier.TCP), connection.transport, script, turn)
+    speaker.start()
     waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
     try:
         await asyncio.wait(waiting, timeout=call.seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -150,13 +150,12 @@ async def _play_asterisk(call: Call, take: OnFrame, speech: bytes | None, hang_u
     finally:
         for task in waiting:
             task.cancel()
-        pacer.stop()
-        ticker.close()
+        await speaker.stop()
         await connection.hang_up()
-    return _report(listener, connection.made_at, over, connection.close_code)
+    return _report(listener, connection.made_at, over, connection.close_code, speaker.unsent)
 
 
-def _report(listener: Listener, answered: float, over: float, close_code: int | None) -> Report:
+def _report(listener: Listener, answered: float, over: float, close_code: int | None, unsent: str) -> Report:
     """What there is to say of a call that was answered, and was over, at these times."""
     arrivals = listener.arrivals
     return Report(
@@ -171,6 +170,7 @@ def _report(listener: Listener, answered: float, over: float, close_code: int | 
         framing=listener.framing,
         close_code=close_code,
         bad_reason=listener.bad_reason,
+        unsent=unsent,
     )
 
 
@@ -224,17 +224,12 @@ async def _hang_up(websocket: OpenWebSocket, seconds: float | None, asked: async
         websocket.transport.abort()
 
 
-def _speak(call: Call, websocket: OpenWebSocket, pcm: bytes, stack: contextlib.ExitStack) -> Pacer:
-    """Speak at once: a peer that talks first."""
+def _outbound(call: Call) -> Wire:
+    """How to speak: as the call says, or the URL, or else in AudioSocket messages: `auto` answers in kind."""
     encapsulation = call.encapsulation or _named(call.url) or Encapsulation.AUDIOSOCKET
-    framing = Framing.MESSAGE if call.framing == Framing.AUTO else call.framing
-    wire = Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
-    ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
-    stack.callback(ticker.close)
-    pacer = Pacer(ticker, wire, websocket.transport)
-    pacer.play(Playlist([Clip(pcm)]))
-    pacer.start()
-    return pacer
+    asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
+    framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
+    return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
 
 
 @contextlib.contextmanager

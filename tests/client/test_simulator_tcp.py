@@ -110,7 +110,7 @@ async def test_each_call_has_a_uuid_of_its_own() -> None:
 
 async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None:
     async with answering(playing(40 * FRAMES[:1])) as (server, url):
-        report = await simulator.simulate(Call(url, send=write_wav(tmp_path / "in.wav", SAMPLES)))
+        report = await simulator.simulate(Call(url, send=write_wav(tmp_path / "in.wav", SAMPLES), after=0))
     assert report.frames == 40
     said = server.heard[19:]
     assert said.startswith(b"".join(FRAMES))
@@ -244,6 +244,7 @@ def test_the_command_against_our_own_server(tmp_path: Path) -> None:
         assert (read_wav(out) == SAMPLES).all()
         command[-1] = f"tcp://127.0.0.1:{server.ports['/echo']}"
         options = ["--send", str(tmp_path / "prompts/a.wav"), "--record", str(out), "--seconds", "1.5", "--json"]
+        options += ["--after", "0"]
         done = subprocess.run([*command, *options], capture_output=True, timeout=30 * UNIT, check=True)
         assert json.loads(done.stdout)["close_code"] == 1000
         assert to_bytes(SAMPLES[160:1600]) in to_bytes(read_wav(out))
