@@ -27,6 +27,20 @@ LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)
 
 RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
+# Events of what failed, which alerts ask for: they are counted from 0 on, or a rate would not see the first.
+FAILURES = (
+    "recording.failed",
+    "transcript.failed",
+    "report.failed",
+    "speech.failed",
+    "recognition.failed",
+    "assistant.failed",
+    "bridge.lost",
+    "bridge.failed",
+    "webhook.failed",
+    "stream.inbound",
+)
+
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
@@ -97,6 +111,8 @@ class Metrics:
             registry=self.registry,
         )
         self.events = Counter("mediaserver_events", "What happened on streams", ["type"], registry=self.registry)
+        for kind in FAILURES:
+            self.events.labels(kind)
         self.first_audio = Histogram(
             "mediaserver_assistant_first_audio_seconds",
             "From a caller's last voice to the first sound of the answer",

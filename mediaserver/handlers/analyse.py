@@ -8,7 +8,6 @@ import structlog
 from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
-from mediaserver.errors import plainly
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
 from mediaserver.session import Disk, Session
@@ -53,7 +52,9 @@ class Analyse(Handler):
             about = {"time": files.now(), "stream": session.stream.id, "path": session.stream.path}
             await watch.disk.do(files.append, self.directory, path, [about | report])
         except OSError as error:
-            log.error("report not written", stream=session.stream.id, file=str(path), why=plainly(error))
+            if not watch.failed:  # it is tried again with the next report, and told of once
+                watch.failed = True
+                files.tell_failure(session, "report", path, error)
 
 
 class _Watch:
@@ -66,6 +67,7 @@ class _Watch:
         self._told = False  # of the present silence
         self._keypad = session.keypad
         self.disk = Disk()
+        self.failed = False  # a report could not be written
         self._packets = session.hearing.packets
 
     def take(self, event: Event) -> None:

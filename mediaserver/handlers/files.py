@@ -8,11 +8,16 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Any
 
-from mediaserver.session import Stream, stay_within
+import structlog
+
+from mediaserver.errors import plainly
+from mediaserver.session import Session, Stream, stay_within
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
 _MAX_VALUE = 60  # bytes: a name must fit into a file system's 255
+
+log = structlog.get_logger()
 
 
 def check(template: str) -> str:
@@ -54,6 +59,13 @@ def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(document) + "\n" for document in documents)
+
+
+def tell_failure(session: Session, kind: str, path: Path, error: OSError) -> None:
+    """Tell that the `transcript` or the `report` of a stream cannot be written: in the log, and as an event."""
+    why = plainly(error)
+    log.error(f"{kind} not written", stream=session.stream.id, file=str(path), why=why)
+    session.notify(f"{kind}.failed", {"file": str(path), "error": why})
 
 
 def _safe(value: str) -> str:

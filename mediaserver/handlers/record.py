@@ -70,8 +70,6 @@ class Record(RecordSettings, Ending, Handler):
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
     async def run(self, session: Session) -> None:
-        """Record; a recording that fails leaves the call alone."""
-        recording = await self.record(session, self.directory, self.prompt)
-        if recording.error:
-            await session.silence()
+        """Record; a disk that fails costs what it would have kept, and nothing else."""
+        await self.record(session, self.directory, self.prompt)
         await self.conclude(session)

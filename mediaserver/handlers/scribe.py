@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from mediaserver.errors import EngineError, plainly
+from mediaserver.errors import EngineError
 from mediaserver.handlers import files
 from mediaserver.handlers.transcript import Transcript
 from mediaserver.session import Disk, Session, Utterance, Utterances
@@ -123,7 +123,7 @@ class Scribe:
         try:
             await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
         except OSError as error:
-            log.error("transcript not written any more", stream=stream.id, why=plainly(error))
+            files.tell_failure(self._session, "transcript", self._transcript.path, error)
             self._transcript = None
 
 

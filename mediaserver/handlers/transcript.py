@@ -20,7 +20,7 @@ class Transcript:
     """
 
     def __init__(self, directory: Path, path: Path) -> None:
-        self._directory, self._path = directory, path
+        self._directory, self.path = directory, path
         self._files: tuple[_Growing, _Growing] | None = None
 
     def add(self, line: Mapping[str, Any], start: float, end: float) -> None:
@@ -32,10 +32,10 @@ class Transcript:
         captions.append(cue(start, end, line["text"]).encode())
 
     def _begun(self) -> "tuple[_Growing, _Growing]":
-        stay_within(self._directory, self._path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        stay_within(self._directory, self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
-            path = self._path.with_stem(f"{self._path.stem}-{number}") if number else self._path
+            path = self.path.with_stem(f"{self.path.stem}-{number}") if number else self.path
             try:
                 lines = _Growing(path)
                 try:

@@ -36,7 +36,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that is over. `error` is why it ended early, or never began; nothing where all went well."""
+    """A recording that is over. `error` is why its file ended early, or never began; "" where all went well."""
 
     file: str
     seconds: float
@@ -48,8 +48,16 @@ class Recording:
         return asdict(self)
 
 
+def _tell_nobody(recording: Recording) -> None:
+    """Is told of a failure where nobody else is."""
+
+
 class Recorder:
-    """Collects sound in memory and hands it to a thread once a second: a slow disk delays no frame of any call."""
+    """Collects sound in memory and hands it to a thread once a second: a slow disk delays no frame of any call.
+
+    Where the disk fails, `failed` is told at once, and only once, with what was kept until then. The limits hold
+    as before, by what is heard and no longer kept: a caller must not be left in silence for want of a disk.
+    """
 
     def __init__(
         self,
@@ -62,14 +70,18 @@ class Recorder:
         max_silence: float | None,
         toning: Callable[[], bool],
         clock: Callable[[], float],
+        failed: Callable[[Recording], None] = _tell_nobody,
     ) -> None:
         self._path, self._within, self._trim, self._clock = path, within, trim_silence, clock
+        self._failed, self._told = failed, False
         self._limit = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self._mono = bytearray()  # heard, and not yet written
         self._tracks = Tracks() if stereo else None
+        self._channels = 2 if stereo else 1
         self._disk = Disk()
         self._file: WavFile | None = None
-        self._samples = 0  # of each channel, written or on the way
+        self._finished = False  # the file has its name, or was tried to be given it
+        self._samples = 0  # of each channel, written or on the way; after a failure, heard
         self._last_loud = 0  # the sample after the last one that is not silence
         self._over = asyncio.Event()
         self._reason, self._error = Stop.STREAM_ENDED, ""
@@ -83,7 +95,9 @@ class Recorder:
         """Take in what is heard."""
         if not isinstance(event, Audio) or self._over.is_set():
             return
-        if self._tracks is not None:
+        if self._error:
+            self._samples += len(event.pcm) // SAMPLE_BYTES
+        elif self._tracks is not None:
             self._tracks.heard.add(event.pcm, self._now)
         else:
             self._mono += event.pcm
@@ -93,7 +107,7 @@ class Recorder:
 
     def sent(self, encoding: Encoding, item: bytes) -> None:
         """Take in a frame that we send."""
-        if self._tracks is not None and not self._over.is_set():
+        if self._tracks is not None and not self._error and not self._over.is_set():
             self._tracks.said.add(encoding.decode(item), self._now)
 
     def recalled(self, frames: int) -> None:
@@ -101,55 +115,72 @@ class Recorder:
         if self._tracks is not None:
             self._tracks.said.take_back(frames * FRAME_BYTES)
 
-    def stop(self, reason: Stop, error: str = "") -> None:
+    def stop(self, reason: Stop) -> None:
         """End it; the first reason stands."""
         if not self._over.is_set():
-            self._reason, self._error = reason, error
+            self._reason = reason
             self._over.set()
 
     # -- for the one who records ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Record until it is over."""
+        """Record until it is over; where the disk fails, until it would have been."""
         try:
             await self._disk.do(self._open)
-            while not self._over.is_set():
+            while not self._over.is_set() and not self._error:
                 await self._until_due()
                 await self._disk.do(self._append, self._sides(last=self._over.is_set()))
         except OSError as error:
-            self._fail(error)
+            self._fail(plainly(error))
+        if self._error:
+            await self._finish()
+        while not self._over.is_set():
+            await self._until_due()
 
     async def close(self) -> Recording:
         """Write what is left, finish the file, and tell what there is."""
         self.stop(Stop.STREAM_ENDED)
-        try:
-            if self._reason is not Stop.ERROR:
+        if not self._error:
+            try:
                 await self._disk.do(self._append, self._sides(last=True))
-        except OSError as error:
-            self._fail(error)
+            except OSError as error:
+                self._fail(plainly(error))
+        await self._finish()
+        return self._recording
+
+    async def _finish(self) -> None:
+        """Give the file its name, and tell of a failure, which may be this one."""
         try:
-            await self._disk.do(self._finish)
+            await self._disk.do(self._close_file)
         except OSError as error:
-            self._fail(error)
+            self._fail(plainly(error))
+        if self._error and not self._told:
+            self._told = True
+            self._failed(self._recording)
+
+    def _fail(self, why: str) -> None:
+        """Nothing is written any more; the first failure stands."""
+        if not self._error:
+            self._samples += self._waiting // SAMPLE_BYTES
+            self._error, self._tracks = why, None
+            self._mono.clear()
+
+    @property
+    def _recording(self) -> Recording:
         file = self._file
         return Recording(
             file=str(file.path if file else self._path),
             seconds=round(file.samples / SAMPLE_RATE, 3) if file else 0.0,
-            reason=str(self._reason),
+            reason=str(Stop.ERROR if self._error else self._reason),
             error=self._error,
         )
-
-    def _fail(self, error: OSError) -> None:
-        if not self._error:
-            self._over.set()
-            self._reason, self._error = Stop.ERROR, plainly(error)
 
     # -- in a thread ---------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         if self._within is not None:
             stay_within(self._within, self._path)
-        self._file = WavFile(self._path, 1 if self._tracks is None else 2)
+        self._file = WavFile(self._path, self._channels)
 
     def _append(self, sides: list[bytes]) -> None:
         if self._file is None or not sides[0]:
@@ -160,8 +191,9 @@ class Recorder:
             self._last_loud = self._file.samples + int(loud[-1]) + 1
         self._file.append(rows.astype("<i2").tobytes())
 
-    def _finish(self) -> None:
-        if self._file is not None:
+    def _close_file(self) -> None:
+        if self._file is not None and not self._finished:
+            self._finished = True
             self._file.close(self._last_loud + _KEPT_QUIET if self._trim else None)
 
     # -- in between ----------------------------------------------------------------------------------------------
@@ -169,6 +201,11 @@ class Recorder:
     @property
     def _now(self) -> float:
         return self._clock() - self._began
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes of what was heard that are not written yet."""
+        return len(self._mono) if self._tracks is None else len(self._tracks.heard)
 
     async def _until_due(self) -> None:
         try:
@@ -179,14 +216,13 @@ class Recorder:
 
     def _look(self) -> None:
         """Whether a limit is reached, by what came, or by time where nothing comes."""
-        waiting = len(self._mono) if self._tracks is None else len(self._tracks.heard)
-        samples = self._samples + waiting // SAMPLE_BYTES
+        samples = self._samples + self._waiting // SAMPLE_BYTES
         if self._limit is not None and max(samples, (self._now - _FLUSH) * SAMPLE_RATE) >= self._limit:
             self.stop(Stop.MAX_DURATION)
         elif self._detector is not None and self._clock() - self._voice_at >= self._max_silence:
             self.stop(Stop.SILENCE)
-        elif waiting > _MAX_PENDING and self._disk.busy:
-            self.stop(Stop.ERROR, "the disk is too slow")
+        elif self._waiting > _MAX_PENDING and self._disk.busy:
+            self._fail("the disk is too slow")
 
     def _sides(self, last: bool) -> list[bytes]:
         """Sound to be written now: one side, or two of the same length."""

@@ -216,7 +216,8 @@ class Talk:
 
         `within`: a folder that no link may lead out of. `stereo`: the caller on the left, what we send on the
         right. `max_silence`: so many seconds without speech end it. `finish_on`: digits that end it. A disk that
-        is full, or a folder that cannot be written, end the recording, not the stream: `Recording.error` tells.
+        is full, or a folder that cannot be written, end the file, and are told at once; the limits hold as
+        before, and `Recording.error` tells.
         """
         recorder = Recorder(
             path,
@@ -227,6 +228,7 @@ class Talk:
             max_silence=max_silence,
             toning=lambda: self._keypad is not None and self._keypad.toning,
             clock=self._clock,
+            failed=self._recording_over,
         )
         self.control.answer()
         self.notify("recording.started", {"file": str(path)})
@@ -244,11 +246,15 @@ class Talk:
 
     async def _finish_recording(self, recorder: Recorder) -> Recording:
         recording = await recorder.close()
+        if not recording.error:  # or it is told already
+            self._recording_over(recording)
+        return recording
+
+    def _recording_over(self, recording: Recording) -> None:
         facts = recording.as_dict()
         self.notify("recording.failed" if recording.error else "recording.done", facts)
         tell = log.error if recording.error else log.info
         tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
-        return recording
 
     @property
     def now(self) -> float:

@@ -12,7 +12,8 @@ _PART = ".part"
 
 def stay_within(directory: Path, path: Path) -> None:
     """PermissionError where a link would lead a path out of a folder."""
-    if not path.resolve().is_relative_to(directory.resolve()):
+    # Not `Path.resolve`, which before Python 3.13 raises a RuntimeError where links go round in circles.
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise PermissionError(errno.EPERM, "leads out of its folder", str(path))
 
 

@@ -59,6 +59,25 @@ async def test_a_recording_that_fails_leaves_the_call_alone(loop: VirtualLoop, t
     assert caller.stage.pacer.frames >= 148
 
 
+@pytest.mark.parametrize("then", ["close", "hangup"])
+@in_virtual_time
+async def test_what_follows_a_recording_follows_one_that_fails(
+    loop: VirtualLoop, tmp_path: Path, then: str
+) -> None:
+    """The prompt is heard meanwhile, and the call ends when it would have ended."""
+    (tmp_path / "file").write_text("in the way")
+    caller = Caller(loop, library_of())
+    handler = Record(directory=tmp_path / "file", prompt="welcome", max_duration=1, then=then, linger_ms=100)
+    end = await caller.call(handler.run, 3000)
+    assert end is not None
+    assert end.code == 1000
+    assert (caller.heard[:1600] == SOUNDS["welcome"]).all()
+    assert caller.stage.pacer.frames == 50 + 5  # a second, and what lingers
+    assert caller.session.hanging_up == (then == "hangup")
+    (failed,) = caller.backend.told("recording.failed")
+    assert failed["error"] == "File exists"
+
+
 @pytest.mark.parametrize(
     ("stream", "template", "name"),
     [
@@ -155,6 +174,16 @@ async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_pat
     assert [report["to_s"] for report in reports] == [first["to_s"], second["to_s"], 2.5]
     assert sum(report["heard_s"] for report in reports) == pytest.approx(2.5)
     assert caller.backend.told("digits") == [{"digits": "4"}, {"digits": "2"}]
+
+
+@in_virtual_time
+async def test_a_report_that_cannot_be_written_is_told_once(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    caller = Caller(loop, library_of())
+    await caller.call(Analyse(interval=1, directory=tmp_path / "file", file="a.jsonl").run, 3500)
+    assert len(caller.backend.told("analysis")) == 4
+    failed = {"file": str(tmp_path / "file/a.jsonl"), "error": "File exists"}
+    assert caller.backend.told("report.failed") == [failed]
 
 
 @in_virtual_time

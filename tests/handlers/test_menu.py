@@ -161,6 +161,20 @@ async def test_a_webhook_may_have_the_caller_recorded(loop: VirtualLoop, tmp_pat
     }
 
 
+@in_virtual_time
+async def test_a_menu_goes_on_where_its_recording_fails(loop: VirtualLoop, tmp_path: Path) -> None:
+    """When the caller has spoken, and not before; the webhook is told."""
+    (tmp_path / "file").write_text("in the way")
+    answers = ({"record": {"max_duration": 1, "file": "{id}.wav"}}, {"play": "bye", "hangup": True})
+    handler = flow(more=f'directory = "{tmp_path / "file"}"\n')
+    heard, caller, _ = await visit(loop, handler, 6000, (700, "2"), (1700, "4711#"), answers=answers)
+    assert heard == ["main", "pin", "bye"]
+    told = caller.backend.questions[1][1]
+    file = str(tmp_path / "file/id.wav")
+    assert told["recording"] == {"file": file, "seconds": 0.0, "reason": "error", "error": "File exists"}
+    assert caller.backend.told("recording.failed") == [told["recording"]]
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

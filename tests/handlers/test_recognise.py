@@ -285,6 +285,8 @@ def test_a_disk_that_fails_ends_the_transcript_and_not_the_call(call: Callable[.
         said = [(at, voice(500)) for at in (1000, 3000)]
         caller = await call(loop, Scripted("one", "two"), handler, 5000, *said)
         assert [each["text"] for each in caller.backend.told("transcript.final")] == ["one", "two"]
+        failed = {"file": str(tmp_path / "file/a.jsonl"), "error": "File exists"}
+        assert caller.backend.told("transcript.failed") == [failed]  # once
 
     run()
 

@@ -3,13 +3,15 @@
 import asyncio
 import errno
 import os
+import resource
 import subprocess
 import sys
 import textwrap
 import threading
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,6 +228,100 @@ async def test_a_link_does_not_lead_out_of_the_folder(loop: VirtualLoop, tmp_pat
     assert not list(tmp_path.glob("*.wav*"))
 
 
+def limit_files(size: int) -> None:
+    """Let no file of this process grow beyond so many bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.fixture(params=["no folder", "full in mid-way"])
+def failing_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder that cannot be made, and a disk that takes half a second of sound."""
+    if request.param == "no folder":
+        (tmp_path / "file").write_text("in the way")
+        yield tmp_path / "file"
+        return
+    limit_files(8044)
+    yield tmp_path
+    limit_files(resource.RLIM_INFINITY)
+
+
+def ended_at(folder: Path, says: bytes, **limits: Any) -> tuple[float, Recording, Caller]:
+    """When a recording ends, in milliseconds; what is told of it."""
+
+    @in_virtual_time
+    async def record(loop: VirtualLoop) -> tuple[float, Recording, Caller]:
+        caller, made = Caller(loop, library_of()), []
+
+        async def run(session: Session) -> None:
+            recording = await session.record(folder / "a.wav", **limits)
+            made.append((round(loop.time() * 1000), recording))
+
+        end = await caller.call(run, 9000, (0, lambda: caller.say(says)))
+        assert end is not None
+        assert end.code == 1000
+        return *made[0], caller
+
+    return record()
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"max_duration": 3}, PCM),
+        ({"max_silence": 2}, PCM),
+        ({"finish_on": "#"}, bytes(2 * 16_000) + digits("#")),
+    ],
+    ids=["max_duration", "max_silence", "finish_on"],
+)
+def test_limits_hold_where_the_disk_fails(
+    tmp_path: Path, failing_disk: Path, limits: dict[str, Any], says: bytes, stereo: bool
+) -> None:
+    """To the millisecond: a caller who is told to speak is not left in silence for want of a disk."""
+    at, recording, caller = ended_at(failing_disk, says, stereo=stereo, **limits)
+    limit_files(resource.RLIM_INFINITY)
+    whole_at, whole, _ = ended_at(tmp_path / "whole", says, stereo=stereo, **limits)
+    assert at == whole_at
+    assert not whole.error
+    assert recording.reason == "error"
+    assert recording.error in ("File exists", "File too large")
+    assert caller.backend.told("recording.failed") == [recording.as_dict()]  # once
+    assert caller.backend.told("recording.done") == []
+    if recording.seconds:  # what was taken is kept, under its name
+        assert recording.seconds == (0.25 if stereo else 0.5)
+        assert recording.file == str(failing_disk / "a.wav")
+        assert (failing_disk / "a.wav").stat().st_size == 8044
+
+
+@in_virtual_time
+async def test_a_failure_is_told_when_it_happens(loop: VirtualLoop, failing_disk: Path) -> None:
+    caller = Caller(loop, library_of())
+    told: list[int] = []
+    acts = [(at, lambda: told.append(len(caller.backend.told("recording.failed")))) for at in (1500, 2500)]
+    await caller.call(lambda session: session.record(failing_disk / "a.wav", max_duration=60), 3000, *acts)
+    assert told == [1, 1]
+    assert len(caller.backend.told("recording.failed")) == 1
+
+
+@in_virtual_time
+async def test_max_duration_holds_where_the_disk_fails_and_nothing_comes(
+    loop: VirtualLoop, failing_disk: Path
+) -> None:
+    caller = Caller(loop, library_of())
+    caller.quiet = True
+    end = await caller.call(lambda session: session.record(failing_disk / "a.wav", max_duration=2), 9000)
+    assert end is not None
+    assert caller.stage.pacer.frames * 20 == pytest.approx(3000, abs=100)
+
+
+@in_virtual_time
+async def test_a_link_that_leads_to_itself_is_a_failure_like_others(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    caller, recording = await recorded(loop, tmp_path / "loop/a.wav", 500, within=tmp_path)
+    assert recording.error in ("Too many levels of symbolic links", "File exists")
+    assert caller.backend.told("recording.failed") == [recording.as_dict()]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path):
     """A file system of 100 kB."""
@@ -361,15 +457,19 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkey
         append(self, pcm)
 
     monkeypatch.setattr(WavFile, "append", slowly)
-    recording = recorder(tmp_path)
+    told: list[Recording] = []
+    recording = recorder(tmp_path, failed=told.append)
     running = asyncio.create_task(recording.run())
     recording.take(Audio(bytes(11 * 16_000)))
     assert not recording._over.is_set()
     await eventually(lambda: recording._disk.busy and not recording._mono)
     recording.take(Audio(bytes(11 * 16_000)))
     released.set()
+    await eventually(lambda: bool(told))
+    recording.stop(Stop.DIGIT)
     await running
     done = await recording.close()
+    assert told == [done]
     assert (done.reason, done.error, done.seconds) == (Stop.ERROR, "the disk is too slow", 11.0)
 
 

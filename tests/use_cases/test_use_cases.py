@@ -193,6 +193,27 @@ async def test_3_a_conference_recording_has_every_participant(
         assert level_db(loud / 32_768, hz) == pytest.approx(20 * np.log10(0.2), abs=0.5)
 
 
+async def test_a_recording_that_fails_is_counted_told_once_and_ends_as_it_would_have(
+    serve: Serve, twin: Twin, backend: Backend, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    record = f'[paths."/record"]\nhandler = "record"\ndirectory = "{tmp_path}/file"\nmax_duration = 0.5\n'
+    counter = 'mediaserver_events_total{type="recording.failed"}'
+    call = twin.call()
+    with serve(record) as server:
+        _, metrics = await get(server.admin_url("/metrics"))
+        assert f"{counter} 0.0" in metrics
+        await attach(server, f"calls/{call.id}", "/record")
+        await (await call.stream()).over()
+        await eventually(lambda: backend.told("stream.ended"))
+        _, metrics = await get(server.admin_url("/metrics"))
+        assert f"{counter} 1.0" in metrics
+        assert len(server.events("recording failed")) == 1
+    (failed,) = backend.told("recording.failed")
+    assert (failed["error"], failed["seconds"]) == ("File exists", 0.0)
+    assert backend.told("stream.ended")[0]["reason"] == "finished"
+
+
 # -- 4: real-time audio analysis -------------------------------------------------------------------
 
 

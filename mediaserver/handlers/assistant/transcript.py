@@ -4,21 +4,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-from mediaserver.errors import plainly
 from mediaserver.handlers import files
-from mediaserver.session import Disk, Stream
-
-log = structlog.get_logger()
+from mediaserver.session import Disk, Session
 
 
 class Transcript:
     """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
 
-    def __init__(self, directory: Path, template: str | None, stream: Stream) -> None:
-        self._directory, self._stream = directory, stream
-        self._path = files.place(directory, template, stream) if template is not None else None
+    def __init__(self, directory: Path, template: str | None, session: Session) -> None:
+        self._directory, self._session = directory, session
+        self._path = files.place(directory, template, session.stream) if template is not None else None
         self._lines: list[dict[str, Any]] = []
         self._disk = Disk()
         self._writing: asyncio.Task[None] | None = None
@@ -28,7 +23,7 @@ class Transcript:
         """One line more, written soon."""
         if self._path is None:
             return
-        self._lines.append({"time": files.now(), "stream": self._stream.id, "who": who, **facts})
+        self._lines.append({"time": files.now(), "stream": self._session.stream.id, "who": who, **facts})
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -45,6 +40,4 @@ class Transcript:
                 await self._disk.do(files.append, self._directory, self._path, lines)
             except OSError as error:
                 self._failed = True
-                log.error(
-                    "transcript not written", stream=self._stream.id, file=str(self._path), why=plainly(error)
-                )
+                files.tell_failure(self._session, "transcript", self._path, error)

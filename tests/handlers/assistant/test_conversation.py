@@ -65,6 +65,18 @@ async def test_three_turns(loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
 
 
 @in_virtual_time
+async def test_a_transcript_that_cannot_be_written_is_told_once(
+    loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    talk = Talk(loop, monkeypatch, [HELP, "the weather"], [["Yes, I can."], ["It is sunny."]])
+    await talk.call(8000, 1000, 5000, directory=tmp_path / "file", file="a.jsonl")
+    assert [turn["assistant"] for turn in talk.told("turn")] == ["Yes, I can.", "It is sunny."]
+    failed = {"file": str(tmp_path / "file/a.jsonl"), "error": "File exists"}
+    assert talk.caller.backend.told("transcript.failed") == [failed]
+
+
+@in_virtual_time
 async def test_a_sentence_is_said_while_the_next_is_written(loop: VirtualLoop, monkeypatch: Patch) -> None:
     talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. ", "And", 60.0]])
     talk.voicebox.slow = 0.1
