@@ -1,16 +1,47 @@
-"""Waiting in tests: one unit for every tolerance, so that a slow machine needs one number changed."""
+"""Waiting in tests, and measuring: never by how fast the machine is.
+
+What must come is waited for with `PATIENCE`. What must come on time is allowed to be as late as the machine itself
+is, which `late` tells: on one that is idle that is nothing.
+"""
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 
 UNIT = float(os.environ.get("TEST_TIME_UNIT", "1"))  # seconds that are ample on any machine this is run on
+# Seconds for what must come, whatever else the machine does meanwhile: only a test that fails waits for so long.
+PATIENCE = 60 * UNIT
+_NAP = 0.01  # seconds
+_TURNS = 4  # what goes from one process to another and back waits for a core as often
 
 
-async def eventually(condition: Callable[[], object], units: float = 10) -> None:
+async def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
     """Wait until a condition holds; fail where it never does."""
-    deadline = time.monotonic() + units * UNIT
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         await asyncio.sleep(0.002)
+
+
+class Witness:
+    """A thread that sleeps a little again and again; `worst` is by how many seconds it woke too late."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        threading.Thread(target=self._watch, name="witness", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            due = time.monotonic() + _NAP
+            time.sleep(_NAP)
+            self.worst = max(self.worst, time.monotonic() - due)
+
+
+WITNESS = Witness()
+
+
+def late() -> float:
+    """Seconds by which whatever was to be on time in this test may have been late by no fault of its own."""
+    return _TURNS * WITNESS.worst

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from mediaserver import __version__
+from mediaserver.connector import Connector
 from mediaserver.errors import PeerError, plainly
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.webhooks.post import host_of
@@ -40,7 +41,7 @@ class Target:
 def client_session() -> aiohttp.ClientSession:
     """A session whose WebSockets are `OpenWebSocket`s."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"mediaserver/{__version__}"},
         timeout=aiohttp.ClientTimeout(total=None),

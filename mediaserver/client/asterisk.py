@@ -31,6 +31,7 @@ class AsteriskConnection(asyncio.Protocol):
         self._parser = audiosocket.StreamParser()
         self._said_so = False  # one side has said that it is over
         self.over = asyncio.Event()
+        self._gone = asyncio.Event()
         self.close_code = CloseCode.ABNORMAL
         self.made_at = 0.0  # when the connection was made, monotonic
 
@@ -58,6 +59,7 @@ class AsteriskConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone; a reset where the server had not closed its half."""
         self.over.set()
+        self._gone.set()
 
     async def hang_up(self) -> None:
         """Say that it is over, and wait until the server has closed as well, for a while."""
@@ -68,6 +70,7 @@ class AsteriskConnection(asyncio.Protocol):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.over.wait(), CLOSE_TIMEOUT)
         self.transport.abort()
+        await self._gone.wait()
 
 
 async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskConnection:

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
+from mediaserver.connector import Connector
 from mediaserver.errors import PeerError, RefusedError, plainly
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams.connection import CLOSE_TIMEOUT
@@ -41,9 +42,7 @@ def client_session() -> aiohttp.ClientSession:
     """A session whose WebSockets are `OpenWebSocket`s, and whose refusals keep what the server said."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0
-        ),  # a stream keeps its connection: their number is limited elsewhere
+        connector=Connector(),
         ws_response_class=OpenWebSocket,
         timeout=timeout,
         middlewares=(_keep_refusal,),

@@ -31,7 +31,7 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpP
 from mediaserver.wire.events import Audio, Hangup
 
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
-T = TypeVar("T")
+T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +195,14 @@ async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T
         if not dialled.done():
             raise PeerError("given up before the server answered")
         return dialled.result()
+    except asyncio.CancelledError:
+        if dialled.done() and not dialled.cancelled() and dialled.exception() is None:
+            dialled.result().transport.abort()
+        raise
     finally:
         given_up.cancel()
         dialled.cancel()
+        await asyncio.wait((dialled, given_up))
 
 
 async def _listen(websocket: OpenWebSocket, listener: Listener) -> int | None:

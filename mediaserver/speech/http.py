@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 
 from mediaserver import __version__
+from mediaserver.connector import Connector
 from mediaserver.errors import EngineError
 from mediaserver.webhooks.post import host_of, in_plain_words
 
@@ -69,7 +70,7 @@ class Http:
         """Made when first needed, as it belongs to the loop that runs then."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+                connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"mediaserver/{__version__}"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from mediaserver import __version__
+from mediaserver.connector import Connector
 from mediaserver.errors import WebhookError, plainly
 
 ANSWER_BYTES = 64 * 1024
@@ -92,7 +93,7 @@ class Poster:
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 # No limit: `_places` bounds events, and a question, one a stream, must not wait for others'.
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+                connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Plain text only: 64 KB that unpack to a gigabyte are no bound.
                 headers={"User-Agent": f"mediaserver/{__version__}", "Accept-Encoding": "identity"},

@@ -16,7 +16,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.timing import UNIT
+from mediaserver.connector import Connector
+from tests.timing import PATIENCE, eventually
 
 
 @dataclass
@@ -38,9 +39,9 @@ class ServerProcess:
     def events(self, name: str) -> list[dict[str, Any]]:
         return [line for line in self.log if line["event"] == name]
 
-    def wait_for_event(self, name: str, units: float = 20) -> dict[str, Any]:
+    def wait_for_event(self, name: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The first log line of that name; fails where it never comes."""
-        deadline = time.monotonic() + units * UNIT
+        deadline = time.monotonic() + patience
         while not self.events(name):
             assert self.process.poll() is None, self.log_file.read_text()
             assert time.monotonic() < deadline, f"no {name!r} in the log: {self.log_file.read_text()}"
@@ -56,11 +57,13 @@ class ServerProcess:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it, and give its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(20 * UNIT)
+        return self.process.wait(PATIENCE)
 
 
 def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
     """Start a server; it is not waited for."""
+    if "PYTHONPATH" in environment:
+        environment["PYTHONPATH"] = os.pathsep.join((environment["PYTHONPATH"], os.environ["PYTHONPATH"]))
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)],
@@ -115,15 +118,22 @@ class Heard:
     upgraded: float = 0.0
 
 
+def client_session() -> aiohttp.ClientSession:
+    """One whose sockets are closed when it is."""
+    return aiohttp.ClientSession(connector=Connector())
+
+
 @contextlib.asynccontextmanager
 async def connected(url: str, **options: Any) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    async with aiohttp.ClientSession() as client, client.ws_connect(url, **options) as websocket:
+    async with client_session() as client, client.ws_connect(url, **options) as websocket:
         yield websocket
 
 
-async def listen(url: str, frames: int | None = None, say_first: bytes | None = None) -> Heard:
-    """Listen until the server closes, or for so many frames."""
-    heard = Heard()
+async def listen(
+    url: str, frames: int | None = None, say_first: bytes | None = None, heard: Heard | None = None
+) -> Heard:
+    """Listen until the server closes, or for so many frames; `heard` is filled meanwhile."""
+    heard = Heard() if heard is None else heard
     async with connected(url) as websocket:
         heard.upgraded = time.monotonic()
         if say_first is not None:
@@ -138,9 +148,17 @@ async def listen(url: str, frames: int | None = None, say_first: bytes | None = 
     return heard
 
 
+async def while_listening(url: str, count: int = 1) -> list[asyncio.Task[Heard]]:
+    """So many peers who listen until the server closes, and have heard something by now."""
+    heard = [Heard() for _ in range(count)]
+    tasks = [asyncio.create_task(listen(url, heard=each)) for each in heard]
+    await eventually(lambda: all(each.messages for each in heard) or any(task.done() for task in tasks))
+    return tasks
+
+
 async def get(url: str, **options: Any) -> tuple[int, str]:
     """Status and text of a plain request."""
-    async with aiohttp.ClientSession() as client, client.get(url, **options) as response:
+    async with client_session() as client, client.get(url, **options) as response:
         return response.status, await response.text()
 
 
@@ -160,4 +178,4 @@ def upgrade_request(path: str) -> bytes:
 
 async def refusal(url: str) -> tuple[int, str]:
     """Status and text of a refused upgrade."""
-    return await asyncio.wait_for(get(url.replace("ws://", "http://"), headers=UPGRADE), 10 * UNIT)
+    return await asyncio.wait_for(get(url.replace("ws://", "http://"), headers=UPGRADE), PATIENCE)

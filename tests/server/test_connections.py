@@ -29,6 +29,7 @@ async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
             writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             assert (await reader.readline()).split()[1] == b"500"
             writer.close()
+            await writer.wait_closed()
         (line,) = [line for line in logged if line["event"] == "request failed"]
         assert line["exc_info"].__traceback__ is not None
     finally:

@@ -131,6 +131,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"no request at all\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
         await eventually(lambda: not len(server.endpoint.connections) and not len(server.engine.streams))
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()

@@ -113,6 +113,7 @@ async def test_a_handshake_as_others_write_it(
     writer.write(f"{request_line}\r\nHost: x\r\n{connection}\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     writer.close()
+    await writer.wait_closed()
     assert head.split()[1] == status
     assert (b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head) == (status == b"101")  # RFC 6455, 1.3
 

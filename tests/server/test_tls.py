@@ -2,22 +2,22 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import trustme
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.server import tls
 from mediaserver.settings import TlsSettings
-from tests.server.process import ServerProcess, launch, serving, write_config
+from tests.server.process import ServerProcess, connected, launch, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 SOUND = to_bytes(speechlike(16_000))
 
@@ -61,7 +61,12 @@ def server(certified: Certified) -> Iterator[ServerProcess]:
 
 async def handshake(server: ServerProcess, client: ssl.SSLContext) -> bytes:
     """The certificate that a new connection is shown."""
-    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
+    plug = socket.create_connection(("127.0.0.1", server.port))
+    try:
+        _, writer = await asyncio.open_connection(sock=plug, ssl=client, server_hostname="127.0.0.1")
+    except OSError:
+        await eventually(lambda: plug.fileno() == -1)  # which nobody else waits for
+        raise
     shown: Any = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     await close(writer)
     return bytes(shown)
@@ -74,13 +79,9 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def hear(server: ServerProcess, client: ssl.SSLContext) -> bytes:
-    """All that a call hears. It is over with its socket: TLS says goodbye first, and aiohttp does not wait."""
-    async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(server.url("/a", "wss"), ssl=client) as websocket:
-            connection = websocket.get_extra_info("socket")
-            heard = b"".join([message.data async for message in websocket])
-        await eventually(lambda: connection.fileno() == -1)
-    return heard
+    """All that a call hears."""
+    async with connected(server.url("/a", "wss"), ssl=client) as websocket:
+        return b"".join([message.data async for message in websocket])
 
 
 async def test_every_byte_arrives_through_tls(server: ServerProcess, certified: Certified) -> None:
@@ -123,7 +124,7 @@ async def test_a_broken_one_is_not(server: ServerProcess, certified: Certified) 
 async def test_plain_http_on_it_costs_nothing(server: ServerProcess, certified: Certified) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
-    assert await asyncio.wait_for(reader.read(), 10 * UNIT) == b""
+    assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
     await close(writer)
     assert await hear(server, certified.client) == SOUND
     assert not [line for line in server.log if line["level"] in ("error", "critical")]
