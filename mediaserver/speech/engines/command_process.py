@@ -3,6 +3,7 @@ by `command`. What the program starts is in this process's group, and is killed 
 """
 
 import resource
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -14,13 +15,23 @@ from mediaserver.playout.decode import decode_file
 from mediaserver.speech.engines import bench
 
 _MOST = 32_000_000  # bytes of sound that a program may write: some minutes at any rate
+# Bytes of any one file that it makes. To the kernel shared memory is a file as well, and espeak-ng has 64 MB of it
+# for PulseAudio, as distributions build it, though it plays nothing.
+_LARGEST_FILE = 4 * 64 * 1024 * 1024
 _SAID = 4096  # bytes of what it complains of
 
 
 def main() -> None:
     """Answer until the input ends."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST, _MOST))  # the program's as well
+    _limit_files()
     bench.serve(lambda: speak)
+
+
+def _limit_files() -> None:
+    """Ours, and the program's; whoever started us may have set less."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = _LARGEST_FILE if most == resource.RLIM_INFINITY else min(_LARGEST_FILE, most)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def speak(request: dict[str, Any]) -> bytes:
@@ -30,6 +41,8 @@ def speak(request: dict[str, Any]) -> bytes:
     try:
         if not request["by_file"]:
             file.write_bytes(sound)
+        elif file.exists() and file.stat().st_size > _MOST:
+            raise _too_much()
         return whole_frames(decode_file(file).pcm)
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
@@ -57,15 +70,22 @@ def _run(arguments: list[str], text: bytes) -> bytes:
     if len(sound) > _MOST:
         process.kill()
         process.wait()
-        raise EngineError(f"the program wrote more than {_MOST} bytes of sound")
+        raise _too_much()
     code = process.wait()
     for thread in others:
         thread.join(1.0)  # what it started may hold on to them
+    if code == -signal.SIGXFSZ:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        raise EngineError(f"the program wrote a file of more than {limit} bytes")
     if code:
         said = bytes(complaints).decode(errors="replace").strip().splitlines()
         how = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
         raise EngineError(f"the program {how}{f': {said[-1].strip()}' if said else ''}")
     return sound
+
+
+def _too_much() -> EngineError:
+    return EngineError(f"the program wrote more than {_MOST} bytes of sound")
 
 
 def _write(line: IO[bytes], text: bytes) -> None:
