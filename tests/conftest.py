@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.site import sitecustomize
+from tests.timing import WITNESS
+
+SITE = Path(sitecustomize.__file__).parent
+
 
 def _bundled_ffmpeg() -> str | None:
     """The folder of the ffmpeg that comes with the development requirements, where they have one."""
@@ -24,12 +29,23 @@ if shutil.which("ffmpeg") is None and (bundled := _bundled_ffmpeg()) is not None
     os.environ["PATH"] += os.pathsep + bundled
 
 
+# For ours, and for all that it starts.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SITE), os.environ.get("PYTHONPATH"))))
+os.setpriority = sitecustomize.refuse
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_its_own() -> Iterator[None]:
     """Servers of tests keep decoded prompts where nobody else finds them."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         yield
+
+
+@pytest.fixture(autouse=True)
+def witness_anew() -> None:
+    """What the machine does before a test is no excuse for what is late in it."""
+    WITNESS.worst = 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import posix
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mediaserver import printed, processes
 from mediaserver.errors import EngineError
 from mediaserver.processes import Child, Pool
 from mediaserver.speech.engines.workshop import Workshop
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 # A workshop's child that dies while it is ill, and waits for word before it is ready.
 MODULE = """
@@ -35,13 +36,13 @@ bench.serve(lambda: lambda request: request["text"].encode())
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is there tells the child how it is."""
     (tmp_path / "some_child.py").write_text(MODULE.format(place=str(tmp_path)))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return tmp_path
 
 
 @pytest.fixture
 async def workshop(place: Path) -> AsyncIterator[Workshop]:
-    made = Workshop("some_child", (), 2, 10 * UNIT)
+    made = Workshop("some_child", (), 2, PATIENCE)
     yield made
     await made.close()
 
@@ -177,7 +178,10 @@ DECODER = "mediaserver.playout.decoder", "a recipe"
 
 
 @pytest.mark.parametrize("aside", [False, True])
-async def test_a_child_is_nice_and_perhaps_keeps_off_the_first_core(aside: bool) -> None:
+async def test_a_child_is_nice_and_perhaps_keeps_off_the_first_core(
+    aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "setpriority", posix.setpriority)  # which tests are without otherwise
     child = Child(*DECODER, aside=aside)
     ours, theirs = os.sched_getaffinity(0), os.sched_getaffinity(child.pid)
     assert os.getpriority(os.PRIO_PROCESS, child.pid) == 10

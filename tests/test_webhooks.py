@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from mediaserver import __version__
 from mediaserver.errors import MediaServerError
 from mediaserver.webhooks import WebhookError, Webhooks, WebhookSettings, signature
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually
 
 QUICK = 0.002  # seconds of backoff, where it is not what is tested
 NEVER = 1000.0  # the same for a retry that is not to come
@@ -116,7 +116,7 @@ def logs(retries: object) -> Iterator[list[Any]]:
 
 @contextlib.asynccontextmanager
 async def webhooks(url: str, backoff: float = QUICK, **settings: Any) -> AsyncIterator[Webhooks]:
-    settings.setdefault("timeout", 10 * UNIT)
+    settings.setdefault("timeout", PATIENCE)
     hooks = Webhooks(WebhookSettings(url=url, **settings), backoff=backoff)
     try:
         yield hooks
@@ -129,7 +129,7 @@ def results(sent: int = 0, failed: int = 0, dropped: int = 0) -> dict[str, int]:
 
 
 async def settled(hooks: Webhooks) -> dict[str, int]:
-    await eventually(lambda: not hooks.waiting, units=20)
+    await eventually(lambda: not hooks.waiting)
     return hooks.results
 
 
@@ -464,7 +464,7 @@ async def test_closing_delivers_what_waits(backend: Backend, logs: list[Any]) ->
     async with webhooks(backend.url()) as hooks:
         for _ in range(20):
             hooks.emit("s", "dtmf", {})
-        await hooks.close(10 * UNIT)  # before anything could be sent
+        await hooks.close(PATIENCE)  # before anything could be sent
         assert hooks.results == results(sent=20)
         await hooks.close()
     assert logs == []
@@ -481,7 +481,7 @@ async def test_closing_takes_no_longer_than_it_may(backend: Backend, backoff: fl
             hooks.emit("hangs", "dtmf", {})
             hooks.emit("fails", "dtmf", {})
         await eventually(lambda: len(backend.got) >= 2)
-        async with asyncio.timeout(5 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             await hooks.close(0.1 * UNIT)
         assert hooks.results == results(dropped=6)
         assert hooks.waiting == 0

@@ -19,7 +19,7 @@ from benchmarks.listeners.report import Report
 from mediaserver.audio.pcm import PTIME
 from mediaserver.wire import websocket
 from tests.benchmarks.scripted import Script, served, upgrade
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 FRAME = websocket.binary(bytes(320))
 HERE = os.getpid()  # of which CPU time and memory are told
@@ -37,7 +37,7 @@ async def listen_to_the_end(script: Script, streams: int) -> Listeners:
     async with served(script) as port:
         listeners = Listeners(Target(port), 320, Arrivals(10))
         listeners.dial([0.0] * streams)
-        deadline = time.monotonic() + 10 * UNIT
+        deadline = time.monotonic() + PATIENCE
         await asyncio.to_thread(listeners.run, lambda now: listeners.closed == streams or now > deadline)
         listeners.close()
     assert listeners.closed == streams

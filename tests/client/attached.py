@@ -12,7 +12,7 @@ from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.client.attachment import Attachment
 from mediaserver.session import End, Session
 from mediaserver.streams.engine import Engine
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 from tests.twin import Twin
 
 
@@ -28,7 +28,7 @@ class Attached:
         return self.attachment.session
 
     async def end(self) -> End:
-        return await asyncio.wait_for(asyncio.shield(self.ending), 20 * UNIT)
+        return await asyncio.wait_for(asyncio.shield(self.ending), PATIENCE)
 
 
 class Desk:

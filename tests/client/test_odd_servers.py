@@ -13,7 +13,7 @@ from mediaserver.client.measure import Report
 from mediaserver.client.simulator import Call
 from mediaserver.errors import PeerError, RefusedError
 from mediaserver.wire import websocket
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -55,7 +55,7 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def call(serve: Serve, **options: float) -> Report:
     async with serving(serve) as url:
-        return await asyncio.wait_for(simulator.simulate(Call(url, **options)), 20 * UNIT)
+        return await asyncio.wait_for(simulator.simulate(Call(url, **options)), PATIENCE)
 
 
 async def test_one_that_closes_without_a_status() -> None:
@@ -101,7 +101,7 @@ async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
     asyncio.get_running_loop().call_later(0.2, hang_up.set)
     async with serving(serve) as url:
         with pytest.raises(PeerError, match="given up before the server answered"):
-            await asyncio.wait_for(simulator.simulate(Call(url), hang_up=hang_up), 10 * UNIT)
+            await asyncio.wait_for(simulator.simulate(Call(url), hang_up=hang_up), PATIENCE)
 
 
 async def test_one_that_refuses_with_a_page() -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 import pytest
 import trustme
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HOST = "media.example.com"
@@ -40,12 +40,12 @@ class Proxy:
 
     def reload(self) -> None:
         """Have it read its config again."""
-        done = subprocess.run(self.reload_command, capture_output=True, text=True, timeout=10 * UNIT, check=False)
+        done = subprocess.run(self.reload_command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
 
     def wait(self) -> None:
         """Wait until it takes connections; fail where it never does."""
-        deadline = time.monotonic() + 10 * UNIT
+        deadline = time.monotonic() + PATIENCE
         while True:
             assert self.process.poll() is None, self.output.read_text()
             assert time.monotonic() < deadline, self.output.read_text()
@@ -156,7 +156,7 @@ def _running(command: list[str], folder: Path) -> Iterator[tuple[subprocess.Pope
         yield process, output
     finally:
         process.terminate()  # nginx ends its workers then; a kill would leave them behind
-        process.wait(20 * UNIT)
+        process.wait(PATIENCE)
 
 
 def _certificate(folder: Path, authority: trustme.CA) -> tuple[Path, Path]:

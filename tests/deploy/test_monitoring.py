@@ -18,7 +18,7 @@ from tests.deploy.promql import Expression, Selector, parse
 from tests.deploy.proxies import DEPLOY
 from tests.server.process import connected, get, listen, refusal, serving, upgrade_request, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT
+from tests.timing import PATIENCE, UNIT
 
 ALERTS_FILE = DEPLOY / "alerts.yaml"
 DASHBOARD_FILE = DEPLOY / "grafana-dashboard.json"
@@ -75,7 +75,7 @@ async def use(port: int) -> None:
         await websocket.receive_bytes(timeout=UNIT)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(upgrade_request("/silence") + b"\xff" * 16)  # no frame of RFC 6455
-    await asyncio.wait_for(reader.read(), 5 * UNIT)
+    await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     await writer.wait_closed()
 
@@ -156,7 +156,7 @@ def test_promtool_finds_nothing() -> None:
     if promtool is None:
         pytest.skip("no promtool on this machine")
     done = subprocess.run(
-        [promtool, "check", "rules", ALERTS_FILE], capture_output=True, text=True, timeout=30 * UNIT, check=False
+        [promtool, "check", "rules", ALERTS_FILE], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.server.process import upgrade_request
 from tests.timing import UNIT
 
-PATIENCE = 6 * UNIT  # seconds after which a server that bears with a fault has failed
+PATIENCE = 20 * UNIT  # seconds after which a server that bears with a fault has failed
 Fault = Callable[[socket.socket], None]  # does its worst on a stream that has just begun
 _DRIP = 0.1  # seconds between two bytes of one that trickles
 _SO_ATTACH_FILTER = 26

@@ -11,7 +11,7 @@ import pytest
 from tests.faults import healthy, peers
 from tests.faults.beside import Report, counting_server, descriptors, fifty_calls, scrape
 from tests.server.process import ServerProcess, listen, upgrade_request
-from tests.timing import UNIT
+from tests.timing import PATIENCE, UNIT
 
 CALLS = healthy.LISTENING + healthy.TALKING
 GRANTED = 260
@@ -39,7 +39,7 @@ async def test_who_dawdles_makes_room(server: ServerProcess, report: Report) -> 
 
 async def only_healthy_calls(server: ServerProcess) -> None:
     """Wait until all others are gone."""
-    async with asyncio.timeout(10 * UNIT):
+    async with asyncio.timeout(PATIENCE):
         while (await scrape(server))["mediaserver_connections"] > CALLS:
             await asyncio.sleep(0.02)
 

@@ -12,7 +12,7 @@ from tests.faults import peers
 from tests.faults.beside import Report, Since, counting_server, fifty_calls
 from tests.faults.peers import AUDIO, GARBAGE, PING, TEXT, Fault, drip_of, flood_of, frame, leave_after, say
 from tests.server.process import ServerProcess
-from tests.timing import UNIT, eventually
+from tests.timing import UNIT, eventually, late
 
 HEARTBEAT, STALL = 0.5, 1.5
 LARGEST = 65_536  # bytes of a message
@@ -51,7 +51,7 @@ async def dropped(
     since: Since, reasons: Mapping[str, str], count: int, path: str = "/silence"
 ) -> dict[str, float]:
     """All peers with each fault are dropped for its reason, and counted so; seconds that it took."""
-    await eventually(lambda: len(since.ended(path)) == count * len(reasons), peers.PATIENCE / UNIT)
+    await eventually(lambda: len(since.ended(path)) == count * len(reasons), peers.PATIENCE)
     lines = since.ended(path)
     assert Counter((line["call"], line["reason"]) for line in lines) == dict.fromkeys(reasons.items(), count)
     for reason, times in Counter(reasons.values()).items():
@@ -86,7 +86,7 @@ async def test_who_takes_nothing_or_is_not_there(
         took = await dropped(since, {name: reason for name, (_, reason, _) in faults.items()}, 5)
     report("dropped_s", took)
     for name, (_, _, seconds) in faults.items():
-        assert took[name] < seconds + AT_ONCE, name
+        assert took[name] < seconds + AT_ONCE + late(), name
 
 
 FLOODS = {
@@ -110,7 +110,7 @@ async def test_floods(server: ServerProcess, report: Report, name: str) -> None:
         took = await dropped(since, {name: reason}, FLOODERS)
         texts = await since.count("mediaserver_peer_faults_total", kind="text")
     report("dropped_s", took)
-    assert took[name] < AT_ONCE
+    assert took[name] < AT_ONCE + late()
     assert texts == sum(line["texts"] for line in since.ended("/silence"))
     assert bool(texts) == (name == "text")
 
@@ -150,7 +150,7 @@ async def test_nonsense(server: ServerProcess, report: Report, reason: str) -> N
     async with fifty_calls(server, report) as since, misbehaving(server, bad, 5):
         took = await dropped(since, dict.fromkeys(bad, reason), 5)
     report("dropped_s", took)
-    assert max(took.values()) < AT_ONCE
+    assert max(took.values()) < AT_ONCE + late()
 
 
 async def test_who_goes_without_a_goodbye(server: ServerProcess, report: Report) -> None:
@@ -164,7 +164,7 @@ async def test_who_goes_without_a_goodbye(server: ServerProcess, report: Report)
     async with fifty_calls(server, report) as since, misbehaving(server, bad, 5):
         took = await dropped(since, dict.fromkeys(bad, "peer-vanished"), 5)
     report("dropped_s", took)
-    assert max(took.values()) < AT_ONCE
+    assert max(took.values()) < AT_ONCE + late()
 
 
 async def test_who_is_let_be(server: ServerProcess, report: Report) -> None:

@@ -7,10 +7,10 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 _PATIENCE = 0.1  # seconds for the first word of an answer: who has been told half a thing says nothing
-_END = 12 * UNIT  # seconds after our last word for the server's: more than its own time-outs
+_END = PATIENCE  # after our last word for the server's: more than its own time-outs
 Ending = Literal["answer", "half-close", "reset"]
 
 

@@ -18,7 +18,7 @@ from mediaserver.playout.formats import ALAW, LINEAR, MULAW
 from tests.fuzz import mutate
 from tests.fuzz.lab import Lab
 from tests.sound import Pcm, sine, write_wav
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 _FORMATS = [(wav.PCM, bits) for bits in (8, 16, 16, 24, 32)]
 _FORMATS += [(wav.FLOAT, 32), (wav.FLOAT, 64), (wav.ALAW, 8), (wav.MULAW, 8), (0x11, 4), (0x55, 0), (0x02, 4)]
@@ -126,7 +126,7 @@ async def meet(file: File, lab: Lab) -> None:
     path = lab.directory / f"{next(_counter)}.{file.extension}"
     path.write_bytes(file.content)
     try:
-        async with asyncio.timeout(30 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             about, taken = await lab.pool.decode(path, Pcm)
     except PromptError as error:
         _judge_words(error)

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from tests.fuzz.kinds import Failure
 from tests.timing import UNIT
 
-_TOO_LONG = 2.0 * UNIT  # seconds for one input
+_TOO_LONG = 2.0 * UNIT  # seconds for one input, of the processor: others may have it meanwhile
 _MORE_MEMORY = 256 << 20  # bytes that one input may make the process grow by
 _NICENESS = 10  # the server and its healthy call go first
 _MOST_LINES = 12  # of a traceback
@@ -60,7 +60,7 @@ def _begin(folder: str) -> None:
     os.nice(_NICENESS)
     os.environ["PATH"] = ""  # no ffmpeg: compressed sound is a kind of its own
     warnings.simplefilter("error")  # in a decoder they would be lines between those of the log
-    signal.signal(signal.SIGALRM, _hung)
+    signal.signal(signal.SIGPROF, _hung)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + _MORE_MEMORY, resource.RLIM_INFINITY))
@@ -76,11 +76,11 @@ def _hung(*_: object) -> None:
 
 @contextlib.contextmanager
 def _bounded() -> Iterator[None]:
-    signal.setitimer(signal.ITIMER_REAL, _TOO_LONG)
+    signal.setitimer(signal.ITIMER_PROF, _TOO_LONG)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _run(name: str, seed: int, numbers: range) -> list[Failure]:

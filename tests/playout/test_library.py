@@ -24,7 +24,7 @@ from mediaserver.playout.sources import Playlist
 from mediaserver.playout.workers import DecodePool
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
 from tests.sound import Pcm, speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 MEGABYTE = 1_000_000
 
@@ -318,7 +318,7 @@ async def test_a_decoder_whose_server_is_gone_ends_without_a_word(tmp_path: Path
         ends: list[int] = []
         await eventually(lambda: ends or open_to_write(path, ends))
     os.close(ends[0])
-    _, complaints = await asyncio.to_thread(decoder.communicate, timeout=10 * UNIT)
+    _, complaints = await asyncio.to_thread(decoder.communicate, timeout=PATIENCE)
     assert complaints == b""
 
 

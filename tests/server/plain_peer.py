@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
 CALL = UUID("12345678-1234-5678-9abc-def012345678")
 UUID_MESSAGE = b"\x01\x00\x10" + CALL.bytes
@@ -41,19 +41,19 @@ class PlainPeer:
 
     async def hear(self, frames: int) -> bytes:
         """The PCM of so many frames more."""
-        data = await asyncio.wait_for(self.reader.readexactly(323 * frames), 20 * UNIT)
+        data = await asyncio.wait_for(self.reader.readexactly(323 * frames), PATIENCE)
         self.heard += data
         return sound(data)
 
     async def kind(self) -> int:
         """That of the next message, of whatever size."""
-        head = await asyncio.wait_for(self.reader.readexactly(3), 20 * UNIT)
-        await asyncio.wait_for(self.reader.readexactly(int.from_bytes(head[1:], "big")), 20 * UNIT)
+        head = await asyncio.wait_for(self.reader.readexactly(3), PATIENCE)
+        await asyncio.wait_for(self.reader.readexactly(int.from_bytes(head[1:], "big")), PATIENCE)
         return head[0]
 
     async def to_the_end(self) -> bytes:
         """All there was; ConnectionResetError where the server does not close in order."""
-        self.heard += await asyncio.wait_for(self.reader.read(), 20 * UNIT)
+        self.heard += await asyncio.wait_for(self.reader.read(), PATIENCE)
         return self.heard
 
     async def played(self) -> bytes:

@@ -17,7 +17,7 @@ from tests.faults.beside import scrape
 from tests.server.plain_peer import CALL, HANGUP, SILENCE, UUID_MESSAGE, PlainPeer, dialled, message
 from tests.server.process import ServerProcess, audiosocket_ports, get, serving, write_config
 from tests.sound import level_db, read_wav, sine, speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually, late
 from tests.twin import AsteriskAudioSocket, coded
 
 SAMPLES = speechlike(160 * 40)
@@ -227,7 +227,7 @@ async def test_wideband_sound_and_a_stall_of_the_network_are_no_flood(server: Se
     async with calling(server, "/silence") as peer:
         for data in (250 * frame, frame):
             peer.say(data)
-            await asyncio.wait_for(peer.writer.drain(), 10 * UNIT)
+            await asyncio.wait_for(peer.writer.drain(), PATIENCE)
         while await peer.kind() != 0x18:
             pass
         assert [await peer.kind() for _ in range(25)] == [0x18] * 25  # it is answered in kind
@@ -310,7 +310,7 @@ async def test_a_peer_that_never_closes_is_left_in_the_end(server: ServerProcess
         assert await peer.played() == b""
         began = asyncio.get_running_loop().time()
         await ended(server, peer)
-        assert 4 < asyncio.get_running_loop().time() - began < 6 + 4 * UNIT
+        assert 4 < asyncio.get_running_loop().time() - began < 6 + 4 * UNIT + late()
 
 
 async def test_too_much(server: ServerProcess) -> None:
@@ -399,7 +399,7 @@ async def test_three_hundred_calls_at_once(tmp_path: Path) -> None:
                 lambda n=n: _Caller(talks=n % 10 == 0), "127.0.0.1", server.ports["/"]
             )
             callers.append(caller)
-        errors = await asyncio.wait_for(asyncio.gather(*(caller.over for caller in callers)), 60 * UNIT)
+        errors = await asyncio.wait_for(asyncio.gather(*(caller.over for caller in callers)), PATIENCE)
         assert errors == [None] * 300
         assert all(caller.heard == expected for caller in callers)
         await eventually(lambda: len(server.events("stream ended")) == 300)
@@ -429,6 +429,6 @@ async def test_a_drain_lets_calls_end_and_then_ends_them(tmp_path: Path) -> None
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", server.ports["/silence"])
             assert not any(await silence.played())
-        assert await asyncio.to_thread(server.process.wait, 20 * UNIT) == 0
+        assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
         reasons = {line["path"]: (line["reason"], line["code"]) for line in server.events("stream ended")}
         assert reasons == {"/speech": ("finished", 1000), "/silence": ("drained", 1001)}

@@ -27,7 +27,7 @@ from tests.server.plain_peer import CALL, HANGUP, SILENCE, UUID_MESSAGE, PlainPe
 from tests.server.process import ServerProcess, audiosocket_ports, launch, listen, serving, write_config
 from tests.server.test_audiosocket import ended
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 PATHS = """
 [paths."/silence"]
@@ -325,7 +325,7 @@ async def test_ports_that_are_taken_are_all_told(tmp_path: Path) -> None:
         ports = ", ".join(f'{port} = "/silence"' for port in taken)
         table = f'[audiosocket]\nhost = "127.0.0.1"\nports = {{ {ports} }}\n'
         server = launch(write_config(tmp_path, table + PATHS), tmp_path / "log")
-        assert await asyncio.to_thread(server.process.wait, 20 * UNIT) == 2
+        assert await asyncio.to_thread(server.process.wait, PATIENCE) == 2
     told = server.log_file.read_text().lower()
     for port in taken:
         assert f"audiosocket.ports.{port}: cannot listen on 127.0.0.1:{port}: address already in use" in told

@@ -16,7 +16,7 @@ import pytest
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from tests.server.process import ServerProcess, connected, refusal, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually, late
 from tests.twin import ChanWebSocket, coded, encode
 from tests.twin.application import application as listening_application
 from tests.use_cases.backend import SECRET, Backend
@@ -212,7 +212,7 @@ async def test_the_lead_is_in_its_queue_and_no_more(server: ServerProcess) -> No
 
         await eventually(heard_enough)
     assert (channel.holes, channel.overflowed) == (0, 0)
-    assert 9 <= max(lengths) <= 11 + 5 * UNIT  # a late reader finds some more
+    assert 9 <= max(lengths) <= 11 + 5 * UNIT + late() / 0.02  # a late reader finds some more
     assert LONG.startswith(channel.heard)
 
 
@@ -220,7 +220,7 @@ async def test_a_full_queue_is_waited_for(server: ServerProcess) -> None:
     async def check(as_json: bool) -> None:
         async with ChanWebSocket(server.url("/some-ahead"), json=as_json, xoff=5, xon=3, most=9) as channel:
             await eventually(lambda: len(channel.heard_at) >= 15)
-            assert channel.queued <= 4 + UNIT  # it was 9, and was let run down
+            assert channel.queued <= 4 + UNIT + late() / 0.02  # it was 9, and was let run down
             await channel.over()
         assert (channel.errors, channel.lost_bytes, channel.overflowed, channel.cut_frames) == ([], 0, 0, 0)
         assert channel.heard == SPEECH
@@ -304,7 +304,8 @@ async def test_a_key_stops_the_prompt_here_and_in_its_queue(server: ServerProces
             channel.press("1")
             await channel.over()
         assert (channel.errors, channel.lost_bytes, channel.overflowed, channel.cut_frames) == ([], 0, 0, 0)
-        assert channel.holes <= 1 + UNIT  # until our next frame: there is nothing left in the queue
+        # Until our next frame: there is nothing left in the queue.
+        assert channel.holes <= 1 + UNIT + late() / 0.02
         assert texts(channel) == ["ANSWER", "FLUSH_MEDIA", "REPORT_QUEUE_DRAINED", "HANGUP"]
         heard, flushed = channel.heard, channel.commands[1].at
         before = sum(at < flushed for at in channel.heard_at) * 320
@@ -432,8 +433,8 @@ async def test_what_is_known_of_it_reaches_all_who_are_told(tmp_path: Path) -> N
         call = channel.channel_id
 
         async with dial("/bridge") as channel:
-            application = await asyncio.wait_for(arrived.get(), 10 * UNIT)
-            start = json.loads((await application.receive(timeout=10 * UNIT)).data)
+            application = await asyncio.wait_for(arrived.get(), PATIENCE)
+            start = json.loads((await application.receive(timeout=PATIENCE)).data)
             await application.close()
             await channel.over()
         assert start["variables"] == known
@@ -532,5 +533,5 @@ async def test_a_server_that_is_shut_down_ends_them_as_going_away(tmp_path: Path
                 pass
         assert ends == ["the application closed with 1001"] * 3
         assert mute.close_code == 1001
-        assert await asyncio.to_thread(server.process.wait, 10 * UNIT) == 0
+        assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
         assert [line["reason"] for line in server.events("stream ended")] == ["drained"] * 4

@@ -1,4 +1,4 @@
-"""Three hundred calls at once for twenty seconds: none lost, no bad frame, no drift."""
+"""Three hundred calls at once for ten seconds: none lost, no bad frame, no drift."""
 
 import asyncio
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from mediaserver.client import measure
 from tests.server.process import Heard, connected, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT
+from tests.timing import UNIT, late
 
-CALLS, SECONDS = 300, 20
+CALLS, SECONDS = 300, 10
 
 
 async def test_three_hundred_calls(tmp_path: Path) -> None:
@@ -24,7 +24,8 @@ async def test_three_hundred_calls(tmp_path: Path) -> None:
         assert b"".join(heard.messages) == second * SECONDS  # every byte is what it should be
         drift = measure.drift_ppm(heard.times)
         assert drift is not None
-        assert abs(drift) < 200 * UNIT  # a machine with other work shows in it; benchmarks look closer
+        # Where messages are late at one end, as on a machine with other work, it seems to drift by as much.
+        assert abs(drift) < 200 * UNIT + 1.5e6 * late() / SECONDS
 
 
 async def call(url: str) -> Heard:

@@ -10,7 +10,7 @@ import aiohttp
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from tests.server.process import ServerProcess, get, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 FRAMES = 125
 SOUND = to_bytes(speechlike(160 * FRAMES))
@@ -73,7 +73,7 @@ async def test_two_hundred_calls_play_while_another_version_takes_over(tmp_path:
             await eventually(lambda: old.events("draining"))
             assert await get(old.admin_url("/readyz")) == (503, "draining\n")
             assert await get(new.admin_url("/readyz")) == (200, "ready\n")
-            assert await asyncio.to_thread(old.process.wait, 20 * UNIT) == 0
+            assert await asyncio.to_thread(old.process.wait, PATIENCE) == 0
             assert callers.playing >= 100  # on the new one
             callers.stop()
             await dialling

@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.process import ServerProcess, get, listen, serving, upgrade_request, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 
 PATHS = """
 [paths."/"]
@@ -46,15 +46,13 @@ def dial(server: ServerProcess) -> socket.socket:
 async def test_a_peer_that_never_reads_is_closed_and_costs_its_own_stream_only(server: ServerProcess) -> None:
     with dial(server) as peer:
         beside = asyncio.create_task(listen(server.url("/"), frames=250))
-        await eventually(
-            lambda: [line for line in server.events("stream ended") if line["reason"] == "stalled"], 20
-        )
+        await eventually(lambda: [line for line in server.events("stream ended") if line["reason"] == "stalled"])
         (line,) = server.events("stream ended")
         assert (line["code"], line["stalls"]) == (1006, 1)
         assert line["frames"] < 50 * (line["duration_s"] - 1)  # it was paused, not piled up
         heard = await beside
         with contextlib.suppress(ConnectionResetError):  # what the kernels still hold, then the end
-            peer.settimeout(5 * UNIT)
+            peer.settimeout(PATIENCE)
             while await asyncio.to_thread(peer.recv, 65536):
                 pass
     second = SECOND.astype("<i2").tobytes()
@@ -68,7 +66,7 @@ async def test_a_peer_that_reads_again_hears_on_where_it_stopped(server: ServerP
         while sent != (sent := await frames_sent(server)):  # until nothing more is sent
             await asyncio.sleep(0.5)
         received = b""
-        peer.settimeout(5 * UNIT)
+        peer.settimeout(PATIENCE)
         while len(received) < 324 * 300:
             received += await asyncio.to_thread(peer.recv, 65536)
     messages = [received[at : at + 324] for at in range(0, 324 * 300, 324)]

@@ -28,7 +28,7 @@ from mediaserver.wire.events import Audio
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
 from tests.sound import read_stereo, read_wav, speechlike
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 from tests.virtual import VirtualLoop, in_virtual_time
 
 SPEECH = speechlike(12_000)  # 75 frames
@@ -366,7 +366,7 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
         await eventually(lambda: part.exists() and part.stat().st_size > 100_000)
     finally:
         process.kill()
-        process.wait(10 * UNIT)
+        process.wait(PATIENCE)
     sound = wav.parse(part.read_bytes())
     assert sound.native
     assert len(sound.data) >= 100_000 - 44
@@ -453,7 +453,7 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkey
     append = WavFile.append
 
     def slowly(self: WavFile, pcm: bytes) -> None:
-        released.wait(10 * UNIT)
+        released.wait(PATIENCE)
         append(self, pcm)
 
     monkeypatch.setattr(WavFile, "append", slowly)
@@ -477,7 +477,7 @@ async def test_what_fails_on_the_disk_after_its_user_is_gone_is_told_to_the_next
     disk, released = Disk(), threading.Event()
 
     def fail() -> None:
-        released.wait(10 * UNIT)
+        released.wait(PATIENCE)
         raise OSError(28, "No space left on device")
 
     working = asyncio.create_task(disk.do(fail))
@@ -492,7 +492,7 @@ async def test_what_fails_on_the_disk_after_its_user_is_gone_is_told_to_the_next
 async def test_a_disk_that_does_not_answer_is_not_waited_for() -> None:
     disk, released = Disk(patience=0.05), threading.Event()
     with pytest.raises(OSError, match="the disk does not answer"):
-        await disk.do(released.wait, 10 * UNIT)
+        await disk.do(released.wait, PATIENCE)
     released.set()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.sound import speechlike
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 from tests.twin import Call, Twin
 from tests.twin.formats import audioop
 
@@ -63,7 +63,7 @@ def ws_package(node: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     options = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0"]
     try:
         subprocess.run(
-            [*command, "install", *options, "ws@8"], cwd=folder, capture_output=True, check=True, timeout=20 * UNIT
+            [*command, "install", *options, "ws@8"], cwd=folder, capture_output=True, check=True, timeout=PATIENCE
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         lines = (error.stderr or b"").decode().splitlines()
@@ -80,7 +80,7 @@ class Program:
 
     async def output(self) -> list[str]:
         """All it printed until it ended by itself, which it must do well."""
-        text, _ = await asyncio.wait_for(self._process.communicate(), 10 * UNIT)
+        text, _ = await asyncio.wait_for(self._process.communicate(), PATIENCE)
         assert self._process.returncode == 0, text.decode()
         return text.decode().splitlines()
 

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 from tests.twin import ChanWebSocket
 
 Ends = tuple[ChanWebSocket, web.WebSocketResponse]
@@ -45,14 +45,14 @@ async def call(protocols: tuple[str, ...] = ("media",), said: bytes = b"", **opt
         channel = ChanWebSocket(url, channel_id="ws-1a2b3c4d", **options)
         channel.say(said)
         async with channel:
-            websocket = await asyncio.wait_for(arrived.get(), 10 * UNIT)
+            websocket = await asyncio.wait_for(arrived.get(), PATIENCE)
             yield channel, websocket
             await websocket.close()
 
 
 async def text(websocket: web.WebSocketResponse) -> str:
     """The next text, past all sound."""
-    async with asyncio.timeout(10 * UNIT):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message = await websocket.receive()
             if message.type == aiohttp.WSMsgType.TEXT:
@@ -63,7 +63,7 @@ async def text(websocket: web.WebSocketResponse) -> str:
 async def sound(websocket: web.WebSocketResponse, count: int) -> list[bytes]:
     """The next frames, past all texts."""
     frames: list[bytes] = []
-    async with asyncio.timeout(10 * UNIT):
+    async with asyncio.timeout(PATIENCE):
         while len(frames) < count:
             message = await websocket.receive()
             if message.type == aiohttp.WSMsgType.BINARY:

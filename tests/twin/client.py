@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from tests.sound import speechlike
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 from tests.twin import Twin
 
 FRAMES = 5
@@ -35,10 +35,10 @@ async def status(twin: Twin, **options: str) -> int:
 
 
 async def receive(websocket: aiohttp.ClientWebSocketResponse, count: int) -> list[bytes]:
-    return [await websocket.receive_bytes(timeout=10 * UNIT) for _ in range(count)]
+    return [await websocket.receive_bytes(timeout=PATIENCE) for _ in range(count)]
 
 
 async def rest(websocket: aiohttp.ClientWebSocketResponse) -> list[bytes | str]:
     """All that comes until the end."""
-    async with asyncio.timeout(10 * UNIT):
+    async with asyncio.timeout(PATIENCE):
         return [message.data async for message in websocket]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 from tests.twin.codecs import pcm_bytes
 from tests.twin.far_end import FarEnd, Utterance, utterance
 
@@ -39,7 +39,7 @@ class Party:
 
     async def over(self) -> str:
         """Wait for the end of the stream and of its connection; why it ended."""
-        await asyncio.wait_for(self._over.wait(), 10 * UNIT)
+        await asyncio.wait_for(self._over.wait(), PATIENCE)
         assert self.ended is not None
         return self.ended
 

@@ -5,7 +5,7 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 from tests.twin import formats
 from tests.twin.audiosocket import uuid_message
 from tests.twin.buffers import LIMITS
@@ -58,7 +58,7 @@ class Resource:
 
     async def stream(self) -> TwinStream:
         """The next media stream, as soon as there is one."""
-        return await asyncio.wait_for(self._arrivals.get(), 10 * UNIT)
+        return await asyncio.wait_for(self._arrivals.get(), PATIENCE)
 
     def format(self, encapsulation: str) -> formats.Format:
         return formats.make(encapsulation, self.codec, self.payload_type)

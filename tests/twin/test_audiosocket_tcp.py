@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.sound import speechlike
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually
 from tests.twin import PTIME, AsteriskAudioSocket, coded
 from tests.twin.client import CHUNKS, FRAMES, PCM
 from tests.twin.codecs import audioop
@@ -27,7 +27,7 @@ class Server:
         self.reader, self.writer = reader, writer
 
     async def message(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(10 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             kind, length = struct.unpack(">BH", await self.reader.readexactly(3))
             return kind, await self.reader.readexactly(length)
 
@@ -41,7 +41,7 @@ class Server:
         return payloads
 
     async def rest(self) -> bytes:
-        async with asyncio.timeout(10 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.read()
 
     async def say(self, *pieces: bytes) -> None:
@@ -58,7 +58,7 @@ async def call(**options: Any) -> AsyncIterator[tuple[AsteriskAudioSocket, Serve
     port = listener.sockets[0].getsockname()[1]
     try:
         async with AsteriskAudioSocket(port, uuid=ID, **options) as asterisk:
-            server = await asyncio.wait_for(arrived.get(), 10 * UNIT)
+            server = await asyncio.wait_for(arrived.get(), PATIENCE)
             yield asterisk, server
             server.writer.close()
     finally:

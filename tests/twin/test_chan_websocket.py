@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.sound import speechlike
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 from tests.twin import ChanWebSocket, RefusedError, coded
 from tests.twin.application import application, call, sound, text
 from tests.twin.client import CHUNKS, FRAMES, PCM
@@ -31,7 +31,7 @@ async def test_it_refuses_extensions() -> None:
 
 async def test_media_start_comes_first_and_then_a_frame_each_20_ms() -> None:
     async with call(format="ulaw") as (channel, websocket):
-        first = await websocket.receive(timeout=10 * UNIT)
+        first = await websocket.receive(timeout=PATIENCE)
         assert "channel_id:ws-1a2b3c4d format:ulaw optimal_frame_size:160 ptime:20" in first.data
         assert await sound(websocket, 3) == [b"\xff" * 160] * 3
         assert channel.started_at is not None
@@ -41,7 +41,7 @@ async def test_media_start_comes_first_and_then_a_frame_each_20_ms() -> None:
 
 async def test_audio_may_come_first() -> None:
     async with call(audio_first=2, said=PCM) as (channel, websocket):
-        kinds = [(await websocket.receive(timeout=10 * UNIT)).type for _ in range(3)]
+        kinds = [(await websocket.receive(timeout=PATIENCE)).type for _ in range(3)]
         assert [kind.name for kind in kinds] == ["BINARY", "BINARY", "TEXT"]
         assert await sound(websocket, 3) == CHUNKS[2:]
         await eventually(lambda: not channel.speaking)
@@ -78,7 +78,7 @@ async def test_the_application_s_end_cuts_the_queue(command: bool) -> None:
         await websocket.send_bytes(PCM)
         if command:
             await websocket.send_str("HANGUP")
-            async with asyncio.timeout(10 * UNIT):
+            async with asyncio.timeout(PATIENCE):
                 async for _ in websocket:
                     pass
             assert websocket.close_code == 1000
@@ -94,7 +94,7 @@ async def test_the_application_s_end_cuts_the_queue(command: bool) -> None:
 async def test_the_caller_hangs_up() -> None:
     async with call() as (channel, websocket):
         channel.hang_up()
-        async with asyncio.timeout(10 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             async for _ in websocket:
                 pass
         assert websocket.close_code == 1000
@@ -106,7 +106,7 @@ async def test_the_network_goes_away() -> None:
     async with call() as (channel, websocket):
         await sound(websocket, 1)
         channel.vanish()
-        async with asyncio.timeout(10 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             async for _ in websocket:
                 pass
         assert websocket.close_code == 1006

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sound import level_db
-from tests.timing import UNIT, eventually
+from tests.timing import UNIT, eventually, late
 from tests.twin import PTIME, Twin, coded, decode
 from tests.twin.client import CALL, CHUNKS, FRAMES, PCM, dial, receive, rest
 
@@ -33,9 +33,9 @@ async def test_a_live_call_is_never_quiet_and_keeps_time(twin: Twin) -> None:
     assert got.strip(b"\0") == coded(PCM).strip(b"\0")
     assert stream.started_at is not None
     assert said.started_at is not None
-    late = [at - stream.started_at - n * PTIME for n, at in enumerate(stream.said_at)]
-    assert min(late) > -0.001
-    assert late[-1] < 0.1 * UNIT
+    lateness = [at - stream.started_at - n * PTIME for n, at in enumerate(stream.said_at)]
+    assert min(lateness) > -0.001
+    assert lateness[-1] < 0.1 * UNIT + late()
     first = stream.said_at.index(said.started_at)
     assert stream.said_at[first + FRAMES - 1] == said.ended_at
     await eventually(lambda: not call.connected.is_set())
@@ -50,7 +50,7 @@ async def test_a_burst_waits_for_nothing(twin: Twin) -> None:
         assert await pcm(websocket, 51 * FRAMES) == coded(PCM) * 51
     assert said.started_at is not None
     assert said.ended_at is not None
-    assert said.ended_at - said.started_at < 1 * UNIT
+    assert said.ended_at - said.started_at < 1 * UNIT + late()
 
 
 async def test_keys_are_heard_and_only_heard(twin: Twin) -> None:
@@ -132,7 +132,7 @@ async def test_a_stall_of_the_network_loses_nothing(twin: Twin) -> None:
     burst = [at for at in stream.said_at if at > stalled]
     assert len(burst) > FRAMES
     assert burst[0] - stalled > 0.19 * UNIT
-    assert burst[-1] - burst[0] < 0.1 * UNIT
+    assert burst[-1] - burst[0] < 0.1 * UNIT + late()
 
 
 async def test_a_call_that_vanishes(twin: Twin) -> None:

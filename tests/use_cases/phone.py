@@ -46,8 +46,8 @@ class Phone:
     async def hear(self) -> int:
         """Wait for sound to begin and to end, with half a second of silence: how many frames of it there were."""
         before = self.sounding
-        await eventually(lambda: self.sounding > before, 20)
-        await eventually(lambda: self.quiet_frames > 25, 20)
+        await eventually(lambda: self.sounding > before)
+        await eventually(lambda: self.quiet_frames > 25)
         return self.sounding - before
 
     @property

@@ -11,7 +11,7 @@ from mediaserver.audio.vad import SpeechDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.chat_server import ChatServer, call
 from tests.speech.voice import said
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually, late
 from tests.use_cases.phone import Phone
 
 pytest.importorskip("hibari", reason="hibari-tts speaks")
@@ -63,12 +63,12 @@ async def hold_a_conversation(phone: Phone) -> float:
     await phone.hear()
     await phone.say(said(WEATHER))
     before = phone.sounding
-    await eventually(lambda: phone.sounding > before + 100, 20)
+    await eventually(lambda: phone.sounding > before + 100)
     await phone.say(said(NO))
     stopped = phone.sound_until - phone.said_at - voiced_after(said(NO))
     await phone.hear()
     await phone.say(said(BYE))
-    await eventually(lambda: phone.close_code == 1000, 20)
+    await eventually(lambda: phone.close_code == 1000)
     return stopped
 
 
@@ -76,13 +76,13 @@ async def test_a_conversation(tmp_path: Path) -> None:
     for text in (HELP, WEATHER, NO, BYE):
         said(text)  # this process is busy with it
     async with ChatServer(answer, pace=20) as model:
-        paths = PATHS.format(url=model.url, directory=tmp_path, patience=10 * UNIT)
+        paths = PATHS.format(url=model.url, directory=tmp_path, patience=PATIENCE)
         with serving(write_config(tmp_path, paths)) as server:
             async with Phone(server.url("/talk/Ann")) as phone:
                 stopped = await hold_a_conversation(phone)
             metrics = (await get(server.admin_url("/metrics")))[1]
             log = server.log_file.read_text()
-    assert stopped < 0.06 + 0.05 * UNIT  # of ours, and of this machine's
+    assert stopped < 0.06 + 0.05 * UNIT + late()  # of ours, and of this machine's
     messages = [message["content"] for message in model.requests[-1]["messages"]]
     heard, note = messages[5].split("… ")
     assert messages == [
@@ -97,7 +97,7 @@ async def test_a_conversation(tmp_path: Path) -> None:
     for turn in lines[2::2]:
         times = [turn[f"{step}_ms"] for step in ("words", "first_delta", "first_sentence", "first_audio")]
         assert times == sorted(times)
-        assert 600 < times[0] < times[-1] < 10_000 * UNIT
+        assert 600 < times[0] < times[-1] < 1000 * PATIENCE
     assert "mediaserver_assistant_first_audio_seconds_count 4.0" in metrics
     assert 'mediaserver_events_total{type="assistant.hangup"} 1.0' in metrics
     assert "s3cret" not in metrics + log

@@ -12,9 +12,9 @@ from tests.handlers.test_recognise import captions
 from tests.server.process import ServerProcess, get
 from tests.sound import write_wav
 from tests.speech.beside import OpenAiServer, VoskServer
-from tests.speech.test_pocketsphinx import HELP, THANKS, children, engine_of, sound_of
+from tests.speech.test_pocketsphinx import HELP, THANKS, assert_understood, children, engine_of, sound_of
 from tests.speech.voice import PAUSE, pieces, said
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually
 from tests.twin import Twin
 from tests.twin.stream import TwinStream
 from tests.use_cases.backend import Backend
@@ -22,7 +22,7 @@ from tests.use_cases.conftest import Serve, attach
 
 pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
 
-BALANCE = "please tell me my account balance"  # which µ-law does not make another sentence of
+BALANCE = "please tell me my account balance"
 PATHS = """
 [recognition]
 timeout = {patience}
@@ -66,39 +66,34 @@ def texts(backend: Backend) -> list[str]:
     return [event["text"] for event in backend.told("transcript.final")]
 
 
-def words_told(backend: Backend) -> int:
-    return len(backend.told("transcript.partial")) + len(texts(backend))
-
-
 async def test_what_callers_say_is_told_in_words(
     serve: Serve, twin: Twin, backend: Backend, tmp_path: Path
 ) -> None:
     """One server for all of it, as a caller would have it: words, a killed process, a hang-up."""
     write_wav(tmp_path / "prompts/spoken.wav", np.frombuffer(said(BALANCE), "<i2"))
     async with VoskServer().running() as vosk, OpenAiServer().running() as openai:
-        with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path, patience=6 * UNIT)) as server:
+        with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path, patience=PATIENCE)) as server:
             stream, call = await stream_on(twin, server, "/listen")
             stream.say(said(HELP) + PAUSE + said(BALANCE) + PAUSE)
             await eventually(lambda: len(backend.told("transcript.final")) == 2)
-            assert texts(backend) == [HELP, BALANCE.lower()]
+            assert_understood([HELP, BALANCE], texts(backend))
             assert [each["keyword"] for each in backend.told("keyword")] == ["help", "account balance"]
             assert [line["keyword"] for line in server.events("keyword")] == ["help", "account balance"]
             assert backend.told("transcript.partial")[0]["utterance"] == 1
 
-            begun = len(backend.told("transcript.partial"))
+            recogniser = children(server.process.pid).pop()
+            os.kill(recogniser, signal.SIGSTOP)  # so that it is killed amid its work, however fast it is
             stream.say(said(BALANCE) + PAUSE)
-            await eventually(lambda: len(backend.told("transcript.partial")) > begun)
-            os.kill(children(server.process.pid).pop(), signal.SIGKILL)
+            await eventually(lambda: not stream.speaking)
+            os.kill(recogniser, signal.SIGKILL)
             await eventually(lambda: backend.told("recognition.failed"))
             assert backend.told("recognition.failed")[0]["why"] == "pocketsphinx: its process died"
 
-            await eventually(lambda: not stream.speaking)
-            begun = words_told(backend)
-            stream.say(PAUSE + said(THANKS))
-            await eventually(lambda: not stream.speaking and words_told(backend) > begun)
+            stream.say(said(THANKS) + PAUSE)
+            await eventually(lambda: len(texts(backend)) == 3)
             stream.hang_up()
             await eventually(lambda: backend.told("stream.ended"))
-            assert texts(backend)[-1] == THANKS
+            assert_understood([HELP, BALANCE, THANKS], texts(backend))
 
             lines = [json.loads(line) for line in (tmp_path / f"{call}.jsonl").read_text().splitlines()]
             assert [line["text"] for line in lines] == texts(backend)
@@ -110,17 +105,17 @@ async def test_what_callers_say_is_told_in_words(
             assert 'mediaserver_keywords_total{keyword="help"} 1.0' in found
             assert "mediaserver_recognition_seconds_count 3.0" in found
 
-            for other, path, failure in ((vosk, "/vosk", "cut"), (openai, "/openai", "slow")):
+            for other, path, failure in ((vosk, "/vosk", "cut"), (openai, "/openai", "cut")):
                 backend.events.clear()
                 other.how = failure
                 stream, _ = await stream_on(twin, server, path)
                 stream.say(said(HELP) + PAUSE + said(THANKS) + PAUSE)
-                await eventually(lambda: len(backend.told("transcript.final")) == 1, 20)
+                await eventually(lambda: len(backend.told("transcript.final")) == 1)
                 assert texts(backend) == [THANKS]
                 (failed,) = backend.told("recognition.failed")
                 assert failed["why"] in (
                     f"{vosk.host}: the connection was closed",
-                    f"no words within {6 * UNIT:g} s of the end",
+                    f"{openai.host}: the connection broke off amid the answer",
                 )
                 stream.hang_up()
             assert "sk-secret" not in server.log_file.read_text()
@@ -130,4 +125,4 @@ async def test_what_callers_say_is_told_in_words(
             engine = engine_of(processes=1)
             heard = await engine.recognise(sound_of(*pieces(stream.heard)), lambda text: None)
             await engine.close()
-            assert heard.text == BALANCE.lower()
+            assert_understood([BALANCE], [heard.text])

@@ -11,7 +11,7 @@ import pytest
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from tests.server.process import get
 from tests.sound import level_db, read_wav, sine, speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import UNIT, eventually, late
 from tests.twin import Twin, coded
 from tests.twin.stream import TwinStream
 from tests.use_cases.backend import Backend
@@ -156,7 +156,7 @@ async def test_2_a_digit_stops_a_prompt_within_60_ms_of_its_end(
             latencies.append(stream.heard_at[int(np.flatnonzero(sounding)[-1])] - stream.pressed[-1].at)
         call.hang_up()
     record_property("latency_ms", [round(latency * 1000) for latency in latencies])
-    assert max(latencies) <= 0.060 * UNIT
+    assert max(latencies) <= 0.060 * UNIT + late()
 
 
 # -- 3: conference recording -----------------------------------------------------------------------
