@@ -1,24 +1,39 @@
-# Every target sets up what it needs by itself: Python 3.11+, pip and make are enough.
+# Every target sets up what it needs by itself: Python 3.11+ with venv and pip, and make, are enough.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types imports unit format lock prompts speech bench bench-quick bench-scenarios bench-inbound fuzz soak mutants audit clean
+# With `make … PYTHON=python3.12`, a .venv of another Python is made anew.
+ifneq ($(origin PYTHON),file)
+$(shell sh scripts/venv.sh --retire $(PYTHON) $(VENV))
+endif
+
+.PHONY: run help test test-lowest test-pythons announce lint types imports unit format lock prompts speech bench bench-quick \
+	bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
 
-test: lint types imports unit  ## everything the project is held to
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '%-16s %s\n' "$$target" "$$text"; done
 
-lint: $(VENV)/.dev
+test: announce lint types imports unit  ## everything that the project is held to; ARGS=-x: arguments for pytest
+
+announce:
+ifndef ARGS
+	@echo "This takes about 12 minutes on two cores, and at first some more to install what it needs."
+endif
+
+lint: $(VENV)/.dev  ## style and format, by ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev  ## types, by mypy
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev
+imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
@@ -26,7 +41,7 @@ SIDE_BY_SIDE := $(addprefix tests/,audio bridge client deploy handlers playout s
 	use_cases wire $(addprefix server/test_,access.py audiosocket.py audiosocket_ports.py chan_websocket.py \
 	config_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py container.py docs.py store.py webhooks.py))
 
-unit: $(VENV)/.dev
+unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -34,7 +49,7 @@ else
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
 endif
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev  ## mend style and format, by ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -43,9 +58,22 @@ prompts: $(VENV)/.dev $(VENV)/.speech  ## make the shipped prompts again
 
 speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 
-lock:  ## resolve pyproject.toml again into requirements/*.txt, with hashes
-	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
-	sh scripts/lock.sh $(VENV)/lock/bin/uv
+lock: $(VENV)/lock/bin/uv  ## resolve pyproject.toml again into requirements/*.txt, with hashes
+	sh scripts/lock.sh $<
+
+# An environment of its own for each: whatever is found there has nothing to do with the locked versions in .venv.
+test-lowest: $(VENV)/lock/bin/uv  ## the tests with the oldest dependencies that pyproject.toml allows
+	sh scripts/venv.sh $(PYTHON) $(VENV)-lowest
+	$< pip compile --quiet --resolution lowest-direct --python $(VENV)-lowest/bin/python --group dev pyproject.toml \
+		--no-header --no-annotate --output-file $(VENV)-lowest/requirements.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet -r $(VENV)-lowest/requirements.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(VENV)-lowest/.made $(VENV)-lowest/.runtime $(VENV)-lowest/.dev
+	$(MAKE) unit VENV=$(VENV)-lowest
+
+test-pythons:  ## the tests with several: PYTHONS='python3.11 python3.12 python3.13 python3.14'
+	set -e; for python in $(or $(PYTHONS),$(PYTHON)); do \
+		$(MAKE) unit PYTHON=$$python VENV=$(VENV)-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); done
 
 bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive server, into benchmarks/README.md: 6 minutes
 	$(BIN)/python -m benchmarks.pacing --write $(ARGS)
@@ -69,23 +97,32 @@ mutants: $(VENV)/.mutants  ## plant mistakes in the core, one by one, and tell w
 	$(BIN)/python scripts/mutants.py $(ARGS)
 
 audit:  ## known vulnerabilities of what the container runs, by its locked versions
-	$(PYTHON) -m venv $(VENV)/audit
+	sh scripts/venv.sh $(PYTHON) $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
-clean:
-	rm -rf $(VENV) dist mutants soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+stock-debian:  ## README and tests on a Debian 12 as it is installed, as root: ARGS=none or some of the tests
+	bash scripts/stock_debian.sh $(ARGS)
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+clean:  ## remove all that was made here
+	rm -rf $(VENV) $(VENV)-* dist mutants soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | $(VENV)/bin/python
+$(VENV)/.made:
+	@sh scripts/venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/lock/bin/uv: | $(VENV)/.made
+	sh scripts/venv.sh $(PYTHON) $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | $(VENV)/.made
 	$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/pipecat.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --require-hashes --no-deps -r requirements/pipecat.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt

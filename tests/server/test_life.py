@@ -180,7 +180,7 @@ async def test_it_is_ready_once_its_engines_are_and_serves_other_paths_before(tm
         assert "mediaserver_ready 0.0" in (await get(server.admin_url("/metrics")))[1]
         assert len((await listen(server.url("/silence"), frames=3)).messages) == 3
         (tmp_path / "go").touch()
-        async with asyncio.timeout(60 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             while await get(server.admin_url("/readyz")) != (200, "ready\n"):
                 await asyncio.sleep(0.01)
         assert (await listen(server.url("/say"))).close_code == 1000
@@ -191,7 +191,7 @@ async def test_an_engine_that_does_not_start_is_why_it_is_not_ready(tmp_path: Pa
     for name in ("go", "ill"):
         (tmp_path / name).touch()
     with serving(config, PYTHONPATH=str(tmp_path)) as server:
-        async with asyncio.timeout(60 * UNIT):
+        async with asyncio.timeout(PATIENCE):
             while "cannot start" not in (answered := await get(server.admin_url("/readyz")))[1]:
                 await asyncio.sleep(0.01)
         assert answered[0] == 503
@@ -230,7 +230,7 @@ def starting(folder: Path, *arguments: object, module: str = "", number: int = 0
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_amid_the_imports_ends_without_a_word(tmp_path: Path, module: str, number: int) -> None:
     with starting(tmp_path, "serve", module=module, number=number) as process:
-        assert process.communicate(timeout=30 * UNIT) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 128 + number
 
 
@@ -241,7 +241,7 @@ def test_ctrl_c_while_the_configuration_is_read_ends_without_a_word(tmp_path: Pa
     # Once it can be opened here, the command has opened it as well, and waits for what it holds.
     with starting(tmp_path, *arguments) as process, (tmp_path / "config.toml").open("w"):
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30 * UNIT) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 128 + signal.SIGINT
 
 
