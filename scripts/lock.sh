@@ -12,6 +12,7 @@ compile() {
         --output-file "requirements/$name.txt" "$@"
 }
 compile dev pyproject.toml --group dev "$@"
+compile pipecat --no-deps --group pipecat --constraints requirements/dev.txt "$@"
 for name in runtime build speech bench audit mutants; do # the others are cut from the same cloth
     case $name in
         runtime) set -- pyproject.toml ;;

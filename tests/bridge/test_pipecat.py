@@ -1,18 +1,15 @@
-"""A bot made of pipecat's own Twilio serializer, where pipecat is installed."""
+"""A bot made of pipecat's own Twilio serializer."""
 
 from typing import Any
 
-import pytest
 from aiohttp import WSMsgType
+from pipecat.frames import frames
+from pipecat.serializers.twilio import TwilioFrameSerializer
 
 from tests.bridge.bots import Visit
 from tests.bridge.test_bridge import MULAW, SPEECH, Lab, lab
 from tests.session.caller import digits
 from tests.timing import eventually
-
-pytest.importorskip("pipecat.serializers.twilio")
-from pipecat.frames import frames
-from pipecat.serializers.twilio import TwilioFrameSerializer
 
 __all__ = ["lab"]
 
