@@ -1,6 +1,7 @@
 """The Dockerfile against the project. Tests build no image: what can be held without an engine is held here."""
 
 import asyncio
+import email
 import importlib.util
 import json
 import os
@@ -484,7 +485,9 @@ def build_context(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("where", ["project", "builder stage"])
-def test_the_wheel_holds_every_module_and_the_console_script(where: str, tmp_path: Path) -> None:
+def test_the_wheel_holds_every_module_the_console_script_the_licence_and_the_types(
+    where: str, tmp_path: Path
+) -> None:
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("no build backend here")
     sources = ROOT if where == "project" else build_context(tmp_path / "src")
@@ -496,7 +499,15 @@ def test_the_wheel_holds_every_module_and_the_console_script(where: str, tmp_pat
         names = set(archive.namelist())
         (entry_points,) = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
         scripts = archive.read(entry_points).decode()
+        (about,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(about))
+        (licence,) = [archive.read(name) for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     modules = {file.relative_to(ROOT).as_posix() for file in (ROOT / "mediaserver").rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
     for name, target in PROJECT["scripts"].items():
         assert f"{name} = {target}" in scripts.splitlines()
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Author"] == "The mediaserver developers"
+    assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+    assert "mediaserver/py.typed" in names
