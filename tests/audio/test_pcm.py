@@ -47,3 +47,17 @@ def test_frame_count_takes_in_the_last_partial_frame(samples, frames):
 )
 def test_frames_in_is_the_nearest_whole_number(seconds, frames):
     assert pcm.frames_in(seconds) == frames
+
+
+@pytest.mark.parametrize(("size", "padding"), [(0, 0), (1, 319), (319, 1), (320, 0), (321, 319)])
+def test_whole_frames_are_filled_up_with_silence(size, padding):
+    assert pcm.whole_frames(b"x" * size) == b"x" * size + bytes(padding)
+
+
+def test_chunks_are_of_one_size_in_whatever_pieces_they_come():
+    chunks = pcm.Chunks(4)
+    pieces = [chunks.feed(data) for data in (b"", b"abc", b"d", b"efghijkl", b"m", b"nopqrs")]
+    assert pieces == [[], [], [b"abcd"], [b"efgh", b"ijkl"], [], [b"mnop"]]
+    assert chunks.flush() == b"qrs"
+    assert chunks.flush() == b""
+    assert chunks.feed(b"tuvw") == [b"tuvw"]

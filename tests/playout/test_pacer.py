@@ -14,6 +14,8 @@ from mediaserver.playout.alarm import CallAtAlarm
 from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.playout.ticker import Ticker
 from mediaserver.wire import rtp, websocket
+from mediaserver.wire.chan_websocket import MediaFormat
+from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, Wire, WireSettings
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
 
@@ -837,3 +839,39 @@ async def test_who_watches_is_told_of_frames_that_the_far_end_forgot(loop: Virtu
         assert kept == frames(1, 2, 3, 4)
         await stage.until(85)
     assert len(kept) == 4 + 1 + 3  # and it runs ahead anew
+
+
+@in_virtual_time
+async def test_who_watches_no_more_is_told_nothing_and_others_still_are(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(1))
+    stage.pacer.flush = lambda: True
+    first, second, recalls = [], [], []
+    stage.pacer.start()
+    stage.pacer.play(source(*range(1, 50)))
+    with stage.pacer.watch(lambda encoding, item: second.append(item[4]), recalls.append):
+        with stage.pacer.watch(lambda encoding, item: first.append(item[4]), recalls.append):
+            await stage.until(25)
+        await stage.until(45)
+        stage.pacer.clear()
+    await stage.until(85)
+    assert first == [1, 2, 3]
+    assert second == [1, 2, 3, 4]
+    assert recalls == [1]
+
+
+@pytest.mark.parametrize(("closing", "sent"), [(False, [frame(1) + frame(2), frame(3) + SILENCE]), (True, [])])
+@in_virtual_time
+async def test_what_is_left_of_the_far_ends_last_frame_is_sent_unless_it_is_gone(
+    closing: bool, sent: list[bytes], loop: VirtualLoop
+) -> None:
+    stage = Stage(loop, PCM)
+    stage.wire.use_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
+    if not closing:
+        stage.pacer.start()
+    stage.pacer.play(source(1, 2, 3))
+    await stage.until(50)
+    stage.line.closing = closing
+    stage.pacer.stop()
+    stage.pacer.fill_up()
+    stage.pacer.fill_up()  # once is enough
+    assert [message[4:] for message in stage.line.messages if message] == sent

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.playout.items import BLOCK, Items, Making, SoundFile, recode, recoded
-from mediaserver.playout.sources import Clip, Interrupted, Playlist, Repeated, Source, silence
+from mediaserver.playout.sources import Clip, Heard, Interrupted, Playlist, Repeated, Source, silence
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
 ENCODINGS = [PCM, MESSAGE, PCMU, PCMA, L16]
@@ -148,6 +148,37 @@ def test_an_announcement_interrupts_the_music_which_then_goes_on(start: int) -> 
     tune = PCM.packetize(music)
     expected = [*tune[:5], *told, *tune[5:10], *told, *tune[10:15], *told, *tune[15:20], *told, *tune[20:25]]
     assert list(islice(source.items(PCM, start), len(expected) - start)) == expected[start:]
+
+
+async def test_what_is_missing_of_music_and_announcements_is_counted_once() -> None:
+    music, announcement = SlowRun(ramp(160 * 100)), SlowRun(ramp(320, 9000))
+    source = Interrupted(Playlist([music]), announcement, every=2)
+    items = source.items(PCM)
+    assert list(islice(items, 2)) == [PCM.encode(SILENCE)] * 2
+    assert source.underruns == 2
+    assert list(islice(items, 3)) == [PCM.encode(SILENCE)] * 3  # of the announcement
+    assert source.underruns == 5
+    music.decoded(PCM)
+    announcement.decoded(PCM)
+    tune, told = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
+    assert list(islice(items, 6)) == [*told, *tune[:2], *told]
+    assert source.underruns == 5
+    again = source.items(PCM, 4)  # another encoding is asked for
+    assert list(islice(again, 2)) == tune[2:4]
+    assert source.underruns == 5
+
+
+def test_what_is_left_out_at_the_beginning_of_a_playlist_is_left_out_at_each_start() -> None:
+    frames = PCM.packetize(ramp(160 * 10))
+    playlist = Playlist([Clip(ramp(160 * 10))], start=3)
+    assert list(playlist.items(PCM)) == frames[3:]
+    assert list(playlist.items(PCM, 2)) == frames[5:]
+
+
+def test_silence_and_what_was_heard_are_told_in_seconds() -> None:
+    assert silence(1500).samples == 12_000
+    assert not any(silence(20).pcm)
+    assert Heard(75, True).seconds == 1.5
 
 
 @given(samples=st.integers(1, 2000), encoding=st.sampled_from(ENCODINGS))

@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from mediaserver.playout.alarm import CallAtAlarm
 from mediaserver.playout.ticker import BURST, Slot, Ticker
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -171,6 +173,65 @@ async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     await pass_time(loop, 2000)
     assert len(bell.rung) == 100
     assert bell.checks == 10
+
+
+@pytest.mark.parametrize(
+    ("lead", "late", "sent"),
+    [(0, 9, 1), (0, 25, 1), (1, 9, 1), (1, 29, 2), (1, 30, 1), (2, 30, 2), (2, 49, 3), (2, 50, 2), (3, 500, 4)],
+)
+@in_virtual_time
+async def test_where_the_next_frame_is_nearer_than_the_one_due_that_one_is_left_out(
+    lead: int, late: int, sent: int, loop: VirtualLoop
+) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    slot = ticker.join(bell, bell.sending, lead)
+    await pass_time(loop, 21.5)
+    before = ticker.lateness.total
+    loop.stall(41 + late - 21.5)
+    await pass_time(loop, 41 + late + 0.5)
+    due = 1 + late // 20
+    assert bell.rung == [1, 21] + [41 + late] * sent
+    assert (slot.fired, slot.late, slot.skipped) == (2 + sent, sent - 1, due - sent)
+    assert (ticker.frames, ticker.late_frames, ticker.skipped_frames) == (2 + sent, sent - 1, due - sent)
+    assert (sum(ticker.lateness.counts), ticker.lateness.total - before) == (3, late * 1_000_000)
+    await pass_time(loop, 41 + 20 * due + 0.5)
+    assert bell.rung[-1] == 41 + 20 * due  # and it goes on in its own place
+
+
+@in_virtual_time
+async def test_a_burst_does_not_jump_over_a_check(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    slot = ticker.join(bell, bell.sending, 3)
+    await pass_time(loop, 161.5)
+    loop.stall(60)
+    await pass_time(loop, 240)
+    assert slot.fired == 12
+    assert bell.checks == 1
+
+
+@in_virtual_time
+async def test_a_ticker_that_is_closed_wakes_nobody(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell, bell.sending)
+    await pass_time(loop, 30)
+    ticker.close()
+    await pass_time(loop, 1000)
+    assert bell.rung == [1, 21]
+
+
+@in_virtual_time
+async def test_who_stays_is_still_woken_when_another_leaves(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop), Bell(loop)]
+    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    await pass_time(loop, 30)
+    ticker.leave(bells[0], slots[0])
+    await pass_time(loop, 70)
+    assert [bell.rung for bell in bells] == [[1, 21], [1, 21, 41, 61]]
+    assert (ticker.streams, ticker.frames) == (1, 6)
 
 
 @in_virtual_time

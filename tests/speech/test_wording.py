@@ -51,12 +51,7 @@ SAID = [
     ("currency", "-42.50 eur", "en", "minus forty-two euros and fifty cents"),
     ("currency", "$-3", "en", "minus three dollars"),
     ("currency", "42.499999999", "en", "forty-two dollars and fifty cents"),
-    (
-        "currency",
-        "0.125",
-        "en",
-        "thirteen cents",
-    ),  # half a cent counts as one, also where a computer's half is even
+    ("currency", "0.125", "en", "thirteen cents"),  # half a cent counts as one, also beside an even one
     ("currency", "0.135", "en", "fourteen cents"),
     ("currency", "-0.125 EUR", "en", "minus thirteen cents"),
     ("currency", "2.5 JPY", "en", "three yen"),
