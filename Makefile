@@ -105,7 +105,7 @@ stock-debian:  ## README and tests on a Debian 12 as it is installed, as root: A
 	bash scripts/stock_debian.sh $(ARGS)
 
 clean:  ## remove all that was made here
-	rm -rf $(VENV) $(VENV)-* dist mutants soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.made:
 	@sh scripts/venv.sh $(PYTHON) $(VENV)

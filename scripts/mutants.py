@@ -1,32 +1,55 @@
 """Plant mistakes in the core, one at a time, and tell which of them no test notices: `make mutants`.
 
-    mutants.py [--again] [--jobs N] [--show] [--report] [MODULE ...]
+    mutants.py [MODULE ...] [-- TEST ...]
 
 A MODULE is a folder or a file of the package, such as `wire` or `playout/pacer`; without one, all of what
-`[tool.mutmut]` in pyproject.toml names. What was noticed once is not planted again before its function changes,
-unless asked `--again`; all else is. `--show` prints what each survivor changed.
+`[tool.mutmut]` in pyproject.toml names, and so for the tests. mutmut makes the mistakes; beside its own, a statement
+is left out, and a guard is always or never passed.
 
-mutmut plants its own mistakes. Beside those, a statement is left out, and a guard is always or never passed.
+They are planted in one run of pytest, which has collected all tests and seen which of them reach what: it forks
+for each mistake, puts the mistaken code into the function, and runs the tests that reach it, the fastest first. So
+a mistake costs what these cost and no more, and properties and decorated functions get theirs too, which mutmut's
+own runner leaves out. Not planted: what runs at import only, such as constants, and what runs in other processes.
 """
 
-import argparse
+import difflib
+import fnmatch
+import importlib
+import inspect
 import json
-import re
+import os
+import resource
+import signal
+import sys
+import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
 
 import libcst as cst
-from mutmut import __main__ as mutmut
-from mutmut.mutation.diff_apply import get_diff_for_mutant
+import pytest
+from _pytest.runner import runtestprotocol
+from mutmut.configuration import config
+from mutmut.mutation import file_mutation
 from mutmut.mutation.mutators import mutation_operators
-from mutmut.stats import status_by_exit_code
-from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[1]
-NOTICED = {"killed", "timeout", "segfault", "caught by type check"}
+_NO_MISTAKE = {
+    "overload",
+    "abstractmethod",
+    "cache",
+    "lru_cache",
+}  # decorators of what is empty, or kept from before
+_ARGUMENTS = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "-o", "addopts=", "--timeout=60"]
+_SLOWER = 5  # times as long as without a mistake a test may take, and some seconds
+_SLOWER_BY_THE_CLOCK = 60  # on a machine that has more to do
+_SURVIVED, _KILLED, _NONE = range(3)  # how a child exits
+_OUTCOMES = ("killed", "timed out", "survived", "untested")
 
 
 def leave_out(node: cst.Expr | cst.Assign | cst.AugAssign) -> Iterator[cst.Pass]:
@@ -47,74 +70,262 @@ def unguard(node: cst.If) -> Iterator[cst.If]:
         yield node.with_changes(test=name)
 
 
-def module_of(mutant: str) -> str:
-    """`mediaserver.playout.pacer.x_f__mutmut_1` is of playout/pacer."""
-    return mutant.rpartition(".")[0].removeprefix("mediaserver.").replace(".", "/")
+class Visitor(file_mutation.MutationVisitor):  # type: ignore[misc]
+    """Finds where a mistake can be made, in decorated functions as well."""
+
+    def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.FunctionDef) and node.decorators:
+            written = (cst.Module([]).code_for_node(each.decorator) for each in node.decorators)
+            return any(name.partition("(")[0] in _NO_MISTAKE for name in written)
+        return bool(super()._skip_node_and_children(node))
 
 
-def results(wanted: list[str]) -> dict[str, int | None]:
-    """Every mutant of the modules wanted, by its name, with how the tests ended."""
-    found: dict[str, int | None] = {}
-    for meta in sorted(Path("mutants/mediaserver").rglob("*.meta")):
-        module = str(meta.relative_to("mutants/mediaserver")).removesuffix(".py.meta")
-        if Path("mediaserver", f"{module}.py").exists() and any(
-            module == name or module.startswith(name + "/") for name in wanted or [module]
-        ):
-            found |= json.loads(meta.read_text())["exit_code_by_key"]
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mistake in a function of a module."""
+
+    module: ModuleType
+    function: str  # its qualified name
+    right: str  # its source
+    wrong: str
+    code: (
+        CodeType | None
+    )  # the wrong one; None where a default's value is wrong, and `whole` is the module's source
+    whole: str = ""
+
+    def plant(self) -> bool:
+        """Put it in place, in this process; False where it changes nothing."""
+        function = functions_of(self.module)[self.function]
+        if self.code is not None:
+            function.__code__ = self.code
+            return True
+        other = ModuleType(self.module.__name__)
+        other.__file__ = self.module.__file__
+        exec(compile(self.whole, str(other.__file__), "exec"), other.__dict__)  # noqa: S102
+        wrong = functions_of(other)[self.function]
+        before = repr((function.__defaults__, function.__kwdefaults__))
+        function.__defaults__, function.__kwdefaults__ = wrong.__defaults__, wrong.__kwdefaults__
+        return repr((function.__defaults__, function.__kwdefaults__)) != before
+
+    def __str__(self) -> str:
+        lines = difflib.unified_diff(self.right.splitlines(), self.wrong.splitlines(), n=0, lineterm="")
+        changes = [f"{line[0]} {line[1:].strip()}" for line in lines if line[:2] not in ("--", "++", "@@")]
+        return "\n    ".join([f"{self.module.__name__}: {self.function}", *changes])
+
+
+def functions_of(module: ModuleType) -> dict[str, FunctionType]:
+    """A module's own functions and methods, by their qualified names; what decorates them is looked through."""
+    found: dict[str, FunctionType] = {}
+
+    def add(thing: Any) -> None:
+        if isinstance(thing, property):
+            thing = thing.fget
+        elif isinstance(thing, classmethod | staticmethod):
+            thing = thing.__func__
+        if isinstance(thing, FunctionType):
+            function = inspect.unwrap(thing)
+            if function.__code__.co_filename == module.__file__:
+                found.setdefault(function.__qualname__, function)
+
+    for thing in list(vars(module).values()):
+        add(thing)
+        if isinstance(thing, type) and thing.__module__ == module.__name__:
+            for member in list(vars(thing).values()):
+                add(member)
     return found
 
 
-def plant(wanted: list[str], again: bool, jobs: int) -> None:
-    """Run the tests with each mutant that is not known to be noticed."""
-    kinds = [(cst.Expr, leave_out), (cst.Assign, leave_out), (cst.AugAssign, leave_out), (cst.If, unguard)]
-    mutation_operators.extend(kinds)
-    Path("mutants").mkdir(exist_ok=True)
-    copy_src_dir()
-    copy_also_copy_files()
-    mutmut.create_mutants(jobs)
-    names = [name for name, code in results(wanted).items() if again or status_by_exit_code[code] not in NOTICED]
-    if names:
-        mutmut._run(names, jobs)
+def code_in(source: str, file: str, name: str) -> CodeType:
+    """The code of a function in a source that has that one alone, or in its class, less where it stands."""
+    code = compile(source, file, "exec")
+    for part in name.split("."):
+        code = next(each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == part)
+    return code.replace(co_firstlineno=1, co_linetable=b"")
 
 
-def report(found: dict[str, int | None], show: bool) -> None:
-    """Print how many of each module were noticed, and which were not."""
-    console = Console(soft_wrap=True)
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for name, code in found.items():
-        status = status_by_exit_code[code]
-        for heap in (module_of(name), module_of(name).partition("/")[0] + "/", "all"):
-            counts[heap][status] += 1
-    table = Table("module", *(("mutants", "killed", "timed out", "survived", "untested", "noticed")))
-    for heap in sorted(counts, key=lambda heap: (heap == "all", heap.endswith("/"), heap)):
-        of = counts[heap]
-        noticed = sum(of[status] for status in NOTICED)
-        lived = of["survived"] + of["suspicious"]
-        rest = of.total() - noticed - lived
-        numbers = of.total(), noticed - of["timeout"], of["timeout"], lived, rest
-        table.add_row(heap, *map(str, numbers), f"{100 * noticed / of.total():.0f} %")
-    console.print(table)
-    for name, code in found.items():
-        if status_by_exit_code[code] not in NOTICED:
-            console.print(f"{status_by_exit_code[code]}: {name}", highlight=False, markup=False)
-            if show:
-                source = Path("mediaserver", f"{module_of(name)}.py")
-                changed = re.findall(r"^[-+](?![-+]).*$", get_diff_for_mutant(name, path=source), re.MULTILINE)
-                console.print("\n".join(changed), highlight=False, markup=False)
+def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
+    """All mistakes in a file."""
+    tree, mutations, *_ = file_mutation.create_mutations(file, Path(file).read_text(encoding="utf-8"))
+    functions = functions_of(module)
+    homes: dict[int, cst.ClassDef] = {}
+    for statement in tree.body:
+        if isinstance(statement, cst.ClassDef) and isinstance(statement.body, cst.IndentedBlock):
+            homes |= {id(each): statement for each in statement.body.body}
+    for mutation in mutations:
+        function = mutation.contained_by_top_level_function
+        if not isinstance(function, cst.FunctionDef):
+            continue
+        home, name = homes.get(id(function)), function.name.value
+        if home is not None:
+            name = f"{home.name.value}.{name}"
+        wrong = file_mutation.deep_replace(function, mutation.original_node, mutation.mutated_node)
+        right_source, wrong_source = (_alone(each, home) for each in (function, wrong))
+        try:
+            before, after = (code_in(each, str(module.__file__), name) for each in (right_source, wrong_source))
+        except SyntaxError:
+            continue
+        if name not in functions or before.co_freevars != after.co_freevars:
+            continue
+        if before != after:
+            yield Mutant(module, name, right_source, wrong_source, after)
+        elif right_source != wrong_source:  # an annotation, or a default
+            whole = file_mutation.deep_replace(tree, mutation.original_node, mutation.mutated_node).code
+            yield Mutant(module, name, right_source, wrong_source, None, whole)
+
+
+def _alone(function: cst.FunctionDef, home: cst.ClassDef | None) -> str:
+    """The source of a function, or of a class that has no other."""
+    statement = function
+    if home is not None:
+        statement = home.with_changes(decorators=[], body=cst.IndentedBlock([function]))
+    return str(cst.Module([statement]).code)
+
+
+class Planter:
+    """In the place of pytest's own loop over the tests."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+        self._items: list[pytest.Item] = []
+        self._reached: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+        self.outcomes: dict[str, Counter[str]] = {file: Counter() for file in files}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        from hypothesis import HealthCheck, Phase, settings  # pytest wants to import it itself
+
+        phases, checks = [Phase.explicit, Phase.generate], list(HealthCheck)  # what fails need not be made small
+        settings.register_profile(
+            "mutants", phases=phases, suppress_health_check=checks, database=None, deadline=None
+        )
+        settings.load_profile("mutants")
+        self._items = session.items
+        self._look()
+        for file in self._files:
+            module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+            for mutant in mutants_of(file, module):
+                outcome = self._outcome(mutant, self._reached[file, mutant.function])
+                if outcome:
+                    self.outcomes[file][outcome] += 1
+                if outcome not in ("killed", ""):
+                    print(f"{outcome}: {mutant}", file=sys.__stdout__, flush=True)
+        return True
+
+    def _look(self) -> None:
+        """Run all tests in a process of their own, to see which functions each reaches, and how long it takes."""
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            with os.fdopen(writing, "w") as report:
+                json.dump(list(self._tests_reach()), report)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as report:
+            for number, (passed, seconds, reached) in enumerate(json.load(report)):
+                for file, function in reached if passed else ():
+                    self._reached[file, function].append((seconds, number))
+        os.waitpid(pid, 0)
+
+    def _tests_reach(self) -> Iterator[tuple[bool, float, list[tuple[str, str]]]]:
+        files = {str(Path(file).absolute()): file for file in self._files}
+        reached: set[tuple[str, str]] = set()
+
+        def called(frame: FrameType, event: str, argument: object) -> None:
+            if (file := files.get(frame.f_code.co_filename)) is not None:
+                reached.add((file, frame.f_code.co_qualname))
+
+        for item, following in zip(self._items, [*self._items[1:], None], strict=True):
+            reached.clear()
+            began = time.process_time()
+            threading.settrace(called)
+            sys.settrace(called)
+            passed = not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
+            sys.settrace(None)
+            if not passed:
+                print(f"fails by itself, and is left out: {item.nodeid}", file=sys.__stderr__, flush=True)
+            yield passed, time.process_time() - began, sorted(reached)
+
+    def _outcome(self, mutant: Mutant, reached: list[tuple[float, int]]) -> str:
+        """One of _OUTCOMES, or "" where the mistake is none."""
+        if not reached:
+            return "untested"
+        pid = os.fork()
+        if not pid:
+            self._child(mutant, sorted(reached))
+        until = time.monotonic() + 60 + _SLOWER_BY_THE_CLOCK * sum(seconds for seconds, _ in reached)
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+            if time.monotonic() > until:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
+        if os.WIFSIGNALED(ended[1]):
+            return "timed out"
+        return {_SURVIVED: "survived", _NONE: ""}.get(os.WEXITSTATUS(ended[1]), "killed")
+
+    def _child(self, mutant: Mutant, reached: list[tuple[float, int]]) -> None:
+        """Never returns."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        code = _KILLED  # whatever happens: somebody would notice
+        try:
+            code = self._test(reached) if mutant.plant() else _NONE
+        finally:
+            os._exit(code)
+
+    def _test(self, reached: list[tuple[float, int]]) -> int:
+        items = [self._items[number] for _, number in reached]
+        for (seconds, _), item, following in zip(reached, items, [*items[1:], None], strict=True):
+            limit = int(time.process_time() + 3 + _SLOWER * seconds)  # a mistake may make a loop endless
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+                return _KILLED
+        return _SURVIVED
+
+
+def report(outcomes: dict[str, Counter[str]]) -> None:
+    """Print how many of each module were noticed."""
+    heaps: dict[str, Counter[str]] = defaultdict(Counter)
+    for file, counts in outcomes.items():
+        for heap in (file.removeprefix("mediaserver/"), f"{Path(file).parent.name}/", "all"):
+            heaps[heap].update(counts)
+    table = Table("module", "mutants", *_OUTCOMES, "noticed")
+    for heap, counts in sorted(heaps.items(), key=lambda each: (each[0] == "all", each[0].endswith("/"), each[0])):
+        numbers = [counts[outcome] for outcome in _OUTCOMES]
+        share = f"{100 * (numbers[0] + numbers[1]) / sum(numbers):.0f} %" if sum(numbers) else ""
+        table.add_row(heap, str(sum(numbers)), *map(str, numbers), share)
+    Console(file=sys.__stdout__, width=100).print(table)
+
+
+def files_of(modules: Sequence[str]) -> list[str]:
+    """The files that are asked for, of those that the settings name."""
+    names = [module.removeprefix("mediaserver/").removesuffix(".py").rstrip("/") for module in modules]
+    files = sorted(map(str, Path("mediaserver").rglob("*.py")))
+    wanted = [file for file in files if any(fnmatch.fnmatch(file, each) for each in config().only_mutate)]
+    return [
+        file
+        for file in wanted
+        if not names or any(f"mediaserver/{n}.py" == file or file.startswith(f"mediaserver/{n}/") for n in names)
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", metavar="MODULE")
-    parser.add_argument("--again", action="store_true", help="plant those as well that were noticed")
-    parser.add_argument("--jobs", type=int, default=1, help="so many at once")
-    parser.add_argument("--show", action="store_true", help="print what each survivor changed")
-    parser.add_argument("--report", action="store_true", help="plant nothing: tell what is known")
-    asked = parser.parse_args()
-    wanted = [module.removeprefix("mediaserver/").removesuffix(".py").rstrip("/") for module in asked.modules]
-    if not asked.report:
-        plant(wanted, asked.again, asked.jobs)
-    report(results(wanted), asked.show)
+    os.chdir(Path(__file__).parents[1])
+    sys.path.insert(0, str(Path.cwd()))
+    asked = sys.argv[1:]
+    at = asked.index("--") if "--" in asked else len(asked)
+    modules, tests = asked[:at], asked[at + 1 :] or config().pytest_add_cli_args_test_selection
+    files = files_of(modules)
+    if not files:
+        sys.exit(f"none of {', '.join(config().only_mutate)} is {' or '.join(modules)}")
+    kinds = [(cst.Expr, leave_out), (cst.Assign, leave_out), (cst.AugAssign, leave_out), (cst.If, unguard)]
+    mutation_operators.extend(kinds)
+    file_mutation.MutationVisitor = Visitor
+    planter = Planter(files)
+    code = pytest.main([*_ARGUMENTS, *tests], plugins=[planter])
+    if sum(map(Counter.total, planter.outcomes.values())):
+        report(planter.outcomes)
+    else:
+        sys.exit(f"pytest ended with {code}")
 
 
 if __name__ == "__main__":

@@ -71,6 +71,10 @@ def test_what_comes_too_fast_makes_the_oldest_give_way_down_to_the_delay(delay: 
     live.put(bytes(2))
     assert live.dropped == 160 * (most - kept) + 1
     assert played(live, kept) == list(range(most - kept + 1, most + 1))[:kept]
+    dropped = live.dropped
+    put(live, *[1] * (most + 1))
+    assert live.dropped == dropped + 160 * (most + 1 - kept)
+    assert isinstance(live.dropped, int)
 
 
 def test_a_delay_is_counted_at_8_khz() -> None:
