@@ -3,8 +3,8 @@
     mutants.py [MODULE ...] [-- TEST ...]
 
 A MODULE is a folder or a file of the package, such as `wire` or `playout/pacer`; without one, all of what
-`[tool.mutmut]` in pyproject.toml names, and so for the tests. mutmut makes the mistakes; beside its own, a statement
-is left out, and a guard is always or never passed.
+`[tool.mutmut]` in pyproject.toml names, and so for the tests. mutmut makes the mistakes; beside its own, a
+statement is left out, and a guard is always or never passed.
 
 They are planted in one run of pytest, which has collected all tests and seen which of them reach what: it forks
 for each mistake, puts the mistaken code into the function, and runs the tests that reach it, the fastest first. So

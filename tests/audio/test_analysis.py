@@ -1,0 +1,88 @@
+"""What is reported of a stretch of audio."""
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.analysis import CLIPPED, Analyser
+from mediaserver.audio.pcm import quantize, to_bytes
+from tests.sound import sine, speechlike
+
+VOICE = to_bytes(speechlike(8000, 1))
+QUIET = bytes(320)
+
+
+def test_a_sine_at_half_of_full_scale() -> None:
+    analyser = Analyser()
+    analyser.feed(to_bytes(quantize(sine(1000, 2.5, 8000))))
+    report = analyser.report()
+    assert (report["from_s"], report["to_s"], report["heard_s"]) == (0.0, 2.5, 2.5)
+    assert (report["rms_dbfs"], report["peak_dbfs"]) == (-6.0, -6.0)
+    assert report["level_dbm0"] == pytest.approx(-6.0 + 3.2, abs=0.1)
+    assert report["clipped_samples"] == 0
+
+
+def test_nothing_is_as_quiet_as_can_be_told() -> None:
+    report = Analyser().report()
+    assert (report["rms_dbfs"], report["peak_dbfs"], report["speech_ratio"]) == (-100.0, -100.0, 0.0)
+    assert (report["heard_s"], report["speech_s"], report["talk_spurts"], report["digits"]) == (0.0, 0.0, 0, "")
+
+
+def test_speech_is_counted_in_seconds_and_spurts() -> None:
+    analyser = Analyser()
+    for _ in range(2):
+        for at in range(0, len(VOICE), 320):
+            analyser.feed(VOICE[at : at + 320])
+        assert analyser.speaking
+        assert analyser.quiet == 0.0
+        for _ in range(50):
+            analyser.feed(QUIET)
+        assert not analyser.speaking
+        assert analyser.quiet == pytest.approx(0.6, abs=0.05)  # the end is certain after 400 ms
+        assert analyser.last_spurt == pytest.approx(1.34, abs=0.05)
+    report = analyser.report()
+    assert report["talk_spurts"] == 2
+    assert report["speech_s"] == pytest.approx(2.7, abs=0.1)
+    assert report["speech_ratio"] == pytest.approx(report["speech_s"] / 4, abs=0.002)
+
+
+def test_while_somebody_speaks_the_last_spurt_is_not_told() -> None:
+    analyser = Analyser()
+    for data in (VOICE, QUIET * 50):
+        for at in range(0, len(data), 320):
+            analyser.feed(data[at : at + 320])
+    assert analyser.last_spurt > 0
+    for at in range(0, 3200, 320):
+        analyser.feed(VOICE[at : at + 320])
+    assert analyser.speaking
+    assert analyser.last_spurt == 0.0
+
+
+def test_clipped_samples_are_those_from_the_loudest_of_mulaw_on() -> None:
+    analyser = Analyser()
+    analyser.feed(to_bytes(np.array([CLIPPED, -CLIPPED, CLIPPED - 1, 1 - CLIPPED, 32767, -32768], dtype=np.int16)))
+    report = analyser.report()
+    assert report["clipped_samples"] == 4
+    assert report["peak_dbfs"] == 0.0
+
+
+def test_each_report_is_of_what_came_since_the_last() -> None:
+    analyser = Analyser()
+    loud = to_bytes(np.full(12_000, 32767, dtype=np.int16))
+    analyser.feed(loud)
+    analyser.digits += "12"
+    first = analyser.report()
+    assert (first["clipped_samples"], first["digits"], first["to_s"]) == (12_000, "12", 1.5)
+    for _ in range(100):
+        analyser.feed(QUIET)
+    second = analyser.report()
+    assert (second["from_s"], second["to_s"], second["heard_s"]) == (1.5, 3.5, 2.0)
+    assert (second["rms_dbfs"], second["peak_dbfs"]) == (-100.0, -100.0)
+    assert (second["clipped_samples"], second["talk_spurts"], second["digits"]) == (0, 0, "")
+    assert second["speech_ratio"] <= second["speech_s"] / 2.0 + 0.001
+
+
+def test_power_is_the_mean_over_all_blocks() -> None:
+    analyser = Analyser()
+    for peak in (0.5, 0.0, 0.0, 0.5):  # a second each
+        analyser.feed(to_bytes(quantize(sine(500, 1.0, 8000, peak))))
+    assert analyser.report()["rms_dbfs"] == -9.0  # half the power of a sine of half of full scale
