@@ -98,6 +98,63 @@ def test_a_frame_size_that_cannot_be_is_an_error(size):
         ControlEvent("MEDIA_START", {"format": "ulaw", "optimal_frame_size": size}).media_format()
 
 
+@pytest.mark.parametrize(("name", "most"), [("ulaw", 8000), ("slin", 16_000), ("slin48", 96_000)])
+def test_a_frame_may_be_from_one_byte_to_a_second_long(name, most):
+    for size in (1, most):
+        fields = {"format": name, "optimal_frame_size": str(size)}
+        assert ControlEvent("MEDIA_START", fields).media_format().frame_bytes == size
+    with pytest.raises(ProtocolError, match=r"^MEDIA_START with an optimal_frame_size of"):
+        ControlEvent("MEDIA_START", {"format": name, "optimal_frame_size": str(most + 1)}).media_format()
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        (bytes(range(160)), "ulaw"),
+        (b"\xff" * 160, "ulaw"),
+        (b"\xd5" * 160, "alaw"),
+        (bytes(range(160)) * 2, "slin"),
+        (bytes(320), "slin"),
+        (bytes(480), "slin12"),
+        (bytes(range(160)) * 4, "slin16"),
+        (bytes(1764), "slin44"),
+        (bytes(7680), "slin192"),
+        (bytes(161), None),
+        (bytes(641), None),
+        (b"", None),
+    ],
+)
+def test_the_format_of_a_frame_that_nobody_has_named(message, name):
+    found = chan_websocket.format_of(message)
+    assert (found.name if found is not None else None) == name
+    if found is not None:
+        assert found.frame_bytes == found.ptime_bytes == len(message)
+
+
+def test_a_text_as_long_as_can_be_is_looked_at_and_no_longer_one():
+    for length, fits in ((16_384, True), (16_385, False)):
+        plain = "STATUS " + "x" * (length - 7)
+        of_json = '{"event":"MEDIA_START","a":"' + "b" * (length - 30) + '"}'
+        assert len(plain) == len(of_json) == length
+        assert chan_websocket.is_start(of_json) is fits
+        for text in (plain, of_json):
+            if fits:
+                chan_websocket.parse(text)
+            else:
+                with pytest.raises(ProtocolError, match=rf"^a text of {length} letters$"):
+                    chan_websocket.parse(text)
+
+
+def test_only_so_many_words_of_a_text_are_kept():
+    event = chan_websocket.parse("STATUS " + " ".join(f"w{n}:{n}" for n in range(100)))
+    assert list(event.fields.items()) == [(f"w{n}", str(n)) for n in range(63)]
+
+
+def test_the_words_of_an_error_may_have_colons_and_come_last():
+    event = chan_websocket.parse("ERROR channel_id:ws-1 error_text:no such command: FLUSH error_text:again")
+    assert event.fields == {"channel_id": "ws-1", "error_text": "no such command: FLUSH error_text:again"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -161,5 +218,8 @@ def test_commands_are_plain_or_json_as_the_channel_is():
 
 
 def test_a_command_longer_than_asterisk_takes_is_an_error():
+    assert len(chan_websocket.serialize(Command.MARK_MEDIA, "m" * 116, as_json=False)) == 127
+    with pytest.raises(ValueError, match=r"^a command of 128 bytes is over 127$"):
+        chan_websocket.serialize(Command.MARK_MEDIA, "é" * 58 + "m", as_json=False)
     with pytest.raises(ValueError, match=r"^a command of 131 bytes is over 127$"):
         chan_websocket.serialize(Command.MARK_MEDIA, "m" * 120, as_json=False)
