@@ -373,3 +373,151 @@ async def test_a_webhook_may_keep_a_caller_waiting_for_as_long_as_it_likes(loop:
     _, caller, end = await visit(loop, flow(), 145_000, (700, "2"), (1700, "4711#"), answers=answers)
     assert len(caller.backend.questions) > 130
     assert end is None
+
+
+ASKING = """
+[menus.main]
+play = "main"
+invalid = "wrong"
+retries = 0
+timeout = 1
+keys.1 = { webhook = "http://backend/key" }
+keys.2 = { menu = "sales" }
+keys.3 = { record = { max_duration = 0.2, file = "{id}.wav" }, webhook = "http://backend/recorded" }
+on_timeout = { webhook = "http://backend/timeout" }
+on_invalid = { webhook = "http://backend/invalid" }
+[menus.sales]
+play = "sales"
+keys."#" = { play = "bye", hangup = true }
+"""
+BYE = {"play": "bye", "hangup": True}
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "event", "digits"),
+    [
+        ("1", "key", "digits", "1"),
+        ("7", "invalid", "invalid", "7"),
+        ("#", "invalid", "invalid", ""),
+        ("", "timeout", "timeout", ""),
+        ("3", "recorded", "recorded", ""),
+    ],
+)
+@in_virtual_time
+async def test_a_webhook_is_told_what_led_to_it(
+    loop: VirtualLoop, tmp_path: Path, keys: str, url: str, event: str, digits: str
+) -> None:
+    handler = flow(ASKING, f'directory = "{tmp_path}"\nwebhook_timeout = 7\n')
+    presses = [(700, keys)] if keys else []
+    heard, caller, end = await visit(loop, handler, 4000, *presses, answers=(BYE,))
+    ((asked, told),) = caller.backend.questions
+    assert asked == f"http://backend/{url}"
+    assert (told["event"], told["digits"], told["menu"]) == (event, digits, "main")
+    assert (told["recording"] is not None) is (event == "recorded")
+    assert caller.backend.timeouts == [7]
+    assert heard == ["main", "bye"]
+    assert end is not None
+    assert caller.session.hanging_up
+
+
+@in_virtual_time
+async def test_what_was_told_once_is_not_told_again(loop: VirtualLoop) -> None:
+    again = {"webhook": "http://backend/again"}
+    _, caller, _ = await visit(loop, flow(ASKING), 3000, (700, "1"), answers=(again, again, BYE))
+    told = [(told["event"], told["digits"]) for _, told in caller.backend.questions]
+    assert told == [("digits", "1"), ("entered", ""), ("entered", "")]
+
+
+@in_virtual_time
+async def test_fewer_digits_than_a_webhook_asked_for_are_told_as_a_time_out(loop: VirtualLoop) -> None:
+    ask = {"play": "sales", "collect": {"min": 2, "max": 4, "timeout": 1, "interdigit": 1}}
+    _, caller, _ = await visit(
+        loop, flow(ASKING), 9000, (700, "1"), (1700, "4"), (4000, "42"), answers=(ask, ask, BYE)
+    )
+    told = [(told["event"], told["digits"]) for _, told in caller.backend.questions]
+    assert told == [("digits", "1"), ("timeout", "4"), ("digits", "42")]
+
+
+@in_virtual_time
+async def test_a_key_may_be_what_ends_an_entry_elsewhere(loop: VirtualLoop) -> None:
+    heard, _, end = await visit(loop, flow(ASKING), 4000, (700, "2"), (2200, "#"))
+    assert heard == ["main", "sales", "bye"]
+    assert end is not None
+
+
+@in_virtual_time
+async def test_a_wrong_pin_is_in_no_event(loop: VirtualLoop) -> None:
+    text = FLOW.replace("collect = { min = 4", "collect = { private = true, min = 4")
+    _, caller, _ = await visit(loop, flow(text), 5000, (700, "2"), (1700, "47#"))
+    assert caller.backend.told("menu.invalid") == [{"menu": "pin"}]
+    assert caller.backend.told("digits")[-1] == {"count": 2}
+
+
+@in_virtual_time
+async def test_keys_typed_ahead_of_a_wrong_one_are_forgotten(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(SOUNDS))
+    await caller.call(flow().run, 2500, (700, lambda: caller.session.press("51")))
+    assert told(caller.heard) == ["main", "wrong", "main"]
+    assert len(caller.backend.told("menu.entered")) == 1
+
+
+@pytest.mark.parametrize("barge_in", ["off", "digits"])
+@in_virtual_time
+async def test_whether_keys_stop_what_is_played(loop: VirtualLoop, barge_in: str) -> None:
+    """A menu's prompts, what a step plays on its way, and what it plays before it asks for digits."""
+    text = f"""
+        [menus.main]
+        play = ["main", "pin"]
+        barge_in = "{barge_in}"
+        keys.1 = {{ play = "sales", barge_in = "{barge_in}", menu = "other" }}
+        [menus.other]
+        play = "bye"
+        [menus.other.keys.2]
+        play = "wrong"
+        barge_in = "{barge_in}"
+        collect.max = 1
+        webhook = "http://backend/"
+    """
+    presses = [(100, "1"), (1300, "2"), (2500, "3")] if barge_in == "off" else [(100, "1"), (350, "2"), (800, "3")]
+    heard, caller, _ = await visit(loop, flow(text), 6000, *presses, answers=(BYE,))
+    if barge_in == "off":  # a key that waits keeps the other menu's own prompt from beginning
+        assert heard == ["main", "pin", "sales", "wrong", "bye"]
+    else:
+        assert heard[0] == "main-"
+        assert "sales-" in heard
+        assert "wrong-" in heard
+    assert caller.backend.questions[0][1]["digits"] == "3"
+
+
+@in_virtual_time
+async def test_an_entry_has_its_own_times(loop: VirtualLoop) -> None:
+    """As the menu says for keys, as `collect` says for numbers."""
+    keys = """
+        [menus.main]
+        retries = 0
+        timeout = {}
+        interdigit = {}
+        keys.10 = {{ hangup = true }}
+        keys.1 = {{ hangup = true }}
+    """
+    number = """
+        [menus.main]
+        retries = 0
+        timeout = 9
+        interdigit = 9
+        collect = {{ max = 3, timeout = {}, interdigit = {} }}
+        then = {{ hangup = true }}
+    """
+    for text in (keys, number):
+        for press, (timeout, interdigit), lasted in (("", (2, 7), 2.2), ("1", (7, 3), 3.2)):
+            caller = Caller(loop, library_of(SOUNDS))
+            began = loop.time()
+
+            async def run(session, text=text, timeout=timeout, interdigit=interdigit) -> None:
+                await flow(text.format(timeout, interdigit)).run(session)
+
+            session = caller.session
+            if press:
+                session.press(press)
+            await session.run(run(session))
+            assert loop.time() - began == pytest.approx(lasted, abs=0.05)

@@ -21,6 +21,7 @@ class Backend:
     def __init__(self, *answers: Any) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.questions: list[tuple[str, dict[str, Any]]] = []
+        self.timeouts: list[float | None] = []  # for an answer
         self._answers = list(answers)
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
@@ -31,6 +32,7 @@ class Backend:
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         self.questions.append((url, dict(body)))
+        self.timeouts.append(timeout)
         answer = self._answers.pop(0)
         if isinstance(answer, PeerError):
             raise answer

@@ -313,6 +313,44 @@ async def test_a_success_in_between_is_a_new_beginning(loop: VirtualLoop, monkey
     assert len(talk.told("failed")) == 2
 
 
+@in_virtual_time
+async def test_what_fails_is_counted_in_a_row_whatever_it_is(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    """Recognition, the model, speech: the third is the last."""
+    words = [EngineError("down"), HELP, HELP]
+    talk = Talk(loop, monkeypatch, words, [[EngineError("down")], LONG])
+    loop.call_later(8.0, setattr, talk.voicebox, "error", "down")
+    end = await talk.call(16_000, 1000, 5000, 9000)
+    assert end is not None
+    assert [told["stage"] for told in talk.told("failed")] == ["recognition", "chat", "speech"]
+    assert talk.told("hangup") == [{"why": "failures"}]
+    assert talk.caller.session.hanging_up
+    assert talk.caller.backend.questions == []  # nobody is asked to transfer the call
+
+
+@in_virtual_time
+async def test_a_model_that_breaks_is_our_own_fault(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    async def answer(*args: Any, **options: Any) -> Any:
+        yield "It is "
+        raise LookupError("ours")
+
+    talk = Talk(loop, monkeypatch, [HELP])
+    monkeypatch.setattr(talk.model, "answer", answer)
+    with pytest.raises(LookupError):
+        await talk.call(6000, 1000)
+    assert talk.caller.session.end is not None
+    assert talk.caller.session.end.reason == EndReason.ERROR
+
+
+@in_virtual_time
+async def test_who_interrupts_and_is_not_understood_has_interrupted(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP, EngineError("down"), BYE], [LONG, ["Bye."]])
+    await talk.call(12_000, 1000, 4000, 9000)
+    (_, first), (_, told), (_, bye) = talk.model.told
+    assert (first, bye) == (HELP, BYE)
+    assert told.startswith(FIRST)
+    assert told.endswith(f"[interrupted by the caller] {SORRY}")
+
+
 # -- ends --------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +363,17 @@ async def test_who_says_nothing_is_asked_once(loop: VirtualLoop, monkeypatch: Pa
     assert talk.voicebox.asked == ["YesYes", *filter(None, [text])]
     assert talk.told("hangup") == [{"why": "idle"}]
     assert len(talk.caller.heard) / 8 == pytest.approx(at + 200, abs=80)
+
+
+@in_virtual_time
+async def test_who_says_something_may_be_asked_again(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["Yes."]])
+    end = await talk.call(20_000, 4500, idle=3, idle_text="There?")
+    assert end is not None
+    assert [stop - start for start, stop in talk.heard()] == [ms("There?"), ms("Yes."), ms("There?")]
+    yes, again = talk.heard()[1:]
+    assert again[0] - yes[1] == pytest.approx(3000, abs=40)
+    assert len(talk.caller.heard) / 8 == pytest.approx(again[1] + 3000 + 200, abs=60)
 
 
 @in_virtual_time
@@ -408,6 +457,31 @@ async def test_a_prompt_can_be_interrupted(loop: VirtualLoop, monkeypatch: Patch
     results = [message["content"] for message in talk.model.asked[-1] if message["role"] == "tool"]
     assert results == ["the caller interrupted it after 1 seconds", "not done: the caller interrupted"]
     assert talk.model.told[-1] == ("user", "stop")
+
+
+@in_virtual_time
+async def test_who_interrupts_keeps_a_tool_from_being_used(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    hang_up = ToolCall("a", "hang_up", "{}")
+    talk = Talk(loop, monkeypatch, [BYE, "wait"], [[*LONG, hang_up], ["Yes?"]])
+    assert await talk.call(8000, 1000, 3500, tools={"hang_up": True}) is None
+    assert talk.told("hangup") == []
+    assert all("tool_calls" not in message for message in talk.model.asked[-1])
+
+
+@in_virtual_time
+async def test_a_model_that_fails_has_no_tool_used(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    hang_up = ToolCall("a", "hang_up", "{}")
+    talk = Talk(loop, monkeypatch, [BYE], [["Well.", hang_up, EngineError("broke off")]])
+    assert await talk.call(8000, 1000, tools={"hang_up": True}) is None
+    assert talk.voicebox.asked == ["Well.", SORRY]
+    assert talk.told("hangup") == []
+
+
+@in_virtual_time
+async def test_what_a_model_only_imitates_is_not_said(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [["Yes. [interrupted by the caller] ", "It **is**. ", "**…**"]])
+    await talk.call(6000, 1000)
+    assert talk.voicebox.asked == ["Yes. It is."]
 
 
 TRANSFER = ToolCall("a", "transfer", '{"reason": "a refund"}')
