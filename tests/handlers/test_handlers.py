@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.stock import Prompt
 from mediaserver.playout.workers import DecodePool, Description
 from mediaserver.session import End, EndReason, Session, Stream
+from mediaserver.settings.speech import SpeechSettings
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
@@ -124,6 +126,35 @@ def test_playback_settings_are_validated(settings, why: str) -> None:
         Playback.model_validate(settings)
 
 
+@pytest.mark.parametrize(("repeat", "times"), [(1, 1), ("1000000", 1_000_000), ("forever", "forever")])
+def test_how_often_may_be_a_number_or_a_word(repeat: object, times: object) -> None:
+    assert Playback.model_validate({"prompt": "a", "repeat": repeat}).repeat == times
+    with pytest.raises(ValidationError, match="a count of 1 to 1000000"):
+        Playback.model_validate({"prompt": "a", "repeat": 1_000_001})
+
+
+def test_what_playback_needs_is_known_before_a_call_comes() -> None:
+    phrase = {"say": "Hello {name}, you are {place}.", "voice": "v"}
+    playback = Playback.model_validate({"prompts": ["a", phrase, "b"], "fallback": "c"})
+    assert list(playback.prompt_names()) == ["a", "b", "c"]
+    assert [(need.kind, need.voice) for need in playback.engines()] == [("speech", "v")]
+    playback.check({"name": "Bob"}, {"place": "first"}, SpeechSettings())
+    with pytest.raises(ValueError, match="place"):
+        playback.check({"name": "Bob"}, {}, SpeechSettings())
+    assert list(Playback(prompt="a").prompt_names()) == ["a"]
+    assert list(Playback(prompt="a").engines()) == []
+
+
+@in_virtual_time
+async def test_a_hang_up_follows_where_it_is_asked_for(loop: VirtualLoop) -> None:
+    for then, hangs_up in (("hangup", True), ("close", False)):
+        stage = Stage(loop, WireSettings(framing=Framing.PCM))
+        session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
+        assert (await session.run(Playback(prompt="odd", then=then).run(session))).reason == "finished"
+        assert session.hanging_up is hangs_up
+        assert session.frames == 7 + 10  # and it lingers
+
+
 # -- hold-music ----------------------------------------------------------------
 
 
@@ -165,6 +196,50 @@ def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_ord
     orders = [[piece.name for piece in rounds.order(number)] for number in range(20)]
     assert all(sorted(order) == sorted(piece.name for piece in pieces) for order in orders)
     assert len({tuple(order) for order in orders}) > 10
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_rounds_follow_one_another_from_wherever_one_begins(seed: float | None) -> None:
+    pieces = library_of().catalogue.match(["music/*", "welcome", "odd"])
+    whole = Rounds(pieces, seed)
+    expected = [piece for number in range(7) for piece in whole.order(number)]
+    assert list(islice(whole, 35)) == expected
+    assert list(islice(Rounds(pieces, seed, 2, 3), 22)) == expected[13:]
+
+
+def test_where_one_piece_ends_the_next_begins() -> None:
+    pieces = library_of().catalogue.match(["music/a", "music/b"])  # 1 s and 1.5 s
+    for at, name in ((0.0, "music/a"), (0.98, "music/a"), (1.0, "music/b"), (2.48, "music/b"), (2.5, "music/a")):
+        sound = from_bytes(b"".join([next(join(Rounds(pieces, None), at).items(PCM))])[4:])
+        start = round((at - (1.0 if name == "music/b" else 0.0)) % 2.5 * 8000)
+        assert (sound == SOUNDS[name][start : start + 160]).all()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@in_virtual_time
+async def test_shared_music_is_the_one_timeline_s(loop: VirtualLoop, shuffle: bool) -> None:
+    before = time.time()
+    heard, _ = await hear(loop, HoldMusic(prompts=("music/a", "music/b"), shuffle=shuffle), 20_000)
+    after = time.time()
+    rounds = Rounds(library_of().catalogue.match(["music/a", "music/b"]), 0 if shuffle else None)
+
+    def tune(at: float) -> bool:
+        items = join(rounds, at).items(PCM)
+        return (from_bytes(b"".join(next(items)[4:] for _ in range(len(heard) // 160))) == heard).all()
+
+    assert any(tune(before + n * 0.02) for n in range(int((after - before) / 0.02) + 2))
+
+
+@in_virtual_time
+async def test_music_of_ones_own_is_shuffled_where_that_is_asked_for(loop: VirtualLoop) -> None:
+    random.seed(1)
+    begins = set()
+    for _ in range(8):
+        stage = Stage(loop, WireSettings(framing=Framing.PCM))
+        session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
+        source = HoldMusic(prompts=("music/*",), shared=False, shuffle=True)._source(session)
+        begins.add(next(source.items(PCM)))
+    assert len(begins) > 1
 
 
 @in_virtual_time

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -211,6 +212,104 @@ def test_what_gives_way_is_told(call: Callable[..., Any]) -> None:
     run()
 
 
+def test_what_is_told_of_each(call: Callable[..., Any]) -> None:
+    """Every event, to the last of its facts."""
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        engine = Scripted(
+            "call a doctor", EngineError("down"), partials={0.5: "call a", 0.7: "", 1.1: "call a doc"}
+        )
+        handler = Recognise(keywords=("a doctor",))
+        caller = await call(loop, engine, handler, 6000, (1000, voice(1000)), (4000, voice(500)))
+        partials = caller.backend.told("transcript.partial")
+        assert partials == [{"text": text, "utterance": 1, "start_s": 1.0} for text in ("call a", "call a doc")]
+        (final,) = caller.backend.told("transcript.final")
+        assert set(final) == {"utterance", "start_s", "end_s", "text", "confidence", "seconds"}
+        assert caller.backend.told("keyword") == [
+            {"keyword": "a doctor", "text": "call a doctor", "utterance": 1, "start_s": 1.0, "final": True}
+        ]
+        (failed,) = caller.backend.told("recognition.failed")
+        assert failed.pop("end_s") == pytest.approx(4.6, abs=0.1)
+        assert failed == {"utterance": 2, "start_s": 4.0, "why": "down", "dropped": False}
+
+    run()
+
+
+def test_words_before_are_no_words_of_the_next(call: Callable[..., Any]) -> None:
+    """A partial that is the same as the last one's is told, at once, and so is a keyword."""
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        partials = {0.5: "help", 1.3: "help me"}
+        engine = Scripted("help me", "help me", partials=dict(partials))
+        again = engine.recognise
+
+        async def recognise(*args: Any, **options: Any) -> Recognition:
+            engine._partials = dict(partials)
+            return await again(*args, **options)
+
+        engine.recognise = recognise  # type: ignore[method-assign]
+        handler = Recognise(keywords=("help",), end_silence=0.2)
+        caller = await call(loop, engine, handler, 6000, (1000, voice(1000)), (2300, voice(1000)))
+        told = [(each["utterance"], each["text"]) for each in caller.backend.told("transcript.partial")]
+        assert told == [(1, "help"), (1, "help me"), (2, "help"), (2, "help me")]
+        assert [each["utterance"] for each in caller.backend.told("keyword")] == [1, 2]
+
+    run()
+
+
+def test_what_gives_way_has_its_reason(call: Callable[..., Any]) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        handler = Recognise(max_utterance=30)
+        caller = await call(loop, Scripted(300.0), handler, 125_000, (1000, voice(125_000)), timeout=120)
+        failed = caller.backend.told("recognition.failed")
+        assert [each["dropped"] for each in failed] == [True] + [False] * (len(failed) - 1)
+        assert len({each["why"] for each in failed}) == 2
+
+    run()
+
+
+@pytest.mark.parametrize("prompt", [None, "welcome"])
+def test_a_prompt_may_be_heard_meanwhile(call: Callable[..., Any], prompt: str | None) -> None:
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        caller = await call(loop, Scripted("hello"), Recognise(prompt=prompt), 4000, (1000, voice(500)))
+        assert caller.sounding().sum() == (10 if prompt else 0)
+        assert len(caller.backend.told("transcript.final")) == 1
+        assert list(Recognise(prompt=prompt).prompt_names()) == ([prompt] if prompt else [])
+
+    run()
+
+
+def test_a_recogniser_that_breaks_is_our_own_fault(call: Callable[..., Any]) -> None:
+    class Broken(Scripted):
+        async def recognise(self, *args: Any, **options: Any) -> Recognition:
+            raise LookupError("ours")
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        with pytest.raises(LookupError):
+            await call(loop, Broken(), Recognise(), 4000, (1000, voice(500)))
+
+    run()
+
+
+def test_a_detector_can_be_made_to_doubt(call: Callable[..., Any]) -> None:
+    starts = []
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop, mode: int) -> None:
+        faint = (np.frombuffer(voice(1000, 3), "<i2") // 12).astype("<i2").tobytes()
+        caller = await call(loop, Scripted("x"), Recognise(sensitivity=mode), 4000, (1000, faint))
+        starts.append(caller.backend.told("transcript.final")[0]["start_s"])
+
+    for mode in (0, 3):
+        run(mode=mode)
+    assert starts[0] < starts[1]
+
+
 # -- the transcript ----------------------------------------------------------------
 
 TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
@@ -287,6 +386,22 @@ def test_a_disk_that_fails_ends_the_transcript_and_not_the_call(call: Callable[.
         assert [each["text"] for each in caller.backend.told("transcript.final")] == ["one", "two"]
         failed = {"file": str(tmp_path / "file/a.jsonl"), "error": "File exists"}
         assert caller.backend.told("transcript.failed") == [failed]  # once
+
+    run()
+
+
+def test_a_transcript_that_failed_is_given_up(call: Callable[..., Any], tmp_path: Path) -> None:
+    """A file that began in the middle of a call would look like the whole of it."""
+    (tmp_path / "file").write_text("in the way")
+
+    @in_virtual_time
+    async def run(loop: VirtualLoop) -> None:
+        handler = Recognise(directory=tmp_path / "file", file="a.jsonl")
+        loop.call_later(2.5, (tmp_path / "file").unlink)
+        said = [(at, voice(500)) for at in (1000, 3000)]
+        caller = await call(loop, Scripted("one", "two"), handler, 5000, *said)
+        assert len(caller.backend.told("transcript.final")) == 2
+        assert not (tmp_path / "file").exists()
 
     run()
 

@@ -52,12 +52,12 @@ async def recorded(loop: VirtualLoop, path: Path, ms: float, *acts, caller: Call
 
 @in_virtual_time
 async def test_what_is_heard_is_what_is_recorded(loop: VirtualLoop, tmp_path: Path) -> None:
-    _, recording = await recorded(loop, tmp_path / "calls" / "a.wav", 2000, (0, PCM))
-    heard = read_wav(tmp_path / "calls/a.wav")
+    _, recording = await recorded(loop, tmp_path / "deep" / "calls" / "a.wav", 2000, (0, PCM))
+    heard = read_wav(tmp_path / "deep/calls/a.wav")
     assert (heard[: len(SPEECH)] == SPEECH).all()
     assert len(heard) == 16_000
-    assert recording == Recording(str(tmp_path / "calls/a.wav"), 2.0, "stream-ended")
-    assert [file.name for file in (tmp_path / "calls").iterdir()] == ["a.wav"]
+    assert recording == Recording(str(tmp_path / "deep/calls/a.wav"), 2.0, "stream-ended")
+    assert [file.name for file in (tmp_path / "deep/calls").iterdir()] == ["a.wav"]
 
 
 @in_virtual_time

@@ -509,6 +509,7 @@ async def test_it_transfers(loop: VirtualLoop, monkeypatch: Patch) -> None:
     }
     assert talk.voicebox.asked[-1] == "Please hold."
     assert talk.told("transfer") == [{"reason": "a refund", "hangup": True}]
+    assert not talk.caller.session.hanging_up  # it goes elsewhere
     assert talk.told("hangup") == [{"why": "transfer"}]
 
 
@@ -530,6 +531,19 @@ async def test_a_transfer_that_is_none_is_told(
     assert await talk.call(6000, 1000, tools={"transfer": "http://backend/transfer"}) is None
     assert talk.model.told[-1] == ("tool", result)
     assert talk.told("turn")[0]["assistant"] == "I am sorry."
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"), [(WebhookError("it is down"), "it is down"), ([], "the answer is not understood")]
+)
+@in_virtual_time
+async def test_a_transfer_that_fails_is_an_event(
+    loop: VirtualLoop, monkeypatch: Patch, answer: Any, why: str
+) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [[TRANSFER], ["I am sorry."]], [answer])
+    await talk.call(5000, 1000, tools={"transfer": "http://backend/transfer"})
+    assert talk.told("failed") == [{"stage": "transfer", "why": why}]
+    assert talk.told("transfer") == talk.told("hangup") == []
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,21 @@ def test_the_oldest_turns_are_forgotten_with_their_tools() -> None:
     assert [message["role"] for message in history.messages] == ["system", "user", "assistant"]
     history.caller("next")
     assert [message["content"] for message in history.messages] == ["Be brief.", "next"]
+
+
+def test_what_was_said_with_a_tool_stays_by_itself() -> None:
+    history = History("Be brief.")
+    history.called("One moment.", [CALL])
+    history.assistant("Here it is.")
+    assert [message["content"] for message in history.messages[1:]] == ["One moment.", "Here it is."]
+
+
+@pytest.mark.parametrize(("most", "kept"), [(100, 4), (99, 1)])
+def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
+    history = History("Be brief.", most=most)
+    history.caller("x" * 20)
+    history.called("", [ToolCall("a", "play_prompt", "y" * 40)])
+    history.result(CALL, "z" * 20)
+    history.caller("x" * 20)
+    assert len(history.messages) - 1 == kept
+    assert history.messages[0] == {"role": "system", "content": "Be brief."}
