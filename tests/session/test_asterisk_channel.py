@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -347,3 +348,56 @@ async def test_a_channel_without_a_queue_is_not_asked_again_and_not_waited_for(
     await asterisk.session.drain()
     assert loop.time() == 0.5
     assert capfd.readouterr().out.count("Asterisk refuses a command") == 1
+
+
+@in_virtual_time
+async def test_whether_its_queue_can_be_flushed(loop: VirtualLoop) -> None:
+    asterisk = Asterisk(loop)
+    asterisk.session.texted(PLAIN.format("slin", 320))
+    channel = asterisk.session.control
+    assert channel.flush()
+    asterisk.session.texted("ERROR channel_id:ws-1 error_text:something else")
+    assert channel.flush()
+    asterisk.session.texted("ERROR channel_id:ws-1 error_text:not supported in passthrough mode")
+    assert not channel.flush()
+    assert [text for _, text in asterisk.texts] == ["FLUSH_MEDIA"] * 2
+
+
+@in_virtual_time
+async def test_a_stream_that_is_over_waits_for_no_format(
+    loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = Asterisk(loop).session
+    session.expect_media_start()
+    session.receive(b"\xd5" * 160)
+    loop.call_later(0.5, session.close)
+    await session.media_started()
+    assert loop.time() == 0.5
+    assert session.summary()["wire"].startswith("audiosocket")  # nothing is made of what came
+    assert "MEDIA_START" not in capfd.readouterr().out
+
+
+@in_virtual_time
+async def test_a_text_before_the_first_sound_does_not_name_its_format(loop: VirtualLoop) -> None:
+    session = Asterisk(loop).session
+    session.expect_media_start()
+    session.texted("STATUS channel_id:ws-1")
+    session.receive(bytes(640))
+    session.receive(bytes(160))
+    await session.media_started()
+    assert session.summary()["wire"] == "chan_websocket/slin16"
+
+
+@pytest.mark.parametrize(("call", "named"), [("", "ws-1a2b3c4d"), ("theirs", "theirs")])
+@in_virtual_time
+async def test_the_channel_s_id_names_a_call_that_has_no_name(loop: VirtualLoop, call: str, named: str) -> None:
+    session = Asterisk(loop).session
+    session.stream = replace(session.stream, call=call, query={"token": "secret", "a": "1", "channel": "x"})
+    session.texted(PLAIN.format("ulaw", 160))
+    assert session.stream.call == named
+    assert session.stream.variables == {
+        "a": "1",
+        "channel": "WebSocket/lab/0x7f0000000000",
+        "connection_id": "media1",
+        "name": "value",
+    }

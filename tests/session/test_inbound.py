@@ -180,10 +180,52 @@ def told_of(per_second: list[int], silent: bool = False) -> Callable[..., None]:
         ([8000, *[0] * 30], ["stopped"]),
         ([8000, *[0] * 6, 8000, *[0] * 6], ["stopped"]),  # once
         ([4000, 8000] * 10, []),
+        ([0] * 4, []),
+        ([0] * 5, ["stopped"]),
+        ([4000] * 4 + [8000] + [4000] * 4, []),
+        ([4000] * 5, ["half-rate"]),
+        ([16_000] * 4, []),
+        ([16_000] * 5 + [4000] * 5 + [0] * 5, ["double-rate", "half-rate", "stopped"]),
     ],
 )
 def test_trouble_is_told_once(per_second: list[int], told: list[str]) -> None:
     assert told_of(per_second)() == told
+
+
+@in_virtual_time
+async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> None:
+    """However long the server has run; and nothing is told after its end."""
+    stage, counts, told = Stage(loop, MESSAGE), Counts(), []
+    await stage.until(100_000)
+    counts.silent, counts.received, counts.samples = True, 1, 160
+    monitor = InboundMonitor(counts, lambda problem: told.append((problem, loop.time())))
+    for n in range(9):
+        await stage.until(100_500 + n * 1000)
+        counts.received += 50
+        counts.samples += 8000
+    await stage.until(109_900)
+    assert told == []
+    await stage.until(110_100)
+    assert told == [("digital-silence", 110.0)]
+    monitor.stop()
+    await stage.until(200_000)
+    assert len(told) == 1
+
+
+@in_virtual_time
+async def test_what_is_not_decoded_may_not_be_silent(loop: VirtualLoop) -> None:
+    stage, counts, told = Stage(loop, MESSAGE), Counts(), []
+    counts.silent = True
+    monitor = InboundMonitor(counts, told.append)
+    for n in range(20):
+        counts.received, counts.samples = 50 * (n + 1), 50 * (n + 1) * 128 - 1
+        await stage.until(n * 1000 + 500)
+    monitor.stop()
+    assert told == []
+
+
+def test_each_trouble_has_its_hint() -> None:
+    assert len({problem.hint for problem in InboundProblem}) == len(InboundProblem)
 
 
 def test_digital_silence_is_told_after_ten_seconds() -> None:
