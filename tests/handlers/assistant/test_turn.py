@@ -1,0 +1,126 @@
+"""What is told of one turn, and what a model may ask for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mediaserver.handlers.assistant.tools import Tools
+from mediaserver.handlers.assistant.transcript import Transcript
+from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.session import Stream
+from mediaserver.speech.chat import ToolCall
+from tests.virtual import VirtualLoop, in_virtual_time
+
+
+def test_a_turn_tells_of_the_steps_that_were_reached() -> None:
+    turn = Turn("hello", 10.0, 11.5)
+    assert turn.facts == {"caller": "hello", "assistant": "", "interrupted": False}
+    turn.reached("words", 11.75)
+    turn.reached("first_audio", 12.0004)
+    turn.reached("first_audio", 13.0)
+    turn.assistant += ["", "Yes.", "It…"]
+    turn.intended += ["Yes.", "", "It is."]
+    turn.interrupted, turn.ended = True, 13.257
+    latencies = {"words_ms": 250, "first_audio_ms": 500}
+    assert turn.facts == {"caller": "hello", "assistant": "Yes. It…", "interrupted": True, **latencies}
+    assert turn.said(9.0) == {"text": "hello", "start_s": 1.0, "end_s": 2.5}
+    told = {"text": "Yes. It is.", "heard": "Yes. It…", "interrupted": True, "start_s": 3.0, "end_s": 4.26}
+    assert turn.answered(9.0) == told | latencies
+
+
+def test_an_answer_that_nobody_heard_begins_where_it_ends() -> None:
+    turn = Turn("hello", 10.0, 11.5, ended=13.0)
+    answered = turn.answered(9.0)
+    assert (answered["start_s"], answered["end_s"]) == (4.0, 4.0)
+
+
+# -- tools -----------------------------------------------------------------------------------------
+
+
+def test_what_is_offered_is_what_may_be_used() -> None:
+    assert Tools().offered == []
+    offered = Tools(hang_up=True, transfer="http://backend/", play=("a", "b")).offered
+    assert [tool["type"] for tool in offered] == ["function"] * 3
+    functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in offered}
+    assert functions["hang_up"] == {"type": "object", "properties": {}, "required": []}
+    assert functions["play_prompt"]["properties"] == {"name": {"type": "string", "enum": ["a", "b"]}}
+    assert functions["transfer"]["required"] == ["reason"]
+    assert functions["transfer"]["properties"]["reason"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason", "prompt"),
+    [
+        ("hang_up", "", "", ""),
+        ("hang_up", '{"name": "elsewhere"}', "", "elsewhere"),
+        ("transfer", '{"reason": "a refund"}', "a refund", ""),
+        ("play_prompt", '{"name": "b"}', "", "b"),
+    ],
+)
+def test_what_a_call_asks_for(name: str, arguments: str, reason: str, prompt: str) -> None:
+    tools = Tools(hang_up=True, transfer="http://backend/", play=("a", "b"))
+    wanted = tools.understand(ToolCall("id", name, arguments))
+    assert (wanted.reason, wanted.name) == (reason, prompt)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "why"),
+    [
+        ("x" * 60, "{}", f"there is no tool {'x' * 50}, only none"),
+        ("play_prompt", '{"name": "a"}', "there is no tool play_prompt, only none"),
+    ],
+)
+def test_without_tools_there_is_none(name: str, arguments: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Tools().understand(ToolCall("id", name, arguments))
+
+
+def test_a_reason_has_an_end() -> None:
+    tools = Tools(transfer="http://backend/")
+    assert tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2000}))).reason == "x" * 2000
+    with pytest.raises(ValueError, match="the arguments are not understood"):
+        tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2001})))
+
+
+# -- the transcript --------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_lines_are_written_in_their_order_and_all_by_its_close(loop: VirtualLoop, tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "{id}.jsonl", Stream("s", "/", "p", call="c"))
+    for n in range(3):
+        transcript.add("caller", {"n": n})
+    await transcript.close()
+    transcript.add("assistant", {"n": 3})
+    await transcript.close()
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [(line["who"], line["n"], line["stream"]) for line in lines] == [
+        *[("caller", n, "s") for n in range(3)],
+        ("assistant", 3, "s"),
+    ]
+    assert all(line["time"].endswith("Z") for line in lines)
+
+
+@in_virtual_time
+async def test_without_a_name_nothing_is_written(loop: VirtualLoop, tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, None, Stream("s", "/", "p"))
+    transcript.add("caller", {})
+    await transcript.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@in_virtual_time
+async def test_a_transcript_whose_disk_fails_is_given_up(
+    loop: VirtualLoop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    transcript = Transcript(tmp_path / "file", "a.jsonl", Stream("s", "/", "p"))
+    for _ in range(3):
+        transcript.add("caller", {})
+        await transcript.close()
+    (tmp_path / "file").unlink()
+    transcript.add("caller", {})
+    await transcript.close()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().out.count("transcript not written") == 1
