@@ -10,9 +10,11 @@ from aiohttp import web
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
-from mediaserver.server.connections import Connections
+from mediaserver.server.connections import Connection, Connections
+from mediaserver.server.descriptors import most_connections, raise_descriptor_limit
 from mediaserver.server.listener import Listener
 from mediaserver.settings import ServerSettings
+from tests.server.test_upgraded import Pipe
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -162,3 +164,90 @@ async def test_handshakes_under_way_are_waited_for_for_so_long(loop: VirtualLoop
     loop.call_later(0.2, connections.pending.clear)
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == pytest.approx(1.2, abs=0.01)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_how_many_connections_the_descriptors_are_enough_for() -> None:
+    assert most_connections() == MOST
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    assert most_connections() == 1  # or nobody would be told why
+    raise_descriptor_limit(50)
+    wanted = 50 + 100 + 900
+    raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert raised == (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    raise_descriptor_limit(1)  # never fewer
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == raised
+
+
+# -- one that has yet to ask -----------------------------------------------------------------------
+
+
+class Asking:
+    """A connection that has been accepted."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections, self.pipe = connections, Pipe()
+        self.connection: Connection = connections()
+        self.connection.connection_made(self.pipe)
+
+    def said(self) -> bytes:
+        """The status that it was told."""
+        return self.pipe.written.partition(b" ")[2][:3]
+
+    def refused(self, reason: str, status: int) -> float:
+        return self.connections.metrics.refused.labels(reason, status)._value.get()
+
+    def faults(self, kind: str) -> float:
+        return self.connections.metrics.peer_faults.labels(kind)._value.get()
+
+
+@in_virtual_time
+async def test_who_has_not_asked_in_time_is_told_so(loop: VirtualLoop) -> None:
+    asking = Asking(connections_of(2.0))
+    assert list(asking.connections.pending) == [asking.connection]
+    asking.connection.data_received(b"GET / HTTP/1.1\r\n")
+    await asyncio.sleep(1.9)
+    assert (asking.said(), len(asking.connections)) == (b"", 1)
+    await asyncio.sleep(0.2)
+    assert (asking.said(), asking.pipe.closing) == (b"408", True)
+    assert (asking.refused("slow-handshake", 408), asking.faults("slow-handshake")) == (1, 1)
+    assert not asking.connections.pending
+    asking.connection.connection_lost(None)
+    assert len(asking.connections) == 0
+
+
+@in_virtual_time
+async def test_who_leaves_before_it_has_asked_is_forgotten(loop: VirtualLoop) -> None:
+    asking = Asking(connections_of(2.0))
+    asking.connection.connection_lost(None)
+    assert (len(asking.connections), len(asking.connections.pending)) == (0, 0)
+    await asyncio.sleep(3)
+    assert (asking.said(), asking.refused("slow-handshake", 408)) == (b"", 0)
+
+
+@pytest.mark.parametrize("piece", [1, 100, 100_000])
+@in_virtual_time
+async def test_a_head_has_an_end_however_it_comes(loop: VirtualLoop, piece: int) -> None:
+    asking = Asking(connections_of())
+    most = ServerSettings().max_header_bytes
+    head = b"GET / HTTP/1.1\r\n" + b"X-Some: header\r\n" * (most // 16 + 1)
+    for at in range(0, most - 1, piece):
+        asking.connection.data_received(head[: most - 1][at : at + piece])
+        assert asking.said() == b""
+    asking.connection.data_received(head[most - 1 : most])
+    assert (asking.said(), asking.pipe.closing) == (b"431", True)
+    assert asking.refused("headers", 431) == 1
+    asking.connection.connection_lost(None)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_who_comes_where_there_is_no_room_is_told_so(loop: VirtualLoop) -> None:
+    connections = connections_of()
+    for _ in range(MOST):
+        connections.joined(Peer())
+    asking = Asking(connections)
+    assert (asking.said(), asking.pipe.closing) == (b"503", True)
+    assert asking.refused("descriptors", 503) == 1
+    assert (len(connections), len(connections.pending)) == (MOST, 0)
