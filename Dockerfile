@@ -16,8 +16,9 @@ ARG SPEECH=
 RUN test -z "$SPEECH" \
     || pip --python /opt/mediaserver/bin/python install --no-cache-dir --require-hashes -r requirements/speech.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE config.example.toml ./
 COPY mediaserver mediaserver
+COPY prompts prompts
 # By way of a wheel, since an install from the sources would need the backend in the venv.
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
     && pip --python /opt/mediaserver/bin/python install --no-cache-dir --no-deps --no-index dist/*.whl

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, mistakes, options, tables
+from mediaserver import __version__, config, log, mistakes, options, samples, tables
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
@@ -98,6 +99,32 @@ def serve(
         source = Source(str(file or "defaults"), load, file)
         with _progress() as progress:
             _run(server.serve(settings, problems, source, progress))
+
+
+@_command("init", "init my-server")
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to; default: here.", show_default=False)
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Write files anew that are there already.")] = False,
+) -> None:
+    """Write a configuration to begin with, which explains each setting, and sample prompts.
+
+    What is there already is kept.
+    """
+    try:
+        written = samples.write(directory, force=force)
+    except OSError as error:
+        _complain([f"{error.filename or directory}: cannot be written: {plainly(error)}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    for file in written.files:
+        typer.echo(f"wrote {file}")
+    for file, why in written.kept.items():
+        typer.echo(f"kept {file}: {why}")
+    config_file = shlex.quote(str(directory / config.DEFAULT_FILE))
+    typer.echo(
+        "next: mediaserver serve" + (f" --config {config_file}" if directory.resolve() != Path.cwd() else "")
+    )
 
 
 @_command("check --config config.toml")

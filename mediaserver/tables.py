@@ -20,7 +20,9 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False)
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
-    if not findings.problems and not findings.left_out:
+    for warning in findings.warnings:
+        err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False)
+    if not (findings.problems or findings.left_out or findings.warnings):
         out.print("everything is in order", style="green")
 
 

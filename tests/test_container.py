@@ -10,8 +10,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import tomllib
+import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ from mediaserver import config
 from mediaserver.cli import app
 from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.settings import Settings
-from tests.server.process import ServerProcess, get, listen, write_config
+from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config
 from tests.timing import UNIT
 
 ROOT = Path(__file__).parent.parent
@@ -484,17 +486,23 @@ def build_context(folder: Path) -> Path:
     return folder
 
 
+def build_wheel(sources: Path, folder: Path) -> Path:
+    """The wheel of a folder of sources."""
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("no build backend here")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, timeout=60 * UNIT, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 @pytest.mark.parametrize("where", ["project", "builder stage"])
 def test_the_wheel_holds_every_module_the_console_script_the_licence_and_the_types(
     where: str, tmp_path: Path
 ) -> None:
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("no build backend here")
     sources = ROOT if where == "project" else build_context(tmp_path / "src")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist"]
-    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    wheel = build_wheel(sources, tmp_path / "dist")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (entry_points,) = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
@@ -511,3 +519,30 @@ def test_the_wheel_holds_every_module_the_console_script_the_licence_and_the_typ
     assert metadata["Author"] == "The mediaserver developers"
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
     assert "mediaserver/py.typed" in names
+    samples = {name.removeprefix("mediaserver/_samples/") for name in names if "/_samples/" in name}
+    prompts = {file.relative_to(ROOT).as_posix() for file in (ROOT / "prompts").rglob("*.wav")}
+    assert samples == {"config.example.toml", *prompts}
+
+
+def test_what_is_installed_can_begin_by_itself(tmp_path: Path) -> None:
+    """From the image's own sources: a wheel, an environment of its own, `init`, `serve`, a call."""
+    wheel = build_wheel(build_context(tmp_path / "src"), tmp_path / "dist")
+    place, folder = tmp_path / "venv", tmp_path / "here"
+    venv.create(place)
+    pip = [sys.executable, "-m", "pip", "--python", place / "bin/python", "install"]
+    subprocess.run([*pip, "--quiet", "--no-deps", "--no-index", wheel], timeout=60 * UNIT, check=True)
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # what it depends on
+    folder.mkdir()
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(place / "bin/mediaserver"), *arguments]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60 * UNIT, check=False)
+
+    done = run("init")
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "next: mediaserver serve")
+    serve = [str(place / "bin/mediaserver"), "serve"]
+    with listening(start(serve, tmp_path / "log", folder, **FREE_PORTS)) as server:
+        done = run("call", server.url("/audio-stream"), "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["close_code"] == 1000

@@ -15,7 +15,8 @@ from mediaserver.streams.engine import open_library
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`.
+    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, and
+    `warnings` are of built-in paths that lack their prompts, which nobody asked for.
 
     Each path has the AudioSocket ports that it answers on, with the path as the port has it.
     """
@@ -25,6 +26,7 @@ class Findings:
     ignored: list[str]
     problems: list[str]
     left_out: list[str]
+    warnings: list[str]
 
 
 async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
@@ -60,7 +62,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         }
         for _, prompt in sorted(library.prompts.items())
     ]
-    return Findings(paths, prompts, library.ignored, problems, left_out)
+    return Findings(paths, prompts, library.ignored, problems, left_out, configuration.left_out(library))
 
 
 def _shown(value: Any) -> Any:

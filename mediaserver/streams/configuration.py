@@ -69,12 +69,24 @@ class Configuration:
         return route.access.sign(parsed, expires)
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
-        """What the paths lack in a library that is loaded."""
+        """What the operator's paths lack in a library that is loaded: it is a mistake."""
         if library.folder is None:
-            return [f"{self.where}: prompts.directory: {library.directory} is not a folder"]
+            hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
+            return [f"{self.where}: prompts.directory: {library.directory} is not a folder{hint}"]
         catalogue = library.catalogue
-        missing = routes.missing_prompts(self.table, catalogue, self.where)
+        missing = [] if self.built_in else routes.missing_prompts(self.table, catalogue, self.where)
         return [*missing, *ports.missing_prompts(self.ports.values(), catalogue, self.where)]
+
+    def left_out(self, library: PromptLibrary) -> list[str]:
+        """What the built-in paths lack, which nobody asked for: their callers are refused until it is there."""
+        if not self.built_in or library.folder is None:
+            return []
+        return routes.missing_prompts(self.table, library.catalogue, self.where)
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the paths are our own: neither a file nor the environment has any."""
+        return "paths" not in self.settings.model_fields_set
 
     def needing_restart(self, other: "Configuration") -> list[str]:
         """What cannot be changed to `other` without a restart."""

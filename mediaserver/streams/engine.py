@@ -99,6 +99,7 @@ class Engine:
         self.streams.use(settings.server, self.configuration.table)
         self._watching: asyncio.Task[None] | None = None
         self._lacking = 0  # paths without their prompts
+        self._left_out: list[str] = []  # built-in paths that have not had theirs yet
         self._awaited: set[Need] = set()  # engines that paths have needed from the start
         self.configuration_current = True  # or one was refused
         self._lag = LoopLag(self.metrics.loop_lag.observe)
@@ -124,6 +125,7 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
+        self._tell_of_what_is_not_there()
         self._awaited = routes.needs(configuration.table)
         self.speech.warm(self._awaited)
         if self.library.stock.cache.evictions:
@@ -131,6 +133,19 @@ class Engine:
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
                 key="prompts.memory_limit",
                 limit_mb=configuration.settings.prompts.memory_limit,
+            )
+
+    def _tell_of_what_is_not_there(self) -> None:
+        """Built-in paths and prompts that are not there at the start, and what to do."""
+        library = self.library
+        self._left_out = self.configuration.left_out(library)
+        for problem in self._left_out:
+            log.warning("a built-in path is left out until its prompts are there", why=problem)
+        if not library.prompts:
+            log.warning(
+                "there are no prompts",
+                folder=str(library.directory.absolute()),
+                do='put sound files there, or have "mediaserver init" write sample prompts',
             )
 
     @property
@@ -147,6 +162,7 @@ class Engine:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
         needed = routes.needs(configuration.table)
+        self._left_out = configuration.left_out(self.library)
         self._awaited &= needed  # what is new starts while others are served, as before
         self.speech.warm(needed)
         self._lacking = 0
@@ -181,7 +197,10 @@ class Engine:
             log.error("prompt not taken in", file=file, why=why)
         if reloaded.failed:
             self.metrics.reloads.labels("failed").inc()
-        missing = self.configuration.missing_prompts(self.library)
+        left_out = self.configuration.left_out(self.library)
+        self._left_out = [line for line in self._left_out if line in left_out]  # the others have had theirs
+        gone = [line for line in left_out if line not in self._left_out]
+        missing = [*self.configuration.missing_prompts(self.library), *gone]
         self._lacking = len(missing)
         for problem in missing if reloaded.removed else ():
             log.error("a path lacks its prompt", why=problem)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,22 @@ class ServerProcess:
         return self.process.wait(PATIENCE)
 
 
+MEDIASERVER = (sys.executable, "-m", "mediaserver")
+FREE_PORTS = {"MEDIASERVER_SERVER__PORT": "0", "MEDIASERVER_ADMIN__PORT": "0"}
+
+
 def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
     """Start a server; it is not waited for."""
+    return start([*MEDIASERVER, "serve", "--config", str(config)], log_file, **environment)
+
+
+def start(command: Sequence[str], log_file: Path, cwd: Path | None = None, **environment: str) -> ServerProcess:
+    """Start a server by a command; it is not waited for."""
     if "PYTHONPATH" in environment:
         environment["PYTHONPATH"] = os.pathsep.join((environment["PYTHONPATH"], os.environ["PYTHONPATH"]))
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)],
-            stderr=log,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | environment,
+            command, stderr=log, stdout=subprocess.DEVNULL, cwd=cwd, env=os.environ | environment
         )
     return ServerProcess(process, log_file)
 
@@ -77,11 +83,17 @@ def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
 @contextlib.contextmanager
 def serving(config: Path, **environment: str) -> Iterator[ServerProcess]:
     """A server that listens; it is ended in the end, whatever happens."""
-    server = launch(config, config.with_suffix(".log"), **environment)
+    with listening(launch(config, config.with_suffix(".log"), **environment)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def listening(server: ServerProcess) -> Iterator[ServerProcess]:
+    """The same of one that was started."""
     try:
-        listening = server.wait_for_event("listening")
-        server.port, server.admin = listening["port"], listening["admin"]
-        server.ports = {path: int(port) for port, path in listening.get("audiosocket", {}).items()}
+        told = server.wait_for_event("listening")
+        server.port, server.admin = told["port"], told["admin"]
+        server.ports = {path: int(port) for port, path in told.get("audiosocket", {}).items()}
         yield server
     finally:
         server.process.kill()

@@ -1,0 +1,139 @@
+"""The first start: without a configuration, with prompts of one's own, with none; and what `init` writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mediaserver import config
+from mediaserver.audio.pcm import from_bytes, to_bytes
+from tests.server.process import (
+    FREE_PORTS,
+    MEDIASERVER,
+    ServerProcess,
+    get,
+    listen,
+    listening,
+    refusal,
+    serving,
+    start,
+    write_config,
+)
+from tests.sound import speechlike, write_wav
+from tests.test_cli import run
+from tests.timing import UNIT, eventually
+
+ROOT = Path(__file__).parents[2]
+SOUND = to_bytes(speechlike(1600))
+
+
+def without_a_config(folder: Path, **environment: str) -> ServerProcess:
+    return start([*MEDIASERVER, "serve"], folder / "log", folder, **FREE_PORTS, **environment)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server without a configuration over an empty folder."""
+    (tmp_path / "prompts").mkdir()
+    with listening(without_a_config(tmp_path, MEDIASERVER_PROMPTS__SETTLE="0.05")) as server:
+        yield server
+
+
+def test_prompts_of_one_s_own_are_served_without_a_configuration(tmp_path: Path) -> None:
+    write_wav(tmp_path / "prompts/mine.wav", from_bytes(SOUND))
+    with listening(without_a_config(tmp_path)) as server:
+        told = [line["why"] for line in server.events("a built-in path is left out until its prompts are there")]
+        assert told == [
+            'defaults: paths."/audio-stream": no prompt "welcome"',
+            'defaults: paths."/hold": no prompt matches "music/*"',
+        ]
+        assert not server.events("there are no prompts")
+        done = run("call", server.url("/play/mine"), "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_an_empty_folder_is_served_and_filled_while_it_is(empty: ServerProcess) -> None:
+    (told,) = empty.events("there are no prompts")
+    assert told["folder"] == str(empty.log_file.parent / "prompts")
+    assert "mediaserver init" in told["do"]
+    assert await refusal(empty.url("/audio-stream")) == (404, 'no prompt "welcome"\n')
+    assert (await listen(empty.url("/tone/dial"), frames=2)).messages
+    assert "mediaserver_paths_without_prompts 0.0" in (await get(empty.admin_url("/metrics")))[1]
+    welcome = empty.log_file.parent / "prompts/welcome.wav"
+    write_wav(welcome, from_bytes(SOUND))
+    await eventually(lambda: empty.events("prompts taken in"))
+    assert b"".join((await listen(empty.url("/audio-stream"))).messages).startswith(SOUND)
+    welcome.unlink()
+    await eventually(lambda: empty.events("a path lacks its prompt"))
+    assert "mediaserver_paths_without_prompts 1.0" in (await get(empty.admin_url("/metrics")))[1]
+
+
+def test_check_warns_of_built_in_paths_and_is_content(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    done = run("check", MEDIASERVER_PROMPTS__DIRECTORY=str(folder), MEDIASERVER_CONFIG="")
+    assert done.returncode == 0
+    assert 'left out until its prompts are there: defaults: paths."/audio-stream"' in done.stderr
+
+
+def test_a_configuration_of_one_s_own_needs_its_prompts(tmp_path: Path) -> None:
+    paths = '[paths."/audio-stream"]\nhandler = "playback"\nprompt = "welcome"\n'
+    done = run("serve", "--config", write_config(tmp_path, paths))
+    assert done.returncode == 2
+    assert done.stderr.endswith('paths."/audio-stream": no prompt "welcome"\n')
+
+
+async def test_one_without_paths_has_the_built_in_ones(tmp_path: Path) -> None:
+    with serving(write_config(tmp_path, "")) as server:
+        assert await refusal(server.url("/audio-stream")) == (404, 'no prompt "welcome"\n')
+
+
+def test_without_a_folder_it_says_how_to_have_one(tmp_path: Path) -> None:
+    server = without_a_config(tmp_path)
+    assert server.process.wait(30 * UNIT) == 2
+    (line,) = server.log_file.read_text().splitlines()
+    assert line.endswith('prompts is not a folder; "mediaserver init" makes one with sample prompts')
+
+
+# -- init ----------------------------------------------------------------------------------------------------
+
+
+def test_init_writes_the_example_and_the_sample_prompts(tmp_path: Path) -> None:
+    done = run("init", tmp_path / "my server")
+    place = tmp_path / "my server"
+    assert (done.returncode, done.stderr) == (0, "")
+    samples = sorted(file for file in (ROOT / "prompts").rglob("*") if file.is_file())
+    files = [place / "config.toml", *(place / "prompts" / file.relative_to(ROOT / "prompts") for file in samples)]
+    assert done.stdout.splitlines() == [
+        *(f"wrote {file}" for file in files),
+        f"next: mediaserver serve --config '{place}/config.toml'",
+    ]
+    assert files[0].read_bytes() == (ROOT / "config.example.toml").read_bytes()
+    assert [file.read_bytes() for file in files[1:]] == [file.read_bytes() for file in samples]
+    assert config.load(files[0])[1] == []
+
+
+def test_init_keeps_what_is_there_unless_forced_to(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("# mine")
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/welcome.mp3").write_bytes(b"mine")
+    done = run("init", tmp_path)
+    assert done.returncode == 0
+    assert f"kept {tmp_path}/config.toml: it is there already; --force writes it anew" in done.stdout
+    assert f"kept {tmp_path}/prompts/welcome.wav: welcome.mp3 is the prompt of that name" in done.stdout
+    assert (tmp_path / "config.toml").read_text() == "# mine"
+    assert not (tmp_path / "prompts/welcome.wav").exists()
+    assert (tmp_path / "prompts/beep.wav").exists()
+    done = run("init", tmp_path, "--force")
+    assert f"wrote {tmp_path}/config.toml" in done.stdout
+    assert (tmp_path / "config.toml").read_text() != "# mine"
+    assert not (tmp_path / "prompts/welcome.wav").exists()
+    assert sorted(file.name for file in (tmp_path / "prompts").iterdir()) == ["beep.wav", "music", "welcome.mp3"]
+
+
+def test_where_init_cannot_write_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "prompts").write_text("a file")
+    done = run("init", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path}/prompts: cannot be written: ")
+    assert len(done.stderr.splitlines()) == 1
