@@ -23,7 +23,7 @@ from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
 from mediaserver.server import check as checking
-from mediaserver.server import server
+from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
 from mediaserver.settings import Settings
 from mediaserver.settings.speech import SpeechEngine
@@ -98,7 +98,11 @@ def serve(
         log.configure(settings.log.level, settings.log.format)
         source = Source(str(file or "defaults"), load, file)
         with _progress() as progress:
-            _run(server.serve(settings, problems, source, progress))
+            _run(
+                server.serve(
+                    settings, problems, source, progress, lambda running: _show_first_steps(running, file)
+                )
+            )
 
 
 @_command("init", "init my-server")
@@ -275,6 +279,13 @@ def sign(
         _complain([f"{url.partition('?')[0]}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
+
+
+def _show_first_steps(running: server.Server, file: Path | None) -> None:
+    """For who has just started it by hand."""
+    if sys.stderr.isatty():
+        for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
+            typer.echo(line, err=True)
 
 
 def _run(work: Coroutine[None, None, T]) -> T:

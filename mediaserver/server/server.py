@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -157,10 +157,11 @@ async def serve(
     problems: Sequence[str],
     source: Source,
     progress: Progress = lambda done, total: None,
+    listening: Callable[[Server], None] = lambda server: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
 
-    SIGHUP, or a change of the source's file, loads the settings anew.
+    SIGHUP, or a change of the source's file, loads the settings anew. `listening` is called once calls are taken.
     ConfigError tells all that is wrong, with the settings and with the prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
@@ -185,6 +186,7 @@ async def serve(
         if not starting.done():
             return
         await starting
+        listening(server)
         server.engine.watch()
         running.append(asyncio.create_task(Reloader(server.engine, source, server.tls).run(reloading)))
         await stop

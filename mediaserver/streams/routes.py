@@ -30,7 +30,7 @@ from mediaserver.wire.encapsulation import (
     first_encoding,
 )
 
-_PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")  # in a path, aiohttp's syntax
+PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")  # in a path, aiohttp's syntax
 _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
     "encapsulation": Encapsulation,
     "framing": Framing,
@@ -61,7 +61,7 @@ class Route:
     def variables(self) -> list[str]:
         """The variables its settings use."""
         used = {name for text in texts(self.filled) for name in VARIABLE.findall(text)}
-        return sorted(used - (self.handler.own_variables - set(_PATTERN_VARIABLE.findall(self.pattern))))
+        return sorted(used - (self.handler.own_variables - set(PATTERN_VARIABLE.findall(self.pattern))))
 
     @cached_property
     def filled(self) -> Any:
@@ -176,7 +176,7 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
     place = one_line(f'{where}: paths."{pattern}"')
     if not pattern.startswith("/"):
         raise ConfigError([f"{place}: a path begins with /"])
-    if "#" in pattern or "?" in _PATTERN_VARIABLE.sub("", pattern):
+    if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
         raise ConfigError([f"{place}: a path has no query and no fragment"])
     try:
         UrlDispatcher().add_resource(pattern)
@@ -208,7 +208,7 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
         defaults.time_limit if path.time_limit is None else path.time_limit,
         settings.speech,
     )
-    unknown = set(route.variables) - set(_PATTERN_VARIABLE.findall(pattern))
+    unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(pattern))
     problems = missing + [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"
         for key, value in route.filled.items()

@@ -1,5 +1,11 @@
 """The first start: without a configuration, with prompts of one's own, with none; and what `init` writes."""
 
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,3 +143,83 @@ def test_where_init_cannot_write_is_said_plainly(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"{tmp_path}/prompts: cannot be written: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+# -- on a terminal --------------------------------------------------------------------------------------------
+
+
+def on_a_terminal(config_file: Path, until: str) -> str:
+    """What a server that is started by hand shows, up to some words of it."""
+    ours, theirs = pty.openpty()
+    command = [*MEDIASERVER, "serve", "--config", str(config_file)]
+    variables = os.environ | {"NO_COLOR": "1", "COLUMNS": "200"}
+    shown = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables) as process:
+        os.close(theirs)
+        try:
+            while until.encode() not in shown:
+                ready, _, _ = select.select([ours], [], [], 30 * UNIT)
+                assert ready, shown
+                shown += os.read(ours, 65_536)
+        finally:
+            process.kill()
+            os.close(ours)
+    return shown.decode()
+
+
+SAY_WHO = ": tokens and allow, in [defaults] or a path, say who may dial."
+HOLD = '[paths."/hold"]\nhandler = "hold-music"\nprompts = ["*"]\n'
+PLAY = '[paths."/play/{prompt:.+}"]\nhandler = "playback"\nprompt = "{prompt}"\n'
+SILENCE = '[paths."/quiet"]\nhandler = "silence"\n'
+SECRET = 'tokens = ["a-secret-word"]\n'
+
+
+@pytest.mark.parametrize(
+    ("paths", "path", "argument", "access"),
+    [
+        (
+            SILENCE + PLAY,
+            "/play/a%20tune",
+            "URL",
+            f"2 of 2 paths are open to anybody who reaches port PORT{SAY_WHO}",
+        ),
+        (
+            HOLD + SECRET + SILENCE,
+            "/quiet",
+            "URL",
+            f"1 of 2 paths are open to anybody who reaches port PORT{SAY_WHO}",
+        ),
+        (
+            HOLD + SECRET,
+            "/hold",
+            '"$(COMMAND sign URL --config FILE)"',
+            "0 of 1 paths are open to anybody who reaches port PORT.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_on_a_terminal_it_says_what_to_try_and_who_may_dial(
+    tmp_path: Path, paths: str, path: str, argument: str, access: str, style: str
+) -> None:
+    file = write_config(tmp_path, f'[log]\nformat = "{style}"\n{paths}')
+    write_wav(tmp_path / "prompts/a tune.wav", from_bytes(SOUND))
+    shown = on_a_terminal(file, "paths are open to anybody who reaches port ").replace("\r", "")
+    shown = shown.partition("listening")[2]
+    (port,) = set(re.findall(r"127\.0\.0\.1:(\d+)/", shown))
+    words = {
+        "URL": f"ws://127.0.0.1:{port}{path}",
+        "COMMAND": f"{sys.executable} -m mediaserver",
+        "FILE": str(file),
+        "PORT": port,
+    }
+    for word, text in words.items():
+        argument, access = argument.replace(word, text), access.replace(word, text)
+    lines = shown.splitlines()
+    assert f"Try {path} from another terminal:" in lines
+    assert f"    {sys.executable} -m mediaserver call {argument}" in lines
+    assert access.startswith(lines[-1])
+    assert "secret-word" not in shown
+
+
+def test_elsewhere_it_says_nothing_but_its_log(empty: ServerProcess) -> None:
+    assert all(line.startswith("{") for line in empty.log_file.read_text().splitlines())

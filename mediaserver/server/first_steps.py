@@ -1,0 +1,84 @@
+"""What `serve` tells on a terminal, beside its log: a URL to try, how, and who else may dial."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from mediaserver.errors import RefusedError
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.echo import Echo
+from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.recognise import Recognise
+from mediaserver.handlers.record import Record
+from mediaserver.handlers.silence import Silence
+from mediaserver.streams.engine import Engine
+from mediaserver.streams.routes import PATTERN_VARIABLE, Route
+
+_LITTLE_TO_HEAR: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and to dial then
+_TONE = "dial"
+
+
+def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
+    """What to tell of a server that listens on a port, and was given a config file or found none."""
+    told = []
+    tried = _to_try(engine)
+    if tried is not None:
+        route, path = tried
+        command = f"{_program()} call {_shown(_url(engine, port, path), route, config)}"
+        told = [f"Try {path} from another terminal:", "", f"    {command}", ""]
+    routes = list(engine.table)
+    free = sum(str(route.access) == "open" for route in routes)
+    told.append(
+        f"{free} of {len(routes)} paths are open to anybody who reaches port {port}"
+        + (": tokens and allow, in [defaults] or a path, say who may dial." if free else ".")
+    )
+    return told
+
+
+def _to_try(engine: Engine) -> tuple[Route, str] | None:
+    """A route and its path, with its variables filled in: best one that anybody may dial, and that is heard."""
+    found = [(route, path) for route in engine.table for path in _paths(engine, route)]
+    return min(
+        found,
+        key=lambda each: (str(each[0].access) != "open", issubclass(each[0].handler, _LITTLE_TO_HEAR)),
+        default=None,
+    )
+
+
+def _paths(engine: Engine, route: Route) -> Iterator[str]:
+    """A path that the route answers now, if one is found."""
+    catalogue = engine.library.catalogue
+    for value in (*list(catalogue.prompts)[:1], _TONE):
+        variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
+        try:
+            route.handler_of(variables, {}, catalogue)
+        except RefusedError:
+            continue
+        yield PATTERN_VARIABLE.sub(quote(value), route.pattern)
+        return
+
+
+def _url(engine: Engine, port: int, path: str) -> str:
+    settings = engine.settings
+    host = _WILDCARDS.get(settings.server.host, settings.server.host)
+    return f"{'wss' if settings.tls.certificate else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
+def _shown(url: str, route: Route, config: Path | None) -> str:
+    """A URL as an argument in a shell. A path with tokens is given a signed link: a token is shown nowhere."""
+    if not route.access.tokens:
+        return shlex.quote(url)
+    option = f" --config {shlex.quote(str(config))}" if config is not None else ""
+    return f'"$({_program()} sign {shlex.quote(url)}{option})"'
+
+
+def _program() -> str:
+    """What this program is called here."""
+    called = sys.argv[0]
+    if Path(called).name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m mediaserver"
+    return "mediaserver" if shutil.which("mediaserver") else shlex.quote(called)
