@@ -85,6 +85,9 @@ def serve(
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
     port: Annotated[int | None, options.port("Port that VoIPBIN dials.")] = None,
     admin_port: Annotated[int | None, options.port("Port of health, metrics and streams.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Take in handlers of your own as you edit them; calls go on.")
+    ] = False,
 ) -> None:
     """Serve the prompts."""
     file = file or config.default_file()  # a server that began with one does not go on without
@@ -98,11 +101,11 @@ def serve(
         log.configure(settings.log.level, settings.log.format)
         source = Source(str(file or "defaults"), load, file)
         with _progress() as progress:
-            _run(
-                server.serve(
-                    settings, problems, source, progress, lambda running: _show_first_steps(running, file)
-                )
-            )
+
+            def listening(running: server.Server) -> None:
+                _show_first_steps(running, file)
+
+            _run(server.serve(settings, problems, source, progress, listening, follow_handlers=reload))
 
 
 @_command("init", "init my-server")

@@ -1,9 +1,9 @@
 """What happens on a stream. The table of all handlers by the name that a config gives them."""
 
-import importlib
 import inspect
 
 from mediaserver.errors import did_you_mean
+from mediaserver.handlers import own
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.handlers.base import Handler
@@ -44,7 +44,7 @@ def find(name: str) -> type[Handler]:
     if not colon:
         raise ValueError(f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}')
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(own.load(module), attribute)
     except Exception as error:  # whatever a user's module raises while it is imported
         raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
     if not (isinstance(found, type) and issubclass(found, Handler)):

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+import watchfiles
 
 from mediaserver import log as logging
-from mediaserver.errors import ConfigError
+from mediaserver.errors import ConfigError, plainly
+from mediaserver.handlers import own
 from mediaserver.server import tls
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.tls import Tls
@@ -19,6 +21,7 @@ from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
 
 _POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them
+_TOGETHER_MS, _LOOK_MS = 200, 1000  # of handlers' modules: changes that come together; between looks
 Signature = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
@@ -38,10 +41,11 @@ class Reloader:
     def __init__(self, engine: Engine, source: Source, used_tls: Tls | None) -> None:
         self._engine, self._source, self._tls = engine, source, used_tls
         self._files = engine.configuration.files
+        self._used = self._signatures()  # before the start takes its time: what changes meanwhile is not missed
 
     async def run(self, asked: asyncio.Event) -> None:
         """Reload when asked to, and when a file has changed and is at rest again; until cancelled."""
-        used = before = await self._look()
+        used = before = self._used
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), _POLL)
@@ -66,14 +70,15 @@ class Reloader:
         """Take in what the files hold now, or say what is wrong with it and go on as before."""
         engine = self._engine
         try:
-            configuration = await asyncio.to_thread(self._build)
-            self._files = configuration.files  # it may want one that comes later
-            if problems := engine.objections(configuration):
-                raise ConfigError(problems)
-            if self._tls is not None:
-                self._tls.renew(configuration.settings.tls, configuration.where)
-                self._tls.tell()
-            engine.use(configuration)
+            with own.renewed() as modules:
+                configuration = await asyncio.to_thread(self._build)
+                self._files = configuration.files  # it may want one that comes later
+                if problems := engine.objections(configuration):
+                    raise ConfigError(problems)
+                if self._tls is not None:
+                    self._tls.renew(configuration.settings.tls, configuration.where)
+                    self._tls.tell()
+                engine.use(configuration)
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
             engine.configuration_current = False
@@ -85,7 +90,9 @@ class Reloader:
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)
         engine.metrics.reloads.labels("ok").inc()
-        log.info("configuration taken in", paths=len(configuration.table))
+        log.info(
+            "configuration taken in", paths=len(configuration.table), **({"modules": modules} if modules else {})
+        )
 
     def _build(self) -> Configuration:
         """In a thread: reading files, building routes and importing handlers takes its time."""
@@ -95,8 +102,49 @@ class Reloader:
         return Configuration.of(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:
-        own = [self._source.file] if self._source.file is not None else []
-        return await asyncio.to_thread(lambda: {file: _stat(file) for file in (*own, *self._files)})
+        return await asyncio.to_thread(self._signatures)
+
+    def _signatures(self) -> Signature:
+        named = [self._source.file] if self._source.file is not None else []
+        return {file: _stat(file) for file in (*named, *self._files)}
+
+
+async def watch_handlers(changed: asyncio.Event) -> None:
+    """Tell of changes of the modules that handlers are in, and of others beside them; until cancelled."""
+    known: own.State = {}  # what it was when it was told, or imported
+    trouble = ""
+    while True:
+        folders = own.folders()
+        try:
+            async for told in _changes(folders):
+                now = await asyncio.to_thread(own.state)
+                if told or now != (known or own.imported()):  # some file systems do not tell
+                    changed.set()
+                known = now
+                if own.folders() != folders:
+                    break
+        except Exception as error:  # the system's limit of watches, or a folder is gone
+            if plainly(error) != trouble:
+                log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=plainly(error))
+            trouble = plainly(error)
+            await asyncio.sleep(_POLL)
+
+
+async def _changes(folders: set[Path]) -> AsyncIterator[bool]:
+    """Whether there were changes below these folders, again and again."""
+    if not folders:
+        await asyncio.sleep(_POLL)
+        yield False
+        return
+    log.info("watching handlers", folders=sorted(map(str, folders)))
+    async for changes in watchfiles.awatch(
+        *folders,
+        watch_filter=watchfiles.PythonFilter(),
+        debounce=_TOGETHER_MS,
+        rust_timeout=_LOOK_MS,
+        yield_on_timeout=True,
+    ):
+        yield bool(changes)
 
 
 def _stat(file: Path) -> tuple[int, int, int] | None:

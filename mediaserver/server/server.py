@@ -19,7 +19,7 @@ from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.listener import Listener
 from mediaserver.server.media import MediaEndpoint
-from mediaserver.server.reload import Reloader, Source
+from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.settings import Settings
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.streams.engine import MEGABYTE, Engine
@@ -158,10 +158,13 @@ async def serve(
     source: Source,
     progress: Progress = lambda done, total: None,
     listening: Callable[[Server], None] = lambda server: None,
+    *,
+    follow_handlers: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
 
-    SIGHUP, or a change of the source's file, loads the settings anew. `listening` is called once calls are taken.
+    SIGHUP, or a change of the source's file, loads the settings anew, and handlers' modules that have changed;
+    to `follow_handlers`, so does a change of those. `listening` is called once calls are taken.
     ConfigError tells all that is wrong, with the settings and with the prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
@@ -178,6 +181,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
     raise_descriptor_limit(settings.server.max_streams)
     server = Server(settings, source.name, problems)
+    reloader = Reloader(server.engine, source, server.tls)
     running: list[asyncio.Task[None]] = []
     try:
         running.append(starting := asyncio.create_task(server.start(progress)))
@@ -188,7 +192,9 @@ async def serve(
         await starting
         listening(server)
         server.engine.watch()
-        running.append(asyncio.create_task(Reloader(server.engine, source, server.tls).run(reloading)))
+        running.append(asyncio.create_task(reloader.run(reloading)))
+        if follow_handlers:
+            running.append(asyncio.create_task(watch_handlers(reloading)))
         await stop
         if not await server.drain():
             streams = [session.stream.id for session in server.engine.streams]

@@ -1,0 +1,122 @@
+"""Handlers of the user's own that are edited while calls go on."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mediaserver.audio.pcm import FRAME_SAMPLES, from_bytes
+from tests.server.process import MEDIASERVER, ServerProcess, connected, listen, listening, start, write_config
+from tests.sound import write_wav
+from tests.timing import eventually
+
+HANDLER = """
+import words
+from mediaserver.handlers.base import Handler
+class Mine(Handler):
+    async def run(self, session):
+        while True:
+            await session.play(words.PROMPT)
+"""
+PATH = '[paths."/mine"]\nhandler = "mine:Mine"\n'
+FRAMES = {name: bytes([number, 0]) * FRAME_SAMPLES for number, name in enumerate("abc", 1)}
+
+
+class Edited:
+    """A server with a handler in its working directory."""
+
+    def __init__(self, server: ServerProcess, folder: Path) -> None:
+        self.server, self.folder = server, folder
+
+    def write(self, **modules: str) -> None:
+        for name, text in modules.items():
+            (self.folder / f"{name}.py").write_text(text)
+
+    def taken(self) -> list[list[str]]:
+        return [line["modules"] for line in self.server.events("configuration taken in") if "modules" in line]
+
+    def refused(self) -> list[str]:
+        return [line["why"] for line in self.server.events("configuration not taken in")]
+
+    async def heard(self) -> bytes:
+        """What the next caller hears."""
+        return (await listen(self.server.url("/mine"), frames=1)).messages[0]
+
+
+def edited(folder: Path, *options: str) -> Iterator[Edited]:
+    config = write_config(folder, PATH)
+    for name, frame in FRAMES.items():
+        write_wav(folder / f"prompts/{name}.wav", from_bytes(frame))
+    (folder / "mine.py").write_text(HANDLER)
+    (folder / "words.py").write_text("PROMPT = 'a'")
+    command = [*MEDIASERVER, "serve", "--config", str(config), *options]
+    with listening(start(command, folder / "log", folder)) as server:
+        yield Edited(server, folder)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Edited]:
+    yield from edited(tmp_path)
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Edited]:
+    for each in edited(tmp_path, "--reload"):
+        each.server.wait_for_event("watching handlers")
+        yield each
+
+
+async def test_sighup_takes_an_edited_module_in_for_calls_to_come(asked: Edited) -> None:
+    async with connected(asked.server.url("/mine")) as call:
+        assert await call.receive_bytes() == FRAMES["a"]
+        asked.write(words="PROMPT = 'b'")  # as long as before, and perhaps within the same second
+        asked.server.process.send_signal(signal.SIGHUP)
+        await eventually(asked.taken)
+        assert asked.taken() == [["words"]]
+        assert await asked.heard() == FRAMES["b"]
+        assert {await call.receive_bytes() for _ in range(20)} == {FRAMES["a"]}  # its own words, to its end
+    asked.server.process.send_signal(signal.SIGHUP)
+    await eventually(lambda: len(asked.server.events("configuration taken in")) == 2)
+    assert len(asked.taken()) == 1  # nothing has changed since
+
+
+async def test_a_module_that_is_broken_leaves_the_old_one(asked: Edited) -> None:
+    asked.write(words="PROMPT = 'b'", mine=HANDLER + "def (")
+    asked.server.process.send_signal(signal.SIGHUP)
+    await eventually(asked.refused)
+    (why,) = asked.refused()
+    assert 'handler "mine:Mine" cannot be imported: SyntaxError' in why
+    assert await asked.heard() == FRAMES["a"]
+    asked.write(mine=HANDLER)
+    asked.server.process.send_signal(signal.SIGHUP)
+    await eventually(asked.taken)
+    assert await asked.heard() == FRAMES["b"]
+
+
+async def test_so_does_another_mistake_of_the_configuration(asked: Edited) -> None:
+    asked.write(words="PROMPT = 'b'")
+    write_config(asked.folder, PATH + "[nothing]\n")
+    await eventually(asked.refused)
+    assert await asked.heard() == FRAMES["a"]
+    write_config(asked.folder, PATH)
+    await eventually(asked.taken)
+    assert await asked.heard() == FRAMES["b"]
+
+
+async def test_without_asking_where_it_is_told_to_reload(watching: Edited) -> None:
+    watching.write(words="PROMPT = 'b'")
+    await eventually(watching.taken)
+    assert await watching.heard() == FRAMES["b"]
+    watching.write(helper="PROMPT = ", words="from helper import PROMPT")
+    await eventually(watching.refused)
+    assert await watching.heard() == FRAMES["b"]
+    watching.write(helper="PROMPT = 'c'")  # which is no module in use
+    await eventually(lambda: len(watching.taken()) == 2)
+    assert await watching.heard() == FRAMES["c"]
+
+
+async def test_otherwise_it_is_left_until_asked(asked: Edited) -> None:
+    asked.write(words="PROMPT = 'b'")
+    assert await asked.heard() == FRAMES["a"]
+    assert not asked.server.events("watching handlers")
