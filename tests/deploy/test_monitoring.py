@@ -132,6 +132,35 @@ def test_every_metric_of_ours_is_on_the_dashboard(exposed: Exposed) -> None:
     assert sorted(family for family, names in ours.items() if not names & shown) == []
 
 
+FAILURES = [
+    ("mediaserver_events_total", "type", "recording.failed"),
+    ("mediaserver_events_total", "type", "speech.failed"),
+    ("mediaserver_events_total", "type", "assistant.failed"),
+    ("mediaserver_events_total", "type", "bridge.lost"),
+    ("mediaserver_events_total", "type", "bridge.failed"),
+    ("mediaserver_events_total", "type", "webhook.failed"),
+    ("mediaserver_recognitions_total", "result", "failed"),
+    ("mediaserver_recognitions_total", "result", "dropped"),
+    ("mediaserver_webhooks_total", "result", "failed"),
+    ("mediaserver_webhooks_total", "result", "dropped"),
+    ("mediaserver_sessions_ended_total", "reason", "error"),
+]
+
+
+@pytest.mark.parametrize(("metric", "label", "value"), FAILURES)
+def test_what_fails_for_callers_has_an_alert(metric: str, label: str, value: str) -> None:
+    alerting = {
+        word
+        for rule in RULES
+        for selector in parse(rule["expr"]).selectors
+        if selector.metric == metric
+        for name, _, values in selector.matchers
+        if name == label
+        for word in values.split("|")
+    }
+    assert value in alerting
+
+
 def test_the_alerts_are_of_the_job() -> None:
     for rule in RULES:
         for selector in parse(rule["expr"]).selectors:
