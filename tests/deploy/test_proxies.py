@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ import trustme
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-from tests.deploy.proxies import DEPLOY, HOST, Proxy, Start, caddy, caddy_binary, nginx
+from tests.deploy.proxies import DEPLOY, HOST, Proxy, Start, caddy, caddy_binary, caddyfile, cuts_streams, nginx
 from tests.server.process import (
     UPGRADE,
     Heard,
@@ -153,6 +154,8 @@ async def test_pings_go_through(proxy: Proxy, trust: ssl.SSLContext) -> None:
 async def test_a_reload_takes_a_change_in_and_cuts_no_stream(
     start: Start, server: ServerProcess, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path, echo: int
 ) -> None:
+    if start is caddy and cuts_streams(caddy_binary()):
+        pytest.skip("this Caddy cuts streams")
     with start(tmp_path, server.port, authority) as proxy:
         async with dial(proxy, "/silence", trust) as websocket:
             await websocket.receive_bytes()
@@ -259,9 +262,24 @@ async def is_cut(proxy: Proxy, **tls: Any) -> None:
 
 def test_the_caddyfile_is_right_and_in_form(tmp_path: Path) -> None:
     """As it is shipped; nginx.conf names a certificate that is not there, and is checked by running it."""
-    caddy_file, homes = DEPLOY / "Caddyfile", {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
-    for command in (["fmt", "--diff", caddy_file], ["validate", "--config", caddy_file]):
+    binary, homes = caddy_binary(), {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    (tmp_path / "Caddyfile").write_text(caddyfile(binary))
+    for command in (["fmt"], ["validate", "--adapter", "caddyfile", "--config"]):
         done = subprocess.run(
-            [caddy_binary(), *command], env=homes, capture_output=True, text=True, timeout=PATIENCE, check=False
+            [binary, *command, tmp_path / "Caddyfile"],
+            env=homes,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
+        if command == ["fmt"]:
+            assert done.stdout == caddyfile(binary)
+
+
+def test_the_caddyfile_is_written_for_old_ones_as_well() -> None:
+    """Debian 12's takes no field of a filter outside `fields`; what else it does not take is told at the top."""
+    text = (DEPLOY / "Caddyfile").read_text()
+    assert re.search(r"format filter \{\s+wrap json\s+fields \{\s+request>uri", text)
+    assert "Caddy 2.7 or newer. Debian 12 has 2.6.2, which takes it without the line `stream_close_delay`" in text
