@@ -2,16 +2,21 @@
 
 import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mediaserver import config
+from mediaserver import cli, config
 from mediaserver.config import ENV_PREFIX
 from mediaserver.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
 from tests.deploy.proxies import DEPLOY
+from tests.timing import UNIT
 
 DOCKERFILE = (DEPLOY.parent / "Dockerfile").read_text()
 OBJECTS = {thing["kind"]: thing for thing in documents((DEPLOY / "kubernetes.yaml").read_text())}
@@ -19,6 +24,11 @@ POD = OBJECTS["Deployment"]["spec"]["template"]
 (CONTAINER,) = POD["spec"]["containers"]
 (COMPOSE,) = documents((DEPLOY / "docker-compose.yaml").read_text())
 SERVER, CADDY = COMPOSE["services"]["mediaserver"], COMPOSE["services"]["caddy"]
+PROMETHEUS = COMPOSE["services"]["prometheus"]
+(SCRAPING,) = documents((DEPLOY / "prometheus.yml").read_text())
+(POD_MONITOR,) = documents((DEPLOY / "kubernetes-podmonitor.yaml").read_text())
+(INIT,) = POD["spec"]["initContainers"]
+UNIT_FILE = (DEPLOY / "mediaserver.service").read_text()
 CLOSING = 10  # seconds after drain_timeout for what is closed in the end
 
 
@@ -26,6 +36,11 @@ CLOSING = 10  # seconds after drain_timeout for what is closed in the end
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in [name for name in os.environ if name.upper().startswith(ENV_PREFIX)]:
         monkeypatch.delenv(variable)
+
+
+def tokens_of(settings: Any) -> list[str]:
+    """What all paths ask for."""
+    return [token.get_secret_value() for token in settings.defaults.tokens]
 
 
 def in_kubernetes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
@@ -54,6 +69,7 @@ def test_the_pods_settings_are_right(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert settings.admin.host == "0.0.0.0"
     assert settings.admin.token.get_secret_value().startswith("file:/run/secrets/mediaserver/")
     assert settings.server.trusted_proxies
+    assert tokens_of(settings) == ["file:/run/secrets/mediaserver/media-token"]
 
 
 def test_the_pod_may_drain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,6 +90,75 @@ def test_labels_select_the_pod() -> None:
     assert OBJECTS["Deployment"]["spec"]["selector"]["matchLabels"] == labels
 
 
+def test_variables_of_a_service_are_not_taken_for_settings() -> None:
+    assert POD["spec"]["enableServiceLinks"] is False
+
+
+def test_every_file_of_a_secret_is_made_as_the_manifest_says() -> None:
+    text = (DEPLOY / "kubernetes.yaml").read_text()
+    made = set(re.findall(r"--from-literal=([\w-]+)=", text))
+    assert made == set(re.findall(r"file:/run/secrets/mediaserver/([\w-]+)", text))
+
+
+def test_the_ingress_leads_to_the_media_port_and_cuts_no_stream() -> None:
+    ingress = OBJECTS["Ingress"]
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"] == {
+        "name": OBJECTS["Service"]["metadata"]["name"],
+        "port": {"name": "media"},
+    }
+    (tls,) = ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    noted = {
+        key.removeprefix("nginx.ingress.kubernetes.io/"): value
+        for key, value in ingress["metadata"]["annotations"].items()
+    }
+    assert noted == {
+        "proxy-read-timeout": "3600",
+        "proxy-send-timeout": "3600",
+        "proxy-buffering": "off",
+        "proxy-request-buffering": "off",
+        "enable-access-log": "false",  # it would hold tokens
+    }
+
+
+def test_one_pod_at_a_time_is_drained() -> None:
+    budget = OBJECTS["PodDisruptionBudget"]["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": POD["metadata"]["labels"]}}
+    assert OBJECTS["Deployment"]["spec"]["replicas"] > budget["maxUnavailable"]
+
+
+def test_the_pod_monitor_finds_the_pods_with_the_token_of_their_admin_port() -> None:
+    spec = POD_MONITOR["spec"]
+    labels = POD["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"] == labels
+    assert labels[spec["jobLabel"]] == "mediaserver"  # the job of alerts and dashboard
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert endpoint["port"] in {port["name"] for port in CONTAINER["ports"]}
+    assert endpoint["path"] == "/metrics"
+    assert endpoint["authorization"]["credentials"] == {"name": "mediaserver", "key": "admin-token"}
+
+
+@pytest.mark.parametrize("own", [None, "mine.wav"])
+def test_a_fresh_volume_is_filled_and_another_left_alone(own: str | None, tmp_path: Path) -> None:
+    """The command of the manifest, with folders of this machine."""
+    assert INIT["image"] == CONTAINER["image"]
+    (volume,) = INIT["volumeMounts"]
+    assert (volume["name"], volume["mountPath"]) == ("prompts", "/volume")
+    (tmp_path / "lost+found").mkdir()
+    if own:
+        (tmp_path / own).write_bytes(b"")
+    *shell, command = INIT["command"]
+    shipped = DEPLOY.parent / "prompts"
+    command = command.replace("/prompts/.", f"{shipped}/.").replace("/volume", str(tmp_path))
+    for _ in range(2):
+        subprocess.run([*shell, command], check=True, timeout=10 * UNIT)
+    found = {file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()}
+    everything = {file.relative_to(shipped) for file in shipped.rglob("*") if file.is_file()}
+    assert found == ({Path(own)} if own else everything)
+
+
 def test_probes_ask_what_they_are_for() -> None:
     probes = {name: CONTAINER[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
     assert probes == {
@@ -87,11 +172,12 @@ def test_the_pod_may_do_nothing_it_need_not() -> None:
     user, group = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[0]
     assert (pod["runAsUser"], pod["runAsGroup"], pod["runAsNonRoot"]) == (int(user), int(group), True)
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert CONTAINER["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for container in (CONTAINER, INIT):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert POD["spec"]["automountServiceAccountToken"] is False
 
 
@@ -108,8 +194,8 @@ def test_volumes_are_where_the_image_looks(monkeypatch: pytest.MonkeyPatch) -> N
     assert "emptyDir" in found[cache]
     assert f"mediaserver-cache:{cache}" in SERVER["volumes"]
     for variable in CONTAINER["env"]:
-        if variable["value"].startswith("file:"):
-            assert str(Path(variable["value"].removeprefix("file:")).parent) in found
+        for file in re.findall(r"file:([^\"]+)", variable["value"]):
+            assert str(Path(file).parent) in found
 
 
 def test_the_compose_files_settings_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,18 +208,37 @@ def test_the_compose_files_settings_are_right(monkeypatch: pytest.MonkeyPatch) -
     assert SERVER["stop_grace_period"] == f"{settings.server.drain_timeout + CLOSING:.0f}s"
     assert SERVER["ulimits"]["nofile"] > settings.server.max_streams
     assert CADDY["ulimits"]["nofile"] > 2 * settings.server.max_streams
-    (secret,) = SERVER["secrets"]
-    assert settings.admin.token.get_secret_value() == f"file:/run/secrets/{secret}"
-    assert secret in COMPOSE["secrets"]
+    assert SERVER["secrets"] == list(COMPOSE["secrets"]) == ["admin-token", "media-token"]
+    assert settings.admin.token.get_secret_value() == "file:/run/secrets/admin-token"
+    assert tokens_of(settings) == ["file:/run/secrets/media-token"]
+    assert settings.admin.host == "0.0.0.0"
     assert CADDY["environment"]["MEDIA_UPSTREAM"] == f"mediaserver:{settings.server.port}"
 
 
 def test_only_caddy_can_be_reached() -> None:
     assert "ports" not in SERVER
     assert CADDY["ports"] == ["80:80", "443:443"]
+    assert all(port.startswith("127.0.0.1:") for port in PROMETHEUS["ports"])
 
 
-@pytest.mark.parametrize("service", [SERVER, CADDY], ids=["mediaserver", "caddy"])
+def test_prometheus_scrapes_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PROMETHEUS["profiles"] == ["monitoring"]
+    assert PROMETHEUS["networks"] == SERVER["networks"]
+    mounted = dict(volume.split(":")[:2] for volume in PROMETHEUS["volumes"])
+    assert mounted["./prometheus.yml"] == "/etc/prometheus/prometheus.yml"
+    assert [mounted["./alerts.yaml"]] == SCRAPING["rule_files"]
+    (job,) = SCRAPING["scrape_configs"]
+    (secret,) = PROMETHEUS["secrets"]
+    assert job["job_name"] == "mediaserver"  # as alerts and dashboard have it
+    assert job["authorization"]["credentials_file"] == SERVER["environment"][
+        "MEDIASERVER_ADMIN__TOKEN"
+    ].removeprefix("file:")
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
+    settings, _ = config.load(DEPLOY.parent / "config.example.toml")
+    assert job["static_configs"] == [{"targets": [f"mediaserver:{settings.admin.port}"]}]
+
+
+@pytest.mark.parametrize("service", [SERVER, CADDY, PROMETHEUS], ids=["mediaserver", "caddy", "prometheus"])
 def test_services_may_do_nothing_they_need_not(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -146,11 +251,47 @@ def test_caddy_is_told_by_the_variables_that_its_config_reads() -> None:
     assert set(re.findall(r"\{\$(\w+):", text)) == set(CADDY["environment"])
 
 
-@pytest.mark.parametrize("service", [SERVER, CADDY], ids=["mediaserver", "caddy"])
+@pytest.mark.parametrize("service", [SERVER, CADDY, PROMETHEUS], ids=["mediaserver", "caddy", "prometheus"])
 def test_what_is_mounted_is_there(service: dict[str, Any]) -> None:
     for volume in service["volumes"]:
         source = volume.split(":")[0]
         assert (DEPLOY / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def unit(key: str) -> list[str]:
+    """The values of a key of the systemd unit."""
+    return re.findall(rf"^{key}=(.*)$", UNIT_FILE, re.MULTILINE)
+
+
+def test_the_units_settings_are_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[paths."/a"]\nhandler = "silence"\n')
+    for variable in [word for line in unit("Environment") for word in shlex.split(line)]:
+        name, _, value = variable.partition("=")
+        monkeypatch.setenv(name, value.replace("%d", "/run/credentials/mediaserver.service"))
+    settings, problems = config.load(tmp_path / "config.toml")
+    assert problems == []
+    loaded = {line.partition(":")[0] for line in unit("LoadCredential")}
+    asked = [settings.admin.token.get_secret_value(), *tokens_of(settings)]
+    assert asked == [f"file:/run/credentials/mediaserver.service/{name}" for name in sorted(loaded)]
+    assert unit("TimeoutStopSec") == [f"{settings.server.drain_timeout + CLOSING:.0f}"]
+    assert unit("KillMode") == ["mixed"]  # engines in processes of their own go on while calls end
+    assert int(unit("LimitNOFILE")[0]) > settings.server.max_streams
+    assert unit("RestartPreventExitStatus") == [str(cli.EXIT_BAD_CONFIG)]
+    assert str(settings.prompts.cache_directory) == f"/var/cache/{unit('CacheDirectory')[0]}"
+
+
+def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd on this machine")
+    (binary,) = re.findall(r"^ExecStart=(\S+)", UNIT_FILE, re.MULTILINE)
+    file = tmp_path / "mediaserver.service"
+    file.write_text(UNIT_FILE.replace(binary, sys.executable))  # it looks for the program
+    for command in (["verify", "--man=no"], ["security", "--offline=true", "--threshold=20"]):
+        done = subprocess.run(
+            ["systemd-analyze", *command, file], capture_output=True, text=True, timeout=30 * UNIT, check=False
+        )
+        assert done.returncode == 0, done.stdout[-300:] + done.stderr
+        assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
