@@ -39,7 +39,7 @@ imports: $(VENV)/.dev  ## which package may import which, by import-linter
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
 SIDE_BY_SIDE := $(addprefix tests/,audio bridge client deploy handlers playout session speech streams tutorial twin \
 	use_cases wire $(addprefix server/test_,access.py audiosocket.py audiosocket_ports.py chan_websocket.py \
-	config_reload.py first_start.py handler_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py container.py docs.py store.py webhooks.py))
+	config_reload.py first_start.py handler_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py container.py docs.py help.py store.py webhooks.py))
 
 unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS

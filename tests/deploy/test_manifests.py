@@ -159,6 +159,19 @@ def test_a_fresh_volume_is_filled_and_another_left_alone(own: str | None, tmp_pa
     assert found == ({Path(own)} if own else everything)
 
 
+def test_the_pod_that_prompts_are_brought_by_is_the_servers_like() -> None:
+    text = (DEPLOY.parent / "docs/deploy.md").read_text()
+    ((pod,),) = map(documents, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == CONTAINER["image"]
+    (volume,) = pod["spec"]["volumes"]
+    assert volume == next(volume for volume in POD["spec"]["volumes"] if volume["name"] == "prompts")
+    assert container["volumeMounts"] == [{"name": "prompts", "mountPath": "/prompts"}]
+    asked = POD["spec"]["securityContext"]
+    assert pod["spec"]["securityContext"] == {key: asked[key] for key in asked if key != "seccompProfile"}
+    assert f"{pod['metadata']['name']}:/prompts" in text
+
+
 def test_probes_ask_what_they_are_for() -> None:
     probes = {name: CONTAINER[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
     assert probes == {
