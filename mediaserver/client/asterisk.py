@@ -16,6 +16,9 @@ from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
 
 SCHEME = "tcp"
+PORTS = (
+    "Ports of AudioSocket are those of [audiosocket] in the server's configuration: `mediaserver check` lists them"
+)
 _CONNECT_TIMEOUT = 10.0
 
 
@@ -30,6 +33,8 @@ class AsteriskConnection(asyncio.Protocol):
         self._receive, self._uuid = receive, uuid
         self._parser = audiosocket.StreamParser()
         self._said_so = False  # one side has said that it is over
+        self._first = b""  # bytes of the server's
+        self._messages = 0
         self.over = asyncio.Event()
         self._gone = asyncio.Event()
         self.close_code = CloseCode.ABNORMAL
@@ -43,7 +48,9 @@ class AsteriskConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the server."""
         at = time.monotonic()
+        self._first = self._first or data[:5]
         for message in self._parser.feed(data):
+            self._messages += 1
             if message == audiosocket.HANGUP:
                 self._said_so = True
             elif not self._said_so:
@@ -60,6 +67,19 @@ class AsteriskConnection(asyncio.Protocol):
         """It is gone; a reset where the server had not closed its half."""
         self.over.set()
         self._gone.set()
+
+    @property
+    def mistaken(self) -> str:
+        """What listens there, where it is not AudioSocket, and what to dial; "" where it is, or may be."""
+        if self._messages:
+            return ""
+        if self._first == b"HTTP/":
+            return f"what listens there speaks HTTP: dial it by ws://host:port/path. {PORTS}"
+        if self._first[:2] == b"\x15\x03":  # an alert (RFC 8446, section 6)
+            return f"what listens there speaks TLS: dial it by wss://host:port/path. {PORTS}"
+        if self._first:
+            return f"what listens there does not speak AudioSocket. {PORTS}"
+        return f"the server closed the connection without a word. {PORTS}" if self.over.is_set() else ""
 
     async def hang_up(self) -> None:
         """Say that it is over, and wait until the server has closed as well, for a while."""
@@ -83,7 +103,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
     except TimeoutError as error:
         raise PeerError(f"cannot connect within {_CONNECT_TIMEOUT:g} s") from error
     except (OSError, UnicodeError) as error:  # a host name may be none by its letters
-        raise PeerError(f"cannot connect: {plainly(error)}") from error
+        raise PeerError(f"cannot connect: {plainly(error)}. {PORTS}") from error
     return connection
 
 

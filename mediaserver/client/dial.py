@@ -22,6 +22,10 @@ _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
 _CREDENTIALS = ("token", "accesskey", "sig")  # parameters of a URL: VoIPBIN's two, and that of links we sign
 
 
+class NotHttpError(PeerError):
+    """What answers does not speak HTTP."""
+
+
 class _Nowhere:
     """Where a stream sends before it is connected: nothing comes this way."""
 
@@ -100,7 +104,12 @@ def _moment(text: str) -> float | None:
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
-    """Open a media stream. RefusedError where the server turns it down, PeerError where none answers."""
+    """Open a media stream. RefusedError where the server turns it down, PeerError where none answers.
+
+    `http` and `https` are other names of the schemes `ws` and `wss`.
+    """
+    if url.startswith(("http://", "https://")):
+        url = f"ws{url.removeprefix('http')}"
     if not url.startswith(("ws://", "wss://")):
         raise PeerError("a media stream's URL begins with ws:// or wss://")
     try:
@@ -116,9 +125,10 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
         raise PeerError(
             f"the server's upgrade is wrong: {error.message}"
         ) from None  # it knows the URL, and the credential
-    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-        what = "that is no URL" if isinstance(error, aiohttp.InvalidURL) else "the answer is not HTTP"
-        raise PeerError(f"cannot connect: {what}") from None
+    except aiohttp.InvalidURL:
+        raise PeerError("cannot connect: that is no URL") from None
+    except aiohttp.ClientResponseError:
+        raise NotHttpError("cannot connect: the answer is not HTTP") from None
     except aiohttp.ClientSSLError as error:
         raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
     except aiohttp.ClientConnectorError as error:

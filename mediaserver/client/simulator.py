@@ -18,6 +18,7 @@ from yarl import URL
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import asterisk, dial, measure
+from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
 from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
@@ -115,7 +116,10 @@ async def _play_voipbin(call: Call, take: OnFrame, script: Script, turn: Turn, h
     """Send nothing where there is nothing to say."""
     listener = Listener(call, take)
     async with dial.client_session() as client:
-        websocket = await _unless(hang_up, dial.dial(client, call.url))
+        try:
+            websocket = await _unless(hang_up, dial.dial(client, call.url))
+        except NotHttpError as error:
+            raise PeerError(f"{error}. A port of AudioSocket is dialled by tcp://host:port") from None
         answered = time.monotonic()
         speaker = Speaker(_outbound(call), websocket.transport, script, turn)
         if script:
@@ -146,12 +150,14 @@ async def _play_asterisk(call: Call, take: OnFrame, script: Script, turn: Turn, 
     waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
     try:
         await asyncio.wait(waiting, timeout=call.seconds, return_when=asyncio.FIRST_COMPLETED)
-        over = time.monotonic()
+        over, mistaken = time.monotonic(), connection.mistaken
     finally:
         for task in waiting:
             task.cancel()
         await speaker.stop()
         await connection.hang_up()
+    if mistaken:
+        raise PeerError(mistaken)
     return _report(listener, connection.made_at, over, connection.close_code, speaker.unsent)
 
 

@@ -32,6 +32,8 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
+_SIGNED = ("", "ws", "wss", "http", "https")  # schemes of what can be signed; a path is for a backend to complete
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -63,6 +65,10 @@ class Configuration:
         RefusedError where there is no such path, ValueError where it cannot be signed.
         """
         parsed = URL(url)
+        if parsed.scheme not in _SIGNED:
+            raise ValueError(
+                "should begin with wss://, ws://, https:// or http://, or be a path of the configuration"
+            )
         if parsed.fragment:
             raise ValueError("has a fragment (#), which no server sees")
         route, _ = await self.table.find(parsed)

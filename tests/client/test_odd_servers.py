@@ -93,6 +93,39 @@ async def test_one_that_sends_text_and_garbage() -> None:
     assert expected in report.problems[0]
 
 
+async def test_one_that_says_the_call_is_over_before_it_closes() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        frame = b"\x10\x01\x40" + bytes(320)
+        writer.write(websocket.binary(frame) + websocket.binary(b"\x00\x00\x00") + b"\x88\x02\x03\xe8")
+        await reader.read()
+
+    report = await call(serve)
+    assert (report.frames, report.framing, report.problems) == (1, "message", [])
+
+
+async def test_a_port_of_audiosocket_is_named() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x00\x00\x00")
+
+    with pytest.raises(
+        PeerError, match=r"the answer is not HTTP\. A port of AudioSocket is dialled by tcp://host:port"
+    ):
+        await call(serve)
+
+
+async def test_http_is_another_name_of_the_scheme() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(websocket.binary(bytes(320)) + b"\x88\x02\x03\xe8")
+        await reader.read()
+
+    async with serving(serve) as url:
+        report = await simulator.simulate(Call(url.replace("ws://", "http://")))
+    assert report.frames == 1
+
+
 async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

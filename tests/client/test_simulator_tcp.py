@@ -208,13 +208,35 @@ async def test_it_hangs_up_when_it_is_asked_to() -> None:
         ("tcp://127.0.0.1:9000/audio-stream", "AudioSocket's URL is tcp://host:port, and nothing more"),
         ("tcp://:9000", "AudioSocket's URL is tcp://host:port, and nothing more"),
         ("tcp://127.0.0.1:x", "cannot connect"),
-        ("tcp://127.0.0.1:1", "cannot connect: Connection refused"),
+        (
+            "tcp://127.0.0.1:1",
+            r"cannot connect: Connection refused\. Ports of AudioSocket are those of \[audiosocket\]",
+        ),
         ("tcp://a..b:9000", "cannot connect"),
     ],
 )
 async def test_who_cannot_be_reached(url: str, why: str) -> None:
     with pytest.raises(PeerError, match=why):
         await simulator.simulate(Call(url))
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what listens there speaks HTTP: dial it by ws://host:port/path"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "what listens there speaks TLS: dial it by wss://host:port/path"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "what listens there does not speak AudioSocket"),
+        (b"", "the server closed the connection without a word"),
+    ],
+)
+async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> None:
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.write_eof()
+
+    async with answering(script) as (_, url):
+        with pytest.raises(PeerError, match=rf"^{why}.*`mediaserver check` lists them$"):
+            await simulator.simulate(Call(url))
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,7 @@ def caddy_binary() -> Path:
 @cache
 def cuts_streams(binary: Path) -> bool:
     """Whether a Caddy is older than 2.7, which cannot keep streams through a reload."""
-    told = subprocess.run(
-        [binary, "version"], capture_output=True, text=True, timeout=10 * UNIT, check=True
-    ).stdout
+    told = subprocess.run([binary, "version"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     return tuple(map(int, told.split()[0].lstrip("v").split(".")[:2])) < (2, 7)
 
 

@@ -11,9 +11,10 @@ from yarl import URL
 
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.secrets import reveal
-from mediaserver.settings import AdminSettings, VoipbinSettings
+from mediaserver.settings import AdminSettings, Settings, VoipbinSettings
 from mediaserver.settings.kinds import Tokens
 from mediaserver.streams.access import Access
+from mediaserver.streams.configuration import Configuration
 
 NOW = 1_800_000_000.0
 GUARDED = Access(tokens=("sesame", "old one"))
@@ -231,3 +232,20 @@ def test_nothing_of_it_is_in_a_representation() -> None:
     networks = (ipaddress.ip_network("10.0.0.0/8"),)
     assert (str(Access(networks)), str(Access(networks, ("sesame",)))) == ("networks", "tokens and networks")
     assert str(Access()) == "open"
+
+
+def signing() -> Configuration:
+    path = {"handler": "silence", "tokens": ["sesame"]}
+    settings = Settings.model_validate({"paths": {"/a": path}})
+    return Configuration.of(settings, "config.toml")
+
+
+@pytest.mark.parametrize("url", ["ws://h/a", "https://h/a", "http://h:8080/a", "/a"])
+async def test_a_link_is_the_same_under_every_name_of_its_scheme(url: str) -> None:
+    assert await signing().sign(url, int(NOW)) == await signing().sign("wss://h/a", int(NOW))
+
+
+@pytest.mark.parametrize("url", ["ftp://h/a", "tcp://h:9000", "h:8080/a"])
+async def test_what_is_no_url_of_a_stream_is_not_signed(url: str) -> None:
+    with pytest.raises(ValueError, match="should begin with wss://, ws://, https:// or http://"):
+        await signing().sign(url, int(NOW))
