@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import secrets
 import time
@@ -20,6 +21,7 @@ from mediaserver.playout.library import Progress
 from mediaserver.session import CloseCode, End, EndReason, Stream
 from mediaserver.settings import Settings
 from mediaserver.streams.engine import Engine
+from mediaserver.streams.routes import Giving
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.events import Audio, Event
 
@@ -51,11 +53,21 @@ class AttachRequest(BaseModel):
         return path
 
 
-class Attacher:
-    """All streams that one server dials."""
+def _in_a_body(names: Sequence[str]) -> str:
+    """How a request for a stream gives values."""
+    return f'give "variables": {json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)}'
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+
+def _by_options(names: Sequence[str]) -> str:
+    """How the command gives values."""
+    return "give " + " ".join(f"--variable {name}=…" for name in names)
+
+
+class Attacher:
+    """All streams that one server dials. `giving` says how values that a text needs may be given."""
+
+    def __init__(self, engine: Engine, giving: Giving = _in_a_body) -> None:
+        self._engine, self._giving = engine, giving
         self._platform = Platform(lambda: engine.settings.voipbin)
         self._running: set[asyncio.Task[End]] = set()
 
@@ -72,7 +84,8 @@ class Attacher:
             raise RefusedError(400, f"{request.path} is no path") from error
         route, variables = await engine.table.find(url)
         variables |= request.variables
-        handler, wire = route.handler_of(variables, url.query, engine.library.catalogue), route.wire_of(url.query)
+        handler = route.handler_of(variables, url.query, engine.library.catalogue, self._giving)
+        wire = route.wire_of(url.query)
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)
         engine.streams.admit(route)
@@ -125,7 +138,7 @@ async def attach(
     ConfigError where the configuration is wrong.
     """
     engine = Engine(settings, where, problems)
-    attacher = Attacher(engine)
+    attacher = Attacher(engine, _by_options)
 
     def take(event: Event) -> None:
         if isinstance(event, Audio) and heard is not None:

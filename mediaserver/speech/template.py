@@ -4,12 +4,20 @@
 `wording.FORMATS`; `{{` and `}}` are braces. Values are never looked at for braces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import NamedTuple, Self
 
 from mediaserver.speech import wording
+
+
+class MissingValuesError(ValueError):
+    """A text cannot be spoken: variables in it have no value."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"no value for {', '.join(map(_shown, names))}")
+        self.names = [wording.plain(name[:40]) for name in names]
 
 
 class Gap(NamedTuple):
@@ -64,10 +72,13 @@ class Template:
                 ) from None
 
     def render(self, variables: Mapping[str, str], language: str) -> str:
-        """The text to be spoken, printable but for newlines; ValueError names the variables at fault."""
+        """The text to be spoken, printable but for newlines; ValueError names the variables at fault.
+
+        MissingValuesError where some have none.
+        """
         missing = [name for name in self.names if name not in variables]
         if missing:
-            raise ValueError(f"no value for {', '.join(map(_shown, missing))}: a URL has it as ?{missing[0]}=…")
+            raise MissingValuesError(missing)
         spoken = []
         for gap in self.gaps:
             try:

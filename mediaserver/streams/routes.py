@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.available import Need
+from mediaserver.speech.template import MissingValuesError
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, fill, settled, texts, without
 from mediaserver.wire.codec import InboundCodec
@@ -40,7 +41,14 @@ _MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 WIRE_KEYS = set(_WIRE_KEYS)  # and of how to speak
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
+Giving = Callable[[Sequence[str]], str]  # how values of so many variables are given, for people
+
 BAD_QUERY, BAD_TEXT, UNKNOWN_PROMPT = "bad-query", "bad-text", "unknown-prompt"  # why a request is refused
+
+
+def in_a_query(names: Sequence[str]) -> str:
+    """How a URL gives values."""
+    return f"a URL has {'it' if len(names) == 1 else 'them'} as ?{'&'.join(f'{name}=…' for name in names)}"
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,14 @@ class Route:
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
-    def handler_of(self, variables: Mapping[str, str], query: Mapping[str, str], catalogue: Catalogue) -> Handler:
-        """The handler for one caller.
+    def handler_of(
+        self,
+        variables: Mapping[str, str],
+        query: Mapping[str, str],
+        catalogue: Catalogue,
+        giving: Giving = in_a_query,
+    ) -> Handler:
+        """The handler for one caller. `giving` says how values that are missing may be given.
 
         RefusedError: 400 where the query sets what it cannot, or a value of a text is missing or none, 404 where
         the path names what is not there.
@@ -100,6 +114,8 @@ class Route:
             self._made[key] = handler
         try:
             handler.check(variables, query, self.speech)
+        except MissingValuesError as error:
+            raise RefusedError(400, f"{error}: {giving(error.names)}", BAD_TEXT) from error
         except ValueError as error:
             raise RefusedError(400, str(error), BAD_TEXT) from error
         return handler

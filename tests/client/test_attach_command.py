@@ -21,6 +21,12 @@ handler = "playback"
 prompt = "{prompt}"
 [paths."/silence"]
 handler = "silence"
+[paths."/position/{position}"]
+handler = "say"
+engine = "command"
+text = "{position:ordinal} {amount:currency:EUR} {name}"
+[speech.command]
+program = ["true"]
 """
 
 
@@ -110,6 +116,11 @@ async def test_what_is_refused_ends_with_1_and_says_why(config: Path, twin: Twin
         (["call", "1", "--path", "silence"], 1, "attach: path: should be a path of the configuration"),
         (["call", "1", "--path", "/silence", "--variable", "x"], 2, "x should be NAME=VALUE"),
         (["phone", "1", "--path", "/silence"], 2, "phone"),
+        (
+            ["call", "1", "--path", "/position/3"],
+            1,
+            "no value for {amount}, {name}: give --variable amount=… --variable name=…\n",
+        ),
     ],
 )
 async def test_what_cannot_be_asked_for(
@@ -118,6 +129,18 @@ async def test_what_cannot_be_asked_for(
     found, said = await result(await run(*arguments, "--config", str(config), COLUMNS="200"))
     assert found == code
     assert why in said
+    assert twin.requests == []
+
+
+async def test_a_server_asks_for_values_as_they_are_given_to_it(config: Path, twin: Twin) -> None:
+    with serving(config) as server:
+        body = {"resource": "calls/1", "path": "/position/3", "variables": {"amount": "5"}}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(server.admin_url("/v1/attach"), json=body) as answer,
+        ):
+            assert answer.status == 400
+            assert await answer.json() == {"error": 'no value for {name}: give "variables": {"name": "…"}'}
     assert twin.requests == []
 
 
