@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacer import Pacer
 from mediaserver.session.asterisk_channel import AsteriskChannel
 from mediaserver.session.hearing import MAX_EVENTS, Hearing
@@ -64,7 +65,11 @@ class ChannelStart:
         ProtocolError where we do not speak that format.
         """
         start = chan_websocket.parse(text)
-        self._use(start.media_format())
+        try:
+            self._use(start.media_format())
+        except ProtocolError:  # it is no stream of ours, and told of as what it would be
+            self._hearing.wire.unspoken = start.fields.get("format", "")[:20]
+            raise
         self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._hearing.push)
         self._pacer.flush = self.channel.flush
         if self._named is not None and not self._named.done():

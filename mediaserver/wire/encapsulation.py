@@ -157,6 +157,7 @@ class Wire:
     ) -> None:
         self.settings = settings
         self.media_format: MediaFormat | None = None  # what Asterisk's WebSocket channel has named
+        self.unspoken = ""  # the format that it has named, where we do not speak that
         self._carrier, self._dialled = carrier, random_key is not None
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
         self._packer: Packer | None = None
@@ -304,8 +305,8 @@ class Wire:
     @property
     def name(self) -> str:
         """What the stream speaks, for people: `audiosocket/message`, `rtp/pcmu`, `chan_websocket/ulaw`."""
-        if self.media_format is not None:
-            return f"chan_websocket/{self.media_format.name}"
+        if self.media_format is not None or self.unspoken:
+            return f"chan_websocket/{self.media_format.name if self.media_format else self.unspoken}"
         if self._carrier is Carrier.TCP:
             return f"{self.settings.encapsulation}/{TCP.name}{self._wideband}"
         return f"{self.settings.encapsulation}/{self.encoding.name}"

@@ -489,6 +489,8 @@ async def test_a_format_that_we_do_not_speak_costs_its_own_call_only(server: Ser
     told = server.events("Asterisk's channel cannot be served")
     assert [line["level"] for line in told] == ["warning"] * 4
     assert {line["why"][:46] for line in told} == {'the format "opus" is none of slin, slin12, sli'}
+    ended = [line["wire"] for line in server.events("stream ended") if line.get("code") == 1003]
+    assert ended == ["chan_websocket/opus"] * 4
 
 
 async def test_a_token_in_the_url_opens_a_path_and_is_told_to_nobody(server: ServerProcess) -> None:

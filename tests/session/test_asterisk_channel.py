@@ -145,6 +145,7 @@ async def test_a_format_that_we_do_not_speak_ends_the_stream_with_a_word(loop: V
     assert end is not None
     assert (end.reason, end.code) == (EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED)
     assert end.text.startswith('the format "opus" is none of slin, slin12')
+    assert asterisk.session.summary()["wire"] == "chan_websocket/opus"
 
 
 @pytest.mark.parametrize(
