@@ -18,4 +18,4 @@ async def bot(request: web.Request) -> web.WebSocketResponse:
 app = web.Application()
 app.router.add_get("/{name:.*}", bot)
 if __name__ == "__main__":
-    web.run_app(app, port=8765)
+    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it lets everybody in

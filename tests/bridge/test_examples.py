@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import runpy
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,3 +49,11 @@ async def test_an_example_echoes(lab: Lab, example: str, path: str, heard: bytes
             await caller.say(digits("0"))
             assert await caller.until_over() == 1000
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("example", [file.name for file in EXAMPLES.glob("*_bot.py")])
+def test_an_example_is_reached_by_this_machine_only(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[dict[str, object]] = []
+    monkeypatch.setattr(web, "run_app", lambda app, **how: run.append(how))
+    runpy.run_path(str(EXAMPLES / example), run_name="__main__")
+    assert run == [{"host": "127.0.0.1", "port": 8765}]
