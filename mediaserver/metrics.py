@@ -98,7 +98,7 @@ class Metrics:
         )
         self.inbound_problems = Counter(
             "mediaserver_inbound_problems",
-            "Streams whose inbound media cannot be right, by what is wrong, by ended streams",
+            "Streams whose inbound media cannot be right, by what is wrong, each counted once",
             ["problem"],
             registry=self.registry,
         )

@@ -56,14 +56,6 @@ def on_break(code: int) -> str:
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
-def no_audio(seconds: float) -> str:
-    """Connected, and nothing comes."""
-    return (
-        f"no audio received in {seconds:g} s: is the call answered, and the encapsulation right? "
-        "A bridge of a single party sends none while nobody speaks"
-    )
-
-
 TEXT = "the peer sends text messages: audio is in binary ones; is this a media stream?"
 DROPPED = (
     "the connection breaks as soon as we speak: the peer does not take the audio's format; "

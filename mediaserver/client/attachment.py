@@ -92,6 +92,7 @@ class Attachment:
         pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
         self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
         self.session.connected = False
+        self.session.hold()
         self._player: asyncio.Task[End] | None = None
 
     def start(self) -> asyncio.Task[End]:

@@ -13,7 +13,6 @@ from mediaserver.streams import connection
 MAX_RATE = 5000  # messages a second: the platform relays unpaced, so a stall of its network comes all at once
 _PING_EVERY = 0.5  # seconds; what a break leaves in doubt, as frames that may not have arrived
 _PONG_TIMEOUT = 5.0  # seconds without an answer: half-open
-_NO_AUDIO = 5.0  # seconds without a message that are worth a word
 _NO_MEDIA = 5.0  # seconds without a message on a new connection that show that a call, heard before, is over
 CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
 
@@ -57,7 +56,9 @@ class Line:
     async def read(self, session: Session) -> End:
         """Read to its end."""
         self._session, self._began, self._confirmed = session, session.frames, session.frames
-        watching = [asyncio.create_task(self._ping(session)), asyncio.create_task(self._expect_media(session))]
+        watching = [asyncio.create_task(self._ping(session))]
+        if self._had_media:
+            watching.append(asyncio.create_task(self._expect_media(session)))
 
         def receive(data: bytes) -> None:
             self.heard = True
@@ -108,12 +109,8 @@ class Line:
                 log.warning(advice.TEXT)
 
     async def _expect_media(self, session: Session) -> None:
-        """End the stream, or warn, where no message comes in time."""
-        await asyncio.sleep(_NO_MEDIA if self._had_media else _NO_AUDIO)
-        if self.heard:
-            return
-        if self._had_media:
+        """End the stream where no message comes in time."""
+        await asyncio.sleep(_NO_MEDIA)
+        if not self.heard:
             log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)
             session.finish(CALL_OVER)
-        else:
-            log.warning(advice.no_audio(_NO_AUDIO))

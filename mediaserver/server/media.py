@@ -137,6 +137,7 @@ class MediaEndpoint:
         session.write_text = upgraded.write_text
         if wire.settings.encapsulation == Encapsulation.AUDIOSOCKET:
             session.control = AudioSocketControl(wire, upgraded.write)
+        session.hold()
         if names_format:
             session.expect_media_start()
         self._streams.begin(session, admitted.route, admitted.peer.group)

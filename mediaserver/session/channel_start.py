@@ -1,4 +1,7 @@
-"""How Asterisk's WebSocket channel begins: it names its format, and what it says before that is kept for later."""
+"""How a stream begins: what the peer sends before its handler can listen is kept for that.
+
+Asterisk's WebSocket channel names its format first.
+"""
 
 import asyncio
 from collections import deque
@@ -15,27 +18,33 @@ from mediaserver.session.stream import CREDENTIALS, Stream
 from mediaserver.wire import chan_websocket
 
 _TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one
+_MOST_HELD = 256 * 1024  # bytes, beside MAX_EVENTS messages; the oldest give way
 
 log = structlog.get_logger()
 
 
-class ChannelStart:
+class StreamStart:
     """Of a peer that is, or may yet turn out to be, such a channel; with `channel` it is one.
 
-    Where the handshake says so, what the peer sends waits until its format is known and the handler listens.
+    What the peer sends waits, where it may come before the handler can listen; and where the handshake promised that
+    its format will be named.
     """
 
-    __slots__ = ("_hearing", "_held", "_named", "_pacer", "channel")
+    __slots__ = ("_hearing", "_held", "_named", "_pacer", "_size", "channel")
 
     def __init__(self, hearing: Hearing, pacer: Pacer) -> None:
         self._hearing, self._pacer = hearing, pacer
         self.channel: AsteriskChannel | None = None
         self._held: deque[bytes | str] | None = None
+        self._size = 0  # of what is held: bytes, and characters
         self._named: asyncio.Future[None] | None = None
+
+    def wait(self) -> None:
+        """Keep what comes, from now on."""
+        self._held = deque()
 
     def expect(self) -> None:
         """The handshake promised a MEDIA_START."""
-        self._held = deque(maxlen=MAX_EVENTS)
         self._named = asyncio.get_running_loop().create_future()
 
     @property
@@ -45,10 +54,19 @@ class ChannelStart:
 
     def hold(self, message: bytes | str) -> bool:
         """Keep a message for later; False where there is no need to."""
-        if self._held is None:
+        held = self._held
+        if held is None:
             return False
-        self._held.append(message)
+        held.append(message)
+        self._size += len(message)
+        while len(held) > MAX_EVENTS or self._size > _MOST_HELD:
+            self._size -= len(held.popleft())
+            self._hearing.dropped += 1
         return True
+
+    def hold_text(self, text: str) -> bool:
+        """Keep a text of Asterisk's channel in its place among the messages; nobody else's says anything."""
+        return (self._named is not None or self.channel is not None) and self.hold(text)
 
     def release(self) -> deque[bytes | str]:
         """All that waited. From now on nothing is kept."""

@@ -24,6 +24,10 @@ def _overhear(event: Event) -> None:
     """Is told of what is no sound where nobody else is."""
 
 
+def _go_on() -> None:
+    """Is told that somebody listens where nobody else is."""
+
+
 class Packets(NamedTuple):
     """Counts of RTP packets."""
 
@@ -45,7 +49,8 @@ class Packets(NamedTuple):
 class Hearing:
     """The inbound half of a stream. Listeners are given each event as it comes, in order, at once.
 
-    `signalled` is given what is no sound, such as a hang-up, whether or not anybody listens.
+    `signalled` is given what is no sound, such as a hang-up, whether or not anybody listens. `listened` is called
+    when somebody begins to listen where nobody did.
     """
 
     def __init__(
@@ -54,8 +59,10 @@ class Hearing:
         clock: Callable[[], float],
         failed: Callable[[Exception], None] = _ignore,
         signalled: Take = _overhear,
+        listened: Callable[[], None] = _go_on,
     ) -> None:
         self.wire, self._clock, self._failed, self._signalled = wire, clock, failed, signalled
+        self._listened = listened
         self._began: Callable[[], None] | None = None  # is called at the first sound
         self._listeners: tuple[Take, ...] = ()
         self._paused_at: float | None = None
@@ -69,6 +76,7 @@ class Hearing:
     def close(self) -> None:
         """Nobody is told of anything any more, so that a stream does not refer to itself."""
         self._listeners, self._failed, self._signalled, self._began = (), _ignore, _overhear, None
+        self._listened = _go_on
 
     def pause(self) -> None:
         """Nothing is heard for now: the connection is gone."""
@@ -147,6 +155,7 @@ class Hearing:
         """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""
         if not self._listeners:
             self.wire.inbound.begin()  # what came while nobody listened is not missing
+            self._listened()
         self._listeners = (*self._listeners, take)
 
     @contextlib.contextmanager

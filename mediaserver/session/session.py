@@ -12,7 +12,7 @@ from mediaserver.errors import ProtocolError
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.pacer import Pacer
 from mediaserver.playout.slow_peer import Transport
-from mediaserver.session.channel_start import ChannelStart
+from mediaserver.session.channel_start import StreamStart
 from mediaserver.session.hearing import Hearing
 from mediaserver.session.inbound_monitor import InboundMonitor, InboundProblem
 from mediaserver.session.outbox import Nobody, Outbox
@@ -41,7 +41,7 @@ class Session(Talk):
         outbox: Outbox | None = None,
         speech: Speech | None = None,
     ) -> None:
-        hearing = Hearing(wire, clock, self._listener_failed, self._signalled)
+        hearing = Hearing(wire, clock, self._listener_failed, self._signalled, self._expect_audio)
         super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody(), speech or Speech())
         self.write_text: Callable[[str], None] | None = None  # says a text to the peer, where its wire has texts
         self.end: End | None = None
@@ -53,7 +53,7 @@ class Session(Talk):
         self._started = clock()
         self._task: asyncio.Task[None] | None = None
         self._attentive = wire.undecided  # whether a message is to be looked at before it is heard
-        self._start = ChannelStart(hearing, pacer)
+        self._start = StreamStart(hearing, pacer)
         self._monitor: InboundMonitor | None = None
         self._start_timer: asyncio.TimerHandle | None = None
         self.problems: list[InboundProblem] = []  # with what is heard
@@ -121,18 +121,29 @@ class Session(Talk):
         if self._monitor is None and self.end is None:
             self._monitor = InboundMonitor(self.hearing, self._tell_problem)
 
+    def _expect_audio(self) -> None:
+        """Somebody listens, or, where we dialled, may: a peer that sends nothing is worth a word."""
+        if self.connected and self.end is None and not self.hearing.samples:
+            self._monitor = self._monitor or InboundMonitor(self.hearing, self._tell_problem)
+            self._monitor.expect()
+
     def texted(self, text: str) -> None:
         """Take in a text message. It is never media; Asterisk's WebSocket channel has its control in them."""
         start = self._start
         if self.end is None and self.write_text is not None and start.is_first(text):
             self._start_channel(text, self.write_text)
-        elif not start.hold(text):
+        elif not start.hold_text(text):
             self.texts += start.channel is None or not start.channel.on_text(text)
+
+    def hold(self) -> None:
+        """Keep what the peer sends until the handler listens, so that it hears the first message too."""
+        self._start.wait()
+        self._attentive = True
 
     def expect_media_start(self) -> None:
         """The peer is Asterisk's WebSocket channel: what it sends waits until it has named its format."""
+        self.hold()
         self._start.expect()
-        self._attentive = True
 
     async def media_started(self) -> None:
         """Wait until the peer has named its format, where it is to come, or is over; it is late after 2 s."""
@@ -186,7 +197,8 @@ class Session(Talk):
             return
         self.problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.hearing.wire.inbound.codec)}
-        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=problem.hint, **facts)
+        stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
+        log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
         self.notify("stream.inbound", facts)
 
     # -- its connection ------------------------------------------------------------------------------------------
@@ -198,7 +210,7 @@ class Session(Talk):
         platform answers before its media is there, and drops what is said until then.
         """
         self.connected = True
-        self._attentive = wire.undecided
+        self._attentive = wire.undecided or self._start.holding
         self.hearing.use(wire)
         self._pacer.connect(wire, transport)
         if start_timeout:
@@ -207,6 +219,7 @@ class Session(Talk):
             self._start_timer = asyncio.get_running_loop().call_later(start_timeout, self._release)
         else:
             self._pacer.release()
+        self._expect_audio()
 
     def _release(self) -> None:
         if self._start_timer is not None:

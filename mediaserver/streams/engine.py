@@ -64,6 +64,8 @@ class Backend:
             metrics.recognition_seconds.observe(data.get("seconds", 0.0))
         elif kind == "recognition.failed":
             metrics.recognitions.labels("dropped" if data.get("dropped") else "failed").inc()
+        elif kind == "stream.inbound":
+            metrics.inbound_problems.labels(data.get("problem", "")).inc()
         elif kind == "keyword":
             metrics.keywords.labels(data.get("keyword", "")).inc()
         elif kind == "assistant.turn" and "first_audio_ms" in data:

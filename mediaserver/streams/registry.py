@@ -118,8 +118,6 @@ class Streams:
         self._count_faults(summary)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
-        for problem in session.problems:
-            metrics.inbound_problems.labels(problem).inc()
         metrics.reconnects.inc(session.reconnects)
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)

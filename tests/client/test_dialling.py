@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
@@ -12,9 +13,12 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from mediaserver.audio.g711 import mulaw_decode, mulaw_encode
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.client import advice, attachment, dial, line
-from mediaserver.session import EndReason
+from mediaserver.session import EndReason, inbound_monitor
 from tests.client.attached import Desk, desk
+from tests.sound import speechlike
 from tests.timing import UNIT, eventually, late
 
 SILENCE = '[paths."/silence"]\nhandler = "silence"'
@@ -219,6 +223,48 @@ async def test_many_are_dialled_one_after_another_and_so_they_are_again(tmp_path
         assert asked_at[-1] - asked_at[0] >= 0.9 * (count - 1) / rate
 
 
+# -- what we hear ------------------------------------------------------------------------------------------------
+
+SOUND = speechlike(160 * 8, 4)
+LINEAR, MULAW = to_bytes(SOUND), to_bytes(mulaw_decode(mulaw_encode(SOUND)))  # and what µ-law leaves of it
+
+
+def frames_of(encapsulation: str, codec: str) -> list[bytes]:
+    """Eight frames, as the platform may send them."""
+    payload = LINEAR if codec == "slin" else mulaw_encode(SOUND)
+    size = len(payload) // 8
+    head: Callable[[int], bytes] = {
+        "audiosocket": lambda n: struct.pack(">BH", 0x10, size),
+        "sln": lambda n: b"",
+        "rtp": lambda n: struct.pack(">BBHII", 0x80, 96, n, n * size, 0),
+    }[encapsulation]
+    return [head(n) + payload[n * size : (n + 1) * size] for n in range(8)]
+
+
+@pytest.mark.parametrize("codec", ["slin", "mulaw"])
+@pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])
+async def test_the_first_frame_comes_back_that_the_peer_sends(
+    tmp_path: Path, encapsulation: str, codec: str
+) -> None:
+    """At once with the answer to our handshake, when the handler has not begun to listen."""
+    heard: list[bytes] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        for message in frames_of(encapsulation, codec):
+            await socket.send_bytes(message)
+        heard.extend([message.data[-320:] async for message in socket])
+        return socket
+
+    echo = '[paths."/echo"]\nhandler = "echo"\ndelay_ms = 20'
+    async with serving(answer) as server, desk(tmp_path, SimpleNamespace(api=server.api), echo, "") as ours:
+        await ours.attach("calls/1", "/echo", encapsulation=encapsulation)
+        wanted = LINEAR if codec == "slin" else MULAW
+        await eventually(lambda: len(b"".join(heard).lstrip(b"\0")) >= len(wanted))
+    assert b"".join(filter(any, heard)) == wanted
+
+
 # -- when it is over ---------------------------------------------------------------------------------------------
 
 
@@ -241,14 +287,17 @@ async def test_a_call_is_over_that_was_heard_and_is_not_heard_again(
 async def test_a_call_that_was_never_heard_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bridge of one channel is silent while nobody speaks."""
     monkeypatch.setattr(line, "_NO_MEDIA", 0.1 * UNIT)
-    monkeypatch.setattr(line, "_NO_AUDIO", 0.1 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "_EVERY", 0.05 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.1 * UNIT)
     with capture_logs() as logged:
         async with serving(Call(0, breaks_after=0.5 * UNIT), Call()) as server, dialling(tmp_path, server) as ours:
             attached = await ours.attach("calls/1", "/silence")
-            await eventually(lambda: [entry["event"] for entry in logged].count(advice.no_audio(0.1 * UNIT)) == 2)
+            await eventually(lambda: len(server.asked) == 2 and attached.session.connected)
+            await asyncio.sleep(0.3 * UNIT)  # what had media would be over by now
             assert attached.session.end is None
             assert attached.session.connected
     assert len(server.asked) == 2
+    assert [entry["problem"] for entry in logged if entry["event"] == "inbound media"] == ["no-audio"]  # once
 
 
 async def test_a_platform_that_drops_upgrades_is_asked_again(tmp_path: Path) -> None:

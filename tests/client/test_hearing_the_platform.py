@@ -6,7 +6,7 @@ import pytest
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.client import line
-from mediaserver.session import EndReason
+from mediaserver.session import EndReason, inbound_monitor
 from tests.client.attached import desk
 from tests.sound import read_wav, speechlike
 from tests.timing import UNIT, eventually
@@ -121,16 +121,19 @@ async def test_messages_that_are_none_cost_nothing_but_a_count(
 async def test_a_platform_that_says_nothing_is_told_of(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(line, "_NO_AUDIO", 0.2 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "_EVERY", 0.1 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.2 * UNIT)
     call = twin.call(quiet=True)
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")
         stream = await call.stream()
-        await eventually(lambda: len(stream.heard_at) > 20)
+        await eventually(lambda: attached.session.problems)
+        assert len(stream.heard_at) > 5
         call.hang_up()
         await attached.end()
-    said = f"no audio received in {0.2 * UNIT:g} s: is the call answered, and the encapsulation right?"
-    assert said in capfd.readouterr().out
+    assert attached.session.problems == ["no-audio"]
+    said = "no audio received in 5 s: is the call answered, and the encapsulation right?"
+    assert capfd.readouterr().out.count(said) == 1
 
 
 async def test_a_platform_that_stops_answering_is_left_for_another_connection(

@@ -1,15 +1,17 @@
 """Handlers that listen: record, echo, analyse."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.handlers import files
+from mediaserver.handlers import HANDLERS, files
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.record import Record
@@ -260,3 +262,35 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
     handler = built[0].handler_of({"box": "sales"}, {}, library_of().catalogue)
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"
+
+
+# -- who needs to hear the caller ----------------------------------------------------------------
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+TABLE = README.split("\n## Handlers\n")[1].split("\n## ")[0]
+NEEDS = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (yes|no)\b.*? \|", TABLE, re.MULTILINE))
+MENU = {"main": {"keys": {"1": {"hangup": True}}, "timeout": 60}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "playback": {"prompt": "welcome", "repeat": "forever"},
+    "hold-music": {"prompts": ["welcome"]},
+    "tone": {"tone": "dial"},
+    "record": {"max_duration": 60},
+    "menu": {"menus": MENU},
+}
+
+
+def test_the_table_says_of_every_handler_whether_it_listens() -> None:
+    assert NEEDS.keys() == HANDLERS.keys()
+    assert {NEEDS[name] for name in ("bridge", "recognise", "assistant")} == {"yes"}  # which need others to run
+
+
+@pytest.mark.parametrize("name", sorted(HANDLERS.keys() - {"say", "bridge", "recognise", "assistant"}))
+@in_virtual_time
+async def test_a_handler_that_listens_warns_of_a_one_way_stream(
+    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    caller = Caller(loop, library_of())
+    caller.quiet = True
+    await caller.call(HANDLERS[name].model_validate(SETTINGS.get(name, {})).run, 6000)
+    assert caller.session.problems == ["no-audio"] * (NEEDS[name] == "yes")

@@ -43,6 +43,9 @@ directory = "{directory}/recordings"
 file = "{{id}}.wav"
 finish_on = "#"
 linger_ms = 0
+[paths."/echo"]
+handler = "echo"
+delay_ms = 20
 [paths."/menu"]
 handler = "menu"
 [paths."/menu".menus.main]
@@ -63,7 +66,7 @@ class Broken(Handler):
 """
 PORTS = [
     *("/play/speech", "/play/long", "/play/speech?repeat=3", "/tell/me?x=1"),
-    *("/break", "/short", "/silence", "/record", "/menu"),
+    *("/break", "/short", "/silence", "/record", "/menu", "/echo"),
 ]
 
 
@@ -96,6 +99,17 @@ async def ended(server: ServerProcess, peer: PlainPeer) -> dict:
     await eventually(found)
     (line,) = lines
     return line
+
+
+async def test_the_first_frame_comes_back_that_comes_with_the_uuid(server: ServerProcess) -> None:
+    """In one segment, before there is a handler that could listen."""
+    sound = SOUND[: 8 * 320]
+    said = b"".join(message(0x10, sound[at : at + 320]) for at in range(0, len(sound), 320))
+    async with dialled(server.ports["/echo"], UUID_MESSAGE + said) as peer:
+        frames: list[bytes] = []
+        while len(frames) < 8:
+            frames += filter(any, [await peer.hear(1)])
+        assert b"".join(frames) == sound
 
 
 # -- what is played --------------------------------------------------------------------------------

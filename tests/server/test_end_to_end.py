@@ -52,6 +52,9 @@ handler = "tone"
 tone = "{tone}"
 [paths."/silence"]
 handler = "silence"
+[paths."/echo"]
+handler = "echo"
+delay_ms = 20
 """
 
 BROKEN_HANDLER = """
@@ -332,3 +335,34 @@ async def test_metrics_tell_what_happened(server: ServerProcess) -> None:
     assert values["mediaserver_prompt_errors"] == "0.0"
     assert values["mediaserver_prompts"] == "4.0"
     assert "mediaserver_late_ticks_total" in values
+
+
+RTP_HEADS = [struct.pack(">BBHII", 0x80, 0, n, n * 160, 7) for n in range(8)]
+ECHOES = {
+    "audiosocket&framing=pcm": ([b""] * 8, bytes),
+    "audiosocket&framing=message": ([b"\x10\x01\x40"] * 8, bytes),
+    "audiosocket&framing=auto": ([b"\x10\x01\x40"] * 8, bytes),
+    "sln": ([b""] * 8, bytes),
+    "rtp": (RTP_HEADS, lambda pcm: audioop.lin2ulaw(pcm, 2)),
+}
+
+
+@pytest.mark.parametrize("encapsulation", ECHOES)
+async def test_the_first_frame_comes_back_that_a_peer_sends(server: ServerProcess, encapsulation: str) -> None:
+    """Of those that come at once with the handshake."""
+    heads, coded = ECHOES[encapsulation]
+    sound = coded(PCM[: 8 * 320])
+    size = len(sound) // 8
+    said = [head + sound[n * size : (n + 1) * size] for n, head in enumerate(heads)]
+    async with connected(server.url(f"/echo?encapsulation={encapsulation}")) as websocket:
+        for message in said:
+            await websocket.send_bytes(message)
+        heard: list[bytes] = []
+        silent = {coded(bytes(320))}
+        async for answer in websocket:
+            payload = answer.data[len(heads[0]) :]
+            if payload not in silent:
+                heard.append(payload)
+            if len(heard) == 8:
+                break
+    assert b"".join(heard) == sound

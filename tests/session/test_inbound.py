@@ -1,9 +1,11 @@
 """What a session makes of what is heard: the first sound, hang-ups, identities, and sound that cannot be right."""
 
+import asyncio
 import struct
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from mediaserver.playout.sources import Clip, Heard
 from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Session, Stream
@@ -154,12 +156,18 @@ class Counts:
         self.silent = False
 
 
-def told_of(per_second: list[int], silent: bool = False) -> Callable[..., None]:
+def told_of(
+    per_second: list[int], silent: bool = False, expected_at: int | None = None
+) -> Callable[..., list[InboundProblem]]:
+    """What is told of; somebody listens from the start of one of the seconds on, or nobody does."""
+
     async def watch(loop: VirtualLoop) -> list[InboundProblem]:
         counts, told = Counts(), []
         counts.silent = silent
         monitor = InboundMonitor(counts, told.append)
         for n, samples in enumerate(per_second):
+            if n == expected_at:
+                monitor.expect()
             counts.samples += samples
             counts.received += samples > 0
             await Stage(loop, MESSAGE).until((n + 1) * 1000 + 500)
@@ -231,6 +239,74 @@ def test_each_trouble_has_its_hint() -> None:
 def test_digital_silence_is_told_after_ten_seconds() -> None:
     assert told_of([8000] * 9, silent=True)() == []
     assert told_of([8000] * 20, silent=True)() == ["digital-silence"]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "expected_at", "told"),
+    [
+        ([0] * 4, 0, []),
+        ([0] * 5, 0, ["no-audio"]),
+        ([0] * 30, 0, ["no-audio"]),  # once, and it neither stopped nor is it silence
+        ([0] * 30, None, []),  # nobody listens
+        ([0] * 8, 3, []),
+        ([0] * 9, 3, ["no-audio"]),
+        ([0, 0, 0, 0, 160, *[0] * 3], 0, []),
+        (
+            [0] * 8 + [8000] * 9,
+            0,
+            ["no-audio"],
+        ),  # it began after all, with silence: ten seconds of that are trouble
+        ([0] * 8 + [8000] * 12, 0, ["no-audio", "digital-silence"]),
+    ],
+)
+def test_nothing_heard_is_told_where_somebody_listens(
+    per_second: list[int], expected_at: int | None, told: list[str]
+) -> None:
+    assert told_of(per_second, silent=True, expected_at=expected_at)() == told
+
+
+@pytest.mark.parametrize("message", [None, UUID, b"\x03\x00\x015"], ids=["nothing", "uuid", "digit"])
+@pytest.mark.parametrize("listens", [True, False])
+@in_virtual_time
+async def test_a_handler_that_hears_nothing_says_so_once(
+    loop: VirtualLoop, listens: bool, message: bytes | None
+) -> None:
+    """A UUID and a key are no sound. A handler that does not listen lacks nothing."""
+    caller = Caller(loop, library_of(), MESSAGE)
+    caller.quiet = True
+
+    async def run(session: Session) -> None:
+        while listens:
+            with session.listen(lambda event: None):
+                await asyncio.sleep(0.7)
+        await session.silence()
+
+    acts = [(100, lambda: caller.session.receive(message))] if message else []
+    with capture_logs() as logged:
+        told: list[int] = []
+        acts += [(at, lambda: told.append(len(caller.backend.told("stream.inbound")))) for at in (4900, 6100)]
+        await caller.call(run, 30_000, *acts)
+    assert told == [0, listens]
+    assert caller.backend.told("stream.inbound") == [{"problem": "no-audio", "inbound": "auto"}] * listens
+    hints = [entry["hint"] for entry in logged if entry["event"] == "inbound media"]
+    assert len(hints) == listens
+    assert all(hint.startswith("no audio received in 5 s, though the handler listens") for hint in hints)
+
+
+@in_virtual_time
+async def test_whoever_is_heard_is_not_told_of(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), MESSAGE)
+    caller.quiet = True
+
+    async def run(session: Session) -> None:
+        with session.listen(lambda event: None):
+            await session.silence()
+
+    frame = b"\x10\x01\x40" + bytes(range(160)) * 2
+    await caller.call(
+        run, 12_000, *[(at, lambda: caller.session.receive(frame)) for at in range(4900, 12_000, 20)]
+    )
+    assert caller.session.problems == []
 
 
 @in_virtual_time

@@ -31,6 +31,50 @@ def spoken(stage: Stage) -> list[int]:
     return [message[-1] for message in stage.line.messages]
 
 
+@pytest.mark.parametrize("held", [1, MAX_EVENTS, MAX_EVENTS + 3])
+@in_virtual_time
+async def test_what_comes_before_the_handler_listens_is_kept_for_it(
+    tmp_path, loop: VirtualLoop, held: int
+) -> None:
+    """In its order before what comes later; where it is too much the oldest gives way, and is counted."""
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.hold()
+    frames = [n.to_bytes(2, "little") * 160 for n in range(1, held + 3)]
+    for frame in frames[:held]:
+        session.receive(frame)
+    heard: list[bytes] = []
+
+    async def work() -> None:
+        with session.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
+            session.receive(frames[held])  # in the same turn of the loop
+            await asyncio.sleep(0.02)
+            session.receive(frames[held + 1])
+            await asyncio.sleep(0.02)
+
+    await session.run(work())
+    assert heard == frames[max(0, held + 1 - MAX_EVENTS) :]
+    assert session.hearing.dropped == max(0, held + 1 - MAX_EVENTS)
+
+
+@in_virtual_time
+async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.hold()
+    for _ in range(10):
+        session.receive(bytes(60_000))
+    heard: list[int] = []
+
+    async def work() -> None:
+        with session.listen(lambda event: heard.append(len(event.pcm)) if isinstance(event, Audio) else None):
+            await asyncio.sleep(0.02)
+
+    await session.run(work())
+    assert heard == [60_000] * 4  # of 256 KB
+    assert session.hearing.dropped == 6
+
+
 @in_virtual_time
 async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))

@@ -101,6 +101,7 @@ class AudioSocketEndpoint:
         stall_timeout = engine.settings.server.stall_timeout
         pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), stall_timeout)
         session = Session(stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
+        session.hold()  # what has come behind the UUID is given to it before its handler has begun
         connection.begin(session)
         engine.streams.begin(session, port.route, connection.peer.group)
         self.connections.spawn(_serve(session, handler, connection), lambda: engine.streams.over(session))
