@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,14 +44,6 @@ class Relay:
     ) -> None:
         self._session, self._target, self._speaks, self._buffer = session, target, speaks, buffer
         self._hold = hold or (lambda: buffer)
-        stream = session.stream
-        self._call = Call(
-            stream.id,
-            stream.call or (stream.subject if stream.resource else ""),
-            stream.path,
-            stream.resource,
-            stream.variables,
-        )
         self._clock = asyncio.get_running_loop().time
         self._line: Line | None = None
         self._connections = self._dropped = self._malformed = 0
@@ -87,7 +78,7 @@ class Relay:
             websocket = await self._reach(client)
         began = self._clock()
         self._buffer.forget()  # a connection begins anew
-        application = self._speaks(replace(self._call, connection=self._connections))
+        application = self._speaks(self._call)
         self._connections += 1
         self._line = line = Line(websocket, application, self._buffer)
         self._tell("bridge.connected", connections=self._connections)
@@ -113,6 +104,19 @@ class Relay:
             self._malformed += line.malformed
             await line.close(code)
 
+    @property
+    def _call(self) -> Call:
+        """What the next connection is told of the stream; the peer may have named its call since the last one."""
+        stream = self._session.stream
+        return Call(
+            stream.id,
+            stream.call or (stream.subject if stream.resource else ""),
+            stream.path,
+            stream.told_resource,
+            stream.variables,
+            self._connections,
+        )
+
     async def _reach(self, client: aiohttp.ClientSession) -> OpenWebSocket:
         """Dial until it answers; PeerError where it does not for too long, or never will."""
         if self._trouble is None:
@@ -127,7 +131,7 @@ class Relay:
             except PeerError as error:
                 if self._is_hopeless:
                     raise
-                log.warning("bridge: tries again", stream=self._call.stream, why=str(error))
+                log.warning("bridge: tries again", stream=self._session.stream.id, why=str(error))
 
     @property
     def _is_hopeless(self) -> bool:
@@ -168,7 +172,7 @@ class Relay:
         facts = {"host": self._target.host} | facts
         self._session.notify(kind, facts)
         tell = log.error if kind == "bridge.failed" else log.info
-        tell(kind.replace(".", " "), stream=self._call.stream, **facts)
+        tell(kind.replace(".", " "), stream=self._session.stream.id, **facts)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -94,7 +94,7 @@ class Attacher:
             path=url.path,
             peer=URL(engine.settings.voipbin.api).host_port_subcomponent or "?",
             query=dict(url.query),
-            variables=variables,
+            variables=route.variables_of(url.query, variables),
             resource=request.resource,
         )
         return Attachment(engine, self._platform, stream, route, handler, wire)

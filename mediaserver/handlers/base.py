@@ -27,7 +27,7 @@ from mediaserver.speech.available import Need
 class Handler(Table, ABC):
     """Base of all handlers. Its fields are the path's settings; one instance may serve many streams at once."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
+    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set; no variables
 
     fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no variable of a URL may fill
 

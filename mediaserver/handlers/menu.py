@@ -70,7 +70,7 @@ class _Visit:
 
     def __init__(self, flow: MenuHandler, session: Session) -> None:
         self._flow, self._session = flow, session
-        self._variables: dict[str, Any] = dict(session.stream.variables)
+        self._variables: dict[str, Any] = {}  # that webhooks have set; they stand over the stream's
         self._menu = flow.start
         self._news = _News()
 
@@ -166,8 +166,8 @@ class _Visit:
             "menu": self._menu,
             "stream": stream.id,
             "path": stream.path,
-            "resource": stream.resource,
-            "variables": dict(self._variables),
+            "resource": stream.told_resource,
+            "variables": {**stream.variables, **self._variables},
         }
         try:
             answer = await self._session.ask(url, body, self._flow.webhook_timeout)

@@ -16,7 +16,7 @@ from mediaserver.speech.template import Template
 class Say(Repeating, Manner, Ending, Handler):
     """Says `text`, or the one that the URL's query has."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
+    query_settings: ClassVar[frozenset[str]] = frozenset({"repeat", "text"})
     template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
 
     text: Text | None = None

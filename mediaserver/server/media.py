@@ -104,7 +104,8 @@ class MediaEndpoint:
                 log.warning("unknown key in the URL's query", path=request.path, key=key, hint=hint.strip(" ()"))
         self._streams.admit(route, peer.group)
         call = _call_of(variables, query, request.headers)
-        stream = Stream(secrets.token_hex(6), request.path, peer.name, query, variables, call=call)
+        told = route.variables_of(query, variables)
+        stream = Stream(secrets.token_hex(6), request.path, peer.name, query, told, call=call)
         return _Admitted(route, handler, wire, stream, peer)
 
     def _asked(

@@ -14,7 +14,7 @@ from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacer import Pacer
 from mediaserver.session.asterisk_channel import AsteriskChannel
 from mediaserver.session.hearing import MAX_EVENTS, Hearing
-from mediaserver.session.stream import CREDENTIALS, Stream
+from mediaserver.session.stream import Stream, peer_variables
 from mediaserver.wire import chan_websocket
 
 _TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one
@@ -26,8 +26,8 @@ log = structlog.get_logger()
 class StreamStart:
     """Of a peer that is, or may yet turn out to be, such a channel; with `channel` it is one.
 
-    What the peer sends waits, where it may come before the handler can listen; and where the handshake promised that
-    its format will be named.
+    What the peer sends waits, where it may come before the handler can listen, and where the handshake promised a
+    MEDIA_START.
     """
 
     __slots__ = ("_hearing", "_held", "_named", "_pacer", "_size", "channel")
@@ -92,12 +92,11 @@ class StreamStart:
         self._pacer.flush = self.channel.flush
         if self._named is not None and not self._named.done():
             self._named.set_result(None)
-        asked = {key: value for key, value in stream.query.items() if key not in CREDENTIALS}
         named = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
         return replace(
             stream,
             call=stream.call or start.fields.get("channel_id", ""),
-            variables={**start.variables, **asked, **named, **stream.variables},
+            variables={**peer_variables(start.variables, stream.id, stream.path), **named, **stream.variables},
         )
 
     async def named(self, stream: str, over: asyncio.Future[None]) -> None:

@@ -3,10 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import quote
+
+import structlog
 
 # Keys of a query that may open a path: no handler's business, and no application's.
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
+
+# What a peer may add to a stream's variables: a stranger wrote it, and it travels in every event.
+MAX_VARIABLES = 50
+MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
+
+log = structlog.get_logger()
 
 Clock = Callable[[], float]  # monotonic seconds
 _CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125
@@ -74,11 +83,18 @@ class Stream:
     path: str  # as dialled, without its query
     peer: str  # address of the far end
     query: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
-    variables: Mapping[str, str] = field(
-        default_factory=dict
-    )  # of the path's pattern, and those given to `attach`
+    # Of the query (`Route.variables_of`), over them the path's, and over these what `attach` was given.
+    variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # where we dialled: `calls/<id>` or `conferences/<id>`
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
+
+    @property
+    def told_resource(self) -> str:
+        """What events and webhooks know the call by: `resource`, else `calls/<the peer's own id>`, "" without one.
+
+        The id is percent-encoded: it is one segment of a path, whatever the peer has put into it.
+        """
+        return self.resource or (f"calls/{quote(self.call, safe='@:+~')}" if self.call else "")
 
     @property
     def kind(self) -> str:
@@ -89,3 +105,21 @@ class Stream:
     def subject(self) -> str:
         """The call's or conference's id where we dialled, else the stream's own."""
         return self.resource.partition("/")[2] or self.id
+
+
+def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -> dict[str, str]:
+    """What a peer has named, in its URL's query or otherwise, as variables: not too many, and none too long."""
+    found: dict[str, str] = {}
+    for key, value in named.items():
+        if len(found) < MAX_VARIABLES and len(key) <= MAX_VARIABLE_NAME and len(value) <= MAX_VARIABLE:
+            found[key] = value
+    if len(found) < len(named):
+        left_out = [key[:MAX_VARIABLE_NAME] for key in named if key not in found]
+        log.warning(
+            "variables left out: too many, or too long",
+            stream=stream,
+            path=path,
+            keys=left_out[:5],
+            left_out=len(left_out),
+        )
+    return found

@@ -49,7 +49,7 @@ class Backend:
             return
         about: dict[str, Any] = {
             "path": stream.path,
-            "resource": stream.resource,
+            "resource": stream.told_resource,
             "variables": dict(stream.variables),
         }
         self._webhooks.emit(stream.id, kind, {**about, **data})

@@ -15,6 +15,7 @@ from mediaserver.errors import ConfigError, RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
+from mediaserver.session.stream import CREDENTIALS, peer_variables
 from mediaserver.settings import PathSettings, Settings
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.available import Need
@@ -75,6 +76,15 @@ class Route:
     def filled(self) -> Any:
         """The settings that variables are filled into before the handler has them."""
         return without(self.settings, self.handler.template_settings)
+
+    def variables_of(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+        """The variables of a stream: what the URL's query says, below those that are known otherwise.
+
+        They are values for texts, webhooks and applications. Settings are never filled in from a query.
+        """
+        ours = CREDENTIALS | QUERY_KEYS | self.handler.query_settings
+        named = {key: value for key, value in query.items() if key not in ours}
+        return {**peer_variables(named, path=self.pattern), **variables}
 
     def wire_of(self, query: Mapping[str, str]) -> WireSettings:
         """How to speak to one caller; RefusedError 400 on a value that does not exist."""

@@ -1,13 +1,16 @@
 """Backends that are down, slow, or talk nonsense: the caller hears what was planned for that, on time."""
 
 import asyncio
+import json
 import socket
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 
-from tests.server.process import serving, write_config
+from tests.server.plain_peer import CALL, dialled
+from tests.server.process import audiosocket_ports, connected, listen, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually, late
 from tests.twin import Twin
@@ -86,3 +89,81 @@ async def test_events_that_nobody_takes_delay_no_frame(twin: Twin, tmp_path: Pat
         assert max(np.diff(stream.heard_at).max() for stream in streams) < 0.2 * UNIT + late()
         await eventually(lambda: len(server.events("webhook event not delivered")) >= 10)
         assert server.stop() == 0
+
+
+# -- who the call is, where the peer dialled us ----------------------------------------------------
+
+ASKING = """
+[paths."/menu"]
+handler = "menu"
+[paths."/menu".menus.main]
+keys.1 = { hangup = true }
+timeout = 0.1
+retries = 0
+on_timeout = { webhook = "BACKEND/ask" }
+[paths."/echo/{room}"]
+handler = "echo"
+"""
+OURS = {"token": "s3cret-t0ken", "sig": "s3cret", "expires": "1", "encapsulation": "sln", "framing": "pcm"}
+
+
+async def test_a_webhook_and_events_know_the_call_by_its_query(serve: Serve, backend: Backend) -> None:
+    """What opens the path, and what says how to speak, is nobody's business."""
+    with serve(ASKING) as server:
+        query = urlencode({"call_id": "abc-123", "customer": "77", **OURS})
+        call = await listen(server.url(f"/menu?{query}"))
+        assert call.close_code == 1000
+        await eventually(lambda: backend.told("stream.ended"))
+    (question,) = backend.questions
+    about = {"path": "/menu", "resource": "calls/abc-123", "variables": {"call_id": "abc-123", "customer": "77"}}
+    assert question.items() >= about.items()
+    for event in backend.events:
+        assert event["data"].items() >= about.items(), event["type"]
+    assert "s3cret" not in json.dumps(backend.events + backend.questions)
+
+
+async def test_every_handler_s_events_know_the_call(serve: Serve, backend: Backend) -> None:
+    """The path's variable stands over the query's of the same name, which fills no setting of ours."""
+    with serve(ASKING) as server:
+        await listen(server.url("/echo/a?room=b&call=1/..&x=%22"), frames=1)
+        await eventually(lambda: backend.told("stream.ended"))
+    for event in backend.events:
+        assert event["data"]["variables"] == {"room": "a", "call": "1/..", "x": '"'}
+        assert event["data"]["resource"] == "calls/1%2F.."  # one segment of a path, whatever it is made of
+
+
+async def test_a_call_is_known_by_the_uuid_of_audiosocket(serve: Serve, backend: Backend) -> None:
+    with serve(audiosocket_ports("/menu?customer=77") + ASKING) as server:
+        async with dialled(server.ports["/menu?customer=77"]) as peer:
+            await peer.to_the_end()
+        await eventually(lambda: backend.told("stream.ended"))
+    about = {"resource": f"calls/{CALL}", "variables": {"uuid": str(CALL), "customer": "77"}}
+    assert backend.questions[0].items() >= about.items()
+    assert all(event["data"].items() >= about.items() for event in backend.events)
+
+
+async def test_a_call_is_known_by_the_id_of_asterisk_s_channel(serve: Serve, backend: Backend) -> None:
+    start = (
+        "MEDIA_START connection_id:m1 channel:WebSocket/lab channel_id:17000.1 format:slin optimal_frame_size:320"
+    )
+    with serve(ASKING) as server:
+        async with connected(server.url("/menu?customer=77")) as websocket:
+            await websocket.send_str(start)
+            async for _ in websocket:
+                pass
+        await eventually(lambda: backend.told("stream.ended"))
+    (question,) = backend.questions
+    assert question["resource"] == "calls/17000.1"
+    assert question["variables"] == {"customer": "77", "connection_id": "m1", "channel": "WebSocket/lab"}
+
+
+async def test_variables_of_a_query_are_bounded(serve: Serve, backend: Backend) -> None:
+    with serve(ASKING) as server:
+        many = "&".join(f"v{n}={n}" for n in range(200))
+        await listen(server.url(f"/menu?{many}"))
+        await listen(server.url(f"/menu?{'k' * 65}=1&long={'x' * 1001}&fits={'y' * 1000}"))
+        first, second = backend.questions
+        assert first["variables"] == {f"v{n}": str(n) for n in range(50)}
+        assert second["variables"] == {"fits": "y" * 1000}
+        warnings = server.events("variables left out: too many, or too long")
+        assert [(line["left_out"], line["path"]) for line in warnings] == [(150, "/menu"), (2, "/menu")]

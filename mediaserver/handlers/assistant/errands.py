@@ -82,7 +82,7 @@ class Errands:
             "transcript": self._history.spoken,
             "stream": stream.id,
             "path": stream.path,
-            "resource": stream.resource,
+            "resource": stream.told_resource,
             "variables": dict(stream.variables),
         }
         try:

@@ -93,7 +93,7 @@ class AudioSocketEndpoint:
             path=port.url.path,
             peer=connection.peer.name,
             query=dict(port.url.query),
-            variables=port.variables_of(uuid),
+            variables=port.route.variables_of(port.url.query, port.variables_of(uuid)),
             call=str(uuid),
         )
         wire = Wire(port.wire, carrier=Carrier.TCP)
