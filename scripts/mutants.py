@@ -39,13 +39,9 @@ from mutmut.mutation.mutators import mutation_operators
 from rich.console import Console
 from rich.table import Table
 
-_NO_MISTAKE = {
-    "overload",
-    "abstractmethod",
-    "cache",
-    "lru_cache",
-}  # decorators of what is empty, or kept from before
-_ARGUMENTS = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "-o", "addopts=", "--timeout=60"]
+_NO_MISTAKE = {"overload", "abstractmethod", "cache", "lru_cache"}  # decorate what is empty, or kept from before
+_WITHOUT = ("cacheprovider", "xdist", "terminal", "faulthandler")  # plugins
+_ARGUMENTS = [*(f"-pno:{plugin}" for plugin in _WITHOUT), "-oaddopts=", "--timeout=60"]
 _SLOWER = 5  # times as long as without a mistake a test may take, and some seconds
 _SLOWER_BY_THE_CLOCK = 60  # on a machine that has more to do
 _SURVIVED, _KILLED, _NONE = range(3)  # how a child exits
@@ -258,7 +254,7 @@ class Planter:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.002)
         if os.WIFSIGNALED(ended[1]):
-            return "timed out"
+            return "timed out" if os.WTERMSIG(ended[1]) in (signal.SIGXCPU, signal.SIGKILL) else "killed"
         return {_SURVIVED: "survived", _NONE: ""}.get(os.WEXITSTATUS(ended[1]), "killed")
 
     def _child(self, mutant: Mutant, reached: list[tuple[float, int]]) -> None:
