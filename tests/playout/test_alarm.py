@@ -12,6 +12,7 @@ import pytest
 
 from mediaserver.playout.alarm import Alarm, CallAtAlarm, TimerFdAlarm, system_alarm
 from tests.timing import UNIT, eventually
+from tests.virtual import VirtualLoop, in_virtual_time
 
 SECOND = 1_000_000_000
 AHEAD = 20_000_000  # ns
@@ -75,6 +76,19 @@ async def test_times_beyond_a_second_are_whole_seconds_and_a_rest(bedside: Bedsi
     bedside.alarm.arm(at)
     await eventually(lambda: bedside.woken)
     assert bedside.woken[0] >= at
+
+
+@pytest.mark.parametrize(("ahead", "woken"), [(-5, 1), (0, 1), (0.5, 1), (1, 1), (5, 5), (20, 20)])
+@in_virtual_time
+async def test_a_loops_own_timer_is_never_set_for_less_than_a_millisecond(
+    ahead: float, woken: float, loop: VirtualLoop
+) -> None:
+    await asyncio.sleep(1)
+    times: list[int] = []
+    alarm = CallAtAlarm(loop, lambda: times.append(loop.now_ns - SECOND))
+    alarm.arm(SECOND + round(ahead * 1_000_000))
+    await asyncio.sleep(1)
+    assert times == [pytest.approx(woken * 1_000_000, abs=2)]
 
 
 @pytest.mark.parametrize("end", ["disarm", "close"])
