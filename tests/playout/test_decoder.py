@@ -1,6 +1,5 @@
 """What a decoder process answers, without the process."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -65,15 +64,3 @@ def test_whatever_else_goes_wrong_is_an_answer_too() -> None:
         {"error": "cannot be decoded: ValueError: embedded null byte"},
         b"",
     )
-
-
-def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
-    path = write_wav(tmp_path / "a.wav", SOUND)
-    archive = Archive(Store(str(tmp_path / "cache"), 1_000_000), "one")
-
-    def made(content: bytes) -> bytes:
-        write_wav(path, SOUND[:500])
-        return b"made"
-
-    assert archive.find(str(path), made, time.time()).made == b"made"
-    assert archive.find(str(path), lambda content: b"again", time.time()).made == b"again"
