@@ -38,9 +38,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now_ns = 0
+        self.faults: list[str] = []  # of callbacks, which nobody else is told of
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
+        self.set_exception_handler(lambda _, context: self.faults.append(f"{context}"))
 
     def time(self) -> float:
         return self.now_ns / NS
@@ -120,7 +122,9 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, T]]) -> Callable[...
     def run(*args: Any, **kwargs: Any) -> T:
         loop = VirtualLoop()
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(test(*args, loop=loop, **kwargs))
+            result = runner.run(test(*args, loop=loop, **kwargs))
+        assert not loop.faults, loop.faults
+        return result
 
     signature = inspect.signature(test)  # pytest reads it for fixtures and parameters
     arguments = [parameter for name, parameter in signature.parameters.items() if name != "loop"]

@@ -208,6 +208,8 @@ def test_what_gives_way_is_told(call: Callable[..., Any]) -> None:
         caller = await call(loop, Scripted(200.0, "never"), handler, 100_000, *said, timeout=120)
         dropped = [each for each in caller.backend.told("recognition.failed") if each["dropped"]]
         assert [each["utterance"] for each in dropped] == [2, 3]
+        left = [each for each in caller.backend.told("recognition.failed") if not each["dropped"]]
+        assert {each["why"] for each in dropped}.isdisjoint(each["why"] for each in left)
 
     run()
 
@@ -255,18 +257,6 @@ def test_words_before_are_no_words_of_the_next(call: Callable[..., Any]) -> None
         told = [(each["utterance"], each["text"]) for each in caller.backend.told("transcript.partial")]
         assert told == [(1, "help"), (1, "help me"), (2, "help"), (2, "help me")]
         assert [each["utterance"] for each in caller.backend.told("keyword")] == [1, 2]
-
-    run()
-
-
-def test_what_gives_way_has_its_reason(call: Callable[..., Any]) -> None:
-    @in_virtual_time
-    async def run(loop: VirtualLoop) -> None:
-        handler = Recognise(max_utterance=30)
-        caller = await call(loop, Scripted(300.0), handler, 125_000, (1000, voice(125_000)), timeout=120)
-        failed = caller.backend.told("recognition.failed")
-        assert [each["dropped"] for each in failed] == [True] + [False] * (len(failed) - 1)
-        assert len({each["why"] for each in failed}) == 2
 
     run()
 
