@@ -521,7 +521,7 @@ async def test_an_entry_has_its_own_times(loop: VirtualLoop) -> None:
         then = {{ hangup = true }}
     """
     for text in (keys, number):
-        for press, (timeout, interdigit), lasted in (("", (2, 7), 2.2), ("1", (7, 3), 3.2)):
+        for press, (timeout, interdigit), lasted in (("", (2, 7), 2.2), ("1", (7, 4), 4.2)):
             caller = Caller(loop, library_of(SOUNDS))
             began = loop.time()
 

@@ -247,6 +247,17 @@ async def test_without_a_pause_an_utterance_ends_with_its_last_voice(loop: Virtu
     assert utterance.seconds == pytest.approx(0.3 + utterance.end - utterance.start + 0.02)
 
 
+@in_virtual_time
+async def test_what_an_utterance_is_where_nothing_else_is_said(loop: VirtualLoop) -> None:
+    """A pause of 0.7 s ends it, and thirty seconds do."""
+    listener = Listener()
+    await listen(loop, listener, 36_000, (1000, voice(32_000)))
+    (first, _), (second, _) = listener.utterances
+    assert (first.cut, second.cut) == (True, False)
+    assert first.seconds == pytest.approx(30.0)
+    assert second.over_at - second.heard_at == pytest.approx(0.7)
+
+
 class Engine:
     """Has words for an utterance so many seconds after all of it has come."""
 

@@ -85,3 +85,13 @@ def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
     history.caller("x" * 20)
     assert len(history.messages) - 1 == kept
     assert history.messages[0] == {"role": "system", "content": "Be brief."}
+
+
+def test_as_much_is_remembered_as_every_model_takes() -> None:
+    """12 000 characters, some 3000 tokens."""
+    history = History("Be brief." * 1000)
+    history.caller("x" * 6000)
+    history.assistant("y" * 6000)
+    assert len(history.messages) == 3
+    history.caller("z")
+    assert [message["content"] for message in history.messages[1:]] == ["z"]
