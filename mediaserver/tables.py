@@ -67,8 +67,11 @@ def _leads_to(step: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _brief(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else " ".join(value)
+def _brief(value: Any) -> str:
+    """What is played: prompts by their names, texts in quotes."""
+    if isinstance(value, dict):
+        return json.dumps(value.get("say", ""), ensure_ascii=False)
+    return value if isinstance(value, str) else " ".join(map(_brief, value))
 
 
 def _prompts(findings: Findings) -> Table:

@@ -1,19 +1,23 @@
 """`menu`: an IVR. Callers hear prompts, press keys, and come to other menus, a recording, a webhook, the end."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from mediaserver.errors import PeerError, PromptError
+from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.handlers import files, menu_plan
 from mediaserver.handlers.base import Handler
-from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Names, Step
-from mediaserver.playout.sources import Playlist, silence
+from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Step
+from mediaserver.handlers.phrase import Phrase, Speaking, values_of
+from mediaserver.playout.sources import Playlist, Repeated, Run, silence
 from mediaserver.session import Collected, Session
+from mediaserver.settings.speech import SpeechSettings
+from mediaserver.speech.available import lacking_voice
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
 _LINGER_MS = 200
@@ -21,7 +25,7 @@ _LINGER_MS = 200
 log = structlog.get_logger()
 
 
-class MenuHandler(Handler):
+class MenuHandler(Speaking, Handler):
     """A flow of menus."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
@@ -43,7 +47,19 @@ class MenuHandler(Handler):
     def prompt_names(self) -> Iterable[str]:
         """All the prompts of all menus."""
         names = [name for menu in self.menus.values() for name in menu.prompts()]
-        return dict.fromkeys([*names, *self.on_webhook_error.prompts()])
+        return dict.fromkeys([*names, *self.on_webhook_error.prompts(), *filter(None, [self.fallback])])
+
+    def members(self) -> Iterable[str | Phrase]:
+        """All that all menus play and say."""
+        return (*chain(*(menu.members() for menu in self.menus.values())), *self.on_webhook_error.play)
+
+    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
+        """Whether its texts can be said, as far as no webhook may still give them a value."""
+        values = values_of(variables, query)
+        asks = any(step.webhook for menu in self.menus.values() for _, step in menu.steps())
+        for phrase in self.phrases(self.members()):
+            if not (asks and set(phrase.say.names) - values.keys()):
+                phrase.check(values, speech)
 
     async def run(self, session: Session) -> None:
         """Lead the caller through, from the first menu to the end."""
@@ -111,7 +127,7 @@ class _Visit:
 
     async def _choose(self, name: str) -> Step:
         """Let the caller choose in a menu; what the choice leads to."""
-        again: Names = ()
+        again: Sequence[str | Phrase] = ()
         menu, why, digits = self._flow.menus[name], "timeout", ""
         self._menu = name
         self._session.notify("menu.entered", {"menu": name})
@@ -132,7 +148,7 @@ class _Visit:
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
-        self, wanted: Collect, prompts: Names, asking: Menu | Step, keys: Iterable[str] = ()
+        self, wanted: Collect, prompts: Sequence[str | Phrase], asking: Menu | Step, keys: Iterable[str] = ()
     ) -> Collected:
         """Play the prompts and collect digits: one of the keys, or where numbers are asked for, any."""
         free = asking.collect is not None
@@ -171,15 +187,15 @@ class _Visit:
         }
         try:
             answer = await self._session.ask(url, body, self._flow.webhook_timeout)
-            return self._understood(answer, url)
+            return await self._understood(answer, url)
         except (PeerError, PromptError, ValueError) as error:
             why = _first_line(error)
             log.error("webhook failed", stream=stream.id, menu=self._menu, why=why)
             self._session.notify("webhook.failed", {"menu": self._menu, "why": why})
             return self._flow.on_webhook_error
 
-    def _understood(self, answer: Any, url: str) -> Step:
-        """A webhook's answer as a step; ValueError or PromptError where it is none."""
+    async def _understood(self, answer: Any, url: str) -> Step:
+        """A webhook's answer as a step; ValueError or PromptError where it is none, or cannot be said."""
         step = Answer.model_validate(answer)
         if (step.collect is not None or step.record is not None) and not step.ways:
             step = step.model_copy(update={"webhook": url})  # the result is for who asked
@@ -187,11 +203,39 @@ class _Visit:
             raise ValueError(problem)
         for name in step.prompts():
             self._session.library.get(name)
+        speech = self._session.speech.settings
+        for phrase in self._flow.phrases(step.play):
+            await asyncio.to_thread(phrase.prepare, speech)  # of a language not spoken before it takes a while
+            if problem := lacking_voice(phrase.need, speech):
+                raise ValueError(problem)
+            phrase.check(self._values_with(step.variables), speech)
         self._variables |= step.variables
         return step
 
-    def _sound(self, names: Names) -> Playlist:
-        return Playlist([self._session.library.get(name) for name in names])
+    def _values_with(self, more: Mapping[str, Any]) -> Mapping[str, str]:
+        """What a text's variables stand for: what webhooks say, before what the stream has."""
+        stream = self._session.stream
+        said = {key: str(value) for key, value in {**self._variables, **more}.items() if _can_be_said(value)}
+        return {**values_of(stream.variables, stream.query), **said}
+
+    def _sound(self, members: Sequence[str | Phrase]) -> Playlist:
+        """EngineError where a text lacks a value, and there is no fallback."""
+        runs: list[Run | Iterable[Run]] = []
+        for member in members:
+            try:
+                runs += self._flow.sound((member,), self._session, self._values_with({}))
+            except ValueError as error:
+                runs.append(self._instead(str(error)))
+        return Playlist(Repeated(runs, 1))
+
+    def _instead(self, why: str) -> Run:
+        """What is heard in place of a text that cannot be said."""
+        stream = self._session.stream
+        log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
+        self._session.notify("speech.failed", {"why": why})
+        if self._flow.fallback is None:
+            raise EngineError(why)
+        return self._session.library.get(self._flow.fallback)
 
 
 def _entry(menu: Menu) -> Collect:
@@ -204,6 +248,10 @@ def _entry(menu: Menu) -> Collect:
         timeout=menu.timeout,
         interdigit=menu.interdigit,
     )
+
+
+def _can_be_said(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,18 +7,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mediaserver.errors import did_you_mean
+from mediaserver.handlers.phrase import Members, Phrase, prompts_among
 from mediaserver.handlers.record import RecordSettings
 from mediaserver.session import BargeIn
 from mediaserver.settings.kinds import Table, WebUrl
 
 _DIGITS = r"^[0-9A-D*#]*$"
-
-
-def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]  # one prompt or several
 
 
 def _is_key(key: str) -> str:
@@ -54,7 +48,7 @@ class Collect(Table):
 class Step(Table):
     """What happens next: something to hear, perhaps a recording or digits, then a menu, a question or the end."""
 
-    play: Names = ()
+    play: Members = ()
     barge_in: BargeIn = BargeIn.DIGITS
     record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = None
     collect: Collect | None = None
@@ -85,7 +79,7 @@ class Step(Table):
     def prompts(self) -> Iterable[str]:
         """The prompts it plays."""
         beep = self.record.beep_prompt if self.record is not None else None
-        return (*self.play, *([beep] if beep else []))
+        return (*prompts_among(self.play), *([beep] if beep else []))
 
 
 HANG_UP = Step(hangup=True)
@@ -94,7 +88,7 @@ HANG_UP = Step(hangup=True)
 class Menu(Table):
     """A choice: prompts, and what each key leads to, or digits that are collected."""
 
-    play: Names = ()
+    play: Members = ()
     barge_in: BargeIn = BargeIn.DIGITS
     keys: dict[Key, Step] = Field(default_factory=dict)
     collect: Collect | None = None
@@ -102,7 +96,7 @@ class Menu(Table):
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
     retries: int = Field(2, ge=0, le=100, description="how often the prompts are heard again")
-    invalid: Names = Field((), description="heard before the prompts after a wrong entry")
+    invalid: Members = Field((), description="heard before the prompts after a wrong entry")
     on_timeout: Step = HANG_UP
     on_invalid: Step = HANG_UP
 
@@ -127,7 +121,12 @@ class Menu(Table):
 
     def prompts(self) -> Iterable[str]:
         """The prompts it plays, and its steps."""
-        return (*self.play, *self.invalid, *(name for _, step in self.steps() for name in step.prompts()))
+        own = prompts_among((*self.play, *self.invalid))
+        return (*own, *(name for _, step in self.steps() for name in step.prompts()))
+
+    def members(self) -> Iterable[str | Phrase]:
+        """All that it and its steps play and say."""
+        return (*self.play, *self.invalid, *(member for _, step in self.steps() for member in step.play))
 
 
 def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:

@@ -1,9 +1,13 @@
-"""What handlers say: texts with values in them, in a voice. All that can be wrong is told before a call begins."""
+"""What handlers say: texts with values in them, in a voice. All that can be wrong is told before a call begins.
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+Where a handler plays prompts, texts may stand between them: `["welcome", {say = "Press one."}]`.
+"""
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session
@@ -21,6 +25,7 @@ def _template(value: Any) -> Any:
 
 
 Text = Annotated[Template, BeforeValidator(_template)]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Manner(BaseModel):
@@ -48,6 +53,18 @@ class Phrase(Manner, Table):
 
     say: Text
 
+    def under(self, path: Manner) -> "Phrase":
+        """The same, with what it does not say of itself as the path says. A voice is of its engine."""
+        its_voice = path.voice if self.engine in (None, path.engine) else ""
+        return self.model_copy(
+            update={
+                "voice": self.voice or its_voice,
+                "rate": self.rate or path.rate,
+                "language": self.language or path.language,
+                "engine": self.engine or path.engine,
+            }
+        )
+
     def prepare(self, settings: SpeechSettings) -> None:
         """Load what its values' formats need, tens of milliseconds; ValueError where it can never be said."""
         self.say.prepare(self.language or settings.language)
@@ -59,11 +76,14 @@ class Phrase(Manner, Table):
         language = self.language or settings.language
         sentences_of(self.say.render(values, language), language, settings)
 
-    def spoken(self, session: Session, fallback: Run | None) -> Spoken:
-        """Its sound on a stream, begun at once."""
+    def spoken(self, session: Session, fallback: Run | None, values: Mapping[str, str] = _NOTHING) -> Spoken:
+        """Its sound on a stream, begun at once; `values` stand over those that the stream has.
+
+        ValueError where it cannot be said with these.
+        """
         stream, speech = session.stream, session.speech
         voice: Voice = speech.voice(self.engine or "", self.voice, self.rate, self.language)
-        text = self.say.render(values_of(stream.variables, stream.query), voice.language)
+        text = self.say.render({**values_of(stream.variables, stream.query), **values}, voice.language)
 
         def failed(why: str) -> None:
             session.notify("speech.failed", {"why": why})
@@ -74,3 +94,57 @@ class Phrase(Manner, Table):
 def values_of(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
     """What a text's variables stand for: what the path or `attach` has, before what the URL's query says."""
     return {**query, **variables}
+
+
+def _kind(value: Any) -> str:
+    return "what is said" if isinstance(value, dict | Phrase) else "a prompt"
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str | dict | Phrase) else value
+
+
+# The name of a prompt, or what is to be said; one of these, or several in sequence.
+Member = Annotated[Annotated[str, Tag("a prompt")] | Annotated[Phrase, Tag("what is said")], Discriminator(_kind)]
+Members = Annotated[tuple[Member, ...], BeforeValidator(_several)]
+
+
+def prompts_among(members: Iterable[str | Phrase]) -> list[str]:
+    """The names of prompts."""
+    return [member for member in members if isinstance(member, str)]
+
+
+class Speaking(Manner):
+    """Settings of handlers that say texts between prompts; what is not given of how one sounds is as here."""
+
+    template_settings: ClassVar[frozenset[str]] = frozenset({"say"})
+
+    fallback: str | None = Field(None, description="a prompt, heard where what is to be said cannot be")
+
+    def members(self) -> Iterable[str | Phrase]:
+        """All that it plays and says."""
+        return ()
+
+    def phrases(self, members: Iterable[str | Phrase]) -> list[Phrase]:
+        """What is said among some members, as it sounds on this path."""
+        return [member.under(self) for member in members if isinstance(member, Phrase)]
+
+    def engines(self) -> Iterable[Need]:
+        """The engines that speak."""
+        return [phrase.need for phrase in self.phrases(self.members())]
+
+    def prepare(self, speech: SpeechSettings) -> None:
+        """Load what its texts need."""
+        for phrase in self.phrases(self.members()):
+            phrase.prepare(speech)
+
+    def sound(
+        self, members: Iterable[str | Phrase], session: Session, values: Mapping[str, str] = _NOTHING
+    ) -> list[Run | Spoken]:
+        """The sound of some members on a stream. ValueError where a text cannot be said with these values."""
+        get = session.library.get
+        fallback = get(self.fallback) if self.fallback else None
+        return [
+            get(member) if isinstance(member, str) else member.under(self).spoken(session, fallback, values)
+            for member in members
+        ]

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.phrase import Phrase, values_of
+from mediaserver.handlers.phrase import Member, Phrase, Speaking, prompts_among, values_of
 from mediaserver.playout.sources import Playlist, Repeated, Run, silence
 from mediaserver.session import Session
 from mediaserver.settings.speech import SpeechSettings
-from mediaserver.speech.available import Need
 
 MAX_REPEAT = 1_000_000
 
@@ -25,14 +24,6 @@ def _count(value: Any) -> Any:
     raise ValueError(f'should be a count of 1 to {MAX_REPEAT}, or "forever"')
 
 
-def _kind(value: Any) -> str:
-    return "what is said" if isinstance(value, dict | Phrase) else "a prompt"
-
-
-# The name of a prompt, or what is to be said.
-Member = Annotated[Annotated[str, Tag("a prompt")] | Annotated[Phrase, Tag("what is said")], Discriminator(_kind)]
-
-
 class Repeating(BaseModel):
     """Settings of handlers whose media may be heard several times."""
 
@@ -45,15 +36,13 @@ class Repeating(BaseModel):
         return Repeated(members, times, silence(self.gap_ms) if self.gap_ms else None)
 
 
-class Playback(Repeating, Ending, Handler):
+class Playback(Repeating, Speaking, Ending, Handler):
     """Plays `prompt`, or `prompts` in sequence, gapless to the sample."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
-    template_settings: ClassVar[frozenset[str]] = frozenset({"say"})
 
     prompt: str | None = None
     prompts: tuple[Member, ...] = ()
-    fallback: str | None = Field(None, description="a prompt, heard where what is to be said cannot be")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Playback":
@@ -61,40 +50,21 @@ class Playback(Repeating, Ending, Handler):
             raise ValueError('give either "prompt" or "prompts"')
         return self
 
+    def members(self) -> tuple[str | Phrase, ...]:
+        """All that it plays and says."""
+        return (self.prompt,) if self.prompt else self.prompts
+
     def prompt_names(self) -> Iterable[str]:
         """The prompts it plays."""
-        names = [member for member in self._members if isinstance(member, str)]
+        names = prompts_among(self.members())
         return [*names, self.fallback] if self.fallback else names
-
-    def engines(self) -> Iterable[Need]:
-        """The engines that speak."""
-        return [phrase.need for phrase in self._phrases]
-
-    def prepare(self, speech: SpeechSettings) -> None:
-        """Load what its texts need."""
-        for phrase in self._phrases:
-            phrase.prepare(speech)
 
     def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
         """Whether all values of its texts are there."""
-        for phrase in self._phrases:
+        for phrase in self.phrases(self.members()):
             phrase.check(values_of(variables, query), speech)
 
     async def run(self, session: Session) -> None:
         """Play, then close or fall silent."""
-        get = session.library.get
-        fallback = get(self.fallback) if self.fallback else None
-        members: list[Run | Iterable[Run]] = [
-            get(member) if isinstance(member, str) else member.spoken(session, fallback)
-            for member in self._members
-        ]
-        await session.play(Playlist(self.repeated(members)))
+        await session.play(Playlist(self.repeated(self.sound(self.members(), session))))
         await self.conclude(session)
-
-    @property
-    def _members(self) -> tuple[str | Phrase, ...]:
-        return (self.prompt,) if self.prompt else self.prompts
-
-    @property
-    def _phrases(self) -> list[Phrase]:
-        return [member for member in self._members if isinstance(member, Phrase)]

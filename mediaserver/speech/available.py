@@ -17,12 +17,17 @@ class Need(NamedTuple):
     voice: str = ""  # likewise
 
 
+def lacking_voice(need: Need, speech: SpeechSettings) -> str:
+    """Why an engine cannot speak, "" where it can, as far as is known without asking it."""
+    voice = voice_of(speech, need.engine, need.voice, language=need.language)
+    return SYNTHESIS_PROBLEMS[voice.engine](speech, voice)
+
+
 def lacking(need: Need, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings) -> str:
     """Why an engine cannot be used, "" where it can, as far as is known without asking it."""
     match need.kind:
         case "speech":
-            voice = voice_of(speech, need.engine, need.voice, language=need.language)
-            return SYNTHESIS_PROBLEMS[voice.engine](speech, voice)
+            return lacking_voice(need, speech)
         case "recognition":
             heard = RECOGNITION_PROBLEMS.get(need.engine or recognition.engine)
             return heard(recognition, need.language or recognition.language) if heard is not None else ""

@@ -30,7 +30,7 @@ PATHS = f"""
 [defaults]
 framing = "pcm"
 [speech]
-timeout = {20 * UNIT}
+timeout = {min(60, 20 * UNIT)}
 [speech.command]
 program = [{json.dumps(sys.executable)}, "-c", "import sys; sys.exit('no voice today')"]
 [paths."/say"]
@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 async def spoken(text: str) -> bytes:
     """What the engine makes of it, in a process of its own."""
-    speech = Speech(SpeechSettings(timeout=PATIENCE))
+    speech = Speech(SpeechSettings(timeout=min(60, PATIENCE)))
     try:
         return await speech.say(text).whole()
     finally:

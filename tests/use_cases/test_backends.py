@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
+from mediaserver.audio.pcm import from_bytes
 from tests.server.plain_peer import CALL, dialled
 from tests.server.process import audiosocket_ports, connected, listen, serving, write_config
 from tests.sound import speechlike, write_wav
+from tests.speech.speech_server import TOKEN, speech_server
 from tests.timing import UNIT, eventually, late
 from tests.twin import Twin
 from tests.use_cases.backend import Backend
@@ -167,3 +169,47 @@ async def test_variables_of_a_query_are_bounded(serve: Serve, backend: Backend) 
         assert second["variables"] == {"fits": "y" * 1000}
         warnings = server.events("variables left out: too many, or too long")
         assert [(line["left_out"], line["path"]) for line in warnings] == [(150, "/menu"), (2, "/menu")]
+
+
+# -- a menu that speaks -----------------------------------------------------------------------------
+
+SPEAKING = f"""
+[speech]
+timeout = {min(60, 20 * UNIT)}
+[speech.openai]
+url = "ENGINE"
+token = "TOKEN"
+[paths."/account"]
+handler = "menu"
+engine = "openai"
+[paths."/account".menus.main]
+play = ["main", {{say = "Press one."}}]
+keys.1 = {{ webhook = "BACKEND/ask" }}
+timeout = 0.1
+retries = 0
+on_timeout = {{ webhook = "BACKEND/ask" }}
+"""
+
+
+async def test_a_menu_speaks_between_prompts_and_what_a_webhook_answers(
+    serve: Serve, backend: Backend, tmp_path: Path
+) -> None:
+    pytest.importorskip("hibari")
+    main = speechlike(4000, 1)
+    write_wav(tmp_path / "prompts/main.wav", main)
+    backend.answer = lambda question: {
+        "play": [{"say": "Your balance is {amount:currency:EUR}, {customer}."}, "main"],
+        "variables": {"amount": 12.5},
+        "hangup": True,
+    }
+    async with speech_server() as engine:
+        with serve(SPEAKING.replace("ENGINE", engine.url).replace("TOKEN", TOKEN)) as server:
+            call = await listen(server.url("/account?customer=Ann"))
+            assert call.close_code == 1000
+        said = [asked["input"] for asked in engine.asked]
+    assert said == ["Press one.", "Your balance is twelve euros and fifty cents, Ann."]
+    sound = from_bytes(b"".join(call.messages))
+    first = place(main, sound)
+    assert first >= 0
+    between = sound[first + 4000 :][: place(main, sound[first + 4000 :])]
+    assert np.count_nonzero(between) > 2 * 8000  # the sentences
