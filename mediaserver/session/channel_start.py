@@ -18,7 +18,7 @@ from mediaserver.session.stream import Stream, peer_variables
 from mediaserver.wire import chan_websocket
 
 _TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one
-_MOST_HELD = 256 * 1024  # bytes, beside MAX_EVENTS messages; the oldest give way
+_MOST_HELD = 512 * 1024  # bytes, beside MAX_EVENTS messages, which are so many at 48 kHz; the oldest give way
 
 log = structlog.get_logger()
 

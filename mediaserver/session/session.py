@@ -70,6 +70,7 @@ class Session(Talk):
         try:
             if self.end is not None:  # over before it began
                 work.close()
+                self._hear_held()  # nobody listens; but it came, and is counted
                 return self.end
             self._task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on

@@ -156,7 +156,7 @@ async def test_a_port_may_have_a_query(server: ServerProcess) -> None:
 async def test_a_handler_knows_the_uuid_and_what_the_port_s_path_says(server: ServerProcess) -> None:
     async with calling(server, "/tell/me?x=1") as peer:
         assert await peer.played() == b""
-    why = f"{CALL} [('name', 'me'), ('uuid', '{CALL}')] {{'x': '1'}} /tell/me"
+    why = f"{CALL} [('name', 'me'), ('uuid', '{CALL}'), ('x', '1')] {{'x': '1'}} /tell/me"
     assert (await ended(server, peer))["why"] == why
 
 

@@ -423,13 +423,19 @@ async def test_what_is_known_of_it_reaches_all_who_are_told(tmp_path: Path) -> N
             await channel.over()
         await eventually(lambda: backend.told("told"))
         assert backend.told("told") == [
-            {"call": channel.channel_id, "path": "/tell", "resource": "", "variables": known}
+            {
+                "call": channel.channel_id,
+                "path": "/tell",
+                "resource": f"calls/{channel.channel_id}",
+                "variables": known,
+            }
         ]
         async with dial("/ask/money") as channel:
             channel.press("1")
             await channel.over()
         (question,) = backend.questions
         assert question["variables"] == {"topic": "money", **known}
+        assert question["resource"] == f"calls/{channel.channel_id}"
         call = channel.channel_id
 
         async with dial("/bridge") as channel:

@@ -62,7 +62,7 @@ async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> 
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.hold()
-    for _ in range(10):
+    for _ in range(12):
         session.receive(bytes(60_000))
     heard: list[int] = []
 
@@ -71,8 +71,8 @@ async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> 
             await asyncio.sleep(0.02)
 
     await session.run(work())
-    assert heard == [60_000] * 4  # of 256 KB
-    assert session.hearing.dropped == 6
+    assert heard == [60_000] * 8  # of 512 KB
+    assert session.hearing.dropped == 4
 
 
 @in_virtual_time
