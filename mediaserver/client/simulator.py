@@ -124,7 +124,7 @@ async def _play_voipbin(call: Call, take: OnFrame, script: Script, turn: Turn, h
         speaker = Speaker(_outbound(call), websocket.transport, script, turn)
         if script:
             speaker.start()
-        hanging_up = asyncio.create_task(_hang_up(websocket, call.seconds, hang_up))
+        hanging_up = asyncio.create_task(_hang_up(websocket, speaker, call.seconds, hang_up))
         try:
             close_code = await _listen(websocket, listener)
         finally:
@@ -224,10 +224,13 @@ async def _listen(websocket: OpenWebSocket, listener: Listener) -> int | None:
                 return None
 
 
-async def _hang_up(websocket: OpenWebSocket, seconds: float | None, asked: asyncio.Event) -> None:
+async def _hang_up(
+    websocket: OpenWebSocket, speaker: Speaker, seconds: float | None, asked: asyncio.Event
+) -> None:
     """Close when the time is up, or when asked to; a server that does not answer that is left."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asked.wait(), seconds)
+    await speaker.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await websocket.close()

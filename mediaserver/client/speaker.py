@@ -78,7 +78,7 @@ class Speaker:
         self._ticker = ticker or Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self._pacer = Pacer(self._ticker, wire, transport)
         self._speaking: asyncio.Task[None] | None = None
-        self._begun = False
+        self._begun = self._stopped = False
         self._pressed = 0
 
     def start(self) -> None:
@@ -88,7 +88,10 @@ class Speaker:
         self._speaking = asyncio.create_task(self._speak())  # at work before the first frame is due
 
     async def stop(self) -> None:
-        """The call is over."""
+        """The call is over; once is enough."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._speaking is not None:
             self._speaking.cancel()
         self._pacer.stop()

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from mediaserver.client.measure import Report
 from mediaserver.client.simulator import Call
 from mediaserver.errors import PeerError, RefusedError
 from mediaserver.wire import websocket
+from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -102,6 +104,24 @@ async def test_one_that_says_the_call_is_over_before_it_closes() -> None:
 
     report = await call(serve)
     assert (report.frames, report.framing, report.problems) == (1, "message", [])
+
+
+async def test_nothing_is_sent_behind_the_close(tmp_path: Path) -> None:
+    heard = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        while b"\x88\x82" not in heard[-1000:]:
+            heard.extend(await reader.read(65_536))
+        await asyncio.sleep(0.1)  # five frames' time
+        writer.write(b"\x88\x02\x03\xe8")
+        heard.extend(await reader.read())
+
+    async with serving(serve) as url:
+        sent = write_wav(tmp_path / "in.wav", speechlike(160 * 100))
+        report = await simulator.simulate(Call(url, seconds=0.3, send=sent, after=0))
+    assert report.close_code == 1000
+    assert heard[-8:-6] == b"\x88\x82"  # masked, with two bytes of code
 
 
 async def test_a_port_of_audiosocket_is_named() -> None:
