@@ -1,6 +1,7 @@
 """structlog for the whole process: JSON lines, or colours on a terminal, always on standard error.
 
-Events carry their facts as keys. Nothing logs a URL's query: it may hold a token.
+Events carry their facts as keys. Of a URL, whoever wrote it into a line or a traceback, only what may be shown is
+logged: not its user, not its password, not its query.
 """
 
 import logging
@@ -12,6 +13,8 @@ import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
+from mediaserver.secrets import without_secrets
+
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Strangers write paths and names; they shall not write to a terminal."""
@@ -19,6 +22,10 @@ def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.
         if isinstance(value, str) and not value.isprintable() and key not in ("event", "exception", "stack"):
             event[key] = value.encode("unicode_escape").decode()
     return event
+
+
+def _no_secrets(_: Any, __: str, line: str) -> str:
+    return without_secrets(line)
 
 
 _SHARED: list[Any] = [
@@ -41,6 +48,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         if console
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
+    end.append(_no_secrets)
     stamina.instrumentation.set_on_retry_hooks([])  # a line for each retry says less than ours do
     structlog.configure(
         processors=[*_SHARED, *end],

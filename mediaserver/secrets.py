@@ -1,10 +1,12 @@
 """Tokens and keys: where they are kept, and never what they are.
 
 A setting holds one literally, or names the place: `env:NAME`, an environment variable, or `file:PATH`, a file such
-as those that Docker and Kubernetes mount.
+as those that Docker and Kubernetes mount. A URL may hold one as well, as its user's password or in its query:
+`shown_url` and `without_secrets` have what may be printed and logged.
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,29 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from mediaserver.errors import ConfigError, plainly
+
+_URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
+_HOST = re.compile(r"(\[[\w:.%{}-]*\]|[^\s:\[\]]*)(:\d*)?")
+
+
+def shown_url(url: str) -> str:
+    """What may be shown of a URL: where it leads, without a user, a password, a query and a fragment."""
+    scheme, colon, rest = url.partition("://") if "://" in url else ("", "", url)
+    authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
+    host = authority.rpartition("@")[2]
+    if not _HOST.fullmatch(host):  # a password with an unescaped / or ? in it, for all we know
+        return f"{scheme}{colon}…"
+    return f"{scheme}{colon}{host}{re.split('[?#]', path[0], maxsplit=1)[0] if path else ''}"
+
+
+def without_secrets(text: str) -> str:
+    """A text with no more of each URL in it than may be shown."""
+    return _URL.sub(_hidden, text) if "://" in text else text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    shown = shown_url(found[0])
+    return f"{shown}?…" if "?" in found[0] and not shown.endswith("…") else shown
 
 
 def reveal(setting: SecretStr, key: str) -> str:

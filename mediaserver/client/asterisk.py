@@ -116,8 +116,8 @@ def _address(url: str) -> tuple[str, int]:
     try:
         parts = URL(url)
         host, port = parts.host, parts.port
-    except ValueError as error:
-        raise PeerError(f"cannot connect: {error}") from error
+    except ValueError:  # its words would show a password
+        raise PeerError("cannot connect: that is no URL") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
         raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")
     return host, port

@@ -12,6 +12,7 @@ from yarl import URL
 
 from mediaserver.connector import Connector
 from mediaserver.errors import PeerError, RefusedError, plainly
+from mediaserver.secrets import without_secrets
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 
@@ -72,8 +73,8 @@ async def _keep_refusal(
 
 
 def _private(url: URL) -> list[str]:
-    """What must not be shown of a URL, as it may be written: its whole query, and the credentials in it."""
-    ways = {url.raw_query_string, url.query_string}
+    """What must not be shown of a URL, as it may be written: its password, its query, the credentials in it."""
+    ways = {url.raw_query_string, url.query_string, url.raw_password or "", url.password or ""}
     for name in _CREDENTIALS:
         for secret in url.query.getall(name, ()):
             ways |= {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
@@ -136,6 +137,6 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
     except TimeoutError as error:
         raise PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise PeerError(f"cannot connect: {error}") from error
+        raise PeerError(f"cannot connect: {without_secrets(plainly(error))}") from None  # they may show the URL
     assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
     return websocket

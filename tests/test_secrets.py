@@ -1,0 +1,71 @@
+"""Secrets: what may be shown of a URL, and what never reaches a terminal or a log."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import structlog
+
+from mediaserver import log
+from mediaserver.secrets import shown_url, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("wss://media.example.com/a/b", "wss://media.example.com/a/b"),
+        ("ws://bob:s3cret@host:8080/a?token=s3cret#s3cret", "ws://host:8080/a"),
+        ("ws://s3cret@[::1]:80/", "ws://[::1]:80/"),
+        ("ws://host?accesskey=s3cret", "ws://host"),
+        ("bob:s3cret@host/a", "host/a"),
+        ("127.0.0.1:8080/a?sig=s3cret", "127.0.0.1:8080/a"),
+        ("ws://bob:s3/cret@host/", "ws://…"),
+        ("ws://bob:s3?cret@host/", "ws://…"),
+        ("ws://bob:s3#cret@host/", "ws://…"),
+        ("ws://bob:s3cret", "ws://…"),
+        ("https://host/sip:bob@example.com", "https://host/sip:bob@example.com"),
+        ("tcp://host:9000", "tcp://host:9000"),
+        ("https://{host}:1/{who}", "https://{host}:1/{who}"),
+        ("http://[", "http://…"),
+        ("", ""),
+    ],
+)
+def test_of_a_url_only_where_it_leads_is_shown(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+def test_urls_in_a_text_are_shown_so_and_the_rest_as_it_is() -> None:
+    text = "begin with ws:// or wss://: 'https://me:s3cret@a/b?c=s3cret' and (http://d) at 10:30"
+    assert without_secrets(text) == "begin with ws:// or wss://: 'https://a/b?…' and (http://d) at 10:30"
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_no_line_of_the_log_has_a_secret_of_a_url(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    url = "https://bob:s3cret@backend.example.com/x?token=s3cret"
+    log.configure("info", style)
+    try:
+        try:
+            raise RuntimeError(f"Cannot connect to {url}")
+        except RuntimeError:
+            structlog.get_logger().exception("it failed", why=f"see {url}, please")
+            logging.getLogger("aiohttp.server").exception("of a library: %s", url)
+    finally:
+        log.configure("error", "console")
+    lines = capsys.readouterr().err
+    assert "s3cret" not in lines
+    assert "bob" not in lines
+    assert lines.count("https://backend.example.com/x?…") >= 4
+    if style == "json":
+        assert [json.loads(line)["event"][:2] for line in lines.splitlines()] == ["it", "of"]
+
+
+def test_nobody_else_takes_urls_apart_to_show_them() -> None:
+    """One mechanism: other modules ask `secrets`, or name the host alone (`host_of`)."""
+    package = Path(log.__file__).parent
+    own = [
+        str(module.relative_to(package))
+        for module in sorted(package.rglob("*.py"))
+        if '.partition("?")' in module.read_text() or "rpartition('@')" in module.read_text()
+    ]
+    assert own == []
