@@ -1,11 +1,13 @@
 """The prompts that there are at one time, by name."""
 
 import fnmatch
+import posixpath
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mediaserver.errors import PromptError, did_you_mean
+from mediaserver.playout.formats import EXTENSIONS
 from mediaserver.playout.stock import Prompt
 
 
@@ -29,7 +31,15 @@ class Catalogue:
             return prompt
         for file, why in self.problems.get(normal, {}).items():
             raise PromptError(f'prompt "{name}" cannot be played: {file} {why}')
-        raise PromptError(f'no prompt "{name}"{did_you_mean(name, self.prompts)}')
+        raise PromptError(f'no prompt "{name}"{self._hint(normal)}')
+
+    def _hint(self, name: str) -> str:
+        bare, extension = posixpath.splitext(name)
+        if extension.lower() not in EXTENSIONS:
+            return did_you_mean(name, self.prompts)
+        if bare in self.prompts:
+            return f' (did you mean "{bare}"? Prompts are named without the extension)'
+        return f"{did_you_mean(bare, self.prompts)}: prompts are named without the extension"
 
     def match(self, patterns: Iterable[str]) -> list[Prompt]:
         """Prompts by names and globs, in the order given, a glob's by name; PromptError where one has none."""

@@ -43,6 +43,13 @@ class Inventory:
         """What the names begin with that cannot be seen now."""
         return tuple(name for name in self.sights if not name or name.endswith("/"))
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing of it can be seen, "" where it can."""
+        if self.folder is None:
+            return "is not a folder"
+        return "; ".join(self.sights[""].problems.values()) if "" in self.sights else ""
+
 
 def scan(directory: Path) -> Inventory:
     """Look through a folder and all below it, links followed. Dot files are passed over. It may take its time."""

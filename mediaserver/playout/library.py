@@ -1,6 +1,7 @@
 """The prompts: a folder of sound files, known by name, decoded once and when they change, played from memory."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +33,11 @@ class Reloaded:
     replaced: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    back: list[str] = field(default_factory=list)  # folders that could not be read before; "." is the whole
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.added or self.replaced or self.removed or self.failed)
+        return bool(self.added or self.replaced or self.removed or self.failed or self.back)
 
 
 class PromptLibrary:
@@ -47,6 +49,7 @@ class PromptLibrary:
         self.catalogue = Catalogue()
         self.ignored: list[str] = []
         self.folder: tuple[int, int] | None = None  # which one it was at the last look: device and inode
+        self.trouble = ""  # why it could not be read at the last look
         self._changes = Changes()
         self.pool = pool
 
@@ -102,6 +105,7 @@ class PromptLibrary:
 
         inventory, due = await asyncio.to_thread(look)
         self.ignored, self.folder = inventory.ignored, inventory.folder
+        self.trouble = inventory.trouble
         return due
 
     async def _take(
@@ -156,6 +160,8 @@ class PromptLibrary:
         elif old is not None and not problems:
             news.prompts[name] = None
             reloaded.removed.append(name)
+        elif not problems and (not name or name.endswith("/")):
+            reloaded.back.append(name.rstrip("/") or os.curdir)
         news.problems[name] = problems
         reloaded.failed.update(problems)
         news.tell_now_and_then()

@@ -466,7 +466,7 @@ async def test_a_folder_that_is_gone_leaves_its_prompts_and_is_told_once(
     put(tmp_path / "away/a.wav", NEW)
     (tmp_path / "away/b.wav").unlink()
     (tmp_path / "away").rename(folder)
-    assert await refreshed(library) == Reloaded(replaced=["a"], removed=["b"])
+    assert await refreshed(library) == Reloaded(replaced=["a"], removed=["b"], back=["."])
     assert library.problems == {}
 
 
@@ -481,7 +481,7 @@ async def test_a_mount_point_without_its_mount_leaves_the_prompts(tmp_path: Path
     assert heard(library, "a") == items(OLD)
     folder.rmdir()
     (tmp_path / "away").rename(folder)
-    assert await refreshed(library) is None
+    assert await refreshed(library) == Reloaded(back=["."])
     assert library.problems == {}
 
 
