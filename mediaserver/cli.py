@@ -22,6 +22,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
+from mediaserver.secrets import shown_url, without_secrets
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
@@ -149,7 +150,7 @@ def check(
         typer.echo(json.dumps(asdict(findings), indent=2, default=str))
     else:
         tables.show_findings(findings, out, err)
-    if findings.problems or findings.left_out:
+    if not findings.all_is_well:
         raise typer.Exit(EXIT_BAD_CONFIG)
 
 
@@ -180,13 +181,14 @@ def call(
     00 00 00 that it is over, 1006 where the connection just ended.
     """
     plan = simulator.Call(url, seconds, encapsulation, framing, send, digits, after, record)
-    shown = url.partition("?")[0]  # a query may hold a token
+    shown = shown_url(url)
     log.configure("error", "console")
     try:
         report = _run(command.call(plan, None if as_json else err, shown))
     except (MediaServerError, OSError, ValueError) as error:
         if as_json:
-            typer.echo(json.dumps({"error": str(error), "status": getattr(error, "status", None)}))
+            told = without_secrets(str(error))
+            typer.echo(json.dumps({"error": told, "status": getattr(error, "status", None)}))
         _complain([str(error) if isinstance(error, PromptError) else f"{shown}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     if as_json:
@@ -279,7 +281,7 @@ def sign(
     try:
         query = _run(configuration.sign(url, int(time.time()) + options.seconds(ttl)))
     except (MediaServerError, ValueError) as error:
-        _complain([f"{url.partition('?')[0]}: {error}"])
+        _complain([f"{shown_url(url)}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
 
@@ -315,7 +317,7 @@ def _config_errors(as_json: bool = False) -> Iterator[None]:
 
 def _complain(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(problem, fg=typer.colors.RED, err=True)
+        typer.secho(without_secrets(problem), fg=typer.colors.RED, err=True)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What the commands print for people."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.table import Table
 
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.server.check import Findings
+
+_NAMED = 5  # paths
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
@@ -20,20 +23,39 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False)
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
+    _show_lines("cannot be written by serve, which goes on without", findings.unwritable, err)
     for warning in findings.warnings:
         err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False)
-    if not (findings.problems or findings.left_out or findings.warnings):
+    if findings.all_is_well and not findings.warnings:
         out.print("everything is in order", style="green")
+    if findings.paths:
+        out.print(open_to_anybody(findings.open_paths, len(findings.paths)), markup=False, highlight=False)
+
+
+def open_to_anybody(open_paths: Sequence[str], paths: int) -> str:
+    """How many of the paths are open, and which: the last word on a configuration."""
+    if not open_paths:
+        return "no path is open to anybody who reaches the port"
+    some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"
+    named = ", ".join(open_paths[:_NAMED]) + (", …" if len(open_paths) > _NAMED else "")
+    return f"{some} open to anybody who reaches the port (see defaults.tokens and defaults.allow): {named}"
+
+
+def _table(title: str, *headings: str) -> Table:
+    """A table whose texts are wrapped where the terminal is narrow, and never cut."""
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
 
 
 def _paths(findings: Findings) -> Table:
-    table = Table("path", "handler", "encapsulation", title="Paths", title_justify="left")
     with_ports = any(path["audiosocket"] for path in findings.paths)
-    for heading in (*(("AudioSocket ports",) if with_ports else ()), "access", "settings"):
-        table.add_column(heading)
+    ports_too = ("AudioSocket ports",) if with_ports else ()
+    table = _table("Paths", "path", "handler", "encapsulation", *ports_too, "access", "settings")
     for path in findings.paths:
         plain = {key: value for key, value in path["settings"].items() if key != "menus"}
-        settings = ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
+        settings = "\n".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
         ports = (_ports(path),) if with_ports else ()
         table.add_row(path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
     return table
@@ -47,7 +69,7 @@ def _ports(path: dict[str, Any]) -> str:
 
 def _menus(path: dict[str, Any]) -> Table:
     """A flow: each menu, and where its keys lead."""
-    table = Table("menu", "plays", "key", "leads to", title=f"Menus of {path['path']}", title_justify="left")
+    table = _table(f"Menus of {path['path']}", "menu", "plays", "key", "leads to")
     for name, menu in path["settings"]["menus"].items():
         steps = dict(menu.get("keys", {}))
         if "collect" in menu:
@@ -75,9 +97,9 @@ def _brief(value: Any) -> str:
 
 
 def _prompts(findings: Findings) -> Table:
-    table = Table("prompt", title="Prompts", title_justify="left")
-    for heading in ("duration", "source format", "peak", "loudness"):
-        table.add_column(heading, justify="left" if heading == "source format" else "right")
+    table = _table("Prompts", "prompt", "duration", "source format", "peak", "loudness")
+    for column in (1, 3, 4):
+        table.columns[column].justify = "right"
     for prompt in findings.prompts:
         table.add_row(
             prompt["name"],

@@ -101,6 +101,55 @@ def test_check_shows_where_keys_lead_and_no_secret(tmp_path: Path) -> None:
     assert "s3cret" not in done.stdout + done.stderr + as_json
 
 
+def test_check_cuts_nothing_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    path = "/a-path/that-is/longer/than-a-column-of-a-table/{which}/{may}/{be}/cut"
+    url = "wss://bots.example.com/that-is/longer/than-a-column-of-a-table/as-well"
+    bot = f'[paths."{path}"]\nhandler = "bridge"\nurl = "{url}"\n'
+    config = write_config(tmp_path, bot + MENU)
+    name = "a-prompt/that-is/longer/than-a-column-of-a-table-can-be/on-a-narrow-terminal"
+    for each in ("welcome", name):
+        write_wav(tmp_path / f"prompts/{each}.wav", speechlike(8000))
+    done = run("check", "--config", config, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert "…" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    cells = {"".join(part) for part in zip(*(row for row in rows if len(row) == 5), strict=True)}
+    for whole in (path, f'"{url}"', name):
+        assert any(whole in cell for cell in cells), whole
+
+
+ACCESS = """
+[paths."/open"]
+handler = "silence"
+[paths."/token"]
+handler = "silence"
+tokens = ["s3cret"]
+[paths."/network"]
+handler = "silence"
+allow = ["10.0.0.0/8"]
+"""
+
+
+def test_the_last_word_of_check_is_who_may_dial(tmp_path: Path) -> None:
+    config = write_config(tmp_path, ACCESS)
+    done = run("check", "--config", config)
+    assert done.stdout.splitlines()[-1] == (
+        "1 of 3 paths is open to anybody who reaches the port (see defaults.tokens and defaults.allow): /open"
+    )
+    assert json.loads(run("check", "--config", config, "--json").stdout)["open_paths"] == ["/open"]
+    locked = run("check", "--config", config, MEDIASERVER_DEFAULTS__TOKENS='["s3cret"]')
+    assert locked.stdout.splitlines()[-1] == "no path is open to anybody who reaches the port"
+    misspelt = run("check", "--config", config, MEDIASERVER_DEFAULTS_TOKENS='["s3cret"]')
+    assert misspelt.returncode == 2
+    assert (
+        "MEDIASERVER_DEFAULTS_TOKENS: unknown setting (did you mean MEDIASERVER_DEFAULTS__TOKENS?)"
+        in misspelt.stderr
+    )
+    assert "s3cret" not in misspelt.stderr + misspelt.stdout
+
+
 def test_check_as_json(tmp_path: Path) -> None:
     config = write_config(tmp_path, PATHS)
     write_wav(tmp_path / "prompts/tune.wav", speechlike(16_000))
@@ -172,10 +221,8 @@ def test_all_that_is_wrong_with_paths_and_prompts_is_told_at_once(tmp_path: Path
         'paths."/a": no prompt "welcom" (did you mean "welcome"?)',
         'paths."/b": no prompt matches "jazz/*"',
         'paths."/e/{p}": no prompt "nosuch"',
-        "paths.\"/d\".framing: Input should be 'auto', 'pcm' or 'message'"
-        " (did you mean \"message\"?) (it is 'mesage')",
-        "defaults.encapsulation: Input should be 'audiosocket', 'rtp' or 'sln'"
-        " (did you mean \"rtp\"?) (it is 'rpt')",
+        'paths."/d".framing: should be "auto", "pcm" or "message" (did you mean "message"?) (it is \'mesage\')',
+        'defaults.encapsulation: should be "audiosocket", "rtp" or "sln" (did you mean "rtp"?) (it is \'rpt\')',
         'paths."/b": prompt "broken" cannot be played: broken.wav is not a WAV file',
         'paths."/c".handler: no handler "playbak" (did you mean "playback"?)',
     ):
@@ -211,7 +258,7 @@ def test_a_prompt_folder_that_is_not_there_is_said_plainly(tmp_path: Path, comma
     (tmp_path / "prompts").rmdir()
     done = run(command, "--config", config)
     assert done.returncode == 2
-    assert f"{config}: prompts.directory: {tmp_path}/prompts is not a folder" in done.stderr
+    assert f"{config}: [prompts] directory: {tmp_path}/prompts is not a folder" in done.stderr
 
 
 def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
@@ -220,15 +267,18 @@ def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         done = run("serve", "--config", config, "--port", port)
     assert done.returncode == 2
-    assert f"server: cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr.lower()
-    assert "Traceback" not in done.stderr
+    assert done.stderr == (
+        f"{config}: server.port: cannot listen on 127.0.0.1:{port}: Address already in use:"
+        " end what listens there, or choose another port\n"
+    )
 
 
 @pytest.mark.parametrize("host", ["a..b", "256.0.0.1", "no host at all"])
 def test_a_host_that_is_none_is_said_plainly(tmp_path: Path, host: str) -> None:
     done = run("serve", "--config", write_config(tmp_path, PATHS), "--host", host)
     assert done.returncode == 2
-    assert f"server: cannot listen on {host}:0: " in done.stderr
+    assert f"server.host: cannot listen on {host}:0: " in done.stderr
+    assert done.stderr.endswith(": name an address of this machine, or 0.0.0.0 for all of them\n")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -382,6 +432,27 @@ def test_call_where_nothing_listens(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == f"ws://127.0.0.1:{port}/: cannot connect: Connection refused\n"
     assert "secret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://bob:SECRET@127.0.0.1:1/x?token=SECRET",
+        "wss://SECRET@127.0.0.1:1/?sig=SECRET#SECRET",
+        "http://bob:SECRET@127.0.0.1:1/x",
+        "ws://bob:SECRET",
+        "ws://bob:SEC/RET@127.0.0.1:1/",
+        "tcp://bob:SECRET@127.0.0.1:1/x",
+        "tcp://bob:SECRET",
+        "bob:SECRET@127.0.0.1/x",
+    ],
+)
+def test_call_shows_no_secret_of_a_url(url: str) -> None:
+    done = run("call", url, "--json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for part in ("SEC", "RET", "bob"):
+        assert part not in done.stderr + done.stdout
 
 
 def test_a_refusal_is_json_too_and_dialled_once(server: ServerProcess) -> None:

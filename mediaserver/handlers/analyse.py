@@ -1,6 +1,7 @@
 """`analyse`: what a line sounds like, and what is said on it in digits and pauses."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -29,6 +30,10 @@ class Analyse(Handler):
     )
     directory: Path = Path("reports")
     file: Annotated[str, AfterValidator(files.check)] | None = None
+
+    def folders(self) -> Iterable[Path]:
+        """Where reports are written, if they are."""
+        return (self.directory,) if self.file is not None else ()
 
     async def run(self, session: Session) -> None:
         """Report every so often, and at the end."""

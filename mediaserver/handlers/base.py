@@ -11,6 +11,7 @@ A config names a handler of your own by its place: `handler = "my_package.module
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
@@ -48,6 +49,10 @@ class Handler(Table, ABC):
 
     def engines(self) -> Iterable[Need]:
         """The engines that it needs, so that they are there before a call comes."""
+        return ()
+
+    def folders(self) -> Iterable[Path]:
+        """The folders, `directory` of its settings, that it writes into: `check` tries them out."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:

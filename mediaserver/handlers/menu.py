@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from mediaserver import mistakes
 from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.handlers import files, menu_plan
 from mediaserver.handlers.base import Handler
@@ -60,6 +61,11 @@ class MenuHandler(Speaking, Handler):
         for phrase in self.phrases(self.members()):
             if not (asks and set(phrase.say.names) - values.keys()):
                 phrase.check(values, speech)
+
+    def folders(self) -> Iterable[Path]:
+        """Where callers' recordings are kept, if there are any."""
+        steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
+        return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
 
     async def run(self, session: Session) -> None:
         """Lead the caller through, from the first menu to the end."""
@@ -256,8 +262,5 @@ def _can_be_said(value: Any) -> bool:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        details = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, details["loc"]))
-        what = details["msg"].removeprefix("Value error, ")
-        return f"the answer is not understood: {f'{place}: ' if place else ''}{what}"
+        return f"the answer is not understood: {mistakes.first_in_brief(error)}"
     return str(error)

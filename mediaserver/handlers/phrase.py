@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticKnownError
 
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session
@@ -21,6 +22,8 @@ from mediaserver.speech.template import Template
 
 
 def _template(value: Any) -> Any:
+    if not isinstance(value, str | Template):
+        raise PydanticKnownError("string_type")
     return Template.parse(value) if isinstance(value, str) else value
 
 

@@ -54,6 +54,10 @@ class Recognise(Handler):
         """What is heard meanwhile."""
         return [self.prompt] if self.prompt is not None else []
 
+    def folders(self) -> Iterable[Path]:
+        """Where transcripts are written, if they are."""
+        return (self.directory,) if self.file is not None else ()
+
     def engines(self) -> Iterable[Need]:
         """The one that recognises."""
         return [Need("recognition", self.engine or "", self.language or "")]

@@ -69,6 +69,10 @@ class Record(RecordSettings, Ending, Handler):
         """The beep, where it is a prompt, and what is heard meanwhile."""
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
+    def folders(self) -> Iterable[Path]:
+        """Where recordings are kept."""
+        return (self.directory,)
+
     async def run(self, session: Session) -> None:
         """Record; a disk that fails costs what it would have kept, and nothing else."""
         await self.record(session, self.directory, self.prompt)

@@ -1,24 +1,29 @@
 """`check`: a configuration and all its prompts, as `serve` would load them, without serving."""
 
+import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.playout.library import Progress
+from mediaserver.secrets import shown_url
 from mediaserver.server import tls
 from mediaserver.settings import Settings
+from mediaserver.streams import folders
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import open_library
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, and
-    `warnings` are of built-in paths that lack their prompts, which nobody asked for.
+    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, loses what
+    it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their prompts,
+    which nobody asked for.
 
-    Each path has the AudioSocket ports that it answers on, with the path as the port has it.
+    `open_paths` are those that anybody may dial who reaches the port. Each path has the AudioSocket ports that it
+    answers on, with the path as the port has it.
     """
 
     paths: list[dict[str, Any]]
@@ -27,18 +32,30 @@ class Findings:
     problems: list[str]
     left_out: list[str]
     warnings: list[str]
+    unwritable: list[str]
+    open_paths: list[str]
+
+    @property
+    def all_is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.problems or self.left_out or self.unwritable)
 
 
 async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
-    configuration = Configuration.of(settings, where, [*problems, *tls.load(settings.tls, where)[1]])
+    configuration = Configuration.of(settings, where, [*problems, *tls.load(settings, where)[1]])
     library = open_library(settings, make_store=False)
     try:
         await library.load((), progress)
     finally:
         await library.close()
     problems = [*configuration.problems, *configuration.missing_prompts(library)]
-    left_out = [f"{library.directory / file}: {problem}" for file, problem in sorted(library.problems.items())]
+    left_out = [
+        f"{library.directory / file}: {problem}"
+        for file, problem in sorted(library.problems.items())
+        if file != os.curdir  # the folder itself: told as what is wrong with its setting
+    ]
+    unwritable = await asyncio.to_thread(folders.unwritable, configuration)
     paths = [
         {
             "path": route.pattern,
@@ -62,14 +79,16 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         }
         for _, prompt in sorted(library.prompts.items())
     ]
-    return Findings(paths, prompts, library.ignored, problems, left_out, configuration.left_out(library))
+    warnings = configuration.left_out(library)
+    return Findings(
+        paths, prompts, library.ignored, problems, left_out, warnings, unwritable, configuration.open_paths
+    )
 
 
 def _shown(value: Any) -> Any:
     """Settings as they may be shown: of a URL, no more than where it leads; it may hold a password or a token."""
     if isinstance(value, str) and "://" in value:
-        parts = urlsplit(value)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return shown_url(value)
     if isinstance(value, dict):
         return {key: _shown(each) for key, each in value.items()}
     if isinstance(value, list):

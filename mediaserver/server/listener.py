@@ -6,7 +6,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -17,6 +17,13 @@ _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
 _LOOK = 0.1  # seconds between looks whether there is room again
 
 log = structlog.get_logger()
+
+
+class Keys(NamedTuple):
+    """The settings of a listener, as messages name them."""
+
+    host: str
+    port: str
 
 
 class Listener:
@@ -41,10 +48,10 @@ class Listener:
         self._accepting: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, host: str, port: int, where: str, *, reuse_port: bool = False) -> int:
+    async def open(self, host: str, port: int, keys: Keys, *, reuse_port: bool = False) -> int:
         """Listen on all addresses of `host`; the port, which the system chooses for 0.
 
-        ConfigError, with `where` in front, where it cannot.
+        ConfigError, with the key to change in front, where it cannot.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -57,7 +64,7 @@ class Listener:
                 self._sockets.append(listening)
             await self._accept()
         except (OSError, UnicodeError) as error:  # a host name may be none by its letters
-            raise ConfigError([f"{where}: cannot listen on {host}:{port}: {plainly(error)}"]) from error
+            raise ConfigError([_why(error, host, port, keys)]) from error
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -124,6 +131,17 @@ class Listener:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _why(error: Exception, host: str, port: int, keys: Keys) -> str:
+    """Why a port cannot be listened on, and what to change."""
+    number = error.errno if isinstance(error, OSError) else None
+    key, advice = keys.host, "name an address of this machine, or 0.0.0.0 for all of them"
+    if number == errno.EADDRINUSE:
+        key, advice = keys.port, "end what listens there, or choose another port"
+    elif number == errno.EACCES:
+        key, advice = keys.port, "choose a port from 1024 up, or let this user have lower ones"
+    return f"{key}: cannot listen on {host}:{port}: {plainly(error)}: {advice}"
 
 
 def _queue_of(listening: socket.socket) -> list[socket.socket]:

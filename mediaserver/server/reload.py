@@ -98,7 +98,7 @@ class Reloader:
         """In a thread: reading files, building routes and importing handlers takes its time."""
         settings, problems = self._source.load()
         where = self._source.name
-        _, wrong = tls.load(settings.tls, where)  # tried out before anything is changed
+        _, wrong = tls.load(settings, where)  # tried out before anything is changed
         return Configuration.of(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:

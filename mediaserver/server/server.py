@@ -17,10 +17,11 @@ from mediaserver.server.admin import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.garbage import Garbage
-from mediaserver.server.listener import Listener
+from mediaserver.server.listener import Keys, Listener
 from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.settings import Settings
+from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.streams.engine import MEGABYTE, Engine
 
@@ -36,7 +37,7 @@ class Server:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._state = "starting"
-        self.tls, wrong = tls.load(settings.tls, where)
+        self.tls, wrong = tls.load(settings, where)
         self.engine = Engine(settings, where, [*problems, *wrong])
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
@@ -81,6 +82,7 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(self.engine.table),
+            open_paths=len(configuration.open_paths),  # to anybody who reaches the port
             prompts=len(library.prompts),
             cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
         )
@@ -125,7 +127,7 @@ class Server:
         problems: list[str] = []
         try:
             self.port = await listener.open(
-                limits.host, limits.port, f"{configuration.where}: server", reuse_port=limits.reuse_port
+                limits.host, limits.port, _keys(configuration, "server"), reuse_port=limits.reuse_port
             )
         except ConfigError as error:
             problems += error.problems
@@ -149,7 +151,12 @@ class Server:
         assert server is not None  # noqa: S101 - there is one after the setup
         listener = Listener(server)
         self._listeners.append(listener)
-        return await listener.open(settings.host, settings.port, f"{configuration.where}: admin")
+        return await listener.open(settings.host, settings.port, _keys(configuration, "admin"))
+
+
+def _keys(configuration: Configuration, table: str) -> Keys:
+    settings, where = configuration.settings, configuration.where
+    return Keys(*(f"{settings.source(where, (table, key))}: {table}.{key}" for key in ("host", "port")))
 
 
 async def serve(

@@ -9,7 +9,7 @@ import structlog
 from cryptography import x509
 
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.settings import TlsSettings
+from mediaserver.settings import Settings, TlsSettings
 
 _ENCRYPTED = "the key is encrypted: give one without a passphrase"
 
@@ -42,12 +42,12 @@ class Tls:
         tell("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
 
 
-def load(settings: TlsSettings, where: str) -> tuple[Tls | None, list[str]]:
+def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
     """A server's TLS, None where there is to be none, and what is wrong with its files."""
-    if not settings.certificate:
+    if not settings.tls.certificate:
         return None, []
     try:
-        return Tls(settings, where), []
+        return Tls(settings.tls, settings.source(where, ("tls", "certificate"))), []
     except ConfigError as error:
         return None, error.problems
 

@@ -2,23 +2,24 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
-from mediaserver.settings.kinds import ApiUrl, Networks, Table, Tokens, is_web
+from mediaserver.mistakes import Place
+from mediaserver.settings.kinds import ApiUrl, Networks, PortNumber, Table, Tokens, is_web
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 
+ACCESS_KEY = "vb_"  # what the platform's access keys begin with
 FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
 
 
@@ -71,9 +72,7 @@ class AudioSocketSettings(Table):
     """`[audiosocket]`: Asterisk's AudioSocket over TCP. Off without ports."""
 
     host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
-    ports: dict[Annotated[int, Field(ge=0, le=65535)], str] = Field(
-        default_factory=dict, description="which path answers on which port"
-    )
+    ports: dict[PortNumber, str] = Field(default_factory=dict, description="which path answers on which port")
     allow: Networks = ()
 
 
@@ -176,10 +175,10 @@ class LogSettings(Table):
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class PathSettings(BaseModel):
+class PathSettings(Table):
     """`[paths."/…"]`: a handler, how to speak, and the handler's own settings beside them."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     handler: str
     encapsulation: Literal["audiosocket", "rtp", "sln"] | None = None
@@ -207,12 +206,8 @@ DEFAULT_PATHS: dict[str, dict[str, Any]] = {
 }
 
 
-class Settings(BaseSettings):
+class Settings(Table):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="forbid", frozen=True
-    )
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
@@ -228,22 +223,41 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
 
+    _variables: Mapping[Place, str] = PrivateAttr(default_factory=dict)
+    _file: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _left_out: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def know(self, variables: Mapping[Place, str], file: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
+        """Know which environment variables set what, what a file has, and which paths there were to be."""
+        self._variables, self._file = variables, file
+        self._left_out = frozenset(map(str, paths)) - self.paths.keys()
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Paths that are too wrong to be had."""
+        return self._left_out
+
+    def source(self, where: str, place: Place) -> str:
+        """What says a setting: the environment variable that does, or the file, which is `where`."""
+        for depth in range(len(place), 0, -1):
+            if depth < len(place) and _is_in(self._file, place[:depth]):
+                break  # of a table that both have, what is not a variable's is the file's
+            if (variable := self._variables.get(place[:depth])) is not None:
+                return variable
+        return where
+
     def override(self, table: str, **values: Any) -> "Settings":
         """A copy with some values of one table replaced; None leaves a value as it is."""
         given = {key: value for key, value in values.items() if value is not None}
         return self.model_copy(update={table: getattr(self, table).model_copy(update=given)})
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what `load` passes in: the file's tables, and the command line's options."""
-        return env_settings, init_settings
+
+def _is_in(table: Any, place: Place) -> bool:
+    for part in place:
+        if not isinstance(table, dict) or part not in table:
+            return False
+        table = table[part]
+    return True
 
 
 def _paths(tables: dict[str, dict[str, Any]]) -> dict[str, PathSettings]:

@@ -2,10 +2,23 @@
 
 import ipaddress
 import re
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Self
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from mediaserver.settings.strictness import hold
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -15,7 +28,7 @@ def is_web(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("should be a URL that begins with http:// or https://")
-    _ = parts.port  # ValueError where it is none
+    _check_port(parts)
     return url
 
 
@@ -24,8 +37,15 @@ def is_socket(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError("should be a URL that begins with ws:// or wss://")
-    _ = parts.port
+    _check_port(parts)
     return url
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port in the URL should be a whole number up to 65535") from None
 
 
 def has_no_query(url: str) -> str:
@@ -49,12 +69,20 @@ def _network(value: object) -> Network:
         raise ValueError(f"should be a network such as 10.0.0.0/8, or an address: {error}") from error
 
 
+def _port(value: object) -> object:
+    """A port as a key of a table: one way to write each, so that none can be there twice."""
+    if isinstance(value, str) and not re.fullmatch("[1-9][0-9]{0,4}", value):
+        raise ValueError("should be a port, 1 to 65535, in digits alone, such as 9000")
+    return value
+
+
 def _is_there(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("an empty token is none")
     return secret
 
 
+PortNumber = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
 WebUrl = Annotated[str, AfterValidator(is_web)]
 WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
 ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
@@ -64,6 +92,25 @@ Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
 
 
 class Table(BaseModel):
-    """Base of all tables of settings: an unknown key is a mistake, and so is a number that is none."""
+    """Base of all tables of settings: an unknown key is a mistake, and so is a value of another kind.
+
+    With a dictionary as the context of a validation, that has each table by the `id` of the values it is made of,
+    also where it is wrong as a whole: what else there is can be looked at then.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name is not None:
+            hold(value, cls.model_fields[info.field_name].annotation)
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _made_known(cls, values: Any, make: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        made = make(values)
+        if isinstance(info.context, dict):
+            info.context[id(values)] = values, made  # it lives as long as its id is used
+        return made

@@ -33,6 +33,11 @@ class Access:
         named = ["tokens"] * bool(self.tokens) + ["networks"] * bool(self.networks)
         return " and ".join(named) or "open"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may dial it who reaches the port."""
+        return not (self.tokens or self.networks)
+
     def check(self, address: str, url: URL, authorization: str, now: float) -> None:
         """Let a peer pass; RefusedError: 403 for its network or a link that does not hold, 401 without a token.
 

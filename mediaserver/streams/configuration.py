@@ -3,6 +3,7 @@ whole, or not at all.
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,15 @@ from yarl import URL
 from mediaserver import secrets
 from mediaserver.errors import ConfigError
 from mediaserver.playout.library import PromptLibrary
-from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import lacking
 from mediaserver.streams import ports, routes
 from mediaserver.streams.ports import Port
 from mediaserver.streams.table import RouteTable
+
+_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that are all addresses
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 # What listeners, library and webhooks are made of when the server starts.
 _AT_START: dict[str, Iterable[str]] = {
@@ -51,13 +55,20 @@ class Configuration:
         """Build the routes and look the secrets up; `problems` are those known already."""
         built, wrong = routes.build(settings, where)
         found, missing = _secrets_of(settings, where)
-        kept_there = misplaced(settings.prompts, where)
+        kept_there = misplaced(settings.prompts, settings.source(where, ("prompts", "cache")))
         lacking = _lacking_engines(built, settings, where)
         table = RouteTable(built)
         taken = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
-        answered, unanswered = ports.build(settings.audiosocket, table, where, taken)
-        wrong = [*wrong, *missing, *kept_there, *lacking, *unanswered]
+        unsound = (settings.paths.keys() | settings.left_out) - {route.pattern for route in built}
+        by = settings.source(where, ("audiosocket", "ports"))
+        answered, unanswered = ports.build(settings.audiosocket, table, by, taken, unsound)
+        wrong = [*wrong, *missing, *kept_there, *lacking, *_same_port(settings, where), *unanswered]
         return cls(settings, where, table, found, (*problems, *wrong), answered)
+
+    @property
+    def open_paths(self) -> list[str]:
+        """The paths that anybody may dial who reaches the port."""
+        return [route.pattern for route in self.table if route.access.is_open]
 
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
@@ -76,16 +87,18 @@ class Configuration:
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
         """What the operator's paths lack in a library that is loaded: it is a mistake."""
-        if library.folder is None:
+        if library.trouble:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
-            return [f"{self.where}: prompts.directory: {library.directory} is not a folder{hint}"]
+            by = self.settings.source(self.where, ("prompts", "directory"))
+            return [f"{by}: [prompts] directory: {library.directory} {library.trouble}{hint}"]
         catalogue = library.catalogue
         missing = [] if self.built_in else routes.missing_prompts(self.table, catalogue, self.where)
-        return [*missing, *ports.missing_prompts(self.ports.values(), catalogue, self.where)]
+        by = self.settings.source(self.where, ("audiosocket", "ports"))
+        return [*missing, *ports.missing_prompts(self.ports.values(), catalogue, by)]
 
     def left_out(self, library: PromptLibrary) -> list[str]:
         """What the built-in paths lack, which nobody asked for: their callers are refused until it is there."""
-        if not self.built_in or library.folder is None:
+        if not self.built_in or library.trouble:
             return []
         return routes.missing_prompts(self.table, library.catalogue, self.where)
 
@@ -119,7 +132,7 @@ class Configuration:
 def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: str) -> list[str]:
     """What the engines lack that paths need."""
     return [
-        f'{where}: paths."{route.pattern}": {problem}'
+        f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {problem}'
         for route in built
         for need in sorted(routes.needs([route]))
         if (problem := lacking(need, settings.speech, settings.recognition, settings.chat))
@@ -144,21 +157,45 @@ def _tokens(settings: Settings) -> Iterable[SecretStr]:
         yield from path.tokens or ()
 
 
+def _same_port(settings: Settings, where: str) -> list[str]:
+    """That the two listeners would be in each other's way, if so."""
+    server, admin = settings.server, settings.admin
+    meet = server.host == admin.host or _EVERYWHERE & {server.host, admin.host}
+    if not server.port or server.port != admin.port or not meet:
+        return []
+    return [
+        f"{settings.source(where, ('admin', 'port'))}: admin.port: is server.port as well: choose another port"
+    ]
+
+
 def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
     """The secrets that the settings hold or name, "" where there is none, and what names one that is not there."""
     found, problems = {}, []
-    for key, secret in (
-        ("voipbin.token", settings.voipbin.token),
-        ("voipbin.access_key", settings.voipbin.access_key),
-        ("events.secret", settings.events.secret),
-        ("admin.token", settings.admin.token),
-        ("speech.openai.token", settings.speech.openai.token),
-        ("recognition.openai.token", settings.recognition.openai.token),
-        ("chat.token", settings.chat.token),
+    for place, secret in (
+        (("voipbin", "token"), settings.voipbin.token),
+        (("voipbin", "access_key"), settings.voipbin.access_key),
+        (("events", "secret"), settings.events.secret),
+        (("admin", "token"), settings.admin.token),
+        (("speech", "openai", "token"), settings.speech.openai.token),
+        (("recognition", "openai", "token"), settings.recognition.openai.token),
+        (("chat", "token"), settings.chat.token),
     ):
+        key = ".".join(place)
+        by = f"{settings.source(where, place)}: {key}"
         try:
-            found[key] = secrets.reveal(secret, f"{where}: {key}")
+            found[key] = secrets.reveal(secret, by)
         except ConfigError as error:
             found[key] = ""
             problems += error.problems
+        if mixed_up := _mixed_up(key, found[key]):
+            problems.append(f"{by}: {mixed_up}")
     return found, problems
+
+
+def _mixed_up(key: str, secret: str) -> str:
+    """Why one of VoIPBIN's two credentials is the other one, by its form; "" where it is not."""
+    if key == "voipbin.token" and secret.startswith(ACCESS_KEY):
+        return f"is an access key, as it begins with {ACCESS_KEY}: set it as voipbin.access_key"
+    if key == "voipbin.access_key" and _JWT.fullmatch(secret):
+        return "is a token, a JWT by its form: set it as voipbin.token"
+    return ""

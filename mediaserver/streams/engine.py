@@ -1,6 +1,7 @@
 """What streams run on, whoever dialled them: the routes, the prompts, one ticker, and what is told of them."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -123,7 +124,8 @@ class Engine:
         configuration = self.configuration
         await self.library.load(self._first_encodings(), progress)
         for file, problem in self.library.problems.items():
-            log.error("prompt left out", file=file, why=problem)
+            if file != os.curdir:  # the folder itself: told as what is wrong with its setting
+                log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
@@ -195,8 +197,14 @@ class Engine:
             log.info(
                 "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
             )
+        folder = str(self.library.directory)
         for file, why in reloaded.failed.items():
-            log.error("prompt not taken in", file=file, why=why)
+            if file == os.curdir:
+                log.error("the prompt folder is gone: all prompts stay as they were", folder=folder, why=why)
+            else:
+                log.error("prompt not taken in", file=file, why=why)
+        for name in reloaded.back:
+            log.info("the prompt folder can be read again", folder=os.path.normpath(f"{folder}/{name}"))
         if reloaded.failed:
             self.metrics.reloads.labels("failed").inc()
         left_out = self.configuration.left_out(self.library)

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from mediaserver.settings.strictness import Text
+
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -25,19 +27,15 @@ def without(value: Any, keys: frozenset[str]) -> Any:
     return [without(each, keys) for each in value] if isinstance(value, list) else value
 
 
-def settled(value: Any) -> Any:
-    """A table of settings without those that the path's variables fill in."""
-    return {key: each for key, each in value.items() if not any(map(VARIABLE.search, texts(each)))}
-
-
 def fill(value: Any, variables: Mapping[str, str], but: frozenset[str]) -> Any:
     """A setting with its `{name}`s replaced by the path's variables, but in these keys of its tables."""
     if isinstance(value, str):
         url = "://" in value  # there a variable is a part of a path or query, and leads nowhere else
         escape = partial(quote, safe="") if url else str
-        return VARIABLE.sub(
+        filled = VARIABLE.sub(
             lambda match: escape(variables[match[1]]) if match[1] in variables else match[0], value
         )
+        return value if filled == value else Text(filled)
     if isinstance(value, dict):
         return {key: each if key in but else fill(each, variables, but) for key, each in value.items()}
     if isinstance(value, list):

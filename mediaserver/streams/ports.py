@@ -17,9 +17,10 @@ from mediaserver.playout.catalogue import Catalogue
 from mediaserver.settings import AudioSocketSettings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import WIRE_KEYS, Route
-from mediaserver.streams.table import RouteTable
+from mediaserver.streams.table import UNKNOWN_PATH, RouteTable, are_meant
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
+_LISTED = 8  # paths
 _NIL = UUID(int=0)  # stands for a call that has not come yet
 
 
@@ -47,11 +48,16 @@ class Port:
 
 
 def build(
-    settings: AudioSocketSettings, table: RouteTable, where: str, taken: Mapping[int, str] = MappingProxyType({})
+    settings: AudioSocketSettings,
+    table: RouteTable,
+    where: str,
+    taken: Mapping[int, str] = MappingProxyType({}),
+    unsound: Iterable[str] = (),
 ) -> tuple[dict[int, Port], list[str]]:
     """The ports by their numbers, and what is wrong with those that are left out.
 
-    `taken` are ports of other listeners, by the settings that name them.
+    `taken` are ports of other listeners, by the settings that name them. `unsound` are paths that the table does
+    not have, since something is wrong with them: that is told of them, and not of their ports again.
     """
     ports: dict[int, Port] = {}
     problems: list[str] = []
@@ -60,9 +66,18 @@ def build(
             if number and number in taken:
                 raise ValueError(f"is {taken[number]} as well: choose another port")
             ports[number] = _port(number, path, table)
-        except (RefusedError, ValueError) as error:
+        except RefusedError as error:
+            if error.reason != UNKNOWN_PATH or not are_meant(unsound, URL(path)):
+                problems.append(one_line(f"{_place(where, number)}: {error}{_known(table)}"))
+        except ValueError as error:
             problems.append(one_line(f"{_place(where, number)}: {error}"))
     return ports, problems
+
+
+def _known(table: RouteTable) -> str:
+    patterns = [route.pattern for route in table]
+    more = [f"and {len(patterns) - _LISTED} more"] if len(patterns) > _LISTED else []
+    return f": there are {', '.join([*patterns[:_LISTED], *more])}" if patterns else ": there are no paths"
 
 
 def missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> list[str]:
@@ -72,7 +87,7 @@ def missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> 
 
 def _missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> Iterator[str]:
     for port in ports:
-        if routes.missing_prompts([port.route], catalogue, where):
+        if port.route.examined.mistakes or routes.missing_prompts([port.route], catalogue, where):
             continue  # told of the path itself
         try:
             port.handler_of(_NIL, catalogue)

@@ -11,17 +11,21 @@ from aiohttp.web import UrlDispatcher
 from pydantic import SecretStr, ValidationError
 
 from mediaserver import handlers, mistakes
-from mediaserver.errors import ConfigError, RefusedError, one_line
+from mediaserver.errors import RefusedError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
+from mediaserver.mistakes import Place, key_of
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
+from mediaserver.session import Session
 from mediaserver.session.stream import CREDENTIALS, peer_variables
 from mediaserver.settings import PathSettings, Settings
+from mediaserver.settings.examination import Examined, examine
 from mediaserver.settings.speech import SpeechSettings
+from mediaserver.settings.whereabouts import elsewhere
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import MissingValuesError
 from mediaserver.streams.access import Access
-from mediaserver.streams.filling import VARIABLE, fill, settled, texts, without
+from mediaserver.streams.filling import VARIABLE, fill, texts, without
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     Encapsulation,
@@ -38,6 +42,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
+_SHOWN = 50  # characters of a URL that are told
 _MAX_MADE = 256  # handlers kept, of a route whose variables make them differ
 HANDLER_KEYS = {"repeat"}  # what a URL may set of a handler that has it
 WIRE_KEYS = set(_WIRE_KEYS)  # and of how to speak
@@ -64,6 +69,7 @@ class Route:
     max_streams: int = 10_000
     time_limit: float = 0.0  # seconds; 0 for ever
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    source: str = ""  # what says it: a file, or an environment variable
     _made: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # for callers so far
 
     @cached_property
@@ -85,6 +91,39 @@ class Route:
         ours = CREDENTIALS | QUERY_KEYS | self.handler.query_settings
         named = {key: value for key, value in query.items() if key not in ours}
         return {**peer_variables(named, path=self.pattern), **variables}
+
+    @cached_property
+    def examined(self) -> Examined:
+        """Its handler as far as it is known without a URL, and what is wrong with it whatever the URL."""
+        return examine(self.handler, self.settings, self._hint, self._settles_later)
+
+    @contextlib.contextmanager
+    def as_far_as_known(self) -> Iterator[Handler]:
+        """Its handler as far as it is known, to be asked what it needs; none that has nothing to say."""
+        known = self.examined
+        if known.table is None:
+            yield _Nothing()
+        elif known.complete:
+            yield known.table
+        else:
+            with contextlib.suppress(AttributeError, TypeError, ValueError):  # what it lacks may be asked for
+                yield known.table
+
+    def _hint(self, place: Place, near: str) -> str:
+        own = did_you_mean(str(place[-1]), PathSettings.model_fields) if len(place) == 1 else ""
+        return near or own or elsewhere(("paths", self.pattern, *place), "")
+
+    def _settles_later(self, place: Place, text: str) -> bool:
+        """Whether what is wrong there is only that a variable of the URL is not filled in yet."""
+        names = [f"{{{name}}}" for name in self.variables]
+        value: Any = self.settings
+        for key in place:
+            inside = isinstance(value, dict) and key in value
+            inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+            value = value[key] if inside else None
+        if isinstance(value, dict | None):  # of a table as a whole: only what names the variable
+            return any(name in text for name in names)
+        return any(name in each for each in texts(value) for name in names)
 
     def wire_of(self, query: Mapping[str, str]) -> WireSettings:
         """How to speak to one caller; RefusedError 400 on a value that does not exist."""
@@ -134,8 +173,9 @@ class Route:
         for key in asked.keys() - self.handler.query_settings:
             raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything", BAD_QUERY)
         for name in self.variables:
-            if set("{}") & set(variables.get(name, "")):  # it would be read as a template of ours
-                raise RefusedError(404, f"{name} has a brace in it", UNKNOWN_PROMPT)
+            if set("{}") & set(value := variables.get(name, "")):  # it would be read as a template of ours
+                told = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
+                raise RefusedError(404, f"{told}: put the value itself there, without braces", UNKNOWN_PROMPT)
         settings = fill(self.settings, variables, self.handler.template_settings) | dict(asked)
         try:
             return self.handler.model_validate(settings)
@@ -147,21 +187,29 @@ class Route:
             ) from error
 
 
+class _Nothing(Handler):
+    """In place of a handler of which nothing is known."""
+
+    async def run(self, session: Session) -> None:
+        raise NotImplementedError
+
+
 def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
-    """The routes of a configuration, and what is wrong with the paths that are none."""
+    """The routes of a configuration, and all that is wrong with its paths. A route may be wrong and yet be had."""
     routes: list[Route] = []
-    tokens, problems = reveal_all(settings.defaults.tokens, f"{where}: defaults.tokens")
+    tokens, problems = reveal_all(settings.defaults.tokens, _place(settings, where, ("defaults", "tokens")))
     shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
+        wrong = _pattern_problems(pattern, _place(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
         if first != pattern:
-            problems.append(f'{where}: paths."{pattern}": is the same as "{first}", which comes first')
-            continue
-        try:
-            routes.append(_route(pattern, path, settings, tokens, where))
-        except ConfigError as error:
-            problems += error.problems
-    return routes, problems
+            place = _place(settings, where, ("paths", pattern))
+            wrong.append(f'{place}: is the same as "{first}", which comes first')
+        route, found = _route(pattern, path, settings, tokens, where)
+        problems += [*wrong, *found]
+        if route is not None and not wrong:
+            routes.append(route)
+    return routes, list(map(one_line, problems))
 
 
 def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
@@ -175,20 +223,22 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
     """What paths lack in the catalogue, as far as no variable of the URL names it."""
     found = []
     for route in routes:
-        for handler in _as_far_as_known(route):
+        with route.as_far_as_known() as handler:
             problems = handler.problems(catalogue, lambda name: not VARIABLE.search(name))
-            found += [f'{where}: paths."{route.pattern}": {problem}' for problem in problems]
+            place = f'{route.source or where}: paths."{route.pattern}"'
+            found += [f"{place}: {problem}" for problem in problems]
     return found
 
 
 def needs(routes: Iterable[Route]) -> set[Need]:
     """The engines that paths need, as far as no variable of the URL names them."""
-    return {
-        need._replace(voice="") if VARIABLE.search(need.voice) else need
-        for route in routes
-        for handler in _as_far_as_known(route)
-        for need in handler.engines()
-    }
+    found: set[Need] = set()
+    for route in routes:
+        with route.as_far_as_known() as handler:
+            found |= {
+                need._replace(voice="") if VARIABLE.search(need.voice) else need for need in handler.engines()
+            }
+    return found
 
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
@@ -197,21 +247,33 @@ def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     return list({encoding.name: encoding for encoding in encodings}.values())
 
 
-def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str) -> Route:
-    defaults = settings.defaults
-    place = one_line(f'{where}: paths."{pattern}"')
+def _place(settings: Settings, where: str, place: Place) -> str:
+    """A place in a message, behind what says it."""
+    return one_line(f"{settings.source(where, place)}: {key_of(place)}")
+
+
+def _pattern_problems(pattern: str, place: str) -> list[str]:
     if not pattern.startswith("/"):
-        raise ConfigError([f"{place}: a path begins with /"])
+        return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
     if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
-        raise ConfigError([f"{place}: a path has no query and no fragment"])
+        return [f"{place}: a path has no query and no fragment"]
     try:
         UrlDispatcher().add_resource(pattern)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise ConfigError([f"{place}: is not a path pattern such as /play/{{name}}"]) from error
+    except (ValueError, OverflowError, RecursionError):
+        return [f"{place}: is not a path pattern such as /play/{{name}}"]
+    return []
+
+
+def _route(
+    pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
+) -> tuple[Route | None, list[str]]:
+    """A path's route, None where it has no handler, and what is wrong with it."""
+    defaults = settings.defaults
+    place = _place(settings, where, ("paths", pattern))
     try:
         handler = handlers.find(path.handler)
     except ValueError as error:
-        raise ConfigError([f"{place}.handler: {error}"]) from error
+        return None, [f"{place}.handler: {error}"]
     wire = WireSettings(
         Encapsulation(path.encapsulation or defaults.encapsulation),
         Framing(path.framing or defaults.framing),
@@ -219,11 +281,10 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
         InboundCodec(path.inbound or defaults.inbound),
         defaults.lead if path.lead is None else path.lead,
     )
-    missing: list[str] = []
+    problems: list[str] = []
     if path.tokens is not None:
-        tokens, missing = reveal_all(path.tokens, f"{place}: tokens")
+        tokens, problems = reveal_all(path.tokens, f"{place}: tokens")
     revealed, untold = reveal_fields(handler, path.handler_settings, place)
-    missing += untold
     route = Route(
         pattern,
         handler,
@@ -233,62 +294,31 @@ def _route(pattern: str, path: PathSettings, settings: Settings, tokens: tuple[s
         path.max_streams or defaults.max_streams,
         defaults.time_limit if path.time_limit is None else path.time_limit,
         settings.speech,
+        settings.source(where, ("paths", pattern)),
     )
-    unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(pattern))
-    problems = missing + [
+    problems += [*untold, *_variable_problems(route, place)]
+    for mistake in route.examined.mistakes:
+        by = settings.source(where, ("paths", pattern, *mistake.place))
+        problems.append(mistake.line(one_line(f"{by}: {key_of(('paths', pattern))}")))
+    try:
+        with route.as_far_as_known() as known:
+            known.prepare(settings.speech)
+    except ValueError as error:
+        problems.append(f"{place}: {error}")
+    return route, problems
+
+
+def _variable_problems(route: Route, place: str) -> list[str]:
+    """Variables that settings use, and the path does not have, or that nothing fills in."""
+    unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
+    problems = [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"
         for key, value in route.filled.items()
         for name in sorted(unknown)
         if any(f"{{{name}}}" in text for text in texts(value))
     ]
-    problems += [
+    return problems + [
         f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
-        for key in sorted(handler.fixed_settings & route.settings.keys())
+        for key in sorted(route.handler.fixed_settings & route.settings.keys())
         if any(map(VARIABLE.search, texts(route.settings[key])))
     ]
-    problems = problems or _fixed_problems(route, place)
-    if problems:
-        raise ConfigError(problems)
-    return route
-
-
-def _fixed_problems(route: Route, place: str) -> list[str]:
-    """What is wrong with the settings that no variable fills in."""
-    try:
-        route.handler.model_validate(route.settings)
-    except ValidationError as error:
-        problems = [
-            line
-            for details, lines in mistakes.problems_by_error(place, error, route.handler)
-            for line in lines
-            if not _may_be_filled(route, details["loc"], line.removeprefix(place))
-        ]
-        if problems:
-            return problems
-    try:
-        for handler in _as_far_as_known(route):
-            handler.prepare(route.speech)
-    except ValueError as error:
-        return [f"{place}: {error}"]
-    return []
-
-
-def _as_far_as_known(route: Route) -> Iterator[Handler]:
-    """A route's handler, or what it is without what a variable of the URL fills in; none where that cannot be."""
-    templates = {key: route.settings[key] for key in route.handler.template_settings & route.settings.keys()}
-    for settings in (route.settings, settled(route.settings) | templates):
-        with contextlib.suppress(ValidationError):
-            yield route.handler.model_validate(settings)
-            return
-
-
-def _may_be_filled(route: Route, location: tuple[int | str, ...], line: str) -> bool:
-    """Whether what is wrong there is only that a variable of the URL is not filled in yet."""
-    names = [f"{{{name}}}" for name in route.variables]
-    value: Any = route.settings
-    for key in location:
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-    if isinstance(value, dict):  # of a table as a whole: only what names the variable
-        return any(name in line for name in names)
-    return any(name in text for text in texts(value) for name in names)

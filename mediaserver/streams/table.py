@@ -1,8 +1,8 @@
 """The routes of a configuration, found by the path that is dialled."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
 from aiohttp.web import UrlDispatcher
@@ -10,6 +10,9 @@ from yarl import URL
 
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.streams.routes import Route
+
+T = TypeVar("T")
+UNKNOWN_PATH = "unknown-path"  # why a request is refused
 
 
 class RouteTable:
@@ -28,32 +31,49 @@ class RouteTable:
         return len(self._routes)
 
     def match(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """The same as `find`, where nothing can be awaited: aiohttp's dispatcher never waits for anything."""
-        finding = self.find(url)
-        try:
-            finding.send(None)
-        except StopIteration as done:
-            return cast("tuple[Route, dict[str, str]]", done.value)
-        finding.close()
-        raise RuntimeError("aiohttp's dispatcher has waited for something")
+        """The same as `find`, where nothing can be awaited."""
+        return _at_once(self.find(url))
 
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
-        found = await self._resolve(url)
+        found = await _resolve(self._dispatcher, url)
         route = self._routes.get(found.route)
         if route is not None and "%2F" in url.raw_path.upper():  # it is no way around the path that it looks like
-            alike = self._routes.get((await self._resolve(url.with_path(url.path))).route)
+            alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
             patterns = (
                 route.pattern for route in self if str(route.access) == "open"
             )  # others are nobody's business
-            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}", "unknown-path")
+            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}", UNKNOWN_PATH)
         return route, dict(found)
 
-    async def _resolve(self, url: URL) -> web.UrlMappingMatchInfo:
-        request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
-        return await self._dispatcher.resolve(cast("web.Request", request))
+
+def are_meant(patterns: Iterable[str], url: URL) -> bool:
+    """Whether a URL's path is of one of these patterns, as far as they are patterns at all."""
+    dispatcher, path = UrlDispatcher(), url.path.strip("/")
+    for pattern in patterns:
+        try:
+            dispatcher.add_get(pattern, _nothing, allow_head=False)
+        except (ValueError, OverflowError, RecursionError):
+            if pattern.strip("/") == path:
+                return True
+    return _at_once(_resolve(dispatcher, url)).http_exception is None
+
+
+def _at_once(finding: Coroutine[Any, Any, T]) -> T:
+    """What is found where nothing can be awaited: aiohttp's dispatcher never waits for anything."""
+    try:
+        finding.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    finding.close()
+    raise RuntimeError("aiohttp's dispatcher has waited for something")
+
+
+async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
+    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
+    return await dispatcher.resolve(cast("web.Request", request))
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:

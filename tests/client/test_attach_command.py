@@ -232,7 +232,7 @@ async def test_a_shutdown_does_not_wait_for_what_was_never_reached(config: Path,
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [
-        ({"path": "/silence"}, 400, "body: resource: Field required"),
+        ({"path": "/silence"}, 400, "body: resource is missing"),
         (
             {"resource": "phones/1", "path": "/silence"},
             400,

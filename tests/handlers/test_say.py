@@ -228,10 +228,10 @@ def configured(paths: str, tmp_path: Path, **speech: object) -> Configuration:
         ('text = "{amount:curency}"', r'text: {amount}: there is no format "curency" (did you mean "currency"?)'),
         ('text = "{amount"', "text: the braces do not match"),
         ('text = ""', "the text is empty: there is nothing to say"),
-        ('text = "Hi"\nrate = 3', "rate: Input should be less than or equal to 2 (it is 3)"),
+        ('text = "Hi"\nrate = 3', "rate: should be 2 or less (it is 3)"),
         ('text = "Hi"\nvoise = "a"', 'voise: unknown setting (did you mean "voice"?)'),
         ('text = "Hi"\nlanguage = "no one"', "language: should be a BCP 47 tag"),
-        ('text = "Hi"\nengine = "espeak"', "engine: Input should be 'hibari', 'command' or 'openai'"),
+        ('text = "Hi"\nengine = "espeak"', 'engine: should be "hibari", "command" or "openai"'),
         ('text = "Hi"\nengine = "command"', "speech.command.program is empty: "),
     ],
 )
@@ -245,7 +245,7 @@ def test_what_is_wrong_with_a_text_is_told_at_start(settings: str, why: str, tmp
     [
         ('{say = "{a:b:c}"}', '{a}: there is no format "b"'),
         ('{say = ""}', "the text is empty"),
-        ('{sai = "Hi"}', "Field required"),
+        ('{sai = "Hi"}', 'unknown setting (did you mean "say"?)'),
         ('{say = "Hi {there}", voice = "{voice}"}', "prompts: uses {voice}, which the path does not have"),
     ],
 )

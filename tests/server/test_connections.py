@@ -12,7 +12,7 @@ from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.descriptors import most_connections, raise_descriptor_limit
-from mediaserver.server.listener import Listener
+from mediaserver.server.listener import Keys, Listener
 from mediaserver.settings import ServerSettings
 from tests.server.test_upgraded import Pipe
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -24,7 +24,7 @@ async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
 
     connections = Connections(break_down, ServerSettings, Metrics())
     listener = Listener(connections)
-    port = await listener.open("127.0.0.1", 0, "server")
+    port = await listener.open("127.0.0.1", 0, Keys("server.host", "server.port"))
     try:
         with structlog.testing.capture_logs() as logged:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -7,7 +7,7 @@ import resource
 import socket
 from collections.abc import Iterator
 
-from mediaserver.server.listener import Listener
+from mediaserver.server.listener import Keys, Listener
 from tests.timing import eventually
 
 
@@ -38,7 +38,7 @@ async def test_who_comes_while_there_is_no_room_is_taken_later() -> None:
         return room
 
     listener = Listener(make, room=has_room)
-    port = await listener.open("127.0.0.1", 0, "server")
+    port = await listener.open("127.0.0.1", 0, Keys("server.host", "server.port"))
     callers = [socket.create_connection(("127.0.0.1", port))]
     try:
         await eventually(lambda: looks > 2)

@@ -14,7 +14,7 @@ import trustme
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.server import tls
-from mediaserver.settings import TlsSettings
+from mediaserver.settings import Settings, TlsSettings
 from tests.server.process import ServerProcess, connected, launch, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE, eventually
@@ -163,6 +163,6 @@ def test_an_encrypted_key_is_told_and_not_asked_for(tmp_path: Path) -> None:
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (tmp_path / "locked.key").write_bytes(key.private_bytes(encoding, form, encryption))
     settings = TlsSettings(certificate=str(tmp_path / "server.pem"), key=str(tmp_path / "locked.key"))
-    made, told = tls.load(settings, "config.toml")
+    made, told = tls.load(Settings(tls=settings), "config.toml")
     assert made is None
     assert told == ["config.toml: tls: the key is encrypted: give one without a passphrase"]

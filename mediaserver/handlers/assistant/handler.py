@@ -74,6 +74,10 @@ class Assistant(Manner, Handler):
         """Its fallback, and what the model may play."""
         return dict.fromkeys(filter(None, (self.fallback, *self.tools.play)))
 
+    def folders(self) -> Iterable[Path]:
+        """Where transcripts are written, if they are."""
+        return (self.directory,) if self.file is not None else ()
+
     def engines(self) -> Iterable[Need]:
         """All three kinds."""
         return (

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from mediaserver import mistakes
 from mediaserver.settings.kinds import Table, WebUrl
 from mediaserver.speech.chat import ToolCall
 
@@ -39,8 +40,7 @@ class Tools(Table):
         try:
             wanted = Wanted.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
-            details = error.errors(include_input=False, include_url=False)[0]
-            raise ValueError(f"the arguments are not understood: {details['msg']}") from None
+            raise ValueError(f"the arguments are not understood: {mistakes.first_in_brief(error)}") from None
         if call.name == PLAY and wanted.name not in self.play:
             raise ValueError(f"name is none of {', '.join(self.play)}")
         return wanted

@@ -10,7 +10,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
-from mediaserver.server.listener import Listener
+from mediaserver.server.listener import Keys, Listener
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.streams import connection as streams
 from mediaserver.streams.access import Access
@@ -36,10 +36,13 @@ class AudioSocketEndpoint:
         for number in settings.audiosocket.ports:
             listener = Listener(partial(self._accept, number), room=lambda: self.connections.has_room)
             self.listeners.append(listener)
-            place = f"{configuration.where}: audiosocket.ports.{number}"
+            host_by, port_by = (
+                settings.source(configuration.where, ("audiosocket", key)) for key in ("host", "ports")
+            )
+            keys = Keys(f"{host_by}: audiosocket.host", f"{port_by}: audiosocket.ports.{number}")
             try:
                 port = await listener.open(
-                    settings.audiosocket.host, number, place, reuse_port=settings.server.reuse_port
+                    settings.audiosocket.host, number, keys, reuse_port=settings.server.reuse_port
                 )
             except ConfigError as error:
                 problems += error.problems

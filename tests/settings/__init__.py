@@ -1,0 +1,1 @@
+"""What settings are, and what is said of those that are none."""

@@ -1,0 +1,292 @@
+"""Mistakes in a configuration, each as one line that says what to do, all of them at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic_core.core_schema import ErrorType
+
+from mediaserver import config
+from mediaserver.client.attach import AttachRequest
+from mediaserver.handlers import HANDLERS
+from mediaserver.handlers.menu import Answer
+from mediaserver.mistakes import MISSING, PLAIN, UNKNOWN
+from mediaserver.server.admin import PressedKeys
+from mediaserver.settings import Settings
+from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.engine import open_library
+from tests.sound import speechlike, write_wav
+
+
+@pytest.fixture(autouse=True)
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+async def told(tmp_path: Path, text: str) -> list[str]:
+    """All that `check` says stops `serve`, without the file's name; there is one prompt, welcome."""
+    write_wav(tmp_path / "prompts/welcome.wav", speechlike(160))
+    (tmp_path / "c.toml").write_text(text)
+    settings, problems = config.load(Path("c.toml"))
+    configuration = Configuration.of(settings, "c.toml", problems)
+    library = open_library(settings, make_store=False)
+    await library.load()
+    await library.close()
+    lines = [*configuration.problems, *configuration.missing_prompts(library)]
+    assert not [line for line in lines if not line.startswith("c.toml: ") or "\n" in line]
+    return [line.removeprefix("c.toml: ") for line in lines]
+
+
+LATE = '[paths."/a"]\nhandler = "playback"\nprompt = "welcome"\n'
+
+# What a file says, and the one line that is told of it.
+TABLE = [
+    # a key at another place
+    ("port = 9000", "port: unknown setting (did you mean server.port?)"),
+    ("[server]\ntokens = []", "server.tokens: unknown setting (did you mean defaults.tokens?)"),
+    ("[server]\ncertificate = 'x'", "server.certificate: unknown setting (did you mean tls.certificate?)"),
+    (f"{LATE}heartbeat = 5", 'paths."/a": heartbeat: unknown setting (did you mean server.heartbeat?)'),
+    (f"{LATE}framin = 'pcm'", 'paths."/a": framin: unknown setting (did you mean "framing"?)'),
+    ("[openai]\nmodel = 'x'", "openai: unknown setting (did you mean [speech.openai]?)"),
+    ("handler = 'silence'", 'handler: unknown setting (did you mean handler in a path, such as [paths."/hold"]?)'),
+    ("['/a']\nhandler = 'silence'", '"/a": unknown setting (did you mean [paths."/a"]?)'),
+    ("[paths.a]\nhandler = 'silence'", 'paths."a": a path begins with /, as in [paths."/a"]'),
+    ("[server]\nquux = 1", "server.quux: unknown setting"),
+    # a value of another kind
+    ("[server]\nport = true", "server.port: should be a whole number (it is true)"),
+    ("[server]\nport = 80.5", "server.port: should be a whole number (it is 80.5)"),
+    ("[server]\nport = '80'", "server.port: should be a whole number, without quotes (it is '80')"),
+    ("[server]\nheartbeat = true", "server.heartbeat: should be a number (it is true)"),
+    ("[server]\nheartbeat = '5'", "server.heartbeat: should be a number, without quotes (it is '5')"),
+    ("[server]\nheartbeat = nan", "server.heartbeat: should be a finite number (it is nan)"),
+    ("[server]\nhost = 5", "server.host: should be text, in quotes (it is 5)"),
+    ("[server]\nreuse_port = 1", "server.reuse_port: should be true or false (it is 1)"),
+    ("[server]\nreuse_port = 'true'", "server.reuse_port: should be true or false, without quotes (it is 'true')"),
+    (
+        "[server]\ntrusted_proxies = '::1'",
+        'server.trusted_proxies: should be a list, such as ["a", "b"] (it is \'::1\')',
+    ),
+    ("[defaults]\ntime_limit = false", "defaults.time_limit: should be a number (it is false)"),
+    ("[prompts]\ndirectory = 5", "prompts.directory: should be a path, in quotes (it is 5)"),
+    ("[prompts]\ncache = ''", "prompts.cache: should not be empty (it is '')"),
+    ("[chat]\nparameters = 5", "chat.parameters: should be a table, such as { key = value } (it is 5)"),
+    ("[speech]\nopenai = 5", "speech.openai: should be a table, such as { key = value } (it is 5)"),
+    ("server = 5", "server: is a table, [server]"),
+    (f"{LATE}lead = true", 'paths."/a".lead: should be a whole number (it is true)'),
+    (f"{LATE}linger_ms = true", 'paths."/a": linger_ms: should be a whole number (it is true)'),
+    (f"{LATE}gap_ms = '5'", "paths.\"/a\": gap_ms: should be a whole number, without quotes (it is '5')"),
+    (
+        "[paths.'/h']\nhandler = 'hold-music'\nprompts = ['welcome', 5]",
+        'paths."/h": prompts[1]: should be text, in quotes (it is 5)',
+    ),
+    (
+        "[paths.'/h']\nhandler = 'hold-music'\nprompts = ['welcome']\nshared = 1",
+        'paths."/h": shared: should be true or false (it is 1)',
+    ),
+    ("[paths.'/r']\nhandler = 'record'\nbeep = 1", 'paths."/r": beep: should be true or false (it is 1)'),
+    (
+        "[paths.'/r']\nhandler = 'record'\nfinish_on = 'x'",
+        "paths.\"/r\": finish_on: should be keys, of 0-9 A-D * # (it is 'x')",
+    ),
+    (
+        "[paths.'/s']\nhandler = 'playback'\nprompts = ['welcome', { say = 5 }]",
+        'paths."/s": prompts[1].say: should be text, in quotes (it is 5)',
+    ),
+    # what is not there
+    ("[paths.'/a']\nprompt = 'welcome'", 'paths."/a": handler is missing'),
+    ("[paths.'/a']\nhandler = 'bridge'", 'paths."/a": url is missing'),
+    ("[paths.'/a']\nhandler = 'playback'", 'paths."/a": give either "prompt" or "prompts"'),
+    (
+        "[paths.'/a']\nhandler = 'playback'\npromt = 'welcome'",
+        'paths."/a": promt: unknown setting (did you mean "prompt"?)',
+    ),
+    # prompts, paths and ports
+    (
+        LATE.replace("welcome", "welcome.wav"),
+        'paths."/a": no prompt "welcome.wav" (did you mean "welcome"? Prompts are named without the extension)',
+    ),
+    (
+        LATE.replace("welcome", "welcom.mp3"),
+        'paths."/a": no prompt "welcom.mp3" (did you mean "welcome"?): prompts are named without the extension',
+    ),
+    (
+        f"[audiosocket]\nports = {{ 9000 = '/r' }}\n{LATE}",
+        "audiosocket.ports.9000: no path /r: there are /a",
+    ),
+    (
+        f"[audiosocket]\nports = {{ 0 = '/a' }}\n{LATE}",
+        "audiosocket.ports.0: should be a port, 1 to 65535, in digits alone, such as 9000 (it is '0')",
+    ),
+    (
+        f"[audiosocket]\nports = {{ 9000 = '/a', '9_000' = '/a' }}\n{LATE}",
+        "audiosocket.ports.9_000: should be a port, 1 to 65535, in digits alone, such as 9000 (it is '9_000')",
+    ),
+    (
+        f"[audiosocket]\nports = {{ 9000 = '/a', '09000' = '/a' }}\n{LATE}",
+        "audiosocket.ports.09000: should be a port, 1 to 65535, in digits alone, such as 9000 (it is '09000')",
+    ),
+    ("[server]\nport = 8081", "admin.port: is server.port as well: choose another port"),
+    # secrets
+    ("[admin]\ntoken = 5301", "admin.token: should be text, in quotes"),
+    (
+        "[voipbin]\ntoken = 'vb_s3cret'",
+        "voipbin.token: is an access key, as it begins with vb_: set it as voipbin.access_key",
+    ),
+    (
+        "[voipbin]\naccess_key = 'eyJhbGc.eyJzdWI.c2ln'",
+        "voipbin.access_key: is a token, a JWT by its form: set it as voipbin.token",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), TABLE)
+async def test_a_mistake_is_one_line_that_says_what_to_do(tmp_path: Path, text: str, line: str) -> None:
+    paths = "" if "[paths" in text else f"\n{LATE}"
+    assert await told(tmp_path, f"{text}{paths}") == [line]
+
+
+def test_a_path_that_is_not_quoted_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[server]\nport = 1\n[paths./a]\nhandler = 'silence'\n")
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(Path("c.toml"))
+    (problem,) = caught.value.problems
+    assert problem.startswith("c.toml: is not TOML: ")
+    assert problem.endswith('line 3, column 8): a path stands in quotes, as in [paths."/a"]')
+
+
+ALL_AT_ONCE = """
+prots = 1
+[server]
+port = "x"
+[voipbin]
+token = "env:N0T_THERE"
+[audiosocket]
+ports = { 9000 = "/nope", 9001 = "/unknown", 9002 = "/menu", 0 = "/menu" }
+[paths."/menu"]
+handler = "menu"
+start = "mian"
+framing = "tcp"
+[paths."/menu".menus.main]
+play = "no-prompt"
+retry = 2
+keys.1 = { menu = "salse" }
+keys.2 = { menu = "main", hangup = 1 }
+keys.3 = { play = "nor-this", menu = "main", hangup = true }
+[paths."/menu".menus.pin]
+play = "nor-that"
+collect = { min = 5, max = 4 }
+[paths."/unknown"]
+handler = "playbak"
+[paths."/late"]
+handler = "playback"
+prompt = "welcom"
+linger_ms = -1
+[paths."/bot"]
+handler = "bridge"
+hold = "no-hold"
+[paths."/say"]
+handler = "say"
+text = "Hi"
+engine = "openai"
+rate = 9
+"""
+
+
+async def test_all_kinds_of_mistakes_are_told_at_once_and_none_of_them_twice(tmp_path: Path) -> None:
+    menu = 'paths."/menu"'
+    assert await told(tmp_path, ALL_AT_ONCE) == [
+        "server.port: should be a whole number (it is 'x')",
+        "audiosocket.ports.0: should be a port, 1 to 65535, in digits alone, such as 9000 (it is '0')",
+        f'{menu}.framing: should be "auto", "pcm" or "message" (it is \'tcp\')',
+        'prots: unknown setting (did you mean "prompts"?)',
+        f"{menu}: menus.main.keys.2.hangup: should be true or false (it is 1)",
+        f'{menu}: menus.main.keys.3: goes on in more than one way: give one of "menu", "webhook" and "hangup"',
+        f'{menu}: menus.main.retry: unknown setting (did you mean "retries"?)',
+        f"{menu}: menus.pin.collect: min 5 is more than max 4",
+        f'{menu}: start: no menu "mian" (did you mean "main"?)',
+        f'{menu}: menus.main.keys.1: no menu "salse"',
+        'paths."/unknown".handler: no handler "playbak" (did you mean "playback"?): ' + ", ".join(HANDLERS),
+        'paths."/late": linger_ms: should be 0 or more (it is -1)',
+        'paths."/bot": url is missing',
+        'paths."/say": rate: should be 2 or less (it is 9)',
+        "voipbin.token: the environment variable N0T_THERE is not set, or empty",
+        'paths."/say": speech.openai.token: there is none, which OpenAI asks for',
+        "audiosocket.ports.9000: no path /nope: there are /menu, /late, /bot, /say",
+        f'{menu}: no prompt "no-prompt"',
+        f'{menu}: no prompt "nor-this"',
+        f'{menu}: no prompt "nor-that"',
+        'paths."/late": no prompt "welcom" (did you mean "welcome"?)',
+        'paths."/bot": no prompt "no-hold"',
+    ]
+
+
+@pytest.mark.parametrize("name", ["tokens", "allow", "lead"])
+async def test_what_a_path_has_is_of_the_right_kind_too(tmp_path: Path, name: str) -> None:
+    (line,) = await told(tmp_path, f"{LATE}{name} = true")
+    assert line.startswith(f'paths."/a".{name}: should be a')
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+# Pydantic's errors by the kinds of schema that raise them, and by what a schema demands.
+_ERRORS = {
+    "str": ["string_type", "string_unicode"],
+    "int": ["int_type", "int_parsing", "int_parsing_size", "int_from_float"],
+    "float": ["float_type", "float_parsing", "finite_number"],
+    "bool": ["bool_type", "bool_parsing"],
+    "tuple": ["tuple_type"],
+    "dict": ["dict_type"],
+    "literal": ["literal_error"],
+    "enum": ["enum"],
+    "model": ["model_type", "model_attributes_type"],
+    "model-fields": [MISSING, UNKNOWN, "invalid_key"],
+    "tagged-union": ["union_tag_not_found", "union_tag_invalid"],
+    "lax-or-strict": ["path_type"],
+    **{f"function-{when}": ["value_error", "assertion_error"] for when in ("before", "after", "wrap", "plain")},
+}
+_DEMANDS = {
+    "ge": "greater_than_equal",
+    "gt": "greater_than",
+    "le": "less_than_equal",
+    "lt": "less_than",
+    "pattern": "string_pattern_mismatch",
+}
+_SILENT = {  # schemas that raise no errors of their own, or, of Template, are only reached by what we made
+    *("default", "nullable", "any", "definitions", "definition-ref", "json-or-python", "union", "model-field"),
+    *("is-instance", "no-info", "with-info"),
+}
+_OURS = {"dataclass", "named-tuple"}  # values that only we make
+
+
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        if schema.get("type") in _OURS:
+            return
+        if isinstance(schema.get("type"), str):
+            yield schema
+        for key, below in schema.items():
+            if key not in ("serialization", "metadata"):
+                yield from _schemas(below)
+    elif isinstance(schema, list | tuple):
+        for below in schema:
+            yield from _schemas(below)
+
+
+@pytest.mark.parametrize("model", [Settings, AttachRequest, PressedKeys, Answer, *HANDLERS.values()])
+def test_every_error_that_there_can_be_is_told_in_plain_words(model: Any) -> None:
+    possible: set[str] = set()
+    for schema in _schemas(model.__pydantic_core_schema__):
+        kind = schema["type"]
+        possible.update(_ERRORS.get(kind, ()))
+        assert kind in _ERRORS or kind in _SILENT, f"which errors does {kind} raise?"
+        possible.update(error for key, error in _DEMANDS.items() if schema.get(key) is not None)
+        for key, error in (("min_length", "too_short"), ("max_length", "too_long")):
+            if schema.get(key) is not None:
+                possible.add(f"string_{error}" if kind == "str" else error)
+    assert possible - PLAIN.keys() - {MISSING, UNKNOWN} == set()
+
+
+def test_the_words_are_of_errors_that_pydantic_has_and_are_plain() -> None:
+    assert PLAIN.keys() - {"path_type"} <= set(get_args(ErrorType))  # which pydantic raises as an error of its own
+    assert not [words for words in PLAIN.values() if "input" in words.lower()]
