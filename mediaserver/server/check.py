@@ -18,9 +18,9 @@ from mediaserver.streams.engine import open_library
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, loses what
-    it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their prompts,
-    which nobody asked for.
+    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, loses
+    what it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their
+    prompts, which nobody asked for.
 
     `open_paths` are those that anybody may dial who reaches the port. Each path has the AudioSocket ports that it
     answers on, with the path as the port has it.
