@@ -15,7 +15,8 @@ from mediaserver.settings.examination import examine
 from mediaserver.settings.whereabouts import elsewhere
 
 DEFAULT_FILE = Path("config.toml")
-_BARE_PATH = re.compile(r"""\s*\[+\s*paths\s*\.\s*(/[^\]"']*)""")
+_BARE_PATH = re.compile(r"""\s*(?:\[+\s*paths\s*\.)?\s*(/[^\]"'=\s]*)""")
+_LINE = re.compile(r"at line (\d+)")
 
 
 def default_file() -> Path | None:
@@ -65,14 +66,16 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {plainly(error)}"]) from error
     except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
-        raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text)}"]) from error
+        raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
     for name in wrong:
         del tables[name]
     return tables, [f"{file}: {name}: is a table, [{name}]" for name in wrong]
 
 
-def _unquoted(text: str) -> str:
-    """The most likely reason why a file is no TOML: a path without quotes."""
-    bare = next(filter(None, map(_BARE_PATH.match, text.splitlines())), None)
-    return f': a path stands in quotes, as in [paths."{bare[1].strip()}"]' if bare is not None else ""
+def _unquoted(text: str, why: str) -> str:
+    """The most likely reason why a line is no TOML: a path without quotes."""
+    number = _LINE.search(why)
+    lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
+    bare = next(filter(None, map(_BARE_PATH.match, lines)), None)
+    return f': a path stands in quotes, as in [paths."{bare[1]}"]' if bare is not None else ""

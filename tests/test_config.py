@@ -4,8 +4,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from mediaserver import config
@@ -187,6 +189,7 @@ def test_a_whole_table_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.Mon
         ("mediaserver_speech__openai_url", "http://s3cret", " (did you mean MEDIASERVER_SPEECH__OPENAI__URL?)"),
         ("MEDIASERVER_SERVER__PORT__X", "80", " (did you mean MEDIASERVER_SERVER__PORT?)"),
         ("MEDIASERVER_QUUX", "1", ""),
+        ("MEDIASERVER_QUUX", "tcp://10.0.0.1:80", ""),
         ("MEDIASERVER_", "1", ""),
     ],
 )
@@ -447,6 +450,33 @@ def test_an_access_key_is_kept_where_a_token_can_be(tmp_path: Path, monkeypatch:
 def test_the_platform_is_dialled_within_reason(tmp_path: Path, key: str, value: int) -> None:
     (problem,) = problems(tmp_path, f"[voipbin]\n{key} = {value}\n")
     assert problem.startswith(f"config.toml: voipbin.{key}: should be ")
+
+
+def test_what_a_url_has_in_place_of_a_value_is_told_with_what_to_do(tmp_path: Path) -> None:
+    text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
+    (route,), _ = routes.build(load(tmp_path, text), "config.toml")
+    with pytest.raises(RefusedError) as caught:
+        route.handler_of({"prompt": "${prompt}"}, {}, library_of().catalogue)
+    why = 'the URL has "${prompt}" in place of {prompt}: put the value itself there, without braces'
+    assert (caught.value.status, str(caught.value)) == (404, why)
+
+
+def test_numbers_and_choices_may_be_a_url_s(tmp_path: Path) -> None:
+    text = '[paths."/n/{level}/{stereo}"]\nhandler = "noise"\nlevel = "{level}"\n'
+    (route,), found = routes.build(load(tmp_path, text), "config.toml")
+    assert found == []
+    handler: Any = route.handler_of({"level": "-40", "stereo": "x"}, {}, library_of().catalogue)
+    assert handler.level == -40
+    with pytest.raises(RefusedError, match=r"level: should be a number \(it is 'loud'\)"):
+        route.handler_of({"level": "loud", "stereo": "x"}, {}, library_of().catalogue)
+
+
+def test_a_path_whose_token_is_not_there_is_not_open(tmp_path: Path) -> None:
+    text = '[paths."/a"]\nhandler = "silence"\ntokens = ["env:N0T_THERE"]\n[paths."/b"]\nhandler = "silence"\n'
+    settings = load(tmp_path, text)
+    assert Configuration.of(settings, "c").open_paths == ["/b"]
+    tokens = settings.defaults.model_copy(update={"tokens": (SecretStr("env:N0T_THERE"),)})
+    assert Configuration.of(settings.model_copy(update={"defaults": tokens}), "c").open_paths == []
 
 
 def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) -> None:

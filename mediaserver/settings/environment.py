@@ -23,7 +23,7 @@ _OPTIONS = {"MEDIASERVER_CONFIG"}
 _SERVICE = re.compile(
     r"MEDIASERVER_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-_LINK = re.compile(r"(tcp|udp|sctp)://")
+_LINK = re.compile(r"(tcp|udp|sctp)://")  # what it gives as the port of one, whose name ends so
 _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 
 
@@ -89,7 +89,8 @@ def variables_of(model: type[BaseModel], above: str = ENV_PREFIX) -> Iterator[st
 
 
 def _is_of_others(name: str, text: str) -> bool:
-    return name in _OPTIONS or _SERVICE.fullmatch(name) is not None or _LINK.match(text) is not None
+    is_link = name.endswith("_PORT") and ENV_DELIMITER not in name and _LINK.match(text) is not None
+    return is_link or name in _OPTIONS or _SERVICE.fullmatch(name) is not None
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:

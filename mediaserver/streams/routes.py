@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from secrets import token_urlsafe
 from typing import Any
 
 from aiohttp.web import UrlDispatcher
@@ -197,7 +198,7 @@ class _Nothing(Handler):
 def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     """The routes of a configuration, and all that is wrong with its paths. A route may be wrong and yet be had."""
     routes: list[Route] = []
-    tokens, problems = reveal_all(settings.defaults.tokens, _place(settings, where, ("defaults", "tokens")))
+    tokens, problems = _tokens_of(settings.defaults.tokens, _place(settings, where, ("defaults", "tokens")))
     shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
         wrong = _pattern_problems(pattern, _place(settings, where, ("paths", pattern)))
@@ -252,6 +253,12 @@ def _place(settings: Settings, where: str, place: Place) -> str:
     return one_line(f"{settings.source(where, place)}: {key_of(place)}")
 
 
+def _tokens_of(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
+    """Tokens, and what is wrong with those that are not there. A path that is to have some is never open."""
+    tokens, problems = reveal_all(settings, place)
+    return (tokens if tokens or not settings else (token_urlsafe(),)), problems
+
+
 def _pattern_problems(pattern: str, place: str) -> list[str]:
     if not pattern.startswith("/"):
         return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
@@ -283,7 +290,7 @@ def _route(
     )
     problems: list[str] = []
     if path.tokens is not None:
-        tokens, problems = reveal_all(path.tokens, f"{place}: tokens")
+        tokens, problems = _tokens_of(path.tokens, f"{place}: tokens")
     revealed, untold = reveal_fields(handler, path.handler_settings, place)
     route = Route(
         pattern,
