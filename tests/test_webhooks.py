@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from mediaserver import __version__
 from mediaserver.errors import MediaServerError
 from mediaserver.webhooks import WebhookError, Webhooks, WebhookSettings, signature
-from tests.timing import PATIENCE, UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually, late
 
 QUICK = 0.002  # seconds of backoff, where it is not what is tested
 NEVER = 1000.0  # the same for a retry that is not to come
@@ -321,11 +321,11 @@ async def test_a_backend_too_slow_is_tried_again(backend: Backend, retries: list
         return await backend.hang(got) if len(backend.got) == 1 else OK
 
     backend.answer = answer
-    async with webhooks(backend.url(), timeout=0.2 * UNIT) as hooks:
+    async with webhooks(backend.url(), timeout=0.5 * UNIT) as hooks:
         hooks.emit("s", "dtmf", {})
         assert await settled(hooks) == results(sent=1)
     assert backend.sequences() == [1, 1]
-    assert str(retries[0].caused_by).endswith(f"no answer within {0.2 * UNIT:g} s")
+    assert str(retries[0].caused_by).endswith(f"no answer within {0.5 * UNIT:g} s")
 
 
 async def test_an_event_is_let_go_of_by_its_age(logs: list[Any]) -> None:
@@ -334,7 +334,7 @@ async def test_an_event_is_let_go_of_by_its_age(logs: list[Any]) -> None:
         for _ in range(20):
             hooks.emit("s", "dtmf", {})
         assert await settled(hooks) == results(failed=20)
-    assert 0.3 * UNIT <= time.monotonic() - begun < 3 * UNIT  # not twenty times over
+    assert 0.3 * UNIT <= time.monotonic() - begun < 3 * UNIT + late()  # not twenty times over
     assert [line["sequence"] for line in logs] == list(range(1, 21))
     assert "cannot connect: Connection refused" in logs[0]["why"]
     assert logs[-1]["why"] == "its turn never came"
@@ -563,8 +563,8 @@ async def test_a_status_is_final_to_a_question(backend: Backend, status: int) ->
 async def test_a_question_that_hangs_ends_in_its_own_time(backend: Backend) -> None:
     backend.answer = backend.hang
     async with webhooks("", timeout=NEVER) as hooks:
-        with pytest.raises(WebhookError, match=f"no answer within {0.1 * UNIT:g} s"):
-            await hooks.ask(backend.url(), {}, timeout=0.1 * UNIT)
+        with pytest.raises(WebhookError, match=f"no answer within {0.3 * UNIT:g} s"):
+            await hooks.ask(backend.url(), {}, timeout=0.3 * UNIT)
         assert len(backend.got) == 1
         asking = asyncio.create_task(hooks.ask(backend.url(), {}))
         await eventually(lambda: len(backend.got) == 2)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 UNIT = float(os.environ.get("TEST_TIME_UNIT", "1"))  # seconds that are ample on any machine this is run on
 # Seconds for what must come, whatever else the machine does meanwhile: only a test that fails waits for so long.
 PATIENCE = 60 * UNIT
+TIMEOUT = min(PATIENCE, 60.0)  # the same where it is a setting, which may be no longer
 _NAP = 0.01  # seconds
 _TURNS = 4  # what goes from one process to another and back waits for a core as often
 

@@ -22,7 +22,7 @@ from mediaserver.streams.routes import Route
 from tests.server.process import ServerProcess, get, listen, refusal, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.speech.speech_server import TOKEN, speech_server
-from tests.timing import PATIENCE, UNIT
+from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
 CHIME, SORRY = speechlike(1000, 1), speechlike(800, 2)  # six frames and a quarter, and five
@@ -30,7 +30,7 @@ PATHS = f"""
 [defaults]
 framing = "pcm"
 [speech]
-timeout = {min(60, 20 * UNIT)}
+timeout = {TIMEOUT}
 [speech.command]
 program = [{json.dumps(sys.executable)}, "-c", "import sys; sys.exit('no voice today')"]
 [paths."/say"]
@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 async def spoken(text: str) -> bytes:
     """What the engine makes of it, in a process of its own."""
-    speech = Speech(SpeechSettings(timeout=min(60, PATIENCE)))
+    speech = Speech(SpeechSettings(timeout=TIMEOUT))
     try:
         return await speech.say(text).whole()
     finally:

@@ -174,6 +174,13 @@ async def get(url: str, **options: Any) -> tuple[int, str]:
         return response.status, await response.text()
 
 
+async def until_nobody_plays(server: ServerProcess, **options: Any) -> None:
+    """Wait until all streams are over on the server as well: it may learn of it later than who hung up."""
+    async with asyncio.timeout(PATIENCE):
+        while json.loads((await get(server.admin_url("/v1/streams"), **options))[1])["streams"]:
+            await asyncio.sleep(0.01)
+
+
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",

@@ -118,7 +118,7 @@ async def test_something_else_than_a_uuid_comes_first(tmp_path: Path, first: byt
 
 @pytest.mark.parametrize("first", [b"", UUID_MESSAGE[:-1]])
 async def test_a_uuid_that_comes_too_late(tmp_path: Path, first: bytes) -> None:
-    config = write_config(tmp_path, audiosocket_ports("/silence") + PATHS, handshake_timeout=0.3)
+    config = write_config(tmp_path, audiosocket_ports("/silence") + PATHS, handshake_timeout=0.6)
     with serving(config) as server:
         async with dialled(server.ports["/silence"], first) as peer:
             assert await peer.to_the_end() == HANGUP

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from tests.server.process import UPGRADE, ServerProcess, connected, get, listen, refusal, serving, write_config
+from tests.server.process import (
+    UPGRADE,
+    ServerProcess,
+    connected,
+    get,
+    listen,
+    refusal,
+    serving,
+    until_nobody_plays,
+    write_config,
+)
 from tests.sound import speechlike, write_wav
 
 PATHS = """
@@ -32,6 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     (directory / "prompts/broken.wav").write_bytes(b"RIFF, or so it says")
     with serving(config) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+async def nobody_plays(server: ServerProcess) -> None:
+    """No stream of the test before takes one of the few places."""
+    await until_nobody_plays(server)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +140,7 @@ async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None
         await second.receive_bytes()
         status, text = await refusal(server.url("/silence"))
         assert (status, text) == (503, "full: 2 streams are playing, try again later\n")
+    await until_nobody_plays(server)
     heard = await listen(server.url("/audio-stream"))
     assert heard.close_code == 1000
 

@@ -9,7 +9,7 @@ from mediaserver import cli
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.service import Speech
 from tests.sound import read_wav
-from tests.timing import PATIENCE
+from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
 
@@ -23,7 +23,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_a_text_becomes_a_prompt(tmp_path: Path) -> None:
     async def expected() -> bytes:
-        speech = Speech(SpeechSettings(timeout=PATIENCE))
+        speech = Speech(SpeechSettings(timeout=TIMEOUT))
         try:
             return await speech.say("Hello. And goodbye to all.", speech.voice(rate=1.5)).whole()
         finally:

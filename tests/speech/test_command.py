@@ -14,7 +14,7 @@ from mediaserver.errors import EngineError
 from mediaserver.settings.speech import CommandSettings, SpeechSettings
 from mediaserver.speech.engines import command
 from mediaserver.speech.service import Speech
-from tests.timing import PATIENCE, UNIT, eventually
+from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually
 
 # Writes a WAV file of 24 kHz by the standard library: as many tenths of a second as the text has characters.
 PROGRAM = """
@@ -38,7 +38,7 @@ async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., Speech]]:
     """Makes a server's speech by a program of such a source."""
     made: list[Speech] = []
 
-    def speech(source: str, *arguments: str, timeout: float = PATIENCE, text: str = FROM_STDIN) -> Speech:
+    def speech(source: str, *arguments: str, timeout: float = TIMEOUT, text: str = FROM_STDIN) -> Speech:
         program = tmp_path / f"program{len(made)}.py"
         program.write_text(PROGRAM.replace("{text}", text) + source)
         settings = CommandSettings(program=(sys.executable, str(program), *arguments))
@@ -189,7 +189,7 @@ async def test_espeak() -> None:
     if shutil.which("espeak-ng") is None:
         pytest.skip("no espeak-ng on this machine")
     program = ("espeak-ng", "-v", "{language}", "-w", "{file}", "{text}")
-    speech = Speech(SpeechSettings(engine="command", command=CommandSettings(program=program), timeout=PATIENCE))
+    speech = Speech(SpeechSettings(engine="command", command=CommandSettings(program=program), timeout=TIMEOUT))
     try:
         assert len(await speech.say("Hello there.").whole()) > 8000
     finally:

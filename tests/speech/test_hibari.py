@@ -17,7 +17,7 @@ from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.speech.spoken import Spoken
 from mediaserver.wire.encapsulation import PCM
-from tests.timing import PATIENCE, eventually
+from tests.timing import TIMEOUT, eventually
 
 pytest.importorskip("hibari")
 TEXT = "Your position is three."
@@ -26,7 +26,7 @@ TEXT = "Your position is three."
 @pytest.fixture
 async def speech() -> AsyncIterator[Speech]:
     """A server's speech, its one process started."""
-    made = Speech(SpeechSettings(timeout=PATIENCE))
+    made = Speech(SpeechSettings(timeout=TIMEOUT))
     made.warm([Need("speech")])
     yield made
     await made.close()
@@ -47,7 +47,7 @@ async def test_it_speaks_as_loud_as_a_prompt_and_the_same_each_time(speech: Spee
     assert 1.0 < len(heard) / 8000 < 3.0
     assert -24 < levels.loudness_lufs(heard) < -17
     assert levels.peak_dbfs(heard) < -0.5
-    other = Speech(SpeechSettings(timeout=PATIENCE))
+    other = Speech(SpeechSettings(timeout=TIMEOUT))
     try:
         assert (await sound(other.say(TEXT)) == heard).all()  # by another process
     finally:
@@ -112,7 +112,7 @@ async def test_a_voice_that_is_not_there(
 ) -> None:
     monkeypatch.setenv("HIBARI_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no way out
-    speech = Speech(SpeechSettings(timeout=PATIENCE))
+    speech = Speech(SpeechSettings(timeout=TIMEOUT))
     try:
         with pytest.raises(Exception, match=why):
             await speech.say("Hello.", speech.voice(name=voice)).whole()
@@ -124,7 +124,7 @@ async def test_a_voice_that_is_not_there(
 async def test_what_was_said_is_there_after_a_restart(tmp_path: Path) -> None:
     sounds = []
     for result in ("made", "disk"):
-        speech = Speech(SpeechSettings(timeout=PATIENCE), store=tmp_path / "speech")
+        speech = Speech(SpeechSettings(timeout=TIMEOUT), store=tmp_path / "speech")
         sounds.append(await speech.say(TEXT).whole())
         assert speech.results[result] == 1
         await speech.close()

@@ -14,7 +14,7 @@ from mediaserver.errors import EngineError
 from mediaserver.settings.speech import OpenAiSpeechSettings, SpeechSettings
 from mediaserver.speech.service import Speech
 from tests.speech.speech_server import TOKEN, SpeechServer, speech_server
-from tests.timing import PATIENCE
+from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
 
@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[SpeechServer]:
         yield serving
 
 
-def speech_by(url: str, timeout: float = PATIENCE, token: str = TOKEN) -> Speech:
+def speech_by(url: str, timeout: float = TIMEOUT, token: str = TOKEN) -> Speech:
     settings = OpenAiSpeechSettings(url=url, token=token, model="tts-of-the-test")  # type: ignore[arg-type]
     return Speech(SpeechSettings(engine="openai", openai=settings, timeout=timeout))
 

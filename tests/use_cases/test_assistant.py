@@ -10,8 +10,9 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.audio.vad import SpeechDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.chat_server import ChatServer, call
+from tests.speech.test_pocketsphinx import assert_understood
 from tests.speech.voice import said
-from tests.timing import PATIENCE, UNIT, eventually, late
+from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually, late
 from tests.use_cases.phone import Phone
 
 pytest.importorskip("hibari", reason="hibari-tts speaks")
@@ -46,7 +47,9 @@ file = "{{resource}}.jsonl"
 
 
 def answer(body: dict[str, Any]) -> list[Any]:
-    return ANSWERS.get(body["messages"][-1]["content"], ["I see."])
+    """To the text that has most in common with what was understood."""
+    told = set(body["messages"][-1]["content"].split())
+    return ANSWERS[max(ANSWERS, key=lambda text: len(told & set(text.split())) / len(text.split()))]
 
 
 def voiced_after(pcm: bytes) -> float:
@@ -73,10 +76,8 @@ async def hold_a_conversation(phone: Phone) -> float:
 
 
 async def test_a_conversation(tmp_path: Path) -> None:
-    for text in (HELP, WEATHER, NO, BYE):
-        said(text)  # this process is busy with it
     async with ChatServer(answer, pace=20) as model:
-        paths = PATHS.format(url=model.url, directory=tmp_path, patience=PATIENCE)
+        paths = PATHS.format(url=model.url, directory=tmp_path, patience=TIMEOUT)
         with serving(write_config(tmp_path, paths)) as server:
             async with Phone(server.url("/talk/Ann")) as phone:
                 stopped = await hold_a_conversation(phone)
@@ -85,14 +86,15 @@ async def test_a_conversation(tmp_path: Path) -> None:
     assert stopped < 0.06 + 0.05 * UNIT + late()  # of ours, and of this machine's
     messages = [message["content"] for message in model.requests[-1]["messages"]]
     heard, note = messages[5].split("… ")
-    assert messages == [
-        "You talk to Ann.", "Hello Ann.", HELP, *ANSWERS[HELP], WEATHER, messages[5], NO, *ANSWERS[NO], BYE,
+    assert_understood([HELP, WEATHER, NO, BYE], messages[2::2])
+    assert [*messages[:2], *messages[3:-1:2]] == [
+        "You talk to Ann.", "Hello Ann.", *ANSWERS[HELP], messages[5], *ANSWERS[NO],
     ]  # fmt: skip
     assert note == "[interrupted by the caller]"
     assert ANSWERS[WEATHER][0].startswith(heard)
     assert 25 < len(heard) < 70
     lines = [json.loads(line) for line in (tmp_path / "talk-Ann.jsonl").read_text().splitlines()]
-    assert [line["text"] for line in lines[1::2]] == [HELP, WEATHER, NO, BYE]
+    assert_understood([HELP, WEATHER, NO, BYE], [line["text"] for line in lines[1::2]])
     assert [line["interrupted"] for line in lines[::2]] == [False, False, True, False, False]
     for turn in lines[2::2]:
         times = [turn[f"{step}_ms"] for step in ("words", "first_delta", "first_sentence", "first_audio")]

@@ -14,7 +14,7 @@ from tests.sound import write_wav
 from tests.speech.beside import OpenAiServer, VoskServer
 from tests.speech.test_pocketsphinx import HELP, THANKS, assert_understood, children, engine_of, sound_of
 from tests.speech.voice import PAUSE, pieces, said
-from tests.timing import PATIENCE, eventually
+from tests.timing import TIMEOUT, eventually
 from tests.twin import Twin
 from tests.twin.stream import TwinStream
 from tests.use_cases.backend import Backend
@@ -72,7 +72,7 @@ async def test_what_callers_say_is_told_in_words(
     """One server for all of it, as a caller would have it: words, a killed process, a hang-up."""
     write_wav(tmp_path / "prompts/spoken.wav", np.frombuffer(said(BALANCE), "<i2"))
     async with VoskServer().running() as vosk, OpenAiServer().running() as openai:
-        with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path, patience=PATIENCE)) as server:
+        with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path, patience=TIMEOUT)) as server:
             stream, call = await stream_on(twin, server, "/listen")
             stream.say(said(HELP) + PAUSE + said(BALANCE) + PAUSE)
             await eventually(lambda: len(backend.told("transcript.final")) == 2)
