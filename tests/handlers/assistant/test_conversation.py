@@ -292,6 +292,23 @@ async def test_what_stands_for_speech_is_heard_once_until_the_caller_speaks(
     assert len(talk.model.asked) == 4
 
 
+@in_virtual_time
+async def test_a_greeting_that_cannot_be_said_is_heard_as_something_else(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    talk = Talk(loop, monkeypatch)
+    talk.voicebox.error = "it is down"
+    await talk.call(2000, greeting="Good morning.", fallback="welcome")
+    assert SOUNDS["welcome"].tobytes() in talk.caller.heard.tobytes()
+
+
+@in_virtual_time
+async def test_a_model_that_does_not_stop_has_failed(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    talk = Talk(loop, monkeypatch, [HELP], [[ToolCall("a", "order_pizza", "{}")]] * 10)
+    await talk.call(6000, 1000, max_failures=1)
+    assert talk.told("hangup") == [{"why": "failures"}]
+
+
 @pytest.mark.parametrize("answer", [{"hangup": True}, WebhookError("it is down")])
 @in_virtual_time
 async def test_it_gives_up(loop: VirtualLoop, monkeypatch: Patch, answer: Any) -> None:
@@ -374,6 +391,16 @@ async def test_who_says_something_may_be_asked_again(loop: VirtualLoop, monkeypa
     yes, again = talk.heard()[1:]
     assert again[0] - yes[1] == pytest.approx(3000, abs=40)
     assert len(talk.caller.heard) / 8 == pytest.approx(again[1] + 3000 + 200, abs=60)
+
+
+@in_virtual_time
+async def test_a_noise_at_the_end_of_their_patience_does_not_put_it_off(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    talk = Talk(loop, monkeypatch, [""])
+    await talk.call(4500, 2500, idle=3, idle_text="Are you there?")
+    assert talk.heard()[0][0] == 2990 + OVER  # it is over 700 ms after their patience was
+    assert talk.told("hangup") == []
 
 
 @in_virtual_time
