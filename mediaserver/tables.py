@@ -1,7 +1,6 @@
 """What the commands print for people."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,8 +8,7 @@ from rich.table import Table
 
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.server.check import Findings
-
-_NAMED = 5  # paths
+from mediaserver.streams.access import open_to_anybody
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
@@ -30,15 +28,6 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         out.print("everything is in order", style="green")
     if findings.paths:
         out.print(open_to_anybody(findings.open_paths, len(findings.paths)), markup=False, highlight=False)
-
-
-def open_to_anybody(open_paths: Sequence[str], paths: int) -> str:
-    """How many of the paths are open, and which: the last word on a configuration."""
-    if not open_paths:
-        return "no path is open to anybody who reaches the port"
-    some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"
-    named = ", ".join(open_paths[:_NAMED]) + (", …" if len(open_paths) > _NAMED else "")
-    return f"{some} open to anybody who reaches the port (see defaults.tokens and defaults.allow): {named}"
 
 
 def _table(title: str, *headings: str) -> Table:

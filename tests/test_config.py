@@ -474,9 +474,9 @@ def test_numbers_and_choices_may_be_a_url_s(tmp_path: Path) -> None:
 def test_a_path_whose_token_is_not_there_is_not_open(tmp_path: Path) -> None:
     text = '[paths."/a"]\nhandler = "silence"\ntokens = ["env:N0T_THERE"]\n[paths."/b"]\nhandler = "silence"\n'
     settings = load(tmp_path, text)
-    assert Configuration.of(settings, "c").open_paths == ["/b"]
+    assert Configuration.of(settings, "c").table.open_paths == ["/b"]
     tokens = settings.defaults.model_copy(update={"tokens": (SecretStr("env:N0T_THERE"),)})
-    assert Configuration.of(settings.model_copy(update={"defaults": tokens}), "c").open_paths == []
+    assert Configuration.of(settings.model_copy(update={"defaults": tokens}), "c").table.open_paths == []
 
 
 def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
     ]
     warnings = configuration.left_out(library)
     return Findings(
-        paths, prompts, library.ignored, problems, left_out, warnings, unwritable, configuration.open_paths
+        paths, prompts, library.ignored, problems, left_out, warnings, unwritable, configuration.table.open_paths
     )
 
 

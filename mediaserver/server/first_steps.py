@@ -14,6 +14,7 @@ from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.silence import Silence
+from mediaserver.streams.access import open_to_anybody
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import PATTERN_VARIABLE, Route
 
@@ -30,12 +31,7 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
         route, path = tried
         command = f"{_program()} call {_shown(_url(engine, port, path), route, config)}"
         told = [f"Try {path} from another terminal:", "", f"    {command}", ""]
-    routes = list(engine.table)
-    free = sum(str(route.access) == "open" for route in routes)
-    told.append(
-        f"{free} of {len(routes)} paths are open to anybody who reaches port {port}"
-        + (": tokens and allow, in [defaults] or a path, say who may dial." if free else ".")
-    )
+    told.append(open_to_anybody(engine.table.open_paths, len(engine.table)))
     return told
 
 
@@ -44,7 +40,7 @@ def _to_try(engine: Engine) -> tuple[Route, str] | None:
     found = [(route, path) for route in engine.table for path in _paths(engine, route)]
     return min(
         found,
-        key=lambda each: (str(each[0].access) != "open", issubclass(each[0].handler, _LITTLE_TO_HEAR)),
+        key=lambda each: (not each[0].access.is_open, issubclass(each[0].handler, _LITTLE_TO_HEAR)),
         default=None,
     )
 

@@ -82,7 +82,7 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(self.engine.table),
-            open_paths=len(configuration.open_paths),  # to anybody who reaches the port
+            open_paths=len(configuration.table.open_paths),  # to anybody who reaches the port
             prompts=len(library.prompts),
             cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
         )

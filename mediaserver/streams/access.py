@@ -21,6 +21,8 @@ from mediaserver.errors import RefusedError
 from mediaserver.session.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.settings.kinds import Networks
 
+_NAMED = 5  # paths, at most, in what is told of them
+
 
 @dataclass(frozen=True)
 class Access:
@@ -110,3 +112,12 @@ def _is_in(address: str, networks: Networks) -> bool:
     except ValueError:
         return False
     return any(ip in network for network in networks)
+
+
+def open_to_anybody(open_paths: Sequence[str], paths: int) -> str:
+    """How many of so many paths are open, and which: what an operator should know of a server."""
+    if not open_paths:
+        return "no path is open to anybody who reaches the port"
+    some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"
+    named = ", ".join(open_paths[:_NAMED]) + (", …" if len(open_paths) > _NAMED else "")
+    return f"{some} open to anybody who reaches the port (see defaults.tokens and defaults.allow): {named}"

@@ -65,11 +65,6 @@ class Configuration:
         wrong = [*wrong, *missing, *kept_there, *lacking, *_same_port(settings, where), *unanswered]
         return cls(settings, where, table, found, (*problems, *wrong), answered)
 
-    @property
-    def open_paths(self) -> list[str]:
-        """The paths that anybody may dial who reaches the port."""
-        return [route.pattern for route in self.table if route.access.is_open]
-
     async def sign(self, url: str, expires: int) -> str:
         """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
 

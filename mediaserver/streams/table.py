@@ -30,6 +30,11 @@ class RouteTable:
     def __len__(self) -> int:
         return len(self._routes)
 
+    @property
+    def open_paths(self) -> list[str]:
+        """The paths that anybody may dial who reaches the port."""
+        return [route.pattern for route in self if route.access.is_open]
+
     def match(self, url: URL) -> tuple[Route, dict[str, str]]:
         """The same as `find`, where nothing can be awaited."""
         return _at_once(self.find(url))
