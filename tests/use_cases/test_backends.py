@@ -11,7 +11,7 @@ import pytest
 
 from mediaserver.audio.pcm import from_bytes
 from tests.server.plain_peer import CALL, dialled
-from tests.server.process import audiosocket_ports, connected, listen, serving, write_config
+from tests.server.process import audiosocket_ports, connected, get, listen, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.speech.speech_server import TOKEN, speech_server
 from tests.timing import UNIT, eventually, late
@@ -213,3 +213,25 @@ async def test_a_menu_speaks_between_prompts_and_what_a_webhook_answers(
     assert first >= 0
     between = sound[first + 4000 :][: place(main, sound[first + 4000 :])]
     assert np.count_nonzero(between) > 2 * 8000  # the sentences
+
+
+# -- a stream that is one-way -----------------------------------------------------------------------
+
+
+async def test_a_handler_that_hears_nothing_is_told_in_log_event_and_metric(
+    serve: Serve, backend: Backend
+) -> None:
+    """While the stream lasts: it may last for hours."""
+    counter = 'mediaserver_inbound_problems_total{problem="no-audio"}'
+    with serve(ASKING) as server:
+        _, metrics = await get(server.admin_url("/metrics"))
+        assert f"{counter} 0.0" in metrics
+        async with connected(server.url("/echo/a?call_id=7")):
+            await eventually(lambda: backend.told("stream.inbound"), 20)
+            _, metrics = await get(server.admin_url("/metrics"))
+        assert f"{counter} 1.0" in metrics
+        (line,) = server.events("inbound media")
+        assert line["hint"].startswith("no audio received in 5 s, though the handler listens")
+    (told,) = backend.told("stream.inbound")
+    assert told["problem"] == "no-audio"
+    assert told["resource"] == "calls/7"
