@@ -150,6 +150,6 @@ async def _changes(folders: set[Path]) -> AsyncIterator[bool]:
 def _stat(file: Path) -> tuple[int, int, int] | None:
     try:
         found = os.stat(file)  # noqa: PTH116
-    except OSError:
+    except (OSError, ValueError):  # no path at all, by its characters
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
