@@ -291,15 +291,26 @@ class Pacer:
                     return
                 self._begin()  # a source without a single frame
             except SOURCE_FAULTS as error:
-                if self._outlet.transport.is_closing():
-                    self._loop.call_soon(self.pause)
+                if not self._goes_on_after(error):
                     return
-                self._break(error)
-                self._begin()
             else:
                 given = True
                 self._owed -= 1
                 self._ticker.frames += 1
+
+    def _goes_on_after(self, error: BaseException) -> bool:
+        """What was to be sent broke: turn to the next thing that can be. False where the transport is gone.
+
+        Where not even silence can be sent, a watcher is at fault, or the wire: the error is the loop's to tell.
+        """
+        if self._outlet.transport.is_closing() or self._playing is None:
+            self._loop.call_soon(self.pause)
+            if self._outlet.transport.is_closing():
+                return False
+            raise error
+        self._break(error)
+        self._begin()
+        return True
 
     def _begin(self) -> None:
         """Turn to the next source in the queue that can be played, or to silence."""

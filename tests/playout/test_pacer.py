@@ -501,6 +501,31 @@ async def test_nothing_that_a_source_raises_silences_its_stream_or_its_neighbour
     assert frame(2) in heard_on(stage)
 
 
+@pytest.mark.parametrize("late", [False, True])
+@in_virtual_time
+async def test_a_watcher_that_breaks_costs_its_own_stream_and_is_told(late: bool, loop: VirtualLoop) -> None:
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=1)
+    stage, neighbour = Stage(loop, PCM, ticker), Stage(loop, PCM, ticker)
+    told: list[object] = []
+    loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+
+    def broken(encoding: Encoding, item: bytes) -> None:
+        if not late or stage.line.sent:
+            raise LookupError("no such watcher")
+
+    with stage.pacer.watch(broken):
+        stage.pacer.start()
+        neighbour.pacer.start()
+        done = stage.pacer.play(source(1, 2, 3))
+        await stage.until(500)
+        assert heard_on(stage) == (frames(1) if late else [])
+        assert len(neighbour.line.sent) == 25
+        assert [type(each) for each in told] == [LookupError]
+        assert ticker.streams == 1
+        with pytest.raises(LookupError):
+            await done
+
+
 @in_virtual_time
 async def test_a_frame_of_the_wrong_size_breaks_its_source_not_the_stream(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
@@ -731,6 +756,15 @@ async def test_rtp_marks_the_first_packet_of_each_talkspurt(loop: VirtualLoop) -
 
     await handler()
     assert [packet.marker for packet in packets(stage)] == [False, False, True, False, False, False, False, True]
+
+
+@in_virtual_time
+async def test_a_stream_that_begins_with_sound_begins_with_a_marker(loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.L16))
+    stage.pacer.play(source(1, 2))
+    stage.pacer.start()
+    await stage.until(45)
+    assert [packet.marker for packet in packets(stage)] == [True, False, False]
 
 
 @in_virtual_time
