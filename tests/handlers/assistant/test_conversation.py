@@ -257,6 +257,19 @@ async def test_a_stage_that_fails_is_heard(
 
 
 @in_virtual_time
+async def test_a_transcript_tells_of_failures_and_of_what_was_cut_off(
+    loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    talk = Talk(loop, monkeypatch, [EngineError("it is down"), HELP], [["Yes."]])
+    settings = {"greeting": "Good morning to all of you.", "directory": tmp_path, "file": "a.jsonl"}
+    await talk.call(9000, 600, 5000, **settings)
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["who"] for line in lines] == ["assistant", "failure", "assistant", "caller", "assistant"]
+    assert [line["interrupted"] for line in lines if line["who"] == "assistant"] == [True, False, False]
+    assert (lines[1]["stage"], lines[1]["why"]) == ("recognition", "it is down")
+
+
+@in_virtual_time
 async def test_half_an_answer_is_said(loop: VirtualLoop, monkeypatch: Patch) -> None:
     talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. And then", EngineError("broke off")]])
     await talk.call(6000, 1000)
@@ -509,6 +522,19 @@ async def test_what_a_model_only_imitates_is_not_said(loop: VirtualLoop, monkeyp
     talk = Talk(loop, monkeypatch, [HELP], [["Yes. [interrupted by the caller] ", "It **is**. ", "**…**"]])
     await talk.call(6000, 1000)
     assert talk.voicebox.asked == ["Yes. It is."]
+
+
+@in_virtual_time
+async def test_after_a_prompt_was_interrupted_it_is_the_caller_s_turn(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    """Even where it was by a noise: the model has been told, and is asked when there are words."""
+    play = ToolCall("a", "play_prompt", '{"name": "music/b"}')
+    talk = Talk(loop, monkeypatch, [HELP, "", "stop"], [[play], ["Well."]])
+    await talk.call(8000, 1000, 3000, 6000, tools={"play": ["music/b"]})
+    assert len(talk.model.asked) == 2
+    assert talk.model.told[-1] == ("user", "stop")
+    assert [turn["caller"] for turn in talk.told("turn")] == [HELP, "stop"]
 
 
 TRANSFER = ToolCall("a", "transfer", '{"reason": "a refund"}')
