@@ -356,6 +356,21 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "a-1.vtt").read_text() == "mine"
 
 
+def test_where_no_captions_can_be_there_are_no_lines_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders are made; a name without its captions is left free, and the failure is told."""
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "deep/er/a.vtt").symlink_to(tmp_path / "nowhere/a.vtt")  # taken, and leads nowhere
+    Transcript(tmp_path, tmp_path / "deep/er/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+    Transcript(tmp_path, tmp_path / "new/er/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+    assert sorted(path.name for path in (tmp_path / "deep/er").iterdir()) == ["a-1.jsonl", "a-1.vtt", "a.vtt"]
+    assert sorted(path.name for path in (tmp_path / "new/er").iterdir()) == ["a.jsonl", "a.vtt"]
+    long = "x" * 250  # with .jsonl it is too long for a name already, with .vtt it is not
+    with pytest.raises(OSError, match="File name too long"):
+        Transcript(tmp_path, tmp_path / f"{long}.jsonl").add({"text": "hello"}, 1.0, 2.0)
+
+
 def test_a_transcript_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()

@@ -47,6 +47,7 @@ def test_what_is_offered_is_what_may_be_used() -> None:
     assert functions["play_prompt"]["properties"] == {"name": {"type": "string", "enum": ["a", "b"]}}
     assert functions["transfer"]["required"] == ["reason"]
     assert functions["transfer"]["properties"]["reason"]["type"] == "string"
+    assert all(tool["function"]["description"] for tool in offered)
 
 
 @pytest.mark.parametrize(
