@@ -45,7 +45,7 @@ def cache_of_its_own() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def witness_anew() -> None:
     """What the machine does before a test is no excuse for what is late in it."""
-    WITNESS.worst = 0.0
+    WITNESS.anew()
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,13 @@ class Witness:
 
     def __init__(self) -> None:
         self.worst = 0.0
-        threading.Thread(target=self._watch, name="witness", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+
+    def anew(self) -> None:
+        """From now on: what the machine did before is no excuse."""
+        if not self._thread.is_alive():
+            self._thread.start()
+        self.worst = 0.0
 
     def _watch(self) -> None:
         while True:

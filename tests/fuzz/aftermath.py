@@ -101,7 +101,7 @@ async def healthy_call(lab: Lab, seconds: float | None = None) -> AsyncIterator[
     ]
     command += [] if seconds is None else ["--seconds", str(seconds)]
     heard.unlink(missing_ok=True)
-    WITNESS.worst = 0.0
+    WITNESS.anew()
     process = await asyncio.create_subprocess_exec(*map(str, command), stdout=subprocess.PIPE)
     try:
         await eventually(lambda: heard.exists() and heard.stat().st_size)  # the first sound is there
