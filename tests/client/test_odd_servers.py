@@ -70,7 +70,9 @@ async def test_one_that_closes_without_a_status() -> None:
     assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
 
 
-async def test_one_that_goes_on_sending_and_never_answers_the_close() -> None:
+async def test_one_that_goes_on_sending_and_never_answers_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "CLOSE_TIMEOUT", 0.5)
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
         while True:

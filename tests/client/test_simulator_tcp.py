@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.client import simulator
+from mediaserver.client import asterisk, simulator
 from mediaserver.client.simulator import Call
 from mediaserver.errors import PeerError
 from mediaserver.wire.encapsulation import Encapsulation, Framing
@@ -190,6 +191,30 @@ async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
     assert report.close_code == 1000
     assert report.problems == []
     assert report.duration_s == pytest.approx(0.5, abs=0.1 + 0.5 * UNIT + late())
+
+
+async def test_a_connection_is_gone_when_it_has_hung_up() -> None:
+    async with answering(forever) as (_, url):
+        connection = await asterisk.dial(url, lambda message, at: None)
+        plug = connection.transport.get_extra_info("socket").fileno()
+        await connection.hang_up()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(plug)
+
+
+async def test_one_that_is_given_up_in_the_moment_it_is_answered_is_let_go_of() -> None:
+    async def dialling() -> asterisk.AsteriskConnection:
+        connection = await asterisk.dial(url, lambda message, at: None)
+        made.append(connection)
+        calling.cancel()
+        return connection
+
+    made: list[asterisk.AsteriskConnection] = []
+    async with answering(forever) as (_, url):
+        calling = asyncio.create_task(simulator._unless(asyncio.Event(), dialling()))
+        await asyncio.wait((calling,))
+        assert calling.cancelled()
+        assert made[0].transport.is_closing()
 
 
 async def test_it_hangs_up_when_it_is_asked_to() -> None:

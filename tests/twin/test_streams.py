@@ -29,7 +29,7 @@ async def test_a_live_call_is_never_quiet_and_keeps_time(twin: Twin) -> None:
         said = stream.say(PCM)
         time.sleep(0.2)  # noqa: ASYNC251 - a machine that hangs: the schedule does not move
         got = await pcm(websocket, FRAMES + 20)
-    assert stream.said == bytes(640) + got[: len(stream.said) - 640]
+    assert stream.said.startswith(bytes(640) + got)  # and goes on
     assert got.strip(b"\0") == coded(PCM).strip(b"\0")
     assert stream.started_at is not None
     assert said.started_at is not None
