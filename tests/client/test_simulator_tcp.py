@@ -193,13 +193,21 @@ async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
     assert report.duration_s == pytest.approx(0.5, abs=0.1 + 0.5 * UNIT + late())
 
 
-async def test_a_connection_is_gone_when_it_has_hung_up() -> None:
-    async with answering(forever) as (_, url):
+async def test_a_connection_is_gone_when_it_has_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the server does not close it."""
+
+    async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+
+    monkeypatch.setattr(asterisk, "CLOSE_TIMEOUT", 0.1)
+    gone = asyncio.Event()
+    async with answering(deaf) as (_, url):
         connection = await asterisk.dial(url, lambda message, at: None)
         plug = connection.transport.get_extra_info("socket").fileno()
         await connection.hang_up()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(plug)
+        gone.set()
 
 
 async def test_one_that_is_given_up_in_the_moment_it_is_answered_is_let_go_of() -> None:
