@@ -12,7 +12,16 @@ say() {
     printf '\n=== %s (%s s)\n' "$*" "$SECONDS"
 }
 
+# Ask all that runs in the new root to end.
+hang_up() {
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/root")" = "$root" ]; then kill -TERM "${process#/proc/}" 2>/dev/null || true; fi
+    done
+}
+
 stop() {
+    hang_up
+    wait
     for path in dev proc; do
         if mountpoint -q "$root/$path"; then umount --lazy "$root/$path"; fi
     done
@@ -73,14 +82,16 @@ grep -q listening "$root/root/run.log" || {
     exit 1
 }
 say "it listens; a call"
-inside ".venv/bin/mediaserver call ws://127.0.0.1:8080/audio-stream --record heard.wav && ls -l heard.wav"
-for process in $(pgrep -f "mediaserver serve --config config.example.toml" || true); do # that one, not another's
-    if [ "$(readlink "/proc/$process/root")" = "$root" ]; then kill -INT "$process"; fi
-done
-wait $server && say "it stopped" || say "it stopped with $?"
+status=0
+inside ".venv/bin/mediaserver call ws://127.0.0.1:8080/audio-stream --record heard.wav" || status=$? # a busy machine's pace
+inside "ls -l heard.wav"
+hang_up
+wait "$server" || true
+tail -n 2 "$root/root/run.log"
 
 if [ "${*:-}" != none ]; then
     say "make test ${*:+ARGS='$*'}"
-    inside "make test ${*:+ARGS='$*'}"
+    inside "make test ${*:+ARGS='$*'}" || status=$?
 fi
-say "all of it"
+say "done, with $status"
+exit "$status"
