@@ -9,6 +9,7 @@ mediaserver attach call ID --path /survey
 """
 
 from pathlib import Path
+from typing import Any
 
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Handler
@@ -25,7 +26,7 @@ class Survey(Handler):
     directory: Path = Path("comments")
     webhook: str | None = None
 
-    def prompt_names(self):
+    def prompt_names(self) -> list[str]:
         """So that a missing prompt is known at start."""
         return [self.question, self.tone, self.thanks]
 
@@ -50,7 +51,7 @@ class Survey(Handler):
                 return answer.digits
         return ""
 
-    async def tell(self, session: Session, result: dict) -> str:
+    async def tell(self, session: Session, result: dict[str, Any]) -> str:
         """The prompt that the backend wants to be heard at the end."""
         if self.webhook is None:
             return self.thanks
@@ -59,4 +60,4 @@ class Survey(Handler):
         except PeerError:  # it is down, slow, or talks nonsense: the caller need not know
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
-        return wanted if wanted in session.library.prompts else self.thanks
+        return wanted if isinstance(wanted, str) and wanted in session.library.prompts else self.thanks

@@ -1,6 +1,7 @@
 """A voice bot for `protocol = "twilio"` that repeats what it hears: `python twilio_bot.py`."""
 
 import json
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -10,9 +11,9 @@ async def bot(request: web.Request) -> web.WebSocketResponse:
     websocket = web.WebSocketResponse()
     await websocket.prepare(request)
     async for message in websocket:
-        said = json.loads(message.data) if message.type == WSMsgType.TEXT else {"event": "noise"}
+        said: dict[str, Any] = json.loads(message.data) if message.type == WSMsgType.TEXT else {"event": "noise"}
         if said["event"] == "media":
-            answer = {
+            answer: dict[str, Any] = {
                 "event": "media",
                 "streamSid": said["streamSid"],
                 "media": {"payload": said["media"]["payload"]},

@@ -30,8 +30,8 @@ from packaging.specifiers import SpecifierSet
 
 from mediaserver import config
 from mediaserver.cli import app
-from mediaserver.mistakes import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.settings import Settings
+from mediaserver.settings.environment import ENV_DELIMITER, ENV_PREFIX
 from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config
 from tests.timing import UNIT
 
@@ -490,7 +490,7 @@ def build_wheel(sources: Path, folder: Path) -> Path:
     """The wheel of a folder of sources."""
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("no build backend here")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(command, cwd=sources, capture_output=True, text=True, timeout=60 * UNIT, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
@@ -529,8 +529,8 @@ def test_what_is_installed_can_begin_by_itself(tmp_path: Path) -> None:
     wheel = build_wheel(build_context(tmp_path / "src"), tmp_path / "dist")
     place, folder = tmp_path / "venv", tmp_path / "here"
     venv.create(place)
-    pip = [sys.executable, "-m", "pip", "--python", place / "bin/python", "install"]
-    subprocess.run([*pip, "--quiet", "--no-deps", "--no-index", wheel], timeout=60 * UNIT, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(place / "bin/python"), "install"]
+    subprocess.run([*pip, "--quiet", "--no-deps", "--no-index", str(wheel)], timeout=60 * UNIT, check=True)
     (packages,) = place.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # what it depends on
     folder.mkdir()

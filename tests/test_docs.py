@@ -176,7 +176,7 @@ def test_both_forms_of_the_flow_action_are_shown_and_the_second_is_complete() ->
 
 def test_the_table_of_what_the_platform_takes_is_what_we_send() -> None:
     rows = dict(re.findall(r"^\| `(audiosocket|sln|rtp)` \| .*? \| (.*) \|$", WIRES, re.MULTILINE))
-    payloads = {}
+    payloads: dict[str, bytes] = {}
     for encapsulation in Encapsulation:
         wire = Wire(WireSettings(encapsulation), random_key=lambda: bytes(4))
         (message,) = wire.messages([wire.encoding.silence])

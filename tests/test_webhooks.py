@@ -64,8 +64,8 @@ class Backend:
         try:
             got = Got(request.headers, await request.read(), request.path_qs)
             self.got.append(got)
-            answer = self.answer(got)
-            answer = await answer if inspect.isawaitable(answer) else answer
+            given = self.answer(got)
+            answer = await given if inspect.isawaitable(given) else given
         finally:
             self.now -= 1
         return answer if isinstance(answer, web.StreamResponse) else web.Response(status=answer)
@@ -103,7 +103,7 @@ def retries() -> Iterator[list[stamina.instrumentation.RetryDetails]]:
     """Every retry that is scheduled, as it is."""
     before = stamina.instrumentation.get_on_retry_hooks()
     scheduled: list[stamina.instrumentation.RetryDetails] = []
-    stamina.instrumentation.set_on_retry_hooks([scheduled.append])
+    stamina.instrumentation.set_on_retry_hooks([lambda details: scheduled.append(details)])
     yield scheduled
     stamina.instrumentation.set_on_retry_hooks(before)
 

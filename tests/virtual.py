@@ -47,7 +47,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now_ns / NS
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    @property
+    def waiting(self) -> list[asyncio.TimerHandle]:
+        """The timers that are set; asyncio tells of them nowhere else."""
+        timers: list[asyncio.TimerHandle] = vars(self)["_scheduled"]
+        return [timer for timer in timers if not timer.cancelled()]
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """At once: a thread takes real time, of which there is none here."""
         done = self.create_future()
         try:

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ PEAK = MILLIWATT_RMS * math.sqrt(2)  # of a sine at 0 dBm0
 
 
 def sound(*hz, level=-10.0, ms=None, by=None):
-    return Segment(tuple(Component(Fraction(h), pytest.approx(level, abs=0.01)) for h in hz), ms, by)
+    return Segment(
+        tuple(Component(Fraction(h), cast("float", pytest.approx(level, abs=0.01))) for h in hz), ms, by
+    )
 
 
 def silence(ms):

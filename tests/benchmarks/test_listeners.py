@@ -6,6 +6,7 @@ import ssl
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -24,7 +25,8 @@ from tests.timing import PATIENCE
 FRAME = websocket.binary(bytes(320))
 HERE = os.getpid()  # of which CPU time and memory are told
 SHORT = Plan(streams=5, seconds=0.5, warm_up=0.1, rate=500)
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 
 
 async def heard_of(script: Script, plan: Plan = SHORT) -> Report:

@@ -134,11 +134,12 @@ async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: 
     server = Server(*_loaded(write_config(tmp_path, paths)))
     told: list[tuple[str, dict[str, Any]]] = []
     emit = server.engine.backend.emit
-    monkeypatch.setattr(
-        server.engine.backend,
-        "emit",
-        lambda stream, kind, data: (told.append((kind, dict(data))), emit(stream, kind, data)),
-    )
+
+    def overheard(stream: Any, kind: str, data: Any) -> None:
+        told.append((kind, dict(data)))
+        emit(stream, kind, data)
+
+    monkeypatch.setattr(server.engine.backend, "emit", overheard)
     try:
         await server.start()
         yield Lab(server, bots, told)
@@ -400,6 +401,7 @@ async def test_a_bot_that_floods_is_read_in_turns_and_what_is_too_much_is_counte
 
 async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     async def deaf(visit: Visit) -> None:
+        assert isinstance(visit.request.transport, asyncio.Transport)
         visit.request.transport.pause_reading()
         await asyncio.sleep(60)
 
@@ -415,6 +417,7 @@ async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.Monk
 
 async def test_a_bot_that_asks_for_marks_and_never_reads_is_left(lab: Lab) -> None:
     async def asking(visit: Visit) -> None:
+        assert isinstance(visit.request.transport, asyncio.Transport)
         visit.request.transport.pause_reading()
         mark = json.dumps({"event": "mark", "name": "\u2028" * 1024})  # six bytes each when it comes back
         with contextlib.suppress(ConnectionError):
@@ -470,6 +473,7 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
 
     async def slow(visit: Visit) -> None:
         assert visit.request.transport is not None
+        assert isinstance(visit.request.transport, asyncio.Transport)
         visit.request.transport.pause_reading()
         await go.wait()
         visit.request.transport.resume_reading()

@@ -348,6 +348,7 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
         await eventually(lambda: len(stream.said_at) > 10)
         hearing = attached.session.hearing
         hearing.pause()
+        assert hearing._paused_at is not None
         hearing._paused_at -= 20  # as after twenty seconds without a connection
         hearing.use(hearing.wire)
         call.hang_up()

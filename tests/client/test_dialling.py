@@ -252,8 +252,8 @@ async def test_the_first_frame_comes_back_that_the_peer_sends(
     async def answer(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
-        for message in frames_of(encapsulation, codec):
-            await socket.send_bytes(message)
+        for frame in frames_of(encapsulation, codec):
+            await socket.send_bytes(frame)
         async for message in socket:
             heard.append(message.data[-320:])  # noqa: PERF401 - as it comes, and linear, whatever the peer sends
         return socket
@@ -263,7 +263,7 @@ async def test_the_first_frame_comes_back_that_the_peer_sends(
         await ours.attach("calls/1", "/echo", encapsulation=encapsulation)
         wanted = LINEAR if codec == "slin" else MULAW
         await eventually(lambda: len(b"".join(heard).lstrip(b"\0")) >= len(wanted))
-    assert b"".join(filter(any, heard)) == wanted
+    assert b"".join(frame for frame in heard if any(frame)) == wanted
 
 
 # -- when it is over ---------------------------------------------------------------------------------------------

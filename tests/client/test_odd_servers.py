@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     )
 
 
-async def call(serve: Serve, **options: float) -> Report:
+async def call(serve: Serve, **options: Any) -> Report:
     async with serving(serve) as url:
         return await asyncio.wait_for(simulator.simulate(Call(url, **options)), PATIENCE)
 

@@ -230,7 +230,7 @@ async def test_a_scanner_gets_no_certificate(proxy: Proxy, trust: ssl.SSLContext
 
 
 SECONDS = UNIT  # in which those who are quick are through
-SHORT = {
+SHORT: dict[Start, dict[str, str]] = {
     nginx: {"client_header_timeout 10s;": f"client_header_timeout {SECONDS:g}s;", "keepalive_timeout 10s;": ""},
     caddy: {f"{name} 10s": f"{name} {SECONDS:g}s" for name in ("read_header", "read_body", "idle")},
 }

@@ -15,6 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.server.process import upgrade_request
 from tests.timing import UNIT
@@ -54,7 +55,7 @@ def connect(port: int, *, receive_buffer: int = 0, source: str = "127.0.0.1") ->
     return peer
 
 
-def dial(port: int, path: str, **options: int) -> socket.socket:
+def dial(port: int, path: str, **options: Any) -> socket.socket:
     """A stream that has just begun."""
     peer = connect(port, **options)
     peer.sendall(upgrade_request(path))
@@ -67,7 +68,7 @@ def dial(port: int, path: str, **options: int) -> socket.socket:
     return peer
 
 
-def dial_audiosocket(port: int, name: str, **options: int) -> socket.socket:
+def dial_audiosocket(port: int, name: str, **options: Any) -> socket.socket:
     """A stream on a port of AudioSocket that has just begun. Its UUID is made of a name (`uuid_of`)."""
     peer = connect(port, **options)
     peer.sendall(b"\x01\x00\x10" + uuid_of(name).bytes)

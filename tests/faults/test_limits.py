@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -58,7 +59,7 @@ async def test_places(
             assert told == {"101": taken, "503": 30 - taken}
             refused = await since.count("mediaserver_refusals_total", reason=reason, status="503")
             assert refused == again * (30 - taken)
-            await eventually(lambda again=again: len(since.ended(path)) == again * taken)
+            await eventually(partial(lambda times: len(since.ended(path)) == times * taken, again))
             await asyncio.sleep(0.3)  # of a second's worth of handshakes
 
 

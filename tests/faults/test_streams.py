@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ BEGUN = frame(b"x", 2, fin=False)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     directory = tmp_path_factory.mktemp("streams")
-    limits = {"heartbeat": HEARTBEAT, "stall_timeout": STALL, "max_message_bytes": LARGEST}
+    limits: dict[str, Any] = {"heartbeat": HEARTBEAT, "stall_timeout": STALL, "max_message_bytes": LARGEST}
     with counting_server(directory, **limits) as server:
         yield server
 

@@ -5,8 +5,9 @@ from random import Random
 from typing import Any
 
 from tests.fuzz import answers, mutate
+from tests.fuzz.configs import MARK
 from tests.fuzz.dialogue import Script, hold
-from tests.fuzz.lab import MARK, Lab
+from tests.fuzz.lab import Lab
 
 _RESOURCES = [
     "calls/1",
@@ -52,7 +53,7 @@ def make(rng: Random) -> bytes:
         return mutate.noise(rng, 4000)
     if dice < 0.08:
         return rng.choice((b"[" * _DEEP, b'{"a":' * _DEEP, b"", b"null", b'"\\ud800"', b"1" * 5000, b"x" * 70_000))
-    request = {"resource": rng.choice(_RESOURCES), "path": _path(rng)}
+    request: dict[str, Any] = {"resource": rng.choice(_RESOURCES), "path": _path(rng)}
     if rng.random() < 0.4:
         request["variables"] = {mutate.word(rng): mutate.word(rng) for _ in range(rng.choice((0, 1, 3, 100)))}
     if rng.random() < 0.4:

@@ -4,9 +4,10 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import get_args
 
 from tests.fuzz import mutate
-from tests.fuzz.dialogue import Script, hold
+from tests.fuzz.dialogue import Ending, Script, hold
 from tests.fuzz.lab import PORTS, Lab
 
 _HANGUP = b"\x00\x00\x00"
@@ -30,7 +31,7 @@ def make(rng: Random) -> Dialled:
         data = mutate.mutated(rng, data)
     if rng.random() < 0.1:
         data = data[: rng.randint(0, len(data))]  # cut off in the middle of a message
-    ending = rng.choices(("answer", "half-close", "reset"), (6, 6, 1))[0]
+    ending = rng.choices(get_args(Ending), (6, 6, 1))[0]
     return Dialled(rng.choice(PORTS), Script(mutate.pieces(rng, data, 6), ending))
 
 

@@ -5,10 +5,10 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from tests.fuzz import answers, frames, mutate
-from tests.fuzz.dialogue import Script, hold
+from tests.fuzz.dialogue import Ending, Script, hold
 from tests.fuzz.lab import Lab
 from tests.server.process import upgrade_request
 
@@ -59,7 +59,7 @@ def make(rng: Random) -> Call:
     request = upgrade_request(rng.choice(_PATHS) + rng.choice(("", "?a=1&b=2", "?token=x&repeat")))
     if offered:
         request = request[:-2] + f"Sec-WebSocket-Protocol: {offered}\r\n\r\n".encode("latin-1")
-    ending = rng.choices(("answer", "half-close", "reset"), (6, 6, 1))[0]
+    ending = rng.choices(get_args(Ending), (6, 6, 1))[0]
     return Call(Script(mutate.pieces(rng, data, 6), ending, request))
 
 
@@ -109,7 +109,7 @@ def _event(rng: Random, _: str, as_json: bool) -> bytes:
     fields: dict[str, Any] = {"channel_id": "ws-1a2b3c4d"}
     if name == "DTMF_END":
         fields["digit"] = rng.choice((*"0123456789ABCD*#a?", "", "12", _HALF, 5, None))
-    for _ in range(rng.choice((0, 0, 1, 3))):
+    for _more in range(rng.choice((0, 0, 1, 3))):
         fields[rng.choice(_FIELDS)] = rng.choice(
             (mutate.word(rng), rng.choice(mutate.EXTREMES), _HALF, None, [], {})
         )

@@ -4,9 +4,10 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import get_args
 
 from tests.fuzz import answers, mutate, wires
-from tests.fuzz.dialogue import Script, hold
+from tests.fuzz.dialogue import Ending, Script, hold
 from tests.fuzz.lab import Lab
 from tests.server.process import upgrade_request
 
@@ -33,7 +34,7 @@ def make(rng: Random) -> Talk:
         ("", "&framing=message", "&framing=pcm", "&rtp_payload=pcma")
     )
     data = stream(rng, encapsulation)
-    ending = rng.choices(("answer", "half-close", "reset"), (6, 6, 1))[0]
+    ending = rng.choices(get_args(Ending), (6, 6, 1))[0]
     return Talk(
         encapsulation, Script(mutate.pieces(rng, data, 6), ending, upgrade_request(rng.choice(_PATHS) + query))
     )

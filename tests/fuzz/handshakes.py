@@ -5,8 +5,9 @@ from random import Random
 from urllib.parse import quote
 
 from tests.fuzz import answers, frames, mutate
+from tests.fuzz.configs import MARK
 from tests.fuzz.dialogue import Script, hold
-from tests.fuzz.lab import MARK, Lab
+from tests.fuzz.lab import Lab
 from tests.server.process import upgrade_request
 
 _PATHS = [

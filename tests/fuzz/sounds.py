@@ -101,8 +101,8 @@ def _sources() -> dict[str, bytes]:
 
 def _encoded(source: Path, extension: str, codec: str) -> bytes:
     target = source.with_name(f"coded.{extension}")
-    command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-fflags", "+bitexact", "-flags:a", "+bitexact"]
-    subprocess.run([*command, "-c:a", codec, target], check=True, capture_output=True)
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), "-fflags", "+bitexact", "-flags:a", "+bitexact"]
+    subprocess.run([*command, "-c:a", codec, str(target)], check=True, capture_output=True)
     return target.read_bytes()
 
 

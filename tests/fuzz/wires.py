@@ -30,7 +30,9 @@ class Conversation:
 
 def make(rng: Random) -> Conversation:
     """A conversation of a few to some dozen messages; most begin as good ones."""
-    settings = WireSettings(*(rng.choice(list(kind)) for kind in (Encapsulation, Framing, RtpPayload)))
+    settings = WireSettings(
+        rng.choice(list(Encapsulation)), rng.choice(list(Framing)), rng.choice(list(RtpPayload))
+    )
     speaks = settings.encapsulation if rng.random() < 0.9 else rng.choice(list(Encapsulation))
     messages, at, sequence = [], rng.choice((0.0, 1e9)), rng.choice((0, 1, 65_530, rng.getrandbits(16)))
     for _ in range(int(2 + 40 * rng.random() ** 3)):

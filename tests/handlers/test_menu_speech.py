@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ async def visit(
 ) -> tuple[Caller, End | None]:
     caller = Caller(loop, library_of(SOUNDS), None, *answers)
     acts: list[tuple[float, Callable[[], None]]] = [
-        (at, lambda keys=keys: caller.say(digits(keys))) for at, keys in presses
+        (at, partial(caller.say, digits(keys))) for at, keys in presses
     ]
     try:
         return caller, await caller.call(handler.run, ms, *acts)

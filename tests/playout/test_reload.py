@@ -551,7 +551,9 @@ def nothing_is_left() -> Iterator[None]:
 
 
 @LOOPS
-def test_notices_wake_it_and_nothing_is_left_of_it(tmp_path: Path, make_loop: Callable[[], object]) -> None:
+def test_notices_wake_it_and_nothing_is_left_of_it(
+    tmp_path: Path, make_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     put(tmp_path / "a.wav", OLD)
 
     async def run() -> None:

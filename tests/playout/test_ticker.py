@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import cast
 
 import pytest
 
@@ -21,7 +22,7 @@ class Bell:
     def advance(self) -> None:
         raise AssertionError("never at its end")
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         raise error
 
     def check(self) -> None:
@@ -44,7 +45,7 @@ def ticker_on(loop: VirtualLoop) -> Ticker:
 
 def join(ticker: Ticker) -> Slot:
     """The slot of one more stream, which is never looked at."""
-    return ticker.join(bell := Bell(asyncio.get_running_loop()), bell.sending)
+    return ticker.join(bell := Bell(cast("VirtualLoop", asyncio.get_running_loop())), bell.sending)
 
 
 async def pass_time(loop: VirtualLoop, until_ms: float) -> None:

@@ -66,7 +66,7 @@ FREE_PORTS = {"MEDIASERVER_SERVER__PORT": "0", "MEDIASERVER_ADMIN__PORT": "0"}
 
 def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
     """Start a server; it is not waited for."""
-    return start([*MEDIASERVER, "serve", "--config", str(config)], log_file, **environment)
+    return start([*MEDIASERVER, "serve", "--config", str(config)], log_file, None, **environment)
 
 
 def start(command: Sequence[str], log_file: Path, cwd: Path | None = None, **environment: str) -> ServerProcess:

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -410,7 +411,7 @@ async def test_three_hundred_calls_at_once(tmp_path: Path) -> None:
         loop, callers = asyncio.get_running_loop(), []
         for n in range(300):
             _, caller = await loop.create_connection(
-                lambda n=n: _Caller(talks=n % 10 == 0), "127.0.0.1", server.ports["/"]
+                partial(_Caller, talks=n % 10 == 0), "127.0.0.1", server.ports["/"]
             )
             callers.append(caller)
         errors = await asyncio.wait_for(asyncio.gather(*(caller.over for caller in callers)), PATIENCE)

@@ -67,8 +67,7 @@ async def test_places_of_the_server_of_a_path_and_of_a_peer(tmp_path: Path) -> N
         async with contextlib.AsyncExitStack() as stack:
 
             async def call(path: str, host: str = "127.0.0.1") -> None:
-                options = {"local_addr": (host, 0)}
-                peer = await stack.enter_async_context(dialled(server.ports[path], **options))
+                peer = await stack.enter_async_context(dialled(server.ports[path], local_addr=(host, 0)))
                 await peer.hear(1)
 
             await call("/few")

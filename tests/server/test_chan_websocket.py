@@ -86,7 +86,7 @@ def sweep(rate: int) -> np.ndarray:
     return np.rint(12_000 * signal * np.sin(np.pi * t / SECONDS)).astype(np.int16)
 
 
-def configure(directory: Path, paths: str = "", **server: object) -> Path:
+def configure(directory: Path, paths: str = "", **server: Any) -> Path:
     text = PATHS.format(token=TOKEN, recordings=json.dumps(str(directory / "recordings")))
     write_wav(directory / "prompts/speech.wav", from_bytes(SPEECH))
     write_wav(directory / "prompts/long.wav", from_bytes(LONG))

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,13 +27,13 @@ class Configured:
         self.server, self.directory = server, directory
         self.token = directory / "token"
 
-    def write(self, paths: str, **server: object) -> None:
+    def write(self, paths: str, **server: Any) -> None:
         write_config(self.directory, paths.format(token=self.token), **server)
 
     def ask(self) -> None:
         self.server.process.send_signal(signal.SIGHUP)
 
-    def change(self, paths: str, **server: object) -> None:
+    def change(self, paths: str, **server: Any) -> None:
         """Write it, and do not wait until it is noticed."""
         self.write(paths, **server)
         self.ask()

@@ -292,7 +292,10 @@ async def test_the_peer_vanishes_and_the_log_hints_at_the_framing(server: Server
     before = count(server, "/forever")
     async with connected(server.url("/forever")) as websocket:
         await websocket.receive_bytes()
-        websocket._response.connection.transport.abort()
+        connection = websocket._response.connection
+        assert connection is not None
+        assert isinstance(connection.transport, asyncio.Transport)
+        connection.transport.abort()
     line = await ended(server, "/forever", before)
     assert (line["reason"], line["code"]) == ("peer-vanished", 1006)
     hints = [hint for hint in server.log if "is the framing what it expects" in hint["event"]]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -32,7 +33,7 @@ SILENCE = '[paths."/silence"]\nhandler = "silence"\n'
 LONG_FRAMES = 100
 
 
-def config_in(directory: Path, **server: object) -> Path:
+def config_in(directory: Path, **server: Any) -> Path:
     config = write_config(directory, PATHS, **server)
     write_wav(directory / "prompts/long.wav", speechlike(160 * LONG_FRAMES))
     return config

@@ -62,7 +62,7 @@ async def test_a_peer_that_never_reads_is_closed_and_costs_its_own_stream_only(s
 @pytest.mark.parametrize("server", [60], indirect=True)
 async def test_a_peer_that_reads_again_hears_on_where_it_stopped(server: ServerProcess) -> None:
     with dial(server) as peer:
-        sent = -1
+        sent = -1.0
         while sent != (sent := await frames_sent(server)):  # until nothing more is sent
             await asyncio.sleep(0.5)
         received = b""

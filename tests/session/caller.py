@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -71,12 +71,13 @@ class Caller:
 
     async def call(
         self,
-        run: Callable[[Session], Coroutine[Any, Any, None]],
+        run: Callable[[Session], Coroutine[Any, Any, object]],
         ms: float,
-        *acts: tuple[float, Callable[[], None]],
+        *acts: tuple[float, Callable[[], object]],
     ) -> End | None:
         """Have a handler run for so long, and do things at their times; how the stream ended, if it did."""
-        running = asyncio.create_task(self.session.run(run(self.session)))
+        work = cast("Coroutine[Any, Any, None]", run(self.session))  # what it returns is nobody's
+        running = asyncio.create_task(self.session.run(work))
         pending = sorted(acts, key=lambda act: act[0])
         try:
             for n in range(round(ms / 20)):
@@ -104,4 +105,4 @@ class Caller:
 
     def sounding(self) -> np.ndarray:
         """Whether each frame heard has sound in it."""
-        return self.heard.reshape(-1, 160).any(axis=1)
+        return np.any(self.heard.reshape(-1, 160), axis=1)

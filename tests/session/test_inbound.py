@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
@@ -156,9 +155,7 @@ class Counts:
         self.silent = False
 
 
-def told_of(
-    per_second: list[int], silent: bool = False, expected_at: int | None = None
-) -> Callable[..., list[InboundProblem]]:
+def told_of(per_second: list[int], silent: bool = False, expected_at: int | None = None) -> list[InboundProblem]:
     """What is told of; somebody listens from the start of one of the seconds on, or nobody does."""
 
     async def watch(loop: VirtualLoop) -> list[InboundProblem]:
@@ -174,7 +171,7 @@ def told_of(
         monitor.stop()
         return told
 
-    return in_virtual_time(watch)
+    return in_virtual_time(watch)()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +194,7 @@ def told_of(
     ],
 )
 def test_trouble_is_told_once(per_second: list[int], told: list[str]) -> None:
-    assert told_of(per_second)() == told
+    assert told_of(per_second) == told
 
 
 @in_virtual_time
@@ -237,8 +234,8 @@ def test_each_trouble_has_its_hint() -> None:
 
 
 def test_digital_silence_is_told_after_ten_seconds() -> None:
-    assert told_of([8000] * 9, silent=True)() == []
-    assert told_of([8000] * 20, silent=True)() == ["digital-silence"]
+    assert told_of([8000] * 9, silent=True) == []
+    assert told_of([8000] * 20, silent=True) == ["digital-silence"]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +259,7 @@ def test_digital_silence_is_told_after_ten_seconds() -> None:
 def test_nothing_heard_is_told_where_somebody_listens(
     per_second: list[int], expected_at: int | None, told: list[str]
 ) -> None:
-    assert told_of(per_second, silent=True, expected_at=expected_at)() == told
+    assert told_of(per_second, silent=True, expected_at=expected_at) == told
 
 
 @pytest.mark.parametrize("message", [None, UUID, b"\x03\x00\x015"], ids=["nothing", "uuid", "digit"])

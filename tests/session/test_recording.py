@@ -374,8 +374,8 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
 
 
 def recorder(tmp_path: Path, **options) -> Recorder:
-    plain = {"within": None, "stereo": False, "trim_silence": False, "max_duration": None, "max_silence": None}
-    plain["toning"] = lambda: False
+    plain: dict[str, Any] = dict.fromkeys(("within", "max_duration", "max_silence"))
+    plain |= {"stereo": False, "trim_silence": False, "toning": lambda: False}
     return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
 
 
@@ -492,7 +492,7 @@ async def test_what_fails_on_the_disk_after_its_user_is_gone_is_told_to_the_next
 async def test_a_disk_that_does_not_answer_is_not_waited_for() -> None:
     disk, released = Disk(patience=0.05), threading.Event()
     with pytest.raises(OSError, match="the disk does not answer"):
-        await disk.do(released.wait, PATIENCE)
+        await disk.do(released.wait, PATIENCE)  # type: ignore[arg-type]
     released.set()
 
 

@@ -1,6 +1,7 @@
 """Sessions under virtual time: what a handler does, and what the peer gets and when."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -254,6 +255,7 @@ async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: Virt
         session.receive(bytes([n % 250]) * 320)
     assert await first == Audio(bytes([10]) * 320)
     assert session.hearing.dropped == 10
+    assert isinstance(events, AsyncGenerator)
     await events.aclose()
 
 
@@ -313,11 +315,11 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
     heard: list[object] = []
     session.hearing.keep(heard.append)
     await session.run(asyncio.sleep(0.1))
-    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+    assert loop.waiting == []
     session.receive(SILENCE)
     session.hearing.push(Digit("1"))
     assert heard == []
-    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+    assert loop.waiting == []
     assert session.hearing.received == 2
 
 
@@ -404,7 +406,7 @@ async def test_the_first_sound_ends_the_wait_for_it(tmp_path, loop: VirtualLoop)
 
     async def work() -> None:
         await asyncio.sleep(0.2)
-        assert [timer for timer in loop._scheduled if timer.when() > 10 and not timer.cancelled()] == []
+        assert [timer for timer in loop.waiting if timer.when() > 10] == []
 
     await session.run(work())
 

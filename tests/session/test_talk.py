@@ -265,6 +265,7 @@ async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> N
 
     await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
     (utterance,) = found
+    assert utterance is not None
     assert (utterance.over, utterance.cut) == (True, False)
 
 
@@ -335,7 +336,7 @@ async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path)
     async def decode(path: Path) -> Clip:
         return Clip(to_bytes(read_wav(path)))
 
-    library.decode = decode  # it does so in another process, which takes real time
+    library.decode = decode  # type: ignore[method-assign, assignment]  # it does so in another process, which takes real time
     caller = Caller(loop, library)
     await caller.call(lambda session: session.play(tmp_path / "a.wav"), 500)
     assert (caller.heard[:1600] == speechlike(1600, 8)).all()

@@ -235,7 +235,7 @@ async def test_one_under_way_is_over_with_its_listener_and_no_timer_is_left(loop
     utterances.close()
     assert utterance.over
     assert b"".join([pcm async for pcm in utterance]).endswith(sound)
-    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+    assert loop.waiting == []
 
 
 @in_virtual_time
@@ -263,6 +263,10 @@ class Engine:
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.cancelled = seconds, False
+
+    @property
+    def why_not_ready(self) -> str:
+        return ""
 
     async def recognise(self, audio: Any, partial: Any, language: str = "") -> Recognition:
         async for _ in audio:

@@ -9,6 +9,7 @@ from pydantic_core.core_schema import ErrorType
 
 from mediaserver import config
 from mediaserver.client.attach import AttachRequest
+from mediaserver.errors import ConfigError
 from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.menu import Answer
 from mediaserver.mistakes import MISSING, PLAIN, UNKNOWN
@@ -149,7 +150,7 @@ async def test_a_mistake_is_one_line_that_says_what_to_do(tmp_path: Path, text: 
 @pytest.mark.parametrize("line", ["[paths./a]", "[[ paths . /a ]]", "/a = { handler = 'silence' }", " /a= {}"])
 def test_a_path_that_is_not_quoted_is_said_so(tmp_path: Path, line: str) -> None:
     (tmp_path / "c.toml").write_text(f"[server]\nport = 1\n{line}\nhandler = 'silence'\n")
-    with pytest.raises(config.ConfigError) as caught:
+    with pytest.raises(ConfigError) as caught:
         config.load(Path("c.toml"))
     (problem,) = caught.value.problems
     assert problem.startswith("c.toml: is not TOML: ")

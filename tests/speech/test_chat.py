@@ -54,6 +54,7 @@ async def test_connections_are_used_again() -> None:
     async with chatting(server) as chat:
         for _ in range(3):
             async for _ in chat.answer(ASKED):
+                assert server._runner.server is not None
                 peers.update(id(each) for each in server._runner.server.connections)
     assert len(peers) == 1
 

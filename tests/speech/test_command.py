@@ -14,6 +14,7 @@ from mediaserver.errors import EngineError
 from mediaserver.settings.speech import CommandSettings, SpeechSettings
 from mediaserver.speech.engines import command
 from mediaserver.speech.service import Speech
+from mediaserver.speech.synthesis import Voice
 from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually
 
 # Writes a WAV file of 24 kHz by the standard library: as many tenths of a second as the text has characters.
@@ -180,7 +181,7 @@ async def test_it_leaves_no_files(speaking: Callable[..., Speech]) -> None:
 )
 async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str) -> None:
     settings = SpeechSettings(engine="command", command=CommandSettings(program=program))
-    found = command.problem(settings, settings.language)
+    found = command.problem(settings, Voice("command"))
     assert bool(found) == bool(why)
     if why:
         speech = Speech(settings)

@@ -26,7 +26,7 @@ async def server() -> AsyncIterator[SpeechServer]:
 
 
 def speech_by(url: str, timeout: float = TIMEOUT, token: str = TOKEN) -> Speech:
-    settings = OpenAiSpeechSettings(url=url, token=token, model="tts-of-the-test")  # type: ignore[arg-type]
+    settings = OpenAiSpeechSettings(url=url, token=token, model="tts-of-the-test")
     return Speech(SpeechSettings(engine="openai", openai=settings, timeout=timeout))
 
 

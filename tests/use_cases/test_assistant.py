@@ -19,7 +19,7 @@ pytest.importorskip("hibari", reason="hibari-tts speaks")
 pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
 
 HELP, WEATHER, NO, BYE = "can you help me", "tell me about the weather", "no thank you", "thank you goodbye"
-ANSWERS = {
+ANSWERS: dict[str, list[Any]] = {
     HELP: ["Yes, I can."],
     WEATHER: ["It is sunny and warm today. And so it will be tomorrow, and the day after that. Then it rains."],
     NO: ["Well then."],

@@ -559,5 +559,6 @@ def test_one_stream_understands_what_another_of_the_same_settings_sends(settings
     sender, receiver = Wire(settings), Wire(settings)
     (message,) = sender.messages(sender.encoding.packetize(FRAME))
     (audio,) = receiver.inbound.depacketize(message[4:], 0.0)
+    assert isinstance(audio, Audio)
     heard = struct.unpack("<160h", audio.pcm)
     assert heard == pytest.approx(SAMPLES, rel=0.02, abs=8)  # A-law has no zero, and both laws have steps

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import rtp
 from mediaserver.wire.codec import StreamCodec
+from mediaserver.wire.events import Audio
 from mediaserver.wire.inbound import Rtp
 from mediaserver.wire.rtp import Packet, Packetizer, PayloadType
 
@@ -84,7 +85,8 @@ def test_what_is_wrong_is_named(data, message):
 
 def heard(data):
     """The PCM of a lone packet of a peer that dialled us."""
-    return b"".join(audio.pcm for audio in Rtp(StreamCodec()).depacketize(data, 0.0))
+    events = Rtp(StreamCodec()).depacketize(data, 0.0)
+    return b"".join(event.pcm for event in events if isinstance(event, Audio))
 
 
 @pytest.mark.parametrize(

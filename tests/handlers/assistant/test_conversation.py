@@ -12,7 +12,7 @@ from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.session import EndReason
 from mediaserver.speech.chat import ToolCall
-from tests.handlers.assistant.scripted import LETTER, Talk, voiced_after_ms
+from tests.handlers.assistant.scripted import LETTER, Piece, Talk, voiced_after_ms
 from tests.handlers.test_handlers import SOUNDS
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -31,7 +31,11 @@ def ms(text: str) -> int:
 
 @in_virtual_time
 async def test_three_turns(loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path) -> None:
-    answers = [["Yes, I ", "can. Wh", 0.2, "at is it?"], [0.5, "It is *sunny*."], ["Goodbye then."]]
+    answers: list[list[Piece]] = [
+        ["Yes, I ", "can. Wh", 0.2, "at is it?"],
+        [0.5, "It is *sunny*."],
+        ["Goodbye then."],
+    ]
     talk = Talk(loop, monkeypatch, [HELP, "the weather", BYE], answers)
     await talk.call(
         14_000, 1000, 5000, 9000, greeting="Good morning.", directory=tmp_path, file="{resource}/{stream}.jsonl"
@@ -337,7 +341,7 @@ async def test_it_gives_up(loop: VirtualLoop, monkeypatch: Patch, answer: Any) -
 
 @in_virtual_time
 async def test_a_success_in_between_is_a_new_beginning(loop: VirtualLoop, monkeypatch: Patch) -> None:
-    answers = [[EngineError("down")], ["Now I know."], [EngineError("down")]]
+    answers: list[list[Piece]] = [[EngineError("down")], ["Now I know."], [EngineError("down")]]
     talk = Talk(loop, monkeypatch, [HELP] * 3, answers)
     assert await talk.call(13_000, 1000, 5000, 8000, max_failures=2) is None
     assert len(talk.told("failed")) == 2
@@ -346,7 +350,7 @@ async def test_a_success_in_between_is_a_new_beginning(loop: VirtualLoop, monkey
 @in_virtual_time
 async def test_what_fails_is_counted_in_a_row_whatever_it_is(loop: VirtualLoop, monkeypatch: Patch) -> None:
     """Recognition, the model, speech: the third is the last."""
-    words = [EngineError("down"), HELP, HELP]
+    words: list[str | float | Exception] = [EngineError("down"), HELP, HELP]
     talk = Talk(loop, monkeypatch, words, [[EngineError("down")], LONG])
     loop.call_later(8.0, setattr, talk.voicebox, "error", "down")
     end = await talk.call(16_000, 1000, 5000, 9000)

@@ -147,5 +147,7 @@ async def test_what_is_said_to_a_deaf_speaker_is_passed_over(loop: VirtualLoop) 
     acts += [(5000, lambda: caller.say(WORD)), (7000, lambda: caller.session.press("3#"))]
     await caller.call(run, 12_000, *acts)
     utterance, turn = found
+    assert isinstance(utterance, Utterance)
+    assert isinstance(turn, Turn)
     assert utterance.start == pytest.approx(5.0, abs=0.1)
     assert turn.caller == "[pressed 3 #]"

@@ -8,8 +8,9 @@ import pytest
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.session import Stream
 from mediaserver.speech.chat import ToolCall
+from tests.handlers.test_handlers import library_of
+from tests.session.caller import Caller
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -89,23 +90,23 @@ def test_a_reason_has_an_end() -> None:
 
 @in_virtual_time
 async def test_lines_are_written_in_their_order_and_all_by_its_close(loop: VirtualLoop, tmp_path: Path) -> None:
-    transcript = Transcript(tmp_path, "{id}.jsonl", Stream("s", "/", "p", call="c"))
+    transcript = Transcript(tmp_path, "{stream}.jsonl", Caller(loop, library_of()).session)
     for n in range(3):
         transcript.add("caller", {"n": n})
     await transcript.close()
     transcript.add("assistant", {"n": 3})
     await transcript.close()
-    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
     assert [(line["who"], line["n"], line["stream"]) for line in lines] == [
-        *[("caller", n, "s") for n in range(3)],
-        ("assistant", 3, "s"),
+        *[("caller", n, "id") for n in range(3)],
+        ("assistant", 3, "id"),
     ]
     assert all(line["time"].endswith("Z") for line in lines)
 
 
 @in_virtual_time
 async def test_without_a_name_nothing_is_written(loop: VirtualLoop, tmp_path: Path) -> None:
-    transcript = Transcript(tmp_path, None, Stream("s", "/", "p"))
+    transcript = Transcript(tmp_path, None, Caller(loop, library_of()).session)
     transcript.add("caller", {})
     await transcript.close()
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +117,8 @@ async def test_a_transcript_whose_disk_fails_is_given_up(
     loop: VirtualLoop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    transcript = Transcript(tmp_path / "file", "a.jsonl", Stream("s", "/", "p"))
+    caller = Caller(loop, library_of())
+    transcript = Transcript(tmp_path / "file", "a.jsonl", caller.session)
     for _ in range(3):
         transcript.add("caller", {})
         await transcript.close()
@@ -125,3 +127,4 @@ async def test_a_transcript_whose_disk_fails_is_given_up(
     await transcript.close()
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().out.count("transcript not written") == 1
+    assert len(caller.backend.told("transcript.failed")) == 1
