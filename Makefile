@@ -37,16 +37,19 @@ imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
 # These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
+# Coverage is measured here alone, since it slows down what it looks at.
 SIDE_BY_SIDE := $(addprefix tests/,audio bridge client deploy handlers playout session speech streams tutorial twin \
 	use_cases wire $(addprefix server/test_,access.py audiosocket.py audiosocket_ports.py chan_websocket.py \
-	config_reload.py first_start.py handler_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py container.py docs.py help.py store.py webhooks.py))
+	config_reload.py first_start.py handler_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py \
+	container.py docs.py help.py make.py store.py webhooks.py))
 
 unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+	@echo "Lines of mediaserver that tests ran in their own process, side by side: $$($(BIN)/coverage report --format=total) %"
 endif
 
 format: $(VENV)/.dev  ## mend style and format, by ruff
@@ -105,7 +108,7 @@ stock-debian:  ## README and tests on a Debian 12 as it is installed, as root: A
 	bash scripts/stock_debian.sh $(ARGS)
 
 clean:  ## remove all that was made here
-	rm -rf $(VENV) $(VENV)-* dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-* dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 
 $(VENV)/.made:
 	@sh scripts/venv.sh $(PYTHON) $(VENV)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from tests.site import sitecustomize
-from tests.timing import WITNESS
+from tests.timing import UNIT, WITNESS
 
 SITE = Path(sitecustomize.__file__).parent
 
@@ -32,6 +32,13 @@ if shutil.which("ffmpeg") is None and (bundled := _bundled_ffmpeg()) is not None
 # For ours, and for all that it starts.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SITE), os.environ.get("PYTHONPATH"))))
 os.setpriority = sitecustomize.refuse
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A machine that is given more time is given it for a whole test as well."""
+    if config.option.timeout is None:
+        config.option.timeout = float(config.getini("timeout")) * UNIT
 
 
 @pytest.fixture(autouse=True, scope="session")
