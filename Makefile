@@ -69,7 +69,10 @@ test-lowest: $(VENV)/lock/bin/uv  ## the tests with the oldest dependencies that
 	sh scripts/venv.sh $(PYTHON) $(VENV)-lowest
 	$< pip compile --quiet --resolution lowest-direct --python $(VENV)-lowest/bin/python --group dev pyproject.toml \
 		--no-header --no-annotate --output-file $(VENV)-lowest/requirements.txt
+	$< pip compile --quiet --resolution lowest-direct --python $(VENV)-lowest/bin/python --group pipecat --no-deps \
+		--no-header --no-annotate --output-file $(VENV)-lowest/pipecat.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet -r $(VENV)-lowest/requirements.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps -r $(VENV)-lowest/pipecat.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(VENV)-lowest/.made $(VENV)-lowest/.runtime $(VENV)-lowest/.dev
 	$(MAKE) unit VENV=$(VENV)-lowest
