@@ -149,7 +149,7 @@ def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
             homes |= {id(each): statement for each in statement.body.body}
     for mutation in mutations:
         function = mutation.contained_by_top_level_function
-        if not isinstance(function, cst.FunctionDef):
+        if not isinstance(function, cst.FunctionDef) or _is_none_for_false(mutation):
             continue
         home, name = homes.get(id(function)), function.name.value
         if home is not None:
@@ -167,6 +167,15 @@ def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
         elif right_source != wrong_source:  # an annotation, or a default
             whole = file_mutation.deep_replace(tree, mutation.original_node, mutation.mutated_node).code
             yield Mutant(module, name, right_source, wrong_source, None, whole)
+
+
+def _is_none_for_false(mutation: file_mutation.Mutation) -> bool:
+    """Whether a variable is only to be false in another way, which is no mistake."""
+    values = [
+        getattr(getattr(node, "value", None), "value", None)
+        for node in (mutation.original_node, mutation.mutated_node)
+    ]
+    return isinstance(mutation.original_node, cst.Assign | cst.AnnAssign) and values == ["False", "None"]
 
 
 def _alone(function: cst.FunctionDef, home: cst.ClassDef | None) -> str:

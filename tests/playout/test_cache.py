@@ -16,6 +16,9 @@ def test_the_least_recently_used_goes_first() -> None:
     assert cache.get("c") is ONE
     assert cache.bytes == 2 * ONE.size
     assert (cache.hits, cache.misses, cache.evictions) == (3, 1, 1)
+    cache.put("d", ONE)
+    assert cache.get("a") is cache.get("b") is None
+    assert (cache.hits, cache.misses, cache.evictions) == (3, 3, 2)
 
 
 def test_what_was_asked_for_last_stays_even_where_it_is_over_the_limit() -> None:

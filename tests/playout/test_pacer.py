@@ -656,6 +656,23 @@ async def test_a_connection_that_is_gone_is_not_waited_for(end: str, loop: Virtu
     assert stage.ticker.streams == 0
 
 
+@in_virtual_time
+async def test_room_in_the_queue_of_a_connection_that_is_gone_starts_nothing(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.proceed()  # not asked to send yet
+    await stage.until(30)
+    assert stage.line.sent == []
+    stage.pacer.start()
+    await stage.until(75)
+    sent = len(stage.line.sent)
+    stage.pacer.halt()
+    stage.pacer.pause()
+    stage.pacer.proceed()
+    await stage.until(200)
+    assert len(stage.line.sent) == sent
+    assert stage.ticker.streams == 0
+
+
 @pytest.mark.parametrize("held", ["slow", "full"])
 @in_virtual_time
 async def test_another_connection_owes_nothing_to_the_one_before(held: str, loop: VirtualLoop) -> None:
@@ -837,6 +854,12 @@ async def test_underruns_are_counted_and_are_not_heard(loop: VirtualLoop) -> Non
     assert await stage.pacer.play(LateSource()) == Heard(3, True)
     assert stage.pacer.underruns == 2
     assert heard_on(stage)[:5] == [None, None, *frames(1, 2, 3)]
+    again = stage.pacer.play(LateSource())
+    await stage.until(150)
+    assert not again.done()
+    assert stage.pacer.underruns == 4  # also while it plays
+    assert await again == Heard(3, True)
+    assert stage.pacer.underruns == 4
 
 
 @in_virtual_time
@@ -873,6 +896,20 @@ async def test_who_watches_is_told_of_frames_that_the_far_end_forgot(loop: Virtu
         assert kept == frames(1, 2, 3, 4)
         await stage.until(85)
     assert len(kept) == 4 + 1 + 3  # and it runs ahead anew
+
+
+@in_virtual_time
+async def test_who_begins_to_watch_in_mid_source_is_told_from_the_next_frame_on(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    told: list[int] = []
+    stage.pacer.start()
+    stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 10))))]))
+    await stage.until(25)
+    with stage.pacer.watch(lambda encoding, item: told.append(item[4])):
+        await stage.until(65)
+    await stage.until(105)
+    assert told == [3, 4]
+    assert heard_on(stage) == frames(1, 2, 3, 4, 5, 6)
 
 
 @in_virtual_time
