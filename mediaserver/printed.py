@@ -14,6 +14,7 @@ import structlog
 _TOGETHER = 0.1  # seconds: what is printed within so long is one line of the log, such as a traceback
 _MOST = 65_536  # bytes of it: what a pipe holds
 _SHOWN = 4000  # characters of it, its end
+_LAST = 4  # times as much, at most, of what is left when the process is over; what it started may still print
 _PERIOD, _LINES = 60.0, 10  # so many lines of the log in so many seconds from one kind of process
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours
 
@@ -43,8 +44,9 @@ class Printed:
             return
         if self._gathering is not None:
             self._gathering.cancel()
-        while self._gather_once():
-            pass
+        for _ in range(_LAST):
+            if not self._gather_once():
+                break
         self._end()
 
     def _wait(self) -> None:
