@@ -393,11 +393,10 @@ async def test_a_text_before_the_first_sound_does_not_name_its_format(loop: Virt
 @in_virtual_time
 async def test_the_channel_s_id_names_a_call_that_has_no_name(loop: VirtualLoop, call: str, named: str) -> None:
     session = Asterisk(loop).session
-    session.stream = replace(session.stream, call=call, query={"token": "secret", "a": "1", "channel": "x"})
+    session.stream = replace(session.stream, call=call, query={"token": "secret", "channel": "x"})
     session.texted(PLAIN.format("ulaw", 160))
     assert session.stream.call == named
     assert session.stream.variables == {
-        "a": "1",
         "channel": "WebSocket/lab/0x7f0000000000",
         "connection_id": "media1",
         "name": "value",

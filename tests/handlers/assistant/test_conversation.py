@@ -274,6 +274,19 @@ async def test_a_transcript_tells_of_failures_and_of_what_was_cut_off(
 
 
 @in_virtual_time
+async def test_a_transcript_whose_disk_fails_is_given_up(
+    loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    """One that began in the middle would look like the whole of it."""
+    (tmp_path / "file").write_text("in the way")
+    loop.call_later(2.0, (tmp_path / "file").unlink)
+    talk = Talk(loop, monkeypatch, [HELP], [["Yes."]])
+    await talk.call(6000, 3000, greeting="Good morning.", directory=tmp_path / "file", file="a.jsonl")
+    assert talk.told("turn")[0]["assistant"] == "Yes."
+    assert list(tmp_path.iterdir()) == []
+
+
+@in_virtual_time
 async def test_half_an_answer_is_said(loop: VirtualLoop, monkeypatch: Patch) -> None:
     talk = Talk(loop, monkeypatch, [HELP], [["It is sunny today. And then", EngineError("broke off")]])
     await talk.call(6000, 1000)

@@ -1,17 +1,12 @@
 """What is told of one turn, and what a model may ask for."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from mediaserver.handlers.assistant.tools import Tools
-from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.speech.chat import ToolCall
-from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller
-from tests.virtual import VirtualLoop, in_virtual_time
 
 
 def test_a_turn_tells_of_the_steps_that_were_reached() -> None:
@@ -83,48 +78,3 @@ def test_a_reason_has_an_end() -> None:
     assert tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2000}))).reason == "x" * 2000
     with pytest.raises(ValueError, match="the arguments are not understood"):
         tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2001})))
-
-
-# -- the transcript --------------------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_lines_are_written_in_their_order_and_all_by_its_close(loop: VirtualLoop, tmp_path: Path) -> None:
-    transcript = Transcript(tmp_path, "{stream}.jsonl", Caller(loop, library_of()).session)
-    for n in range(3):
-        transcript.add("caller", {"n": n})
-    await transcript.close()
-    transcript.add("assistant", {"n": 3})
-    await transcript.close()
-    lines = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
-    assert [(line["who"], line["n"], line["stream"]) for line in lines] == [
-        *[("caller", n, "id") for n in range(3)],
-        ("assistant", 3, "id"),
-    ]
-    assert all(line["time"].endswith("Z") for line in lines)
-
-
-@in_virtual_time
-async def test_without_a_name_nothing_is_written(loop: VirtualLoop, tmp_path: Path) -> None:
-    transcript = Transcript(tmp_path, None, Caller(loop, library_of()).session)
-    transcript.add("caller", {})
-    await transcript.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-@in_virtual_time
-async def test_a_transcript_whose_disk_fails_is_given_up(
-    loop: VirtualLoop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    caller = Caller(loop, library_of())
-    transcript = Transcript(tmp_path / "file", "a.jsonl", caller.session)
-    for _ in range(3):
-        transcript.add("caller", {})
-        await transcript.close()
-    (tmp_path / "file").unlink()
-    transcript.add("caller", {})
-    await transcript.close()
-    assert list(tmp_path.iterdir()) == []
-    assert capfd.readouterr().out.count("transcript not written") == 1
-    assert len(caller.backend.told("transcript.failed")) == 1
