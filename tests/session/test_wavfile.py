@@ -40,7 +40,9 @@ class Disk(io.RawIOBase):
 def read(path: Path) -> tuple[int, bytes]:
     """The channels and the sound of a file, by other hands than ours."""
     with wave.open(str(path)) as file:
-        return file.getnchannels(), file.readframes(file.getnframes())
+        sound = file.readframes(file.getnframes())
+        assert len(sound) == file.getnframes() * 2 * file.getnchannels()  # no more is promised than there is
+        return file.getnchannels(), sound
 
 
 @pytest.mark.parametrize("channels", [1, 2])
