@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import weakref
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,8 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        super().__init__(limit=0, socket_factory=self._make, **options)
+        # Not by a method of ours, which would hold us in a cycle.
+        super().__init__(limit=0, socket_factory=partial(_make, self._sockets), **options)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections; who does not let go of one is left."""
@@ -31,12 +33,6 @@ class Connector(aiohttp.TCPConnector):
             with contextlib.suppress(OSError):  # it may be gone by now
                 each.shutdown(socket.SHUT_RDWR)
         await self._closed_within(_GOODBYE)
-
-    def _make(self, address: Any) -> socket.socket:
-        family, kind, protocol, *_ = address
-        made = socket.socket(family, kind, protocol)
-        self._sockets.add(made)
-        return made
 
     def _open(self) -> list[socket.socket]:
         return [each for each in self._sockets if each.fileno() != -1]
@@ -49,3 +45,10 @@ class Connector(aiohttp.TCPConnector):
                 return False
             await asyncio.sleep(0.001)
         return True
+
+
+def _make(sockets: "weakref.WeakSet[socket.socket]", address: Any) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    sockets.add(made)
+    return made
