@@ -45,15 +45,14 @@ class Reloader:
 
     async def run(self, asked: asyncio.Event) -> None:
         """Reload when asked to, and when a file has changed and is at rest again; until cancelled."""
-        used = before = self._used
+        before = self._used
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), _POLL)
             requested, now = asked.is_set(), await self._look()
             asked.clear()  # who asks during the reload is heard after it
-            if requested or (now != used and now == before):
+            if requested or (now != self._used and now == before):
                 await self._reload(prompts=requested)
-                used = await self._look() | now  # with the files that only the new one names
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
@@ -72,7 +71,6 @@ class Reloader:
         try:
             with own.renewed() as modules:
                 configuration = await asyncio.to_thread(self._build)
-                self._files = configuration.files  # it may want one that comes later
                 if problems := engine.objections(configuration):
                     raise ConfigError(problems)
                 if self._tls is not None:
@@ -95,7 +93,22 @@ class Reloader:
         )
 
     def _build(self) -> Configuration:
-        """In a thread: reading files, building routes and importing handlers takes its time."""
+        """In a thread: reading files, building routes and importing handlers takes its time.
+
+        The files are looked at before they are read, so that what changes meanwhile is not missed. Which ones it
+        names is only known then: where there are new ones, all is read again.
+        """
+        self._used = self._signatures()
+        configuration = self._load()
+        if not set(configuration.files) <= set(self._files):
+            self._files = configuration.files
+            self._used = self._signatures()
+            configuration = self._load()
+        self._files = configuration.files  # it may want one that comes later
+        self._used = {file: seen for file, seen in self._used.items() if file in self._watched}
+        return configuration
+
+    def _load(self) -> Configuration:
         settings, problems = self._source.load()
         where = self._source.name
         _, wrong = tls.load(settings, where)  # tried out before anything is changed
@@ -104,9 +117,12 @@ class Reloader:
     async def _look(self) -> Signature:
         return await asyncio.to_thread(self._signatures)
 
+    @property
+    def _watched(self) -> list[Path]:
+        return [*([self._source.file] if self._source.file is not None else []), *self._files]
+
     def _signatures(self) -> Signature:
-        named = [self._source.file] if self._source.file is not None else []
-        return {file: _stat(file) for file in (*named, *self._files)}
+        return {file: _stat(file) for file in self._watched}
 
 
 async def watch_handlers(changed: asyncio.Event) -> None:
