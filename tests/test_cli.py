@@ -245,7 +245,7 @@ def test_a_bad_config_is_exit_code_2_and_one_line_a_mistake(tmp_path: Path) -> N
     config = tmp_path / "config.toml"
     (tmp_path / "prompts").mkdir()
     config.write_text("[server]\nport = 'x'\nhots = 'y'\n[paths.'/']\nhandler = 'silence'\n")
-    done = run("serve", "--config", config)
+    done = run("serve", "--config", config, "--admin-port", 0)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 2
     assert f"{config}: server.port: " in done.stderr
@@ -263,6 +263,7 @@ def test_a_prompt_folder_that_is_not_there_is_said_plainly(tmp_path: Path, comma
 
 def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
     config = write_config(tmp_path, PATHS)
+    write_wav(tmp_path / "prompts/a.wav", speechlike(1600))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("serve", "--config", config, "--port", port)
@@ -275,6 +276,7 @@ def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "256.0.0.1", "no host at all"])
 def test_a_host_that_is_none_is_said_plainly(tmp_path: Path, host: str) -> None:
+    write_wav(tmp_path / "prompts/a.wav", speechlike(1600))
     done = run("serve", "--config", write_config(tmp_path, PATHS), "--host", host)
     assert done.returncode == 2
     assert f"server.host: cannot listen on {host}:0: " in done.stderr

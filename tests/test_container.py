@@ -275,9 +275,13 @@ def setting_variables() -> list[str]:
 
 
 @pytest.mark.parametrize("variable", setting_variables())
-def test_the_variables_of_the_image_set_settings(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_of_the_image_set_settings(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").touch()
+
     def setting() -> str:
-        found: Any = Settings()
+        found: Any = config.load(tmp_path / "config.toml")[0]
         for name in variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER):
             found = getattr(found, name)
         return str(found)

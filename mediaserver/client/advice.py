@@ -6,7 +6,6 @@ Connection drops; no audio received; audio quality poor; cannot send audio.
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, RefusedError
 from mediaserver.session import CloseCode, Session
-from mediaserver.settings import ACCESS_KEY
 
 POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
@@ -31,8 +30,6 @@ def _on_refusal(status: int, credential: Credential | None) -> str:
         return _REFUSALS.get(status, "the platform cannot serve it now")
     if credential is None:
         return "set voipbin.token or voipbin.access_key"
-    if credential.parameter == "token" and credential.secret.startswith(ACCESS_KEY):
-        return "an access key only works as voipbin.access_key, and voipbin.token is one"
     what = "token" if credential.parameter == "token" else "access key"
     if status == 401:
         return f"the {what} is not accepted: check that {credential.setting} is valid and not expired"

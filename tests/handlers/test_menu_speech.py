@@ -131,7 +131,7 @@ async def test_a_webhook_s_texts_have_its_values(loop: VirtualLoop, voicebox: Vo
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ({"say": "{amount}"}, "no value for {amount}: "),
+        ({"say": "{amount}"}, "no value for {amount}"),
         ({"say": "{name:number}"}, "{name} cannot be spoken as number: "),
         ({"say": "{name:nummer}"}, '{name}: there is no format "nummer" (did you mean "number"?)'),
         ({"say": "{flag}"}, "no value for {flag}"),
@@ -141,7 +141,7 @@ async def test_a_webhook_s_texts_have_its_values(loop: VirtualLoop, voicebox: Vo
         ({"say": "Hi", "engine": "command"}, "speech.command.program is empty"),
         ({"say": "Hi", "engine": "festival"}, "engine: "),
         ({"say": "Hi", "vioce": "emma"}, "vioce: "),
-        ({"said": "Hi"}, "say: "),
+        ({"said": "Hi"}, "play[1].say is missing"),
     ],
 )
 @in_virtual_time
