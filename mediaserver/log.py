@@ -24,7 +24,22 @@ def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.
     return event
 
 
-def _no_secrets(_: Any, __: str, line: str) -> str:
+def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Before JSON is made of it, whose own signs must stay as they are."""
+    return {key: _shown(value) for key, value in event.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(each) for each in value]
+    return value if isinstance(value, int | float | None) else without_secrets(str(value))
+
+
+def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
     return without_secrets(line)
 
 
@@ -44,11 +59,11 @@ def configure(level: str = "info", style: str = "auto") -> None:
         [
             _printable,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
+            _no_secrets_in_line,
         ]
         if console
-        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
     )
-    end.append(_no_secrets)
     stamina.instrumentation.set_on_retry_hooks([])  # a line for each retry says less than ours do
     structlog.configure(
         processors=[*_SHARED, *end],

@@ -78,9 +78,12 @@ class Printed:
         if not text:
             return
         allowed = _may_tell(self._module)
-        counts["logged" if allowed else "dropped"] += len(text.splitlines())
-        if allowed:
-            log.warning("a process printed", module=self._module, pid=self._process, text=text[-_SHOWN:])
+        shown = text[-_SHOWN:] if allowed else ""
+        logged = len(shown.splitlines())
+        counts["logged"] += logged
+        counts["dropped"] += len(text.splitlines()) - logged
+        if shown:
+            log.warning("a process printed", module=self._module, pid=self._process, text=shown)
 
     def _end(self) -> None:
         self._gathering = None

@@ -67,5 +67,8 @@ def _write(target: Path, content: bytes) -> None:
     try:
         unfinished.write_bytes(content)
         unfinished.replace(target)
+    except OSError as error:
+        error.filename = str(target)  # what the user knows of
+        raise
     finally:
         unfinished.unlink(missing_ok=True)

@@ -16,17 +16,27 @@ from pydantic import BaseModel, SecretStr
 from mediaserver.errors import ConfigError, plainly
 
 _URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
+_END = ".,:;)"  # of a sentence that a URL stands in
 _HOST = re.compile(r"(\[[\w:.%{}-]*\]|[^\s:\[\]]*)(:\d*)?")
+# A query, a fragment, or what would be a query but for its question mark.
+_QUERY = re.compile(r"[?#]|[&;](?=(token|sig|access_?key|key|password|secret)=)", re.IGNORECASE)
 
 
 def shown_url(url: str) -> str:
     """What may be shown of a URL: where it leads, without a user, a password, a query and a fragment."""
-    scheme, colon, rest = url.partition("://") if "://" in url else ("", "", url)
+    scheme, colon, rest = url.partition("://")
+    if not colon:  # a path, or a URL with a mistake in it: what is before an @ may be anything
+        return _before_query(url.rpartition("@")[2])
     authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
     host = authority.rpartition("@")[2]
     if not _HOST.fullmatch(host):  # a password with an unescaped / or ? in it, for all we know
         return f"{scheme}{colon}…"
-    return f"{scheme}{colon}{host}{re.split('[?#]', path[0], maxsplit=1)[0] if path else ''}"
+    return f"{scheme}{colon}{host}{_before_query(path[0]) if path else ''}"
+
+
+def _before_query(path: str) -> str:
+    query = _QUERY.search(path)
+    return path[: query.start()] if query is not None else path
 
 
 def without_secrets(text: str) -> str:
@@ -35,8 +45,9 @@ def without_secrets(text: str) -> str:
 
 
 def _hidden(found: re.Match[str]) -> str:
-    shown = shown_url(found[0])
-    return f"{shown}?…" if "?" in found[0] and not shown.endswith("…") else shown
+    url = found[0].rstrip(_END)
+    shown, end = shown_url(url), found[0][len(url) :]
+    return f"{shown}?…{end}" if "?" in url and not shown.endswith("…") else f"{shown}{end}"
 
 
 def reveal(setting: SecretStr, key: str) -> str:

@@ -205,6 +205,14 @@ def test_what_must_be_a_table_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert problems(tmp_path, "server = 5\n") == ["config.toml: server: is a table, [server]"]
 
 
+@pytest.mark.parametrize("value", ["null", "[]", "3"])
+@pytest.mark.parametrize("table", ["PATHS", "SERVER"])
+def test_a_variable_that_is_to_be_a_table_is_one(monkeypatch: pytest.MonkeyPatch, table: str, value: str) -> None:
+    monkeypatch.setenv(f"MEDIASERVER_{table}", value)
+    (problem,) = config.load(None)[1]
+    assert problem.startswith(f"MEDIASERVER_{table}: {table.lower()}: should be a table")
+
+
 def test_only_lists_and_tables_must_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIASERVER_SERVER__HOST", "127.0.0.1")
     monkeypatch.setenv("MEDIASERVER_CONFIG", "config.toml")

@@ -5,7 +5,9 @@ and streams to come have a new one. With a handler's module goes all that it imp
 """
 
 import contextlib
+import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -23,8 +25,11 @@ _seen: State = {}  # the files of the modules in use, as they were when those we
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of a handler; whatever it raises."""
-    module = importlib.import_module(name)
+    """Import a module of a handler; whatever it raises, but that it ends the program is an ImportError."""
+    try:
+        module = importlib.import_module(name)
+    except SystemExit as error:
+        raise ImportError(f"it ends the program, as by sys.exit({error.code!r})") from error
     top = sys.modules[name.partition(".")[0]]
     places = list(getattr(top, "__path__", ())) or [top.__file__ or ""]
     _folders.update(Path(place).absolute().parent for place in places if place)
@@ -85,11 +90,31 @@ def _drop(modules: Iterable[str]) -> None:
 
 def _modules() -> dict[str, ModuleType]:
     """The modules that are there from those folders, by their names."""
+    there = dict(sys.modules)
+    tops = {name.partition(".")[0] for name in there} - sys.stdlib_module_names - _NEVER
+    users = {top for top in tops if not _is_installed(top)}
     return {
         name: module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] not in sys.stdlib_module_names | _NEVER and any(map(_is_own, _files([module])))
+        for name, module in there.items()
+        if name.partition(".")[0] in users and any(map(_is_own, _files([module])))
     }
+
+
+def _is_installed(top: str) -> bool:
+    """Whether pip has brought a top-level module or package, below the user's own folder (`pip install -t`)."""
+    module = sys.modules.get(top)
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not _is_own(Path(file).absolute()):
+        return False
+    folder = Path(file).absolute().parent
+    return top in _distributed(folder.parent if hasattr(module, "__path__") else folder)
+
+
+@functools.cache
+def _distributed(folder: Path) -> frozenset[str]:
+    """The top-level modules and packages that pip has installed into a folder."""
+    there = importlib.metadata.distributions(path=[str(folder)])
+    return frozenset(file.parts[0].removesuffix(".py") for each in there for file in each.files or ())
 
 
 def _is_own(file: Path) -> bool:

@@ -227,10 +227,10 @@ class Settings(Table):
     _file: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _left_out: frozenset[str] = PrivateAttr(default=frozenset())
 
-    def know(self, variables: Mapping[Place, str], file: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
-        """Know which environment variables set what, what a file has, and which paths there were to be."""
+    def know(self, variables: Mapping[Place, str], file: Mapping[str, Any], paths: Any) -> None:
+        """Know which environment variables set what, what a file has, and which paths there were to be, if any."""
         self._variables, self._file = variables, file
-        self._left_out = frozenset(map(str, paths)) - self.paths.keys()
+        self._left_out = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
     @property
     def left_out(self) -> frozenset[str]:

@@ -44,14 +44,15 @@ class Edited:
         return (await listen(self.server.url("/mine"), frames=1)).messages[0]
 
 
-def edited(folder: Path, *options: str) -> Iterator[Edited]:
+def edited(folder: Path, *options: str, **environment: str) -> Iterator[Edited]:
     config = write_config(folder, PATH)
     for name, frame in FRAMES.items():
         write_wav(folder / f"prompts/{name}.wav", from_bytes(frame))
     (folder / "mine.py").write_text(HANDLER)
-    (folder / "words.py").write_text("PROMPT = 'a'")
+    if not (folder / "words.py").exists():
+        (folder / "words.py").write_text("PROMPT = 'a'")
     command = [*MEDIASERVER, "serve", "--config", str(config), *options]
-    with listening(start(command, folder / "log", folder)) as server:
+    with listening(start(command, folder / "log", folder, **environment)) as server:
         yield Edited(server, folder)
 
 
@@ -81,17 +82,37 @@ async def test_sighup_takes_an_edited_module_in_for_calls_to_come(asked: Edited)
     assert len(asked.taken()) == 1  # nothing has changed since
 
 
-async def test_a_module_that_is_broken_leaves_the_old_one(asked: Edited) -> None:
-    asked.write(words="PROMPT = 'b'", mine=HANDLER + "def (")
+@pytest.mark.parametrize(
+    ("line", "error"), [("def (", "SyntaxError"), ("import sys; sys.exit(3)", "ImportError: it ends the program")]
+)
+async def test_a_module_that_is_broken_leaves_the_old_one(asked: Edited, line: str, error: str) -> None:
+    asked.write(words="PROMPT = 'b'", mine=HANDLER + line)
     asked.server.process.send_signal(signal.SIGHUP)
     await eventually(asked.refused)
     (why,) = asked.refused()
-    assert 'handler "mine:Mine" cannot be imported: SyntaxError' in why
+    assert f'handler "mine:Mine" cannot be imported: {error}' in why
     assert await asked.heard() == FRAMES["a"]
     asked.write(mine=HANDLER)
     asked.server.process.send_signal(signal.SIGHUP)
     await eventually(asked.taken)
     assert await asked.heard() == FRAMES["b"]
+
+
+async def test_what_pip_has_installed_below_the_folder_stays(tmp_path: Path) -> None:
+    """A library of `pip install --target lib` may not bear to be imported twice."""
+    about = tmp_path / "lib/counter-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: counter\nVersion: 1\n")
+    (about / "RECORD").write_text("counter.py,,\ncounter-1.dist-info/METADATA,,\n")
+    (tmp_path / "lib/counter.py").write_text("import itertools\nNUMBERS = itertools.count()\n")
+    (tmp_path / "words.py").write_text("import counter\nPROMPT = 'abc'[next(counter.NUMBERS)]\n")
+    for served in edited(tmp_path, PYTHONPATH=str(tmp_path / "lib")):
+        assert await served.heard() == FRAMES["a"]
+        served.write(words=(tmp_path / "words.py").read_text() + "# edited\n")
+        served.server.process.send_signal(signal.SIGHUP)
+        await eventually(served.taken)
+        assert served.taken() == [["words"]]
+        assert await served.heard() == FRAMES["b"]
 
 
 async def test_so_does_another_mistake_of_the_configuration(asked: Edited) -> None:
