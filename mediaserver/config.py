@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.errors import ConfigError, plainly
+from mediaserver.secrets import shown_url
 from mediaserver.settings import Settings
 from mediaserver.settings.environment import ENV_PREFIX as ENV_PREFIX
 from mediaserver.settings.environment import Environment
@@ -78,4 +79,4 @@ def _unquoted(text: str, why: str) -> str:
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     bare = next(filter(None, map(_BARE_PATH.match, lines)), None)
-    return f': a path stands in quotes, as in [paths."{bare[1]}"]' if bare is not None else ""
+    return f': a path stands in quotes, as in [paths."{shown_url(bare[1])}"]' if bare is not None else ""
