@@ -156,7 +156,7 @@ def _kinds_in(kind: Any) -> set[Any]:
 
 def known(place: Place, model: type[BaseModel]) -> list[str]:
     """The settings that there are where an unknown one stands."""
-    table = next(filter(_is_model, _alternatives(kind_at(place[:-1], model))), None)
+    table = next(filter(_is_model, alternatives(kind_at(place[:-1], model))), None)
     return list(table.model_fields) if table is not None else []
 
 
@@ -164,7 +164,7 @@ def kind_at(place: Place, model: type[BaseModel]) -> Any:
     """What a setting is declared as; None where there is none."""
     kind: Any = model
     for part in place:
-        kind = next((found for each in _alternatives(kind) if (found := _below(each, part)) is not None), None)
+        kind = next((found for each in alternatives(kind) if (found := _below(each, part)) is not None), None)
     return kind
 
 
@@ -176,11 +176,11 @@ def _below(kind: Any, part: str | int) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (tuple, list) else None
 
 
-def _alternatives(kind: Any) -> list[Any]:
+def alternatives(kind: Any) -> list[Any]:
     """A union's, a choice's, or itself."""
     if kind is None or _is_model(kind) or get_origin(kind) in (None, dict, tuple, list):
         return [kind]
-    return [one for each in get_args(kind) for one in _alternatives(each)]
+    return [one for each in get_args(kind) for one in alternatives(each)]
 
 
 def _is_model(kind: Any) -> bool:

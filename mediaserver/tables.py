@@ -1,6 +1,7 @@
 """What the commands print for people."""
 
 import json
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -8,12 +9,13 @@ from rich.table import Table
 
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.server.check import Findings
+from mediaserver.server.flow import Way
 from mediaserver.streams.access import open_to_anybody
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
     """Paths and prompts as tables on `out`, what is wrong on `err`."""
-    menus = [_menus(path) for path in findings.paths if path["handler"] == "menu"]
+    menus = [_menus(path, ways) for path, ways in findings.menus.items()]
     for table in (_paths(findings), *menus, _prompts(findings)):
         if table.row_count:
             out.print(table, markup=False)
@@ -56,33 +58,14 @@ def _ports(path: dict[str, Any]) -> str:
     return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
-def _menus(path: dict[str, Any]) -> Table:
+def _menus(path: str, ways: list[Way]) -> Table:
     """A flow: each menu, and where its keys lead."""
-    table = _table(f"Menus of {path['path']}", "menu", "plays", "key", "leads to")
-    for name, menu in path["settings"]["menus"].items():
-        steps = dict(menu.get("keys", {}))
-        if "collect" in menu:
-            steps[f"{menu['collect'].get('min', 1)} to {menu['collect'].get('max')} digits"] = menu.get("then", {})
-        steps |= {why: menu[why] for why in ("on_timeout", "on_invalid") if why in menu}
-        for n, (key, step) in enumerate(steps.items()):
-            first = (name, _brief(menu.get("play", ""))) if n == 0 else ("", "")
-            table.add_row(*first, key, _leads_to(step), end_section=n == len(steps) - 1)
+    table = _table(f"Menus of {path}", "menu", "plays", "key", "leads to")
+    for _, own in groupby(ways, key=lambda way: way.menu):
+        for n, way in enumerate(own):
+            table.add_row(*((way.menu, way.plays) if n == 0 else ("", "")), way.key, way.leads_to)
+        table.add_section()
     return table
-
-
-def _leads_to(step: dict[str, Any]) -> str:
-    parts = [f"play {_brief(step['play'])}"] if "play" in step else []
-    parts += [what for what in ("record", "collect") if step.get(what)]
-    parts += [f"{where} {step[where]}" for where in ("menu", "webhook") if where in step]
-    parts += ["hang up"] if step.get("hangup") else []
-    return ", ".join(parts)
-
-
-def _brief(value: Any) -> str:
-    """What is played: prompts by their names, texts in quotes."""
-    if isinstance(value, dict):
-        return json.dumps(value.get("say", ""), ensure_ascii=False)
-    return value if isinstance(value, str) else " ".join(map(_brief, value))
 
 
 def _prompts(findings: Findings) -> Table:

@@ -9,7 +9,8 @@ from typing import Any
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.playout.library import Progress
 from mediaserver.secrets import shown_url
-from mediaserver.server import tls
+from mediaserver.server import flow, tls
+from mediaserver.server.flow import Way
 from mediaserver.settings import Settings
 from mediaserver.streams import folders
 from mediaserver.streams.configuration import Configuration
@@ -22,11 +23,13 @@ class Findings:
     what it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their
     prompts, which nobody asked for.
 
-    `open_paths` are those that anybody may dial who reaches the port. Each path has the AudioSocket ports that it
-    answers on, with the path as the port has it.
+    `menus` has the flow of each path that has one, without what is wrong in it. `open_paths` are those that
+    anybody may dial who reaches the port. Each path has the AudioSocket ports that it answers on, with the path
+    as the port has it.
     """
 
     paths: list[dict[str, Any]]
+    menus: dict[str, list[Way]]
     prompts: list[dict[str, Any]]
     ignored: list[str]
     problems: list[str]
@@ -79,9 +82,21 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         }
         for _, prompt in sorted(library.prompts.items())
     ]
+    flows = {
+        route.pattern: flow.ways(getattr(route.examined.table, "menus", None)) for route in configuration.table
+    }
+    menus = {path: ways for path, ways in flows.items() if ways}
     warnings = configuration.left_out(library)
     return Findings(
-        paths, prompts, library.ignored, problems, left_out, warnings, unwritable, configuration.table.open_paths
+        paths,
+        menus,
+        prompts,
+        library.ignored,
+        problems,
+        left_out,
+        warnings,
+        unwritable,
+        configuration.table.open_paths,
     )
 
 

@@ -69,6 +69,7 @@ class _Draft:
         self.model, self._hint, self._settles_later = model, hint, settles_later
         self.is_complete = True
         self._gone: set[Place] = set()  # left out, or given under another name
+        self._numbers: dict[int, list[int]] = {}  # of lists' entries that are left, as the file has them, by id
         self._wholes: list[
             tuple[Place, Any]
         ] = []  # tables that are wrong as a whole, each left empty in its place
@@ -99,7 +100,7 @@ class _Draft:
                 going.append(place if details["type"] != MISSING else place[:-1])
         if () in going and not self._do_without(errors):
             return Examined(None, self.mistakes, complete=False)
-        for place in sorted(filter(None, going), key=str, reverse=True):  # a list's from its end
+        for place in filter(None, going):
             self._remove(place)
         return None
 
@@ -124,7 +125,7 @@ class _Draft:
         """A setting that is given under a misspelt name is not missing."""
         if near := self._near(place):
             meant = near.split('"')[1]
-            if meant not in self._above(place):
+            if meant not in self._above(place)[0]:
                 self._gone.add((*place[:-1], meant))
 
     def _near(self, place: Place) -> str:
@@ -140,37 +141,57 @@ class _Draft:
         ]
 
     def _place(self, details: Any) -> Place:
-        """Where an error stands in the values."""
+        """Where an error stands in the values, as the file has them."""
         place, value = [], self.values
         for part in details["loc"]:
-            if (isinstance(value, dict) and part in value) or (
-                isinstance(value, list | tuple) and isinstance(part, int)
-            ):
+            if isinstance(value, dict) and part in value:
                 place.append(part)
+                value = value[part]
+            elif isinstance(value, list) and isinstance(part, int):
+                place.append(self._numbers_of(value)[part])
                 value = value[part]
         if details["type"] == MISSING:
             place.append(details["loc"][-1])
         return tuple(place)
 
-    def _above(self, place: Place) -> Any:
-        value = self.values
-        for part in place[:-1]:
-            value = value[part]
-        return value
+    def _numbers_of(self, entries: list[Any]) -> list[int]:
+        return self._numbers.setdefault(id(entries), list(range(len(entries))))
+
+    def _above(self, place: Place) -> tuple[Any, Any]:
+        """What a place is in, and its key there; an empty table where that has gone itself."""
+        above, key, value = {}, None, self.values
+        for part in place:
+            above, key = value, part
+            if isinstance(above, list):
+                numbers = self._numbers_of(above)
+                key = numbers.index(part) if part in numbers else len(above)
+            try:
+                value = above[key]
+            except (LookupError, TypeError):
+                value = {}
+        return above, key
 
     def _empty(self, place: Place, table: Any) -> None:
-        above: Any = self._above(place)
-        if above[place[-1]] == {}:
-            del above[place[-1]]
+        above, key = self._above(place)
+        try:
+            is_empty = above[key] == {}
+        except LookupError:  # it has gone with what it is in
+            return
+        if is_empty:
+            self._remove(place)
         else:
-            above[place[-1]] = {}
+            above[key] = {}
             self._wholes.append((place, table))
         self._gone.add(place)
 
     def _remove(self, place: Place) -> None:
-        above: Any = self._above(place)
+        above, key = self._above(place)
         with contextlib.suppress(LookupError):
-            del above[place[-1]]
+            del above[key]
+            if isinstance(above, list):
+                del self._numbers_of(above)[key]
+            if not above and isinstance(above, list):
+                self._gone.add(place[:-1])  # what a list lacks then, only follows
         self._gone.add(place)
 
 

@@ -60,6 +60,11 @@ class Template:
         """The variables that are named, each once."""
         return tuple(dict.fromkeys(gap.name for gap in self.gaps))
 
+    def __str__(self) -> str:
+        """Its text, with the gaps as they are written."""
+        gaps = (f"{gap.before}{{{':'.join(filter(None, gap[1:]))}}}" for gap in self.gaps)
+        return "".join((*gaps, self.end))
+
     def prepare(self, language: str) -> None:
         """Load what rendering needs, tens of milliseconds at first; ValueError for an unknown language."""
         wording.prepare("", "", language)

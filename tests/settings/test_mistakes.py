@@ -1,10 +1,12 @@
 """Mistakes in a configuration, each as one line that says what to do, all of them at once."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
 
 from mediaserver import config
@@ -12,9 +14,14 @@ from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import ConfigError
 from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.menu import Answer
-from mediaserver.mistakes import MISSING, PLAIN, UNKNOWN
+from mediaserver.mistakes import MISSING, PLAIN, UNKNOWN, Place, alternatives
+from mediaserver.playout.catalogue import Catalogue
+from mediaserver.server import flow
 from mediaserver.server.admin import PressedKeys
 from mediaserver.settings import Settings
+from mediaserver.settings.examination import examine
+from mediaserver.settings.whereabouts import elsewhere
+from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import open_library
 from tests.sound import speechlike, write_wav
@@ -93,6 +100,14 @@ TABLE = [
     (
         "[paths.'/s']\nhandler = 'playback'\nprompts = ['welcome', { say = 5 }]",
         'paths."/s": prompts[1].say: should be text, in quotes (it is 5)',
+    ),
+    (
+        "[paths.'/b']\nhandler = 'hold-music'\nprompts = [3]",
+        'paths."/b": prompts[0]: should be text, in quotes (it is 3)',
+    ),
+    (
+        "[paths.'/b']\nhandler = 'playback'\nprompts = [['beep']]",
+        'paths."/b": prompts[0]: should be text, in quotes',
     ),
     # what is not there
     ("[paths.'/a']\nprompt = 'welcome'", 'paths."/a": handler is missing'),
@@ -293,3 +308,85 @@ def test_every_error_that_there_can_be_is_told_in_plain_words(model: Any) -> Non
 def test_the_words_are_of_errors_that_pydantic_has_and_are_plain() -> None:
     assert PLAIN.keys() - {"path_type"} <= set(get_args(ErrorType))  # which pydantic raises as an error of its own
     assert not [words for words in PLAIN.values() if "input" in words.lower()]
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+SHAPES: list[Any] = [3, True, "x", [], [3], [[3]], {}, {"a": 1}, float("nan"), date(2020, 1, 1)]
+NEEDED: dict[str, dict[str, Any]] = {
+    "say": {"text": "Hi"},
+    "hold-music": {"prompts": ["welcome"]},
+    "playback": {"prompt": "welcome"},
+    "tone": {"tone": "dial"},
+    "bridge": {"url": "ws://x/"},
+    "assistant": {"instructions": "Help."},
+    "menu": {"menus": {"main": {"play": "welcome", "keys": {"1": {"hangup": True}}}}},
+}
+
+
+def _places(kind: Any, above: Place = (), seen: frozenset[Any] = frozenset()) -> Iterator[Place]:
+    """Places that a table may have a value at, two entries for a list, a key for a table, and none in itself."""
+    for each in alternatives(kind):
+        below: dict[str | int, Any] = {}
+        if isinstance(each, type) and issubclass(each, BaseModel) and each not in seen:
+            below = {key: field.annotation for key, field in each.model_fields.items()}
+        elif get_origin(each) is dict:
+            below = {"1": get_args(each)[1]}
+        elif get_origin(each) in (tuple, list):
+            below = {0: get_args(each)[0]}
+        for key, inner in below.items():
+            yield (*above, key)
+            yield from _places(inner, (*above, key), seen | {each})
+
+
+def _filled(value: Any, place: Place, shape: Any) -> Any:
+    """A copy of values with a shape at a place."""
+    if not place:
+        return shape
+    key, *rest = place
+    if isinstance(key, int):
+        return [_filled(None, tuple(rest), shape), "welcome", _filled(None, tuple(rest), shape)]
+    table = value if isinstance(value, dict) else {}
+    return table | {key: _filled(table.get(key), tuple(rest), shape)}
+
+
+def _look_at(tables: dict[str, Any]) -> list[str]:
+    """All that `check` says of tables, of the menus too."""
+    settings, wrong, _ = examine(Settings, tables, elsewhere)
+    settings.know({}, tables, tables.get("paths", {}))
+    configuration = Configuration.of(settings, "c", [mistake.line("c") for mistake in wrong])
+    for route in configuration.table:
+        flow.ways(getattr(route.examined.table, "menus", None))
+    return [*configuration.problems, *routes.missing_prompts(configuration.table, Catalogue({}), "c")]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_a_value_of_any_shape_at_any_key_of_a_path_is_right_or_told(name: str) -> None:
+    needed = NEEDED.get(name, {})
+    for place in _places(HANDLERS[name]):
+        for shape in SHAPES:
+            settings = _filled(needed, place, shape)
+            lines = _look_at({"paths": {"/a": {"handler": name, **settings}}})
+            if not lines:
+                HANDLERS[name].model_validate(settings)
+            assert not [line for line in lines if not line.startswith("c: ")]
+
+
+@pytest.mark.parametrize("table", Settings.model_fields)
+def test_a_value_of_any_shape_at_any_key_of_a_table_is_right_or_told(table: str) -> None:
+    for place in _places(Settings.model_fields[table].annotation):
+        for shape in SHAPES:
+            tables = _filled({}, (table, *place), shape)
+            if not _look_at(tables):
+                Settings.model_validate(tables)
+
+
+def test_entries_of_a_list_keep_their_numbers_while_others_are_left_out() -> None:
+    prompts = [*range(12), {"say": "{"}, "a", {"say": "", "rate": 9}, {"say": 1}]
+    told = [str(mistake.place) for mistake in examine(HANDLERS["playback"], {"prompts": prompts}).mistakes]
+    assert told == [
+        *(str(("prompts", n)) for n in range(12)),
+        "('prompts', 12, 'say')",
+        "('prompts', 14, 'rate')",
+        "('prompts', 15, 'say')",
+    ]

@@ -1,0 +1,53 @@
+"""A menu flow in the words of people: each menu, and where its keys lead. No I/O."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mediaserver.handlers.menu_plan import Menu, Step
+from mediaserver.handlers.phrase import Phrase
+from mediaserver.secrets import shown_url
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From a menu to what comes next."""
+
+    menu: str
+    plays: str
+    key: str
+    leads_to: str
+
+
+def ways(menus: Any) -> list[Way]:
+    """The ways of a flow, as far as it is known: what is wrong in a handler's settings is left out."""
+    known = menus if isinstance(menus, dict) else {}
+    return [way for name, menu in known.items() if isinstance(menu, Menu) for way in _ways(name, menu)]
+
+
+def _ways(name: str, menu: Menu) -> Iterator[Way]:
+    for key, step in _steps(menu):
+        yield Way(name, _brief(menu.play), key, _leads_to(step))
+
+
+def _steps(menu: Menu) -> Iterator[tuple[str, Step]]:
+    yield from menu.keys.items()
+    if menu.collect is not None:
+        yield f"{menu.collect.min} to {menu.collect.max} digits", menu.then or Step()
+    for why in ("on_timeout", "on_invalid"):
+        if why in menu.model_fields_set:
+            yield why, getattr(menu, why)
+
+
+def _leads_to(step: Step) -> str:
+    parts = [f"play {_brief(step.play)}"] if step.play else []
+    parts += [what for what in ("record", "collect") if getattr(step, what) is not None]
+    parts += [f"menu {step.menu}"] if step.menu is not None else []
+    parts += [f"webhook {shown_url(step.webhook)}"] if step.webhook is not None else []
+    parts += ["hang up"] if step.hangup else []
+    return ", ".join(parts)
+
+
+def _brief(members: Iterable[str | Phrase]) -> str:
+    """What is played: prompts by their names, texts in quotes."""
+    return " ".join(f'"{each.say}"' if isinstance(each, Phrase) else each for each in members)
