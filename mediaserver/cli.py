@@ -289,8 +289,9 @@ def sign(
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
     """For who has just started it by hand."""
     if sys.stderr.isatty():
-        for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
-            typer.echo(line, err=True)
+        with contextlib.suppress(OSError):  # it may be gone by now
+            for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
+                typer.echo(line, err=True)
 
 
 def _run(work: Coroutine[None, None, T]) -> T:

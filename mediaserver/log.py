@@ -4,9 +4,11 @@ Events carry their facts as keys. Of a URL, whoever wrote it into a line or a tr
 logged: not its user, not its password, not its query.
 """
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TextIO, cast
 
 import stamina
 import structlog
@@ -43,6 +45,21 @@ def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
     return without_secrets(line)
 
 
+@dataclass(frozen=True)
+class _Standard:
+    """Standard error. Where it is gone, a terminal or a pipe, what is logged is lost, and nothing else."""
+
+    file: TextIO
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it may be closed
+            self.file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self.file.flush()
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -54,6 +71,7 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(sh
 
 def configure(level: str = "info", style: str = "auto") -> None:
     """Log from `level` up; `style` is json, console, or auto: console where standard error is a terminal."""
+    error = cast("TextIO", _Standard(sys.stderr))
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     end: list[Any] = (
         [
@@ -68,14 +86,14 @@ def configure(level: str = "info", style: str = "auto") -> None:
     structlog.configure(
         processors=[*_SHARED, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(error),
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)  # Python's own, of a user's handler perhaps
     # It tells what a peer's headers hold, a token perhaps, with every call that offers a subprotocol.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # Libraries (aiohttp, asyncio) log by the standard library: the same lines, in the same shape.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

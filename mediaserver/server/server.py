@@ -20,6 +20,7 @@ from mediaserver.server.garbage import Garbage
 from mediaserver.server.listener import Keys, Listener
 from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
+from mediaserver.server.terminal import Terminal
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import CLOSE_TIMEOUT
@@ -171,21 +172,12 @@ async def serve(
     """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
 
     SIGHUP, or a change of the source's file, loads the settings anew, and handlers' modules that have changed;
-    to `follow_handlers`, so does a change of those. `listening` is called once calls are taken.
+    to `follow_handlers`, so does a change of those. SIGHUP because our terminal is gone is SIGTERM.
+    `listening` is called once calls are taken.
     ConfigError tells all that is wrong, with the settings and with the prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        if stopping.is_set():
-            log.warning("ended at once by a second signal")
-            os._exit(EXIT_UNCLEAN)
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    _heed_signals(stopping, reloading)
     raise_descriptor_limit(settings.server.max_streams)
     server = Server(settings, source.name, problems)
     reloader = Reloader(server.engine, source, server.tls)
@@ -213,3 +205,28 @@ async def serve(
             task.cancel()
         await asyncio.wait(running)
         await server.close()
+
+
+def _heed_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
+    """Have signals set these, from now on."""
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            log.warning("ended at once by a second signal")
+            os._exit(EXIT_UNCLEAN)
+        stopping.set()
+
+    terminal = Terminal()
+
+    def on_hangup() -> None:
+        if not terminal.gone:
+            reloading.set()
+        elif not stopping.is_set():  # the kernel and the shell may both say it
+            terminal.let_go()
+            log.info("the terminal is gone")
+            stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
