@@ -1,6 +1,7 @@
 """Recording a stream: what is heard, and perhaps what we send, into a WAV file as it comes."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -19,6 +20,8 @@ from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
 _FLUSH = 1.0  # seconds between writes to the disk: what a killed process loses at most
+_PATIENCE = 1.0  # seconds that a limit waits for what the network may be holding up
+_NOW = 1e-6  # seconds: a timer may be early by what the sum of two times is rounded by
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes that wait for a slow disk before the recording is given up
 _QUIET = 180  # of 32 768, -45 dBFS: what is below it at the end is trimmed as silence
 _KEPT_QUIET = SAMPLE_RATE // 5  # samples of silence that trimming leaves
@@ -75,6 +78,7 @@ class Recorder:
         self._path, self._within, self._trim, self._clock = path, within, trim_silence, clock
         self._failed, self._told = failed, False
         self._limit = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
+        self._max_duration = max_duration
         self._mono = bytearray()  # heard, and not yet written
         self._tracks = Tracks() if stereo else None
         self._channels = 2 if stereo else 1
@@ -86,8 +90,9 @@ class Recorder:
         self._over = asyncio.Event()
         self._reason, self._error = Stop.STREAM_ENDED, ""
         self._detector = SpeechDetector() if max_silence is not None else None
-        self._max_silence, self._toning = max_silence or 0.0, toning
+        self._max_silence, self._toning = max_silence, toning
         self._voice_at = self._began = clock()
+        self._heard_at = self._began - _PATIENCE  # nothing yet that more could follow
 
     # -- for the stream ------------------------------------------------------------------------------------------
 
@@ -103,7 +108,10 @@ class Recorder:
             self._mono += event.pcm
         if self._detector is not None and self._detector.feed(event.pcm, self._toning()):
             self._voice_at = self._clock()
+        self._heard_at = self._clock()
         self._look()
+        if self._max_silence is not None and self._heard_at - self._voice_at >= self._max_silence:
+            self.stop(Stop.SILENCE)
 
     def sent(self, encoding: Encoding, item: bytes) -> None:
         """Take in a frame that we send."""
@@ -208,18 +216,27 @@ class Recorder:
         return len(self._mono) if self._tracks is None else len(self._tracks.heard)
 
     async def _until_due(self) -> None:
+        due = min(self._due(self._began, self._max_duration), self._due(self._voice_at, self._max_silence))
         try:
-            async with asyncio.timeout(_FLUSH):
+            async with asyncio.timeout(min(_FLUSH, due - self._clock())):
                 await self._over.wait()
         except TimeoutError:
             self._look()
 
+    def _due(self, since: float, limit: float | None) -> float:
+        """When so many seconds are over; later where something was heard just now, as more may only be late."""
+        if limit is None:
+            return math.inf
+        over = since + limit
+        return min(max(over, self._heard_at + _PATIENCE), over + _PATIENCE)
+
     def _look(self) -> None:
         """Whether a limit is reached, by what came, or by time where nothing comes."""
-        samples = self._samples + self._waiting // SAMPLE_BYTES
-        if self._limit is not None and max(samples, (self._now - _FLUSH) * SAMPLE_RATE) >= self._limit:
+        samples, now = self._samples + self._waiting // SAMPLE_BYTES, self._clock() + _NOW
+        enough = self._limit is not None and samples >= self._limit
+        if enough or now >= self._due(self._began, self._max_duration):
             self.stop(Stop.MAX_DURATION)
-        elif self._detector is not None and self._clock() - self._voice_at >= self._max_silence:
+        elif now >= self._due(self._voice_at, self._max_silence):
             self.stop(Stop.SILENCE)
         elif self._waiting > _MAX_PENDING and self._disk.busy:
             self._fail("the disk is too slow")
