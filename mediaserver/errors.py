@@ -39,12 +39,16 @@ class PromptError(MediaServerError):
 class RefusedError(MediaServerError):
     """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics.
 
-    `retry_after` has the seconds for which a server asked us to wait, where it did.
+    `retry_after` has the seconds for which a server asked us to wait, where it did. `logged` says the same as the
+    message without what the peer wrote, where that may be a token.
     """
 
-    def __init__(self, status: int, message: str, reason: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, reason: str = "", retry_after: float | None = None, logged: str = ""
+    ) -> None:
         super().__init__(one_line(message))
         self.status, self.reason, self.retry_after = status, reason, retry_after
+        self.logged = logged or str(self)
 
 
 class PeerError(MediaServerError):

@@ -166,7 +166,7 @@ class Pool:
         """Start those that are kept, ahead of need, and try again until one is ready. Who needs one is told."""
         for child in [child for child in self._idle if not child.alive]:
             self._idle.remove(child)
-            child.forget()
+            self._forget(child)
         with contextlib.suppress(NoProcessError):
             while len(self._idle) < self._kept:
                 self._idle.append(self._start())
@@ -194,7 +194,9 @@ class Pool:
                 child = await self._ready()
                 try:
                     yield child
-                except BaseException:
+                except BaseException as error:
+                    if isinstance(error, DEAD) and not isinstance(error, TimeoutError):
+                        log.warning("a process died at its work", module=self._module, pid=child.pid)
                     await child.kill()
                     raise
                 self._idle.append(child)
@@ -228,6 +230,8 @@ class Pool:
             raise EOFError from None
         if self._deaths >= _DEATHS:
             log.info("processes start again", module=self._module)
+        if self.why_not_ready and self._kept:
+            log.info("processes are ready", module=self._module)
         self._deaths, self.why_not_ready = 0, ""
         return child
 
@@ -255,8 +259,13 @@ class Pool:
             child = self._idle.pop()
             if child.alive:
                 return child
-            child.forget()
+            self._forget(child)
         return None
+
+    def _forget(self, child: Child) -> None:
+        """It died while it was idle."""
+        log.warning("a process died: another is started", module=self._module, pid=child.pid)
+        child.forget()
 
 
 def _give_way(process: int, aside: bool) -> None:

@@ -1,8 +1,10 @@
 """Processes of ours: that they give way, and what becomes of those that do not start."""
 
 import asyncio
+import contextlib
 import os
 import posix
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,7 +68,29 @@ async def test_what_dies_at_its_start_is_not_started_for_every_caller(
             await workshop.make(text="b")
         monkeypatch.setattr(processes, "_PAUSE", 0.0)  # it is over
         assert await workshop.make(text="c") == b"c"
-    assert [line["event"] for line in told] == ["processes die before they are ready", "processes start again"]
+    assert [line["event"] for line in told] == [
+        "processes die before they are ready",
+        "processes start again",
+        "processes are ready",
+    ]
+
+
+async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, workshop: Workshop) -> None:
+    with capture_logs() as told:
+        assert await workshop.make(text="a") == b"a"
+        assert [(line["event"], line["module"]) for line in told] == [("processes are ready", "some_child")]
+        (idle,) = workshop._pool._idle
+        os.kill(idle.pid, signal.SIGKILL)
+        await eventually(lambda: not idle.alive)
+        assert await workshop.make(text="b") == b"b"  # by another
+        assert [(line["event"], line["pid"]) for line in told[1:]] == [
+            ("a process died: another is started", idle.pid)
+        ]
+        with contextlib.suppress(EOFError):
+            async with workshop._pool.child() as busy:
+                os.kill(busy.pid, signal.SIGKILL)
+                await busy.receive(1)
+        assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
 
 
 async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, workshop: Workshop) -> None:
@@ -137,8 +161,8 @@ async def test_what_a_process_prints_is_a_line_of_the_log(
     (place / "prints").write_text("\x1b[0;93mit is\nlate\x1b[m")
     with capture_logs() as told:
         assert await workshop.make(text="a") == b"a"
-        await eventually(lambda: told)
-    (line,) = told
+        await eventually(lambda: any(line["event"] == "a process printed" for line in told))
+    (line,) = [line for line in told if line["event"] == "a process printed"]
     assert line.pop("pid") > 0
     assert line == {
         "event": "a process printed",

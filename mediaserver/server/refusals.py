@@ -6,7 +6,6 @@ from aiohttp import web
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
 from mediaserver.server.rate import Rate
-from mediaserver.streams.routes import BAD_QUERY
 
 REASONS = {
     "bad-query": 400,
@@ -53,9 +52,8 @@ class Refusals:
             return
         unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
         self._unlogged = 0
-        # What a query or a header holds may be a token; the peer is told all the same.
-        why = None if error.reason in (BAD_QUERY, "bad-handshake") else str(error)
-        log.info("refused", path=path, peer=peer, status=error.status, reason=error.reason, why=why, **unlogged)
+        facts = {"status": error.status, "reason": error.reason, "why": error.logged}
+        log.info("refused", path=path, peer=peer, **facts, **unlogged)
 
 
 def response(error: RefusedError) -> web.Response:

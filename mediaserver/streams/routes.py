@@ -134,8 +134,9 @@ class Route:
                 try:
                     given[key] = kind(query[key])
                 except ValueError:
+                    rule = f"is none of {', '.join(kind)}"
                     raise RefusedError(
-                        400, f'{key}="{query[key]}" is none of {", ".join(kind)}', BAD_QUERY
+                        400, f'{key}="{query[key]}" {rule}', BAD_QUERY, logged=f"{key}: what the URL says {rule}"
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
@@ -182,10 +183,11 @@ class Route:
             return self.handler.model_validate(settings)
         except ValidationError as error:
             line = mistakes.problems("", error, self.handler)[0].removeprefix(": ")
-            by_query = str(next(iter(error.errors()[0]["loc"]), "")) in asked
-            raise (
-                RefusedError(400, line, BAD_QUERY) if by_query else RefusedError(404, line, UNKNOWN_PROMPT)
-            ) from error
+            key = str(next(iter(error.errors()[0]["loc"]), ""))
+            if key not in asked:
+                raise RefusedError(404, line, UNKNOWN_PROMPT) from error
+            told = f"{key}: what the URL says is no value of it"
+            raise RefusedError(400, line, BAD_QUERY, logged=told) from error
 
 
 class _Nothing(Handler):

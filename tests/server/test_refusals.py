@@ -78,6 +78,23 @@ async def test_refusals(server: ServerProcess, path: str, status: int, line: str
     assert text.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/silence?framing=topsecret", "framing: what the URL says is none of auto, pcm, message"),
+        ("/audio-stream?repeat=topsecret", "repeat: what the URL says is no value of it"),
+        ("/silence?repeat=topsecret", "repeat is not for /silence, which does not repeat anything"),
+    ],
+)
+async def test_of_a_query_that_is_wrong_the_key_is_logged_and_not_the_value(
+    server: ServerProcess, path: str, why: str
+) -> None:
+    assert (await refusal(server.url(path)))[0] == 400
+    told = server.events("refused")[-1]
+    assert (told["reason"], told["why"]) == ("bad-query", why)
+    assert "topsecret" not in server.log_file.read_text()
+
+
 async def test_a_plain_request_is_told_to_upgrade(server: ServerProcess) -> None:
     status, text = await get(server.url("/audio-stream", "http"))
     assert (status, text) == (426, "/audio-stream is a media stream: connect to it by WebSocket\n")
