@@ -55,11 +55,11 @@ class MenuHandler(Speaking, Handler):
         return (*chain(*(menu.members() for menu in self.menus.values())), *self.on_webhook_error.play)
 
     def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether its texts can be said, as far as no webhook may still give them a value."""
+        """Whether its texts can be said. To those that only a webhook leads to it may still bring their values."""
         values = values_of(variables, query)
-        asks = any(step.webhook for menu in self.menus.values() for _, step in menu.steps())
+        at_once = self.phrases(menu_plan.before_webhooks(self.menus, self.start))
         for phrase in self.phrases(self.members()):
-            if not (asks and set(phrase.say.names) - values.keys()):
+            if phrase in at_once or not set(phrase.say.names) - values.keys():
                 phrase.check(values, speech)
 
     def folders(self) -> Iterable[Path]:
@@ -237,10 +237,10 @@ class _Visit:
     def _instead(self, why: str) -> Run:
         """What is heard in place of a text that cannot be said."""
         stream = self._session.stream
-        log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
         self._session.notify("speech.failed", {"why": why})
         if self._flow.fallback is None:
-            raise EngineError(why)
+            raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
+        log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
         return self._session.library.get(self._flow.fallback)
 
 

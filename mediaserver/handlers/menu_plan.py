@@ -150,6 +150,12 @@ def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Ste
     return found
 
 
+def before_webhooks(menus: dict[str, Menu], start: str) -> Iterator[str | Phrase]:
+    """All that may be played and said before a webhook has been asked."""
+    for name in _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu]):
+        yield from menus[name].members()
+
+
 def _reached(start: str, targets: Callable[[str], Iterable[str]]) -> set[str]:
     reached, ahead = {start}, [start]
     while ahead:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import WebSocketError, WSMessage, WSMsgType
 
+from mediaserver.errors import EngineError
 from mediaserver.handlers.base import Handler
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.settings import FRAME_MESSAGE
@@ -114,8 +115,12 @@ async def handle(session: Session, handler: Handler) -> End:
     """Let a handler do its work on a stream; its failure is logged, and is how the stream ends."""
     try:
         return await session.run(handler.run(session))
-    except Exception:
-        log.exception("handler failed", stream=session.stream.id, path=session.stream.path)
+    except Exception as error:
+        failed = log.bind(stream=session.stream.id, path=session.stream.path)
+        if isinstance(error, EngineError):  # it says all that there is to say
+            failed.error("handler failed", why=str(error))
+        else:
+            failed.exception("handler failed")
         return End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed")
 
 

@@ -1,5 +1,6 @@
 """Menus that speak: texts among prompts, with values of the caller's and of webhooks, in a path's voice."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
@@ -17,6 +19,7 @@ from mediaserver.session import End
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.synthesis import Voice
 from mediaserver.streams.configuration import Configuration
+from mediaserver.streams.connection import handle
 from tests.handlers.test_handlers import library_of
 from tests.handlers.test_menu import SOUNDS, flow
 from tests.server.process import write_config
@@ -220,18 +223,62 @@ def test_what_is_wrong_with_a_menu_s_text_is_told_at_start(settings: str, why: s
     assert all(problem.startswith('config.toml: paths."/m/{n}"') for problem in found)
 
 
-def test_values_are_there_before_a_call_unless_a_webhook_may_bring_them(
-    tmp_path: Path, voicebox: Voicebox
+BEHIND = """
+menus.main.play = "main"
+menus.main.keys.1.webhook = "http://b/"
+menus.more.play = ["main", PHRASE]
+menus.more.keys.1 = {hangup = true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "later"),
+    [
+        (BEHIND, True),
+        (BEHIND + 'menus.main.keys.2.menu = "more"\n', False),  # there is another way
+        (BEHIND + "menus.main.invalid = PHRASE\n", False),
+        (BEHIND + 'menus.main.keys.3 = {play = PHRASE, webhook = "http://b/"}\n', False),  # heard before it asks
+        (BEHIND + "on_webhook_error = {play = PHRASE, hangup = true}\n", True),
+        ('menus.main.play = ["main", PHRASE]\nmenus.main.keys.1.webhook = "http://b/"\n', False),
+    ],
+)
+def test_values_are_there_before_a_call_but_where_only_a_webhook_leads(
+    tmp_path: Path, voicebox: Voicebox, more: str, later: bool
 ) -> None:
     phrase = '{say = "{n:number} and {amount:number}."}'
     (alone,) = configured(speaking(phrase), tmp_path).table
-    (asking,) = configured(speaking(phrase) + 'menus.main.on_timeout.webhook = "http://b/"\n', tmp_path).table
+    (asking,) = configured(more.replace("PHRASE", phrase), tmp_path).table
     catalogue = Catalogue({"main": library_of(SOUNDS).catalogue.get("main")})
     for route in (alone, asking):
         route.handler_of({"n": "1"}, {"amount": "2"}, catalogue)
         with pytest.raises(RefusedError, match=r"\{amount\} cannot be spoken as number") as refused:
             route.handler_of({"n": "1"}, {"amount": "much"}, catalogue)
         assert refused.value.status == 400
-    with pytest.raises(RefusedError, match=r"no value for \{amount\}"):
-        alone.handler_of({"n": "1"}, {}, catalogue)
-    asking.handler_of({"n": "1"}, {}, catalogue)
+    for route in (alone, asking)[: 1 if later else 2]:
+        with pytest.raises(RefusedError, match=r"no value for \{amount\}"):
+            route.handler_of({"n": "1"}, {}, catalogue)
+    if later:
+        asking.handler_of({"n": "1"}, {}, catalogue)
+
+
+@in_virtual_time
+async def test_without_a_value_and_without_a_fallback_one_line_says_why_the_stream_ends(
+    loop: VirtualLoop, voicebox: Voicebox
+) -> None:
+    caller = Caller(loop, library_of(SOUNDS))
+    handler = flow(MAIN.replace("Good bye, {name}.", "You have {amount}."))
+    with capture_logs() as told:
+        ending = asyncio.create_task(handle(caller.session, handler))
+        await caller.stage.until(1000)
+        caller.session.press("2")
+        end = await ending
+    await caller.session.speech.close()
+    assert (end.reason, end.code) == ("error", 1011)
+    (line,) = [line for line in told if line["log_level"] == "error"]
+    assert line == {
+        "event": "handler failed",
+        "log_level": "error",
+        "stream": "id",
+        "path": "/path",
+        "why": 'a text cannot be said in menu "main": no value for {amount}',
+    }
