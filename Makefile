@@ -36,19 +36,17 @@ types: $(VENV)/.dev  ## types, by mypy
 imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
-# These wait more than they work, so two at a time do no harm; others measure time, or want the machine for themselves.
-# Coverage is measured here alone, since it slows down what it looks at.
-SIDE_BY_SIDE := $(addprefix tests/,audio bridge client deploy handlers playout session speech streams tutorial twin \
-	use_cases wire $(addprefix server/test_,access.py audiosocket.py audiosocket_ports.py chan_websocket.py \
-	config_reload.py first_start.py handler_reload.py life.py refusals.py tls.py) $(addprefix test_,cli.py config.py \
-	container.py docs.py help.py make.py store.py webhooks.py))
+# These measure time, or want the machine for themselves; all others wait more than they work, so two at a time do no harm.
+# Coverage is measured of those others alone, since it slows down what it looks at.
+ALONE := $(addprefix tests/,benchmarks faults fuzz test_soak.py $(addprefix server/test_,end_to_end.py hostile_peers.py \
+	many_calls.py redeploy.py slow_peers.py))
 
 unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 	@echo "Lines of mediaserver that tests ran in their own process, side by side: $$($(BIN)/coverage report --format=total) %"
 endif
 

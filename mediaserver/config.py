@@ -17,6 +17,7 @@ from mediaserver.settings.whereabouts import elsewhere
 
 DEFAULT_FILE = Path("config.toml")
 _BARE_PATH = re.compile(r"""\s*(?:\[+\s*paths\s*\.)?\s*(/[^\]"'=\s]*)""")
+_BARE_VALUE = re.compile(r"\s*[\w.\"-]+\s*=\s*([A-Za-z][^\"',\]}#]*)")
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -42,6 +43,7 @@ def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     settings, mistakes, _ = examine(Settings, given, elsewhere)
     if not isinstance(settings, Settings):
         raise AssertionError("settings have defaults, so there are always some")
+    settings.know_mistakes(mistake.place for mistake in mistakes)
     settings.know(environment.variables, tables, given.get("paths", {}))
     problems = [*wrong, *(mistake.line(settings.source(where, mistake.place)) for mistake in mistakes)]
     if file is not None and ("prompts", "directory") not in environment.variables:
@@ -75,8 +77,10 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unquoted(text: str, why: str) -> str:
-    """The most likely reason why a line is no TOML: a path without quotes."""
+    """The most likely reason why a line is no TOML: a path, or a text, without quotes."""
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
-    bare = next(filter(None, map(_BARE_PATH.match, lines)), None)
-    return f': a path stands in quotes, as in [paths."{shown_url(bare[1])}"]' if bare is not None else ""
+    if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):
+        return f': a path stands in quotes, as in [paths."{shown_url(bare[1])}"]'
+    is_value = "value" in why and any(map(_BARE_VALUE.match, lines))
+    return ': text stands in quotes, as in handler = "playback"' if is_value else ""

@@ -5,6 +5,7 @@ Secrets are never shown. Pydantic finds the mistakes. `PLAIN` has its errors in 
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -15,6 +16,7 @@ Place = tuple[str | int, ...]  # keys, and indices of lists, from a table down
 _TAGS = ("[key]", "a prompt", "what is said")  # pydantic's places have them, of keys and of unions; files do not
 # Keys of settings whose values are never shown.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
+_BRIEF = 5  # mistakes of somebody else's, at most, that are told at once
 _SCALAR = str | int | float
 
 # Pydantic's errors by their types; {name} is filled in from the error's context.
@@ -81,9 +83,12 @@ def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list
     ]
 
 
-def first_in_brief(error: ValidationError) -> str:
-    """The first mistake in what somebody else's system says, without the value: that may be private."""
-    details = error.errors(include_url=False)[0]
+def in_brief(error: ValidationError) -> str:
+    """The mistakes in what somebody else's system says, without the values: these may be private."""
+    return "; ".join(dict.fromkeys(map(_in_brief, islice(error.errors(include_url=False), _BRIEF))))
+
+
+def _in_brief(details: Any) -> str:
     place = stated(details)
     if details["type"] == MISSING:
         return f"{key_of(place)} is missing"

@@ -53,6 +53,15 @@ class _PlainHelp:
                 parameter.metavar = ""
         return found
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What was given; a mistake is told without pydantic's own words."""
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except typer.BadParameter as error:
+            error.message = re.sub(r"^(Value error, |Input (?=should ))", "", error.message)
+            raise
+        return parsed
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the line of usage."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]

@@ -55,6 +55,8 @@ def reveal(setting: SecretStr, key: str) -> str:
     text = setting.get_secret_value()
     kind, _, place = text.partition(":")
     kind = kind.lower()
+    if kind in ("env", "file") and not place.strip():
+        raise ConfigError([f"{key}: {kind}: names nothing: it is env:NAME, or file:PATH"])
     if kind == "env":
         secret = os.environ.get(place, "").strip()
         if not secret:
@@ -74,9 +76,9 @@ def reveal(setting: SecretStr, key: str) -> str:
 def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
     """Several secrets, and what is wrong with those that are not there."""
     found, problems = [], []
-    for setting in settings:
+    for n, setting in enumerate(settings):
         try:
-            found.append(reveal(setting, key))
+            found.append(reveal(setting, f"{key}[{n}]"))
         except ConfigError as error:
             problems += error.problems
     return tuple(found), problems

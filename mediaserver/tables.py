@@ -20,16 +20,21 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         if table.row_count:
             out.print(table, markup=False)
     for file in findings.ignored:
-        out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False)
+        out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False, soft_wrap=True)
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
     _show_lines("cannot be written by serve, which goes on without", findings.unwritable, err)
     for warning in findings.warnings:
-        err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False)
+        err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False, soft_wrap=True)
     if findings.all_is_well and not findings.warnings:
         out.print("everything is in order", style="green")
     if findings.paths:
-        out.print(open_to_anybody(findings.open_paths, len(findings.paths)), markup=False, highlight=False)
+        out.print(
+            open_to_anybody(findings.open_paths, len(findings.paths)),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _table(title: str, *headings: str) -> Table:

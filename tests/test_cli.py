@@ -258,7 +258,7 @@ def test_a_prompt_folder_that_is_not_there_is_said_plainly(tmp_path: Path, comma
     (tmp_path / "prompts").rmdir()
     done = run(command, "--config", config)
     assert done.returncode == 2
-    assert f"{config}: [prompts] directory: {tmp_path}/prompts is not a folder" in done.stderr
+    assert f"{config}: prompts.directory: {tmp_path}/prompts is not a folder" in done.stderr
 
 
 def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:

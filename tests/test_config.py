@@ -168,7 +168,7 @@ def test_mistakes_in_variables_are_told_by_their_names_and_hide_no_others(
     assert unknown == "MEDIASERVER_SERVR__PORT: unknown setting (did you mean MEDIASERVER_SERVER__PORT?)"
     settings, _ = config.load(tmp_path / "config.toml")
     (problem,) = routes.build(settings, "config.toml")[1]
-    assert problem.startswith('MEDIASERVER_PATHS: paths."/b": no tone "nope"')
+    assert problem.startswith('MEDIASERVER_PATHS: paths."/b": tone: no tone "nope"')
 
 
 def test_a_whole_table_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,10 +118,10 @@ def _require(hz: Fraction, lowest: Fraction) -> None:
 def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
     """Digits `0-9 A-D * #` once each, `on_ms` long with `off_ms` of silence between; ValueError on others."""
     segments = []
-    for digit in digits.upper():
-        if digit not in DTMF:
+    for digit in digits:
+        if digit.upper() not in DTMF:
             raise ValueError(f'"{digit}" is not a DTMF digit: 0-9, A-D, * or #')
-        low, high = DTMF[digit]
+        low, high = DTMF[digit.upper()]
         pair = Component(Fraction(low), DTMF_LOW_DBM0), Component(Fraction(high), DTMF_HIGH_DBM0)
         segments += [Segment(pair, on_ms), Segment((), off_ms)]
     if not segments:

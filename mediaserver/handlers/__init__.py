@@ -51,4 +51,6 @@ def find(name: str) -> type[Handler]:
         raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.base.Handler')
     if inspect.isabstract(found):
         raise ValueError(f'handler "{name}" has no method run(self, session)')
+    if not inspect.iscoroutinefunction(found.run):
+        raise ValueError(f'handler "{name}" has a method run that is not async: begin it with async def run')
     return found

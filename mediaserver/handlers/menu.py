@@ -262,5 +262,5 @@ def _can_be_said(value: Any) -> bool:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return f"the answer is not understood: {mistakes.first_in_brief(error)}"
+        return f"the answer is not understood: {mistakes.in_brief(error)}"
     return str(error)

@@ -35,7 +35,10 @@ class Tone(Ending, Handler):
 
     @model_validator(mode="after")
     def _exists(self) -> "Tone":
-        self._cadence()
+        try:
+            self._cadence()
+        except ValueError as error:
+            raise ValueError(f"tone: {error}") from None
         return self
 
     def _cadence(self) -> tones.Cadence:

@@ -67,7 +67,12 @@ class Server:
         try:
             self.admin_port = await self._listen_for_admin()
         except ConfigError as error:
-            raise ConfigError([*configuration.problems, *error.problems]) from error
+            problems = [*configuration.problems, *error.problems]
+            try:
+                await self._listen_for_media()  # no call is taken: only to tell of all ports at once
+            except ConfigError as others:
+                problems += others.problems
+            raise ConfigError(problems) from error
         await self.engine.load(progress)
         await self._listen_for_media()
         self._garbage.start()

@@ -27,8 +27,11 @@ class Tls:
 
     def renew(self, settings: TlsSettings, where: str) -> None:
         """Use what the files hold now, for connections to come; ConfigError where it is of no use."""
-        certificate_pem = _read(settings.certificate, f"{where}: tls.certificate")
-        _read(settings.key, f"{where}: tls.key")  # OpenSSL would not say which of them
+        problems: list[str] = []  # OpenSSL would not say which of the files it is
+        certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
+        _read(settings.key, f"{where}: tls.key", problems)
+        if problems:
+            raise ConfigError(problems)
         try:
             self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
             certificate = x509.load_pem_x509_certificate(certificate_pem)
@@ -52,11 +55,12 @@ def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
         return None, error.problems
 
 
-def _read(file: str, key: str) -> bytes:
+def _read(file: str, key: str, problems: list[str]) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:
-        raise ConfigError([f"{key}: {file} cannot be read: {plainly(error)}"]) from error
+        problems.append(f"{key}: {file} cannot be read: {plainly(error)}")
+        return b""
 
 
 def _no_password() -> str:

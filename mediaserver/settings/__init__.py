@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -225,12 +225,22 @@ class Settings(Table):
 
     _variables: Mapping[Place, str] = PrivateAttr(default_factory=dict)
     _file: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _mistaken: frozenset[str] = PrivateAttr(default=frozenset())
     _left_out: frozenset[str] = PrivateAttr(default=frozenset())
 
     def know(self, variables: Mapping[Place, str], file: Mapping[str, Any], paths: Any) -> None:
         """Know which environment variables set what, what a file has, and which paths there were to be, if any."""
         self._variables, self._file = variables, file
         self._left_out = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
+
+    def know_mistakes(self, places: Iterable[Place]) -> None:
+        """Know where something was wrong, and left out."""
+        self._mistaken = frozenset(str(place[0]) for place in places if place)
+
+    @property
+    def mistaken(self) -> frozenset[str]:
+        """Tables in which something was wrong: what they lack may only follow from that."""
+        return self._mistaken
 
     @property
     def left_out(self) -> frozenset[str]:

@@ -200,7 +200,8 @@ def _follows(line: str, gone: list[Place]) -> bool:
     placed = _PLACED.match(line)
     for place in gone:
         key = mistakes.key_of(place)
-        if f'"{place[-1]}"' in line:
+        named = f'"{place[-1]}"'
+        if named in line and (placed is None or re.search(rf"\bno \w+ {re.escape(named)}", line)):
             return True
         if placed is None:
             if len(place) == 1 and re.search(rf"\b{re.escape(str(place[0]))}\b", line):

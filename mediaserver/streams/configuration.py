@@ -71,7 +71,7 @@ class Configuration:
         RefusedError where there is no such path, ValueError where it cannot be signed.
         """
         parsed = URL(url)
-        if parsed.scheme not in _SIGNED:
+        if parsed.scheme not in _SIGNED or not (parsed.host or url.startswith("/")):
             raise ValueError(
                 "should begin with wss://, ws://, https:// or http://, or be a path of the configuration"
             )
@@ -85,7 +85,7 @@ class Configuration:
         if library.trouble:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
-            return [f"{by}: [prompts] directory: {library.directory} {library.trouble}{hint}"]
+            return [f"{by}: prompts.directory: {library.directory} {library.trouble}{hint}"]
         catalogue = library.catalogue
         missing = [] if self.built_in else routes.missing_prompts(self.table, catalogue, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
@@ -130,7 +130,8 @@ def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: s
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {problem}'
         for route in built
         for need in sorted(routes.needs([route]))
-        if (problem := lacking(need, settings.speech, settings.recognition, settings.chat))
+        if need.kind not in settings.mistaken
+        and (problem := lacking(need, settings.speech, settings.recognition, settings.chat))
     ]
 
 

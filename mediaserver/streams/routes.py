@@ -227,10 +227,21 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
     found = []
     for route in routes:
         with route.as_far_as_known() as handler:
-            problems = handler.problems(catalogue, lambda name: not VARIABLE.search(name))
             place = f'{route.source or where}: paths."{route.pattern}"'
-            found += [f"{place}: {problem}" for problem in problems]
+            for name in dict.fromkeys(handler.prompt_names()):
+                if not VARIABLE.search(name):
+                    key = next(_keys_with(name, route.settings), "")
+                    found += [f"{place}: {key}{problem}" for problem in handler.problems(catalogue, name.__eq__)]
     return found
+
+
+def _keys_with(prompt: str, value: Any, place: Place = ()) -> Iterator[str]:
+    """The keys that name a prompt, `menus.main.play: `; "" for `prompt` and `prompts`, which need not be told."""
+    if place and value == prompt:
+        yield "" if place[0] in ("prompt", "prompts") else f"{key_of(place)}: "
+    elif isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _keys_with(prompt, each, (*place, key))
 
 
 def needs(routes: Iterable[Route]) -> set[Need]:

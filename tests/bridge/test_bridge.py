@@ -170,6 +170,7 @@ async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
     await eventually(lambda: visit.over)  # the caller hung up
     assert visit.messages[-1]["event"] == "stop"
     assert visit.websocket.close_code == 1000
+    await eventually(lambda: lab.events("bridge.ended"))
     assert lab.events("bridge.ended") == [
         {
             "host": f"127.0.0.1:{lab.bots.port}",

@@ -244,7 +244,7 @@ def test_check_shows_who_may_dial_and_no_token(tmp_path: Path) -> None:
         f'{config}: paths."/s".tokens[0]: an empty token is none',
         f'{config}: paths."/t".allow[0]: should be a network such as 10.0.0.0/8, or an address:'
         " 10.0.0.1/8 has host bits set (it is '10.0.0.1/8')",
-        f'{config}: paths."/u": tokens: the environment variable N0T_THERE is not set, or empty',
+        f'{config}: paths."/u": tokens[0]: the environment variable N0T_THERE is not set, or empty',
     ]
     assert [path["access"] for path in found["paths"]][2:] == ["tokens", "tokens and networks"]
     assert "s3cret" not in run.stdout + run.stderr

@@ -117,7 +117,35 @@ TABLE = [
         "[paths.'/a']\nhandler = 'playback'\npromt = 'welcome'",
         'paths."/a": promt: unknown setting (did you mean "prompt"?)',
     ),
+    (
+        "[paths.'/m']\nhandler = 'menu'\n"
+        "menus.main = { menu = 'x', keys = { 1 = {}, 2 = { hangup = 1 }, 3 = {} } }",
+        [
+            'paths."/m": menus.main.keys.2.hangup: should be true or false (it is 1)',
+            'paths."/m": menus.main.menu: unknown setting',
+            'paths."/m": menus.main.keys.1: is a dead end: give "menu", "webhook" or "hangup"',
+            'paths."/m": menus.main.keys.3: is a dead end: give "menu", "webhook" or "hangup"',
+        ],
+    ),
+    # tones
+    (
+        "[paths.'/e']\nhandler = 'tone'\ntone = 'dtmf:12z'",
+        'paths."/e": tone: "z" is not a DTMF digit: 0-9, A-D, * or #',
+    ),
+    (
+        "[paths.'/e']\nhandler = 'tone'\ntone = '480+/500'",
+        'paths."/e": tone: "480+/500" is not a tone segment such as 480+620/500 or !950/330',
+    ),
     # prompts, paths and ports
+    (
+        "[paths.'/p']\nhandler = 'hold-music'\nprompts = ['welcome']\nannouncement = 'x'",
+        'paths."/p": announcement: no prompt "x"',
+    ),
+    (
+        "[paths.'/p']\nhandler = 'menu'\n"
+        "menus.main = { keys = { 1 = { play = ['welcome', 'x'], hangup = true } } }",
+        'paths."/p": menus.main.keys.1.play[1]: no prompt "x"',
+    ),
     (
         LATE.replace("welcome", "welcome.wav"),
         'paths."/a": no prompt "welcome.wav" (did you mean "welcome"? Prompts are named without the extension)',
@@ -144,6 +172,15 @@ TABLE = [
     ),
     ("[server]\nport = 8081", "admin.port: is server.port as well: choose another port"),
     # secrets
+    ("[events]\nsecret = 'env:'", "events.secret: env: names nothing: it is env:NAME, or file:PATH"),
+    (
+        "[defaults]\ntokens = ['a', 'file: ']",
+        "defaults.tokens[1]: file: names nothing: it is env:NAME, or file:PATH",
+    ),
+    (
+        "[chat]\nurl = ''\n[paths.'/a']\nhandler = 'assistant'\ninstructions = 'Hi'\n",
+        "chat.url: should be a URL that begins with http:// or https://",
+    ),
     ("[admin]\ntoken = 5301", "admin.token: should be text, in quotes"),
     (
         "[voipbin]\ntoken = 'vb_s3cret'",
@@ -157,9 +194,11 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("text", "line"), TABLE)
-async def test_a_mistake_is_one_line_that_says_what_to_do(tmp_path: Path, text: str, line: str) -> None:
+async def test_a_mistake_is_one_line_that_says_what_to_do(
+    tmp_path: Path, text: str, line: str | list[str]
+) -> None:
     paths = "" if "[paths" in text else f"\n{LATE}"
-    assert await told(tmp_path, f"{text}{paths}") == [line]
+    assert await told(tmp_path, f"{text}{paths}") == ([line] if isinstance(line, str) else line)
 
 
 @pytest.mark.parametrize("line", ["[paths./a]", "[[ paths . /a ]]", "/a = { handler = 'silence' }", " /a= {}"])
@@ -171,6 +210,14 @@ def test_a_path_that_is_not_quoted_is_said_so(tmp_path: Path, line: str) -> None
     assert problem.startswith("c.toml: is not TOML: ")
     assert "at line 3, " in problem
     assert problem.endswith(': a path stands in quotes, as in [paths."/a"]')
+
+
+def test_a_text_that_is_not_quoted_is_said_so() -> None:
+    Path("c.toml").write_text("[paths.'/a']\nhandler = playback\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(Path("c.toml"))
+    (problem,) = caught.value.problems
+    assert problem.endswith(': text stands in quotes, as in handler = "playback"')
 
 
 ALL_AT_ONCE = """
@@ -231,11 +278,11 @@ async def test_all_kinds_of_mistakes_are_told_at_once_and_none_of_them_twice(tmp
         "voipbin.token: the environment variable N0T_THERE is not set, or empty",
         'paths."/say": speech.openai.token: there is none, which OpenAI asks for',
         "audiosocket.ports.9000: no path /nope: there are /menu, /late, /bot, /say",
-        f'{menu}: no prompt "no-prompt"',
-        f'{menu}: no prompt "nor-this"',
-        f'{menu}: no prompt "nor-that"',
+        f'{menu}: menus.main.play: no prompt "no-prompt"',
+        f'{menu}: menus.main.keys.3.play: no prompt "nor-this"',
+        f'{menu}: menus.pin.play: no prompt "nor-that"',
         'paths."/late": no prompt "welcom" (did you mean "welcome"?)',
-        'paths."/bot": no prompt "no-hold"',
+        'paths."/bot": hold: no prompt "no-hold"',
     ]
 
 

@@ -40,7 +40,7 @@ class Tools(Table):
         try:
             wanted = Wanted.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
-            raise ValueError(f"the arguments are not understood: {mistakes.first_in_brief(error)}") from None
+            raise ValueError(f"the arguments are not understood: {mistakes.in_brief(error)}") from None
         if call.name == PLAY and wanted.name not in self.play:
             raise ValueError(f"name is none of {', '.join(self.play)}")
         return wanted
