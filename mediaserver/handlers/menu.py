@@ -62,6 +62,14 @@ class MenuHandler(Speaking, Handler):
             if phrase in at_once or not set(phrase.say.names) - values.keys():
                 phrase.check(values, speech)
 
+    def place_of(self, step: Step) -> str:
+        """Where the settings have a step's webhook: the rest of its URL may be a secret, and is told nowhere."""
+        for name, menu in self.menus.items():
+            for place, each in menu.steps():
+                if each is step:
+                    return f"menus.{name}.{place}.webhook"
+        return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
+
     def folders(self) -> Iterable[Path]:
         """Where callers' recordings are kept, if there are any."""
         steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
@@ -127,7 +135,7 @@ class _Visit:
         if step.menu is not None:
             return await self._choose(step.menu)
         if step.webhook is not None:
-            return await self._ask(step.webhook)
+            return await self._ask(step.webhook, self._flow.place_of(step))
         session.hang_up()
         return None
 
@@ -180,8 +188,8 @@ class _Visit:
         enough = len(collected.digits) >= wanted.min
         self._news = _News(event="digits" if enough else "timeout", digits=collected.digits)
 
-    async def _ask(self, url: str) -> Step:
-        """Ask a webhook what next; where it does not say, what is to happen then."""
+    async def _ask(self, url: str, place: str) -> Step:
+        """Ask a webhook what next; where it does not say, what is to happen. `place`: of it in the settings."""
         stream, news = self._session.stream, self._news
         self._news = _News()
         body = news.model_dump() | {
@@ -196,8 +204,9 @@ class _Visit:
             return await self._understood(answer, url)
         except (PeerError, PromptError, ValueError) as error:
             why = _first_line(error)
-            log.error("webhook failed", stream=stream.id, menu=self._menu, why=why)
-            self._session.notify("webhook.failed", {"menu": self._menu, "why": why})
+            facts = {"menu": self._menu, "webhook": place, "why": why}
+            log.error("webhook failed", stream=stream.id, path=stream.path, **facts)
+            self._session.notify("webhook.failed", facts)
             return self._flow.on_webhook_error
 
     async def _understood(self, answer: Any, url: str) -> Step:

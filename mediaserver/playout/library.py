@@ -88,11 +88,14 @@ class PromptLibrary:
         return {file: why for problems in self.catalogue.problems.values() for file, why in problems.items()}
 
     async def decode(self, path: Path) -> SoundFile:
-        """A sound file anywhere, a recording perhaps; PromptError where it cannot be played.
+        """A sound file anywhere, a recording perhaps; PromptError names it where it cannot be played.
 
         No copy of it is left on disk: who deletes a recording means it.
         """
-        _, making = await self.pool.decode(path, lambda: Making((PCM,)), store=False)
+        try:
+            _, making = await self.pool.decode(path, lambda: Making((PCM,)), store=False)
+        except PromptError as error:
+            raise PromptError(f"{path} {error}") from error
         return SoundFile(making.items[PCM.name])
 
     async def _look(self, settle: float) -> dict[str, Sight]:

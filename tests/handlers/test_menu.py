@@ -205,6 +205,8 @@ async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer
     (failed,) = caller.backend.told("webhook.failed")
     assert why in failed["why"]
     assert "\n" not in failed["why"]
+    assert failed["webhook"].startswith("menus.")  # its key, which its URL's host does not tell
+    assert failed["webhook"].endswith(".then.webhook")
 
 
 @in_virtual_time

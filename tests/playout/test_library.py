@@ -365,3 +365,8 @@ async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: Dec
 async def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0)
     assert problems(tmp_path) == {"locked": "cannot be read: Permission denied"}
+
+
+async def test_a_sound_file_that_cannot_be_read_is_named(tmp_path: Path, pool: DecodePool) -> None:
+    with pytest.raises(PromptError, match=r"nosuch\.wav cannot be read: No such file or directory"):
+        await PromptLibrary(tmp_path, 1_000_000, pool).decode(tmp_path / "nosuch.wav")
