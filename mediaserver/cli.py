@@ -22,7 +22,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
-from mediaserver.secrets import shown_url, without_secrets
+from mediaserver.secrets import shown_url, without_secrets, without_user
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
@@ -238,7 +238,9 @@ def say(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.wav", help="The prompt file to write.")],
     voice: Annotated[str, typer.Option(metavar="NAME", help="As the engine has it.")] = "",
-    rate: Annotated[float | None, typer.Option(min=0.5, max=2.0, help="Times the engine's own pace.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar="N", min=0.5, max=2.0, help="Times the engine's own pace.")
+    ] = None,
     language: Annotated[str, typer.Option(metavar="TAG", help="Such as en-GB.")] = "",
     engine: Annotated[SpeechEngine | None, typer.Option(help="What speaks; default: as the config says.")] = None,
     file: options.ConfigOption = None,
@@ -283,7 +285,7 @@ def sign(
     except (MediaServerError, ValueError) as error:
         _complain([f"{shown_url(url)}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
-    typer.echo(f"{url}{'&' if '?' in url else '?'}{query}")
+    typer.echo(f"{without_user(url)}{'&' if '?' in url else '?'}{query}")
 
 
 def _show_first_steps(running: server.Server, file: Path | None) -> None:

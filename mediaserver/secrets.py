@@ -39,6 +39,11 @@ def _before_query(path: str) -> str:
     return path[: query.start()] if query is not None else path
 
 
+def without_user(url: str) -> str:
+    """A URL without a user and a password."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
+
+
 def without_secrets(text: str) -> str:
     """A text with no more of each URL in it than may be shown."""
     return _URL.sub(_hidden, text) if "://" in text else text

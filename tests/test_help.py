@@ -70,6 +70,14 @@ def test_what_is_typed_is_completed(typed: list[str], expected: set[str], monkey
     assert all(word.startswith(typed[-1]) for word in done.output.split())
 
 
+def test_options_say_in_words_what_they_take() -> None:
+    for name in cli.app.registered_commands:
+        word = name.callback.__name__ if name.callback is not None else ""
+        told = CliRunner().invoke(cli.app, [word, "--help"]).output
+        assert " range>" not in told, word
+        assert "<float" not in told, word
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_there_is_a_script_for_each_shell(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_MEDIASERVER_COMPLETE", f"source_{shell}")

@@ -17,12 +17,15 @@ _REFUSALS = {
     429: "too many requests: set voipbin.dial_rate lower, and see what else asks the platform for this customer",
 }
 
+NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN wants one"
+
 
 def on_failure(error: PeerError | RefusedError, resource: str, credential: Credential | None) -> str:
     """Why there is no connection, and what to check."""
     if isinstance(error, RefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
-    return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out"
+    unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
+    return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out{unset}"
 
 
 def _on_refusal(status: int, credential: Credential | None) -> str:

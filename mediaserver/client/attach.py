@@ -14,6 +14,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from yarl import URL
 
+from mediaserver.client.advice import NO_CREDENTIAL
 from mediaserver.client.attachment import Attachment
 from mediaserver.client.voipbin import Platform
 from mediaserver.errors import RefusedError
@@ -144,6 +145,8 @@ async def attach(
         if isinstance(event, Audio) and heard is not None:
             heard(event.pcm, time.monotonic())
 
+    if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
+        log.warning(NO_CREDENTIAL)  # at once: it is dialled again and again where nobody answers
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

@@ -21,6 +21,7 @@ from mediaserver.streams.routes import PATTERN_VARIABLE, Route
 _LITTLE_TO_HEAR: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and to dial then
 _TONE = "dial"
+_TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE names it and it is for that host"
 
 
 def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
@@ -31,6 +32,8 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
         route, path = tried
         command = f"{_program()} call {_shown(_url(engine, port, path), route, config)}"
         told = [f"Try {path} from another terminal:", "", f"    {command}", ""]
+        if engine.settings.tls.certificate:
+            told[3:] = ["", f"{_TRUST}.", ""]
     told.append(open_to_anybody(engine.table.open_paths, len(engine.table)))
     return told
 

@@ -117,7 +117,7 @@ def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -
         left_out = [key[:MAX_VARIABLE_NAME] for key in named if key not in found]
         log.warning(
             "variables left out: too many, or too long",
-            stream=stream,
+            **({"stream": stream} if stream else {}),  # it may have none yet
             path=path,
             keys=left_out[:5],
             left_out=len(left_out),

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from mediaserver.audio.g711 import mulaw_decode, mulaw_encode
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.client import advice, attachment, dial, line
+from mediaserver.client.voipbin import Credential
+from mediaserver.errors import PeerError
 from mediaserver.session import EndReason, inbound_monitor
 from tests.client.attached import Desk, desk
 from tests.sound import speechlike
@@ -163,6 +165,13 @@ async def test_a_refusal_names_the_setting_to_look_at(
         end = await (await ours.attach("calls/1", "/silence")).end()
     assert end.reason == EndReason.REFUSED
     assert f"refused with {status}: {check}" in end.text
+
+
+def test_who_cannot_be_reached_without_a_credential_is_told_that_too() -> None:
+    unreachable = PeerError("no name")
+    assert advice.on_failure(unreachable, "calls/1", None).endswith(advice.NO_CREDENTIAL)
+    known = Credential("voipbin.token", "token", "t")
+    assert advice.NO_CREDENTIAL not in advice.on_failure(unreachable, "calls/1", known)
 
 
 # -- how often we ask --------------------------------------------------------------------------------------------

@@ -126,6 +126,11 @@ def signed(server: ServerProcess, url: str, ttl: str) -> str:
     return run.stdout.strip()
 
 
+def test_a_signed_link_has_no_token_that_the_url_had(server: ServerProcess) -> None:
+    link = signed(server, server.url("/play/a").replace("://", "://user:a-secret-word@"), "1h")
+    assert link.startswith(server.url("/play/a?expires="))
+
+
 async def test_a_signed_link_opens_one_path(server: ServerProcess) -> None:
     link = signed(server, server.url("/play/a?repeat=2"), "1h")
     assert TOKEN not in link

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from mediaserver import config
 from mediaserver.audio.pcm import from_bytes, to_bytes
@@ -219,6 +220,16 @@ def test_on_a_terminal_it_says_what_to_try_and_who_may_dial(
     assert f"    {sys.executable} -m mediaserver call {argument}" in lines
     assert access.startswith(lines[-1])
     assert "secret-word" not in shown
+
+
+def test_with_a_certificate_it_says_that_a_self_signed_one_is_not_trusted(tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "server.key")
+    tls = f'[tls]\ncertificate = "{tmp_path}/server.pem"\nkey = "{tmp_path}/server.key"\n'
+    shown = on_a_terminal(write_config(tmp_path, f"{tls}{SILENCE}"), ANYBODY)
+    assert "call wss://127.0.0.1:" in shown
+    assert "A self-signed certificate is not trusted there, unless SSL_CERT_FILE names it" in shown
 
 
 def test_elsewhere_it_says_nothing_but_its_log(empty: ServerProcess) -> None:

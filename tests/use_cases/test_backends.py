@@ -169,6 +169,7 @@ async def test_variables_of_a_query_are_bounded(serve: Serve, backend: Backend) 
         assert second["variables"] == {"fits": "y" * 1000}
         warnings = server.events("variables left out: too many, or too long")
         assert [(line["left_out"], line["path"]) for line in warnings] == [(150, "/menu"), (2, "/menu")]
+        assert all("stream" not in line for line in warnings)  # there is none yet
 
 
 # -- a menu that speaks -----------------------------------------------------------------------------
