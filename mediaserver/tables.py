@@ -24,9 +24,11 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
     _show_lines("cannot be written by serve, which goes on without", findings.unwritable, err)
+    for note in findings.notes:
+        err.print(note, style="yellow", markup=False, soft_wrap=True)
     for warning in findings.warnings:
         err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False, soft_wrap=True)
-    if findings.all_is_well and not findings.warnings:
+    if findings.all_is_well and not (findings.warnings or findings.notes):
         out.print("everything is in order", style="green")
     if findings.paths:
         out.print(

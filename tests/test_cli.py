@@ -112,8 +112,9 @@ def test_check_cuts_nothing_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
     done = run("check", "--config", config, COLUMNS="80")
     assert done.returncode == 0, done.stderr
     assert "…" not in done.stdout
-    lines = done.stdout.splitlines()
+    *lines, last = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
+    assert last.startswith("2 of 2 paths are open")
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     cells = {"".join(part) for part in zip(*(row for row in rows if len(row) == 5), strict=True)}
     for whole in (path, f'"{url}"', name):

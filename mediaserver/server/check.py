@@ -14,14 +14,14 @@ from mediaserver.server.flow import Way
 from mediaserver.settings import Settings
 from mediaserver.streams import folders
 from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import open_library
+from mediaserver.streams.engine import NO_PROMPTS, open_library
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, loses
     what it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their
-    prompts, which nobody asked for.
+    prompts, which nobody asked for; these are not among the paths. `notes` are worth a look, and nothing is wrong.
 
     `menus` has the flow of each path that has one, without what is wrong in it. `open_paths` are those that
     anybody may dial who reaches the port. Each path has the AudioSocket ports that it answers on, with the path
@@ -37,6 +37,7 @@ class Findings:
     warnings: list[str]
     unwritable: list[str]
     open_paths: list[str]
+    notes: list[str]
 
     @property
     def all_is_well(self) -> bool:
@@ -59,6 +60,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         if file != os.curdir  # the folder itself: told as what is wrong with its setting
     ]
     unwritable = await asyncio.to_thread(folders.unwritable, configuration)
+    unserved = configuration.unserved(library)
     paths = [
         {
             "path": route.pattern,
@@ -71,6 +73,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
             "settings": _shown(route.settings),
         }
         for route in configuration.table
+        if route.pattern not in unserved
     ]
     prompts = [
         {
@@ -87,6 +90,8 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
     }
     menus = {path: ways for path, ways in flows.items() if ways}
     warnings = configuration.left_out(library)
+    open_paths = [path for path in configuration.table.open_paths if path not in unserved]
+    notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     return Findings(
         paths,
         menus,
@@ -96,7 +101,8 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         left_out,
         warnings,
         unwritable,
-        configuration.table.open_paths,
+        open_paths,
+        [] if library.prompts or library.trouble else notes,
     )
 
 

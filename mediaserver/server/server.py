@@ -79,6 +79,7 @@ class Server:
         self._state = ""
         if self.tls is not None:
             self.tls.tell()
+        served = {route.pattern for route in configuration.table} - configuration.unserved(library)
         log.info(
             "listening",
             version=__version__,
@@ -87,8 +88,8 @@ class Server:
             tls=self.tls is not None,
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
-            paths=len(self.engine.table),
-            open_paths=len(configuration.table.open_paths),  # to anybody who reaches the port
+            paths=len(served),
+            open_paths=len(served & set(configuration.table.open_paths)),  # to anybody who reaches the port
             prompts=len(library.prompts),
             cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
         )

@@ -97,6 +97,13 @@ class Configuration:
             return []
         return routes.missing_prompts(self.table, library.catalogue, self.where)
 
+    def unserved(self, library: PromptLibrary) -> set[str]:
+        """The built-in paths that are left out."""
+        if not self.built_in or library.trouble:
+            return set()
+        lacking = (route for route in self.table if routes.missing_prompts([route], library.catalogue, self.where))
+        return {route.pattern for route in lacking}
+
     @property
     def built_in(self) -> bool:
         """Whether the paths are our own: neither a file nor the environment has any."""

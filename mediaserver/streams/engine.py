@@ -31,6 +31,7 @@ from mediaserver.streams.table import RouteTable
 from mediaserver.webhooks import Webhooks, WebhookSettings
 from mediaserver.wire.encapsulation import TCP, Encoding
 
+NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'
 MEGABYTE = 1_000_000
 
 log = structlog.get_logger()
@@ -149,7 +150,7 @@ class Engine:
             log.warning(
                 "there are no prompts",
                 folder=str(library.directory.absolute()),
-                do='put sound files there, or have "mediaserver init" write sample prompts',
+                do=NO_PROMPTS,
             )
 
     @property

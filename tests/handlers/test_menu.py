@@ -193,6 +193,8 @@ async def test_a_menu_goes_on_where_its_recording_fails(loop: VirtualLoop, tmp_p
         ({"play": "sal*", "hangup": True}, 'no prompt "sal*"'),
         ({"play": 7, "hangup": True}, "the answer is not understood: play"),
         (None, "the answer is not understood"),
+        ({"ply": "x", "hangup": "yes"}, "ply: unknown key"),
+        ({"ply": "x", "hangup": "yes"}, "hangup: should be true or false"),
         ({"collect": {"max": 10**9}}, "collect.max"),
     ],
 )

@@ -346,13 +346,17 @@ def test_a_path_s_way_to_speak_does_not_hold_here_but_what_it_hears_and_its_lead
 
 
 async def test_ports_that_are_taken_are_all_told(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        taken = [each.getsockname()[1] for each in (one, two)]
-        ports = ", ".join(f'{port} = "/silence"' for port in taken)
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        taken = [each.getsockname()[1] for each in sockets]
+        ports = ", ".join(f'{port} = "/silence"' for port in taken[:2])
         table = f'[audiosocket]\nhost = "127.0.0.1"\nports = {{ {ports} }}\n'
-        server = launch(write_config(tmp_path, table + PATHS), tmp_path / "log")
+        file = write_config(tmp_path, table + PATHS)
+        admin = taken.pop()
+        server = launch(file, tmp_path / "log", MEDIASERVER_ADMIN__PORT=str(admin))
         assert await asyncio.to_thread(server.process.wait, PATIENCE) == 2
     told = server.log_file.read_text().lower()
+    assert f"admin.port: cannot listen on 127.0.0.1:{admin}: address already in use" in told
     for port in taken:
         assert f"audiosocket.ports.{port}: cannot listen on 127.0.0.1:{port}: address already in use" in told
 

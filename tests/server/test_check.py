@@ -48,3 +48,44 @@ async def test_check_tells_of_a_menu_of_any_shape(tmp_path: Path, menus: str, li
     told = shown(await found(tmp_path, text))
     assert "Menus of /right" in told
     assert f'c.toml: paths."/m": {line}' in told
+
+
+async def test_built_in_paths_that_are_left_out_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir(exist_ok=True)
+    findings = await found(tmp_path, "")
+    assert len(findings.warnings) == 2
+    assert [path["path"] for path in findings.paths] == ["/play/{prompt:.+}", "/tone/{tone}", "/silence"]
+    told = shown(findings, 80).splitlines()
+    assert [line for line in told if line.startswith("3 of 3 paths are open to anybody") and "/silence" in line]
+    for warning in findings.warnings:
+        assert f"left out until its prompts are there: {warning}" in told
+
+
+async def test_an_empty_prompt_folder_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir(exist_ok=True)
+    findings = await found(tmp_path, '[paths."/silence"]\nhandler = "silence"\n')
+    assert findings.all_is_well
+    told = shown(findings)
+    assert f"there are no prompts in {tmp_path / 'prompts'}: put sound files there" in told
+    assert "everything is in order" not in told
+
+
+async def test_a_handler_that_is_not_async_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain_run.py").write_text(
+        "from mediaserver.handlers.base import Handler\nclass Plain(Handler):\n    def run(self, session): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    findings = await found(tmp_path, '[paths."/p"]\nhandler = "plain_run:Plain"\n')
+    assert findings.problems == [
+        'c.toml: paths."/p".handler: handler "plain_run:Plain" has a method run that is not async:'
+        " begin it with async def run"
+    ]
+
+
+async def test_both_files_of_tls_are_told(tmp_path: Path) -> None:
+    tls = '[tls]\ncertificate = "/no/such.pem"\nkey = "/no/such.key"\n'
+    findings = await found(tmp_path, f'{tls}[paths."/silence"]\nhandler = "silence"\n')
+    assert findings.problems[:2] == [
+        "c.toml: tls.certificate: /no/such.pem cannot be read: No such file or directory",
+        "c.toml: tls.key: /no/such.key cannot be read: No such file or directory",
+    ]
