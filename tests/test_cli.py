@@ -472,3 +472,24 @@ def test_a_url_that_is_none_is_said_plainly() -> None:
 
 def test_the_version_is_told() -> None:
     assert run("--version").stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("attach", "calls", "x", "--path", "/echo"),
+            "'call|conference': 'calls' is not one of 'call', 'conference'",
+        ),
+        (("call", "ws://x", "--seconds", "0"), "'--seconds': should be greater than or equal to 0.1"),
+        (
+            ("sign", "media.example.com/play/x"),
+            "media.example.com/play/x: should begin with wss://, ws://, https:// or http://, or be a path",
+        ),
+    ],
+)
+def test_what_a_command_is_given_wrong_is_told_in_its_own_words(arguments: tuple[str, ...], told: str) -> None:
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Value error" not in done.stderr

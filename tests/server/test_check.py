@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mediaserver import config, tables
 from mediaserver.server.check import Findings, check
+from mediaserver.settings import EVENT_TYPES
 from tests.server.process import write_config
 
 
@@ -89,3 +90,15 @@ async def test_both_files_of_tls_are_told(tmp_path: Path) -> None:
         "c.toml: tls.certificate: /no/such.pem cannot be read: No such file or directory",
         "c.toml: tls.key: /no/such.key cannot be read: No such file or directory",
     ]
+
+
+async def test_an_event_that_is_almost_one_of_ours_is_worth_a_look(tmp_path: Path) -> None:
+    events = '[events]\ntypes = ["digitz", "digits", "order.placed"]\n'
+    findings = await found(tmp_path, f'{events}[paths."/silence"]\nhandler = "silence"\n')
+    assert findings.all_is_well
+    assert findings.notes[1:] == ['c.toml: events.types: no event of ours is "digitz" (did you mean "digits"?)']
+
+
+def test_every_event_that_is_known_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in EVENT_TYPES if f"`{name}`" not in readme]
