@@ -170,7 +170,7 @@ EVENT_TYPES = (
         "menu.invalid",
     ),
     *("webhook.failed", "transcript.partial", "transcript.final", "recognition.failed", "transcript.failed"),
-    *("assistant.turn", "assistant.failed", "assistant.hangup", "assistant.transfer"),
+    *("report.failed", "assistant.turn", "assistant.failed", "assistant.hangup", "assistant.transfer"),
 )
 
 
