@@ -170,7 +170,15 @@ EVENT_TYPES = (
         "menu.invalid",
     ),
     *("webhook.failed", "transcript.partial", "transcript.final", "recognition.failed", "transcript.failed"),
-    *("report.failed", "assistant.turn", "assistant.failed", "assistant.hangup", "assistant.transfer"),
+    *(
+        "bridge.lost",
+        "bridge.failed",
+        "report.failed",
+        "assistant.turn",
+        "assistant.failed",
+        "assistant.hangup",
+        "assistant.transfer",
+    ),
 )
 
 
