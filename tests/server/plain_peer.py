@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,9 +32,10 @@ def sound(data: bytes) -> bytes:
 class PlainPeer:
     """A connection, and all that came on it so far."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, began: datetime) -> None:
         self.reader, self.writer = reader, writer
         self.name = "{}:{}".format(*writer.get_extra_info("sockname"))
+        self.began = began  # before it dialled
         self.heard = b""
 
     def say(self, data: bytes) -> None:
@@ -83,9 +85,10 @@ class PlainPeer:
 @contextlib.asynccontextmanager
 async def dialled(port: int, first: bytes = UUID_MESSAGE, **options: Any) -> AsyncIterator[PlainPeer]:
     """A peer that has said its first word."""
+    began = datetime.now(UTC)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
     try:
         writer.write(first)
-        yield PlainPeer(reader, writer)
+        yield PlainPeer(reader, writer, began)
     finally:
         writer.transport.abort()

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -90,11 +91,16 @@ async def calling(server: ServerProcess, path: str) -> AsyncIterator[PlainPeer]:
 
 
 async def ended(server: ServerProcess, peer: PlainPeer) -> dict:
-    """The log's line of a peer's stream."""
+    """The log's line of a peer's stream, and of no earlier one that had its port."""
     lines: list[dict] = []
 
     def found() -> bool:
-        lines[:] = [line for line in server.events("stream ended") if line["peer"] == peer.name]
+        since = [
+            line
+            for line in server.events("stream ended")
+            if datetime.fromisoformat(line["timestamp"]) >= peer.began
+        ]
+        lines[:] = [line for line in since if line["peer"] == peer.name]
         return bool(lines)
 
     await eventually(found)

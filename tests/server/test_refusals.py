@@ -61,7 +61,7 @@ async def nobody_plays(server: ServerProcess) -> None:
         ("/play/..%2f..%2fetc%2fpasswd", 404, 'no prompt "../../etc/passwd"'),
         ("/play/%2fetc%2fpasswd", 404, 'no prompt "/etc/passwd"'),
         ("/play/a%0d%0aX-Evil:%20yes", 404, "no path /play/a X-Evil: yes"),
-        ("/tone/bsy", 404, 'no tone "bsy" (did you mean "busy"?)'),
+        ("/tone/bsy", 404, 'tone: no tone "bsy" (did you mean "busy"?)'),
         ("/audio-stream?encapsulation=g729", 400, 'encapsulation="g729" is none of audiosocket, rtp, sln'),
         ("/audio-stream?framing=tcp", 400, 'framing="tcp" is none of auto, pcm, message'),
         ("/audio-stream?rtp_payload=opus", 400, 'rtp_payload="opus" is none of auto, pcmu, pcma, l16'),

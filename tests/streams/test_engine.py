@@ -21,7 +21,7 @@ async def test_a_prompt_folder_s_going_and_its_coming_back_are_logged_once_each(
             await engine.look()
             await engine.look()
             assert engine.configuration.missing_prompts(engine.library) == [
-                f"c: [prompts] directory: {folder} is not a folder"
+                f"c: prompts.directory: {folder} is not a folder"
             ]
             away.rename(folder)
             await engine.look()
