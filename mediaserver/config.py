@@ -10,7 +10,6 @@ from typing import Any
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.secrets import shown_url
 from mediaserver.settings import Settings
-from mediaserver.settings.environment import ENV_PREFIX as ENV_PREFIX
 from mediaserver.settings.environment import Environment
 from mediaserver.settings.examination import examine
 from mediaserver.settings.whereabouts import elsewhere
