@@ -9,6 +9,9 @@ ifneq ($(origin PYTHON),file)
 $(shell sh scripts/venv.sh --retire $(PYTHON) $(VENV))
 endif
 
+# Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run help test test-lowest test-pythons announce lint types imports unit format lock prompts speech bench bench-quick \
 	bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
 
@@ -36,7 +39,7 @@ types: $(VENV)/.dev  ## types, by mypy
 imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
-# These measure time, or want the machine for themselves; all others wait more than they work, so two at a time do no harm.
+# These measure time, or want the machine for themselves; all others wait more than they work, so four at a time do no harm.
 # Coverage is measured of those others alone, since it slows down what it looks at.
 ALONE := $(addprefix tests/,benchmarks faults fuzz test_soak.py $(addprefix server/test_,end_to_end.py hostile_peers.py \
 	many_calls.py redeploy.py slow_peers.py))
@@ -45,7 +48,7 @@ unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 	@echo "Lines of mediaserver that tests ran in their own process, side by side: $$($(BIN)/coverage report --format=total) %"
 endif
