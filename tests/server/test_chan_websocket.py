@@ -218,7 +218,7 @@ async def test_the_lead_is_in_its_queue_and_no_more(server: ServerProcess) -> No
 
 async def test_a_full_queue_is_waited_for(server: ServerProcess) -> None:
     async def check(as_json: bool) -> None:
-        async with ChanWebSocket(server.url("/some-ahead"), json=as_json, xoff=5, xon=3, most=9) as channel:
+        async with ChanWebSocket(server.url("/some-ahead"), json=as_json, xoff=5, xon=3) as channel:
             await eventually(lambda: len(channel.heard_at) >= 15)
             assert channel.queued <= 4 + UNIT + late() / 0.02  # it was 9, and was let run down
             await channel.over()

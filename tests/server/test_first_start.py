@@ -28,7 +28,7 @@ from tests.server.process import (
 )
 from tests.sound import speechlike, write_wav
 from tests.test_cli import run
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually
 
 ROOT = Path(__file__).parents[2]
 SOUND = to_bytes(speechlike(1600))
@@ -97,7 +97,7 @@ async def test_one_without_paths_has_the_built_in_ones(tmp_path: Path) -> None:
 
 def test_without_a_folder_it_says_how_to_have_one(tmp_path: Path) -> None:
     server = without_a_config(tmp_path)
-    assert server.process.wait(30 * UNIT) == 2
+    assert server.process.wait(PATIENCE) == 2
     (line,) = server.log_file.read_text().splitlines()
     assert line.endswith('prompts is not a folder; "mediaserver init" makes one with sample prompts')
 

@@ -44,6 +44,14 @@ class Server:
         async with asyncio.timeout(PATIENCE):
             return await self.reader.read()
 
+    async def kinds(self) -> list[int]:
+        """Of all messages that come until the end."""
+        kinds = []
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                kinds.append((await self.message())[0])
+        return kinds
+
     async def say(self, *pieces: bytes) -> None:
         for piece in pieces:
             self.writer.write(piece)
@@ -113,7 +121,7 @@ async def test_it_hangs_up(message: bool) -> None:
     async with call(format="ulaw") as (asterisk, server):
         await server.messages(0x10, 2)
         asterisk.hang_up(message)
-        assert (await server.rest()).endswith(b"\x00\x00\x00") == message
+        assert (0x00 in await server.kinds()) == message
         assert await asterisk.over() == "hung up here"
 
 
@@ -121,7 +129,7 @@ async def test_it_vanishes() -> None:
     async with call() as (asterisk, server):
         await server.messages(0x10, 2)
         asterisk.vanish()
-        assert not (await server.rest()).endswith(b"\x00\x00\x00")
+        assert 0x00 not in await server.kinds()
         assert await asterisk.over() == "vanished"
 
 

@@ -303,9 +303,10 @@ async def test_a_recording_outlasts_stalls_of_the_network(tmp_path: Path, twin: 
         assert line.recording(tmp_path) == line.stream.said
         assert line.session.summary()["inbound"] == "mulaw"
 
-    wanted = [(*each, seconds) for each in EVERYWHERE for seconds in (0.3, 0.5, 1, 3)]
+    number = itertools.count()
     async with opened(tmp_path, twin, RECORD) as ours:
-        await asyncio.gather(*(one(number, *each) for number, each in enumerate(wanted)))
+        for seconds in (0.3, 0.5, 1, 3):
+            await asyncio.gather(*(one(next(number), *each, seconds) for each in EVERYWHERE))
 
 
 BUILDS = """
@@ -345,9 +346,10 @@ async def test_every_build_of_the_platform_is_heard_to_the_bit(
         assert line.session.summary()["inbound"] == known
 
     builds = itertools.product(("ulaw", "alaw", "slin"), (False, True))
-    wanted = [(*where, *build) for where, build in itertools.product(EVERYWHERE, builds)]
+    number = itertools.count()
     async with opened(tmp_path, twin, BUILDS) as ours:
-        await asyncio.gather(*(one(number, *each) for number, each in enumerate(wanted)))
+        for build in builds:
+            await asyncio.gather(*(one(next(number), *where, *build) for where in EVERYWHERE))
 
 
 WRONG = """
@@ -363,8 +365,10 @@ inbound = "mulaw"
 async def test_a_setting_that_is_wrong_is_told_once(tmp_path: Path, twin: Twin, backend: Backend) -> None:
     async def one(encapsulation: str, setting: str, codec: str, problem: str) -> None:
         line = await dial(ours, twin, "calls", encapsulation, f"/{setting}", codec=codec)
-        line.say(to_bytes(speechlike(8000 * 7)))
-        await line.hang_up()
+        line.say(to_bytes(speechlike(8000 * 60)))
+        await eventually(lambda: line.session.problems)
+        line.resource.hang_up()
+        await line.attached.end()
         summary = line.session.summary()
         assert summary["inbound"] == setting
         assert summary["inbound_problems"] == [problem]
