@@ -67,7 +67,7 @@ class MenuHandler(Speaking, Handler):
         for name, menu in self.menus.items():
             for place, each in menu.steps():
                 if each is step:
-                    return f"menus.{name}.{place}.webhook"
+                    return f"{mistakes.key_of(('menus', name))}.{place}.webhook"
         return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.phrase import Members, Phrase, prompts_among
 from mediaserver.handlers.record import RecordSettings
+from mediaserver.mistakes import key_of
 from mediaserver.session import BargeIn
 from mediaserver.settings.kinds import Table, WebUrl
 
@@ -131,7 +132,8 @@ class Menu(Table):
 
 def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
     """Unknown targets, dead ends, and menus that nothing leads to; `others` are steps outside of menus."""
-    steps = [(f"menus.{name}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
+    places = {name: key_of(("menus", name)) for name in menus}
+    steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
     steps += others
     found = [f'start: no menu "{start}"{did_you_mean(start, menus)}'] if start not in menus else []
     for place, step in steps:
@@ -143,10 +145,10 @@ def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Ste
             found.append(f'{place}: "collect" needs a "webhook" to tell the digits to')
     for name, menu in menus.items():
         if not menu.keys and menu.collect is None:
-            found.append(f'menus.{name}: is a dead end: give "keys" or "collect"')
+            found.append(f'{places[name]}: is a dead end: give "keys" or "collect"')
     if not found and not any(step.webhook for _, step in steps):  # a webhook may answer with any menu
         reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
-        found += [f"menus.{name}: nothing leads to it" for name in menus if name not in reached]
+        found += [f"{places[name]}: nothing leads to it" for name in menus if name not in reached]
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from mediaserver.mistakes import Place, kind_at
+from mediaserver.mistakes import Place, alternatives, kind_at
 from mediaserver.settings.strictness import Text
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
@@ -62,7 +62,7 @@ class Environment:
             except (ValueError, RecursionError):
                 self.problems.append(f"{name}: {_NO_JSON}")
                 return
-        elif kind is Any:
+        elif Any in alternatives(kind):
             value = _anything(text)
         above: Any = self.tables
         for part in place[:-1]:

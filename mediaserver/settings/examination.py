@@ -14,8 +14,13 @@ from pydantic import BaseModel, ValidationError, create_model
 from mediaserver import mistakes
 from mediaserver.errors import did_you_mean
 from mediaserver.mistakes import MISSING, UNKNOWN, Mistake, Place
+from mediaserver.settings.kinds import UrlError
 
-_PLACED = re.compile(r"([\w.*#-]+): ")  # a line about a table as a whole that begins with the key that it is about
+# A line about a table as a whole that begins with the key that it is about.
+_PLACED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
+_HINT = re.compile(r" \(did you mean .*\?\)")
+# Errors of a text that is there in place of something else: none of these becomes right by what is in the text.
+_NO_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
 _PASSES = 50  # each leaves something out
 
 M = TypeVar("M", bound=BaseModel)
@@ -87,6 +92,7 @@ class _Draft:
         for details in errors:
             if details["type"] == UNKNOWN:
                 self._know_as_meant(self._place(details))
+        unsettled = {self._place(details) for details in errors if not _is_certain(details)}
         for details in errors:
             place = self._place(details)
             _, table = made.get(id(details["input"]), (None, None))
@@ -96,7 +102,7 @@ class _Draft:
                     return self.end(table)
                 self._empty(place, table)
             elif place not in going:  # or it is another alternative of a union
-                self._tell(details, place)
+                self._tell(details, place, may_settle=place in unsettled)
                 going.append(place if details["type"] != MISSING else place[:-1])
         if () in going and not self._do_without(errors):
             return Examined(None, self.mistakes, complete=False)
@@ -111,15 +117,27 @@ class _Draft:
         self.model, self.is_complete = create_model(self.model.__name__, __base__=self.model, **fields), False
         return bool(fields)
 
-    def _tell(self, details: Any, place: Place) -> None:
+    def _tell(self, details: Any, place: Place, *, may_settle: bool) -> None:
         hint = ""
         if details["type"] == UNKNOWN:
             hint = self._hint(place, self._near(place))
         found = mistakes.mistakes(details, place, self.model, hint)
         follows = place in self._gone or (details["type"] == MISSING and place[:-1] in self._gone)
         if not follows and not any(each[: len(place)] == place for each in self._gone):
-            self.mistakes += [each for each in found if not self._settles_later(place, each.text)]
+            self.mistakes += [each for each in found if not (may_settle and self._settles_later(place, each.text))]
+            if details["type"] == MISSING:
+                self.mistakes += self._meant_by(place)
         self._gone.add(place)
+
+    def _meant_by(self, missing: Place) -> list[Mistake]:
+        """Keys that look like a missing one, where a table takes any key."""
+        *above, key = missing
+        table, known = self._above(missing)[0], mistakes.known(missing, self.model)
+        return [
+            Mistake((*above, name), f"unknown setting{hint}")
+            for name in (table if isinstance(table, dict) else ())
+            if name not in known and (hint := did_you_mean(name, [str(key)]))
+        ]
 
     def _know_as_meant(self, place: Place) -> None:
         """A setting that is given under a misspelt name is not missing."""
@@ -195,13 +213,23 @@ class _Draft:
         self._gone.add(place)
 
 
+def _is_certain(details: Any) -> bool:
+    """Whether an error stays whatever is filled in for the `{variables}` of the texts that it is about."""
+    kind, value = details["type"], details["input"]
+    if isinstance(value, str):
+        error = details.get("ctx", {}).get("error")
+        return kind in _NO_TEXT or (isinstance(error, UrlError) and error.is_certain)
+    return kind not in ("value_error", "assertion_error")  # no list, and no table, is anything else
+
+
 def _follows(line: str, gone: list[Place]) -> bool:
     """Whether a line about a table may be there only since something of it was left out."""
+    line = _HINT.sub("", line)  # it names what is there
     placed = _PLACED.match(line)
     for place in gone:
         key = mistakes.key_of(place)
         named = f'"{place[-1]}"'
-        if named in line and (placed is None or re.search(rf"\bno \w+ {re.escape(named)}", line)):
+        if named in line and (placed is None or f"no {_kind_of(place)} {named}" in line):
             return True
         if placed is None:
             if len(place) == 1 and re.search(rf"\b{re.escape(str(place[0]))}\b", line):
@@ -211,6 +239,11 @@ def _follows(line: str, gone: list[Place]) -> bool:
         elif f"{key}.".startswith(f"{placed[1]}.") and not line[placed.end() :].startswith("no "):
             return True  # what there is no such thing of, is named by what is left
     return False
+
+
+def _kind_of(place: Place) -> str:
+    """What an entry of a table is called: a `menu` of `menus`."""
+    return str(place[-2]).removesuffix("s") if len(place) > 1 else ""
 
 
 def _with(table: Any, place: Place, part: Any) -> Any:

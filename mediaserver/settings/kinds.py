@@ -1,9 +1,12 @@
 """What settings are made of: tables, and values that pydantic has no kind for."""
 
 import ipaddress
+import math
 import re
+from collections.abc import Iterator
+from datetime import date, time
 from typing import Annotated, Any, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,34 +21,49 @@ from pydantic import (
     model_validator,
 )
 
+from mediaserver.mistakes import Place, key_of
 from mediaserver.settings.strictness import hold
+
+_BEGINNING = re.compile(r"[^/?#]*://[^/?#]*")  # of a URL: its scheme, its host and its port
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class UrlError(ValueError):
+    """A URL's scheme, host or port is wrong.
+
+    It `is_certain` where none of them has a `{variable}`: one in the path or query never changes them.
+    """
+
+    def __init__(self, url: str, message: str) -> None:
+        beginning = _BEGINNING.match(url)
+        self.is_certain = beginning is not None and "{" not in beginning[0]
+        super().__init__(message)
+
+
 def is_web(url: str) -> str:
-    """An HTTP URL; ValueError where it is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("should be a URL that begins with http:// or https://")
-    _check_port(parts)
-    return url
+    """An HTTP URL; UrlError where it is none."""
+    return _check(url, "http", "https")
 
 
 def is_socket(url: str) -> str:
-    """A WebSocket URL; ValueError where it is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError("should be a URL that begins with ws:// or wss://")
-    _check_port(parts)
-    return url
+    """A WebSocket URL; UrlError where it is none."""
+    return _check(url, "ws", "wss")
 
 
-def _check_port(parts: SplitResult) -> None:
+def _check(url: str, *schemes: str) -> str:
+    told = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # brackets around what is no IPv6 address
+        raise UrlError(url, str(error)) from error
+    if parts.scheme not in schemes or not parts.hostname:
+        raise UrlError(url, f"should be a URL that begins with {told}")
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("the port in the URL should be a whole number up to 65535") from None
+        raise UrlError(url, "the port in the URL should be a whole number up to 65535") from None
+    return url
 
 
 def has_no_query(url: str) -> str:
@@ -60,6 +78,24 @@ def is_language(tag: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
         raise ValueError("should be a BCP 47 tag, such as en or en-GB")
     return tag
+
+
+def _is_json(value: Any) -> Any:
+    """A value that JSON can carry (RFC 8259); ValueError, of a line for each part of it that it cannot."""
+    wrong = [f"{key_of(place)}: {why}" if place else why for place, why in _unlike_json(value)]
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return value
+
+
+def _unlike_json(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    if isinstance(value, date | time):
+        yield place, "is a date or a time, which JSON does not have: put it in quotes"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield place, "should be a finite number"
+    elif isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unlike_json(each, (*place, key))
 
 
 def _network(value: object) -> Network:
@@ -86,6 +122,7 @@ PortNumber = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
 WebUrl = Annotated[str, AfterValidator(is_web)]
 WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
 ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
+JsonValue = Annotated[Any, AfterValidator(_is_json)]
 LanguageTag = Annotated[str, AfterValidator(is_language)]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]

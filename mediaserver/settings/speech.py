@@ -1,10 +1,10 @@
 """`[speech]`, `[recognition]`, `[chat]`: the engines that speak, recognise and think."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from mediaserver.settings.kinds import ApiUrl, LanguageTag, Table, WebSocketUrl
+from mediaserver.settings.kinds import ApiUrl, JsonValue, LanguageTag, Table, WebSocketUrl
 
 SpeechEngine = Literal["hibari", "command", "openai"]
 RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]
@@ -76,6 +76,6 @@ class ChatSettings(Table):
     token: SecretStr = SecretStr("")
     model: str = Field("gpt-4o-mini", min_length=1)
     timeout: float = Field(5.0, gt=0, le=120, description="seconds that an answer may take to begin, or to go on")
-    parameters: dict[str, Any] = Field(
+    parameters: dict[str, JsonValue] = Field(
         default_factory=dict, description="more of a request's body: temperature, …"
     )

@@ -79,6 +79,19 @@ TABLE = [
     ("[prompts]\ndirectory = 5", "prompts.directory: should be a path, in quotes (it is 5)"),
     ("[prompts]\ncache = ''", "prompts.cache: should not be empty (it is '')"),
     ("[chat]\nparameters = 5", "chat.parameters: should be a table, such as { key = value } (it is 5)"),
+    (
+        "[chat.parameters]\nsince = 2026-01-01\nseed = 7\n",
+        "chat.parameters.since: is a date or a time, which JSON does not have: put it in quotes",
+    ),
+    (
+        "[chat]\nparameters.at = { from = 08:00:00, to = [2026-01-01T08:00:00Z] }",
+        [
+            "chat.parameters.at: from: is a date or a time, which JSON does not have: put it in quotes",
+            "chat.parameters.at: to[0]: is a date or a time, which JSON does not have: put it in quotes",
+        ],
+    ),
+    ("[chat.parameters]\ntemperature = nan", "chat.parameters.temperature: should be a finite number (it is nan)"),
+    ("[chat.parameters]\nlogit_bias = { 1 = -inf }", "chat.parameters.logit_bias: 1: should be a finite number"),
     ("[speech]\nopenai = 5", "speech.openai: should be a table, such as { key = value } (it is 5)"),
     ("server = 5", "server: is a table, [server]"),
     (f"{LATE}lead = true", 'paths."/a".lead: should be a whole number (it is true)'),
@@ -109,8 +122,51 @@ TABLE = [
         "[paths.'/b']\nhandler = 'playback'\nprompts = [['beep']]",
         'paths."/b": prompts[0]: should be text, in quotes',
     ),
+    # what no variable of a URL makes right
+    (
+        "[paths.'/p/{x}']\nhandler = 'hold-music'\nprompts = [['{x}']]",
+        'paths."/p/{x}": prompts[0]: should be text, in quotes',
+    ),
+    (
+        "[paths.'/p/{x}']\nhandler = 'playback'\nprompts = { first = '{x}' }",
+        'paths."/p/{x}": prompts: should be a list, such as ["a", "b"]',
+    ),
+    (
+        "[paths.'/p/{x}']\nhandler = 'hold-music'\nprompts = '{x}'",
+        'paths."/p/{x}": prompts: should be a list, such as ["a", "b"] (it is \'{x}\')',
+    ),
+    (
+        "[paths.'/p/{x}']\nhandler = 'playback'\nprompt = 'welcome'\nlinger_ms = ['{x}']",
+        'paths."/p/{x}": linger_ms: should be a whole number',
+    ),
+    (
+        "[paths.'/p/{x}']\nhandler = 'playback'\npromt = '{x}'",
+        'paths."/p/{x}": promt: unknown setting (did you mean "prompt"?)',
+    ),
+    *(
+        (
+            f"[paths.'/b/{{x}}']\nhandler = 'bridge'\nurl = '{url}'",
+            'paths."/b/{x}": url: should be a URL that begins with ws:// or wss://',
+        )
+        for url in ("http://bot/{x}", "http://bot/x", "http://bot?call={x}", "ws:///{x}")
+    ),
+    (
+        "[paths.'/b/{x}']\nhandler = 'bridge'\nurl = 'ws://bot:99999/{x}'",
+        'paths."/b/{x}": url: the port in the URL should be a whole number up to 65535',
+    ),
+    *(
+        (f"[paths.'/b/{{x}}']\nhandler = 'bridge'\nurl = '{url}'", [])
+        for url in ("{x}", "{x}://bot/", "ws://{x}/", "ws://bot:{x}/", "ws://bot/{x}")
+    ),
     # what is not there
     ("[paths.'/a']\nprompt = 'welcome'", 'paths."/a": handler is missing'),
+    (
+        "[paths.'/a']\nhandlr = 'playback'\nprompt = 'welcome'",
+        [
+            'paths."/a": handler is missing',
+            'paths."/a".handlr: unknown setting (did you mean "handler"?)',
+        ],
+    ),
     ("[paths.'/a']\nhandler = 'bridge'", 'paths."/a": url is missing'),
     ("[paths.'/a']\nhandler = 'playback'", 'paths."/a": give either "prompt" or "prompts"'),
     (
@@ -125,6 +181,25 @@ TABLE = [
             'paths."/m": menus.main.menu: unknown setting',
             'paths."/m": menus.main.keys.1: is a dead end: give "menu", "webhook" or "hangup"',
             'paths."/m": menus.main.keys.3: is a dead end: give "menu", "webhook" or "hangup"',
+        ],
+    ),
+    (  # that a left-out menu may have been meant does not hide a menu that there is not
+        "[paths.'/m']\nhandler = 'menu'\n"
+        "menus.main = { keys = { 1 = { menu = 'front desk' } } }\n"
+        "menus.'front desk' = { keys = { 1 = { menu = 'slaes' }, 2 = { menu = 'sales' } } }\n"
+        "menus.sales = { collect = { max = 2 } }",
+        [
+            'paths."/m": menus.sales: "collect" and "then" go together: digits, and what they lead to',
+            'paths."/m": menus."front desk".keys.1: no menu "slaes" (did you mean "sales"?)',
+        ],
+    ),
+    (  # nor does a key of the same name
+        "[paths.'/m']\nhandler = 'menu'\n"
+        "menus.main = { plays = 'x', keys = { 1 = { menu = 'front desk' } } }\n"
+        "menus.'front desk' = { keys = { 1 = { menu = 'plays' } } }",
+        [
+            'paths."/m": menus.main.plays: unknown setting (did you mean "play"?)',
+            'paths."/m": menus."front desk".keys.1: no menu "plays"',
         ],
     ),
     # tones
@@ -199,6 +274,17 @@ async def test_a_mistake_is_one_line_that_says_what_to_do(
 ) -> None:
     paths = "" if "[paths" in text else f"\n{LATE}"
     assert await told(tmp_path, f"{text}{paths}") == ([line] if isinstance(line, str) else line)
+
+
+def test_a_variable_of_the_environment_is_told_what_json_cannot_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_CHAT__PARAMETERS__SEED", "7")
+    monkeypatch.setenv("MEDIASERVER_CHAT__PARAMETERS__TEMPERATURE", "NaN")
+    settings, problems = config.load()
+    assert problems == [
+        "MEDIASERVER_CHAT__PARAMETERS__TEMPERATURE: chat.parameters.temperature: should be a finite number"
+        " (it is nan)"
+    ]
+    assert settings.chat.parameters == {"seed": 7}
 
 
 @pytest.mark.parametrize("line", ["[paths./a]", "[[ paths . /a ]]", "/a = { handler = 'silence' }", " /a= {}"])
