@@ -59,6 +59,11 @@ class Turn:
         """From now on it is listened for: the far end has answered, or a key was pressed that it answers to."""
         self._began, self._loud_at = self._clock(), None
 
+    @property
+    def was_never_quiet(self) -> bool:
+        """Whether the far end has been heard since it was listened for, and not been quiet after it."""
+        return self._loud_at is not None and self._clock() < self._due()
+
     async def wait(self) -> None:
         """Wait until the far end has been quiet for a second after its sound, or has made none for two."""
         while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame puts it off
@@ -78,7 +83,7 @@ class Speaker:
         self._ticker = ticker or Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self._pacer = Pacer(self._ticker, wire, transport)
         self._speaking: asyncio.Task[None] | None = None
-        self._begun = self._stopped = False
+        self._begun = self._stopped = self._never_quiet = False
         self._pressed = 0
 
     def start(self) -> None:
@@ -91,7 +96,7 @@ class Speaker:
         """The call is over; once is enough."""
         if self._stopped:
             return
-        self._stopped = True
+        self._stopped, self._never_quiet = True, self._turn.was_never_quiet
         if self._speaking is not None:
             self._speaking.cancel()
         self._pacer.stop()
@@ -107,6 +112,8 @@ class Speaker:
         if self._script and not self._begun:
             if self._script.after is not None:
                 return f"nothing was sent: the call was over within {self._script.after:g} s"
+            if not self._never_quiet:
+                return "nothing was sent: the stream ended before it could be"
             return (
                 f"nothing was sent: the far end was never quiet for {QUIET:g} s (--after 0 does not wait for that)"
             )

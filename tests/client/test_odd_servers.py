@@ -71,6 +71,20 @@ async def test_one_that_closes_without_a_status() -> None:
     assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
 
 
+async def test_one_that_closes_at_once_gets_no_keys_and_is_not_called_loud() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(b"\x88\x02\x03\xf3")
+        await reader.read()
+
+    report = await call(serve, digits="12")
+    assert report.problems == [
+        "no audio came",
+        "the stream was closed with 1011",
+        "nothing was sent: the stream ended before it could be",
+    ]
+
+
 async def test_one_that_goes_on_sending_and_never_answers_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "CLOSE_TIMEOUT", 0.5)
 

@@ -182,6 +182,15 @@ async def test_what_was_not_sent_is_told(
 
 
 @in_virtual_time
+async def test_a_stream_that_ends_at_once_was_not_too_loud(loop: VirtualLoop) -> None:
+    sent = Sent(loop, MESSAGE, Script("12"))
+    await sent.until(1.9)  # in silence: what is to be sent waits two seconds for the far end to begin
+    await sent.speaker.stop()
+    await sent.until(5.0)
+    assert sent.speaker.unsent == "nothing was sent: the stream ended before it could be"
+
+
+@in_virtual_time
 async def test_a_connection_that_is_gone_takes_no_keys(loop: VirtualLoop) -> None:
     sent = Sent(loop, MESSAGE, Script("12", after=0.1))
     await sent.until(0.2)
