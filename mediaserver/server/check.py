@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
-from mediaserver.errors import did_you_mean
 from mediaserver.playout.library import Progress
 from mediaserver.secrets import shown_url
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
-from mediaserver.settings import EVENT_TYPES, Settings
+from mediaserver.settings import Settings
 from mediaserver.streams import folders
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import NO_PROMPTS, open_library
@@ -94,11 +93,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.trouble else notes
-    notes += [
-        f'{settings.source(where, ("events", "types"))}: events.types: no event of ours is "{name}"{hint}'
-        for name in settings.events.types
-        if name not in EVENT_TYPES and (hint := did_you_mean(name, EVENT_TYPES))
-    ]
+    notes += configuration.misspelt_events
     return Findings(
         paths,
         menus,

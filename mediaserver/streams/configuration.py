@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from yarl import URL
 
 from mediaserver import secrets
-from mediaserver.errors import ConfigError
+from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.playout.library import PromptLibrary
-from mediaserver.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
+from mediaserver.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, PromptSettings, Settings
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import lacking
 from mediaserver.streams import ports, routes
@@ -103,6 +103,16 @@ class Configuration:
             return set()
         lacking = (route for route in self.table if routes.missing_prompts([route], library.catalogue, self.where))
         return {route.pattern for route in lacking}
+
+    @property
+    def misspelt_events(self) -> list[str]:
+        """What `events.types` has that is almost an event of ours. Others may be of handlers of users' own."""
+        by = self.settings.source(self.where, ("events", "types"))
+        return [
+            f'{by}: events.types: no event of ours is "{name}"{hint}'
+            for name in self.settings.events.types
+            if name not in EVENT_TYPES and (hint := did_you_mean(name, EVENT_TYPES))
+        ]
 
     @property
     def built_in(self) -> bool:

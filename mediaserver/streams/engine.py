@@ -152,6 +152,11 @@ class Engine:
                 folder=str(library.directory.absolute()),
                 do=NO_PROMPTS,
             )
+        self._tell_of_misspelt_events()
+
+    def _tell_of_misspelt_events(self) -> None:
+        for problem in self.configuration.misspelt_events:
+            log.warning("an event type is unknown", why=problem)
 
     @property
     def why_not_ready(self) -> str:
@@ -166,6 +171,7 @@ class Engine:
     def use(self, configuration: Configuration) -> None:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
+        self._tell_of_misspelt_events()
         needed = routes.needs(configuration.table)
         self._left_out = configuration.left_out(self.library)
         self._awaited &= needed  # what is new starts while others are served, as before

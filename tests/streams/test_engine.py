@@ -4,7 +4,8 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from mediaserver.settings import PromptSettings, Settings
+from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
 from tests.sound import speechlike, write_wav
 
@@ -34,3 +35,23 @@ async def test_a_prompt_folder_s_going_and_its_coming_back_are_logged_once_each(
     ]
     assert engine.configuration.missing_prompts(engine.library) == []
     assert list(engine.library.prompts) == ["a"]
+
+
+async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(tmp_path: Path) -> None:
+    events = EventSettings(types=("digitz", "digits", "order.placed"))
+    settings = Settings(prompts=PromptSettings(directory=tmp_path, cache="off"), events=events, paths={})
+    told = {
+        "event": "an event type is unknown",
+        "why": 'c: events.types: no event of ours is "digitz" (did you mean "digits"?)',
+        "log_level": "warning",
+    }
+    engine = Engine(settings, "c")
+    try:
+        with capture_logs() as at_start:
+            await engine.load()
+        with capture_logs() as at_reload:
+            engine.use(Configuration.of(settings, "c"))
+    finally:
+        await engine.close()
+    assert [line for line in at_start if line["event"] == told["event"]] == [told]
+    assert at_reload == [told]
