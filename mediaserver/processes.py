@@ -115,9 +115,32 @@ class Child:
                 await self.receive(len(READY))
             self.ready = True
 
+    def watch(self, died: Callable[["Child"], None]) -> None:
+        """Tell `died` when it dies, until it is used again."""
+        asyncio.get_running_loop().add_reader(self._line, self._look, died)
+
+    def use(self) -> "Child":
+        """Watch it no more: who uses it finds out."""
+        asyncio.get_running_loop().remove_reader(self._line)
+        return self
+
+    def _look(self, died: Callable[["Child"], None]) -> None:
+        """Nothing was asked of it: it has become ready, or is dead, or as good as that."""
+        try:
+            data = self._line.recv(len(READY))
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data == READY and not self.ready:
+            self.ready = True
+        else:
+            died(self.use())
+
     async def kill(self) -> None:
         """End it at once, with all that it has started."""
-        os.killpg(self._process.pid, signal.SIGKILL)  # not waited for yet, so the group is there even if it died
+        if self._process.returncode is None:  # not waited for yet, so the group is there even if it died
+            os.killpg(self._process.pid, signal.SIGKILL)
         await self._over()
 
     async def end(self) -> None:
@@ -127,11 +150,6 @@ class Child:
     async def _over(self) -> None:
         self._line.close()
         await asyncio.to_thread(self._process.wait)
-        self._printed.close()
-
-    def forget(self) -> None:
-        """It is dead: let go of what it leaves."""
-        self._line.close()
         self._printed.close()
 
 
@@ -153,7 +171,8 @@ class Pool:
     ) -> None:
         self._module, self._arguments, self._aside = module, arguments, aside
         self._places = asyncio.Semaphore(size)
-        self._idle: list[Child] = []
+        self._idle: list[Child] = []  # each is watched
+        self._dead: set[asyncio.Task[None]] = set()  # until nothing is left of those that died idle
         self._seconds, self._kept = idle, kept
         self._asked = 0  # users of a child, and those who wait for one
         self._deaths, self._died = 0, 0.0  # in a row, of children that were not ready yet, and when the last was
@@ -164,12 +183,9 @@ class Pool:
 
     def warm(self) -> None:
         """Start those that are kept, ahead of need, and try again until one is ready. Who needs one is told."""
-        for child in [child for child in self._idle if not child.alive]:
-            self._idle.remove(child)
-            self._forget(child)
         with contextlib.suppress(NoProcessError):
             while len(self._idle) < self._kept:
-                self._idle.append(self._start())
+                self._put_back(self._start())
         if self.why_not_ready and self._warming is None:
             self._warming = asyncio.get_running_loop().create_task(self._warm())
 
@@ -199,7 +215,7 @@ class Pool:
                         log.warning("a process died at its work", module=self._module, pid=child.pid)
                     await child.kill()
                     raise
-                self._idle.append(child)
+                self._put_back(child)
         finally:
             self._asked -= 1
             if not self._asked:
@@ -216,14 +232,14 @@ class Pool:
         """Let idle children go, but for so many; the next use starts a new one."""
         self._stay()
         idle, self._idle = self._idle[kept:], self._idle[:kept]
-        await asyncio.gather(*(child.end() for child in idle))
+        await asyncio.gather(*(child.use().end() for child in idle), *self._dead)
 
     async def _ready(self) -> Child:
         child = self._rested() or self._start()
         try:
             await child.wait()
         except asyncio.CancelledError:  # it is not amid anything
-            self._idle.append(child)
+            self._put_back(child)
             raise
         except DEAD:
             await self._note_death(child)
@@ -253,19 +269,30 @@ class Pool:
     def _let_go(self) -> None:
         self._resting = asyncio.get_running_loop().create_task(self.rest(self._kept))
 
+    def _put_back(self, child: Child) -> None:
+        self._idle.append(child)
+        child.watch(self._on_death)
+
     def _rested(self) -> Child | None:
         """A child that is idle, and alive as far as is known."""
         while self._idle:
-            child = self._idle.pop()
+            child = self._idle.pop().use()
             if child.alive:
                 return child
-            self._forget(child)
+            self._bury(child)
         return None
 
-    def _forget(self, child: Child) -> None:
-        """It died while it was idle."""
-        log.warning("a process died: another is started", module=self._module, pid=child.pid)
-        child.forget()
+    def _on_death(self, child: Child) -> None:
+        self._idle.remove(child)
+        self._bury(child)
+
+    def _bury(self, child: Child) -> None:
+        """It died while it was idle. Another one is started when one is needed."""
+        if child.ready:
+            log.warning("a process died while it was idle", module=self._module, pid=child.pid)
+        burying = asyncio.get_running_loop().create_task(child.kill() if child.ready else self._note_death(child))
+        self._dead.add(burying)
+        burying.add_done_callback(self._dead.discard)
 
 
 def _give_way(process: int, aside: bool) -> None:

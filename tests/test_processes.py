@@ -81,16 +81,55 @@ async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, w
         assert [(line["event"], line["module"]) for line in told] == [("processes are ready", "some_child")]
         (idle,) = workshop._pool._idle
         os.kill(idle.pid, signal.SIGKILL)
-        await eventually(lambda: not idle.alive)
-        assert await workshop.make(text="b") == b"b"  # by another
+        await eventually(lambda: len(told) > 1)  # at once, and not when it is needed next
         assert [(line["event"], line["pid"]) for line in told[1:]] == [
-            ("a process died: another is started", idle.pid)
+            ("a process died while it was idle", idle.pid)
         ]
+        assert await workshop.make(text="b") == b"b"  # by another
+        assert not workshop.why_not_ready
         with contextlib.suppress(EOFError):
             async with workshop._pool.child() as busy:
                 os.kill(busy.pid, signal.SIGKILL)
                 await busy.receive(1)
         assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
+
+
+async def test_one_that_died_is_not_used_though_nobody_was_told_yet(place: Path, workshop: Workshop) -> None:
+    await workshop.make(text="a")
+    (idle,) = workshop._pool._idle
+    with capture_logs() as told:
+        os.kill(idle.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, idle.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop is not to turn
+        assert await workshop.make(text="b") == b"b"
+    assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
+
+
+async def test_the_death_of_one_that_nobody_waits_for_yet_counts_as_at_its_start(
+    place: Path, workshop: Workshop
+) -> None:
+    assert await workshop.make(text="a") == b"a"
+    await workshop._pool.rest()
+    (place / "ill").touch()
+    with capture_logs() as told:
+        for _ in range(2):
+            workshop.warm()  # as a reload does
+            await eventually(lambda: not workshop._pool._idle)
+        await eventually(lambda: told)
+        workshop.warm()
+    assert [line["event"] for line in told] == ["processes die before they are ready"]
+    assert starts(place) == 3
+
+
+async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(place: Path, workshop: Workshop) -> None:
+    assert await workshop.make(text="a") == b"a"
+    await workshop._pool.rest()
+    workshop.warm()
+    (idle,) = workshop._pool._idle
+    await eventually(lambda: idle.ready)
+    with capture_logs() as told:
+        os.kill(idle.pid, signal.SIGKILL)
+        await eventually(lambda: told)
+    assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
 
 
 async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, workshop: Workshop) -> None:
