@@ -25,6 +25,7 @@ from mediaserver.settings import DEFAULT_PATHS
 from mediaserver.streams.access import Access
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from tests.handlers.test_handlers import hear
+from tests.sound import speechlike, write_wav
 from tests.virtual import VirtualLoop, in_virtual_time
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +125,30 @@ def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
     for name in filter(lambda name: not name.startswith("process_"), families):
         tail = name.removeprefix("mediaserver_").removeprefix("sessions_")
         assert re.search(rf"`(mediaserver_|…_)(sessions_)?{tail}(_total|_info)?[`{{]", README), name
+
+
+MENU_PATH = """
+[paths."/menu"]
+handler = "menu"
+[paths."/menu".menus.main]
+play = "welcome"
+keys.1 = { hangup = true }
+"""
+
+
+def test_the_keys_of_check_s_json_are_those_there_are(tmp_path: Path) -> None:
+    """And of the entries of its lists, where these are tables."""
+    write_wav(tmp_path / "prompts/welcome.wav", speechlike(160))
+    (tmp_path / "c.toml").write_text(MENU_PATH)
+    told = json.loads(
+        CliRunner().invoke(cli.app, ["check", "--json", "--config", str(tmp_path / "c.toml")]).stdout
+    )
+    section = README.split("\n`mediaserver check` loads")[1].split("| key | |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = [re.findall("`([a-z_]+)`", row) for row in section.splitlines()]
+    assert {row[0] for row in rows} == told.keys()
+    inner = {"paths": told["paths"], "menus": told["menus"]["/menu"], "prompts": told["prompts"]}
+    documented = {row[0]: row[1:] for row in rows if row[0] in inner}
+    assert documented == {key: list(entries[0]) for key, entries in inner.items()}
 
 
 def test_the_extensions_told_are_those_there_are() -> None:
