@@ -249,3 +249,13 @@ async def test_a_link_is_the_same_under_every_name_of_its_scheme(url: str) -> No
 async def test_what_is_no_url_of_a_stream_is_not_signed(url: str) -> None:
     with pytest.raises(ValueError, match="should begin with wss://, ws://, https:// or http://"):
         await signing().sign(url, int(NOW))
+
+
+@pytest.mark.parametrize("tokens", [[], ["sesame"]])
+async def test_what_may_open_a_path_is_never_a_variable(tokens: list[str]) -> None:
+    """On a path that is open, too: whoever dials both may show the same token to either."""
+    path = {"handler": "silence", "tokens": tokens}
+    configuration = Configuration.of(Settings.model_validate({"paths": {"/a": path}}), "config.toml")
+    url = URL("/a?token=sesame&expires=1&sig=ab&name=Ann")
+    route, _ = await configuration.table.find(url)
+    assert route.variables_of(url.query, {}) == {"name": "Ann"}
