@@ -31,11 +31,12 @@ class Witness:
 
     def __init__(self) -> None:
         self.worst = 0.0
-        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def anew(self) -> None:
         """From now on: what the machine did before is no excuse."""
-        if not self._thread.is_alive():
+        if self._thread is None or not self._thread.is_alive():  # a process that was forked has none
+            self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
             self._thread.start()
         self.worst = 0.0
 
