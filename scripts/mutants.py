@@ -1,9 +1,10 @@
 """Plant mistakes in the core, one at a time, and tell which of them no test notices: `make mutants`.
 
-    mutants.py [MODULE ...] [-- TEST ...]
+    mutants.py [--sample N] [MODULE ...] [-- TEST ...]
 
 A MODULE is a folder or a file of the package, such as `wire` or `playout/pacer`; without one, all of what
-`[tool.mutmut]` in pyproject.toml names, and so for the tests. mutmut makes the mistakes; beside its own, a
+`[tool.mutmut]` in pyproject.toml names, and so for the tests. With `--sample`, N mistakes of each file at most are
+planted, which are chosen at random and are the same each time. mutmut makes the mistakes; beside its own, a
 statement is left out, and a guard is always or never passed.
 
 They are planted in one run of pytest, which has collected all tests and seen which of them reach what: it forks
@@ -12,12 +13,14 @@ a mistake costs what these cost and no more, and properties and decorated functi
 own runner leaves out. Not planted: what runs at import only, such as constants, and what runs in other processes.
 """
 
+import argparse
 import difflib
 import fnmatch
 import importlib
 import inspect
 import json
 import os
+import random
 import resource
 import signal
 import sys
@@ -44,7 +47,7 @@ _WITHOUT = ("cacheprovider", "xdist", "terminal", "faulthandler")  # plugins
 _ARGUMENTS = [*(f"-pno:{plugin}" for plugin in _WITHOUT), "-oaddopts=", "--timeout=60"]
 _SLOWER = 5  # times as long as without a mistake a test may take, and some seconds
 _SLOWER_BY_THE_CLOCK = 60  # on a machine that has more to do
-_SURVIVED, _KILLED, _NONE = range(3)  # how a child exits
+_SURVIVED, _KILLED, _NONE, _LATE = range(4)  # how a child exits
 _OUTCOMES = ("killed", "timed out", "survived", "untested")
 
 
@@ -189,14 +192,15 @@ def _alone(function: cst.FunctionDef, home: cst.ClassDef | None) -> str:
 class Planter:
     """In the place of pytest's own loop over the tests."""
 
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[str], sample: int) -> None:
+        self._files, self._sample = files, sample
         self._items: list[pytest.Item] = []
         self._reached: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
         self.outcomes: dict[str, Counter[str]] = {file: Counter() for file in files}
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+    def pytest_collection(self) -> None:
+        """Before the tests are imported, as each keeps the settings of that moment: a slow machine fails none."""
         from hypothesis import HealthCheck, Phase, settings  # pytest wants to import it itself
 
         phases, checks = [Phase.explicit, Phase.generate], list(HealthCheck)  # what fails need not be made small
@@ -204,11 +208,18 @@ class Planter:
             "mutants", phases=phases, suppress_health_check=checks, database=None, deadline=None
         )
         settings.load_profile("mutants")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._items = session.items
         self._look()
         for file in self._files:
             module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
-            for mutant in mutants_of(file, module):
+            mutants = list(mutants_of(file, module))
+            if self._sample and len(mutants) > self._sample:
+                print(f"{file}: {self._sample} of {len(mutants)}", file=sys.__stdout__, flush=True)
+                mutants = random.Random(0).sample(mutants, self._sample)
+            for mutant in mutants:
                 outcome = self._outcome(mutant, self._reached[file, mutant.function])
                 if outcome:
                     self.outcomes[file][outcome] += 1
@@ -264,7 +275,7 @@ class Planter:
             time.sleep(0.002)
         if os.WIFSIGNALED(ended[1]):
             return "timed out" if os.WTERMSIG(ended[1]) in (signal.SIGXCPU, signal.SIGKILL) else "killed"
-        return {_SURVIVED: "survived", _NONE: ""}.get(os.WEXITSTATUS(ended[1]), "killed")
+        return {_SURVIVED: "survived", _NONE: "", _LATE: "timed out"}.get(os.WEXITSTATUS(ended[1]), "killed")
 
     def _child(self, mutant: Mutant, reached: list[tuple[float, int]]) -> None:
         """Never returns."""
@@ -282,8 +293,9 @@ class Planter:
         for (seconds, _), item, following in zip(reached, items, [*items[1:], None], strict=True):
             limit = int(time.process_time() + 3 + _SLOWER * seconds)  # a mistake may make a loop endless
             resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
-                return _KILLED
+            reports = runtestprotocol(item, log=False, nextitem=following)
+            if failed := [report for report in reports if report.failed]:
+                return _LATE if "Failed: Timeout" in failed[0].longreprtext else _KILLED
         return _SURVIVED
 
 
@@ -318,14 +330,18 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))
     asked = sys.argv[1:]
     at = asked.index("--") if "--" in asked else len(asked)
-    modules, tests = asked[:at], asked[at + 1 :] or config().pytest_add_cli_args_test_selection
+    parser = argparse.ArgumentParser(usage="%(prog)s [--sample N] [MODULE ...] [-- TEST ...]")
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("modules", nargs="*")
+    options, tests = parser.parse_args(asked[:at]), asked[at + 1 :] or config().pytest_add_cli_args_test_selection
+    modules = options.modules
     files = files_of(modules)
     if not files:
         sys.exit(f"none of {', '.join(config().only_mutate)} is {' or '.join(modules)}")
     kinds = [(cst.Expr, leave_out), (cst.Assign, leave_out), (cst.AugAssign, leave_out), (cst.If, unguard)]
     mutation_operators.extend(kinds)
     file_mutation.MutationVisitor = Visitor
-    planter = Planter(files)
+    planter = Planter(files, options.sample)
     code = pytest.main([*_ARGUMENTS, *tests], plugins=[planter])
     if sum(map(Counter.total, planter.outcomes.values())):
         report(planter.outcomes)
