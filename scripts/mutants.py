@@ -10,7 +10,9 @@ statement is left out, and a guard is always or never passed.
 They are planted in one run of pytest, which has collected all tests and seen which of them reach what: it forks
 for each mistake, puts the mistaken code into the function, and runs the tests that reach it, the fastest first. So
 a mistake costs what these cost and no more, and properties and decorated functions get theirs too, which mutmut's
-own runner leaves out. Not planted: what runs at import only, such as constants, and what runs in other processes.
+own runner leaves out. Where a function is called at import only, the constants of its module are made anew with
+the mistake, and the tests that reach anything of the module are run. Not planted: what stands in no function, and
+what runs in other processes.
 """
 
 import argparse
@@ -87,21 +89,21 @@ class Mutant:
     function: str  # its qualified name
     right: str  # its source
     wrong: str
-    code: (
-        CodeType | None
-    )  # the wrong one; None where a default's value is wrong, and `whole` is the module's source
-    whole: str = ""
+    code: CodeType | None  # the wrong one; None where a default's value is wrong
+    whole: str  # the source of the module with it
 
-    def plant(self) -> bool:
-        """Put it in place, in this process; False where it changes nothing."""
+    def plant(self, *, anew: bool) -> bool:
+        """Put it in place, in this process; False where it changes nothing. `anew`: it runs at import only."""
+        if anew:
+            made = vars(imported(self.module, self.whole))
+            constants = {name: value for name, value in made.items() if not callable(value) and name[:2] != "__"}
+            vars(self.module).update(constants)
+            return True
         function = functions_of(self.module)[self.function]
         if self.code is not None:
             function.__code__ = self.code
             return True
-        other = ModuleType(self.module.__name__)
-        other.__file__ = self.module.__file__
-        exec(compile(self.whole, str(other.__file__), "exec"), other.__dict__)  # noqa: S102
-        wrong = functions_of(other)[self.function]
+        wrong = functions_of(imported(self.module, self.whole))[self.function]
         before = repr((function.__defaults__, function.__kwdefaults__))
         function.__defaults__, function.__kwdefaults__ = wrong.__defaults__, wrong.__kwdefaults__
         return repr((function.__defaults__, function.__kwdefaults__)) != before
@@ -110,6 +112,31 @@ class Mutant:
         lines = difflib.unified_diff(self.right.splitlines(), self.wrong.splitlines(), n=0, lineterm="")
         changes = [f"{line[0]} {line[1:].strip()}" for line in lines if line[:2] not in ("--", "++", "@@")]
         return "\n    ".join([f"{self.module.__name__}: {self.function}", *changes])
+
+
+def imported(module: ModuleType, source: str) -> ModuleType:
+    """A module anew, of another source, and known to nobody."""
+    other = ModuleType(module.__name__)
+    other.__file__ = module.__file__
+    exec(compile(source, str(other.__file__), "exec"), other.__dict__)  # noqa: S102
+    return other
+
+
+def called_at_import(file: str, module: ModuleType) -> set[str]:
+    """The qualified names of the functions that a module calls itself, or has called."""
+    names: set[str] = set()
+
+    def called(frame: FrameType, event: str, argument: object) -> None:
+        if frame.f_code.co_filename == module.__file__:
+            names.add(frame.f_code.co_qualname)
+
+    source = Path(file).read_text(encoding="utf-8")
+    sys.settrace(called)
+    try:
+        imported(module, source)
+    finally:
+        sys.settrace(None)
+    return names
 
 
 def functions_of(module: ModuleType) -> dict[str, FunctionType]:
@@ -165,11 +192,9 @@ def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
             continue
         if name not in functions or before.co_freevars != after.co_freevars:
             continue
-        if before != after:
-            yield Mutant(module, name, right_source, wrong_source, after)
-        elif right_source != wrong_source:  # an annotation, or a default
+        if right_source != wrong_source:  # if the code is the same, it is an annotation, or a default
             whole = file_mutation.deep_replace(tree, mutation.original_node, mutation.mutated_node).code
-            yield Mutant(module, name, right_source, wrong_source, None, whole)
+            yield Mutant(module, name, right_source, wrong_source, after if before != after else None, whole)
 
 
 def _is_none_for_false(mutation: file_mutation.Mutation) -> bool:
@@ -219,13 +244,21 @@ class Planter:
             if self._sample and len(mutants) > self._sample:
                 print(f"{file}: {self._sample} of {len(mutants)}", file=sys.__stdout__, flush=True)
                 mutants = random.Random(0).sample(mutants, self._sample)
+            at_import = called_at_import(file, module)
             for mutant in mutants:
-                outcome = self._outcome(mutant, self._reached[file, mutant.function])
+                reached = self._reached.get((file, mutant.function), [])
+                if anew := not reached and mutant.function in at_import:
+                    reached = self._reached_in(file)
+                outcome = self._outcome(mutant, reached, anew=anew)
                 if outcome:
                     self.outcomes[file][outcome] += 1
                 if outcome not in ("killed", ""):
                     print(f"{outcome}: {mutant}", file=sys.__stdout__, flush=True)
         return True
+
+    def _reached_in(self, file: str) -> list[tuple[float, int]]:
+        """The tests that reach anything of a file."""
+        return sorted({each for (where, _), tests in self._reached.items() if where == file for each in tests})
 
     def _look(self) -> None:
         """Run all tests in a process of their own, to see which functions each reaches, and how long it takes."""
@@ -261,13 +294,13 @@ class Planter:
                 print(f"fails by itself, and is left out: {item.nodeid}", file=sys.__stderr__, flush=True)
             yield passed, time.process_time() - began, sorted(reached)
 
-    def _outcome(self, mutant: Mutant, reached: list[tuple[float, int]]) -> str:
+    def _outcome(self, mutant: Mutant, reached: list[tuple[float, int]], *, anew: bool) -> str:
         """One of _OUTCOMES, or "" where the mistake is none."""
         if not reached:
             return "untested"
         pid = os.fork()
         if not pid:
-            self._child(mutant, sorted(reached))
+            self._child(mutant, sorted(reached), anew=anew)
         until = time.monotonic() + 60 + _SLOWER_BY_THE_CLOCK * sum(seconds for seconds, _ in reached)
         while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
             if time.monotonic() > until:
@@ -277,14 +310,14 @@ class Planter:
             return "timed out" if os.WTERMSIG(ended[1]) in (signal.SIGXCPU, signal.SIGKILL) else "killed"
         return {_SURVIVED: "survived", _NONE: "", _LATE: "timed out"}.get(os.WEXITSTATUS(ended[1]), "killed")
 
-    def _child(self, mutant: Mutant, reached: list[tuple[float, int]]) -> None:
+    def _child(self, mutant: Mutant, reached: list[tuple[float, int]], *, anew: bool) -> None:
         """Never returns."""
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
         code = _KILLED  # whatever happens: somebody would notice
         try:
-            code = self._test(reached) if mutant.plant() else _NONE
+            code = self._test(reached) if mutant.plant(anew=anew) else _NONE
         finally:
             os._exit(code)
 
