@@ -1,5 +1,7 @@
 """What is reported of a stretch of audio."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,59 @@ def test_power_is_the_mean_over_all_blocks() -> None:
     for peak in (0.5, 0.0, 0.0, 0.5):  # a second each
         analyser.feed(to_bytes(quantize(sine(500, 1.0, 8000, peak))))
     assert analyser.report()["rms_dbfs"] == -9.0  # half the power of a sine of half of full scale
+
+
+def test_before_any_sound_nobody_has_spoken() -> None:
+    analyser = Analyser()
+    assert (analyser.seconds, analyser.quiet, analyser.last_spurt, analyser.speaking) == (0.0, 0.0, 0.0, False)
+    analyser.feed(QUIET * 5)
+    assert (analyser.seconds, analyser.quiet, analyser.last_spurt) == (0.1, 0.1, 0.0)
+
+
+@pytest.mark.parametrize(("samples", "seconds"), [(3, 0.0), (5, 0.001), (8001, 1.0)])
+def test_seconds_are_told_to_the_millisecond(samples: int, seconds: float) -> None:
+    analyser = Analyser()
+    analyser.feed(bytes(2 * samples))
+    assert analyser.seconds == seconds
+
+
+def test_levels_are_told_to_a_tenth_of_a_decibel_from_the_first_sample_on() -> None:
+    analyser = Analyser()
+    analyser.feed(to_bytes(np.array([20_000], dtype=np.int16)))
+    report = analyser.report()
+    assert (report["peak_dbfs"], report["rms_dbfs"]) == (-4.3, -1.3)  # a constant has twice the power of a sine
+
+
+@pytest.mark.parametrize(("sensitivity", "seconds"), [((0,), 1.96), ((2,), 1.74), ((3,), 0.92), ((), 1.74)])
+def test_its_sensitivity_is_how_sure_of_speech_it_wants_to_be(sensitivity: tuple[int], seconds: float) -> None:
+    analyser = Analyser(*sensitivity)
+    analyser.feed(to_bytes((speechlike(16_000, 1) * 0.03).astype(np.int16)))
+    assert analyser.report()["speech_s"] == seconds
+
+
+def test_the_tone_of_a_key_is_no_speech() -> None:
+    analyser = Analyser()
+    analyser.feed(VOICE, tone=True)
+    assert (analyser.speaking, analyser.report()["speech_s"]) == (False, 0.0)
+
+
+def test_speech_that_goes_on_counts_for_each_report_from_its_beginning() -> None:
+    analyser = Analyser()
+    spoken = []
+    for _ in range(2):
+        analyser.feed(VOICE)
+        report = analyser.report()
+        spoken.append((report["speech_s"], report["speech_ratio"], report["talk_spurts"]))
+    assert spoken == [(0.96, 0.96, 1), (1.0, 1.0, 0)]
+
+
+def test_clipping_is_counted_over_all_blocks_and_no_block_is_kept() -> None:
+    analyser, second = Analyser(), to_bytes(np.full(8000, 32767, dtype=np.int16))
+    analyser.feed(second)
+    tracemalloc.start()
+    for _ in range(20):
+        analyser.feed(second)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < len(second) * 2
+    assert analyser.report()["clipped_samples"] == 21 * 8000

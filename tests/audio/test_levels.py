@@ -78,7 +78,7 @@ def k_weighting_db(hz):
     return 20 * math.log10(abs(shelf * high_pass))
 
 
-@pytest.mark.parametrize("hz", [50, 100, 300, 1000, 2000, 3000, 3400])
+@pytest.mark.parametrize("hz", [2.5, 50, 100, 300, 1000, 2000, 3000, 3400, 3997.5])
 def test_loudness_weighs_frequencies_as_bs1770_does(hz):
     expected = -0.691 - 3.01 + k_weighting_db(hz)
     assert levels.loudness_lufs(sine16(hz, 32767, 5)) == pytest.approx(expected, abs=0.1)
@@ -99,13 +99,23 @@ def test_silence_around_a_signal_does_not_lower_its_loudness(around):
 
 def test_what_never_rises_above_the_absolute_gate_has_no_loudness():
     assert levels.loudness_lufs(sine16(1000, 16, 5)) == pytest.approx(-69.2, abs=0.2)
-    assert levels.loudness_lufs(sine16(1000, 8, 5)) == -100  # 6 dB further down
+    assert levels.loudness_lufs(sine16(1000, 13, 5)) == -100  # 1.8 dB further down
 
 
 def test_quiet_passages_within_10_db_do_count():
     quieter = sine16(1000, 1638, 30)  # 6 dB down
     both = levels.loudness_lufs(np.concatenate((SPEECH, quieter)))
     assert both == pytest.approx(levels.loudness_lufs(SPEECH) + 10 * math.log10((1 + 0.25) / 2), abs=0.1)
+
+
+@pytest.mark.parametrize(("down", "counts"), [(9.6, True), (10.2, False)])
+def test_the_relative_gate_is_10_db_below_the_mean(down, counts):
+    """The mean is of both passages: that of the loud one is 1, that of the other `quiet`."""
+    of_mean = 10 ** (-down / 10)
+    quiet = of_mean / (2 - of_mean)
+    both = np.concatenate((SPEECH, sine16(1000, 3277 * math.sqrt(quiet), 30)))
+    expected = 10 * math.log10((1 + quiet) / 2) if counts else 0
+    assert levels.loudness_lufs(both) - levels.loudness_lufs(SPEECH) == pytest.approx(expected, abs=0.1)
 
 
 def test_a_signal_shorter_than_a_block_counts_as_one_block():

@@ -31,6 +31,11 @@ def test_it_fills_the_telephone_band_evenly_and_nothing_else():
         assert band_power(samples, low, low + 400) / total == pytest.approx(400 / 3200, rel=0.1)
 
 
+def test_the_ends_of_the_band_are_in_it():
+    size = np.abs(np.fft.rfft(noise.render(-20).astype(float)))  # of every fifth of a hertz
+    assert min(size[200 * 5], size[3400 * 5]) > 100 * max(size[200 * 5 - 1], size[3400 * 5 + 1])
+
+
 def test_it_is_gaussian():
     samples = noise.render(-30).astype(float)
     kurtosis = np.mean(samples**4) / np.mean(samples**2) ** 2
@@ -53,4 +58,5 @@ def test_its_end_runs_on_into_its_beginning():
 
 def test_the_same_seed_gives_the_same_noise_and_another_seed_other_noise():
     assert np.array_equal(noise.render(-50, seed=1), noise.render(-50, seed=1))
+    assert np.array_equal(noise.render(-50), noise.render(-50, seed=0))
     assert not np.array_equal(noise.render(-50, seed=1), noise.render(-50, seed=2))

@@ -56,6 +56,7 @@ def test_whole_frames_are_filled_up_with_silence(size, padding):
 
 def test_chunks_are_of_one_size_in_whatever_pieces_they_come():
     chunks = pcm.Chunks(4)
+    assert chunks.flush() == b""
     pieces = [chunks.feed(data) for data in (b"", b"abc", b"d", b"efghijkl", b"m", b"nopqrs")]
     assert pieces == [[], [], [b"abcd"], [b"efgh", b"ijkl"], [], [b"mnop"]]
     assert chunks.flush() == b"qrs"

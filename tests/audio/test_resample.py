@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio.resample import FrameResampler
+from mediaserver.audio.resample import FrameResampler, Resampler
 
 RATES = [12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
 
@@ -65,3 +65,28 @@ def test_full_scale_is_clipped_and_does_not_wrap() -> None:
 def test_a_piece_that_is_no_frame_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^318 bytes are no frame of 320$"):
         FrameResampler(8000, 16_000).feed(bytes(318))
+
+
+@pytest.mark.parametrize(("rate", "delay"), [(16_000, 64), (44_100, 178), (48_000, 192)])
+def test_its_sizes_are_in_bytes(rate: int, delay: int) -> None:
+    resampler = FrameResampler(rate, 8000)
+    assert resampler.feed(bytes(rate // 50 * 2)) == bytes(resampler.frame_bytes_out) == bytes(320)
+    assert resampler.delay_bytes_in == delay
+
+
+@pytest.mark.parametrize(
+    ("size", "frames"),
+    [(16_000, 26), (16_320, 26), (16_576, 26), (16_578, 27), (16_579, 27), (16_639, 27), (1, 1), (0, 1)],
+    ids=lambda each: str(each),
+)
+def test_what_comes_in_pieces_is_all_there_in_the_end(size: int, frames: int) -> None:
+    """Frames of 640 bytes, of which the filter holds back 64."""
+    pcm = np.rint(tone(16_000, 440)).astype("<i2").tobytes()[:size]
+    resampler = Resampler(16_000)
+    pieces = [resampler.feed(pcm[at : at + 138]) for at in range(0, size, 138)]
+    assert len(b"".join(pieces)) == size // 640 * 320
+    assert not any(len(piece) % 320 for piece in pieces)
+    by_frame = FrameResampler(16_000, 8000)
+    filled = (pcm[: size // 2 * 2] + bytes(1280))[: frames * 640]
+    whole = b"".join(by_frame.feed(filled[at : at + 640]) for at in range(0, frames * 640, 640))
+    assert b"".join(pieces) + resampler.flush() == whole

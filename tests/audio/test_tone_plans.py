@@ -110,6 +110,8 @@ def test_dtmf_has_its_own_levels_and_timing():
         ("sine:loud", "us", '"loud" is not a tone segment such as'),
         ("sine:5000", "us", "5000 Hz is not between 10 and 3999.9 Hz"),
         ("dtmf:", "us", "no DTMF digits"),
+        ("8+480/500", "us", "8 Hz is not between 10 and 3999.9 Hz"),
+        ("dtmf:1:2", "us", '":" is not a DTMF digit'),
         ("dtmf:1x", "us", '"x" is not a DTMF digit'),
     ],
 )

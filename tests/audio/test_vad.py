@@ -62,3 +62,11 @@ def test_what_is_as_quiet_as_a_line_is_no_speech(dbfs: float, speaking: bool) ->
     signal *= 32768 / np.sqrt(2) * 10 ** (dbfs / 20) / np.sqrt(np.mean(signal**2))
     detector = SpeechDetector(mode=0, onset=1, hangover=100)
     assert any(detector.feed(frame) for frame in frames(np.rint(signal).astype(np.int16), 30)) is speaking
+
+
+def test_the_mode_is_how_sure_it_wants_to_be() -> None:
+    faint = to_bytes((speechlike(16_000, 1) * 0.03).astype(np.int16))
+    detectors = [SpeechDetector(mode) for mode in (0, 2, 3)] + [SpeechDetector()]
+    for detector in detectors:
+        detector.feed(faint)
+    assert [detector.voiced for detector in detectors] == [98, 87, 46, 87]

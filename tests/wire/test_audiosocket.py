@@ -39,6 +39,12 @@ def test_the_largest_payload_fits_and_one_byte_more_does_not():
         audiosocket.serialize(Message(Kind.SLIN, bytes(65536)))
 
 
+def test_as_many_messages_as_a_peer_would_put_together_are_taken_and_not_one_more():
+    assert audiosocket.parse(audiosocket.HANGUP * 256) == [Message(Kind.HANGUP)] * 256
+    with pytest.raises(ProtocolError, match=r"^more than 256 AudioSocket messages in one$"):
+        audiosocket.parse(audiosocket.HANGUP * 257)
+
+
 @given(MESSAGES)
 def test_parse_undoes_serialize(message):
     assert audiosocket.parse(audiosocket.serialize(message)) == [message]
@@ -178,11 +184,21 @@ def test_messages_are_whole_in_whatever_pieces_they_come(messages, sizes):
 
 def test_a_message_that_has_only_begun_waits():
     parser = StreamParser()
+    assert parser.pending == 0
     assert list(parser.feed(b"\x10")) == []
     assert list(parser.feed(b"\x01\x40" + FRAME[:100])) == []
     assert parser.pending == 103
     assert list(parser.feed(FRAME[100:] + b"\x00\x00")) == [b"\x10\x01\x40" + FRAME]
     assert list(parser.feed(b"\x00")) == [audiosocket.HANGUP]
+
+
+def test_a_message_that_is_whole_waits_no_more_while_it_is_handed_out():
+    parser = StreamParser()
+    assert list(parser.feed(b"\x10\x00")) == []
+    messages = parser.feed(b"\x02ab" + audiosocket.HANGUP)
+    assert next(messages) == b"\x10\x00\x02ab"
+    assert parser.pending == 0
+    assert list(messages) == [audiosocket.HANGUP]
 
 
 def test_a_wideband_message_without_sound_hides_nothing_behind_it():

@@ -59,6 +59,7 @@ def test_media_start_in_json():
         ),
         ("QUEUE_DRAINED", "QUEUE_DRAINED", {}),
         ("MEDIA_XOFF", "MEDIA_XOFF", {}),
+        ("STATUS channel:PJSIP/a:5060", "STATUS", {"channel": "PJSIP/a:5060"}),
         (
             '{"event":"ERROR","channel_id":"ws-1","error_text":"Unable to parse JSON command"}',
             "ERROR",
@@ -84,6 +85,7 @@ def test_wideband_formats(name, rate, ptime_bytes):
         ptime_bytes,
         ptime_bytes,
     )
+    assert bytes(found.ptime_bytes) == bytes(found.frame_bytes)
 
 
 @pytest.mark.parametrize("name", ["opus", "g722", "", "SLIN"])
@@ -92,7 +94,12 @@ def test_a_format_that_we_do_not_speak_is_named(name):
         ControlEvent("MEDIA_START", {"format": name}).media_format()
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "x", "1e3", "99999999999", "8001"])
+def test_a_start_without_a_format_is_an_error():
+    with pytest.raises(ProtocolError, match=r'^the format "" is none of slin, slin12, '):
+        ControlEvent("MEDIA_START").media_format()
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "x", "1e3", "99999999999", "8001", "00000160"])
 def test_a_frame_size_that_cannot_be_is_an_error(size):
     with pytest.raises(ProtocolError, match=r"^MEDIA_START with an optimal_frame_size of"):
         ControlEvent("MEDIA_START", {"format": "ulaw", "optimal_frame_size": size}).media_format()
@@ -128,7 +135,7 @@ def test_the_format_of_a_frame_that_nobody_has_named(message, name):
     found = chan_websocket.format_of(message)
     assert (found.name if found is not None else None) == name
     if found is not None:
-        assert found.frame_bytes == found.ptime_bytes == len(message)
+        assert bytes(found.frame_bytes) == bytes(found.ptime_bytes) == bytes(len(message))
 
 
 def test_a_text_as_long_as_can_be_is_looked_at_and_no_longer_one():
@@ -159,6 +166,7 @@ def test_the_words_of_an_error_may_have_colons_and_come_last():
     ("text", "message"),
     [
         ("", "a text that is no event of Asterisk's"),
+        ("_", "a text that is no event of Asterisk's"),
         ("hello: there", "a text that is no event of Asterisk's"),
         ("{", "a text message that is not JSON"),
         ('{"event":5}', "JSON without an event"),

@@ -81,6 +81,23 @@ def test_what_we_dialled_starts_as_mulaw_and_is_linear_where_the_platform_is():
     assert (str(dialled), dialled.settled) == ("slin", True)
 
 
+@pytest.mark.parametrize("expected", [None, Codec.MULAW])
+def test_three_payloads_settle_it_whatever_was_expected(expected):
+    stream = StreamCodec(expected=expected)
+    settled = []
+    for payload in MULAW_FRAMES[:3]:
+        stream.decode(payload)
+        settled.append(stream.settled)
+    assert settled == [False, False, True]
+
+
+def test_payloads_that_say_this_and_that_settle_nothing():
+    stream = StreamCodec()
+    for payload in (MULAW_FRAMES[0], LINEAR_FRAMES[0]) * 5:
+        stream.decode(payload)
+    assert not stream.settled
+
+
 def test_a_lone_odd_one_among_the_first_costs_itself_and_no_more():
     stream = StreamCodec()
     stream.decode(LINEAR_FRAMES[0])  # two frames of µ-law in one message, say

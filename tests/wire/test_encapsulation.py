@@ -12,6 +12,7 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import audiosocket, chan_websocket, rtp
+from mediaserver.wire.chan_websocket import ControlEvent
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     L16,
@@ -19,6 +20,8 @@ from mediaserver.wire.encapsulation import (
     PCM,
     PCMA,
     PCMU,
+    TCP,
+    ULAW,
     Carrier,
     Encapsulation,
     Framing,
@@ -111,6 +114,12 @@ def test_the_item_of_a_silent_frame(encoding, silence):
 )
 def test_the_last_partial_frame_is_padded_with_silence(encoding, first, last):
     assert encoding.packetize(FRAME + FRAME + FRAME[:8]) == [first, first, last]
+
+
+@pytest.mark.parametrize("encoding", [PCM, MESSAGE, TCP, ULAW, PCMU, PCMA, L16])
+def test_an_item_is_its_frame_again_as_far_as_companding_keeps_it(encoding):
+    kept = to_bytes(g711.alaw_decode(ALAW)) if encoding is PCMA else FRAME
+    assert encoding.decode(encoding.encode(FRAME)) == kept
 
 
 @pytest.mark.parametrize("encoding", [PCM, MESSAGE, PCMU, PCMA, L16])
@@ -530,6 +539,50 @@ def test_a_wideband_channel_gets_a_whole_frame_of_its_own_each_time(name, size):
 def test_frames_longer_than_20_ms_go_out_together():
     wire = channel("ulaw", 320)
     assert [*wire.messages([wire.encoding.encode(FRAME)] * 4)] == [b"", b"\x82\x7e\x01\x40" + MULAW * 2] * 2
+
+
+def test_what_is_left_of_a_longer_frame_is_filled_up_once():
+    wire = channel("ulaw", 320)
+    assert list(wire.messages([MULAW])) == [b""]
+    assert (wire.rest(), wire.rest()) == (b"\x82\x7e\x01\x40" + MULAW + b"\xff" * 160, b"")
+    assert Wire(SLN).rest() == b""
+
+
+def test_a_channel_that_is_spoken_to_as_itself_is_so_whatever_the_settings_say():
+    for settings in (AUDIOSOCKET, RTP):
+        wire = Wire(settings)
+        wire.use_format(ControlEvent("MEDIA_START", {"format": "ulaw"}).media_format())
+        assert list(wire.messages([wire.encoding.encode(FRAME)])) == [b"\x82\x7e\x00\xa0" + MULAW]
+        assert (wire.marks_talkspurts, wire.listening, wire.undecided) == (False, False, False)
+        assert (wire.observe(SOUND_MESSAGE), wire.inbound.codec.settled) == (False, True)
+
+
+def test_a_channel_that_begins_anew_in_another_format_forgets_the_one_before():
+    wire = channel("slin16", 1280)
+    assert list(wire.messages([FRAME])) == [b""]
+    wire.use_format(ControlEvent("MEDIA_START", {"format": "ulaw"}).media_format())
+    assert list(wire.messages([wire.encoding.encode(FRAME)])) == [b"\x82\x7e\x00\xa0" + MULAW]
+    assert wire.rest() == b""
+
+
+def test_a_format_that_we_do_not_speak_is_told_of_a_channel():
+    wire = Wire(AUDIOSOCKET)
+    wire.unspoken = "opus"
+    assert wire.name == "chan_websocket/opus"
+
+
+def test_only_rtp_tells_where_sound_follows_silence():
+    assert [Wire(settings).marks_talkspurts for settings in (AUDIOSOCKET, SLN, RTP)] == [False, False, True]
+    wire = Wire(RTP)
+    seconds = []  # of the bytes of the RTP header: the marker, and payload type 0
+    for begins in (True, None, False):
+        if begins is not None:
+            wire.talkspurt()
+            wire.talkspurt(begins=begins)
+        (message,) = wire.messages([MULAW])
+        seconds.append(message[5])
+    assert seconds == [0x80, 0, 0]
+    Wire(SLN).talkspurt()
 
 
 EVERY_SETTING = [WireSettings(*choice) for choice in itertools.product(Encapsulation, Framing, RtpPayload)]

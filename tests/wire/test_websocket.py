@@ -75,3 +75,27 @@ def test_a_key_of_zeros_changes_nothing():
 
 def test_the_handshake_of_the_rfc():
     assert websocket.accept("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+@pytest.mark.parametrize(
+    ("message", "data"),
+    [
+        (websocket.text("é"), b"\x81\x02\xc3\xa9"),
+        (websocket.text("x" * 126), b"\x81\x7e\x00\x7e" + b"x" * 126),
+        (websocket.PING, b"\x89\x00"),
+        (websocket.pong(b""), b"\x8a\x00"),
+        (websocket.pong(b"abc"), b"\x8a\x03abc"),
+        (websocket.close(1000), b"\x88\x02\x03\xe8"),
+        (websocket.close(1011, b"why"), b"\x88\x05\x03\xf3why"),
+    ],
+)
+def test_what_a_server_says_besides_sound(message, data):
+    assert message == data
+
+
+@pytest.mark.parametrize(
+    ("length", "head"), [(0, "81 80"), (126, "81 fe 007e"), (65536, "81 ff 0000000000010000")]
+)
+def test_a_text_is_masked_as_one(length, head):
+    key = b"\x20\x20\x20\x20"
+    assert websocket.mask(websocket.text("a" * length), key) == bytes.fromhex(head) + key + b"A" * length
