@@ -118,9 +118,17 @@ def test_an_odd_data_chunk_does_not_include_its_padding():
     assert wav.parse(riff(fmt(bits=8), chunk(b"data", b"abc"))[:-1]).data == b"abc"  # many writers leave it out
 
 
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
-def test_a_streamed_file_holds_all_that_follows(size):
-    assert wav.parse(riff(fmt(), b"data" + struct.pack("<I", size) + SOUND)).data == SOUND
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFF0000])
+@pytest.mark.parametrize("begun", [b"", b"\x01"])
+def test_a_streamed_file_holds_all_whole_samples_that_follow(size, begun):
+    assert wav.parse(riff(fmt(), b"data" + struct.pack("<I", size) + SOUND + begun)).data == SOUND
+
+
+def test_a_file_that_is_a_little_smaller_was_not_streamed():
+    with pytest.raises(
+        PromptError, match=r"^is cut short: its header promises 2147418111 bytes of sound, 6 are there"
+    ):
+        wav.parse(riff(fmt(), b"data" + struct.pack("<I", 0x7FFEFFFF) + SOUND))
 
 
 @pytest.mark.parametrize(
@@ -197,9 +205,32 @@ def test_a_compressed_file_is_sound_but_not_for_us(header, code):
         wav.parse(riff(header, chunk(b"data", bytes(8))))
 
 
+@pytest.mark.parametrize("rest", [b"", b"\xff" * 14])
+def test_an_extensible_header_names_its_codec_in_two_bytes(rest):
+    header = fmt(EXTENSIBLE, bits=8, extra=struct.pack("<HHIH", 22, 8, 0, ALAW) + rest)
+    assert wav.parse(riff(header, chunk(b"data", b"\x2a"))).codec == ALAW
+
+
+@pytest.mark.parametrize(("rate", "right"), [(999, False), (1000, True), (768_000, True), (768_001, False)])
+def test_rates_from_1_to_768_khz_are_right(rate, right):
+    content = riff(fmt(rate=rate), chunk(b"data", SOUND))
+    if right:
+        assert wav.parse(content).rate == rate
+    else:
+        with pytest.raises(PromptError, match=f"1 channels of 16 bits at {rate} Hz in blocks of 2 bytes$"):
+            wav.parse(content)
+
+
 def test_an_extensible_header_without_its_format_code_is_no_codec_we_know():
     with pytest.raises(wav.UnsupportedCodecError, match="0xfffe"):
         wav.parse(riff(fmt(EXTENSIBLE), chunk(b"data", SOUND)))
+
+
+def test_a_float_of_a_million_is_no_sound():
+    for value in (999_999.0, -999_999.0):
+        assert wav.parse(riff(fmt(FLOAT, bits=32), chunk(b"data", struct.pack("<f", value)))).signal() == [value]
+    with pytest.raises(PromptError, match=r"it holds values that are no sound$"):
+        wav.parse(riff(fmt(FLOAT, bits=32), chunk(b"data", struct.pack("<f", 1e6)))).signal()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -256,3 +287,29 @@ def test_one_wrong_byte_or_a_cut_raises_nothing_but_prompt_error(at, byte, kept)
     content[at] = byte
     check_arbitrary(bytes(content[:kept]))
     check_arbitrary(bytes(content))
+
+
+# What we write
+
+
+@pytest.mark.parametrize(
+    ("channels", "rates", "block"), [(1, "401f0000 803e0000", "0200"), (2, "401f0000 007d0000", "0400")]
+)
+def test_the_header_of_a_file_of_ours_to_the_byte(channels, rates, block):
+    expected = (
+        b"RIFF\x64\x01\0\0WAVEfmt \x10\0\0\0\x01\0"
+        + bytes((channels, 0))
+        + bytes.fromhex(rates + block)
+        + b"\x10\0"
+    )
+    assert wav.header(channels, 320) == expected + b"data\x40\x01\0\0"
+    assert len(wav.header(channels, 320)) == 44
+
+
+@pytest.mark.parametrize(
+    ("size", "data"), [(2**32 - 45, 2**32 - 45), (2**32 - 44, 2**32 - 45), (2**40, 2**32 - 45)]
+)
+def test_more_than_a_file_can_hold_is_told_as_the_most_that_it_can(size, data):
+    header = wav.header(1, size)
+    assert struct.unpack("<I", header[4:8]) == (data + 36,)
+    assert struct.unpack("<I", header[40:]) == (data,)

@@ -381,6 +381,17 @@ def test_raw_sound_that_happens_to_look_like_a_message_is_still_sound(first_byte
     assert wire.inbound.depacketize(raw, 0.02) == [Audio(raw)]
 
 
+def test_what_the_first_message_has_decided_holds_for_what_is_heard_as_well():
+    raw = b"\x10\x01\x3d" + bytes(317)
+    wire = Wire(AUDIOSOCKET)
+    wire.observe(FRAME)
+    assert wire.inbound.depacketize(raw, 0.0) == [Audio(raw)]
+    wire = Wire(AUDIOSOCKET)
+    wire.observe(SOUND_MESSAGE)
+    with pytest.raises(ProtocolError, match=r"^AudioSocket payload cut short"):
+        wire.inbound.depacketize(FRAME, 0.0)
+
+
 @pytest.mark.parametrize(
     ("settings", "data", "message"),
     [
@@ -440,6 +451,11 @@ def test_the_platform_takes_linear_samples_under_the_payload_type_that_it_sends(
     assert (after.sequence - first.sequence) % 2**16 == 1
 
 
+def test_the_payload_type_of_what_we_dialled_names_no_codec():
+    wire = dialled(Encapsulation.RTP)
+    assert wire.inbound.depacketize(packet(0, FRAME), 0.0) == [Audio(FRAME)]
+
+
 @pytest.mark.parametrize("encapsulation", list(Encapsulation))
 def test_a_platform_that_sends_linear_is_heard_so_from_its_first_message(encapsulation):
     wire = dialled(encapsulation)
@@ -476,6 +492,11 @@ def test_tcp_carries_bare_messages():
     assert list(wire.messages(wire.encoding.packetize(FRAME))) == [b"\x10\x01\x40" + FRAME]
     assert wire.inbound.depacketize(UUID_MESSAGE, 0.0) == [Identity(UUID(int=0))]
     assert wire.inbound.depacketize(b"\x10\x00\xa0" + MULAW, 0.02) == [Audio(FRAME)]
+
+
+def test_tcp_carries_nothing_but_messages():
+    with pytest.raises(ProtocolError, match=r"^AudioSocket payload cut short: 317 of 33404 bytes$"):
+        Wire(AUDIOSOCKET, carrier=Carrier.TCP).inbound.depacketize(FRAME, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -534,6 +555,7 @@ def test_a_wideband_channel_gets_a_whole_frame_of_its_own_each_time(name, size):
     assert [len(message) - 4 for message in messages] == [size] * 5
     heard = [audio.pcm for n in range(5) for audio in wire.inbound.depacketize(messages[n][4:], n / 50)]
     assert [len(pcm) for pcm in heard] == [320] * 5
+    assert str(wire.inbound.codec) == "slin"
 
 
 def test_frames_longer_than_20_ms_go_out_together():

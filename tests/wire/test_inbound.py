@@ -83,6 +83,18 @@ def test_what_we_dialled_names_no_codec_by_its_payload_types() -> None:
     assert audio == Audio(LINEAR)
 
 
+def test_the_law_of_what_we_dialled_is_that_of_its_payload_type() -> None:
+    inbound = Rtp(StreamCodec(expected=Codec.MULAW), trusted=False)
+    (audio,) = inbound.depacketize(packet(b"\x2a\xaa" * 80, payload_type=8), 0.0)
+    assert audio == Audio(struct.pack("<2h", -32256, 32256) * 80)
+
+
+def test_a_gap_is_given_up_when_packets_have_waited_behind_it() -> None:
+    inbound = Rtp(of("slin"))
+    heard = [inbound.depacketize(packet(LINEAR, sequence), at) for sequence, at in ((0, 0.0), (2, 0.02), (3, 0.1))]
+    assert heard == [[Audio(LINEAR)], [], [Audio(bytes(320), concealed=True), Audio(LINEAR), Audio(LINEAR)]]
+
+
 def test_a_packet_without_sound_takes_its_place_and_says_nothing_of_the_codec() -> None:
     inbound = Rtp(StreamCodec())
     heard = [
@@ -118,6 +130,15 @@ def test_sound_at_another_rate_is_counted_at_8_khz(inbound: Depacketizer) -> Non
             assert len(audio.pcm) % FRAME_BYTES == 0
     assert 7500 <= inbound.samples <= 8000  # a resampler keeps some for later
     assert inbound.jitter.ms < 2
+
+
+@pytest.mark.parametrize(
+    ("inbound", "data"),
+    [(Resampled(Codec.SLIN, 16_000), b"ab"), (AudioSocket(of("auto"), framed=True), message(b"ab", 0x12))],
+)
+def test_what_completes_no_frame_at_8_khz_is_no_sound_yet(inbound: Depacketizer, data: bytes) -> None:
+    assert inbound.depacketize(data, 0.0) == []
+    assert inbound.samples == 0
 
 
 def test_wideband_sound_of_one_kind_goes_on_where_its_last_message_ended() -> None:

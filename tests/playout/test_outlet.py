@@ -1,0 +1,147 @@
+"""What leaves by an outlet, and who is told of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.playout.outlet import Outlet, keep
+from mediaserver.playout.sources import Source
+from mediaserver.wire.chan_websocket import ControlEvent
+from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, Wire, WireSettings
+from tests.virtual import Line, VirtualLoop, in_virtual_time
+
+AS_PCM = WireSettings(framing=Framing.PCM)
+RTP = WireSettings(Encapsulation.RTP)
+MARKER = 0x80
+
+
+def frames(*numbers: int) -> list[bytes]:
+    return [bytes([number]) * 320 for number in numbers]
+
+
+def items(*numbers: int) -> list[bytes]:
+    return [PCM.encode(frame) for frame in frames(*numbers)]
+
+
+class Seekable(Source):
+    """A source that can begin anywhere."""
+
+    def __init__(self, sound: list[bytes]) -> None:
+        super().__init__(sound)
+        self._sound = sound
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        return map(encoding.encode, self._sound[start:])
+
+
+class Outgoing:
+    """An outlet on a line, which keeps what was sent."""
+
+    def __init__(self, loop: VirtualLoop, settings: WireSettings = AS_PCM) -> None:
+        self.line = Line(loop)
+        self.outlet = Outlet(Wire(settings), self.line)
+
+    def send(self, source: Source | None, count: int, start: int = 0) -> list[bytes]:
+        """The next messages of a source, or of silence, as they were written."""
+        before = len(self.line.sent)
+        sending = self.outlet.sending(source, start)
+        for _ in range(count):
+            next(sending, None)
+        return self.line.messages[before:]
+
+    def markers(self, source: Source | None, count: int) -> list[int]:
+        """The marker bits of the RTP packets of the next messages."""
+        return [message[5] & MARKER for message in self.send(source, count)]
+
+
+@in_virtual_time
+async def test_a_source_is_written_from_the_frame_asked_for(loop: VirtualLoop) -> None:
+    out = Outgoing(loop)
+    assert out.send(Seekable(frames(1, 2, 3)), 9) == items(1, 2, 3)
+    assert out.send(Seekable(frames(1, 2, 3)), 9, start=1) == items(2, 3)
+    assert out.send(None, 3) == [PCM.encode(SILENCE)] * 3
+
+
+@in_virtual_time
+async def test_watchers_are_given_each_item_with_its_encoding_in_the_order_in_which_they_came(
+    loop: VirtualLoop,
+) -> None:
+    out = Outgoing(loop, WireSettings(Encapsulation.RTP))
+    seen: list[tuple[str, Encoding, bytes]] = []
+    out.outlet.add(lambda encoding, item: seen.append(("one", encoding, item)), keep)
+    out.outlet.add(lambda encoding, item: seen.append(("other", encoding, item)), keep)
+    out.send(Source(frames(1)), 1)
+    item = PCMU.encode(frames(1)[0])
+    assert seen == [("one", PCMU, item), ("other", PCMU, item)]
+
+
+@in_virtual_time
+async def test_a_watcher_that_is_removed_is_given_no_more_and_another_stays(loop: VirtualLoop) -> None:
+    out = Outgoing(loop)
+    seen: dict[str, list[bytes]] = {"one": [], "other": []}
+    back: dict[str, list[int]] = {"one": [], "other": []}
+    watchers = {name: (lambda _, item, name=name: seen[name].append(item)) for name in seen}
+    for name, watcher in watchers.items():
+        out.outlet.add(watcher, back[name].append)
+    out.send(Source(frames(1)), 1)
+    out.outlet.recall(1)
+    out.outlet.remove(watchers["one"])
+    out.send(Source(frames(2)), 1)
+    out.outlet.recall(2)
+    assert seen == {"one": items(1), "other": items(1, 2)}
+    assert back == {"one": [1], "other": [1, 2]}
+
+
+@in_virtual_time
+async def test_another_connection_takes_the_place_of_the_one_before_and_watchers_stay(loop: VirtualLoop) -> None:
+    out, line, seen = Outgoing(loop), Line(loop), []
+    out.outlet.add(lambda _, item: seen.append(item), keep)
+    out.send(Source(frames(1)), 1)
+    out.outlet.connect(Wire(RTP), line)
+    next(out.outlet.sending(Source(frames(2))))
+    assert out.line.messages == items(1)
+    assert [message[16:] for message in line.messages] == [PCMU.encode(frames(2)[0])]
+    assert seen == [*items(1), PCMU.encode(frames(2)[0])]
+
+
+@in_virtual_time
+async def test_sound_after_silence_is_marked_and_after_sound_is_not(loop: VirtualLoop) -> None:
+    out = Outgoing(loop, RTP)
+    assert out.markers(Source(frames(1, 2)), 2) == [MARKER, 0]  # nothing was sent before
+    assert out.markers(Source(frames(3)), 1) == [0]
+    assert out.markers(None, 2) == [0, 0]
+    assert out.markers(Source(frames(4, 5)), 2) == [MARKER, 0]
+
+
+@in_virtual_time
+async def test_a_source_without_a_frame_leaves_no_mark_on_the_silence_after_it(loop: VirtualLoop) -> None:
+    out = Outgoing(loop, RTP)
+    assert out.markers(Source([]), 1) == []
+    assert out.markers(None, 1) == [0]
+    assert out.markers(Source(frames(1)), 1) == [MARKER]
+
+
+@in_virtual_time
+async def test_sound_on_another_connection_is_marked_again(loop: VirtualLoop) -> None:
+    out = Outgoing(loop, RTP)
+    assert out.markers(Source(frames(1)), 1) == [MARKER]
+    out.outlet.connect(Wire(RTP), out.line)
+    assert out.markers(Source(frames(2)), 1) == [MARKER]
+
+
+@pytest.mark.parametrize("closing", [False, True])
+@in_virtual_time
+async def test_the_rest_of_a_longer_frame_is_sent_once_where_the_connection_stands(
+    closing: bool, loop: VirtualLoop
+) -> None:
+    out = Outgoing(loop)
+    fields = {"format": "slin", "optimal_frame_size": "960"}
+    out.outlet.wire.use_format(ControlEvent("MEDIA_START", fields).media_format())
+    out.outlet.fill_up()
+    assert out.send(Source(frames(1)), 1) == [b""]
+    out.line.closing = closing
+    out.outlet.fill_up()
+    out.outlet.fill_up()
+    filled = b"\x82\x7e\x03\xc0" + frames(1)[0] + bytes(640)
+    assert out.line.messages == ([b""] if closing else [b"", filled])
