@@ -61,6 +61,7 @@ def test_parse(notation, cadence):
         ("9", "9 Hz is not between 10 and 3999.9 Hz in steps of 0.1 Hz"),
         ("4000", "4000 Hz is not between 10 and 3999.9 Hz in steps of 0.1 Hz"),
         ("440.55", "440.55 Hz is not between 10 and 3999.9 Hz in steps of 0.1 Hz"),
+        ("440*0/500", "0 Hz is not between 0.1 and 3999.9 Hz in steps of 0.1 Hz"),
         ("440+0", "0 Hz is not between 10 and 3999.9 Hz in steps of 0.1 Hz"),
     ],
 )
@@ -74,6 +75,17 @@ def test_a_bad_segment_is_named(notation, message):
 def test_a_modulation_that_cannot_be_rendered_is_refused(notation):
     with pytest.raises(ValueError, match="Hz"):
         tones.parse(notation, -10)
+
+
+def test_a_modulation_may_take_ten_seconds():
+    assert tones.parse("400*0.1", -10).repeat[0].modulation == Fraction(1, 10)
+
+
+@pytest.mark.parametrize(("notation", "count"), [("480/500,620", 1), ("480/500,500/250,620", 2)])
+def test_what_stands_before_a_segment_without_an_end_is_played_once(notation, count):
+    cadence = tones.parse(notation, -10)
+    assert tones.normalize(cadence) == Cadence(cadence.repeat[:count], cadence.repeat[count:])
+    assert len(cadence.repeat[count:]) == 1
 
 
 def test_a_frequency_of_hundreds_of_digits_is_refused_like_any_other():
@@ -125,6 +137,7 @@ def test_its_loop_is_as_short_as_whole_periods_allow(notation, samples):
 def test_the_first_pass_fades_in_and_then_nothing_changes():
     tone = steady("440.5")
     ramp = (1 - np.cos(np.pi * (np.arange(RAMP) + 0.5) / RAMP)) / 2
+    assert tone.once.dtype == tone.repeat.dtype == np.int16
     assert np.array_equal(tone.once[RAMP:], tone.repeat[RAMP:])
     assert np.abs(tone.once[:RAMP] - tone.repeat[:RAMP] * ramp).max() <= 0.5
 
@@ -264,6 +277,22 @@ def test_an_uneven_cadence_is_repeated_until_it_fills_whole_frames():
 
 def test_an_uneven_cadence_too_long_to_fill_whole_frames_is_left_uneven():
     assert len(steady("440/9999,0/9998").repeat) == 19_997 * 8  # 999.85 frames: joined to the sample when played
+
+
+def test_a_burst_begins_and_ends_with_a_ramp():
+    once = tones.render(tones.parse("!441/100", -10)).once
+    whole = sine(441, MILLIWATT_RMS * math.sqrt(2) * 10 ** (-10 / 20), 0.1)
+    ramp = (1 - np.cos(np.pi * (np.arange(RAMP) + 0.5) / RAMP)) / 2
+    whole[:RAMP] *= ramp
+    whole[-RAMP:] *= ramp[::-1]
+    assert (
+        np.abs(once - whole).max() < 5
+    )  # of 32 768: the meter's milliwatt is that of µ-law, which is a little off
+
+
+def test_a_sound_that_is_cut_into_segments_is_the_same_sound():
+    whole, cut = (tones.render(tones.parse(each, -10)).once for each in ("!441/100", "!441/50,!441/30,!441/20"))
+    assert np.array_equal(whole, cut)
 
 
 def test_a_burst_shorter_than_two_ramps_is_all_ramp():

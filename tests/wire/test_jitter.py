@@ -171,6 +171,21 @@ CASES = {
         [],
         {"received": 6, "late": 2},
     ),
+    "far off, and again after one in order": (
+        [(1, 0, [1]), (40_000, 20, []), (2, 40, [2]), (40_001, 60, []), (3, 80, [3])],
+        [],
+        {"received": 5, "late": 2},
+    ),
+    "the peer begins anew twice": (
+        [(1, 0, [1]), (40_000, 20, []), (40_001, 40, [40_000, 40_001]), (9, 60, []), (10, 80, [9, 10])],
+        [],
+        {"received": 5, "restarts": 2},
+    ),
+    "the peer begins anew, with as many lost as can be": (
+        [(1, 0, [1]), (40_000, 20, []), (40_100, 40, [40_000])],
+        [*[...] * 99, 40_100],
+        {"received": 3, "lost": 99, "restarts": 1},
+    ),
     "far off at the end": ([(1, 0, [1]), (40_000, 20, [])], [], {"received": 2, "late": 1}),
     "far off makes patience run out": (
         [(1, 0, [1]), (3, 20, []), (40_000, 81, [..., 3])],
@@ -419,6 +434,7 @@ def test_a_pause_or_another_stream_is_no_jitter(after):
 
 def test_a_second_is_the_most_that_counts():
     assert jitter((0, 0), (1019, 160)) == [0, 999 / 16]
+    assert jitter((0, 0), (1000, 0)) == [0, 1000 / 16]
     assert jitter((0, 0), (1021, 160)) == [0, 0]
 
 
