@@ -279,12 +279,13 @@ def test_an_uneven_cadence_too_long_to_fill_whole_frames_is_left_uneven():
     assert len(steady("440/9999,0/9998").repeat) == 19_997 * 8  # 999.85 frames: joined to the sample when played
 
 
-def test_a_burst_begins_and_ends_with_a_ramp():
-    once = tones.render(tones.parse("!441/100", -10)).once
-    whole = sine(441, MILLIWATT_RMS * math.sqrt(2) * 10 ** (-10 / 20), 0.1)
-    ramp = (1 - np.cos(np.pi * (np.arange(RAMP) + 0.5) / RAMP)) / 2
-    whole[:RAMP] *= ramp
-    whole[-RAMP:] *= ramp[::-1]
+@pytest.mark.parametrize(("ms", "ramp"), [(100, 32), (5, 20)])
+def test_a_burst_begins_and_ends_with_a_ramp(ms, ramp):
+    once = tones.render(tones.parse(f"!441/{ms}", -10)).once
+    whole = sine(441, MILLIWATT_RMS * math.sqrt(2) * 10 ** (-10 / 20), ms / 1000)
+    rise = (1 - np.cos(np.pi * (np.arange(ramp) + 0.5) / ramp)) / 2
+    whole[:ramp] *= rise
+    whole[-ramp:] *= rise[::-1]
     assert (
         np.abs(once - whole).max() < 5
     )  # of 32 768: the meter's milliwatt is that of µ-law, which is a little off

@@ -99,7 +99,7 @@ async def test_another_connection_takes_the_place_of_the_one_before_and_watchers
     out.outlet.add(lambda _, item: seen.append(item), keep)
     out.send(Source(frames(1)), 1)
     out.outlet.connect(Wire(RTP), line)
-    next(out.outlet.sending(Source(frames(2))))
+    next(out.outlet.sending(Seekable(frames(2))))
     assert out.line.messages == items(1)
     assert [message[16:] for message in line.messages] == [PCMU.encode(frames(2)[0])]
     assert seen == [*items(1), PCMU.encode(frames(2)[0])]

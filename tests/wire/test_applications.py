@@ -88,6 +88,7 @@ def test_twilios_messages_are_those_of_its_documentation() -> None:
         (CALL, CALL_SID),
         (Call("7ca7b09ff407"), "CA" + 20 * "0" + "7ca7b09ff407"),
         (Call("s", "1753094561.42"), "CAef40fbf2beb8da09435326eb3bb99398"),
+        (Call("s", "\ud800x"), "CA1cf118284e107abc746c2994a6a71f04"),  # half a character
         (Call("s", "x" * 300), "CAc2f093e41879e412280bfcc0ed6533e4"),
     ],
 )

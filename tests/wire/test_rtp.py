@@ -49,6 +49,12 @@ def test_the_bytes_of_a_packet_with_everything():
     assert rtp.parse(data) == packet
 
 
+def test_an_extension_may_have_hundreds_of_words():
+    packet = Packet(0, 1, 160, 1, b"\x07", extension=(0xBEDE, b"word" * 257))
+    assert rtp.serialize(packet)[12:16] == bytes.fromhex("bede 0101")
+    assert rtp.parse(rtp.serialize(packet)) == packet
+
+
 @given(PACKETS)
 def test_parse_undoes_serialize(packet):
     assert rtp.parse(rtp.serialize(packet)) == packet
@@ -183,6 +189,13 @@ def test_sequence_goes_up_by_1_and_timestamp_by_160_under_one_ssrc():
     assert {packet[4] for packet in sent} == {50_000}
 
 
+def test_a_peer_may_take_other_payloads_than_their_type_says():
+    packetizer = Packetizer(PayloadType.PCMU, payload_bytes=320)
+    assert packet(packetizer, 320)[1::4] == (0, bytes(320))
+    packetizer.use(PayloadType.L16, 160)
+    assert packet(packetizer, 160)[1::4] == (96, bytes(160))
+
+
 def test_sequence_and_timestamp_wrap():
     sent = packets(starting_at(65535, 2**32 - 100), 3)
     assert [packet[2] for packet in sent] == [65535, 0, 1]
@@ -222,6 +235,13 @@ def test_a_talkspurt_may_begin_when_the_first_payload_is_asked_for():
         yield from (bytes(160), bytes(160))
 
     assert [fields(message)[0] for message in packetizer.packets(payloads())] == [1, 0]
+
+
+def test_a_talkspurt_that_does_not_begin_after_all_leaves_nothing():
+    packetizer = starting_at(0, 0)
+    packetizer.talkspurt()
+    packetizer.talkspurt(begins=False)
+    assert packet(packetizer)[:2] == (0, 0)
 
 
 def test_the_marker_does_not_touch_the_payload_type():
