@@ -109,6 +109,13 @@ def test_levels_are_told_to_a_tenth_of_a_decibel_from_the_first_sample_on() -> N
     analyser.feed(to_bytes(np.array([20_000], dtype=np.int16)))
     report = analyser.report()
     assert (report["peak_dbfs"], report["rms_dbfs"]) == (-4.3, -1.3)  # a constant has twice the power of a sine
+    assert report["level_dbm0"] == 1.9
+
+
+def test_the_ratio_of_speech_is_told_to_a_thousandth() -> None:
+    analyser = Analyser()
+    analyser.feed(VOICE[: 320 * 30])
+    assert analyser.report()["speech_ratio"] == 0.933  # 28 frames of 30: two begin it
 
 
 @pytest.mark.parametrize(("sensitivity", "seconds"), [((0,), 1.96), ((2,), 1.74), ((3,), 0.92), ((), 1.74)])

@@ -160,6 +160,7 @@ def test_what_applications_say(protocol: type[Application], message: Any, said: 
         (Twilio, '{"event": "media", "media": {}}', "media without a payload"),
         (Twilio, '{"event": "media", "media": {"payload": 1}}', "media without a payload"),
         (Twilio, '{"event": "media", "media": {"payload": "AA"}}', "media whose payload is not base64"),
+        (Twilio, '{"event": "media", "media": {"payload": "AA*AA"}}', "media whose payload is not base64"),
         (Twilio, '{"event": "media", "media": {"payload": "AÄ=="}}', "media whose payload is not base64"),
         (Twilio, '{"event": "mark"}', 'a message without the object "mark"'),
         (Twilio, '{"event": "mark", "mark": {"name": 1}}', "a mark without a name of at most 1024 letters"),
