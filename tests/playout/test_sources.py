@@ -82,6 +82,18 @@ def test_a_plain_source_goes_on_where_it_is_when_its_encoding_changes() -> None:
     assert list(source.items(MESSAGE, start=2)) == [MESSAGE.encode(frame) for frame in frames[2:]]
 
 
+@pytest.mark.parametrize("size", [0, 319, 321, 640])
+def test_a_frame_of_another_size_is_an_error(size: int) -> None:
+    items = Source([bytes(320), bytes(size)]).items(PCM)
+    assert next(items) == PCM.silence
+    with pytest.raises(ValueError, match=rf"^a source gave a frame of {size} bytes, not 320$"):
+        next(items)
+
+
+def test_no_runs_are_no_frames() -> None:
+    assert list(Playlist([]).items(PCM)) == []
+
+
 class SlowRun:
     """A run that must be decoded first."""
 

@@ -77,6 +77,17 @@ async def test_what_fills_no_slot_any_more_spreads_evenly_over_the_ptime(loop: V
 
 
 @in_virtual_time
+async def test_slots_next_to_each_other_fire_each_at_its_own_time(loop: VirtualLoop) -> None:
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=2)
+    bells = [Bell(loop) for _ in range(BURST + 1)]
+    for bell in bells:
+        ticker.join(bell, bell.sending)
+    await pass_time(loop, 45)
+    assert (bells[0].rung, bells[-1].rung) == ([10, 30], [20, 40])
+    assert ticker.lateness.total == 0
+
+
+@in_virtual_time
 async def test_nobody_waits_long_for_a_slot_that_has_room(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     waits = []
@@ -112,13 +123,47 @@ async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> N
     assert [join(ticker) for _ in range(BURST)] == [slots[-1]] * (BURST - 5) + [slots[BURST]] * 5
 
 
+@pytest.mark.parametrize(("listen_ms", "first"), [(0, 1), (4, 5), (10, 11)])
 @in_virtual_time
-async def test_a_stream_that_listens_first_is_given_time(loop: VirtualLoop) -> None:
+async def test_a_stream_that_listens_first_is_given_time(listen_ms: int, first: int, loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bell = Bell(loop)
-    ticker.join(bell, bell.sending, listen_ns=10_000_000)
+    ticker.join(bell, bell.sending, listen_ns=listen_ms * 1_000_000)
     await pass_time(loop, 35)
-    assert bell.rung == [11, 31]
+    assert bell.rung == [first, first + 20]
+
+
+@in_virtual_time
+async def test_time_is_counted_from_when_the_ticker_was_made(loop: VirtualLoop) -> None:
+    loop.stall(7)
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell, bell.sending)
+    await pass_time(loop, 60)
+    assert bell.rung == [8, 28, 48]
+    assert ticker.lateness.total == 0
+
+
+@in_virtual_time
+async def test_a_stream_that_runs_ahead_of_nothing_catches_nothing_up(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bell = Bell(loop)
+    ticker.join(bell, bell.sending)
+    await pass_time(loop, 21.5)
+    loop.stall(44.5)
+    await pass_time(loop, 82)
+    assert bell.rung == [1, 21, 66, 81]
+
+
+@in_virtual_time
+async def test_nothing_is_left_to_wake_up_for_when_the_last_stream_has_left(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop), Bell(loop)]
+    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    ticker.leave(bells[0], slots[0])
+    assert len(loop.waiting) == 1
+    ticker.leave(bells[1], slots[1])
+    assert loop.waiting == []
 
 
 @in_virtual_time
