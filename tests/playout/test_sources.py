@@ -127,6 +127,20 @@ async def test_what_a_run_left_begun_is_finished_before_the_silence() -> None:
     assert list(items) == PCM.packetize(ramp(160, 5000))
 
 
+async def test_what_is_to_be_left_out_of_a_run_that_is_not_there_yet_is_left_out_when_it_is() -> None:
+    head, slow = Clip(ramp(240)), SlowRun(ramp(320, 5000))
+    items = Playlist([head, slow]).items(PCM, 3)  # a frame and one that is begun, and the first of what comes
+    assert next(items) == PCM.silence
+    slow.decoded(PCM)
+    assert list(items) == PCM.packetize(ramp(320, 5000))[1:]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_single_sample_over_a_frame_is_not_lost(encoding: Encoding) -> None:
+    runs = [ramp(161), ramp(1, 3000), ramp(158, 5000)]
+    assert list(Playlist(map(Clip, runs)).items(encoding)) == encoding.packetize(b"".join(runs))
+
+
 async def test_the_next_run_is_opened_while_one_plays() -> None:
     """So that a prompt that was evicted is decoded before its turn comes."""
     opened: list[int] = []
@@ -160,6 +174,22 @@ def test_an_announcement_interrupts_the_music_which_then_goes_on(start: int) -> 
     tune = PCM.packetize(music)
     expected = [*tune[:5], *told, *tune[5:10], *told, *tune[10:15], *told, *tune[15:20], *told, *tune[20:25]]
     assert list(islice(source.items(PCM, start), len(expected) - start)) == expected[start:]
+
+
+async def test_what_is_missing_of_an_announcement_stays_counted_when_another_encoding_is_asked_for() -> None:
+    announcement = SlowRun(ramp(320, 9000))
+    source = Interrupted(Playlist([Clip(ramp(160 * 100))]), announcement, every=2)
+    list(islice(source.items(PCM), 5))
+    assert source.underruns == 3
+    again = source.items(PCM, 2)  # what was silence was none of it
+    assert next(again) == PCM.silence
+    assert source.underruns == 4
+    announcement.decoded(PCM)
+    tune, told = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
+    assert list(islice(again, 3)) == [*told, tune[2]]
+    assert source.underruns == 4
+    assert list(islice(source.items(PCM, 5), 2)) == [tune[3], told[0]]
+    assert source.underruns == 4
 
 
 async def test_what_is_missing_of_music_and_announcements_is_counted_once() -> None:

@@ -112,6 +112,17 @@ async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -
 
 
 @in_virtual_time
+async def test_a_slot_that_everybody_has_left_is_not_fired(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop), Bell(loop)]
+    slots = [ticker.join(bell, bell.sending, lead) for lead, bell in enumerate(bells)]
+    assert slots[0] is not slots[1]
+    ticker.leave(bells[1], slots[1])
+    await pass_time(loop, 50)
+    assert (slots[0].fired, slots[1].fired, sum(ticker.lateness.counts)) == (3, 0, 3)
+
+
+@in_virtual_time
 async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bells = [Bell(loop) for _ in range(3 * BURST)]
