@@ -26,6 +26,7 @@ ANSWER = struct.Struct(">IQ")  # bytes of JSON, then of PCM
 def main() -> None:
     """Answer until the input ends."""
     requests, answers = child.begin()
+    child.forget_environment()  # of ffmpeg too
     recipe, *place = sys.argv[1:]
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
     try:

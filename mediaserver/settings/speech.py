@@ -15,6 +15,9 @@ class CommandSettings(Table):
     """`[speech.command]`: a program of the operator's."""
 
     program: tuple[str, ...] = Field((), description="its name and arguments; {text}, {voice}, … are filled in")
+    environment: dict[str, SecretStr] = Field(
+        default_factory=dict, description="variables for it, or the places of their values"
+    )
 
 
 class OpenAiSpeechSettings(Table):

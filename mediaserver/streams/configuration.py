@@ -192,6 +192,10 @@ def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[st
         (("speech", "openai", "token"), settings.speech.openai.token),
         (("recognition", "openai", "token"), settings.recognition.openai.token),
         (("chat", "token"), settings.chat.token),
+        *(
+            (("speech", "command", "environment", name), value)
+            for name, value in settings.speech.command.environment.items()
+        ),
     ):
         key = ".".join(place)
         by = f"{settings.source(where, place)}: {key}"

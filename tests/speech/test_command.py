@@ -1,6 +1,9 @@
 """`command`: real programs, good and bad."""
 
 import contextlib
+import json
+import os
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -190,12 +193,61 @@ async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str)
         await speech.close()
 
 
-async def test_espeak() -> None:
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+async def test_espeak_by_the_example_of_the_configuration() -> None:
     if shutil.which("espeak-ng") is None:
         pytest.skip("no espeak-ng on this machine")
-    program = ("espeak-ng", "-v", "{language}", "-w", "{file}", "{text}")
-    speech = Speech(SpeechSettings(engine="command", command=CommandSettings(program=program), timeout=TIMEOUT))
+    (example,) = re.findall(r"^program = .*# (\[.*\])$", EXAMPLE.read_text(), re.MULTILINE)
+    command = CommandSettings(program=tuple(json.loads(example)))
+    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
     try:
-        assert len(await speech.say("Hello there.").whole()) > 8000
+        short, long = [await speech.say(text).whole() for text in ("Hello.", "Hello there, how are you today.")]
     finally:
         await speech.close()
+    assert 4000 < len(short) < len(long)
+    assert np.abs(from_bytes(long)).max() > 3000
+
+
+async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has where things are and how people write, and what is configured for it."""
+    for name, value in {
+        "MEDIASERVER_VOIPBIN__TOKEN": "s3cret",
+        "MEDIA_TOKEN": "s3cret",
+        "VOICE_KEY": "for the program",
+        "LC_TIME": "C",
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    told = tmp_path / "told"
+    source = f"import json, os\njson.dump(dict(os.environ), open({str(told)!r}, 'w'))\n"
+    program = tmp_path / "program.py"
+    program.write_text(source + PROGRAM.replace("{text}", FROM_STDIN) + TO_STDOUT)
+    command = CommandSettings.model_validate(
+        {
+            "program": (sys.executable, "-E", str(program)),
+            "environment": {"KEY": "env:VOICE_KEY", "LANG": "ko_KR.UTF-8"},
+        }
+    )
+    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
+    try:
+        assert await speech.say("Hello").whole()
+        monkeypatch.delenv("VOICE_KEY")
+        with pytest.raises(EngineError, match=r"speech\.command\.environment\.KEY: .* VOICE_KEY is not set"):
+            await speech.say("Again").whole()
+    finally:
+        await speech.close()
+    seen = json.loads(told.read_text())
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    assert own | {
+        "KEY": "for the program",
+        "LANG": "ko_KR.UTF-8",
+        "LC_TIME": "C",
+        "TMPDIR": str(tmp_path),
+    } == {
+        name: value
+        for name, value in seen.items()
+        if name not in ("LANGUAGE", "TZ", "LD_LIBRARY_PATH", "LC_CTYPE")
+    }

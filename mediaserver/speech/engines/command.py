@@ -11,7 +11,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from mediaserver.errors import EngineError, did_you_mean, plainly
+from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
+from mediaserver.secrets import reveal
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.engines.workshop import Workshop
 from mediaserver.speech.http import Http
@@ -70,10 +71,24 @@ class Command:
         by_file = any("{file}" in argument for argument in self._program)
         try:
             yield await self._workshop.make(
-                arguments=arguments, input="" if by_argument else text, file=file, by_file=by_file
+                arguments=arguments,
+                input="" if by_argument else text,
+                file=file,
+                by_file=by_file,
+                environment=await asyncio.to_thread(self._environment),
             )
         finally:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
+
+    def _environment(self) -> dict[str, str]:
+        """The variables that are configured, read where they are kept; EngineError where one is not there."""
+        try:
+            return {
+                name: reveal(value, f"speech.command.environment.{name}")
+                for name, value in self._settings.command.environment.items()
+            }
+        except ConfigError as error:
+            raise EngineError(str(error)) from error
 
     async def _file(self) -> str:
         """A name for what is to be written, in a folder that only we may use."""

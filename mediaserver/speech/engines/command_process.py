@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from mediaserver import child
 from mediaserver.audio.pcm import whole_frames
 from mediaserver.errors import EngineError, PromptError, plainly
 from mediaserver.playout.decode import decode_file
@@ -24,6 +25,7 @@ _SAID = 4096  # bytes of what it complains of
 def main() -> None:
     """Answer until the input ends."""
     _limit_files()
+    child.forget_environment()
     bench.serve(lambda: speak)
 
 
@@ -37,7 +39,7 @@ def _limit_files() -> None:
 def speak(request: dict[str, Any]) -> bytes:
     """The sound that a program makes of a sentence: PCM at 8 kHz."""
     file = Path(request["file"])
-    sound = _run(request["arguments"], request["input"].encode())
+    sound = _run(request["arguments"], request["input"].encode(), request["environment"])
     try:
         if not request["by_file"]:
             file.write_bytes(sound)
@@ -50,11 +52,15 @@ def speak(request: dict[str, Any]) -> bytes:
         file.unlink(missing_ok=True)  # whoever asked may be gone
 
 
-def _run(arguments: list[str], text: bytes) -> bytes:
+def _run(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
     """What it writes to its standard output; EngineError where it fails."""
     try:
         process = subprocess.Popen(  # noqa: S603 - it is the operator's
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=child.program_environment(configured),
         )
     except (OSError, ValueError) as error:
         raise EngineError(f"the program cannot be run: {plainly(error)}") from error
