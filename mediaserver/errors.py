@@ -51,6 +51,10 @@ class RefusedError(MediaServerError):
         self.logged = logged or str(self)
 
 
+class TooLongError(ValueError):
+    """A value that is right in its form, and asks for more than there may be."""
+
+
 class PeerError(MediaServerError):
     """The far end did something it must not do. It costs its own stream at most."""
 

@@ -7,17 +7,23 @@ milliseconds, without which a segment lasts for ever; segments with `!` are play
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
 from mediaserver.audio.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
+from mediaserver.errors import TooLongError
 
-RAMP_MS = 4  # raised cosine at either end of a burst: no click, and far shorter than any cadence
-MAX_SECONDS = 20  # of one pass through a cadence: rendering takes a few milliseconds at most
+_RAMP = (
+    4 * SAMPLE_RATE // 1000
+)  # samples of 4 ms: raised cosine at either end of a burst: no click, and far shorter than any cadence
+# Of one pass through a cadence, with what comes before it. A stranger may ask for any tone.
+MAX_SECONDS, MAX_SEGMENTS = 20, 64
 _MODULATION = 0.9
 
 _HZ = r"\d{1,5}(?:\.\d{1,9})?"
@@ -130,75 +136,130 @@ def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
 
 
 def normalize(cadence: Cadence) -> Cadence:
-    """A cadence in which nothing follows a segment that never ends, and which is short enough to render.
+    """A cadence in which nothing follows a segment that never ends.
 
-    ValueError where it is not.
+    ValueError where something does, TooLongError where there is more of it than is rendered.
     """
+    segments = (*cadence.once, *cadence.repeat)
+    if len(segments) > MAX_SEGMENTS:
+        raise TooLongError(f"has {len(segments)} segments: at most {MAX_SEGMENTS} are played")
+    if sum(segment.ms or 0 for segment in segments) > MAX_SECONDS * 1000:
+        raise TooLongError(f"one pass lasts longer than {MAX_SECONDS} s")
     if any(segment.ms is None for segment in (*cadence.once, *cadence.repeat[:-1])):
         raise ValueError("only the last segment may go without a duration")
     if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:  # what stands before it has its turn once
         cadence = Cadence(cadence.once + cadence.repeat[:-1], cadence.repeat[-1:])
-    for part in (cadence.once, cadence.repeat):
-        if sum(segment.ms or 0 for segment in part) > MAX_SECONDS * 1000:
-            raise ValueError(f"one pass lasts longer than {MAX_SECONDS} s")
     return cadence
 
 
-def render(cadence: Cadence) -> Tone:
-    """The samples of a cadence; ValueError as in `normalize`."""
+class Track:
+    """Segments one after another, as samples that are computed piece by piece.
+
+    There is a ramp wherever the sound changes; phases run on across segments. `passes` of it follow each other.
+    A `steady` one goes on where it ends, without a ramp there, and one that is `entered` likewise where it begins.
+    """
+
+    def __init__(
+        self, segments: Sequence[Segment], passes: int = 1, *, steady: bool = False, entered: bool = False
+    ) -> None:
+        self._parts: list[tuple[int, int, Segment, bool, bool]] = []  # from, to, and where there are ramps
+        at = 0
+        for i, segment in enumerate(segments):
+            size = _period(segment) if steady else (segment.ms or 0) * SAMPLE_RATE // 1000
+            before, after = segments[i - 1] if i else None, segments[i + 1] if i + 1 < len(segments) else None
+            starts = not entered and (before is None or not segment.same_sound(before))
+            ends = not steady and (after is None or not segment.same_sound(after))
+            self._parts.append((at, at + size, segment, starts, ends))
+            at += size
+        self._ends = [end for _, end, *_ in self._parts]
+        self._once = at
+        self.samples = at * passes
+
+    def piece(self, start: int, size: int) -> Samples:
+        """So many samples of it from `start` on, or what there is."""
+        end = min(start + size, self.samples)
+        if self._once <= end - start:  # of a short one, all passes are the same
+            whole = quantize(self._signal(0, self._once))
+            return np.tile(whole, -(-end // self._once) if end else 0)[start:end]
+        first, last = start % self._once, start % self._once + end - start
+        if last <= self._once:
+            return quantize(self._signal(first, last))
+        return quantize(np.concatenate((self._signal(first, self._once), self._signal(0, last - self._once))))
+
+    def _signal(self, start: int, end: int) -> Signal:
+        parts = []
+        for begins, ends, segment, ramp_up, ramp_down in self._parts[bisect_right(self._ends, start) :]:
+            if begins >= end:
+                break
+            at, to = max(begins, start), min(ends, end)
+            sound = _sound(segment, at, to - at)
+            ramp = min(_RAMP, (ends - begins) // 2)
+            if ramp_up and at - begins < ramp:
+                part = _rise(ramp)[at - begins : to - begins]
+                sound[: len(part)] *= part
+            if ramp_down and ends - to < ramp:
+                part = _rise(ramp)[ends - to : ends - at][::-1]
+                sound[len(sound) - len(part) :] *= part
+            parts.append(sound)
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def tracks(cadence: Cadence) -> tuple[Track, Track, Track]:
+    """What is played once, what follows it once, and what is then repeated; ValueError as in `normalize`.
+
+    A steady tone's first pass fades in, and then there is no seam.
+    """
     cadence = normalize(cadence)
-    once, repeat = quantize(_burst(cadence.once)), cadence.repeat
-    if len(repeat) != 1:
-        loop = quantize(_burst(repeat))
-        passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, len(loop) or FRAME_SAMPLES)
-        in_reach = passes * len(loop) <= MAX_SECONDS * SAMPLE_RATE
-        return Tone(once, np.tile(loop, passes if in_reach else 1))  # whole frames pass on as they are: cheaper
-    steady = quantize(_steady(repeat[0]))
-    lead = steady * _window(len(steady), start=True, end=False)  # the first pass fades in, then there is no seam
-    return Tone(np.concatenate((once, np.rint(lead).astype(np.int16))), steady)
+    once, repeat = Track(cadence.once), cadence.repeat
+    if len(repeat) == 1 and repeat[0].ms is None:
+        return once, Track(repeat, steady=True), Track(repeat, steady=True, entered=True)
+    size = Track(repeat).samples
+    passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, size or FRAME_SAMPLES)
+    in_reach = once.samples + passes * size <= MAX_SECONDS * SAMPLE_RATE
+    return once, Track(()), Track(repeat, passes if in_reach else 1)  # whole frames pass on as they are: cheaper
 
 
-def _steady(segment: Segment) -> Signal:
-    """One segment for ever: ten seconds hold a whole number of periods of anything in steps of 0.1 Hz."""
+def render(cadence: Cadence) -> Tone:
+    """All samples of a cadence; ValueError as in `normalize`."""
+    once, lead, repeat = (track.piece(0, track.samples) for track in tracks(cadence))
+    return Tone(np.concatenate((once, lead)), repeat)
+
+
+def _period(segment: Segment) -> int:
+    """Samples of one that goes on for ever: ten seconds hold whole periods of anything in steps of 0.1 Hz."""
     frequencies = [component.hz for component in segment.components] + [segment.modulation or Fraction(0)]
-    seconds = math.lcm(*(hz.denominator for hz in frequencies))
-    return _sound(segment, 0, seconds * SAMPLE_RATE)
-
-
-def _burst(segments: Sequence[Segment]) -> Signal:
-    """Segments one after another, with a ramp wherever the sound changes; phases run on across them."""
-    parts, at = [], 0
-    for i, segment in enumerate(segments):
-        size = (segment.ms or 0) * SAMPLE_RATE // 1000
-        before, after = segments[i - 1] if i else None, segments[i + 1] if i + 1 < len(segments) else None
-        window = _window(
-            size,
-            start=before is None or not segment.same_sound(before),
-            end=after is None or not segment.same_sound(after),
-        )
-        parts.append(_sound(segment, at, size) * window)
-        at += size
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return math.lcm(*(hz.denominator for hz in frequencies)) * SAMPLE_RATE
 
 
 def _sound(segment: Segment, at: int, size: int) -> Signal:
-    t = np.arange(at, at + size) / SAMPLE_RATE
     sound = np.zeros(size)
     for component in segment.components:
-        sound += peak_of_dbm0(component.level) * np.sin(2 * np.pi * float(component.hz) * t)
+        sound += peak_of_dbm0(component.level) * _sine(float(component.hz), at, size)
     if segment.modulation is not None:
-        envelope = 1 + _MODULATION * np.sin(2 * np.pi * float(segment.modulation) * t)
+        envelope = 1 + _MODULATION * _sine(float(segment.modulation), at, size)
         sound *= envelope / math.sqrt(1 + _MODULATION**2 / 2)  # the same power as without
     return sound
 
 
-def _window(size: int, *, start: bool, end: bool) -> Signal:
-    """Ones, with a raised-cosine ramp at the ends asked for."""
-    window = np.ones(size)
-    ramp = min(RAMP_MS * SAMPLE_RATE // 1000, size // 2)
-    rise = (1 - np.cos(np.pi * (np.arange(ramp) + 0.5) / max(ramp, 1))) / 2
-    if start:
-        window[:ramp] *= rise
-    if end and ramp:
-        window[-ramp:] *= rise[::-1]
-    return window
+def _sine(hz: float, at: int, size: int) -> Signal:
+    """Samples `at` to `at + size` of a sine.
+
+    sin(a + b) = sin a cos b + cos a sin b, where `a` is a row's phase and `b` a column's: that takes some hundred
+    sines in place of one a sample. Not as a product of matrices: a library for these may start threads of its own.
+    """
+    turn = 2 * np.pi * hz / SAMPLE_RATE
+    if size <= FRAME_SAMPLES:
+        short: Signal = np.sin(turn * np.arange(at, at + size))
+        return short
+    rows = turn * np.arange(at, at + size, FRAME_SAMPLES)[:, None]
+    columns = turn * np.arange(FRAME_SAMPLES)
+    sine: Signal = np.sin(rows) * np.cos(columns)
+    sine += np.cos(rows) * np.sin(columns)
+    return sine.reshape(-1)[:size]
+
+
+@cache
+def _rise(size: int) -> Signal:
+    """A raised cosine from silence to full, in so many samples."""
+    rise: Signal = (1 - np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))) / 2
+    return rise

@@ -5,17 +5,16 @@ from functools import lru_cache
 from pydantic import Field, field_validator, model_validator
 
 from mediaserver.audio import tone_plans, tones
-from mediaserver.audio.pcm import to_bytes
+from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.playout.sources import Playlist, Repeated
+from mediaserver.playout.tones import Tones
 from mediaserver.session import Session
 
+_MEMORY = 64_000_000  # bytes of tones that are kept: some hundred of a few seconds
 
-@lru_cache(maxsize=32)
-def _clips(cadence: tones.Cadence) -> tuple[Clip, Clip]:
-    """What a tone plays once, and what it repeats (empty where it ends)."""
-    tone = tones.render(cadence)
-    return Clip(to_bytes(tone.once)), Clip(to_bytes(tone.repeat))
+_tones = Tones(_MEMORY)
+_cadence = lru_cache(maxsize=256)(tone_plans.cadence)  # to read 200 characters takes half a millisecond
 
 
 class Tone(Ending, Handler):
@@ -37,15 +36,17 @@ class Tone(Ending, Handler):
     def _exists(self) -> "Tone":
         try:
             self._cadence()
+        except TooLongError as error:
+            raise TooLongError(f"tone: {error}") from None
         except ValueError as error:
             raise ValueError(f"tone: {error}") from None
         return self
 
     def _cadence(self) -> tones.Cadence:
-        return tone_plans.cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
+        return _cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
     async def run(self, session: Session) -> None:
         """Play, then close or fall silent."""
-        once, loop = _clips(self._cadence())
-        await session.play(Playlist(Repeated([loop], None, lead=[once]) if loop.samples else [once]))
+        tone = _tones.get(self._cadence())
+        await session.play(Playlist(Repeated(tone.repeat, None, lead=tone.once) if tone.repeat else tone.once))
         await self.conclude(session)

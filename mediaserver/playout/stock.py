@@ -37,7 +37,7 @@ class Stock:
     """The items of all prompts, under a limit of memory in bytes."""
 
     def __init__(self, memory_limit: int, pool: DecodePool) -> None:
-        self.cache = ItemCache(memory_limit)
+        self.cache: ItemCache[Items] = ItemCache(memory_limit)
         self._pool = pool
         self._building: dict[tuple[Prompt, str], asyncio.Future[Items]] = {}
 

@@ -10,6 +10,7 @@ from mediaserver.server.rate import Rate
 REASONS = {
     "bad-query": 400,
     "bad-text": 400,
+    "too-long": 400,
     "bad-handshake": 400,
     "malformed": 400,
     "unauthorised": 401,

@@ -12,7 +12,7 @@ from aiohttp.web import UrlDispatcher
 from pydantic import SecretStr, ValidationError
 
 from mediaserver import handlers, mistakes
-from mediaserver.errors import RefusedError, did_you_mean, one_line
+from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.mistakes import Place, key_of
 from mediaserver.playout.catalogue import Catalogue
@@ -50,7 +50,8 @@ WIRE_KEYS = set(_WIRE_KEYS)  # and of how to speak
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
 Giving = Callable[[Sequence[str]], str]  # how values of so many variables are given, for people
 
-BAD_QUERY, BAD_TEXT, UNKNOWN_PROMPT = "bad-query", "bad-text", "unknown-prompt"  # why a request is refused
+# Why a request is refused.
+BAD_QUERY, BAD_TEXT, TOO_LONG, UNKNOWN_PROMPT = "bad-query", "bad-text", "too-long", "unknown-prompt"
 
 
 def in_a_query(names: Sequence[str]) -> str:
@@ -184,10 +185,17 @@ class Route:
         except ValidationError as error:
             line = mistakes.problems("", error, self.handler)[0].removeprefix(": ")
             key = str(next(iter(error.errors()[0]["loc"]), ""))
-            if key not in asked:
-                raise RefusedError(404, line, UNKNOWN_PROMPT) from error
-            told = f"{key}: what the URL says is no value of it"
-            raise RefusedError(400, line, BAD_QUERY, logged=told) from error
+            too_much = _asks_too_much(error)
+        # Not from the error: garbage collection cannot see through it, and it would hold the peer's connection.
+        if key in asked:
+            raise RefusedError(400, line, BAD_QUERY, logged=f"{key}: what the URL says is no value of it")
+        raise RefusedError(400, line, TOO_LONG) if too_much else RefusedError(404, line, UNKNOWN_PROMPT)
+
+
+def _asks_too_much(error: ValidationError) -> bool:
+    """Whether what is wrong is only that there is more of it than there may be."""
+    first = error.errors()[0]
+    return first["type"] == "string_too_long" or isinstance(first.get("ctx", {}).get("error"), TooLongError)
 
 
 class _Nothing(Handler):
