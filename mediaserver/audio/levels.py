@@ -30,7 +30,7 @@ def rms_of_dbm0(level: float) -> float:
 
 def peak_dbfs(samples: Samples) -> float:
     """Highest magnitude in dBFS."""
-    return amplitude_dbfs(int(np.abs(samples.astype(np.int32)).max(initial=0)) / FULL_SCALE)
+    return amplitude_dbfs(max(int(samples.max(initial=0)), -int(samples.min(initial=0))) / FULL_SCALE)
 
 
 def rms_dbfs(samples: Samples) -> float:
@@ -60,11 +60,11 @@ def loudness_lufs(samples: Samples) -> float:
     The K-weighting is applied to each block's spectrum: exact in magnitude, and free of a filter's memory.
     Shorter than one block counts as one block.
     """
-    signal = samples.astype(np.float64) / FULL_SCALE
-    if len(signal) < _BLOCK:
-        signal = np.pad(signal, (0, _BLOCK - len(signal)))
-    blocks = np.lib.stride_tricks.sliding_window_view(signal, _BLOCK)[::_HOP]
-    power = np.concatenate([_weighted_power(part) for part in np.array_split(blocks, -(-len(blocks) // 256))])
+    if len(samples) < _BLOCK:
+        samples = np.pad(samples, (0, _BLOCK - len(samples)))
+    blocks = np.lib.stride_tricks.sliding_window_view(samples, _BLOCK)[::_HOP]
+    parts = np.array_split(blocks, -(-len(blocks) // 256))  # of hours, all blocks at once would take gigabytes
+    power = np.concatenate([_weighted_power(part.astype(np.float64) / FULL_SCALE) for part in parts])
     heard = power[power > _power_of(_ABSOLUTE_GATE)]
     if not len(heard):
         return SILENT_DB

@@ -5,7 +5,8 @@ Data Types" (format codes) and KSDATAFORMAT_SUBTYPE for WAVE_FORMAT_EXTENSIBLE. 
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
 HEADER_BYTES = 44  # of the files we write
 MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 _STREAMED = 0x7FFF0000  # data sizes from here on are left by writers that cannot seek back: ffmpeg, SoX, others
+_LONGEST_FORMAT = 65_536  # bytes of a format chunk that are read
 _FLOAT_LIMIT = 1e6  # times full scale; louder is no sound
 
 
@@ -41,6 +43,11 @@ class Wav:
         kind = f"{self.bits}-bit" if self.codec == PCM else f"{_NAMES[self.codec]} {self.bits}-bit"
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         return f"WAV {self.rate} Hz {kind} {channels}"
+
+    @property
+    def align(self) -> int:
+        """Bytes of one sample of all channels."""
+        return self.channels * self.bits // 8
 
     @property
     def native(self) -> bool:
@@ -84,24 +91,35 @@ def parse(content: bytes) -> Wav:
 
     Raises PromptError where the file is damaged, UnsupportedCodecError where it is sound but compressed.
     """
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+    file, start, size = locate(lambda at, count: content[at : at + count], len(content))
+    return replace(file, data=content[start : start + size])
+
+
+def locate(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, int, int]:
+    """A WAV file of `length` bytes without its sound, and where that begins and how many bytes it has.
+
+    `read` gives the bytes from a place on, as many as asked for. It raises as `parse` does.
+    """
+    head = read(0, 12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
     header: bytes | None = None
     at = 12
-    while at + 8 <= len(content):
-        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+    while at + 8 <= length:
+        chunk = read(at, 8)
+        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
         body = at + 8
         if name == b"data":
             if header is None:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            return _wav(header, content, body, size)
+            return _located(header, length - body, body, size)
         if name == b"fmt ":
-            header = content[body : body + size]
+            header = read(body, min(size, _LONGEST_FORMAT))
         at = body + size + (size & 1)
     raise PromptError("is a damaged WAV file: it ends before its data")
 
 
-def _wav(header: bytes, content: bytes, body: int, size: int) -> Wav:
+def _located(header: bytes, present: int, body: int, size: int) -> tuple[Wav, int, int]:
     if len(header) < 16:
         raise PromptError("is a damaged WAV file: its format chunk is cut short")
     codec, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", header)
@@ -114,17 +132,15 @@ def _wav(header: bytes, content: bytes, body: int, size: int) -> Wav:
         raise PromptError(
             f"is a damaged WAV file: {channels} channels of {bits} bits at {rate} Hz in blocks of {align} bytes"
         )
-    present = len(content) - body
     if size > present:
         if size < _STREAMED:
             raise PromptError(f"is cut short: its header promises {size} bytes of sound, {present} are there")
         size = present - present % align
-    data = content[body : body + size]
-    if not data:
+    if not size:
         raise PromptError("has no sound in it")
-    if len(data) % align:
-        raise PromptError(f"is a damaged WAV file: {len(data)} bytes of sound in blocks of {align} bytes")
-    return Wav(codec, channels, rate, bits, data)
+    if size % align:
+        raise PromptError(f"is a damaged WAV file: {size} bytes of sound in blocks of {align} bytes")
+    return Wav(codec, channels, rate, bits, b""), body, size
 
 
 def header(channels: int, size: int) -> bytes:

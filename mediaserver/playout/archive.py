@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
+from io import BufferedReader
 from typing import NamedTuple
 
 from mediaserver.errors import plainly
@@ -27,8 +28,8 @@ class Archive:
     def __init__(self, store: Store, recipe: str) -> None:
         self._store, self._recipe = store, recipe
 
-    def find(self, path: str, make: Callable[[bytes], bytes], now: float) -> Found:
-        """What a file becomes; `make` makes it of its content. `now` in seconds since 1970. OSError of the file's.
+    def find(self, path: str, make: Callable[[BufferedReader], bytes], now: float) -> Found:
+        """What a file becomes; `make` makes it of the open file. `now` in seconds since 1970. OSError of the file.
 
         A file is known by its content. It is only not read again where it is just as it was then, down to inode
         and the time of its last change, which nobody can set, and where that is told in less than whole seconds:
@@ -41,11 +42,13 @@ class Archive:
             made = self._store.get(key.decode())
             if made is not None:
                 return Found(made, "hit")
-        content = _content(path)
         extension = os.path.splitext(path)[1].lower()
-        by_content = f"{self._recipe}; {extension} {hashlib.sha256(content).hexdigest()}"
-        found = self._store.get(by_content)
-        made, stored = (make(content), "miss") if found is None else (found, "hit")
+        with open(path, "rb") as file:
+            content = _digest(file)
+            by_content = f"{self._recipe}; {extension} {content}"
+            found = self._store.get(by_content)
+            file.seek(0)
+            made, stored = (make(file), "miss") if found is None else (found, "hit")
         if not _unchanged(path, seen, content):  # or it may have been made of something else
             return Found(made, stored)
         try:
@@ -62,13 +65,13 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _digest(file: BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _unchanged(path: str, seen: os.stat_result, content: bytes) -> bool:
+def _unchanged(path: str, seen: os.stat_result, content: str) -> bool:
     """Whether a file is what it was. ffmpeg reads it once more, and of two changes in one tick no time tells."""
-    with contextlib.suppress(OSError):
-        return _state(os.stat(path)) == _state(seen) and _content(path) == content
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return _state(os.stat(path)) == _state(seen) and _digest(file) == content
     return False

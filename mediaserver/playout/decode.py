@@ -1,18 +1,25 @@
-"""A sound file of any kind to 8 kHz mono PCM. Runs in worker processes: it may be slow, and knows no asyncio."""
+"""A sound file of any kind to 8 kHz mono PCM. Runs in worker processes: it may be slow, and knows no asyncio.
 
-import shutil
-import warnings
+It works block by block: memory is bounded by what is kept, 16 bits a sample, whatever rate, channels and length a
+file claims to have. What would become longer than is asked for is not decoded.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from mediaserver.audio import g711, levels, wav
-from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes, quantize, to_bytes
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, quantize, to_bytes
 from mediaserver.errors import PromptError, plainly
-from mediaserver.playout.formats import ALAW, FFMPEG, LINEAR, MULAW
+from mediaserver.playout import ffmpeg
+from mediaserver.playout.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
+
+_BLOCK = 1 << 20  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,91 +32,112 @@ class Decoded:
     loudness_lufs: float
 
 
-def decode_file(path: Path) -> Decoded:
+def decode_file(path: Path, longest: float = LONGEST) -> Decoded:
     """Decode the file at `path` by its extension; PromptError says why it cannot be played."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return decode(path, file, longest)
     except OSError as error:
         raise PromptError(f"cannot be read: {plainly(error)}") from error
-    return decode(path, content)
 
 
-def decode(path: Path, content: bytes) -> Decoded:
-    """The same of a file whose content has been read; ffmpeg reads it again."""
+def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> Decoded:
+    """The same of a file that is open; ffmpeg opens it again. `longest` in seconds."""
     try:
-        samples, source = _decode(path, content)
+        pcm, source = _decode(path, file, longest)
     except OSError as error:
         raise PromptError(f"cannot be read: {plainly(error)}") from error
-    if not len(samples):
+    if not pcm:
         raise PromptError("has no sound in it")
-    return Decoded(to_bytes(samples), source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
+    samples = np.frombuffer(pcm, dtype="<i2")
+    return Decoded(pcm, source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
 
 
-def _decode(path: Path, content: bytes) -> tuple[Samples, str]:
-    extension = path.suffix.lower()
-    if not content:
+def too_long(longest: float) -> PromptError:
+    """That a file's sound is longer than it may be."""
+    return PromptError(f"is longer than {longest:g} s: cut it into parts, or raise prompts.longest")
+
+
+def _decode(path: Path, file: BinaryIO, longest: float) -> tuple[bytes, str]:
+    extension, size = path.suffix.lower(), file.seek(0, 2)
+    if not size:
         raise PromptError("is empty")
     if extension in FFMPEG:
-        return _decode_by_ffmpeg(path)
+        return _decode_by_ffmpeg(path, longest)
     if extension in LINEAR:
-        if len(content) % SAMPLE_BYTES:
-            raise PromptError(f"is not 16-bit PCM: {len(content)} bytes are not a whole number of samples")
-        return from_bytes(content), "raw 8000 Hz 16-bit mono"
-    if extension in MULAW:
-        return g711.mulaw_decode(content), "raw 8000 Hz µ-law mono"
-    if extension in ALAW:
-        return g711.alaw_decode(content), "raw 8000 Hz A-law mono"
+        if size % SAMPLE_BYTES:
+            raise PromptError(f"is not 16-bit PCM: {size} bytes are not a whole number of samples")
+        whole = _blocks(file, 0, size, SAMPLE_BYTES)
+        return _collected(whole, size / SAMPLE_BYTES / SAMPLE_RATE, longest), "raw 8000 Hz 16-bit mono"
+    if extension in MULAW | ALAW:
+        law, expand = ("µ-law", g711.mulaw_decode) if extension in MULAW else ("A-law", g711.alaw_decode)
+        whole = (to_bytes(expand(block)) for block in _blocks(file, 0, size, 1))
+        return _collected(whole, size / SAMPLE_RATE, longest), f"raw 8000 Hz {law} mono"
     try:
-        file = wav.parse(content)
+        found, start, size = wav.locate(_reader(file), size)
     except wav.UnsupportedCodecError:
-        return _decode_by_ffmpeg(path)
-    if file.native or (file.codec in (wav.MULAW, wav.ALAW) and (file.rate, file.channels) == (SAMPLE_RATE, 1)):
-        return file.samples(), file.description
-    return _resample(file.signal(), file.rate), file.description
+        return _decode_by_ffmpeg(path, longest)
+    seconds = size / found.align / found.rate
+    parts = (_part_of(found, block) for block in _blocks(file, start, size, found.align))
+    if found.native or (found.codec in (wav.MULAW, wav.ALAW) and (found.rate, found.channels) == (SAMPLE_RATE, 1)):
+        return _collected((to_bytes(part.samples()) for part in parts), seconds, longest), found.description
+    resampled = _resampled((part.signal() for part in parts), found.rate)
+    return _collected(resampled, seconds, longest), found.description
 
 
-def _resample(signal: Signal, rate: int) -> Samples:
-    """Samples at 8 kHz. "VHQ" keeps aliases and images below -120 dB; pydub's own resampling is linear."""
-    if rate != SAMPLE_RATE:
-        signal = soxr.resample(signal, rate, SAMPLE_RATE, quality="VHQ")
-    return quantize(signal)
+def _part_of(file: wav.Wav, data: bytes) -> wav.Wav:
+    """A part of a WAV file's sound."""
+    return wav.Wav(file.codec, file.channels, file.rate, file.bits, data)
 
 
-def _decode_by_ffmpeg(path: Path) -> tuple[Samples, str]:
-    missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
-    if missing:
-        raise PromptError(
-            f"needs {' and '.join(missing)}, not found here: install ffmpeg, or convert the file to WAV"
-        )
-    segment = _segment(path)
-    width = 8 * segment.sample_width
-    values = np.frombuffer(segment.raw_data, dtype=f"<i{segment.sample_width}").astype(np.float64)
-    mixed = (values / 2.0 ** (width - 1)).reshape(-1, segment.channels).mean(axis=1)
-    channels = {1: "mono", 2: "stereo"}.get(segment.channels, f"{segment.channels} channels")
-    return _resample(mixed, segment.frame_rate), f"{path.suffix[1:].upper()} {segment.frame_rate} Hz {channels}"
+def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
+    def read(at: int, count: int) -> bytes:
+        file.seek(at)
+        return file.read(count)
+
+    return read
 
 
-def _segment(path: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub's sources carry escapes that newer Pythons warn of
-        import pydub
-        from pydub.exceptions import CouldntDecodeError
-        from pydub.utils import mediainfo_json
-    try:
-        try:
-            return pydub.AudioSegment.from_file(path)
-        except CouldntDecodeError as error:
-            if "Unknown encoder" not in str(error):
-                raise
-            # pydub asks for as many bits as the codec has, 4 for ADPCM; told the codec, it leaves that to ffmpeg
-            streams = mediainfo_json(path)["streams"]
-            codec = next(stream["codec_name"] for stream in streams if stream["codec_type"] == "audio")
-            return pydub.AudioSegment.from_file(path, codec=codec)
-    except (CouldntDecodeError, LookupError, ValueError) as error:  # pydub itself trips over odd probes
-        raise PromptError(f"cannot be decoded by ffmpeg: {_reason(error, path)}") from error
+def _blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes]:
+    """So many bytes of a file in blocks of whole samples."""
+    file.seek(start)
+    most = max(1, _BLOCK // align) * align
+    while size and (block := file.read(min(size, most))):
+        size -= len(block)
+        yield block[: len(block) - len(block) % align]
+    if size:
+        raise PromptError("became shorter while it was read")
 
 
-def _reason(error: Exception, path: Path) -> str:
-    """The last line of ffmpeg's own words, without the path it names: ours is said once already."""
-    lines = [line.strip() for line in str(error).replace("\\n", "\n").splitlines() if line.strip(" '\"")]
-    return (lines[-1] if lines else type(error).__name__).removeprefix(f"{path}: ").strip(" '\"")
+def _collected(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
+    """All PCM; PromptError where that is longer than it may be, at once where `seconds` tell."""
+    most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
+    if seconds > longest:
+        raise too_long(longest)
+    for block in blocks:
+        pcm += block
+        if len(pcm) > most:
+            raise too_long(longest)
+    return bytes(pcm)
+
+
+def _resampled(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
+    """PCM at 8 kHz. "VHQ" keeps aliases and images below -120 dB; pydub's own resampling is linear."""
+    if rate == SAMPLE_RATE:
+        yield from (to_bytes(quantize(signal)) for signal in signals)
+        return
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
+    for signal in signals:
+        yield to_bytes(quantize(stream.resample_chunk(signal.astype(np.float64, copy=False))))
+    yield to_bytes(quantize(stream.resample_chunk(np.zeros(0), last=True)))
+
+
+def _decode_by_ffmpeg(path: Path, longest: float) -> tuple[bytes, str]:
+    ffmpeg.require_ffmpeg()
+    stream = ffmpeg.probe(path)
+    channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
+    if stream.seconds > longest:
+        raise too_long(longest)
+    with ffmpeg.opened(path, stream) as blocks:
+        pcm = _collected(_resampled(blocks, stream.rate), 0, longest)
+    return pcm, f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from mediaserver import __version__
 
 DECODING = (
-    1  # our own part in it: to be counted up with every change that makes other samples, between versions too
+    2  # our own part in it: to be counted up with every change that makes other samples, between versions too
 )
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoder import ANSWER, REQUEST
+from mediaserver.playout.formats import LONGEST
 from mediaserver.playout.items import BLOCK
 from mediaserver.playout.recipe import recipe
 from mediaserver.processes import DEAD, Child, NoProcessError, Pool
@@ -43,15 +44,19 @@ T = TypeVar("T", bound=Taker)
 class DecodePool:
     """Decodes files in as many processes at once as there are cores. They start when needed, and end soon after.
 
-    With a `store`, a folder, and a `limit` in bytes, what was decoded before is found there.
+    With a `store`, a folder, and a `limit` in bytes, what was decoded before is found there. What is longer than
+    `longest` seconds is not decoded.
     """
 
-    def __init__(self, store: Path | None = None, limit: int = 0) -> None:
+    def __init__(self, store: Path | None = None, limit: int = 0, longest: float = LONGEST) -> None:
         self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files, by what became of them in the store
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
         self._place = [str(store), str(limit)] if store is not None else []
         self._decoders = Pool(
-            "mediaserver.playout.decoder", lambda: (recipe(), *self._place), os.cpu_count() or 1, idle=_IDLE
+            "mediaserver.playout.decoder",
+            lambda: (recipe(), f"{longest:g}", *self._place),
+            os.cpu_count() or 1,
+            idle=_IDLE,
         )
         self._turn = asyncio.Lock()
         self._trouble = ""

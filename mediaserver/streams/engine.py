@@ -264,7 +264,8 @@ class Engine:
 def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrary:
     """A configuration's library, not yet loaded. Decoded sound is kept, without `make_store` where some is."""
     prompts = settings.prompts
-    pool = DecodePool(_usable_store(prompts, make=make_store), prompts.cache_limit * MEGABYTE)
+    store = _usable_store(prompts, make=make_store)
+    pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,16 @@ def archive_in(folder: Path, recipe: str = "one") -> Archive:
     return Archive(Store(str(folder / "cache"), LIMIT), recipe)
 
 
-def upper(content: bytes) -> bytes:
-    return content.upper()
+def upper(file: BufferedReader) -> bytes:
+    return file.read().upper()
 
 
-def never(content: bytes) -> bytes:
-    raise AssertionError(f"made again of {content!r}")
+def title(file: BufferedReader) -> bytes:
+    return file.read().title()
+
+
+def never(file: BufferedReader) -> bytes:
+    raise AssertionError(f"made again of {file.read()!r}")
 
 
 @pytest.fixture
@@ -56,9 +61,9 @@ def test_the_same_content_is_made_once(tmp_path: Path, path: Path, later: float)
 def test_another_recipe_or_kind_of_file_is_made_anew(tmp_path: Path, path: Path) -> None:
     for now in (time.time(), time.time() + LATER):
         archive_in(tmp_path).find(str(path), upper, now)
-    assert archive_in(tmp_path, "two").find(str(path), bytes.title, time.time()) == Found(b"Content", "miss")
+    assert archive_in(tmp_path, "two").find(str(path), title, time.time()) == Found(b"Content", "miss")
     path.rename(tmp_path / "a.ulaw")
-    assert archive_in(tmp_path).find(str(tmp_path / "a.ulaw"), bytes.title, time.time()).stored == "miss"
+    assert archive_in(tmp_path).find(str(tmp_path / "a.ulaw"), title, time.time()).stored == "miss"
 
 
 @pytest.mark.parametrize("later", [0, LATER])
@@ -108,7 +113,8 @@ def test_what_changes_while_it_is_made_is_not_kept(
     if tick:
         monkeypatch.setattr("mediaserver.playout.archive._state", lambda found: (found.st_ino, found.st_size))
 
-    def slowly(content: bytes) -> bytes:
+    def slowly(file: BufferedReader) -> bytes:
+        content = file.read()
         path.write_bytes(b"another" if tick else b"something longer")
         return content.upper()
 
@@ -118,7 +124,8 @@ def test_what_changes_while_it_is_made_is_not_kept(
 
 
 def test_what_is_deleted_while_it_is_made_is_no_failure_of_the_store(tmp_path: Path, path: Path) -> None:
-    def slowly(content: bytes) -> bytes:
+    def slowly(file: BufferedReader) -> bytes:
+        content = file.read()
         path.unlink()
         return content.upper()
 
@@ -126,7 +133,7 @@ def test_what_is_deleted_while_it_is_made_is_no_failure_of_the_store(tmp_path: P
 
 
 def test_what_cannot_be_made_is_not_kept(tmp_path: Path, path: Path) -> None:
-    def fail(content: bytes) -> bytes:
+    def fail(file: BufferedReader) -> bytes:
         raise PromptError("is no sound")
 
     for _ in range(2):

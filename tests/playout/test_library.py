@@ -310,7 +310,7 @@ async def test_a_decoder_whose_server_is_gone_ends_without_a_word(tmp_path: Path
     path = tmp_path / "a.wav"
     os.mkfifo(path)
     ours, theirs = socket.socketpair()
-    command = (sys.executable, "-m", "mediaserver.playout.decoder", "recipe")
+    command = (sys.executable, "-m", "mediaserver.playout.decoder", "recipe", "60")
     with theirs:
         decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     with ours:

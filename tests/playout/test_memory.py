@@ -1,0 +1,125 @@
+"""A decoder's memory is bounded by what is kept of a sound, whatever its file is like."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mediaserver.errors import PromptError
+from mediaserver.playout.workers import DecodePool
+from tests.sound import Pcm
+from tests.timing import PATIENCE
+
+HOURS, MINUTES = 10, 10
+# Bytes for the interpreter, numpy and soxr, or for ffmpeg; what is kept of ten minutes is 10 MB.
+MOST = 160_000_000
+
+# Decodes a file as a decoder does, and tells how much memory that took: its own, and its programs'.
+MEASURED = """
+import json, resource, sys
+from mediaserver.playout.decoder import answer
+about, pcm = answer(sys.argv[1], None, float(sys.argv[2]))
+peak = lambda who: resource.getrusage(who).ru_maxrss * 1024
+peaks = peak(resource.RUSAGE_SELF), peak(resource.RUSAGE_CHILDREN)
+print(json.dumps([about, len(pcm), *peaks]))
+"""
+
+
+def decoded(path: Path, longest: float) -> tuple[dict[str, str], int, int, int]:
+    """What a decoder says of a file, the bytes of PCM, and the most memory that it and its programs had."""
+    command = [sys.executable, "-c", MEASURED, str(path), str(longest)]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    about, size, own, others = json.loads(done.stdout)
+    return about, size, own, others
+
+
+def silence(ffmpeg: str, path: Path, seconds: int, *options: str) -> Path:
+    """A file of silence, which compresses to next to nothing."""
+    source = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", str(seconds))
+    subprocess.run([ffmpeg, "-v", "error", *source, *options, str(path)], check=True, timeout=PATIENCE)
+    return path
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.flac", ("-c:a", "flac")), ("a.wav", ("-c:a", "pcm_s24le"))])
+def test_ten_minutes_of_48_khz_stereo(tmp_path: Path, ffmpeg: str, name: str, options: tuple[str, ...]) -> None:
+    """As a whole, it would be hundreds of megabytes of the file's own samples, and more of floating point."""
+    about, size, own, others = decoded(silence(ffmpeg, tmp_path / name, 60 * MINUTES, *options), 7200)
+    assert "error" not in about
+    assert size == 60 * MINUTES * 16_000
+    assert own < MOST
+    assert others < MOST
+
+
+def test_hours_that_a_small_file_claims_to_have(tmp_path: Path, ffmpeg: str) -> None:
+    """With its length in it, nothing of it is decoded."""
+    short = silence(ffmpeg, tmp_path / "short.flac", 1)
+    content = bytearray(short.read_bytes())
+    assert content[:4] == b"fLaC"
+    samples = HOURS * 3600 * 48_000  # 36 bits of the STREAMINFO block, RFC 9639
+    content[21:26] = bytes([content[21] & 0xF0 | samples >> 32]) + (samples & 0xFFFFFFFF).to_bytes(4, "big")
+    path = tmp_path / "long.flac"
+    path.write_bytes(content)
+    about, size, own, _ = decoded(path, 7200)
+    assert about == {"error": "is longer than 7200 s: cut it into parts, or raise prompts.longest"}
+    assert (size, own < MOST) == (0, True)
+
+
+def test_hours_that_a_small_file_does_not_tell_of(tmp_path: Path, ffmpeg: str) -> None:
+    """A stream has no length: it is decoded as far as it may be."""
+    path = tmp_path / "streamed.flac"
+    source = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", str(HOURS * 360))
+    with path.open("wb") as file:
+        subprocess.run([ffmpeg, "-v", "error", *source, "-f", "flac", "pipe:1"], stdout=file, check=True)
+    about, size, own, others = decoded(path, 60)
+    assert about == {"error": "is longer than 60 s: cut it into parts, or raise prompts.longest"}
+    assert (size, own < MOST, others < MOST) == (0, True, True)
+
+
+@pytest.mark.parametrize("name", ["long.sln", "long.ulaw"])
+def test_a_headerless_file_that_is_too_long_is_not_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    os.truncate(path, 10_000_000_000)  # of nothing: it takes no disk
+    about, _, own, _ = decoded(path, 7200)
+    assert about == {"error": "is longer than 7200 s: cut it into parts, or raise prompts.longest"}
+    assert own < MOST
+
+
+async def test_what_was_decoded_when_more_was_allowed_is_too_long_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "a.sln"
+    path.write_bytes(bytes(16_000 * 3))
+    pools = [DecodePool(tmp_path / "cache", 10_000_000, longest) for longest in (3, 2)]
+    await pools[0].decode(path, Pcm)
+    with pytest.raises(PromptError, match=r"^is longer than 2 s: cut it into parts, or raise prompts\.longest$"):
+        await pools[1].decode(path, Pcm)
+    assert pools[0].stored["miss"] == 1
+    for pool in pools:
+        await pool.rest()
+
+
+FAKE = """#!/bin/sh
+{ env | sort; ulimit -v; } > "$0.told"
+exit 1
+"""
+
+
+async def test_its_programs_have_bounded_memory_and_no_token_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ffmpeg", "ffprobe"):
+        (tmp_path / name).write_text(FAKE)
+        (tmp_path / name).chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("VOIPBIN_TOKEN", "s3cret")
+    (tmp_path / "a.mp3").write_bytes(b"no matter what")
+    pool = DecodePool(longest=100)
+    with pytest.raises(PromptError, match="cannot be decoded by ffmpeg"):
+        await pool.decode(tmp_path / "a.mp3", Pcm)
+    await pool.rest()
+    for name in ("ffmpeg", "ffprobe"):
+        *variables, limit = (tmp_path / f"{name}.told").read_text().splitlines()
+        assert not any("s3cret" in each for each in variables)
+        assert 0 < int(limit) * 1024 < 2_100_000_000
