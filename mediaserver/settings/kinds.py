@@ -25,6 +25,7 @@ from mediaserver.mistakes import Place, key_of
 from mediaserver.settings.strictness import hold
 
 _BEGINNING = re.compile(r"[^/?#]*://[^/?#]*")  # of a URL: its scheme, its host and its port
+_MAPPED = 96  # bits in front of an address of IPv4 that is mapped into IPv6
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -99,10 +100,22 @@ def _unlike_json(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def _network(value: object) -> Network:
+    """A network; one of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) as what it is in IPv4.
+
+    A peer's address is compared as IPv4 where it is mapped.
+    """
     try:
-        return ipaddress.ip_network(str(value))
+        given = ipaddress.ip_interface(str(value))
+        if isinstance(given, ipaddress.IPv4Interface) or given.ip.ipv4_mapped is None:
+            return ipaddress.ip_network(str(value))
+        length = given.network.prefixlen - _MAPPED
+        if length >= 0:
+            return ipaddress.ip_network(f"{given.ip.ipv4_mapped}/{length}")
     except ValueError as error:
         raise ValueError(f"should be a network such as 10.0.0.0/8, or an address: {error}") from error
+    raise ValueError(
+        f"is of IPv4-mapped addresses, which have {_MAPPED} bits in common: write it as IPv4, such as 10.0.0.0/8"
+    )
 
 
 def _port(value: object) -> object:

@@ -111,6 +111,7 @@ def _is_in(address: str, networks: Networks) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # as the networks are
     return any(ip in network for network in networks)
 
 

@@ -12,7 +12,7 @@ from yarl import URL
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.secrets import reveal
 from mediaserver.settings import AdminSettings, Settings, VoipbinSettings
-from mediaserver.settings.kinds import Tokens
+from mediaserver.settings.kinds import Networks, Tokens
 from mediaserver.streams.access import Access
 from mediaserver.streams.configuration import Configuration
 
@@ -32,6 +32,41 @@ def told(access: Access, url: str, authorization: str = "", address: str = "192.
 
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("network", "is_of"),
+    [
+        ("::ffff:10.0.0.0/104", ["10.0.0.0/8"]),
+        ("::ffff:10.1.2.3", ["10.1.2.3/32"]),
+        ("::FFFF:0:0/96", ["0.0.0.0/0"]),
+        ("2001:db8::/32", ["2001:db8::/32"]),
+        ("::/0", ["::/0"]),
+    ],
+)
+def test_a_network_of_mapped_addresses_is_what_it_is_in_ipv4(network: str, is_of: list[str]) -> None:
+    networks = TypeAdapter(Networks).validate_python((network,))
+    assert list(map(str, networks)) == is_of
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203"])
+def test_a_mapped_address_passes_as_ipv4(address: str) -> None:
+    access = Access(TypeAdapter(Networks).validate_python(("::ffff:10.0.0.0/104",)))
+    assert told(access, "/a", address=address) is None
+    assert told(access, "/a", address="::ffff:11.1.2.3") == (403, "not from your network")
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        ("::ffff:10.0.0.0/90", "is of IPv4-mapped addresses, which have 96 bits in common"),
+        ("::ffff:0:0/80", "is of IPv4-mapped addresses, which have 96 bits in common"),
+        ("::ffff:10.0.0.1/104", "10.0.0.1/8 has host bits set"),
+    ],
+)
+def test_a_network_of_mapped_addresses_that_is_none(network: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        TypeAdapter(Networks).validate_python((network,))
 
 
 @pytest.mark.parametrize(
