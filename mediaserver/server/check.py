@@ -15,6 +15,7 @@ from mediaserver.settings import Settings
 from mediaserver.streams import folders
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import NO_PROMPTS, open_library
+from mediaserver.streams.patterns import MAX_SLOW_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.trouble else notes
     notes += configuration.misspelt_events
+    notes += [
+        f'{settings.source(where, ("paths", path))}: paths."{path}": several of its variables may match the same'
+        f" text, which takes long to be tried: paths of more than {MAX_SLOW_PATH} characters are refused, on all"
+        " paths; better let each match up to the next slash"
+        for path in configuration.table.slow
+    ]
     return Findings(
         paths,
         menus,

@@ -21,6 +21,7 @@ REASONS = {
     "unknown-prompt": 404,
     "method": 405,
     "slow-handshake": 408,
+    "long-path": 414,
     "not-websocket": 426,
     "headers": 431,
     "full": 503,

@@ -1,14 +1,12 @@
 """Paths: from a configured table, a URL's variables and its query to a handler and a way to speak."""
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from secrets import token_urlsafe
 from typing import Any
 
-from aiohttp.web import UrlDispatcher
 from pydantic import SecretStr, ValidationError
 
 from mediaserver import handlers, mistakes
@@ -25,8 +23,10 @@ from mediaserver.settings.speech import SpeechSettings
 from mediaserver.settings.whereabouts import elsewhere
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import MissingValuesError
+from mediaserver.streams import patterns
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, fill, texts, without
+from mediaserver.streams.patterns import BAD_QUERY, PATTERN_VARIABLE
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     Encapsulation,
@@ -37,7 +37,6 @@ from mediaserver.wire.encapsulation import (
     first_encoding,
 )
 
-PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")  # in a path, aiohttp's syntax
 _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
     "encapsulation": Encapsulation,
     "framing": Framing,
@@ -51,7 +50,7 @@ QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
 Giving = Callable[[Sequence[str]], str]  # how values of so many variables are given, for people
 
 # Why a request is refused.
-BAD_QUERY, BAD_TEXT, TOO_LONG, UNKNOWN_PROMPT = "bad-query", "bad-text", "too-long", "unknown-prompt"
+BAD_TEXT, TOO_LONG, UNKNOWN_PROMPT = "bad-text", "too-long", "unknown-prompt"
 
 
 def in_a_query(names: Sequence[str]) -> str:
@@ -211,7 +210,7 @@ def build(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
     tokens, problems = _tokens_of(settings.defaults.tokens, _place(settings, where, ("defaults", "tokens")))
     shapes: dict[str, str] = {}
     for pattern, path in settings.paths.items():
-        wrong = _pattern_problems(pattern, _place(settings, where, ("paths", pattern)))
+        wrong = patterns.problems(pattern, _place(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
         if first != pattern:
             place = _place(settings, where, ("paths", pattern))
@@ -278,18 +277,6 @@ def _tokens_of(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ..
     """Tokens, and what is wrong with those that are not there. A path that is to have some is never open."""
     tokens, problems = reveal_all(settings, place)
     return (tokens if tokens or not settings else (token_urlsafe(),)), problems
-
-
-def _pattern_problems(pattern: str, place: str) -> list[str]:
-    if not pattern.startswith("/"):
-        return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
-    if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
-        return [f"{place}: a path has no query and no fragment"]
-    try:
-        UrlDispatcher().add_resource(pattern)
-    except (ValueError, OverflowError, RecursionError):
-        return [f"{place}: is not a path pattern such as /play/{{name}}"]
-    return []
 
 
 def _route(

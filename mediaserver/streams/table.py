@@ -9,6 +9,7 @@ from aiohttp.web import UrlDispatcher
 from yarl import URL
 
 from mediaserver.errors import RefusedError, did_you_mean
+from mediaserver.streams import patterns
 from mediaserver.streams.routes import Route
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class RouteTable:
         self._routes: dict[web.AbstractRoute, Route] = {}
         for route in routes:
             self._routes[self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)] = route
+        self.slow = [route.pattern for route in self if patterns.is_slow(route.pattern)]
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())
@@ -40,24 +42,26 @@ class RouteTable:
         return _at_once(self.find(url))
 
     async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """The route of a URL's path, and the path's variables; RefusedError 404 where there is none."""
+        """The route of a URL's path, and the path's variables.
+
+        RefusedError: 404 where there is none, 414 or 400 where the URL is too long to be looked up.
+        """
+        patterns.check_bounds(url, slow=bool(self.slow))
         found = await _resolve(self._dispatcher, url)
         route = self._routes.get(found.route)
         if route is not None and "%2F" in url.raw_path.upper():  # it is no way around the path that it looks like
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
-            patterns = (
-                route.pattern for route in self if str(route.access) == "open"
-            )  # others are nobody's business
-            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, patterns)}", UNKNOWN_PATH)
+            known = (route.pattern for route in self if route.access.is_open)  # others are nobody's business
+            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, known)}", UNKNOWN_PATH)
         return route, dict(found)
 
 
-def are_meant(patterns: Iterable[str], url: URL) -> bool:
+def are_meant(unsound: Iterable[str], url: URL) -> bool:
     """Whether a URL's path is of one of these patterns, as far as they are patterns at all."""
     dispatcher, path = UrlDispatcher(), url.path.strip("/")
-    for pattern in patterns:
+    for pattern in unsound:
         try:
             dispatcher.add_get(pattern, _nothing, allow_head=False)
         except (ValueError, OverflowError, RecursionError):

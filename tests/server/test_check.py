@@ -99,6 +99,16 @@ async def test_an_event_that_is_almost_one_of_ours_is_worth_a_look(tmp_path: Pat
     assert findings.notes[1:] == ['c.toml: events.types: no event of ours is "digitz" (did you mean "digits"?)']
 
 
+async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> None:
+    slow = "/a/{x:.+}/b/{y:.+}/c/{z:.+}"
+    findings = await found(
+        tmp_path, f'[paths."{slow}"]\nhandler = "silence"\n[paths."/b/{{x:.+}}"]\nhandler = "silence"\n'
+    )
+    assert findings.all_is_well
+    (note,) = findings.notes[1:]
+    assert note.startswith(f'c.toml: paths."{slow}": several of its variables may match the same text')
+
+
 def test_every_event_that_is_known_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert not [name for name in EVENT_TYPES if f"`{name}`" not in readme]

@@ -67,6 +67,9 @@ async def nobody_plays(server: ServerProcess) -> None:
         ("/audio-stream?rtp_payload=opus", 400, 'rtp_payload="opus" is none of auto, pcmu, pcma, l16'),
         ("/audio-stream?repeat=0", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
         ("/silence?repeat=2", 400, "repeat is not for /silence, which does not repeat anything"),
+        ("/audio-stream?" + "&" * 100, 400, "the query has more than 100 keys"),
+        ("/play/" + "x" * 2048, 414, "the path is longer than 2048 characters"),
+        ("/play" + "/x" * 65, 414, "the path has more than 64 segments"),
         ("/audio-stream?repeat=often", 400, 'repeat: should be a count of 1 to 1000000, or "forever"'),
     ],
 )

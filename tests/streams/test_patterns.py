@@ -1,0 +1,73 @@
+"""Patterns of paths: which are slow, and how long a path may be that is held against them."""
+
+import pytest
+from yarl import URL
+
+from mediaserver.errors import RefusedError
+from mediaserver.handlers.silence import Silence
+from mediaserver.streams import patterns
+from mediaserver.streams.routes import Route
+from mediaserver.streams.table import RouteTable
+from mediaserver.wire.encapsulation import WireSettings
+
+SLOW = "/a/{x:.+}/b/{y:.+}/c/{z:.+}"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(SLOW, "/{a}-{b}-{c}", "/{a:(a+)+}", r"/{a:(\w+\s?)*}", "/{a:(x+x+)+y}", "/{a:[a-z]*[a-m]*[b-z]*}"),
+        *(r"/{a:\w+}x{b:\D*}x{c:[^/]+}", "/{a:(?:ab|b|a)*}c"),
+    ],
+)
+def test_a_pattern_that_goes_back_and_back_is_slow(pattern: str) -> None:
+    assert patterns.is_slow(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("/a", "/play/{prompt:.+}", "/a/{x:.+}/b/{y:.+}", "/{a}/{b}/{c}/{d}", "/{a}-{b}", "/{a:(?:b|c)+}"),
+        *(
+            r"/{d:\d+-\d+-\d+}",
+            "/{a:(?:[a-z]+/)*[a-z]+}",
+            "/{u:[0-9a-f]{8}-[0-9a-f]{4}}",
+            "/{a:a{1,9}}b{b:a{1,9}}",
+        ),
+    ],
+)
+def test_others_are_not(pattern: str) -> None:
+    assert not patterns.is_slow(pattern)
+
+
+def refused(url: str, *paths: str) -> tuple[int, str, str] | None:
+    table = RouteTable(Route(path, Silence, {}, WireSettings()) for path in paths)
+    try:
+        table.match(URL(url, encoded=True))
+    except RefusedError as error:
+        return error.status, error.reason, str(error)
+    return None
+
+
+ANY = "/{x:.+}"
+
+
+@pytest.mark.parametrize(
+    ("url", "paths", "told"),
+    [
+        ("/" + "x" * 2047, (ANY,), None),
+        ("/" + "x" * 2048, (ANY,), (414, "long-path", "the path is longer than 2048 characters")),
+        ("/" + "%C3%A9" * 2047, (ANY,), None),
+        ("/x" * 64, (ANY,), None),
+        ("/x" * 65, (ANY,), (414, "long-path", "the path has more than 64 segments")),
+        ("/x" + "%2F" * 64, (ANY,), (414, "long-path", "the path has more than 64 segments")),
+        ("/" + "x" * 256, (ANY, SLOW), (414, "long-path", "the path is longer than 256 characters")),
+        ("/" + "x" * 255, (ANY, SLOW), None),
+        ("/x?" + "&" * 99, (ANY,), None),
+        ("/x?" + "&" * 100, (ANY,), (400, "bad-query", "the query has more than 100 keys")),
+    ],
+)
+def test_a_url_that_is_too_long_is_not_looked_up(
+    url: str, paths: tuple[str, ...], told: tuple[int, str, str] | None
+) -> None:
+    assert refused(url, *paths) == told
