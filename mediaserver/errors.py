@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
 
-_MISSPELT, _CANDIDATES = 3, 200  # letters too many or too few; words compared
+_MISSPELT, _CANDIDATES = 3, 50  # letters too many or too few; words compared
+_LONGEST = 100  # letters of a word that is looked for
 
 
 class MediaServerError(Exception):
@@ -78,8 +79,10 @@ class ProtocolError(PeerError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint ` (did you mean "x"?)` for a misspelt word, or nothing where nothing known comes close.
 
-    Strangers may ask, so it looks at no more than some hundred words of about the same length.
+    Strangers may ask, so it looks at no more than some words of about the same length, for none that is very long.
     """
+    if len(word) > _LONGEST:
+        return ""
     alike = islice((name for name in known if abs(len(name) - len(word)) <= _MISSPELT), _CANDIDATES)
     close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""

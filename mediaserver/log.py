@@ -26,6 +26,19 @@ def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.
     return event
 
 
+def _cut(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Strangers write paths, names and queries, and shall not fill a disk with one line."""
+    return {key: each if key in _WHOLE else _cut_value(each) for key, each in event.items()}
+
+
+def _cut_value(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_VALUE:
+        return f"{value[:MAX_VALUE]}… ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {_cut_value(key): _cut_value(each) for key, each in value.items()}
+    return [_cut_value(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Before JSON is made of it, whose own signs must stay as they are."""
     return {key: _shown(value) for key, value in event.items()}
@@ -65,6 +78,8 @@ _SHARED: list[Any] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+MAX_VALUE = 400  # characters of a fact, beyond which it is cut
+_WHOLE = {"exc_info", "exception", "stack", "stack_info", "_record", "_from_structlog"}  # a program's own
 # Without the variables of each frame: they may hold a token, and what a caller said.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
@@ -75,12 +90,13 @@ def configure(level: str = "info", style: str = "auto") -> None:
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     end: list[Any] = (
         [
+            _cut,
             _printable,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
             _no_secrets_in_line,
         ]
         if console
-        else [_TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
+        else [_cut, _TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
     )
     stamina.instrumentation.set_on_retry_hooks([])  # a line for each retry says less than ours do
     structlog.configure(

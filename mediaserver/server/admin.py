@@ -14,7 +14,7 @@ from yarl import URL
 from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.server.rate import Rate
+from mediaserver.rate import Rate
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.session.keypad import MAX_TYPED_AHEAD
 from mediaserver.streams.access import are_known, credentials

@@ -13,9 +13,9 @@ from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
+from mediaserver.rate import Rate
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
-from mediaserver.server.rate import Rate
 from mediaserver.server.refusals import Refusals
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings

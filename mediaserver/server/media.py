@@ -1,6 +1,7 @@
 """The media endpoint: admits a request, upgrades it, and runs one session on it."""
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
+from mediaserver.rate import LoggedRarely
 from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
@@ -28,6 +30,8 @@ from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _CALL_CHARACTERS = 128
+_KEYS_COMPARED = 10  # unknown keys of a query that are held against ours
+_SLIPS_LOGGED = 5  # lines a second
 
 _NOT_HTTP_1 = RefusedError(505, "a WebSocket begins with HTTP/1.1", "malformed")
 
@@ -51,6 +55,7 @@ class MediaEndpoint:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
         self._told_of_proxy = False
+        self._slips = LoggedRarely(_SLIPS_LOGGED)
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -99,10 +104,8 @@ class MediaEndpoint:
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
         handler, wire = self._asked(request, route, variables, query)
-        for key in query:  # their values may be tokens; only a likely slip is worth a word
-            if key not in QUERY_KEYS and (hint := did_you_mean(key, QUERY_KEYS)):
-                log.warning("unknown key in the URL's query", path=request.path, key=key, hint=hint.strip(" ()"))
         self._streams.admit(route, peer.group)
+        self._tell_of_a_slip(request.path, query)
         call = _call_of(variables, query, request.headers)
         told = route.variables_of(query, variables)
         stream = Stream(secrets.token_hex(6), request.path, peer.name, query, told, call=call)
@@ -125,6 +128,14 @@ class MediaEndpoint:
         if by_query is not None:
             raise by_query
         return asked
+
+    def _tell_of_a_slip(self, path: str, query: Mapping[str, str]) -> None:
+        """Log a key that is almost one of ours. Values may be tokens; strangers may write any number of keys."""
+        unknown = itertools.islice((key for key in query if key not in QUERY_KEYS), _KEYS_COMPARED)
+        key, hint = next(((key, hint) for key in unknown if (hint := did_you_mean(key, QUERY_KEYS))), ("", ""))
+        if hint and (unlogged := self._slips.take()) is not None:
+            hint = hint.strip(" ()")
+            log.warning("unknown key in the URL's query", path=path, key=key, hint=hint, **unlogged)
 
     def _begin(self, admitted: _Admitted, upgraded: Upgraded, *, names_format: bool) -> None:
         transport = upgraded.transport

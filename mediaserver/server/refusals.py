@@ -5,7 +5,7 @@ from aiohttp import web
 
 from mediaserver.errors import RefusedError
 from mediaserver.metrics import Metrics
-from mediaserver.server.rate import Rate
+from mediaserver.rate import LoggedRarely
 
 REASONS = {
     "bad-query": 400,
@@ -31,7 +31,6 @@ REASONS = {
     "descriptors": 503,
     "draining": 503,
 }
-_LOGGED = 20  # lines a second: who knocks a thousand times a second shall not fill a disk
 
 log = structlog.get_logger()
 
@@ -43,19 +42,14 @@ class Refusals:
         self._metrics = metrics
         for reason, status in REASONS.items():  # from 0 on, or a rate would not see the first
             metrics.refused.labels(reason, status)
-        self._rate = Rate()
-        self._unlogged = 0
+        self._lines = LoggedRarely()
 
     def count(self, error: RefusedError, peer: str, path: str | None = None) -> None:
         """Count one, and log it."""
         self._metrics.refused.labels(error.reason, error.status).inc()
-        if not self._rate.take(_LOGGED):
-            self._unlogged += 1
-            return
-        unlogged = {"unlogged": self._unlogged} if self._unlogged else {}
-        self._unlogged = 0
-        facts = {"status": error.status, "reason": error.reason, "why": error.logged}
-        log.info("refused", path=path, peer=peer, **facts, **unlogged)
+        if (unlogged := self._lines.take()) is not None:
+            facts = {"status": error.status, "reason": error.reason, "why": error.logged}
+            log.info("refused", path=path, peer=peer, **facts, **unlogged)
 
 
 def response(error: RefusedError) -> web.Response:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import structlog
 
+from mediaserver.rate import LoggedRarely
+
 # Keys of a query that may open a path: no handler's business, and no application's.
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
@@ -14,6 +16,8 @@ CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 # What a peer may add to a stream's variables: a stranger wrote it, and it travels in every event.
 MAX_VARIABLES = 50
 MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
+
+_LEFT_OUT = LoggedRarely()  # lines about variables of peers
 
 log = structlog.get_logger()
 
@@ -113,7 +117,7 @@ def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -
     for key, value in named.items():
         if len(found) < MAX_VARIABLES and len(key) <= MAX_VARIABLE_NAME and len(value) <= MAX_VARIABLE:
             found[key] = value
-    if len(found) < len(named):
+    if len(found) < len(named) and (unlogged := _LEFT_OUT.take()) is not None:
         left_out = [key[:MAX_VARIABLE_NAME] for key in named if key not in found]
         log.warning(
             "variables left out: too many, or too long",
@@ -121,5 +125,6 @@ def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -
             path=path,
             keys=left_out[:5],
             left_out=len(left_out),
+            **unlogged,
         )
     return found

@@ -168,6 +168,17 @@ async def test_tokens_reach_no_log_by_any_way(server: ServerProcess) -> None:
     assert all(json.loads(line) for line in text.splitlines())
 
 
+async def test_slips_are_told_once_a_request_and_seldom(server: ServerProcess) -> None:
+    for _ in range(12):
+        await listen(server.url("/silence?" + "&".join(f"repea{n}=" for n in range(90))), frames=1)
+    told = server.events("unknown key in the URL's query")
+    assert told[0]["key"] == "repea0"
+    await asyncio.sleep(1)  # by then one more may be logged
+    await listen(server.url("/silence?repea0=1"), frames=1)
+    told = server.events("unknown key in the URL's query")
+    assert len(told) + sum(line.get("unlogged", 0) for line in told) == 13
+
+
 async def test_a_slip_in_the_query_is_told(server: ServerProcess) -> None:
     await listen(server.url("/silence?encapsulaton=rtp&token=secret"), frames=1)
     (warning,) = server.events("unknown key in the URL's query")

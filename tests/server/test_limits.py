@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mediaserver.rate import LoggedRarely, Rate
 from mediaserver.server.heartbeat import Heartbeat
-from mediaserver.server.rate import Rate
 from mediaserver.wire.websocket import PING
 from tests.virtual import Line, VirtualLoop, in_virtual_time
 
@@ -27,6 +27,14 @@ def test_a_rate_lets_a_second_s_worth_pass_at_once_and_then_one_by_one() -> None
     assert [rate.take(10) for _ in range(4)] == [True] * 2 + [False] * 2
     clock.now += 60
     assert sum(rate.take(10) for _ in range(99)) == 10  # what was not taken is not saved up
+
+
+def test_of_lines_that_are_left_out_the_next_tells_how_many() -> None:
+    clock = Clock()
+    lines = LoggedRarely(2, clock)
+    assert [lines.take() for _ in range(5)] == [{}, {}, None, None, None]
+    clock.now += 1
+    assert [lines.take() for _ in range(3)] == [{"unlogged": 3}, {}, None]
 
 
 class Peer(Line):

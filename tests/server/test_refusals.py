@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import aiohttp
 import pytest
@@ -96,6 +97,17 @@ async def test_of_a_query_that_is_wrong_the_key_is_logged_and_not_the_value(
     told = server.events("refused")[-1]
     assert (told["reason"], told["why"]) == ("bad-query", why)
     assert "topsecret" not in server.log_file.read_text()
+
+
+@pytest.mark.parametrize("path", ["/" + "x" * 15_000, "/" + "%F0%9D%84%9E" * 1200, "/play/" + "x" * 2000])
+async def test_a_long_path_is_cut_in_the_log(server: ServerProcess, path: str) -> None:
+    before = server.log_file.stat().st_size
+    status, _ = await refusal(server.url(path))
+    told = server.events("refused")[-1]
+    assert told["status"] == status
+    length = len(unquote(path))
+    assert told["path"] == f"{unquote(path)[:400]}… ({length} characters)"
+    assert server.log_file.stat().st_size - before < 12 * 2 * 500
 
 
 async def test_a_plain_request_is_told_to_upgrade(server: ServerProcess) -> None:

@@ -71,3 +71,12 @@ def test_a_url_that_is_too_long_is_not_looked_up(
     url: str, paths: tuple[str, ...], told: tuple[int, str, str] | None
 ) -> None:
     assert refused(url, *paths) == told
+
+
+def test_what_a_long_path_may_have_been_is_not_looked_for() -> None:
+    assert refused("/" + "x" * 99, "/" + "x" * 98 + "y") == (
+        404,
+        "unknown-path",
+        f'no path /{"x" * 99} (did you mean "/{"x" * 98}y"?)',
+    )
+    assert refused("/" + "x" * 100, "/" + "x" * 99 + "y") == (404, "unknown-path", f"no path /{'x' * 100}")
