@@ -5,7 +5,7 @@ aiohttp reads the request. What it does not bound is bounded here, in bytes and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import structlog
 from aiohttp import web
@@ -17,6 +17,7 @@ from mediaserver.rate import Rate
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
+from mediaserver.server.replaceable import NO_ROOM, Other, Waiting, replace_oldest
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings
 from mediaserver.streams.connection import abort, bound_send_buffer
@@ -26,20 +27,6 @@ _TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so
 _SETTLE = 0.005  # seconds between looks at handshakes under way
 
 log = structlog.get_logger()
-
-
-class Replaceable(Protocol):
-    """A connection without a stream: it may have to give way to another."""
-
-    def turn_away(self, error: RefusedError) -> None:
-        """Let go of it at once."""
-
-
-class Other(Replaceable, Protocol):
-    """A connection of another media port than the WebSockets', counted with theirs."""
-
-    def abort(self) -> None:
-        """Leave it at once, stream or not."""
 
 
 class Connections(web.Server):
@@ -52,13 +39,14 @@ class Connections(web.Server):
         super().__init__(handle)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.handshakes = Rate()  # of those that may dial
-        self.pending: dict[Replaceable, None] = {}  # those that have not made their request, oldest first
-        self.leaving: dict[Replaceable, None] = {}  # those that are refused, and not gone yet, oldest first
+        self.pending: Waiting = {}  # those whose handshake is under way
+        self.silent: Waiting = {}  # those that are to begin TLS, and have said nothing
+        self.leaving: Waiting = {}  # those that are refused, and not gone yet
         self._asking: set[web.RequestHandler] = set()  # not upgraded, and there; aiohttp forgets them later
         self._upgraded: set[Upgraded] = set()
         self._streaming: set[asyncio.Task[None]] = set()
         self._others: set[Other] = set()
-        self._opening: dict[object, float] = {}  # accepted, and perhaps in the handshake of TLS; since when
+        self._opening: dict[object, float] = {}  # accepted, but their transport is not there yet; since when
 
     def __call__(self) -> "Connection":
         connection = Connection(self)
@@ -66,7 +54,7 @@ class Connections(web.Server):
         return connection
 
     def expect(self, connection: object) -> None:
-        """One has been accepted, and will soon be there."""
+        """One has been accepted, and will be there in the next turn of the event loop."""
         self._opening[connection] = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
@@ -89,11 +77,24 @@ class Connections(web.Server):
         self._others.add(connection)
         return has_room
 
-    def left(self, connection: Other) -> None:
-        """One of another media port is gone."""
-        self._others.discard(connection)
-        self.leaving.pop(connection, None)
+    def joined_silent(self, connection: Other) -> None:
+        """One more that is to begin TLS. Some may come beyond the limit: they can only be told by TLS."""
         self._opening.pop(connection, None)
+        if len(self) >= most_connections() + _TO_BE_REFUSED / 2:
+            replace_oldest(self.silent, self.pending)
+        self._others.add(connection)
+        self.silent[connection] = None
+
+    def securing(self, connection: Other) -> None:
+        """It has begun TLS."""
+        self.silent.pop(connection, None)
+        self.pending[connection] = None
+
+    def left(self, connection: Other) -> None:
+        """One of another media port is gone, or one that was in the handshake of TLS."""
+        self._others.discard(connection)
+        for waiting in (self.silent, self.pending, self.leaving, self._opening):
+            waiting.pop(connection, None)
 
     def take_over(self, transport: asyncio.Transport) -> Upgraded:
         """A connection goes on as a stream."""
@@ -128,10 +129,8 @@ class Connections(web.Server):
 
     @property
     def has_room(self) -> bool:
-        """Whether there are descriptors for more to be accepted.
-
-        Where TLS fails with a connection nobody says so; it counts until its handshake would be over.
-        """
+        """Whether there are descriptors for more to be accepted."""
+        # A transport that could not be made of an accepted socket is told to nobody: it counts for a while.
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
         while self._opening and next(iter(self._opening.values())) < stale:
             del self._opening[next(iter(self._opening))]
@@ -144,27 +143,22 @@ class Connections(web.Server):
             return True
         has_room = len(self) - len(self.leaving) < most_connections()
         if has_room or len(self.leaving) > _TO_BE_REFUSED / 2:
-            _replace_oldest(self.leaving)
-        elif self.pending:
-            _replace_oldest(self.pending)
-            has_room = True
+            replace_oldest(self.leaving)
+        else:
+            has_room = replace_oldest(self.silent, self.pending)
         return has_room
 
+    @property
+    def unfinished(self) -> int:
+        """Connections whose handshake is under way."""
+        return len(self.silent) + len(self.pending)
+
     async def wait_for_handshakes(self, seconds: float) -> None:
-        """Wait until those that are there have made their request, or for so long."""
+        """Wait until those that have come have made their request, or for so long."""
         for _ in range(round(seconds / _SETTLE)):
-            if not self.pending:
+            if not self.unfinished and not self._opening:
                 return
             await asyncio.sleep(_SETTLE)
-
-
-def _replace_oldest(waiting: dict[Replaceable, None]) -> None:
-    oldest = next(iter(waiting))
-    del waiting[oldest]
-    oldest.turn_away(NO_ROOM)
-
-
-NO_ROOM = RefusedError(503, "too many connections: try again later", "descriptors")
 
 
 class Connection(web.RequestHandler):

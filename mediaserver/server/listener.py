@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -13,7 +12,6 @@ import structlog
 from mediaserver.errors import ConfigError, plainly
 
 _BACKLOG = 4096
-_SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
 _LOOK = 0.1  # seconds between looks whether there is room again
 
 log = structlog.get_logger()
@@ -35,15 +33,9 @@ class Listener:
     def __init__(
         self,
         server: Callable[[], asyncio.BaseProtocol],
-        tls: ssl.SSLContext | None = None,
-        handshake_timeout: float | None = None,
         room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._server, self._room = server, room
-        self._tls: dict[str, Any] = {}  # how, where it is spoken
-        if tls is not None:
-            timeouts = {"ssl_handshake_timeout": handshake_timeout, "ssl_shutdown_timeout": _SHUTDOWN}
-            self._tls = {"ssl": tls, **timeouts}
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,16 +73,13 @@ class Listener:
             listening.close()
         self._sockets.clear()
         for connection in waiting:
-            self._spawn(self._take(connection))  # each at its own speed
-        await asyncio.sleep(0)  # by then those without TLS are there
+            self._spawn(self._take(connection))
+        await asyncio.sleep(0)  # by then each has its protocol
 
     async def _accept(self) -> None:
         for listening in self._sockets:
             server = await asyncio.get_running_loop().create_server(
-                self._accepted,
-                sock=listening.dup(),
-                backlog=_BACKLOG,
-                **self._tls,
+                self._accepted, sock=listening.dup(), backlog=_BACKLOG
             )
             self._accepting.append(server)
 
@@ -124,8 +113,8 @@ class Listener:
                     return
 
     async def _take(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # gone again, or no TLS
-            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection, **self._tls)
+        with contextlib.suppress(OSError):  # gone again
+            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

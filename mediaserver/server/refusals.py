@@ -13,6 +13,7 @@ REASONS = {
     "too-long": 400,
     "bad-handshake": 400,
     "malformed": 400,
+    "tls": 400,
     "unauthorised": 401,
     "network": 403,
     "signature": 403,

@@ -21,6 +21,7 @@ from mediaserver.server.listener import Keys, Listener
 from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.server.terminal import Terminal
+from mediaserver.server.tls_handshake import TlsHandshakes
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import CLOSE_TIMEOUT
@@ -56,6 +57,7 @@ class Server:
             lambda: self.tls.expires if self.tls is not None else 0,
         )
         metrics.gauge("connections", "Connections of the media ports", lambda: len(connections))
+        metrics.gauge("handshakes", "Those of them whose handshake is under way", lambda: connections.unfinished)
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.
@@ -107,8 +109,6 @@ class Server:
         self._state = "draining"
         for listener in self._listeners[1:]:
             await listener.close()
-        if self.tls is not None:
-            await asyncio.sleep(_HANDSHAKES)  # those of TLS are not seen before they are done
         await self.endpoint.connections.wait_for_handshakes(_HANDSHAKES)
         timeout = self.engine.settings.server.drain_timeout
         return await self.engine.streams.drain(timeout, CLOSE_TIMEOUT + _GRACE)
@@ -128,8 +128,8 @@ class Server:
         """Listen for WebSockets and for AudioSocket; ConfigError tells of all ports that cannot be listened on."""
         configuration, connections = self.engine.configuration, self.endpoint.connections
         limits = configuration.settings.server
-        tls_context = self.tls.context if self.tls is not None else None
-        listener = Listener(connections, tls_context, limits.handshake_timeout, lambda: connections.has_room)
+        accept = TlsHandshakes(connections, self.tls.context) if self.tls is not None else connections
+        listener = Listener(accept, lambda: connections.has_room)
         self._listeners.append(listener)
         problems: list[str] = []
         try:

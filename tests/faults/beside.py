@@ -38,7 +38,8 @@ class Tally(Handler):
     async def run(self, session):
         gc.collect()
         held = Counter(type(each).__name__ for each in gc.get_objects())
-        kinds = ("Connection", "Session", "Pacer", "Upgraded", "SSLProtocol", "AudioSocketConnection")
+        kinds = ("Connection", "Session", "Pacer", "Upgraded", "AudioSocketConnection")
+        kinds += ("SSLProtocol", "TlsHandshake")
         tasks = len(asyncio.all_tasks())
         session.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")
 '''

@@ -7,7 +7,9 @@ kernel's work and takes nothing from the healthy calls of the same process.
 import contextlib
 import ctypes
 import random
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -245,6 +247,43 @@ def crowd(port: int, count: int, source: str = "127.0.0.1") -> Iterator[list[soc
     """So many connections that have said nothing yet."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(connect(port, source=source)) for _ in range(count)]
+
+
+def come_and_go(port: int, count: int) -> None:
+    """So many connections, one after the other, that say nothing and go."""
+    for n in range(count):
+        connect(port).close()
+        if n % 10 == 0:
+            time.sleep(0.001)  # the calls beside have their turns in this process, too
+
+
+def stay_and_come_again(port: int, count: int, over: threading.Event) -> int:
+    """So many connections that say nothing, each replaced when it is ended; how often one was until `over`."""
+    staying: dict[int, socket.socket] = {}
+    replaced = 0
+    with select.epoll() as ended:
+        while not over.is_set():
+            while len(staying) < count:
+                peer = connect(port)
+                staying[peer.fileno()] = peer
+                ended.register(peer, select.EPOLLIN)
+            for descriptor, _ in ended.poll(_DRIP):
+                ended.unregister(descriptor)
+                staying.pop(descriptor).close()
+                replaced += 1
+            over.wait(_DRIP / 4)  # each that comes again ends another
+    for peer in staying.values():
+        peer.close()
+    return replaced
+
+
+def dial_by_tls(port: int, path: str, context: ssl.SSLContext) -> float:
+    """Seconds from the connection to the beginning of a stream."""
+    begun = time.monotonic()
+    with connect(port) as plug, context.wrap_socket(plug, server_hostname="127.0.0.1") as peer:
+        peer.sendall(upgrade_request(path))
+        assert peer.recv(12) == b"HTTP/1.1 101"
+        return time.monotonic() - begun
 
 
 def trickle(connections: list[socket.socket], request: bytes, seconds: float) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
+import statistics
 import struct
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +16,9 @@ import pytest
 import trustme
 
 from tests.faults import peers
-from tests.faults.beside import Report, counting_server, descriptors, fifty_calls
+from tests.faults.beside import Report, counting_server, descriptors, fifty_calls, scrape
 from tests.server.process import ServerProcess, upgrade_request
-from tests.timing import UNIT
+from tests.timing import PATIENCE, UNIT, late
 
 MANY = 500
 TIMEOUT = 1.0
@@ -101,21 +104,93 @@ async def test_who_comes_and_goes(server: ServerProcess, report: Report) -> None
         await asyncio.to_thread(come_and_go)
 
 
-async def test_slowloris_by_tls(tmp_path: Path, report: Report) -> None:
-    authority = trustme.CA()
+# -- with TLS --------------------------------------------------------------------------------------
+
+GRANTED, SPARE = 400, 100  # descriptors, and those that are for no connection
+PROMPTLY = 0.2  # seconds for the handshake of a call on a machine that does nothing else
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    """Trusts the certificate in a table `[tls]`."""
+    directory, authority = tmp_path_factory.mktemp("certificate"), trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(directory / "chain.pem")
     context = ssl.create_default_context()
     authority.configure_trust(context)
+    return context, f'[tls]\ncertificate = "{directory}/chain.pem"\nkey = "{directory}/key.pem"\n'
+
+
+async def test_slowloris_by_tls(tmp_path: Path, report: Report, client: tuple[ssl.SSLContext, str]) -> None:
+    context, table = client
     hello = bytes([0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3])  # the beginning of a ClientHello
-    table = f'[tls]\ncertificate = "{tmp_path}/chain.pem"\nkey = "{tmp_path}/key.pem"\n'
 
     def trickle(server: ServerProcess) -> int:
         with peers.crowd(server.port, MANY) as slow:
             peers.trickle(slow, hello, TIMEOUT + 0.5)
             return descriptors(server)
 
-    with counting_server(tmp_path / "server", table, handshake_timeout=TIMEOUT) as server:
-        async with fifty_calls(server, report, context):
+    with counting_server(tmp_path, table, handshake_timeout=TIMEOUT) as server:
+        async with fifty_calls(server, report, context) as since:
             assert await asyncio.to_thread(trickle, server) < MANY
+            assert await since.count("mediaserver_peer_faults_total", kind="slow-handshake") == MANY
+
+
+@pytest.fixture
+def scarce(tmp_path: Path, client: tuple[ssl.SSLContext, str]) -> Iterator[ServerProcess]:
+    """A server with few descriptors, and with patience: nobody is too late."""
+    with counting_server(tmp_path, client[1], handshake_timeout=1000.0) as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (GRANTED, GRANTED))
+        yield server
+
+
+async def test_who_comes_and_goes_without_tls(
+    scarce: ServerProcess, report: Report, client: tuple[ssl.SSLContext, str]
+) -> None:
+    context = client[0]
+    async with fifty_calls(scarce, report, context) as since:
+        waited = []
+        for _ in range(5):
+            going = asyncio.create_task(asyncio.to_thread(peers.come_and_go, scarce.port, 2 * GRANTED))
+            waited.append(await asyncio.to_thread(peers.dial_by_tls, scarce.port, "/silence", context))
+            await going
+            waited.append(await asyncio.to_thread(peers.dial_by_tls, scarce.port, "/silence", context))
+        report("waited_ms", [round(1000 * seconds) for seconds in sorted(waited)])
+        assert statistics.median(waited) < PROMPTLY * UNIT + late()
+        assert await since.count("mediaserver_refusals_total") == 0
+
+
+async def test_who_stays_without_tls_and_comes_again(
+    scarce: ServerProcess, report: Report, client: tuple[ssl.SSLContext, str]
+) -> None:
+    """The oldest of them gives way to each that comes, so that they keep nobody out, however many they are."""
+    context, over = client[0], threading.Event()
+    async with fifty_calls(scarce, report, context) as since:
+        staying = asyncio.create_task(
+            asyncio.to_thread(peers.stay_and_come_again, scarce.port, GRANTED - SPARE, over)
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while await since.count("mediaserver_refusals_total", reason="descriptors") < 2 * SPARE:
+                    await asyncio.sleep(0.02)
+            waited = [
+                await asyncio.to_thread(peers.dial_by_tls, scarce.port, "/silence", context) for _ in range(10)
+            ]
+            at_once = (await scrape(scarce))["mediaserver_handshakes"]
+            assert descriptors(scarce) < GRANTED - SPARE / 2
+        finally:
+            over.set()
+            replaced = await staying
+        report("waited_ms", [round(1000 * seconds) for seconds in sorted(waited)])
+        report("replaced", replaced)
+        assert statistics.median(waited) < PROMPTLY * UNIT + late()
+        assert GRANTED / 2 < at_once < GRANTED - SPARE / 2
+        await eventually_none(scarce)
+
+
+async def eventually_none(server: ServerProcess) -> None:
+    """Those that are gone are not counted any more."""
+    async with asyncio.timeout(PATIENCE):
+        while (await scrape(server))["mediaserver_handshakes"]:
+            await asyncio.sleep(0.02)

@@ -76,8 +76,8 @@ def connections_of(handshake_timeout: float = 10.0) -> Connections:
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_handshakes_of_tls_count_against_the_descriptors(loop: VirtualLoop) -> None:
-    """They have one each, long before a connection is made of them; those that fail are told to nobody."""
+async def test_who_is_accepted_counts_against_the_descriptors(loop: VirtualLoop) -> None:
+    """Where no transport can be made of the socket, nobody is told; it counts for a while."""
     connections = connections_of()
     for _ in range(MOST + TO_BE_REFUSED):
         assert connections.has_room
@@ -87,11 +87,55 @@ async def test_handshakes_of_tls_count_against_the_descriptors(loop: VirtualLoop
     assert not connections.has_room
     connections.expect(object())
     await asyncio.sleep(0.1)
-    assert connections.has_room  # the first have failed, or are connections
+    assert connections.has_room
     for _ in range(MOST + TO_BE_REFUSED - 1):
         assert connections.has_room
         connections.expect(object())
     assert not connections.has_room
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_the_oldest_that_says_nothing_gives_way_to_the_newest(loop: VirtualLoop) -> None:
+    """Half of those that are to be refused may be there without TLS: only by TLS can they be told."""
+    connections, most = connections_of(), MOST + TO_BE_REFUSED // 2
+    peers = [Peer() for _ in range(most + 2)]
+    for peer in peers:
+        connections.expect(peer)
+        connections.joined_silent(peer)
+    assert [peer.turned_away for peer in peers] == [["descriptors"], ["descriptors"], *([[]] * most)]
+    assert (len(connections), list(connections.silent)) == (most + 2, peers[2:])
+    assert connections.has_room
+    for peer in peers[:2]:  # their sockets are closed
+        connections.left(peer)
+    assert (len(connections), connections.unfinished) == (most, most)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@in_virtual_time
+async def test_of_handshakes_the_kind_gives_way_that_there_are_more_of(loop: VirtualLoop) -> None:
+    """Those that say nothing end none that has begun, and those that begin and go no further none that comes."""
+    connections, most = connections_of(), MOST + TO_BE_REFUSED // 2
+    peers = [Peer() for _ in range(most)]
+    for peer in peers:
+        connections.joined_silent(peer)
+    connections.securing(peers[0])
+    connections.joined_silent(newest := Peer())
+    assert (peers[0].turned_away, peers[1].turned_away) == ([], ["descriptors"])
+    connections.left(peers[1])
+    for peer in peers[2:]:
+        connections.securing(peer)
+    connections.joined_silent(Peer())
+    assert (peers[0].turned_away, newest.turned_away) == (["descriptors"], [])
+    assert (list(connections.pending), len(connections.silent)) == (peers[2:], 2)
+
+
+@in_virtual_time
+async def test_handshakes_of_tls_are_let_go_of_at_the_end(loop: VirtualLoop) -> None:
+    connections, peer = connections_of(), Peer()
+    connections.joined_silent(peer)
+    await connections.shutdown(1)
+    assert peer.aborted
 
 
 @pytest.mark.usefixtures("few_descriptors")
@@ -164,6 +208,10 @@ async def test_handshakes_under_way_are_waited_for_for_so_long(loop: VirtualLoop
     loop.call_later(0.2, connections.pending.clear)
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == pytest.approx(1.2, abs=0.01)
+    connections.expect(accepted := Peer())
+    loop.call_later(0.2, connections.left, accepted)
+    await connections.wait_for_handshakes(1.0)
+    assert loop.time() == pytest.approx(1.4, abs=0.02)
 
 
 @pytest.mark.usefixtures("few_descriptors")

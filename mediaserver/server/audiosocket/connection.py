@@ -12,8 +12,9 @@ from uuid import UUID
 from mediaserver.errors import RefusedError
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import is_unanswered, keep_alive
-from mediaserver.server.connections import NO_ROOM, Connections
+from mediaserver.server.connections import Connections
 from mediaserver.server.peers import Peer, peer_of
+from mediaserver.server.replaceable import NO_ROOM
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.streams.connection import CLOSE_TIMEOUT, abort, bound_send_buffer
 from mediaserver.wire import audiosocket
