@@ -11,6 +11,7 @@ REASONS = {
     "bad-query": 400,
     "bad-text": 400,
     "too-long": 400,
+    "bad-variable": 400,
     "bad-handshake": 400,
     "malformed": 400,
     "tls": 400,

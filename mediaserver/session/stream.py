@@ -8,6 +8,7 @@ from urllib.parse import quote
 import structlog
 
 from mediaserver.rate import LoggedRarely
+from mediaserver.urls import leads_elsewhere
 
 # Keys of a query that may open a path: no handler's business, and no application's.
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
@@ -96,9 +97,11 @@ class Stream:
     def told_resource(self) -> str:
         """What events and webhooks know the call by: `resource`, else `calls/<the peer's own id>`, "" without one.
 
-        The id is percent-encoded: it is one segment of a path, whatever the peer has put into it.
+        The id is percent-encoded: it is one segment of a path, whatever the peer has put into it. One that cannot
+        be, such as "..", is none.
         """
-        return self.resource or (f"calls/{quote(self.call, safe='@:+~')}" if self.call else "")
+        call = quote(self.call, safe="@:+~", errors="backslashreplace")
+        return self.resource or (f"calls/{call}" if not leads_elsewhere(call) else "")
 
     @property
     def kind(self) -> str:

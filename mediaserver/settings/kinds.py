@@ -23,8 +23,8 @@ from pydantic import (
 
 from mediaserver.mistakes import Place, key_of
 from mediaserver.settings.strictness import hold
+from mediaserver.urls import origin
 
-_BEGINNING = re.compile(r"[^/?#]*://[^/?#]*")  # of a URL: its scheme, its host and its port
 _MAPPED = 96  # bits in front of an address of IPv4 that is mapped into IPv6
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -37,9 +37,20 @@ class UrlError(ValueError):
     """
 
     def __init__(self, url: str, message: str) -> None:
-        beginning = _BEGINNING.match(url)
-        self.is_certain = beginning is not None and "{" not in beginning[0]
+        self.is_certain = "://" in url and "{" not in origin(url)
         super().__init__(message)
+
+
+class OpenHostError(UrlError):
+    """A {variable} stands where a URL says which server is asked. No value of it makes that right."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url,
+            "no {variable} is filled into a URL before its path: write out its scheme, host and port, such as"
+            " wss://bots.example.com/{name}",
+        )
+        self.is_certain = True
 
 
 def is_web(url: str) -> str:
@@ -52,7 +63,15 @@ def is_socket(url: str) -> str:
     return _check(url, "ws", "wss")
 
 
+def names_its_server(url: str) -> None:
+    """OpenHostError where a variable of a path is to say which server is asked, and so who is sent its token."""
+    if re.search(r"\{\w+\}", origin(url)):
+        raise OpenHostError(url)
+
+
 def _check(url: str, *schemes: str) -> str:
+    if "://" not in url:  # of those with it, `build` tells: also where they are no setting of ours
+        names_its_server(url)
     told = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)

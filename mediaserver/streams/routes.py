@@ -25,7 +25,7 @@ from mediaserver.speech.available import Need
 from mediaserver.speech.template import MissingValuesError
 from mediaserver.streams import patterns
 from mediaserver.streams.access import Access
-from mediaserver.streams.filling import VARIABLE, fill, texts, without
+from mediaserver.streams.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
 from mediaserver.streams.patterns import BAD_QUERY, PATTERN_VARIABLE
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
@@ -50,7 +50,7 @@ QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
 Giving = Callable[[Sequence[str]], str]  # how values of so many variables are given, for people
 
 # Why a request is refused.
-BAD_TEXT, TOO_LONG, UNKNOWN_PROMPT = "bad-text", "too-long", "unknown-prompt"
+BAD_TEXT, BAD_VARIABLE, TOO_LONG, UNKNOWN_PROMPT = "bad-text", "bad-variable", "too-long", "unknown-prompt"
 
 
 def in_a_query(names: Sequence[str]) -> str:
@@ -178,7 +178,10 @@ class Route:
             if set("{}") & set(value := variables.get(name, "")):  # it would be read as a template of ours
                 told = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
                 raise RefusedError(404, f"{told}: put the value itself there, without braces", UNKNOWN_PROMPT)
-        settings = fill(self.settings, variables, self.handler.template_settings) | dict(asked)
+        try:
+            settings = fill(self.settings, variables, self.handler.template_settings) | dict(asked)
+        except MisplacedError as error:
+            raise RefusedError(400, str(error), BAD_VARIABLE) from error
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
@@ -332,6 +335,7 @@ def _variable_problems(route: Route, place: str) -> list[str]:
         for name in sorted(unknown)
         if any(f"{{{name}}}" in text for text in texts(value))
     ]
+    problems += [f"{place}: {key_of(at)}: {why}" for at, why in open_urls(route.filled)]
     return problems + [
         f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
         for key in sorted(route.handler.fixed_settings & route.settings.keys())

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+from yarl import URL
 
 from mediaserver import config
 from mediaserver.audio import g711
@@ -26,7 +27,7 @@ from mediaserver.wire.application import Call
 from mediaserver.wire.plain import Plain
 from mediaserver.wire.twilio import Twilio
 from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
-from tests.server.process import write_config
+from tests.server.process import UPGRADE, write_config
 from tests.session.caller import digits
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually
@@ -504,3 +505,16 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
             await line.close(1000)
     finally:
         await bots.stop()
+
+
+@pytest.mark.parametrize("name", ["%2e%2e", "%252e%252e", "..%2f..%2fadmin", "%2E"])
+async def test_a_call_that_would_lead_a_token_elsewhere_is_refused_before_anything_is_dialled(
+    lab: Lab, name: str
+) -> None:
+    url = URL(f"http://127.0.0.1:{lab.server.port}/twilio/{name}", encoded=True)
+    async with aiohttp.ClientSession() as client, client.get(url, headers=UPGRADE) as answer:
+        assert answer.status == 400
+        assert "in place of {name}: no segment of a path may be empty there" in await answer.text()
+    refused = lab.server.engine.metrics.refused.labels("bad-variable", 400)
+    assert refused._value.get() == 1
+    assert (lab.bots.refused, lab.bots.visits) == (0, {"echo": [], "plain": []})

@@ -1,6 +1,6 @@
 """All kinds of input, and how many of each a round has."""
 
-from tests.fuzz import attaches, byte_streams, channels, configs, frames, handshakes, sounds, wires
+from tests.fuzz import attaches, byte_streams, channels, configs, frames, handshakes, sounds, urls, wires
 from tests.fuzz.kinds import Kind
 
 KINDS = {
@@ -8,6 +8,7 @@ KINDS = {
     for kind in (
         Kind("wire", wires.make, check=wires.check),
         Kind("config", configs.make, check=configs.check),
+        Kind("url", urls.make, check=urls.check),
         Kind("wav", sounds.make_wav, check=sounds.check),
         Kind("raw", sounds.make_raw, check=sounds.check),
         Kind("coded", sounds.make_coded, meet=sounds.meet, at_once=2, needs_ffmpeg=True),
@@ -22,6 +23,7 @@ KINDS = {
 ROUND = {
     "wire": 6000,
     "config": 3000,
+    "url": 3000,
     "wav": 3500,
     "raw": 1000,
     "coded": 60,

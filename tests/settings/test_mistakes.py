@@ -155,9 +155,14 @@ TABLE = [
         'paths."/b/{x}": url: the port in the URL should be a whole number up to 65535',
     ),
     *(
-        (f"[paths.'/b/{{x}}']\nhandler = 'bridge'\nurl = '{url}'", [])
-        for url in ("{x}", "{x}://bot/", "ws://{x}/", "ws://bot:{x}/", "ws://bot/{x}")
+        (
+            f"[paths.'/b/{{x}}']\nhandler = 'bridge'\nurl = '{url}'",
+            'paths."/b/{x}": url: no {variable} is filled into a URL before its path: write out its scheme, host and'
+            " port, such as wss://bots.example.com/{name}",
+        )
+        for url in ("{x}", "{x}://bot/", "ws://{x}/", "ws://bot:{x}/")
     ),
+    ("[paths.'/b/{x}']\nhandler = 'bridge'\nurl = 'ws://bot/{x}'", []),
     # what is not there
     ("[paths.'/a']\nprompt = 'welcome'", 'paths."/a": handler is missing'),
     (
