@@ -75,8 +75,8 @@ class Attacher:
     async def prepare(self, request: AttachRequest) -> Attachment:
         """What is asked for, not yet dialled.
 
-        RefusedError: 404 where there is no such path or prompt, 400 where it makes no sense, 503 where there is
-        no room.
+        RefusedError: 404 where there is no such path or prompt, 400 where it makes no sense, 414 where the path is
+        too long, 503 where there is no room.
         """
         engine = self._engine
         try:

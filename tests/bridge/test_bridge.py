@@ -495,7 +495,7 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
             go.set()
             await eventually(lambda: not websocket.transport.get_write_buffer_size())
             line.hear(bytes(320))  # with it goes what waited
-            await eventually(lambda: bots.visits["slow"][0].messages[-1] == bytes(320))
+            await eventually(lambda: bots.visits["slow"][0].messages[-1:] == [bytes(320)])
             heard = [said for said in bots.visits["slow"][0].messages if isinstance(said, bytes)]
             numbers = [int.from_bytes(said[:2], "big") for said in heard[:-1]]
             lost = sorted(set(range(1, sent + 1)) - set(numbers))

@@ -77,6 +77,6 @@ async def meet(body: bytes, lab: Lab) -> None:
     head = f"POST /v1/attach HTTP/1.1\r\n{fields}\r\n".encode()
     found = answers.read(await hold(port, Script([head, body])))
     assert len(found) == 1, f"{len(found)} answers"
-    assert found[0].status in (202, 400, 404, 413), f"status {found[0].status}: {found[0].body!r}"
-    if found[0].status in (400, 404):
+    assert found[0].status in (202, 400, 404, 413, 414), f"status {found[0].status}: {found[0].body!r}"
+    if found[0].status in (400, 404, 414):
         answers.error_line(found[0])
