@@ -17,6 +17,9 @@ from mediaserver.wire.encapsulation import Wire, WireSettings
 
 T = TypeVar("T")
 NS = 1_000_000_000
+_MOST_FAULTS = (
+    100  # a timer that is set anew by a callback that fails would go off for ever, at one and the same time
+)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -25,6 +28,8 @@ class _JumpingSelector(selectors.DefaultSelector):
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if len(self.loop.faults) > _MOST_FAULTS:
+            raise RuntimeError(f"callbacks fail again and again: {self.loop.faults[0]}")
         ready = super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("nothing will ever happen any more: the test waits for something that cannot come")

@@ -123,6 +123,19 @@ async def test_a_slot_that_everybody_has_left_is_not_fired(loop: VirtualLoop) ->
 
 
 @in_virtual_time
+async def test_nobody_is_woken_for_a_slot_that_everybody_has_left(loop: VirtualLoop) -> None:
+    ticker = Ticker(partial(CountingAlarm, loop), loop.clock, slots=2)
+    bells = [Bell(loop) for _ in range(BURST + 1)]
+    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    assert slots[-1] is not slots[0]
+    ticker.leave(bells[-1], slots[-1])
+    await pass_time(loop, 25)
+    armed = CountingAlarm.armed
+    await pass_time(loop, 225)
+    assert CountingAlarm.armed - armed == 10
+
+
+@in_virtual_time
 async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     bells = [Bell(loop) for _ in range(3 * BURST)]
@@ -254,6 +267,20 @@ async def test_where_the_next_frame_is_nearer_than_the_one_due_that_one_is_left_
     assert (sum(ticker.lateness.counts), ticker.lateness.total - before) == (3, late * 1_000_000)
     await pass_time(loop, 41 + 20 * due + 0.5)
     assert bell.rung[-1] == 41 + 20 * due  # and it goes on in its own place
+
+
+@in_virtual_time
+async def test_what_is_late_and_what_is_left_out_is_counted_over_all_stalls(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    bells = [Bell(loop), Bell(loop)]
+    slot = ticker.join(bells[0], bells[0].sending, 1)
+    assert ticker.join(bells[1], bells[1].sending, 1) is slot
+    for at in (21.5, 141.5):
+        await pass_time(loop, at)
+        loop.stall(65)  # three frames are due by then: two are sent, one of them late, and one is left out
+        await pass_time(loop, at + 70)
+    assert (slot.late, slot.skipped) == (2, 2)
+    assert (ticker.late_frames, ticker.skipped_frames) == (4, 4)
 
 
 @in_virtual_time
