@@ -49,6 +49,14 @@ class InlinePool(DecodePool):
         return Description(decoded.source, decoded.peak_dbfs, decoded.loudness_lufs), taken
 
 
+class TimedPool(InlinePool):
+    """Takes as many milliseconds for a file as its name says."""
+
+    async def decode(self, path: Path, taker, *, store: bool = True):
+        await asyncio.sleep(int(path.stem) / 1000)
+        return await super().decode(path, taker, store=store)
+
+
 def put(path: Path, samples: Samples) -> Path:
     """A sound file of a time of its own, however soon it follows the one before it."""
     write_wav(path, samples)
@@ -79,6 +87,41 @@ async def refreshed(library: PromptLibrary, encodings: Sequence[Encoding] = (PCM
     assert await library.refresh(encodings, settle=1.0) is None
     await asyncio.sleep(1.0)
     return await library.refresh(encodings, settle=1.0)
+
+
+# -- what is told while a folder is taken in ----------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_prompts_become_known_ten_times_a_second_and_in_the_end(tmp_path: Path, loop: VirtualLoop) -> None:
+    for ms in (40, 80, 100, 160):
+        put(tmp_path / f"{ms}.wav", OLD)
+    library, told = PromptLibrary(tmp_path, 1_000_000, TimedPool()), []
+    await library.load((PCM,), lambda done, total: told.append((done, total, sorted(library.prompts))))
+    some = ["100", "40", "80"]
+    assert told == [(0, 4, []), (1, 4, []), (2, 4, []), (3, 4, some), (4, 4, some)]
+    assert sorted(library.prompts) == ["100", "160", "40", "80"]
+
+
+@in_virtual_time
+async def test_a_folder_that_is_not_there_at_first_is_a_trouble_and_no_file_that_fails(
+    tmp_path: Path, loop: VirtualLoop
+) -> None:
+    library = await loaded(tmp_path / "nowhere")
+    assert (library.trouble, library.problems, library.prompts) == ("is not a folder", {}, {})
+
+
+@in_virtual_time
+async def test_a_sound_file_anywhere_is_decoded_or_named(tmp_path: Path, loop: VirtualLoop) -> None:
+    (tmp_path / "prompts").mkdir()
+    library = await loaded(tmp_path / "prompts")
+    sound = (await library.decode(put(tmp_path / "a.wav", OLD))).open(PCM)
+    assert Items(tuple(sound.items), sound.samples) == items(OLD)
+    assert library.prompts == {}
+    broken = tmp_path / "b.wav"
+    broken.write_bytes(b"no sound")
+    with pytest.raises(PromptError, match=rf"^{broken} is not a WAV file"):
+        await library.decode(broken)
 
 
 # -- what happens to a file ---------------------------------------------------------------------------------------
