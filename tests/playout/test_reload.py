@@ -103,6 +103,12 @@ async def test_prompts_become_known_ten_times_a_second_and_in_the_end(tmp_path: 
     assert sorted(library.prompts) == ["100", "160", "40", "80"]
 
 
+def test_before_the_first_look_there_is_nothing_and_no_trouble(tmp_path: Path) -> None:
+    library = PromptLibrary(tmp_path, 1_000_000, InlinePool())
+    assert (library.folder, library.trouble, library.ignored, library.unsettled) == (None, "", [], False)
+    assert (library.prompts, library.problems) == ({}, {})
+
+
 @in_virtual_time
 async def test_a_folder_that_is_not_there_at_first_is_a_trouble_and_no_file_that_fails(
     tmp_path: Path, loop: VirtualLoop
