@@ -236,6 +236,15 @@ def test_a_digit_held_for_long_is_one_press():
         assert heard(pcm(press(digit, 10_000), silence(40), press(digit, 5000))) == digit * 2
 
 
+def test_a_digit_is_held_from_when_it_is_certain_until_it_has_been_gone_for_longer_than_an_interruption():
+    detector, audio = DtmfDetector(), pcm(silence(40), press("5", 100), silence(100))
+    holding = [detector.holding]
+    for at in range(0, len(audio), FRAME):
+        detector.feed(audio[at : at + FRAME])
+        holding.append(detector.holding)
+    assert holding == [False] * 4 + [True] * 5 + [False] * 7  # of 20 ms each; the first is before all of them
+
+
 def test_a_digit_is_reported_while_it_is_pressed_within_50_ms():
     """At the end of the frame that makes it certain; the frame itself has taken 20 ms to come."""
     late = []

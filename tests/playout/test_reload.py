@@ -103,6 +103,15 @@ async def test_prompts_become_known_ten_times_a_second_and_in_the_end(tmp_path: 
     assert sorted(library.prompts) == ["100", "160", "40", "80"]
 
 
+@in_virtual_time
+async def test_what_is_known_of_a_prompt_is_that_of_its_file(tmp_path: Path, loop: VirtualLoop) -> None:
+    path = put(tmp_path / "music/a.wav", OLD)
+    prompt = (await loaded(tmp_path)).catalogue.get("music/a")
+    assert (prompt.name, prompt.path, prompt.samples) == ("music/a", path, 1600)
+    decoded = decode_file(path)
+    assert prompt.about == ("WAV 8000 Hz 16-bit mono", decoded.peak_dbfs, decoded.loudness_lufs)
+
+
 def test_before_the_first_look_there_is_nothing_and_no_trouble(tmp_path: Path) -> None:
     library = PromptLibrary(tmp_path, 1_000_000, InlinePool())
     assert (library.folder, library.trouble, library.ignored, library.unsettled) == (None, "", [], False)
@@ -580,6 +589,17 @@ def test_what_is_in_a_folder_that_cannot_be_read_is_not_taken_for_gone() -> None
     changes.take("b", ABSENT)
     assert changes.settled(look, 1.0, 0.0) == {}
     assert changes.settled(Inventory({"music/a": file}, [], (1, 1)), 2.0, 0.0) == {"music/": ABSENT}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@in_virtual_time
+async def test_folders_that_can_be_read_again_are_named_as_paths(tmp_path: Path, loop: VirtualLoop) -> None:
+    put(tmp_path / "music/a.wav", OLD)
+    library = await loaded(tmp_path)
+    (tmp_path / "music").chmod(0)
+    assert await refreshed(library) == Reloaded(failed={"music": "cannot be read: Permission denied"})
+    (tmp_path / "music").chmod(0o755)
+    assert await refreshed(library) == Reloaded(back=["music"])
 
 
 # -- with the system's notices, in real time ----------------------------------------------------------------------
