@@ -55,6 +55,12 @@ class Metrics:
         self.refused = Counter(
             "mediaserver_refusals", "Streams turned down", ["reason", "status"], registry=self.registry
         )
+        self.admin_refused = Counter(
+            "mediaserver_admin_refusals",
+            "Requests and connections of the admin port turned down",
+            ["reason"],
+            registry=self.registry,
+        )
         self.peer_faults = Counter(
             "mediaserver_peer_faults",
             "What peers did that they must not do, by kind",

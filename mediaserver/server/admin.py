@@ -9,12 +9,12 @@ import pydantic
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
 
 from mediaserver import metrics, mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.rate import Rate
+from mediaserver.server.admin_connections import AdminConnection, AdminConnections
+from mediaserver.server.hosts import check_host, check_origin
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.session.keypad import MAX_TYPED_AHEAD
 from mediaserver.streams.access import are_known, credentials
@@ -22,7 +22,6 @@ from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
 
 _MAX_BODY = 64 * 1024
-_LOGGED = 1  # lines a second
 _OPEN = {"/healthz", "/readyz"}  # probes have no token
 
 log = structlog.get_logger()
@@ -60,9 +59,25 @@ class AdminEndpoint:
     ) -> None:
         self._engine, self._attacher = engine, attacher
         self._why_closed, self._why_not_ready = why_closed, why_not_ready
-        self._rate = Rate()
+        self._connections: AdminConnections | None = None
 
-    def application(self) -> web.Application:
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections or ())
+
+    async def run(self) -> tuple[web.AppRunner, AdminConnections]:
+        """What takes connections, and what ends all of it."""
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        assert runner.server is not None  # noqa: S101 - there is one after the setup
+        engine = self._engine
+        self._connections = AdminConnections(
+            runner.server, lambda: engine.settings.server.handshake_timeout, engine.metrics
+        )
+        return runner, self._connections
+
+    def _application(self) -> web.Application:
         """The admin listener's application."""
         logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
@@ -79,22 +94,33 @@ class AdminEndpoint:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who may ask, and what is wrong with a request as a status and one line."""
+        connection = request.protocol
+        assert isinstance(connection, AdminConnection)  # noqa: S101 - `run` has no others made
+        request.content.on_eof(connection.in_hand)
         try:
-            offered = credentials(request.headers.get("Authorization", ""))  # not in the URL: those are logged
-            token = self._engine.configuration.secrets["admin.token"]
-            if token and request.path not in _OPEN and not are_known(offered, [token]):
-                if self._rate.take(_LOGGED):
-                    log.warning("refused on the admin port", path=request.path, peer=request.remote)
-                raise RefusedError(401, "needs the token: Authorization: Bearer")
-            origin = request.headers.get("Origin")
-            if origin is not None and URL(origin).authority != request.host:
-                raise RefusedError(403, "not for pages of other sites")
+            self._check(request)
+        except RefusedError as error:
+            connection.refuse(error, request.path)
+            return _error(error)
+        try:
             return await handler(request)
         except RefusedError as error:
-            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-            return web.json_response({"error": str(error)}, status=error.status, headers=headers)
+            return _error(error)
         except ConfigError as error:
             return web.json_response({"error": str(error)}, status=500)
+
+    def _check(self, request: web.Request) -> None:
+        """RefusedError where it is not to be answered."""
+        settings, headers = self._engine.settings.admin, request.headers
+        hosts = headers.getall("Host", ())
+        if request.path not in _OPEN:
+            offered = credentials(headers.get("Authorization", ""))  # not in the URL: those are logged
+            token = self._engine.configuration.secrets["admin.token"]
+            if token and not are_known(offered, [token]):
+                raise RefusedError(401, "needs the token: Authorization: Bearer", "unauthorised")
+            if not token:  # which no page of another site has
+                check_host(hosts, {settings.host.lower(), *settings.hosts})
+        check_origin(headers.getall("Origin", ()), hosts)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -139,8 +165,15 @@ async def _body(request: web.Request, model: type[B]) -> B:
     """A request's JSON; RefusedError 400 says what is wrong with it."""
     try:
         return model.model_validate_json(await request.read())
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, was too slow, or it is no HTTP
+        raise RefusedError(400, "body: it has no end") from error
     except pydantic.ValidationError as error:
         raise RefusedError(400, "; ".join(mistakes.problems("body", error, model))) from error
+
+
+def _error(error: RefusedError) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return web.json_response({"error": str(error)}, status=error.status, headers=headers)
 
 
 async def _say_no_more(_: web.Request, response: web.StreamResponse) -> None:

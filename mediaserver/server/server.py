@@ -44,6 +44,7 @@ class Server:
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
+        self.admin = AdminEndpoint(self.engine, self.attacher, lambda: self._state, lambda: self._why_not_ready)
         self._garbage = Garbage(lambda: len(self.engine.streams))
         self._admin: web.AppRunner | None = None
         self._listeners: list[Listener] = []  # the admin port's, then those of media
@@ -57,6 +58,7 @@ class Server:
             lambda: self.tls.expires if self.tls is not None else 0,
         )
         metrics.gauge("connections", "Connections of the media ports", lambda: len(connections))
+        metrics.gauge("admin_connections", "Connections of the admin port", lambda: self.admin.connections)
         metrics.gauge("handshakes", "Those of them whose handshake is under way", lambda: connections.unfinished)
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
@@ -151,12 +153,8 @@ class Server:
         """Answer on the admin port; the port."""
         configuration = self.engine.configuration
         settings = configuration.settings.admin
-        endpoint = AdminEndpoint(self.engine, self.attacher, lambda: self._state, lambda: self._why_not_ready)
-        self._admin = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=1.0)
-        await self._admin.setup()
-        server = self._admin.server
-        assert server is not None  # noqa: S101 - there is one after the setup
-        listener = Listener(server)
+        self._admin, accept = await self.admin.run()
+        listener = Listener(accept)
         self._listeners.append(listener)
         return await listener.open(settings.host, settings.port, _keys(configuration, "admin"))
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from mediaserver.mistakes import Place
-from mediaserver.settings.kinds import ApiUrl, Networks, PortNumber, Table, Tokens, is_web
+from mediaserver.settings.kinds import ApiUrl, HostName, Networks, PortNumber, Table, Tokens, is_web
 from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 
 ACCESS_KEY = "vb_"  # what the platform's access keys begin with
@@ -83,6 +83,7 @@ class AdminSettings(Table):
     port: int = Field(8081, ge=0, le=65535)
     token: SecretStr = SecretStr("")
     open: bool = False
+    hosts: tuple[HostName, ...] = ()
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

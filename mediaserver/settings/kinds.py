@@ -93,6 +93,13 @@ def has_no_query(url: str) -> str:
     return url
 
 
+def is_host_name(name: str) -> str:
+    """The name of a host, in lower case; ValueError where it is none."""
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", name):
+        raise ValueError("should be the name of a host alone, such as media.internal, with no scheme and no port")
+    return name.lower()
+
+
 def is_language(tag: str) -> str:
     """A language's tag by its form; ValueError where it is none."""
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
@@ -154,6 +161,7 @@ PortNumber = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
 WebUrl = Annotated[str, AfterValidator(is_web)]
 WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
 ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
+HostName = Annotated[str, AfterValidator(is_host_name)]
 JsonValue = Annotated[Any, AfterValidator(_is_json)]
 LanguageTag = Annotated[str, AfterValidator(is_language)]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]

@@ -14,8 +14,8 @@ from tests.server.process import ServerProcess, listen, upgrade_request
 from tests.timing import PATIENCE, UNIT
 
 CALLS = healthy.LISTENING + healthy.TALKING
-GRANTED = 260
-SPARE = 100  # what the server keeps for all that is no connection
+GRANTED = 320
+SPARE = 132  # what the server keeps for all that is no connection of a media port
 PLACES = GRANTED - SPARE - CALLS
 
 

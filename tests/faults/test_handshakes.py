@@ -106,7 +106,7 @@ async def test_who_comes_and_goes(server: ServerProcess, report: Report) -> None
 
 # -- with TLS --------------------------------------------------------------------------------------
 
-GRANTED, SPARE = 400, 100  # descriptors, and those that are for no connection
+GRANTED, SPARE = 400, 132  # descriptors, and those that are for no connection of a media port
 PROMPTLY = 0.2  # seconds for the handshake of a call on a machine that does nothing else
 
 

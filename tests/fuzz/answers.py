@@ -24,8 +24,14 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def read(heard: bytes, sizes: Container[int] = _ANY_SIZE, *, commands: bool = False) -> list[Answer]:
-    """The responses of one connection; AssertionError where any is not sensible.
+def read(
+    heard: bytes,
+    sizes: Container[int] = _ANY_SIZE,
+    *,
+    commands: bool = False,
+    sensible: Container[int] = SENSIBLE,
+) -> list[Answer]:
+    """The responses of one connection; AssertionError where any is not sensible, as by its status.
 
     `sizes` are what a stream's messages may have; with `commands`, Asterisk may be told something in texts. The
     last response or frame may be cut short, but not wrong.
@@ -37,7 +43,7 @@ def read(heard: bytes, sizes: Container[int] = _ANY_SIZE, *, commands: bool = Fa
         if head is None:
             break
         status, at = int(head[1]), head.end()
-        assert status in SENSIBLE, f"status {status}: {heard[head.start() : at + 300]!r}"
+        assert status in sensible, f"status {status}: {heard[head.start() : at + 300]!r}"
         if status == _CONTINUE:
             continue
         if status == 101:

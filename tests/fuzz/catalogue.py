@@ -1,6 +1,17 @@
 """All kinds of input, and how many of each a round has."""
 
-from tests.fuzz import attaches, byte_streams, channels, configs, frames, handshakes, sounds, urls, wires
+from tests.fuzz import (
+    admin_headers,
+    attaches,
+    byte_streams,
+    channels,
+    configs,
+    frames,
+    handshakes,
+    sounds,
+    urls,
+    wires,
+)
 from tests.fuzz.kinds import Kind
 
 KINDS = {
@@ -17,6 +28,7 @@ KINDS = {
         Kind("audiosocket", byte_streams.make, meet=byte_streams.meet, at_once=8),
         Kind("channel", channels.make, meet=channels.meet, at_once=8),
         Kind("attach", attaches.make, meet=attaches.meet),
+        Kind("admin", admin_headers.make, meet=admin_headers.meet),
     )
 }
 
@@ -32,4 +44,5 @@ ROUND = {
     "audiosocket": 1500,
     "channel": 1500,
     "attach": 1000,
+    "admin": 1500,
 }

@@ -157,8 +157,8 @@ TABLE = [
     *(
         (
             f"[paths.'/b/{{x}}']\nhandler = 'bridge'\nurl = '{url}'",
-            'paths."/b/{x}": url: no {variable} is filled into a URL before its path: write out its scheme, host and'
-            " port, such as wss://bots.example.com/{name}",
+            'paths."/b/{x}": url: no {variable} is filled into a URL before its path: write out its scheme, host'
+            " and port, such as wss://bots.example.com/{name}",
         )
         for url in ("{x}", "{x}://bot/", "ws://{x}/", "ws://bot:{x}/")
     ),
