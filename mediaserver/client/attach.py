@@ -97,6 +97,7 @@ class Attacher:
             query=dict(url.query),
             variables=route.variables_of(url.query, variables),
             resource=request.resource,
+            route=route.pattern,
         )
         return Attachment(engine, self._platform, stream, route, handler, wire)
 

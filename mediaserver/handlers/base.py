@@ -61,6 +61,10 @@ class Handler(Table, ABC):
     def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
         """Whether it can serve a caller of these variables, whose URL has this query; ValueError says why not."""
 
+    def said_of_url(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """What of a URL an engine has to speak, "" for nothing: for another, another sound has to be made."""
+        return ""
+
     def problems(self, catalogue: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
         """What is missing in the catalogue, of the names that are `known` already."""
         found = []

@@ -19,6 +19,7 @@ from mediaserver.speech.service import sentences_of
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.synthesis import Voice
 from mediaserver.speech.template import Template
+from mediaserver.speech.turns import Origin
 
 
 def _template(value: Any) -> Any:
@@ -79,8 +80,17 @@ class Phrase(Manner, Table):
         language = self.language or settings.language
         sentences_of(self.say.render(values, language), language, settings)
 
-    def spoken(self, session: Session, fallback: Run | None, values: Mapping[str, str] = _NOTHING) -> Spoken:
+    def spoken(
+        self,
+        session: Session,
+        fallback: Run | None,
+        values: Mapping[str, str] = _NOTHING,
+        *,
+        of_url: bool = False,
+    ) -> Spoken:
         """Its sound on a stream, begun at once; `values` stand over those that the stream has.
+
+        `of_url`: the text is the URL's own. What strangers have put into a text has its turn behind other texts.
 
         ValueError where it cannot be said with these.
         """
@@ -91,12 +101,19 @@ class Phrase(Manner, Table):
         def failed(why: str) -> None:
             session.notify("speech.failed", {"why": why})
 
-        return speech.say(text, voice, fallback, failed)
+        origin = Origin(stream.route, stream.stranger and (of_url or bool(self.say.names)))
+        return speech.say(text, voice, fallback, failed, origin)
 
 
 def values_of(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
     """What a text's variables stand for: what the path or `attach` has, before what the URL's query says."""
     return {**query, **variables}
+
+
+def values_said(texts: Iterable[Template], values: Mapping[str, str]) -> str:
+    """The values that texts have in them, as far as they are there, in one text of their own."""
+    names = dict.fromkeys(name for text in texts for name in text.names)
+    return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 
 
 def _kind(value: Any) -> str:
@@ -135,6 +152,10 @@ class Speaking(Manner):
     def engines(self) -> Iterable[Need]:
         """The engines that speak."""
         return [phrase.need for phrase in self.phrases(self.members())]
+
+    def said_of_url(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """The values in its texts."""
+        return values_said((phrase.say for phrase in self.phrases(self.members())), values_of(variables, query))
 
     def prepare(self, speech: SpeechSettings) -> None:
         """Load what its texts need."""

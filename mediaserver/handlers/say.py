@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from pydantic import Field
+
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of
+from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of, values_said
 from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources import Playlist
 from mediaserver.session import Session
@@ -20,6 +22,9 @@ class Say(Repeating, Manner, Ending, Handler):
     template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
 
     text: Text | None = None
+    text_from_url: bool | None = Field(
+        None, description="whether ?text= is said; None: where the path asks for a token"
+    )
     fallback: str | None = None
 
     def prompt_names(self) -> Iterable[str]:
@@ -39,10 +44,17 @@ class Say(Repeating, Manner, Ending, Handler):
         """Whether there is a text to say, and all its values."""
         self._phrase(query).check(values_of(variables, query), speech)
 
+    def said_of_url(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """The URL's own text, or the values in the path's."""
+        if "text" in query:
+            return query["text"]
+        return values_said([self.text] if self.text is not None else [], values_of(variables, query))
+
     async def run(self, session: Session) -> None:
         """Say it, then close or fall silent."""
         fallback = session.library.get(self.fallback) if self.fallback else None
-        spoken = self._phrase(session.stream.query).spoken(session, fallback)
+        query = session.stream.query
+        spoken = self._phrase(query).spoken(session, fallback, of_url="text" in query)
         await session.play(Playlist(self.repeated([spoken])))
         await self.conclude(session)
 

@@ -12,7 +12,7 @@ from mediaserver.secrets import shown_url
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
 from mediaserver.settings import Settings
-from mediaserver.streams import folders
+from mediaserver.streams import folders, strangers
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import NO_PROMPTS, open_library
 from mediaserver.streams.patterns import MAX_SLOW_PATH
@@ -100,6 +100,10 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         f" text, which takes long to be tried: paths of more than {MAX_SLOW_PATH} characters are refused, on all"
         " paths; better let each match up to the next slash"
         for path in configuration.table.slow
+    ]
+    notes += [
+        f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {note}'
+        for route, note in strangers.notes(configuration.table)
     ]
     return Findings(
         paths,

@@ -22,7 +22,7 @@ from mediaserver.server.upgraded import Upgraded
 from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.session.control import AudioSocketControl
 from mediaserver.session.stream import CREDENTIALS
-from mediaserver.streams import connection
+from mediaserver.streams import connection, strangers
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import QUERY_KEYS, Route
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
@@ -56,6 +56,7 @@ class MediaEndpoint:
         self._engine, self._streams = engine, engine.streams
         self._told_of_proxy = False
         self._slips = LoggedRarely(_SLIPS_LOGGED)
+        self._texts = strangers.Texts()
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -95,20 +96,29 @@ class MediaEndpoint:
                 405, f"{request.method} is not for a media path: GET with a WebSocket upgrade is", "method"
             )
         route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
-        if not self.connections.handshakes.take(
-            self._engine.settings.server.handshake_rate
-        ):  # those without access do not count
+        limits = self._engine.settings.server
+        if not self.connections.handshakes.take(limits.handshake_rate):  # those without access do not count
             raise RefusedError(503, "too many calls at once: try again in a second", "busy")
         # What opens the path is no handler's business; on an open path it is nothing of ours.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
         handler, wire = self._asked(request, route, variables, query)
+        self._texts.take(peer.group, route, handler, (variables, query), limits.max_texts_per_peer)
         self._streams.admit(route, peer.group)
         self._tell_of_a_slip(request.path, query)
         call = _call_of(variables, query, request.headers)
         told = route.variables_of(query, variables)
-        stream = Stream(secrets.token_hex(6), request.path, peer.name, query, told, call=call)
+        stream = Stream(
+            secrets.token_hex(6),
+            request.path,
+            peer.name,
+            query,
+            told,
+            route=route.pattern,
+            stranger=route.access.is_open,
+            call=call,
+        )
         return _Admitted(route, handler, wire, stream, peer)
 
     def _asked(
@@ -117,6 +127,7 @@ class MediaEndpoint:
         """The handler and the wire that a URL asks for; what is not there is told before what is wrong."""
         by_query: RefusedError | None = None
         try:
+            strangers.check_text(route, query)
             asked = route.handler_of(variables, query, self._engine.library.catalogue), route.wire_of(query)
         except RefusedError as error:
             if error.status == 404:

@@ -25,6 +25,7 @@ REASONS = {
     "slow-handshake": 408,
     "long-path": 414,
     "not-websocket": 426,
+    "too-many-texts": 429,
     "headers": 431,
     "full": 503,
     "path-full": 503,

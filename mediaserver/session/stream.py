@@ -91,6 +91,8 @@ class Stream:
     # Of the query (`Route.variables_of`), over them the path's, and over these what `attach` was given.
     variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # where we dialled: `calls/<id>` or `conferences/<id>`
+    route: str = ""  # the path's pattern, as configured
+    stranger: bool = False  # anybody may dial the path, and the peer has written the URL
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
 
     @property

@@ -15,10 +15,12 @@ from mediaserver.speech.sentences import split
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import RESULTS, Studio
 from mediaserver.speech.synthesis import Voice, voice_of
+from mediaserver.speech.turns import OURS, Origin
 from mediaserver.speech.wording import plain
 from mediaserver.store import Store
 
 _MEGABYTE = 1_000_000
+_ON_THIS_MACHINE = ("hibari", "command")  # engines that speak so many sentences at a time
 
 
 def sentences_of(text: str, language: str, settings: SpeechSettings) -> list[str]:
@@ -71,15 +73,16 @@ class Speech:
         voice: Voice | None = None,
         fallback: Run | None = None,
         failed: Callable[[str], None] = lambda why: None,
+        origin: Origin = OURS,
     ) -> Spoken:
-        """A text as runs of sound, sentence by sentence, the first begun at once.
+        """A text as runs of sound, sentence by sentence, the first begun at once. Origins take turns.
 
         ValueError where there is nothing to say, or more than is allowed.
         """
         voice = voice or self.voice()
         texts = sentences_of(text, voice.language, self.settings)
         studio = self._studio(voice.engine)
-        spoken = Spoken(texts, lambda sentence: studio.sentence(sentence, voice), fallback, failed)
+        spoken = Spoken(texts, lambda sentence: studio.sentence(sentence, voice, origin), fallback, failed)
         spoken.begin()
         return spoken
 
@@ -131,5 +134,6 @@ class Speech:
                 settings.memory_limit * _MEGABYTE,
                 self._store,
                 self._waited,
+                settings.processes if engine in _ON_THIS_MACHINE else 0,
             )
         return self._studios[engine]

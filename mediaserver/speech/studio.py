@@ -13,6 +13,7 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
 from mediaserver.errors import EngineError, plainly
 from mediaserver.speech.spoken import Sentence, pieces
 from mediaserver.speech.synthesis import Synthesiser, Voice
+from mediaserver.speech.turns import OURS, Origin, Turn, Turns
 from mediaserver.store import Store
 
 _PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Studio:
-    """Has sentences spoken by one engine. `timeout` in seconds, `memory_limit` in bytes.
+    """Has sentences spoken by one engine, `size` at a time. `timeout` in seconds, `memory_limit` in bytes.
 
     `results` counts sentences by where they came from; `dropped` are those that nobody waited for any more before
     they were there. `waited` is told the seconds to a sentence's first sound, where that had to be made.
@@ -37,6 +38,7 @@ class Studio:
         memory_limit: int,
         store: Store | None = None,
         waited: Callable[[float], None] = lambda seconds: None,
+        size: int = 0,
     ) -> None:
         self.results = dict.fromkeys(RESULTS, 0)
         self._engine, self._timeout, self._limit, self._store = engine, timeout, memory_limit, store
@@ -44,24 +46,32 @@ class Studio:
         self._kept: OrderedDict[str, Sentence] = OrderedDict()  # those that are being made included
         self._bytes = 0
         self._making: dict[Sentence, asyncio.Task[None]] = {}
+        self._turns = Turns(size)
+        self._turn_of: dict[Sentence, Turn] = {}
         self._trouble = ""
         self._told = ("", 0.0)  # why sentences cannot be spoken, and when that was logged
 
-    def sentence(self, text: str, voice: Voice) -> Sentence:
-        """A sentence, at once; its sound may still be on its way."""
+    def sentence(self, text: str, voice: Voice, origin: Origin = OURS) -> Sentence:
+        """A sentence, at once; its sound may still be on its way. The `origin` decides when its turn is."""
         key = json.dumps([self._engine.identity, voice.name, voice.rate, voice.language, text])
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
             self.results["memory"] += 1
+            if found in self._turn_of:
+                self._turns.promote(self._turn_of[found], origin)
             return found
         loop = asyncio.get_running_loop()
         # Not at once: garbage collection may find that out, in whatever thread.
         sentence = Sentence(lambda: loop.call_soon_threadsafe(self._give_up, key))
         self._kept[key] = sentence
+        self._turn_of[sentence] = Turn(origin)
         task = self._making[sentence] = loop.create_task(self._make(key, sentence, text, voice))
-        task.add_done_callback(lambda task: self._making.pop(sentence))
+        task.add_done_callback(lambda task: self._forget(sentence))
         return sentence
+
+    def _forget(self, sentence: Sentence) -> None:
+        del self._making[sentence], self._turn_of[sentence]
 
     def warm(self) -> None:
         """Have the engine be ready."""
@@ -116,8 +126,15 @@ class Studio:
     async def _speak(self, sentence: Sentence, text: str, voice: Voice) -> bytes:
         """Have it spoken: all of its sound, which the sentence is given as it comes."""
         began, come = time.monotonic(), bytearray()
-        async with contextlib.aclosing(self._engine.speak(text, voice)) as sound:
-            while (pcm := await self._next(sound)) is not None:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await stack.enter_async_context(self._turns.taken(self._turn_of[sentence]))
+            except TimeoutError:
+                raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
+            sound = await stack.enter_async_context(contextlib.aclosing(self._engine.speak(text, voice)))
+            left = began + self._timeout - time.monotonic()  # of what the first sound may take
+            while (pcm := await self._next(sound, self._timeout if come else left)) is not None:
                 if pcm and not come:
                     self._waited(time.monotonic() - began)
                 come += pcm
@@ -126,9 +143,9 @@ class Studio:
             raise EngineError("no sound came of it")
         return bytes(come)
 
-    async def _next(self, sound: AsyncGenerator[bytes, None]) -> bytes | None:
+    async def _next(self, sound: AsyncGenerator[bytes, None], timeout: float) -> bytes | None:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(timeout):
                 return await anext(sound, None)
         except TimeoutError:
             raise EngineError(f"no sound within {self._timeout:g} s") from None

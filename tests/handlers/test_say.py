@@ -35,6 +35,7 @@ timeout = {TIMEOUT}
 program = [{json.dumps(sys.executable)}, "-c", "import sys; sys.exit('no voice today')"]
 [paths."/say"]
 handler = "say"
+text_from_url = true
 linger_ms = 0
 [paths."/said"]
 handler = "say"
@@ -189,7 +190,7 @@ async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> Non
                 tmp_path,
                 f'[defaults]\nframing = "pcm"\n[speech]\nengine = "openai"\ntimeout = 0.5\n'
                 f'[speech.openai]\nurl = "{engine.url}"\ntoken = "{TOKEN}"\n'
-                '[paths."/say"]\nhandler = "say"\nfallback = "sorry"\nlinger_ms = 0\n',
+                '[paths."/say"]\nhandler = "say"\ntext_from_url = true\nfallback = "sorry"\nlinger_ms = 0\n',
             )
         )
         server = Server(settings, "config.toml", [])

@@ -11,6 +11,7 @@ from mediaserver.session import Session
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.turns import Origin
 from mediaserver.wire.encapsulation import Encoding
 
 _AHEAD = 2  # sentences that are made while one is heard
@@ -126,7 +127,9 @@ class Saying:
                 self._failed(why)
                 asyncio.get_running_loop().call_soon(self._session.clear)  # what follows makes no sense without it
 
-        spoken = self._session.speech.say(sentence.text, self._voice, _NOTHING, broke)
+        stream = self._session.stream
+        origin = Origin(stream.route, stream.stranger)  # what a model says is an answer to what its caller says
+        spoken = self._session.speech.say(sentence.text, self._voice, _NOTHING, broke, origin)
         heard = await self._session.play(_Timed(spoken, self._sounding))
         sentence.was_heard(heard, spoken)
 

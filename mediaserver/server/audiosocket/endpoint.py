@@ -97,6 +97,7 @@ class AudioSocketEndpoint:
             peer=connection.peer.name,
             query=dict(port.url.query),
             variables=port.route.variables_of(port.url.query, port.variables_of(uuid)),
+            route=port.route.pattern,
             call=str(uuid),
         )
         wire = Wire(port.wire, carrier=Carrier.TCP)
