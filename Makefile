@@ -26,7 +26,7 @@ test: announce lint types imports unit  ## everything that the project is held t
 
 announce:
 ifndef ARGS
-	@echo "This takes about 14 minutes on two cores, and at first some more to install what it needs."
+	@echo "This takes about 12 minutes on two cores, and at first some more to install what it needs."
 endif
 
 lint: $(VENV)/.dev  ## style and format, by ruff

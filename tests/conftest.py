@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.site import sitecustomize
 from tests.timing import UNIT, WITNESS
@@ -28,6 +29,10 @@ def _bundled_ffmpeg() -> str | None:
 if shutil.which("ffmpeg") is None and (bundled := _bundled_ffmpeg()) is not None:
     os.environ["PATH"] += os.pathsep + bundled
 
+
+# How long an example takes says nothing where others have the machine as well.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 # For ours, and for all that it starts.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SITE), os.environ.get("PYTHONPATH"))))

@@ -292,7 +292,7 @@ def test_an_echo_10_db_below_and_20_ms_late():
 # However the audio is cut up
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=40), st.integers(0, 159))
 def test_the_cuts_do_not_matter(sizes, onset):
     sounds = [press("1", 40), silence(40), press("1", 60, -25), silence(40), press("D", 45, -12, 4)]
