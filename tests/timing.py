@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 UNIT = float(os.environ.get("TEST_TIME_UNIT", "1"))  # seconds that are ample on any machine this is run on
 # Seconds for what must come, whatever else the machine does meanwhile: only a test that fails waits for so long.
@@ -48,6 +49,14 @@ class Witness:
 
 
 WITNESS = Witness()
+
+
+def waited(pid: int) -> float:
+    """Seconds for which a process's first thread could have run while others had the cores; 0 where no kernel says."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def late() -> float:

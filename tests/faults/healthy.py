@@ -14,16 +14,17 @@ from dataclasses import dataclass
 
 from tests.server.process import ServerProcess, upgrade_request
 from tests.sound import speechlike
-from tests.timing import UNIT, WITNESS
+from tests.timing import UNIT, WITNESS, eventually, waited
 
 LISTENING, TALKING = 40, 10
 PTIME = 0.02
 MAX_LATE = 3 * PTIME * UNIT
+DELAY = 0.5  # seconds, of the echo: a machine that is later has silence in it
 PROMPT = speechlike(160 * 50)
 _PCM = PROMPT.astype("<i2").tobytes()
 FRAMES = [_PCM[at : at + 320] for at in range(0, len(_PCM), 320)]
 
-PATHS = """
+PATHS = f"""
 [paths."/prompt"]
 handler = "playback"
 prompt = "prompt"
@@ -31,7 +32,7 @@ repeat = "forever"
 framing = "pcm"
 [paths."/echo"]
 handler = "echo"
-delay_ms = 200
+delay_ms = {DELAY * 1000:.0f}
 encapsulation = "sln"
 """
 
@@ -94,20 +95,27 @@ class Call(asyncio.Protocol):
         if not self.upgraded.done():
             self.upgraded.set_exception(exc or ConnectionError("closed before the upgrade"))
 
+    @property
+    def heard_anything(self) -> bool:
+        """Whether its sound has come: what it says comes back later."""
+        return any(map(any, self.frames))
+
     def say(self) -> None:
         """The next 20 ms."""
         if not self.over:
             self.transport.write(_SAID[self.said % len(_SAID)])
             self.said += 1
 
-    def judge(self) -> float:
-        """Fail where a frame is missing or wrong; the worst lateness in seconds."""
+    def judge(self, lag: float) -> float:
+        """Fail where a frame is missing or wrong; the worst lateness in seconds. The machine was late by `lag`."""
         heard = self.frames
         if self.talks:
             first = heard.index(FRAMES[0])
             assert not any(map(any, heard[:first]))
             heard = heard[first:]
-            assert len(heard) > self.said - 50 * UNIT, f"{len(heard)} of {self.said} came back"
+            assert len(heard) > self.said - 50 * (UNIT + lag), f"{len(heard)} of {self.said} came back"
+            if lag > DELAY - PTIME:
+                heard = [frame for frame in heard if any(frame)]
         for n, frame in enumerate(heard):
             assert frame == FRAMES[n % len(FRAMES)], (
                 f"the frame {n} of {len(heard)} is another, talks={self.talks}"
@@ -119,8 +127,9 @@ class Call(asyncio.Protocol):
 class Calls:
     """The calls while they last."""
 
-    def __init__(self, calls: list[Call]) -> None:
-        self._calls = calls
+    def __init__(self, calls: list[Call], server: int) -> None:
+        self._calls, self._server = calls, server
+        self._waited = waited(server)
         self._own_lag = 0.0  # seconds by which this process was late itself, at the worst
 
     async def talk(self) -> None:
@@ -137,9 +146,11 @@ class Calls:
     def judge(self) -> Verdict:
         """Hold what was heard against what should have been."""
         now = time.monotonic()
-        worst = max(call.judge() for call in self._calls)
-        allowed = MAX_LATE + self._own_lag + WITNESS.worst
-        assert worst <= allowed, f"a frame was {1000 * worst:.0f} ms late, we {1000 * self._own_lag:.0f} ms"
+        # The server as well is late while others have the cores, and the longer the more it has to do.
+        lag = self._own_lag + WITNESS.worst + waited(self._server) - self._waited
+        worst = max(call.judge(lag) for call in self._calls)
+        allowed = MAX_LATE + lag
+        assert worst <= allowed, f"a frame was {1000 * worst:.0f} ms late, we all {1000 * lag:.0f} ms"
         for call in self._calls:
             assert not call.over, "a healthy call was ended"
             assert now - call.times[-1] < allowed + PTIME, "a healthy call went quiet"
@@ -159,10 +170,10 @@ async def calls(server: ServerProcess, tls: ssl.SSLContext | None = None) -> Asy
             )
             made.append(call)
         assert {await call.upgraded for call in made} == {b"101"}
-        both = Calls(made)
+        both = Calls(made, server.process.pid)
         talking = asyncio.create_task(both.talk())
         try:
-            await asyncio.sleep(0.3)  # what was said is coming back
+            await eventually(lambda: all(call.heard_anything for call in made))
             yield both
         finally:
             talking.cancel()
