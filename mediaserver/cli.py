@@ -21,7 +21,7 @@ from mediaserver import __version__, config, log, mistakes, options, samples, ta
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
-from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly
+from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly, printable
 from mediaserver.secrets import shown_url, without_secrets, without_user
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
@@ -320,7 +320,7 @@ def _config_errors(as_json: bool = False) -> Iterator[None]:
 
 def _complain(problems: list[str]) -> None:
     for problem in problems:
-        typer.secho(without_secrets(problem), fg=typer.colors.RED, err=True)
+        typer.secho(printable(without_secrets(problem)), fg=typer.colors.RED, err=True)
 
 
 @contextlib.contextmanager

@@ -93,6 +93,16 @@ def one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
+def printable(text: str) -> str:
+    """Text that others wrote, such as a file's name, for a terminal: what would write to it is escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def shown_lines(text: str) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def plainly(error: Exception) -> str:
     """What the system says, without the addresses and numbers that libraries put around it."""
     number = getattr(error, "errno", None)

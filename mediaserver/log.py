@@ -5,6 +5,7 @@ logged: not its user, not its password, not its query.
 """
 
 import contextlib
+import io
 import logging
 import sys
 from dataclasses import dataclass
@@ -15,15 +16,26 @@ import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
+from mediaserver.errors import printable, shown_lines
 from mediaserver.secrets import without_secrets
+
+_LINES = ("event", "exception", "stack")  # of ours; tracebacks have lines, and what strangers wrote
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Strangers write paths and names; they shall not write to a terminal."""
-    for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable() and key not in ("event", "exception", "stack"):
-            event[key] = value.encode("unicode_escape").decode()
-    return event
+    return {
+        key: shown_lines(value) if key in _LINES and isinstance(value, str) else _without_control(value)
+        for key, value in event.items()
+    }
+
+
+def _without_control(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_without_control(key): _without_control(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_without_control(each) for each in value]
+    return value if isinstance(value, int | float | None) else printable(str(value))
 
 
 def _cut(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -56,6 +68,13 @@ def _shown(value: Any) -> Any:
 
 def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
     return without_secrets(line)
+
+
+def _traceback(file: TextIO, error: Any) -> None:
+    """A traceback for a terminal: an error's message may have what a stranger wrote."""
+    text = io.StringIO()
+    plain_traceback(text, error)
+    file.write(shown_lines(text.getvalue()))
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         [
             _cut,
             _printable,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback),
             _no_secrets_in_line,
         ]
         if console

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
+from mediaserver.errors import printable, shown_lines
 from mediaserver.server.check import Findings
 from mediaserver.server.flow import Way
 from mediaserver.streams.access import open_to_anybody
@@ -20,19 +21,22 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         if table.row_count:
             out.print(table, markup=False)
     for file in findings.ignored:
-        out.print(f"ignored, not a sound file by its name: {file}", style="dim", markup=False, soft_wrap=True)
+        out.print(
+            f"ignored, not a sound file by its name: {printable(file)}", style="dim", markup=False, soft_wrap=True
+        )
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
     _show_lines("cannot be written by serve, which goes on without", findings.unwritable, err)
     for note in findings.notes:
-        err.print(note, style="yellow", markup=False, soft_wrap=True)
+        err.print(printable(note), style="yellow", markup=False, soft_wrap=True)
     for warning in findings.warnings:
-        err.print(f"left out until its prompts are there: {warning}", style="yellow", markup=False, soft_wrap=True)
+        text = f"left out until its prompts are there: {printable(warning)}"
+        err.print(text, style="yellow", markup=False, soft_wrap=True)
     if findings.all_is_well and not (findings.warnings or findings.notes):
         out.print("everything is in order", style="green")
     if findings.paths:
         out.print(
-            open_to_anybody(findings.open_paths, len(findings.paths)),
+            printable(open_to_anybody(findings.open_paths, len(findings.paths))),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -47,6 +51,11 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
+def _add(table: Table, *cells: str) -> None:
+    """A row of what others wrote, names of files perhaps."""
+    table.add_row(*map(shown_lines, cells))
+
+
 def _paths(findings: Findings) -> Table:
     with_ports = any(path["audiosocket"] for path in findings.paths)
     ports_too = ("AudioSocket ports",) if with_ports else ()
@@ -55,7 +64,7 @@ def _paths(findings: Findings) -> Table:
         plain = {key: value for key, value in path["settings"].items() if key != "menus"}
         settings = "\n".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
         ports = (_ports(path),) if with_ports else ()
-        table.add_row(path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
+        _add(table, path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
     return table
 
 
@@ -67,10 +76,10 @@ def _ports(path: dict[str, Any]) -> str:
 
 def _menus(path: str, ways: list[Way]) -> Table:
     """A flow: each menu, and where its keys lead."""
-    table = _table(f"Menus of {path}", "menu", "plays", "key", "leads to")
+    table = _table(f"Menus of {printable(path)}", "menu", "plays", "key", "leads to")
     for _, own in groupby(ways, key=lambda way: way.menu):
         for n, way in enumerate(own):
-            table.add_row(*((way.menu, way.plays) if n == 0 else ("", "")), way.key, way.leads_to)
+            _add(table, *((way.menu, way.plays) if n == 0 else ("", "")), way.key, way.leads_to)
         table.add_section()
     return table
 
@@ -80,7 +89,8 @@ def _prompts(findings: Findings) -> Table:
     for column in (1, 3, 4):
         table.columns[column].justify = "right"
     for prompt in findings.prompts:
-        table.add_row(
+        _add(
+            table,
             prompt["name"],
             f"{prompt['duration_s']:.2f} s",
             prompt["source"],
@@ -94,7 +104,7 @@ def _show_lines(title: str, lines: list[str], err: Console) -> None:
     if lines:
         err.print(f"{title}:", style="red", highlight=False)
     for line in lines:
-        err.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_report(report: Report, out: Console) -> None:

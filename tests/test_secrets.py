@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def test_a_line_is_json_whatever_a_stranger_dials(capsys: pytest.CaptureFixture[
     assert line["event"] == "refused"
     assert line["path"] == '/play/http://h/?…","event":"forged'
     assert line["more"] == {"paths": ['/play/http://h/?…","event":"forged', 1, None]}
+
+
+def test_what_strangers_wrote_writes_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a value, in what a value holds, in the message of another library, in an error."""
+    evil = "a\x1b]0;owned\x07\x9b2J"
+    log.configure("info", "console")
+    try:
+        logger = structlog.get_logger()
+        logger.info(f"told of {evil}", path=evil, added=[evil, {evil: (evil,)}], file=Path(evil))
+        try:
+            raise ValueError(evil)
+        except ValueError:
+            logger.exception("failed")
+    finally:
+        log.configure("error", "console")
+    written = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)  # colours are ours
+    assert {each for each in written if not each.isprintable()} <= {"\n"}
+    assert written.count("owned") >= 7
 
 
 @pytest.mark.parametrize("style", ["json", "console"])

@@ -17,7 +17,7 @@ from mediaserver.wire.events import Audio, Event
 log = structlog.get_logger()
 
 
-class Analyse(Handler):
+class Analyse(files.Keeping, Handler):
     """Measures what it hears, until the peer hangs up; the peer hears silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
@@ -55,7 +55,7 @@ class Analyse(Handler):
             return
         try:
             about = {"time": files.now(), "stream": session.stream.id, "path": session.stream.path}
-            await watch.disk.do(files.append, self.directory, path, [about | report])
+            await watch.disk.do(files.append, self.directory, path, [about | report], self.modes)
         except OSError as error:
             if not watch.failed:  # it is tried again with the next report, and told of once
                 watch.failed = True

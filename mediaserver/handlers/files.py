@@ -1,23 +1,46 @@
 """Where handlers write: names made of a template, and never outside their folder."""
 
+import contextlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+from pydantic import AfterValidator, BaseModel
 
 from mediaserver.errors import plainly
-from mediaserver.session import Session, Stream, stay_within
+from mediaserver.session import Modes, Session, Stream, create, make_folders, stay_within
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
+_MODES = Modes()
 _MAX_VALUE = 60  # bytes: a name must fit into a file system's 255
 
 log = structlog.get_logger()
+
+
+def _mode(text: str, least: int) -> str:
+    if not re.fullmatch("0?[0-7]{3}", text) or int(text, 8) & least != least:
+        usual = least | least >> 3 & 0o050  # the group may read
+        raise ValueError(f'should be an octal mode with "{least:04o}" in it, such as "{usual:04o}"')
+    return text
+
+
+class Keeping(BaseModel):
+    """Settings of handlers that leave files: who may read these, and the folders made for them."""
+
+    file_mode: Annotated[str, AfterValidator(lambda text: _mode(text, 0o600))] = "0640"
+    directory_mode: Annotated[str, AfterValidator(lambda text: _mode(text, 0o700))] = "0750"
+
+    @property
+    def modes(self) -> Modes:
+        """Both."""
+        return Modes(int(self.file_mode, 8), int(self.directory_mode, 8))
 
 
 def check(template: str) -> str:
@@ -53,10 +76,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]]) -> None:
+def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: Modes = _MODES) -> None:
     """Add JSON documents to a file within a folder, a line each. Blocks; OSError where it cannot be written."""
     stay_within(directory, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent, modes)
+    with contextlib.suppress(FileExistsError):
+        os.close(create(path, modes))
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(document) + "\n" for document in documents)
 

@@ -26,7 +26,7 @@ _LINGER_MS = 200
 log = structlog.get_logger()
 
 
-class MenuHandler(Speaking, Handler):
+class MenuHandler(files.Keeping, Speaking, Handler):
     """A flow of menus."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
@@ -129,7 +129,7 @@ class _Visit:
             await session.prompt(self._sound(step.play), step.barge_in)
         if step.record is not None:
             session.keypad.take_waiting()
-            recording = await step.record.record(session, self._flow.directory)
+            recording = await step.record.record(session, self._flow.directory, modes=self._flow.modes)
             session.keypad.take_waiting()  # what was pressed meanwhile is not for the next menu
             self._news = _News(event="recorded", recording=recording.as_dict())
         if step.menu is not None:

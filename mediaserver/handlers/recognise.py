@@ -31,7 +31,7 @@ def _is_no_caption(template: str) -> str:
     return files.check(template)
 
 
-class Recognise(Handler):
+class Recognise(files.Keeping, Handler):
     """Tells what it hears in words, until the peer hangs up; the peer hears a prompt, or silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
@@ -71,7 +71,7 @@ class Recognise(Handler):
             self.language or "",
             self.keywords,
             self.partials,
-            Transcript(self.directory, path) if path is not None else None,
+            Transcript(self.directory, path, self.modes) if path is not None else None,
         )
         with session.utterances(
             mode=self.sensitivity, end_silence=self.end_silence, longest=self.max_utterance, lost=scribe.lost

@@ -12,9 +12,10 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip
-from mediaserver.session import Recording, Session
+from mediaserver.session import Modes, Recording, Session
 from mediaserver.settings.kinds import Table
 
+_MODES = Modes()
 _WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
@@ -35,7 +36,9 @@ class RecordSettings(Table):
         """The prompt that is the beep, where one is."""
         return self.beep if isinstance(self.beep, str) else None
 
-    async def record(self, session: Session, directory: Path, prompt: str | None = None) -> Recording:
+    async def record(
+        self, session: Session, directory: Path, prompt: str | None = None, modes: Modes = _MODES
+    ) -> Recording:
         """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
         if self.beep:
             await session.play(self.beep_prompt or _BEEP)
@@ -49,6 +52,7 @@ class RecordSettings(Table):
                 max_silence=self.max_silence,
                 finish_on=self.finish_on,
                 trim_silence=self.trim_silence,
+                modes=modes,
             )
         finally:
             if playing is not None:
@@ -56,7 +60,7 @@ class RecordSettings(Table):
                 await asyncio.wait((playing,))
 
 
-class Record(RecordSettings, Ending, Handler):
+class Record(files.Keeping, RecordSettings, Ending, Handler):
     """Records a stream to a WAV file."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS
@@ -75,5 +79,5 @@ class Record(RecordSettings, Ending, Handler):
 
     async def run(self, session: Session) -> None:
         """Record; a disk that fails costs what it would have kept, and nothing else."""
-        await self.record(session, self.directory, self.prompt)
+        await self.record(session, self.directory, self.prompt, self.modes)
         await self.conclude(session)

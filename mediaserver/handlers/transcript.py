@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.session import stay_within
+from mediaserver.session import Modes, create, make_folders, stay_within
 
 CAPTIONS = ".vtt"
+_MODES = Modes()
 _HEAD = b"WEBVTT\n\n"
 
 
@@ -19,8 +20,8 @@ class Transcript:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, directory: Path, path: Path) -> None:
-        self._directory, self.path = directory, path
+    def __init__(self, directory: Path, path: Path, modes: Modes = _MODES) -> None:
+        self._directory, self.path, self._modes = directory, path, modes
         self._files: tuple[_Growing, _Growing] | None = None
 
     def add(self, line: Mapping[str, Any], start: float, end: float) -> None:
@@ -33,13 +34,13 @@ class Transcript:
 
     def _begun(self) -> "tuple[_Growing, _Growing]":
         stay_within(self._directory, self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.path.parent, self._modes)
         for number in itertools.count():
             path = self.path.with_stem(f"{self.path.stem}-{number}") if number else self.path
             try:
-                lines = _Growing(path)
+                lines = _Growing(path, self._modes)
                 try:
-                    return lines, _Growing(path.with_suffix(CAPTIONS), _HEAD)
+                    return lines, _Growing(path.with_suffix(CAPTIONS), self._modes, _HEAD)
                 except OSError:
                     path.unlink()
                     raise
@@ -62,10 +63,9 @@ def _time(seconds: float) -> str:
 class _Growing:
     """A new file. What cannot be added to it as a whole is not added."""
 
-    def __init__(self, path: Path, head: bytes = b"") -> None:
+    def __init__(self, path: Path, modes: Modes, head: bytes = b"") -> None:
         self._path, self._size = path, 0
-        with path.open("xb"):
-            pass
+        os.close(create(path, modes))
         self.append(head)
 
     def append(self, data: bytes) -> None:

@@ -4,6 +4,7 @@ from mediaserver.session.disk import Disk
 from mediaserver.session.hearing import MAX_EVENTS
 from mediaserver.session.inbound_monitor import InboundProblem
 from mediaserver.session.keypad import BargeIn, Collected
+from mediaserver.session.modes import Modes, create, make_folders
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recording
 from mediaserver.session.session import Session
@@ -20,11 +21,14 @@ __all__ = [
     "End",
     "EndReason",
     "InboundProblem",
+    "Modes",
     "Outbox",
     "Recording",
     "Session",
     "Stream",
     "Utterance",
     "Utterances",
+    "create",
+    "make_folders",
     "stay_within",
 ]

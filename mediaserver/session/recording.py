@@ -14,11 +14,13 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_b
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.errors import plainly
 from mediaserver.session.disk import Disk
+from mediaserver.session.modes import Modes
 from mediaserver.session.tracks import Tracks
 from mediaserver.session.wavfile import WavFile, stay_within
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
+_MODES = Modes()
 _FLUSH = 1.0  # seconds between writes to the disk: what a killed process loses at most
 _PATIENCE = 1.0  # seconds that a limit waits for what the network may be holding up
 _NOW = 1e-6  # seconds: a timer may be early by what the sum of two times is rounded by
@@ -73,10 +75,11 @@ class Recorder:
         max_silence: float | None,
         toning: Callable[[], bool],
         clock: Callable[[], float],
+        modes: Modes = _MODES,
         failed: Callable[[Recording], None] = _tell_nobody,
     ) -> None:
         self._path, self._within, self._trim, self._clock = path, within, trim_silence, clock
-        self._failed, self._told = failed, False
+        self._failed, self._told, self._modes = failed, False, modes
         self._limit = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self._max_duration = max_duration
         self._mono = bytearray()  # heard, and not yet written
@@ -188,7 +191,7 @@ class Recorder:
     def _open(self) -> None:
         if self._within is not None:
             stay_within(self._within, self._path)
-        self._file = WavFile(self._path, self._channels)
+        self._file = WavFile(self._path, self._channels, self._modes)
 
     def _append(self, sides: list[bytes]) -> None:
         if self._file is None or not sides[0]:

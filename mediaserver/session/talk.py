@@ -15,6 +15,7 @@ from mediaserver.playout.sources import Heard, Playlist, Run, Source
 from mediaserver.session.control import PeerControl
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad
+from mediaserver.session.modes import Modes
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
@@ -24,6 +25,7 @@ from mediaserver.speech.spoken import Spoken
 from mediaserver.wire.events import Audio, Digit, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
+_MODES = Modes()
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -211,13 +213,14 @@ class Talk:
         max_silence: float | None = None,
         finish_on: str = "",
         trim_silence: bool = False,
+        modes: Modes = _MODES,
     ) -> Recording:
         """Record what is heard to a WAV file, until one of the limits is reached or the stream ends.
 
         `within`: a folder that no link may lead out of. `stereo`: the caller on the left, what we send on the
-        right. `max_silence`: so many seconds without speech end it. `finish_on`: digits that end it. A disk that
-        is full, or a folder that cannot be written, end the file, and are told at once; the limits hold as
-        before, and `Recording.error` tells.
+        right. `max_silence`: so many seconds without speech end it. `finish_on`: digits that end it. `modes`: who
+        may read it. A disk that is full, or a folder that cannot be written, end the file, and are told at once;
+        the limits hold as before, and `Recording.error` tells.
         """
         recorder = Recorder(
             path,
@@ -228,6 +231,7 @@ class Talk:
             max_silence=max_silence,
             toning=lambda: self._keypad is not None and self._keypad.toning,
             clock=self._clock,
+            modes=modes,
             failed=self._recording_over,
         )
         self.control.answer()

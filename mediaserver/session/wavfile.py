@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from mediaserver.audio import wav
+from mediaserver.session.modes import Modes, create, make_folders
 
 _PART = ".part"
+_MODES = Modes()
 
 
 def stay_within(directory: Path, path: Path) -> None:
@@ -24,15 +26,15 @@ class WavFile:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, path: Path, channels: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, channels: int, modes: Modes = _MODES) -> None:
+        make_folders(path.parent, modes)
         self._channels = channels
         self._size = 0  # bytes of sound
         for number in itertools.count():
             self.path = path.with_stem(f"{path.stem}-{number}") if number else path
             self._part = self.path.with_name(self.path.name + _PART)
             try:
-                self._file = open(self._part, "xb", buffering=0)  # noqa: SIM115, PTH123 - closed by `close`
+                self._file = os.fdopen(create(self._part, modes), "wb", buffering=0)
             except FileExistsError:
                 continue
             if not self.path.exists():

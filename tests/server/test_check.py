@@ -10,6 +10,7 @@ from mediaserver import config, tables
 from mediaserver.server.check import Findings, check
 from mediaserver.settings import EVENT_TYPES
 from tests.server.process import write_config
+from tests.sound import speechlike, write_wav
 
 
 async def found(tmp_path: Path, text: str) -> Findings:
@@ -112,3 +113,15 @@ async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> N
 def test_every_event_that_is_known_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert not [name for name in EVENT_TYPES if f"`{name}`" not in readme]
+
+
+async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> None:
+    """In tables, among what is wrong, and among what is ignored."""
+    evil = "\x1b]0;owned\x07\x9b2J"
+    (tmp_path / "prompts").mkdir()
+    write_wav(tmp_path / f"prompts/{evil}good.wav", speechlike(100))
+    (tmp_path / f"prompts/{evil}bad.wav").write_bytes(b"no sound")
+    (tmp_path / f"prompts/{evil}.txt").write_bytes(b"no sound by its name")
+    text = shown(await found(tmp_path, '[paths."/silence"]\nhandler = "silence"\n'))
+    assert {each for each in text if not each.isprintable()} == {"\n"}
+    assert text.count("\\x1b]0;owned\\x07\\x9b2J") == 3

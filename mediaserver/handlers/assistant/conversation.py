@@ -52,7 +52,7 @@ class Conversation:
         self._recogniser = session.speech.recogniser(settings.recognition_engine or "")
         self._history = History(words.instructions)
         self._floor = Floor(settings.barge_in)
-        self._transcript = Transcript(settings.directory, settings.file, session)
+        self._transcript = Transcript(settings.directory, settings.file, session, settings.modes)
         self._ears = Ears(session, self._floor, settings.end_silence)
         self._turn: Turn | None = None  # the last
         self._cut_off: Saying | None = None  # was interrupted, by what is not known yet

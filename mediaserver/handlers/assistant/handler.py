@@ -33,7 +33,7 @@ def _template(text: str, description: str) -> Any:
     return Field(Template((), text), description=description)
 
 
-class Assistant(Manner, Handler):
+class Assistant(files.Keeping, Manner, Handler):
     """Listens, thinks, speaks, until one side hangs up."""
 
     own_variables: ClassVar[frozenset[str]] = files.FIELDS

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.handlers import files
-from mediaserver.session import Disk, Session
+from mediaserver.session import Disk, Modes, Session
 
 
 class Transcript:
     """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
 
-    def __init__(self, directory: Path, template: str | None, session: Session) -> None:
-        self._directory, self._session = directory, session
+    def __init__(self, directory: Path, template: str | None, session: Session, modes: Modes) -> None:
+        self._directory, self._session, self._modes = directory, session, modes
         self._path = files.place(directory, template, session.stream) if template is not None else None
         self._lines: list[dict[str, Any]] = []
         self._disk = Disk()
@@ -37,7 +37,7 @@ class Transcript:
         while self._lines and self._path is not None and not self._failed:
             lines, self._lines = self._lines, []
             try:
-                await self._disk.do(files.append, self._directory, self._path, lines)
+                await self._disk.do(files.append, self._directory, self._path, lines, self._modes)
             except OSError as error:
                 self._failed = True
                 files.tell_failure(self._session, "transcript", self._path, error)

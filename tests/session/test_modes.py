@@ -1,0 +1,73 @@
+"""Who may read what streams leave: as configured, whatever the umask is."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mediaserver.handlers import files
+from mediaserver.handlers.record import Record
+from mediaserver.handlers.transcript import Transcript
+from mediaserver.session import Modes
+from mediaserver.session.wavfile import WavFile
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct, autouse=True)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def record(path: Path, modes: Modes) -> None:
+    file = WavFile(path, 1, modes)
+    file.append(bytes(320))
+    file.close()
+
+
+def report(path: Path, modes: Modes) -> None:
+    for _ in range(2):
+        files.append(path.parent, path, [{}], modes)
+
+
+def transcribe(path: Path, modes: Modes) -> None:
+    Transcript(path.parents[1], path, modes).add({"text": "Hello."}, 0, 1)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("write", [record, report, transcribe])
+@pytest.mark.parametrize("modes", [Modes(), Modes(0o600, 0o700), Modes(0o664, 0o775)])
+def test_files_and_folders(tmp_path: Path, write: Callable[[Path, Modes], None], modes: Modes) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    there.chmod(0o711)
+    write(there / "calls/deep/a.wav", modes)
+    assert {mode(file) for file in (there / "calls/deep").iterdir()} == {modes.file}
+    assert [mode(there / "calls"), mode(there / "calls/deep")] == [modes.directory] * 2
+    assert mode(there) == 0o711  # it was there
+
+
+def test_the_settings_are_octal_in_quotes() -> None:
+    assert Record().modes == Modes(0o640, 0o750)
+    assert Record(file_mode="0600", directory_mode="700").modes == Modes(0o600, 0o700)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"file_mode": "rw-r-----"}, 'should be an octal mode with "0600" in it, such as "0640"'),
+        ({"file_mode": "0440"}, 'should be an octal mode with "0600" in it, such as "0640"'),
+        ({"directory_mode": "0640"}, 'should be an octal mode with "0700" in it, such as "0750"'),
+        ({"file_mode": 640}, "valid string"),
+    ],
+)
+def test_a_mode_that_is_none(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Record.model_validate(settings)
