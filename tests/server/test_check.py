@@ -125,3 +125,18 @@ async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> Non
     text = shown(await found(tmp_path, '[paths."/silence"]\nhandler = "silence"\n'))
     assert {each for each in text if not each.isprintable()} == {"\n"}
     assert text.count("\\x1b]0;owned\\x07\\x9b2J") == 3
+
+
+async def test_paths_on_which_anybody_may_have_said_what_they_like(tmp_path: Path) -> None:
+    paths = {"shut": 'tokens = ["secret"]', "let": "text_from_url = true", "open": "", "own": 'text = "Hello."'}
+    text = "".join(
+        f'[paths."/{name}"]\nhandler = "say"\nengine = "openai"\n{line}\n' for name, line in paths.items()
+    )
+    (tmp_path / "prompts").mkdir()
+    write_wav(tmp_path / "prompts/a.wav", speechlike(100))
+    findings = await found(tmp_path, f'[speech.openai]\ntoken = "t"\n{text}')
+    assert findings.notes == [
+        'c.toml: paths."/let": text_from_url: anybody who reaches the port has it say what they like (?text=)',
+        'c.toml: paths."/open": there is no text, and ?text= is not said where anybody may dial: '
+        "set text or tokens",
+    ]
