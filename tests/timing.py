@@ -52,7 +52,7 @@ WITNESS = Witness()
 
 
 def waited(pid: int) -> float:
-    """Seconds for which a process's first thread could have run while others had the cores; 0 if no kernel says."""
+    """Seconds that a process, its first thread, could have run while others had the cores; 0 if no kernel says."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except OSError:
