@@ -127,11 +127,11 @@ async def test_a_webhook_and_events_know_the_call_by_its_query(serve: Serve, bac
 async def test_every_handler_s_events_know_the_call(serve: Serve, backend: Backend) -> None:
     """The path's variable stands over the query's of the same name, which fills no setting of ours."""
     with serve(ASKING) as server:
-        await listen(server.url("/echo/a?room=b&call=1/..&x=%22"), frames=1)
+        await listen(server.url("/echo/a?room=b&call=1/2&x=%22"), frames=1)
         await eventually(lambda: backend.told("stream.ended"))
     for event in backend.events:
-        assert event["data"]["variables"] == {"room": "a", "call": "1/..", "x": '"'}
-        assert event["data"]["resource"] == "calls/1%2F.."  # one segment of a path, whatever it is made of
+        assert event["data"]["variables"] == {"room": "a", "call": "1/2", "x": '"'}
+        assert event["data"]["resource"] == "calls/1%2F2"  # one segment of a path, whatever it is made of
 
 
 async def test_a_call_is_known_by_the_uuid_of_audiosocket(serve: Serve, backend: Backend) -> None:
@@ -161,14 +161,14 @@ async def test_a_call_is_known_by_the_id_of_asterisk_s_channel(serve: Serve, bac
 
 async def test_variables_of_a_query_are_bounded(serve: Serve, backend: Backend) -> None:
     with serve(ASKING) as server:
-        many = "&".join(f"v{n}={n}" for n in range(200))
+        many = "&".join(f"v{n}={n}" for n in range(90))
         await listen(server.url(f"/menu?{many}"))
         await listen(server.url(f"/menu?{'k' * 65}=1&long={'x' * 1001}&fits={'y' * 1000}"))
         first, second = backend.questions
         assert first["variables"] == {f"v{n}": str(n) for n in range(50)}
         assert second["variables"] == {"fits": "y" * 1000}
         warnings = server.events("variables left out: too many, or too long")
-        assert [(line["left_out"], line["path"]) for line in warnings] == [(150, "/menu"), (2, "/menu")]
+        assert [(line["left_out"], line["path"]) for line in warnings] == [(40, "/menu"), (2, "/menu")]
         assert all("stream" not in line for line in warnings)  # there is none yet
 
 
