@@ -41,9 +41,10 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reading = asyncio.create_task(self._read(reader))
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             await self._script(reader, writer)
-            writer.close()
+            if not writer.is_closing():
+                writer.write_eof()  # to close while the far end speaks would reset the connection
         await reading
         writer.transport.abort()
         self.over.set()
