@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
 
 from mediaserver.wire import websocket
 
@@ -23,10 +22,9 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, al
 async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Its port, while it serves; a script that fails fails the test."""
     faults: list[Exception] = []
-    calls: set[asyncio.Task[None]] = set()
+    calls: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        calls.add(cast("asyncio.Task[None]", asyncio.current_task()))
         try:
             await script(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
@@ -36,10 +34,17 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
         finally:
             writer.close()
 
-    server = await asyncio.start_server(call, "127.0.0.1", 0, ssl=tls, backlog=512)
+    def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls[writer] = asyncio.get_running_loop().create_task(call(reader, writer))
+
+    server = await asyncio.start_server(called, "127.0.0.1", 0, ssl=tls, backlog=512)
     async with server:
         yield server.sockets[0].getsockname()[1]
-        for task in calls:
+        for task in calls.values():
             task.cancel()
-        await asyncio.gather(*calls)
+        await asyncio.gather(*calls.values(), return_exceptions=True)  # one may not even have begun
+        for writer in calls:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
     assert not faults
