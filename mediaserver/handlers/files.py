@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 def _mode(text: str, least: int) -> str:
-    if not re.fullmatch("0?[0-7]{3}", text) or int(text, 8) & least != least:
+    if not re.fullmatch("[0-7]{3,4}", text) or int(text, 8) & least != least:
         usual = least | least >> 3 & 0o050  # the group may read
         raise ValueError(f'should be an octal mode with "{least:04o}" in it, such as "{usual:04o}"')
     return text

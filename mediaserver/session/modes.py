@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,8 @@ def make_folders(folder: Path, modes: Modes) -> None:
                 raise
             continue
         with contextlib.suppress(OSError):  # a file system without modes has its own
-            each.chmod(modes.directory)
+            # A folder has its group and that bit from the one above it, where that has the bit.
+            each.chmod(modes.directory | each.stat().st_mode & stat.S_ISGID)
 
 
 def create(path: Path, modes: Modes) -> int:

@@ -32,7 +32,7 @@ class ServerSettings(Table):
     trusted_proxies: Networks = ()
     max_streams: int = Field(10_000, ge=1)
     max_streams_per_peer: int = Field(10_000, ge=1)
-    max_texts_per_peer: int = Field(100, ge=1, description="different texts a minute that strangers have spoken")
+    max_texts_per_peer: int = Field(600, ge=1, description="different texts a minute that strangers have spoken")
     handshake_rate: int = Field(2_000, ge=1, description="handshakes a second")
     handshake_timeout: float = Field(10.0, gt=0, description="seconds from the connection to its request")
     max_header_bytes: int = Field(16_384, ge=1_024)

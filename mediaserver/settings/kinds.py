@@ -95,9 +95,12 @@ def has_no_query(url: str) -> str:
 
 def is_host_name(name: str) -> str:
     """The name of a host, in lower case; ValueError where it is none."""
-    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", name):
-        raise ValueError("should be the name of a host alone, such as media.internal, with no scheme and no port")
-    return name.lower()
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", name):
+        raise ValueError(
+            "should be the whole name of a host, such as media.internal, with no scheme and no port; addresses"
+            " pass without one"
+        )
+    return name.lower().removesuffix(".")
 
 
 def is_language(tag: str) -> str:

@@ -42,6 +42,11 @@ def problems(pattern: str, place: str) -> list[str]:
         UrlDispatcher().add_resource(pattern)
     except (ValueError, OverflowError, RecursionError):
         return [f"{place}: is not a path pattern such as /play/{{name}}"]
+    if is_endless(pattern):
+        return [
+            f"{place}: a path could take for ever to be held against it, as a part that is repeated has parts of"
+            " many lengths: write one set, such as {name:[a-z0-9-]+}, or put between them what none of them has"
+        ]
     return []
 
 
@@ -56,13 +61,58 @@ def check_bounds(url: URL, *, slow: bool) -> None:
         raise RefusedError(400, f"the query has more than {MAX_QUERY_KEYS} keys", BAD_QUERY)
 
 
-def is_slow(pattern: str) -> bool:
-    """Whether a path that a stranger makes up may take long to be held against a pattern."""
-    expression = UrlDispatcher().add_resource(pattern).get_info().get("pattern")
+def is_endless(pattern: str) -> bool:
+    """Whether the time that a pattern takes may double with each character of a path that a stranger makes up."""
     try:
-        return expression is not None and _is_slow(list(_flat(parser.parse(expression.pattern))))
+        return _is_endless(_parts(pattern))
     except RecursionError:
         return True
+
+
+def is_slow(pattern: str) -> bool:
+    """Whether a path that a stranger makes up may take long to be held against a pattern."""
+    try:
+        return _is_slow(_parts(pattern))
+    except RecursionError:
+        return True
+
+
+def _parts(pattern: str) -> list[tuple[Any, Any]]:
+    expression = UrlDispatcher().add_resource(pattern).get_info().get("pattern")
+    return [] if expression is None else list(_flat(parser.parse(expression.pattern)))
+
+
+def _is_endless(items: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether a repetition has parts of its own that can be told from each other in many ways."""
+    for kind, value in items:
+        if kind is ops.BRANCH and any(_is_endless(_flat(branch)) for branch in value[1]):
+            return True
+        if kind in (ops.ASSERT, ops.ASSERT_NOT) and _is_endless(_flat(value[1])):
+            return True
+        if _is_repeat(kind):
+            inner = list(_flat(value[2]))
+            if _is_endless(inner) or (value[1] > 1 and _is_ambiguous(inner)):
+                return True
+    return False
+
+
+def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
+    """Whether it cannot be told where one turn of a repetition ends and the next begins."""
+    if any(kind is ops.BRANCH and _meet(value[1]) for kind, value in inner):
+        return True
+    elastic = [each for each in inner if _is_elastic(*each)]
+    if not elastic:
+        return False
+    characters = frozenset().union(*(_characters(*each) for each in elastic))
+    apart = (each for each in inner if each not in elastic and not _may_be_empty(*each))
+    return not any(_characters(*each).isdisjoint(characters) for each in apart)
+
+
+def _is_elastic(kind: Any, value: Any) -> bool:
+    """Whether a part may have several lengths."""
+    if kind is ops.BRANCH:  # `a|aa` is parsed as an `a` that nothing or an `a` follows
+        return any(branch.getwidth()[0] == 0 for branch in value[1])
+    return _is_repeat(kind) and bool(value[0] != value[1])
 
 
 def _is_slow(items: list[tuple[Any, Any]]) -> bool:
@@ -71,11 +121,6 @@ def _is_slow(items: list[tuple[Any, Any]]) -> bool:
     for kind, value in items:
         characters = _characters(kind, value)
         if _is_unbounded(kind, value):
-            inner = list(_flat(value[2]))
-            if any(_is_unbounded(*each) for each in inner) and _is_slow(inner * _SLOW):
-                return True  # a repetition of repetitions
-            if any(each is ops.BRANCH and _meet(branches[1]) for each, branches in inner):
-                return True  # of alternatives that may be taken for each other
             run, over = (run + 1 if run and characters & over else 1), characters
             if run >= _SLOW:
                 return True

@@ -13,6 +13,7 @@ from mediaserver.handlers import files
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.transcript import Transcript
 from mediaserver.session import Modes
+from mediaserver.session.modes import make_folders
 from mediaserver.session.wavfile import WavFile
 
 
@@ -52,6 +53,14 @@ def test_files_and_folders(tmp_path: Path, write: Callable[[Path, Modes], None],
     assert {mode(file) for file in (there / "calls/deep").iterdir()} == {modes.file}
     assert [mode(there / "calls"), mode(there / "calls/deep")] == [modes.directory] * 2
     assert mode(there) == 0o711  # it was there
+
+
+def test_a_folder_that_gives_its_group_on_still_does(tmp_path: Path) -> None:
+    """Who collects recordings may be in that group, and not in ours."""
+    tmp_path.chmod(0o2775)
+    make_folders(tmp_path / "a/b", Modes())
+    for folder in ("a", "a/b"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o2750
 
 
 def test_the_settings_are_octal_in_quotes() -> None:
