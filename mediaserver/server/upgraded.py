@@ -177,7 +177,7 @@ class Upgraded(asyncio.Protocol):
         except EofStream:
             return _CLOSED
         except WebSocketError as error:
-            return WSMessage(WSMsgType.ERROR, error, None)
+            return WSMessage(WSMsgType.ERROR, _alone(error), None)
         if message.type is WSMsgType.CLOSE:
             self.closed = True
             self.write(websocket.close(CloseCode.NORMAL))
@@ -201,8 +201,10 @@ class Upgraded(asyncio.Protocol):
         try:
             while (await self._queue.read()).type is not WSMsgType.CLOSE:
                 pass
-        except (EofStream, WebSocketError):
+        except EofStream:
             pass
+        except WebSocketError as error:
+            _alone(error)
         self._hang_up()
         return True
 
@@ -214,3 +216,8 @@ class Upgraded(asyncio.Protocol):
     def _hang_up(self) -> None:
         if self.transport is not None:
             self.transport.close()
+
+
+def _alone(error: WebSocketError) -> WebSocketError:
+    """An error that the queue keeps, without its traceback: that leads to the queue, and to all of the stream."""
+    return error.with_traceback(None)

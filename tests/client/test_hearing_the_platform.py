@@ -21,7 +21,7 @@ directory = "DIRECTORY"
 file = "a.wav"
 [paths."/echo"]
 handler = "echo"
-delay_ms = 300
+delay_ms = 1000
 [paths."/silence"]
 handler = "silence"
 """
