@@ -18,6 +18,7 @@ api = "{api}"
 token = "t0ken"
 [paths."/bot/{{name}}"]
 handler = "bridge"
+delay_ms = 1000
 url = "wss://localhost:{port}/{{name}}"
 """
 
