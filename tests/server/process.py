@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -110,11 +111,19 @@ def write_config(directory: Path, paths: str, name: str = "config.toml", **serve
     return config
 
 
+def _free_port(stack: contextlib.ExitStack) -> int:
+    """One that the system gives nobody by itself, neither to a server nor to a client, and that is free now."""
+    while True:
+        with contextlib.suppress(OSError):
+            port = random.randrange(10_000, 32_768)  # not seeded: tests in other processes look for some as well
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return port
+
+
 def audiosocket_ports(*paths: str, **settings: Any) -> str:
     """A table of AudioSocket ports that are free now, one for each path."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in paths]
-        numbers = [each.getsockname()[1] for each in sockets]
+        numbers = [_free_port(stack) for _ in paths]
     ports = ", ".join(f"{number} = {json.dumps(path)}" for number, path in zip(numbers, paths, strict=True))
     extra = "\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
     return f'[audiosocket]\nhost = "127.0.0.1"\nports = {{ {ports} }}\n{extra}\n'
