@@ -8,6 +8,7 @@ import contextlib
 import io
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
@@ -25,17 +26,9 @@ _LINES = ("event", "exception", "stack")  # of ours; tracebacks have lines, and 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Strangers write paths and names; they shall not write to a terminal."""
     return {
-        key: shown_lines(value) if key in _LINES and isinstance(value, str) else _without_control(value)
+        key: shown_lines(value) if key in _LINES and isinstance(value, str) else _shown(value, printable)
         for key, value in event.items()
     }
-
-
-def _without_control(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_without_control(key): _without_control(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_without_control(each) for each in value]
-    return value if isinstance(value, int | float | None) else printable(str(value))
 
 
 def _cut(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -53,17 +46,16 @@ def _cut_value(value: Any) -> Any:
 
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Before JSON is made of it, whose own signs must stay as they are."""
-    return {key: _shown(value) for key, value in event.items()}
+    return {key: _shown(value, without_secrets) for key, value in event.items()}
 
 
-def _shown(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_secrets(value)
+def _shown(value: Any, how: Callable[[str], str]) -> Any:
+    """A fact, and all that is in it, with its texts as they may be shown; what is no number is told as text."""
     if isinstance(value, dict):
-        return {_shown(key): _shown(each) for key, each in value.items()}
+        return {_shown(key, how): _shown(each, how) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown(each) for each in value]
-    return value if isinstance(value, int | float | None) else without_secrets(str(value))
+        return [_shown(each, how) for each in value]
+    return value if isinstance(value, int | float | None) else how(str(value))
 
 
 def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
