@@ -14,11 +14,10 @@ import structlog
 from pydantic import AfterValidator, BaseModel
 
 from mediaserver.errors import plainly
-from mediaserver.session import Modes, Session, Stream, create, make_folders, stay_within
+from mediaserver.session import USUAL_MODES, Modes, Session, Stream, create, make_folders, stay_within
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MODES = Modes()
 _MAX_VALUE = 60  # bytes: a name must fit into a file system's 255
 
 log = structlog.get_logger()
@@ -76,7 +75,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: Modes = _MODES) -> None:
+def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: Modes = USUAL_MODES) -> None:
     """Add JSON documents to a file within a folder, a line each. Blocks; OSError where it cannot be written."""
     stay_within(directory, path)
     make_folders(path.parent, modes)

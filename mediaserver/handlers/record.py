@@ -12,10 +12,9 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources import Clip
-from mediaserver.session import Modes, Recording, Session
+from mediaserver.session import USUAL_MODES, Modes, Recording, Session
 from mediaserver.settings.kinds import Table
 
-_MODES = Modes()
 _WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
@@ -37,7 +36,7 @@ class RecordSettings(Table):
         return self.beep if isinstance(self.beep, str) else None
 
     async def record(
-        self, session: Session, directory: Path, prompt: str | None = None, modes: Modes = _MODES
+        self, session: Session, directory: Path, prompt: str | None = None, modes: Modes = USUAL_MODES
     ) -> Recording:
         """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
         if self.beep:

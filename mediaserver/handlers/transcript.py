@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.session import Modes, create, make_folders, stay_within
+from mediaserver.session import USUAL_MODES, Modes, create, make_folders, stay_within
 
 CAPTIONS = ".vtt"
-_MODES = Modes()
 _HEAD = b"WEBVTT\n\n"
 
 
@@ -20,7 +19,7 @@ class Transcript:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, directory: Path, path: Path, modes: Modes = _MODES) -> None:
+    def __init__(self, directory: Path, path: Path, modes: Modes = USUAL_MODES) -> None:
         self._directory, self.path, self._modes = directory, path, modes
         self._files: tuple[_Growing, _Growing] | None = None
 

@@ -4,7 +4,7 @@ from mediaserver.session.disk import Disk
 from mediaserver.session.hearing import MAX_EVENTS
 from mediaserver.session.inbound_monitor import InboundProblem
 from mediaserver.session.keypad import BargeIn, Collected
-from mediaserver.session.modes import Modes, create, make_folders
+from mediaserver.session.modes import USUAL_MODES, Modes, create, make_folders
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recording
 from mediaserver.session.session import Session
@@ -14,6 +14,7 @@ from mediaserver.session.wavfile import stay_within
 
 __all__ = [
     "MAX_EVENTS",
+    "USUAL_MODES",
     "BargeIn",
     "CloseCode",
     "Collected",

@@ -14,6 +14,9 @@ class Modes(NamedTuple):
     directory: int = 0o750
 
 
+USUAL_MODES = Modes()
+
+
 def make_folders(folder: Path, modes: Modes) -> None:
     """Make a folder, and those above it that are missing; one that is there stays as it is. OSError where not."""
     missing = []

@@ -14,13 +14,12 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_b
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.errors import plainly
 from mediaserver.session.disk import Disk
-from mediaserver.session.modes import Modes
+from mediaserver.session.modes import USUAL_MODES, Modes
 from mediaserver.session.tracks import Tracks
 from mediaserver.session.wavfile import WavFile, stay_within
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
-_MODES = Modes()
 _FLUSH = 1.0  # seconds between writes to the disk: what a killed process loses at most
 _PATIENCE = 1.0  # seconds that a limit waits for what the network may be holding up
 _NOW = 1e-6  # seconds: a timer may be early by what the sum of two times is rounded by
@@ -75,7 +74,7 @@ class Recorder:
         max_silence: float | None,
         toning: Callable[[], bool],
         clock: Callable[[], float],
-        modes: Modes = _MODES,
+        modes: Modes = USUAL_MODES,
         failed: Callable[[Recording], None] = _tell_nobody,
     ) -> None:
         self._path, self._within, self._trim, self._clock = path, within, trim_silence, clock

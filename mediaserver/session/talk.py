@@ -15,7 +15,7 @@ from mediaserver.playout.sources import Heard, Playlist, Run, Source
 from mediaserver.session.control import PeerControl
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad
-from mediaserver.session.modes import Modes
+from mediaserver.session.modes import USUAL_MODES, Modes
 from mediaserver.session.outbox import Outbox
 from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
@@ -25,7 +25,6 @@ from mediaserver.speech.spoken import Spoken
 from mediaserver.wire.events import Audio, Digit, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
-_MODES = Modes()
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -213,7 +212,7 @@ class Talk:
         max_silence: float | None = None,
         finish_on: str = "",
         trim_silence: bool = False,
-        modes: Modes = _MODES,
+        modes: Modes = USUAL_MODES,
     ) -> Recording:
         """Record what is heard to a WAV file, until one of the limits is reached or the stream ends.
 

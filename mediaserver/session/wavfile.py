@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from mediaserver.audio import wav
-from mediaserver.session.modes import Modes, create, make_folders
+from mediaserver.session.modes import USUAL_MODES, Modes, create, make_folders
 
 _PART = ".part"
-_MODES = Modes()
 
 
 def stay_within(directory: Path, path: Path) -> None:
@@ -26,7 +25,7 @@ class WavFile:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, path: Path, channels: int, modes: Modes = _MODES) -> None:
+    def __init__(self, path: Path, channels: int, modes: Modes = USUAL_MODES) -> None:
         make_folders(path.parent, modes)
         self._channels = channels
         self._size = 0  # bytes of sound
