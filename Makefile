@@ -40,7 +40,7 @@ imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
 # All tests wait more than they work. Of these, which measure time or fill the machine, two at a time do no harm; of the
-# others four. Coverage is measured of those others alone, since it slows down what it looks at.
+# others six. Coverage is measured of those others alone, since it slows down what it looks at.
 TIMED := $(addprefix tests/,benchmarks faults fuzz test_soak.py $(addprefix server/test_,end_to_end.py hostile_peers.py \
 	many_calls.py redeploy.py slow_peers.py))
 
@@ -48,7 +48,7 @@ unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(TIMED))
+	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(TIMED))
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TIMED)
 	@echo "Lines of mediaserver that tests ran in their own process, side by side: $$($(BIN)/coverage report --format=total) %"
 endif
