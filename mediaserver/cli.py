@@ -17,12 +17,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, log, mistakes, options, samples, tables
+from mediaserver import __version__, config, mistakes, options, samples, tables
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly, printable
-from mediaserver.secrets import shown_url, without_secrets, without_user
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
@@ -32,6 +31,8 @@ from mediaserver.speech import author
 from mediaserver.speech.available import Need, lacking
 from mediaserver.speech.synthesis import voice_of
 from mediaserver.streams.configuration import Configuration
+from mediaserver.support import log
+from mediaserver.support.credentials import shown_url, without_secrets, without_user
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
 EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.secrets import shown_url
 from mediaserver.settings import Settings
 from mediaserver.settings.environment import Environment
 from mediaserver.settings.examination import examine
 from mediaserver.settings.whereabouts import elsewhere
+from mediaserver.support.credentials import shown_url
 
 DEFAULT_FILE = Path("config.toml")
 _BARE_PATH = re.compile(r"""\s*(?:\[+\s*paths\s*\.)?\s*(/[^\]"'=\s]*)""")

@@ -16,13 +16,13 @@ from yarl import URL
 from mediaserver import cli, config
 from mediaserver.errors import RefusedError
 from mediaserver.handlers import HANDLERS
-from mediaserver.metrics import Metrics
 from mediaserver.playout.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server
 from mediaserver.session import EndReason, InboundProblem
 from mediaserver.settings import DEFAULT_PATHS
 from mediaserver.streams.access import Access
+from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from tests.handlers.test_handlers import hear
 from tests.sound import speechlike, write_wav

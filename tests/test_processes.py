@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver import printed, processes
 from mediaserver.errors import EngineError
-from mediaserver.processes import Child, Pool
 from mediaserver.speech.engines.workshop import Workshop
+from mediaserver.support import child_output, processes
+from mediaserver.support.processes import Child, Pool
 from tests.timing import PATIENCE, eventually
 
 # A workshop's child that dies while it is ill, and waits for word before it is ready.
@@ -189,8 +189,8 @@ async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, works
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Nothing was printed before; the counts of lines."""
-    monkeypatch.setattr(printed, "_told", {})
-    monkeypatch.setattr(printed, "counts", counts := {"logged": 0, "dropped": 0})
+    monkeypatch.setattr(child_output, "_told", {})
+    monkeypatch.setattr(child_output, "counts", counts := {"logged": 0, "dropped": 0})
     return counts
 
 
@@ -222,7 +222,7 @@ async def test_what_it_prints_last_is_not_lost(place: Path, workshop: Workshop, 
 async def test_what_is_printed_without_end_is_bounded_and_counted(
     place: Path, unheard: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(printed, "_TOGETHER", 0.001)
+    monkeypatch.setattr(child_output, "_TOGETHER", 0.001)
     (place / "some_child.py").write_text(
         "import sys\nfor _ in range(200_000): print('many words', file=sys.stderr)"
     )

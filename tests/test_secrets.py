@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mediaserver import log
-from mediaserver.secrets import shown_url, without_secrets
+from mediaserver.support import log
+from mediaserver.support.credentials import shown_url, without_secrets
 
 
 @pytest.mark.parametrize(

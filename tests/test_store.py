@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 
 LIMIT = 10_000
 
@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_written_still_gives(folder: Path, store: Store)
 
 FULL = """
 import resource, signal, sys
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as on a full disk: a write ends half way
 try:
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, store: Store) -> 
 
 WRITER = """
 import random, sys
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 store, rng = Store(sys.argv[1], 10_000), random.Random(sys.argv[2])
 for _ in range(300):
     key = rng.randrange(20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mediaserver.urls import leads_elsewhere, origin
+from mediaserver.support.urls import leads_elsewhere, origin
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.servers import media_server
 from benchmarks.sounds import write_tone
-from mediaserver.processes import ENVIRONMENT
+from mediaserver.support.processes import ENVIRONMENT
 
 from .outcome import Outcome
 

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 
 from mediaserver import __version__
-from mediaserver.connector import Connector
 from mediaserver.errors import PeerError, plainly
 from mediaserver.sockets import OpenWebSocket
+from mediaserver.support.http_connector import Connector
 from mediaserver.webhooks.post import host_of
 
 _MAX_MESSAGE = 1 << 19  # bytes: half a minute of PCM at once

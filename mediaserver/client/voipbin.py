@@ -8,9 +8,9 @@ from yarl import URL
 
 from mediaserver.client import dial
 from mediaserver.client.pace import Pace
-from mediaserver.secrets import reveal
 from mediaserver.settings import VoipbinSettings
 from mediaserver.sockets import OpenWebSocket
+from mediaserver.support.credentials import reveal
 from mediaserver.wire.encapsulation import Encapsulation
 
 

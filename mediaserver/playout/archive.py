@@ -8,7 +8,7 @@ from io import BufferedReader
 from typing import NamedTuple
 
 from mediaserver.errors import plainly
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 
 _SETTLED = 2.0  # seconds in which a second change may leave a file's times as they are: clocks are coarse
 _SECOND = 1_000_000_000  # ns

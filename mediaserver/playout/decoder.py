@@ -19,11 +19,11 @@ import time
 from io import BufferedReader
 from typing import IO, Any
 
-from mediaserver import child
 from mediaserver.errors import PromptError, plainly
 from mediaserver.playout.archive import Archive, Found
 from mediaserver.playout.formats import LONGEST
-from mediaserver.store import Store
+from mediaserver.support import child_process
+from mediaserver.support.store import Store
 
 # Bytes of addresses that a decoder may have, and each program that it runs: what libraries take for themselves,
 # and some times what is kept of a sound, 16 bits at 8 kHz.
@@ -37,14 +37,14 @@ _NOTHING = memoryview(b"")
 
 def main() -> None:
     """Answer until the input ends."""
-    requests, answers = child.begin()
-    child.forget_environment()  # of ffmpeg too
+    requests, answers = child_process.begin()
+    child_process.forget_environment()  # of ffmpeg too
     recipe, seconds, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
     archive = Archive(Store(place[0], int(place[1])), recipe) if place else None
     try:
-        child.ready(answers)
+        child_process.ready(answers)
         _serve(archive, requests, answers, longest)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # without a word on what is left to be written

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from mediaserver.metrics import Lateness
 from mediaserver.playout.alarm import Alarm
 from mediaserver.playout.sources import SOURCE_FAULTS
+from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000
 BURST = 100  # frames sent one right after the other as long as there are slots without streams: half a millisecond

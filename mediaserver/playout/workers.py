@@ -15,7 +15,7 @@ from mediaserver.playout.decoder import ANSWER, REQUEST
 from mediaserver.playout.formats import LONGEST
 from mediaserver.playout.items import BLOCK
 from mediaserver.playout.recipe import recipe
-from mediaserver.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
 _IDLE = 3.0  # seconds after which decoders that nobody needs are let go

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mediaserver import metrics, mistakes
+from mediaserver import mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.server.admin_connections import AdminConnection, AdminConnections
@@ -20,6 +20,7 @@ from mediaserver.session.keypad import MAX_TYPED_AHEAD
 from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing
+from mediaserver.support import metrics
 
 _MAX_BODY = 64 * 1024
 _OPEN = {"/healthz", "/readyz"}  # probes have no token

@@ -12,10 +12,10 @@ import structlog
 from aiohttp import web
 
 from mediaserver.errors import RefusedError
-from mediaserver.metrics import Metrics
-from mediaserver.rate import Rate
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import ADMIN_CONNECTIONS
+from mediaserver.support.metrics import Metrics
+from mediaserver.support.rate_limit import Rate
 
 _KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus asks every minute or more often
 _LINGERING = 1.0  # seconds for the rest of a request that is answered already

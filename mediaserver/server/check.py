@@ -8,7 +8,6 @@ from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.playout.library import Progress
-from mediaserver.secrets import shown_url
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
 from mediaserver.settings import Settings
@@ -16,6 +15,7 @@ from mediaserver.streams import folders, strangers
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import NO_PROMPTS, open_library
 from mediaserver.streams.patterns import MAX_SLOW_PATH
+from mediaserver.support.credentials import shown_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from aiohttp import web
 from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.errors import RefusedError
-from mediaserver.metrics import Metrics
-from mediaserver.rate import Rate
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
@@ -21,6 +19,8 @@ from mediaserver.server.replaceable import NO_ROOM, Other, Waiting, replace_olde
 from mediaserver.server.upgraded import Upgraded
 from mediaserver.settings import ServerSettings
 from mediaserver.streams.connection import abort, bound_send_buffer
+from mediaserver.support.metrics import Metrics
+from mediaserver.support.rate_limit import Rate
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so

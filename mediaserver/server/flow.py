@@ -6,7 +6,7 @@ from typing import Any
 
 from mediaserver.handlers.menu_plan import Menu, Step
 from mediaserver.handlers.phrase import Phrase
-from mediaserver.secrets import shown_url
+from mediaserver.support.credentials import shown_url
 
 
 @dataclass(frozen=True, slots=True)

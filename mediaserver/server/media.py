@@ -13,7 +13,6 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacer import Pacer
-from mediaserver.rate import LoggedRarely
 from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
@@ -25,6 +24,7 @@ from mediaserver.session.stream import CREDENTIALS
 from mediaserver.streams import connection, strangers
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import QUERY_KEYS, Route
+from mediaserver.support.rate_limit import LoggedRarely
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query

@@ -4,8 +4,8 @@ import structlog
 from aiohttp import web
 
 from mediaserver.errors import RefusedError
-from mediaserver.metrics import Metrics
-from mediaserver.rate import LoggedRarely
+from mediaserver.support.metrics import Metrics
+from mediaserver.support.rate_limit import LoggedRarely
 
 REASONS = {
     "bad-query": 400,

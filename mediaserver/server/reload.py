@@ -10,7 +10,6 @@ from typing import NamedTuple
 import structlog
 import watchfiles
 
-from mediaserver import log as logging
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers import own
 from mediaserver.server import tls
@@ -19,6 +18,7 @@ from mediaserver.server.tls import Tls
 from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
+from mediaserver.support import log as logging
 
 _POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them
 _TOGETHER_MS, _LOOK_MS = 200, 1000  # of handlers' modules: changes that come together; between looks

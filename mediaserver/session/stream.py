@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import structlog
 
-from mediaserver.rate import LoggedRarely
-from mediaserver.urls import leads_elsewhere
+from mediaserver.support.rate_limit import LoggedRarely
+from mediaserver.support.urls import leads_elsewhere
 
 # Keys of a query that may open a path: no handler's business, and no application's.
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"

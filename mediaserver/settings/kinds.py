@@ -23,7 +23,7 @@ from pydantic import (
 
 from mediaserver.mistakes import Place, key_of
 from mediaserver.settings.strictness import hold
-from mediaserver.urls import origin
+from mediaserver.support.urls import origin
 
 _MAPPED = 96  # bits in front of an address of IPv4 that is mapped into IPv6
 

@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 
 from mediaserver import __version__
-from mediaserver.connector import Connector
 from mediaserver.errors import EngineError
+from mediaserver.support.http_connector import Connector
 from mediaserver.webhooks.post import host_of, in_plain_words
 
 _CONNECT = 3.0  # seconds

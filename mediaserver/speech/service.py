@@ -17,7 +17,7 @@ from mediaserver.speech.studio import RESULTS, Studio
 from mediaserver.speech.synthesis import Voice, voice_of
 from mediaserver.speech.turns import OURS, Origin
 from mediaserver.speech.wording import plain
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
 _ON_THIS_MACHINE = ("hibari", "command")  # engines that speak so many sentences at a time

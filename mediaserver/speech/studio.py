@@ -14,7 +14,7 @@ from mediaserver.errors import EngineError, plainly
 from mediaserver.speech.spoken import Sentence, pieces
 from mediaserver.speech.synthesis import Synthesiser, Voice
 from mediaserver.speech.turns import OURS, Origin, Turn, Turns
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 
 _PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond
 RESULTS = ("memory", "disk", "made", "failed", "dropped")

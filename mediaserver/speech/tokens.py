@@ -5,8 +5,8 @@ import asyncio
 from pydantic import SecretStr
 
 from mediaserver.errors import ConfigError, EngineError
-from mediaserver.secrets import reveal
 from mediaserver.settings.speech import OPENAI
+from mediaserver.support.credentials import reveal
 
 
 async def token_of(setting: SecretStr, key: str) -> str:

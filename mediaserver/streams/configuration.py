@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import SecretStr
 from yarl import URL
 
-from mediaserver import secrets
 from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, PromptSettings, Settings
@@ -20,6 +19,7 @@ from mediaserver.speech.available import lacking
 from mediaserver.streams import ports, routes
 from mediaserver.streams.ports import Port
 from mediaserver.streams.table import RouteTable
+from mediaserver.support import credentials
 
 _EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that are all addresses
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -138,7 +138,7 @@ class Configuration:
         """The files, besides its own, that it is read from."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [*certificate, *secrets.files_of([*_tokens(settings), *routes.handler_secrets(settings)])]
+        return [*certificate, *credentials.files_of([*_tokens(settings), *routes.handler_secrets(settings)])]
 
 
 def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: str) -> list[str]:
@@ -200,7 +200,7 @@ def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[st
         key = ".".join(place)
         by = f"{settings.source(where, place)}: {key}"
         try:
-            found[key] = secrets.reveal(secret, by)
+            found[key] = credentials.reveal(secret, by)
         except ConfigError as error:
             found[key] = ""
             problems += error.problems

@@ -9,10 +9,8 @@ from typing import Any
 
 import structlog
 
-from mediaserver import printed
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers.recognise import Recognise
-from mediaserver.metrics import Metrics
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.ticker import Ticker
@@ -22,12 +20,14 @@ from mediaserver.session import Stream
 from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech
-from mediaserver.store import Store
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration, misplaced
 from mediaserver.streams.lag import LoopLag
 from mediaserver.streams.registry import Streams
 from mediaserver.streams.table import RouteTable
+from mediaserver.support import child_output
+from mediaserver.support.metrics import Metrics
+from mediaserver.support.store import Store
 from mediaserver.webhooks import Webhooks, WebhookSettings
 from mediaserver.wire.encapsulation import TCP, Encoding
 
@@ -250,7 +250,7 @@ class Engine:
         counter("decodes", "Sound files decoded", lambda: pool.decodes)
         counter("decode_seconds", "Time that decoding them took", lambda: pool.decode_seconds)
         counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
-        counter("printed_lines", "What our processes printed, by what became of it", lambda: printed.counts)
+        counter("printed_lines", "What our processes printed, by what became of it", lambda: child_output.counts)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
         counter("sentences", "Sentences said, by where their sound came from", lambda: self.speech.results)
         gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)

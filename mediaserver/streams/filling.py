@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mediaserver.mistakes import Place
 from mediaserver.settings.kinds import OpenHostError, names_its_server
 from mediaserver.settings.strictness import Text
-from mediaserver.urls import leads_elsewhere, origin
+from mediaserver.support.urls import leads_elsewhere, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
 _SHOWN = 50  # characters of a value that are told

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from mediaserver.errors import RefusedError
-from mediaserver.metrics import Metrics
 from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.settings import ServerSettings
 from mediaserver.streams.routes import Route
+from mediaserver.support.metrics import Metrics
 
 _MISFRAMED_FRAMES = 50  # a peer gone within a second of the first frame did not like what it got
 

@@ -14,7 +14,6 @@ from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_lin
 from mediaserver.handlers.base import Handler
 from mediaserver.mistakes import Place, key_of
 from mediaserver.playout.catalogue import Catalogue
-from mediaserver.secrets import reveal_all, reveal_fields, secret_fields
 from mediaserver.session import Session
 from mediaserver.session.stream import CREDENTIALS, peer_variables
 from mediaserver.settings import PathSettings, Settings
@@ -27,6 +26,7 @@ from mediaserver.streams import patterns
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
 from mediaserver.streams.patterns import BAD_QUERY, PATTERN_VARIABLE
+from mediaserver.support.credentials import reveal_all, reveal_fields, secret_fields
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
     Encapsulation,

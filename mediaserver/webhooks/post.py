@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from mediaserver import __version__
-from mediaserver.connector import Connector
 from mediaserver.errors import WebhookError, plainly
+from mediaserver.support.http_connector import Connector
 
 ANSWER_BYTES = 64 * 1024
 _KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, maybe under our next request

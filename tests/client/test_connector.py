@@ -11,7 +11,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from mediaserver.connector import Connector
+from mediaserver.support.http_connector import Connector
 from tests.timing import PATIENCE
 
 

@@ -11,9 +11,9 @@ from yarl import URL
 
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.secrets import reveal
 from mediaserver.streams import ports, routes
 from mediaserver.streams.table import RouteTable
+from mediaserver.support.credentials import reveal
 from tests.fuzz import mutate
 
 MARK = "s3cr3tMARK"  # stands in every secret

@@ -16,7 +16,7 @@ from mediaserver.playout.items import BLOCK, Making
 from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.recipe import recipe
 from mediaserver.playout.workers import DecodePool
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import PCM, PCMU
 from tests.sound import Pcm, convert, sine, speechlike, write_wav
 from tests.timing import UNIT

@@ -7,7 +7,7 @@ import pytest
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.playout import decoder
 from mediaserver.playout.archive import Archive
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 from tests.sound import speechlike, write_wav
 
 SOUND = speechlike(1000)

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from mediaserver.connector import Connector
+from mediaserver.support.http_connector import Connector
 from tests.timing import PATIENCE, eventually
 
 

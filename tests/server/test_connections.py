@@ -9,11 +9,11 @@ import structlog
 from aiohttp import web
 
 from mediaserver.errors import RefusedError
-from mediaserver.metrics import Metrics
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.descriptors import most_connections, raise_descriptor_limit
 from mediaserver.server.listener import Keys, Listener
 from mediaserver.settings import ServerSettings
+from mediaserver.support.metrics import Metrics
 from tests.server.test_upgraded import Pipe
 from tests.virtual import VirtualLoop, in_virtual_time
 

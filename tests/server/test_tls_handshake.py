@@ -14,12 +14,12 @@ import trustme
 import uvloop
 from aiohttp import web
 
-from mediaserver.metrics import Metrics
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener
 from mediaserver.server.replaceable import NO_ROOM
 from mediaserver.server.tls_handshake import TlsHandshakes
 from mediaserver.settings import ServerSettings
+from mediaserver.support.metrics import Metrics
 from tests.timing import PATIENCE, eventually
 
 REQUEST = b"GET /some HTTP/1.1\r\nHost: here\r\n\r\n"

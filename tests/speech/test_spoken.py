@@ -14,7 +14,7 @@ from mediaserver.playout.sources import Clip, Playlist, Repeated
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
 from mediaserver.speech.synthesis import Voice
-from mediaserver.store import Store
+from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import MESSAGE, PCM, Encoding
 from tests.virtual import VirtualLoop, in_virtual_time
 

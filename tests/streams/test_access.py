@@ -10,11 +10,11 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.secrets import reveal
 from mediaserver.settings import AdminSettings, Settings, VoipbinSettings
 from mediaserver.settings.kinds import Networks, Tokens
 from mediaserver.streams.access import Access
 from mediaserver.streams.configuration import Configuration
+from mediaserver.support.credentials import reveal
 
 NOW = 1_800_000_000.0
 GUARDED = Access(tokens=("sesame", "old one"))

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from mediaserver import child
 from mediaserver.errors import MediaServerError, one_line
+from mediaserver.support import child_process
 
 REQUEST = struct.Struct(">I")  # bytes of JSON, which follow
 ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that follow: PCM, or why there is none
@@ -16,10 +16,10 @@ ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that foll
 
 def serve(made: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
     """Answer requests with PCM until the input ends. `made` makes what answers them, by PCM or an EngineError."""
-    requests, answers = child.begin()
+    requests, answers = child_process.begin()
     answer = made()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
-        child.ready(answers)
+        child_process.ready(answers)
         while head := requests.read(REQUEST.size):
             good, data = _answered(answer, requests.read(*REQUEST.unpack(head)))
             answers.write(ANSWER.pack(good, len(data)) + data)

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
-from mediaserver.secrets import reveal
 from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.engines.workshop import Workshop
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
+from mediaserver.support.credentials import reveal
 
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from mediaserver import child
 from mediaserver.audio.pcm import whole_frames
 from mediaserver.errors import EngineError, PromptError, plainly
 from mediaserver.playout.decode import decode_file
 from mediaserver.speech.engines import bench
+from mediaserver.support import child_process
 
 _MOST = 32_000_000  # bytes of sound that a program may write: some minutes at any rate
 # Bytes of any one file that it makes. To the kernel shared memory is a file as well, and espeak-ng has 64 MB of it
@@ -25,7 +25,7 @@ _SAID = 4096  # bytes of what it complains of
 def main() -> None:
     """Answer until the input ends."""
     _limit_files()
-    child.forget_environment()
+    child_process.forget_environment()
     bench.serve(lambda: speak)
 
 
@@ -60,7 +60,7 @@ def _run(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=child.program_environment(configured),
+            env=child_process.program_environment(configured),
         )
     except (OSError, ValueError) as error:
         raise EngineError(f"the program cannot be run: {plainly(error)}") from error

@@ -5,11 +5,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 
 from mediaserver.errors import EngineError
-from mediaserver.processes import DEAD, Child, NoProcessError, Pool
 from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition, while_telling
+from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _MODULE = "mediaserver.speech.engines.pocketsphinx_process"
 _IDLE = 60.0  # seconds after which a process that nobody needs is let go, but for one

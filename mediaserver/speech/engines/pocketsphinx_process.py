@@ -16,8 +16,8 @@ import numpy as np
 import soxr
 from pocketsphinx import Decoder
 
-from mediaserver import child
 from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
+from mediaserver.support import child_process
 
 _MIRROR = np.array(
     [0.25, -0.25], np.float32
@@ -75,10 +75,10 @@ class Ear:
 
 def main() -> None:
     """Answer until the input ends."""
-    requests, answers = child.begin()
+    requests, answers = child_process.begin()
     ear = Ear()
     try:
-        child.ready(answers)
+        child_process.ready(answers)
         while _utterance(ear, requests, answers):
             pass
     except (BrokenPipeError, ConnectionResetError):  # the server is gone

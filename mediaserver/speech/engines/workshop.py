@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from mediaserver.errors import EngineError
-from mediaserver.processes import DEAD, Child, NoProcessError, Pool
 from mediaserver.speech.engines.bench import ANSWER, REQUEST
+from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _IDLE = 60.0  # seconds after which children that nobody needs are let go, but for one
 

@@ -18,7 +18,7 @@ from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
 from mediaserver.errors import printable, shown_lines
-from mediaserver.secrets import without_secrets
+from mediaserver.support.credentials import without_secrets
 
 _LINES = ("event", "exception", "stack")  # of ours; tracebacks have lines, and what strangers wrote
 

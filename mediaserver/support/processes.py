@@ -19,9 +19,9 @@ from subprocess import DEVNULL, Popen
 import structlog
 
 import mediaserver
-from mediaserver.child import READY
 from mediaserver.errors import MediaServerError, plainly
-from mediaserver.printed import Printed
+from mediaserver.support.child_output import Printed
+from mediaserver.support.child_process import READY
 
 ENVIRONMENT = {
     # For a child's C library (glibc's): keep freed memory for what comes next. To have the kernel clear new pages
