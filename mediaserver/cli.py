@@ -17,16 +17,17 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mediaserver import __version__, config, mistakes, options, samples, tables
+from mediaserver import __version__, config, options, samples, tables
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.client import command, simulator
 from mediaserver.client.attach import AttachRequest
+from mediaserver.config import mistakes
+from mediaserver.config.settings import Settings
+from mediaserver.config.speech_settings import SpeechEngine
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly, printable
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
-from mediaserver.settings import Settings
-from mediaserver.settings.speech import SpeechEngine
 from mediaserver.speech import author
 from mediaserver.speech.available import Need, lacking
 from mediaserver.speech.synthesis import voice_of

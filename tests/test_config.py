@@ -11,12 +11,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from mediaserver import config
+from mediaserver.config.fields import Table
+from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.bridge import Bridge
 from mediaserver.server.check import check
-from mediaserver.settings import PromptSettings, Settings
-from mediaserver.settings.kinds import Table
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import open_library

@@ -30,8 +30,8 @@ from packaging.specifiers import SpecifierSet
 
 from mediaserver import config
 from mediaserver.cli import app
-from mediaserver.settings import Settings
-from mediaserver.settings.environment import ENV_DELIMITER, ENV_PREFIX
+from mediaserver.config.environment import ENV_DELIMITER, ENV_PREFIX
+from mediaserver.config.settings import Settings
 from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config
 from tests.timing import UNIT
 

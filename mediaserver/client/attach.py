@@ -17,10 +17,10 @@ from yarl import URL
 from mediaserver.client.advice import NO_CREDENTIAL
 from mediaserver.client.attachment import Attachment
 from mediaserver.client.voipbin import Platform
+from mediaserver.config.settings import Settings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.library import Progress
 from mediaserver.session import CloseCode, End, EndReason, Stream
-from mediaserver.settings import Settings
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import Giving
 from mediaserver.wire.encapsulation import Encapsulation

@@ -13,9 +13,9 @@ from mediaserver.client.attach import AttachRequest
 from mediaserver.client.measure import Report
 from mediaserver.client.meter import Meter
 from mediaserver.client.simulator import OnFrame
+from mediaserver.config.settings import Settings
 from mediaserver.playout.library import Progress
 from mediaserver.session import End
-from mediaserver.settings import Settings
 
 
 async def call(plan: simulator.Call, meter: Console | None, shown: str) -> Report:

@@ -8,7 +8,7 @@ from yarl import URL
 
 from mediaserver.client import dial
 from mediaserver.client.pace import Pace
-from mediaserver.settings import VoipbinSettings
+from mediaserver.config.settings import VoipbinSettings
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.support.credentials import reveal
 from mediaserver.wire.encapsulation import Encapsulation

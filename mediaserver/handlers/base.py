@@ -16,12 +16,12 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from mediaserver.config.fields import Table
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.playout.sources import silence
 from mediaserver.session import Session
-from mediaserver.settings.kinds import Table
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.available import Need
 
 

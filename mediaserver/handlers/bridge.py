@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from mediaserver.bridge import Relay, Target
+from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.playout.sources import Playlist, Repeated, Source, silence
 from mediaserver.session import CloseCode, Session
-from mediaserver.settings.kinds import WebSocketUrl
 from mediaserver.wire.application import Application, Call
 from mediaserver.wire.plain import Plain
 from mediaserver.wire.twilio import Twilio

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticKnownError
 
+from mediaserver.config.fields import Table, is_language
+from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.playout.sources import Run
 from mediaserver.session import Session
-from mediaserver.settings.kinds import Table, is_language
-from mediaserver.settings.speech import SpeechEngine, SpeechSettings
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import sentences_of
 from mediaserver.speech.spoken import Spoken

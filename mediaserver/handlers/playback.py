@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.phrase import Member, Phrase, Speaking, prompts_among, values_of
 from mediaserver.playout.sources import Playlist, Repeated, Run, silence
 from mediaserver.session import Session
-from mediaserver.settings.speech import SpeechSettings
 
 MAX_REPEAT = 1_000_000
 

@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from mediaserver.config.fields import LanguageTag
+from mediaserver.config.speech_settings import RecognitionEngine
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.scribe import Scribe
 from mediaserver.handlers.transcript import CAPTIONS, Transcript
 from mediaserver.session import Session
-from mediaserver.settings.kinds import LanguageTag
-from mediaserver.settings.speech import RecognitionEngine
 from mediaserver.speech.available import Need
 
 _LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken

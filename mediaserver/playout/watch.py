@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import plainly
 from mediaserver.playout.library import PromptLibrary, Reloaded
 from mediaserver.playout.notices import Notices
-from mediaserver.settings import PromptSettings
 from mediaserver.wire.encapsulation import Encoding
 
 log = structlog.get_logger()

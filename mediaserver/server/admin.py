@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mediaserver import mistakes
 from mediaserver.client.attach import Attacher, AttachRequest
+from mediaserver.config import mistakes
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.server.admin_connections import AdminConnection, AdminConnections
 from mediaserver.server.hosts import check_host, check_origin

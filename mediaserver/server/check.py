@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.config.settings import Settings
 from mediaserver.playout.library import Progress
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
-from mediaserver.settings import Settings
 from mediaserver.streams import folders, strangers
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import NO_PROMPTS, open_library

@@ -11,13 +11,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http_websocket import WebSocketReader
 
+from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.server.replaceable import NO_ROOM, Other, Waiting, replace_oldest
 from mediaserver.server.upgraded import Upgraded
-from mediaserver.settings import ServerSettings
 from mediaserver.streams.connection import abort, bound_send_buffer
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import Rate

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mediaserver.settings.kinds import Networks
+from mediaserver.config.fields import Networks
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

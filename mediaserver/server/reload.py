@@ -10,12 +10,12 @@ from typing import NamedTuple
 import structlog
 import watchfiles
 
+from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers import own
 from mediaserver.server import tls
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.tls import Tls
-from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
 from mediaserver.support import log as logging

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from mediaserver import __version__
 from mediaserver.client.attach import Attacher
+from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
 from mediaserver.playout.library import Progress
 from mediaserver.server import tls
@@ -22,7 +23,6 @@ from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.server.tls_handshake import TlsHandshakes
-from mediaserver.settings import Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.streams.engine import MEGABYTE, Engine

@@ -8,8 +8,8 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 
+from mediaserver.config.settings import Settings, TlsSettings
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.settings import Settings, TlsSettings
 
 _ENCRYPTED = "the key is encrypted: give one without a passphrase"
 

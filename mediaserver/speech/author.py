@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mediaserver.audio import wav
-from mediaserver.settings.speech import SpeechSettings
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import Speech
 from mediaserver.speech.synthesis import Voice
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.engines.table import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
 from mediaserver.speech.synthesis import voice_of
 from mediaserver.speech.tokens import lacking_token

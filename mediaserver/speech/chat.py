@@ -9,8 +9,8 @@ import aiohttp
 import structlog
 from pydantic import BaseModel, Field
 
+from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError, one_line
-from mediaserver.settings.speech import ChatSettings
 from mediaserver.speech.events import MOST, EventStream
 from mediaserver.speech.http import Http
 from mediaserver.speech.thoughts import Thoughts

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.playout.sources import Run
-from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.available import Need
 from mediaserver.speech.chat import Chat
 from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS

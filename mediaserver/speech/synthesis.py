@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
-from mediaserver.settings.speech import SpeechSettings
+from mediaserver.config.speech_settings import SpeechSettings
 
 
 class Voice(NamedTuple):

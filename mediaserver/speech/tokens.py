@@ -4,8 +4,8 @@ import asyncio
 
 from pydantic import SecretStr
 
+from mediaserver.config.speech_settings import OPENAI
 from mediaserver.errors import ConfigError, EngineError
-from mediaserver.settings.speech import OPENAI
 from mediaserver.support.credentials import reveal
 
 

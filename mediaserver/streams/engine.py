@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.alarm import system_alarm
@@ -17,7 +18,6 @@ from mediaserver.playout.ticker import Ticker
 from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool
 from mediaserver.session import Stream
-from mediaserver.settings import EventSettings, PromptSettings, Settings
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.streams import routes

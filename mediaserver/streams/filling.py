@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mediaserver.mistakes import Place
-from mediaserver.settings.kinds import OpenHostError, names_its_server
-from mediaserver.settings.strictness import Text
+from mediaserver.config.fields import OpenHostError, names_its_server
+from mediaserver.config.mistakes import Place
+from mediaserver.config.strictness import Text
 from mediaserver.support.urls import leads_elsewhere, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")

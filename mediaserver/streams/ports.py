@@ -11,10 +11,10 @@ from uuid import UUID
 
 from yarl import URL
 
+from mediaserver.config.settings import AudioSocketSettings
 from mediaserver.errors import RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.catalogue import Catalogue
-from mediaserver.settings import AudioSocketSettings
 from mediaserver.streams import routes
 from mediaserver.streams.routes import WIRE_KEYS, Route
 from mediaserver.streams.table import UNKNOWN_PATH, RouteTable, are_meant

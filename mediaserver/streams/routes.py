@@ -9,17 +9,18 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from mediaserver import handlers, mistakes
+from mediaserver import handlers
+from mediaserver.config import mistakes
+from mediaserver.config.examination import Examined, examine
+from mediaserver.config.misplaced_keys import elsewhere
+from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.settings import PathSettings, Settings
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
-from mediaserver.mistakes import Place, key_of
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.session import Session
 from mediaserver.session.stream import CREDENTIALS, peer_variables
-from mediaserver.settings import PathSettings, Settings
-from mediaserver.settings.examination import Examined, examine
-from mediaserver.settings.speech import SpeechSettings
-from mediaserver.settings.whereabouts import elsewhere
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import MissingValuesError
 from mediaserver.streams import patterns

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mediaserver import cli, config
-from mediaserver.settings import PromptSettings
-from mediaserver.settings.environment import ENV_PREFIX
+from mediaserver.config.environment import ENV_PREFIX
+from mediaserver.config.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
 from tests.deploy.proxies import DEPLOY
 from tests.timing import UNIT

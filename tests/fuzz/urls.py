@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.bridge import Bridge
-from mediaserver.settings import PathSettings, Settings
 from mediaserver.streams import routes
 from mediaserver.streams.filling import VARIABLE
 from mediaserver.streams.table import RouteTable

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mediaserver import handlers
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
 from mediaserver.handlers.noise import Noise
@@ -24,7 +25,6 @@ from mediaserver.playout.library import PromptLibrary
 from mediaserver.playout.stock import Prompt
 from mediaserver.playout.workers import DecodePool, Description
 from mediaserver.session import End, EndReason, Session, Stream
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
 from tests.virtual import Stage, VirtualLoop, in_virtual_time

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.scribe import Keywords
 from mediaserver.handlers.transcript import Transcript, cue
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.table import RECOGNISERS
 from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.service import Speech

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from mediaserver import config
+from mediaserver.config.settings import Settings
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.server.server import Server
-from mediaserver.settings import Settings
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.service import Speech
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.routes import Route

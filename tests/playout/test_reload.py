@@ -17,6 +17,7 @@ import uvloop
 from structlog.testing import capture_logs
 
 from mediaserver.audio.pcm import Samples, to_bytes
+from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import PromptError
 from mediaserver.playout.changes import Changes
 from mediaserver.playout.decode import decode_file
@@ -27,7 +28,6 @@ from mediaserver.playout.notices import Notices, has_notices, kind_of
 from mediaserver.playout.sources import Playlist, Repeated
 from mediaserver.playout.watch import watch
 from mediaserver.playout.workers import DecodePool, Description
-from mediaserver.settings import PromptSettings
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 from tests.playout.test_library import decoders
 from tests.sound import speechlike, write_wav

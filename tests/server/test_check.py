@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from mediaserver import config, tables
+from mediaserver.config.settings import EVENT_TYPES
 from mediaserver.server.check import Findings, check
-from mediaserver.settings import EVENT_TYPES
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
 

@@ -8,11 +8,11 @@ import pytest
 import structlog
 from aiohttp import web
 
+from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.descriptors import most_connections, raise_descriptor_limit
 from mediaserver.server.listener import Keys, Listener
-from mediaserver.settings import ServerSettings
 from mediaserver.support.metrics import Metrics
 from tests.server.test_upgraded import Pipe
 from tests.virtual import VirtualLoop, in_virtual_time

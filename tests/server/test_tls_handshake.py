@@ -14,11 +14,11 @@ import trustme
 import uvloop
 from aiohttp import web
 
+from mediaserver.config.settings import ServerSettings
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener
 from mediaserver.server.replaceable import NO_ROOM
 from mediaserver.server.tls_handshake import TlsHandshakes
-from mediaserver.settings import ServerSettings
 from mediaserver.support.metrics import Metrics
 from tests.timing import PATIENCE, eventually
 

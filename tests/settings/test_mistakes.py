@@ -11,16 +11,16 @@ from pydantic_core.core_schema import ErrorType
 
 from mediaserver import config
 from mediaserver.client.attach import AttachRequest
+from mediaserver.config.examination import examine
+from mediaserver.config.misplaced_keys import elsewhere
+from mediaserver.config.mistakes import MISSING, PLAIN, UNKNOWN, Place, alternatives
+from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
 from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.menu import Answer
-from mediaserver.mistakes import MISSING, PLAIN, UNKNOWN, Place, alternatives
 from mediaserver.playout.catalogue import Catalogue
 from mediaserver.server import flow
 from mediaserver.server.admin import PressedKeys
-from mediaserver.settings import Settings
-from mediaserver.settings.examination import examine
-from mediaserver.settings.whereabouts import elsewhere
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import open_library

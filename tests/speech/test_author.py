@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mediaserver import cli
-from mediaserver.settings.speech import SpeechSettings
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import Speech
 from tests.sound import read_wav
 from tests.timing import TIMEOUT

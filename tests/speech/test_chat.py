@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import ChatSettings
 from mediaserver.speech.chat import LONGEST, Chat, ToolCall
 from mediaserver.speech.http import Http
 from tests.speech.chat_server import ChatServer, call, chunk

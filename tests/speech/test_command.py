@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import from_bytes
+from mediaserver.config.speech_settings import CommandSettings, SpeechSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import CommandSettings, SpeechSettings
 from mediaserver.speech.engines import command
 from mediaserver.speech.service import Speech
 from mediaserver.speech.synthesis import Voice

@@ -10,8 +10,8 @@ import soxr
 
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.audio.resample import Resampler
+from mediaserver.config.speech_settings import OpenAiSpeechSettings, SpeechSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import OpenAiSpeechSettings, SpeechSettings
 from mediaserver.speech.service import Speech
 from tests.speech.speech_server import TOKEN, SpeechServer, speech_server
 from tests.timing import TIMEOUT

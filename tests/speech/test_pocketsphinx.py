@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SILENCE, from_bytes
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.pocketsphinx import PocketSphinx
 from mediaserver.speech.http import Http
 from tests.speech.voice import pieces, said

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.session import Utterance
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.openai_recogniser import OpenAiRecogniser
 from mediaserver.speech.engines.vosk import Vosk
 from mediaserver.speech.http import Http

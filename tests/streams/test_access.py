@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
+from mediaserver.config.fields import Networks, Tokens
+from mediaserver.config.settings import AdminSettings, Settings, VoipbinSettings
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.settings import AdminSettings, Settings, VoipbinSettings
-from mediaserver.settings.kinds import Networks, Tokens
 from mediaserver.streams.access import Access
 from mediaserver.streams.configuration import Configuration
 from mediaserver.support.credentials import reveal

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from mediaserver.settings import EventSettings, PromptSettings, Settings
+from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.engine import Engine
 from tests.sound import speechlike, write_wav

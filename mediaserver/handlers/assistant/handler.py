@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.config.speech_settings import RecognitionEngine, SpeechSettings
 from mediaserver.handlers import files
 from mediaserver.handlers.assistant.conversation import Conversation, Words
 from mediaserver.handlers.assistant.tools import Tools
@@ -16,7 +17,6 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.phrase import Manner, Text, values_of
 from mediaserver.playout.sources import Clip, silence
 from mediaserver.session import Session
-from mediaserver.settings.speech import RecognitionEngine, SpeechSettings
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import Template
 

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from mediaserver import mistakes
-from mediaserver.settings.kinds import Table, WebUrl
+from mediaserver.config import mistakes
+from mediaserver.config.fields import Table, WebUrl
 from mediaserver.speech.chat import ToolCall
 
 HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"

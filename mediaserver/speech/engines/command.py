@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.engines.workshop import Workshop
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice

@@ -5,8 +5,8 @@ from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, did_you_mean
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.engines.workshop import Workshop
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice

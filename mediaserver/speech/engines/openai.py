@@ -10,8 +10,8 @@ import soxr
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import SAMPLE_RATE, quantize, to_bytes, whole_frames
 from mediaserver.audio.resample import Resampler
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PromptError
-from mediaserver.settings.speech import SpeechSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.synthesis import Voice
 from mediaserver.speech.tokens import lacking_token, token_of

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 
 from mediaserver.audio import wav
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.tokens import lacking_token, token_of

@@ -4,8 +4,8 @@ import importlib.util
 import json
 from collections.abc import AsyncIterator, Callable
 
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition, while_telling

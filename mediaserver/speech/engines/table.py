@@ -6,7 +6,7 @@ where it can.
 
 from collections.abc import Callable
 
-from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
+from mediaserver.config.speech_settings import RecognitionSettings, SpeechSettings
 from mediaserver.speech.engines import command, hibari, openai, openai_recogniser, pocketsphinx, vosk
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recogniser

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.settings.speech import RecognitionSettings
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition, while_telling
 from mediaserver.webhooks.post import host_of

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from mediaserver import mistakes
+from mediaserver.config import mistakes
+from mediaserver.config.fields import UrlError
+from mediaserver.config.mistakes import MISSING, UNKNOWN, Mistake, Place
 from mediaserver.errors import did_you_mean
-from mediaserver.mistakes import MISSING, UNKNOWN, Mistake, Place
-from mediaserver.settings.kinds import UrlError
 
 # A line about a table as a whole that begins with the key that it is about.
 _PLACED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')

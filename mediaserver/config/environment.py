@@ -13,8 +13,8 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from mediaserver.mistakes import Place, alternatives, kind_at
-from mediaserver.settings.strictness import Text
+from mediaserver.config.mistakes import Place, alternatives, kind_at
+from mediaserver.config.strictness import Text
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
 # What is not a setting: the command line's option --config.

@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from mediaserver.mistakes import Place, key_of
-from mediaserver.settings.strictness import hold
+from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.strictness import hold
 from mediaserver.support.urls import origin
 
 _MAPPED = 96  # bits in front of an address of IPv4 that is mapped into IPv6

@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from mediaserver.mistakes import Place
-from mediaserver.settings.kinds import ApiUrl, HostName, Networks, PortNumber, Table, Tokens, is_web
-from mediaserver.settings.speech import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.config.fields import ApiUrl, HostName, Networks, PortNumber, Table, Tokens, is_web
+from mediaserver.config.mistakes import Place
+from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 
 ACCESS_KEY = "vb_"  # what the platform's access keys begin with
 FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation

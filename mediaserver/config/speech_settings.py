@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from mediaserver.settings.kinds import ApiUrl, JsonValue, LanguageTag, Table, WebSocketUrl
+from mediaserver.config.fields import ApiUrl, JsonValue, LanguageTag, Table, WebSocketUrl
 
 SpeechEngine = Literal["hibari", "command", "openai"]
 RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]

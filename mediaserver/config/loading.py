@@ -7,11 +7,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from mediaserver.config.environment import Environment
+from mediaserver.config.examination import examine
+from mediaserver.config.misplaced_keys import elsewhere
+from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.settings import Settings
-from mediaserver.settings.environment import Environment
-from mediaserver.settings.examination import examine
-from mediaserver.settings.whereabouts import elsewhere
 from mediaserver.support.credentials import shown_url
 
 DEFAULT_FILE = Path("config.toml")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from mediaserver.mistakes import Place
-from mediaserver.settings import PathSettings, Settings
-from mediaserver.settings.kinds import Table
+from mediaserver.config.fields import Table
+from mediaserver.config.mistakes import Place
+from mediaserver.config.settings import PathSettings, Settings
 
 
 def _places(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str]]:
