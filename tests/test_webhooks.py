@@ -23,7 +23,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from mediaserver import __version__
 from mediaserver.errors import MediaServerError
-from mediaserver.webhooks import WebhookError, Webhooks, WebhookSettings, signature
+from mediaserver.events import WebhookError, Webhooks, WebhookSettings, signature
 from tests.timing import PATIENCE, UNIT, eventually, late
 
 QUICK = 0.002  # seconds of backoff, where it is not what is tested

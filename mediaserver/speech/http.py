@@ -8,8 +8,8 @@ import aiohttp
 
 from mediaserver import __version__
 from mediaserver.errors import EngineError
+from mediaserver.events.post import host_of, in_plain_words
 from mediaserver.support.http_connector import Connector
-from mediaserver.webhooks.post import host_of, in_plain_words
 
 _CONNECT = 3.0  # seconds
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's peer may take to say goodbye

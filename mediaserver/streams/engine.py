@@ -11,6 +11,7 @@ import structlog
 
 from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.errors import ConfigError, plainly
+from mediaserver.events import Webhooks, WebhookSettings
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.alarm import system_alarm
 from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
@@ -28,7 +29,6 @@ from mediaserver.streams.table import RouteTable
 from mediaserver.support import child_output
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.store import Store
-from mediaserver.webhooks import Webhooks, WebhookSettings
 from mediaserver.wire.encapsulation import TCP, Encoding
 
 NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'

@@ -9,10 +9,10 @@ import aiohttp
 from mediaserver.audio import wav
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
+from mediaserver.events.post import host_of
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.tokens import lacking_token, token_of
-from mediaserver.webhooks.post import host_of
 
 _SETTING = "recognition.openai.token"  # where its token stands
 _MOST = 64 * 1024  # bytes of an answer

@@ -13,9 +13,9 @@ import aiohttp
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
+from mediaserver.events.post import host_of
 from mediaserver.speech.http import Http
 from mediaserver.speech.recognition import Recognition, while_telling
-from mediaserver.webhooks.post import host_of
 
 _CONFIG = json.dumps({"config": {"sample_rate": SAMPLE_RATE, "words": True, "max_alternatives": 0}})
 _END = '{"eof" : 1}'  # to the letter: that is how the server compares it

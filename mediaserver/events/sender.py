@@ -19,7 +19,7 @@ import stamina
 import structlog
 
 from mediaserver.errors import WebhookError
-from mediaserver.webhooks.post import Poster, TryAgainError, UnsentError, host_of
+from mediaserver.events.post import Poster, TryAgainError, UnsentError, host_of
 
 _IN_FLIGHT = 16  # events on their way at once, each of a stream of its own
 _QUESTION = "question"  # the kind of what is asked rather than told
