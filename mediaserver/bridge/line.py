@@ -13,7 +13,7 @@ from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.wire import websocket as frames
-from mediaserver.wire.application import Application, Clear, HangUp, Mark, Message, Play
+from mediaserver.wire.dialects.application import Application, Clear, HangUp, Mark, Message, Play
 from mediaserver.wire.websocket import mask
 
 _WAITS = SAMPLE_RATE * SAMPLE_BYTES  # bytes, a second, of what the caller said that wait for a slow application

@@ -18,7 +18,7 @@ from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.playout.sources import Source
 from mediaserver.session import CloseCode, Session
 from mediaserver.sockets import OpenWebSocket
-from mediaserver.wire.application import Application, Call
+from mediaserver.wire.dialects.application import Application, Call
 from mediaserver.wire.events import Audio, Event
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 4.0  # seconds between attempts; doubled each time, half of it up to chance

@@ -13,9 +13,9 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.playout.sources import Playlist, Repeated, Source, silence
 from mediaserver.session import CloseCode, Session
-from mediaserver.wire.application import Application, Call
-from mediaserver.wire.plain import Plain
-from mediaserver.wire.twilio import Twilio
+from mediaserver.wire.dialects.application import Application, Call
+from mediaserver.wire.dialects.plain import Plain
+from mediaserver.wire.dialects.twilio import Twilio
 
 _PROTOCOLS: dict[str, Callable[[Call], Application]] = {"pcm": Plain, "twilio": Twilio}
 

@@ -23,9 +23,9 @@ from mediaserver.bridge.line import Line
 from mediaserver.errors import PeerError
 from mediaserver.playout.buffer import PlayoutBuffer
 from mediaserver.server.server import Server
-from mediaserver.wire.application import Call
-from mediaserver.wire.plain import Plain
-from mediaserver.wire.twilio import Twilio
+from mediaserver.wire.dialects.application import Call
+from mediaserver.wire.dialects.plain import Plain
+from mediaserver.wire.dialects.twilio import Twilio
 from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
 from tests.server.process import UPGRADE, write_config
 from tests.session.caller import digits

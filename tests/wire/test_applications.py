@@ -9,9 +9,9 @@ import pytest
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.application import Application, Call, Clear, HangUp, Mark, Message, Play
-from mediaserver.wire.plain import Plain
-from mediaserver.wire.twilio import Twilio, call_sid, stream_sid
+from mediaserver.wire.dialects.application import Application, Call, Clear, HangUp, Mark, Message, Play
+from mediaserver.wire.dialects.plain import Plain
+from mediaserver.wire.dialects.twilio import Twilio, call_sid, stream_sid
 from tests.sound import speechlike
 
 CALL = Call(

@@ -13,7 +13,7 @@ from typing import Any
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import SAMPLE_RATE, from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.application import (
+from mediaserver.wire.dialects.application import (
     Application,
     Call,
     Clear,

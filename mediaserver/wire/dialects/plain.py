@@ -6,7 +6,7 @@ The rest is JSON in text messages. We say `start`, `dtmf`, `mark` and `stop`; th
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.application import (
+from mediaserver.wire.dialects.application import (
     Application,
     Call,
     Clear,
