@@ -100,7 +100,7 @@ fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long
 soak: $(VENV)/.bench  ## calls come and go, and all that may go wrong, for so long: DURATION=10m|1h
 	$(BIN)/python -m benchmarks.soak --duration $(or $(DURATION),1h) $(ARGS)
 
-mutants: $(VENV)/.mutants  ## plant mistakes in the core, one by one, and tell which no test notices: ARGS='playout/pacer wire'
+mutants: $(VENV)/.mutants  ## plant mistakes in the core, one by one, and tell which no test notices: ARGS='playout/pacing/pacer wire'
 	$(BIN)/python scripts/mutants.py $(ARGS)
 
 audit:  ## known vulnerabilities of what the container runs, by its locked versions

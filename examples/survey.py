@@ -13,7 +13,7 @@ from typing import Any
 
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources import silence
+from mediaserver.playout.sources.source import silence
 from mediaserver.session import Session
 
 

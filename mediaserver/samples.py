@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import mediaserver
-from mediaserver.playout.formats import EXTENSIONS
+from mediaserver.playout.decoding.formats import EXTENSIONS
 
 _SOURCES = {"config.toml": "config.example.toml", "prompts": "prompts"}  # what is written, of what is shipped
 

@@ -2,7 +2,7 @@
 
     mutants.py [--sample N] [MODULE ...] [-- TEST ...]
 
-A MODULE is a folder or a file of the package, such as `wire` or `playout/pacer`; without one, all of what
+A MODULE is a folder or a file of the package, such as `wire` or `playout/pacing/pacer`; without one, all of what
 `[tool.mutmut]` in pyproject.toml names, and so for the tests. With `--sample`, N mistakes of each file at most are
 planted, which are chosen at random and are the same each time. mutmut makes the mistakes; beside its own, a
 statement is left out, and a guard is always or never passed.

@@ -237,7 +237,7 @@ async def test_what_is_printed_without_end_is_bounded_and_counted(
     assert unheard["dropped"] > 100_000
 
 
-DECODER = "mediaserver.playout.decoder", "a recipe"
+DECODER = "mediaserver.playout.decoding.decoder_process", "a recipe"
 
 
 @pytest.mark.parametrize("aside", [False, True])

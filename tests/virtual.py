@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
-from mediaserver.playout.alarm import CallAtAlarm
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.pacing.alarm import CallAtAlarm
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.wire.encapsulation import Wire, WireSettings
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ _FASTER, _AGAIN = 1.6, 10.0
 _LOOK = 0.01  # seconds
 _ONE_BY_ONE = """
 import pathlib, sys
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 for file in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     decode_file(file)
 """

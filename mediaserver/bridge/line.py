@@ -9,7 +9,7 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import PeerError, ProtocolError
-from mediaserver.playout.buffer import PlayoutBuffer
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.wire import websocket as frames

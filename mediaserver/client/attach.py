@@ -19,7 +19,7 @@ from mediaserver.client.attachment import Attachment
 from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import Settings
 from mediaserver.errors import RefusedError
-from mediaserver.playout.library import Progress
+from mediaserver.playout.prompts.library import Progress
 from mediaserver.session import CloseCode, End, EndReason, Stream
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import Giving

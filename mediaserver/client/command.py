@@ -14,7 +14,7 @@ from mediaserver.client.measure import Report
 from mediaserver.client.meter import Meter
 from mediaserver.client.simulator import OnFrame
 from mediaserver.config.settings import Settings
-from mediaserver.playout.library import Progress
+from mediaserver.playout.prompts.library import Progress
 from mediaserver.session import End
 
 

@@ -22,7 +22,7 @@ from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
 from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.streams.connection import CLOSE_TIMEOUT

@@ -14,11 +14,11 @@ from functools import partial
 
 from mediaserver.audio import levels, tones
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.slow_peer import Transport
-from mediaserver.playout.sources import Clip, Playlist, silence
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.pacing.alarm import system_alarm
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.sources.source import Clip, Playlist, silence
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.audiosocket import Kind, Message
 from mediaserver.wire.encapsulation import MESSAGE, TCP, Wire

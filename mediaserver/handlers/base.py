@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field
 from mediaserver.config.fields import Table
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
-from mediaserver.playout.catalogue import Catalogue
-from mediaserver.playout.sources import silence
+from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.sources.source import silence
 from mediaserver.session import Session
 from mediaserver.speech.available import Need
 

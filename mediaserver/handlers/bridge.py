@@ -10,8 +10,8 @@ from mediaserver.bridge import Relay, Target
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.buffer import PlayoutBuffer
-from mediaserver.playout.sources import Playlist, Repeated, Source, silence
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.playout.sources.source import Playlist, Repeated, Source, silence
 from mediaserver.session import CloseCode, Session
 from mediaserver.wire.dialects.application import Application, Call
 from mediaserver.wire.dialects.plain import Plain

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.live import Live
+from mediaserver.playout.sources.live import Live
 from mediaserver.session import Session
 from mediaserver.wire.events import Audio, Event
 

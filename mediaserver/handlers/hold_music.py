@@ -10,8 +10,8 @@ from pydantic import Field
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, frames_in
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources import Interrupted, Playlist, Source
-from mediaserver.playout.stock import Prompt
+from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.playout.sources.source import Interrupted, Playlist, Source
 from mediaserver.session import Session
 
 

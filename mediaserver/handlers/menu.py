@@ -16,7 +16,7 @@ from mediaserver.handlers import files, menu_plan
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Step
 from mediaserver.handlers.phrase import Phrase, Speaking, values_of
-from mediaserver.playout.sources import Playlist, Repeated, Run, silence
+from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
 from mediaserver.session import Collected, Session
 from mediaserver.speech.available import lacking_voice
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from mediaserver.audio import noise
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 from mediaserver.session import Session
 
 

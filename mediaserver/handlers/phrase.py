@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError
 
 from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
-from mediaserver.playout.sources import Run
+from mediaserver.playout.sources.source import Run
 from mediaserver.session import Session
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import sentences_of

@@ -12,7 +12,7 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.config.fields import Table
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.sources import Clip
+from mediaserver.playout.sources.source import Clip
 from mediaserver.session import USUAL_MODES, Modes, Recording, Session
 
 _WEEK = 7 * 86_400

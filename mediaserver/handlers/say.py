@@ -9,7 +9,7 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of, values_said
 from mediaserver.handlers.playback import Repeating
-from mediaserver.playout.sources import Playlist
+from mediaserver.playout.sources.source import Playlist
 from mediaserver.session import Session
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import Template

@@ -8,7 +8,7 @@ from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.settings import Settings
-from mediaserver.playout.library import Progress
+from mediaserver.playout.prompts.library import Progress
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
 from mediaserver.streams import folders, strangers

@@ -12,7 +12,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat

@@ -12,7 +12,7 @@ from mediaserver import __version__
 from mediaserver.client.attach import Attacher
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
-from mediaserver.playout.library import Progress
+from mediaserver.playout.prompts.library import Progress
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint

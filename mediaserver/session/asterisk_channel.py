@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from mediaserver.errors import ProtocolError
-from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.session.control import PeerControl
 from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName

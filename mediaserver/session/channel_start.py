@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from mediaserver.errors import ProtocolError
-from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.session.asterisk_channel import AsteriskChannel
 from mediaserver.session.hearing import MAX_EVENTS, Hearing
 from mediaserver.session.stream import Stream, peer_variables

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from mediaserver.errors import ProtocolError
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.slow_peer import Transport
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.session.channel_start import StreamStart
 from mediaserver.session.hearing import Hearing
 from mediaserver.session.inbound_monitor import InboundMonitor, InboundProblem

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import structlog
 
 from mediaserver.audio.vad import SpeechDetector
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.sources import Heard, Playlist, Run, Source
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
 from mediaserver.session.control import PeerControl
 from mediaserver.session.hearing import Hearing, Take
 from mediaserver.session.keypad import BargeIn, Collected, Keypad

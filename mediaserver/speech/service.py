@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.playout.sources import Run
+from mediaserver.playout.sources.source import Run
 from mediaserver.speech.available import Need
 from mediaserver.speech.chat import Chat
 from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS

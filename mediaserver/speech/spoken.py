@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from mediaserver.audio.pcm import SAMPLE_BYTES
 from mediaserver.errors import EngineError
-from mediaserver.playout.items import Items
-from mediaserver.playout.sources import Clip, Coming, Run
+from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.sources.source import Clip, Coming, Run
 from mediaserver.wire.encapsulation import Encoding
 
 _NOTHING = Items((), 0)

@@ -14,7 +14,7 @@ from yarl import URL
 from mediaserver.config.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, PromptSettings, Settings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
-from mediaserver.playout.library import PromptLibrary
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.available import lacking
 from mediaserver.streams import ports, routes
 from mediaserver.streams.ports import Port

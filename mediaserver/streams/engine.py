@@ -13,11 +13,11 @@ from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.events import Webhooks, WebhookSettings
 from mediaserver.handlers.recognise import Recognise
-from mediaserver.playout.alarm import system_alarm
-from mediaserver.playout.library import Progress, PromptLibrary, Reloaded
-from mediaserver.playout.ticker import Ticker
-from mediaserver.playout.watch import watch
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.pacing.alarm import system_alarm
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
+from mediaserver.playout.prompts.watch import watch
 from mediaserver.session import Stream
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech

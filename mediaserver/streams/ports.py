@@ -14,7 +14,7 @@ from yarl import URL
 from mediaserver.config.settings import AudioSocketSettings
 from mediaserver.errors import RefusedError, one_line
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.catalogue import Catalogue
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.streams import routes
 from mediaserver.streams.routes import WIRE_KEYS, Route
 from mediaserver.streams.table import UNKNOWN_PATH, RouteTable, are_meant

@@ -18,7 +18,7 @@ from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.catalogue import Catalogue
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.session import Session
 from mediaserver.session.stream import CREDENTIALS, peer_variables
 from mediaserver.speech.available import Need

@@ -21,7 +21,7 @@ from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.bridge import dial
 from mediaserver.bridge.line import Line
 from mediaserver.errors import PeerError
-from mediaserver.playout.buffer import PlayoutBuffer
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.server.server import Server
 from mediaserver.wire.dialects.application import Call
 from mediaserver.wire.dialects.plain import Plain

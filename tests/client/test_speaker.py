@@ -12,8 +12,8 @@ from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.client import simulator
 from mediaserver.client.simulator import Call
 from mediaserver.client.speaker import Script, Speaker, Turn
-from mediaserver.playout.alarm import CallAtAlarm
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.pacing.alarm import CallAtAlarm
+from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio
 from mediaserver.wire.inbound import Depacketizer

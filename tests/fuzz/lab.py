@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.pool import DecodePool
 from tests.fuzz.configs import MARK
 from tests.server.process import ServerProcess, audiosocket_ports, serving, write_config
 from tests.sound import speechlike, write_wav

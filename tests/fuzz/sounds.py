@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from mediaserver.audio import wav
 from mediaserver.errors import PromptError
-from mediaserver.playout.decode import Decoded, decode_file
-from mediaserver.playout.formats import ALAW, LINEAR, MULAW
+from mediaserver.playout.decoding.decode import Decoded, decode_file
+from mediaserver.playout.decoding.formats import ALAW, LINEAR, MULAW
 from tests.fuzz import mutate
 from tests.fuzz.lab import Lab
 from tests.sound import Pcm, sine, write_wav

@@ -20,10 +20,10 @@ from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
-from mediaserver.playout.items import Items
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.stock import Prompt
-from mediaserver.playout.workers import DecodePool, Description
+from mediaserver.playout.decoding.pool import DecodePool, Description
+from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.session import End, EndReason, Session, Stream
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike

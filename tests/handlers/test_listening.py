@@ -15,7 +15,7 @@ from mediaserver.handlers import HANDLERS, files
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.record import Record
-from mediaserver.playout.live import Live
+from mediaserver.playout.sources.live import Live
 from mediaserver.session import Stream
 from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings

@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import EngineError, RefusedError
 from mediaserver.handlers.menu import MenuHandler
-from mediaserver.playout.catalogue import Catalogue
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.session import End
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.synthesis import Voice

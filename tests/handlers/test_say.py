@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.config.settings import Settings
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError
-from mediaserver.playout.catalogue import Catalogue
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.server.server import Server
 from mediaserver.speech.service import Speech
 from mediaserver.streams.configuration import Configuration

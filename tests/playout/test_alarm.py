@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.playout.alarm import Alarm, CallAtAlarm, TimerFdAlarm, system_alarm
+from mediaserver.playout.pacing.alarm import Alarm, CallAtAlarm, TimerFdAlarm, system_alarm
 from tests.timing import UNIT, eventually
 from tests.virtual import VirtualLoop, in_virtual_time
 

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import PromptError
-from mediaserver.playout.archive import Archive, Found
-from mediaserver.playout.items import BLOCK, Making
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.recipe import recipe
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.archive import Archive, Found
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.decoding.recipe import recipe
+from mediaserver.playout.prompts.encoded_frames import BLOCK, Making
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import PCM, PCMU
 from tests.sound import Pcm, convert, sine, speechlike, write_wav
@@ -88,7 +88,7 @@ def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path, path: Path) 
 
 
 @pytest.mark.parametrize(
-    "changed", ["mediaserver.playout.recipe.__version__", "mediaserver.playout.recipe.DECODING"]
+    "changed", ["mediaserver.playout.decoding.recipe.__version__", "mediaserver.playout.decoding.recipe.DECODING"]
 )
 def test_another_version_has_another_recipe(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     before = recipe()
@@ -100,7 +100,9 @@ def test_times_in_whole_seconds_are_not_relied_on(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next image's file may have the same, and other content."""
-    monkeypatch.setattr("mediaserver.playout.archive._SECOND", 1)  # so that any time is a whole number of it
+    monkeypatch.setattr(
+        "mediaserver.playout.decoding.archive._SECOND", 1
+    )  # so that any time is a whole number of it
     archive_in(tmp_path).find(str(path), upper, time.time() + LATER)
     assert len(list((tmp_path / "cache").iterdir())) == 2  # the tally, and what it became
 
@@ -111,7 +113,9 @@ def test_what_changes_while_it_is_made_is_not_kept(
 ) -> None:
     """Even where it happens in one tick of the file system's clock, so that no time tells of it."""
     if tick:
-        monkeypatch.setattr("mediaserver.playout.archive._state", lambda found: (found.st_ino, found.st_size))
+        monkeypatch.setattr(
+            "mediaserver.playout.decoding.archive._state", lambda found: (found.st_ino, found.st_size)
+        )
 
     def slowly(file: BufferedReader) -> bytes:
         content = file.read()

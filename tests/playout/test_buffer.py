@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
-from mediaserver.playout.buffer import MOST_MARKS, PlayoutBuffer
+from mediaserver.playout.sources.playout_buffer import MOST_MARKS, PlayoutBuffer
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
 from tests.virtual import Stage, VirtualLoop, in_virtual_time

@@ -1,5 +1,5 @@
-from mediaserver.playout.cache import ItemCache
-from mediaserver.playout.items import Items
+from mediaserver.playout.prompts.cache import ItemCache
+from mediaserver.playout.prompts.encoded_frames import Items
 
 FRAME = bytes(324)
 ONE = Items([FRAME] * 10, 1600)  # 3650 bytes with the interpreter's share

@@ -9,7 +9,7 @@ import pytest
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
 from mediaserver.errors import PromptError
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 from tests.sound import convert, level_db, sine, speechlike, write_wav
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mediaserver.playout.pacer import Pacer
-from mediaserver.playout.sources import Clip, Playlist, Repeated
-from mediaserver.playout.ticker import PTIME_NS, Ticker
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.pacing.ticker import PTIME_NS, Ticker
+from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
 
 WIRES = {

@@ -15,13 +15,13 @@ import uvloop
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.errors import PromptError
-from mediaserver.playout import workers
-from mediaserver.playout.decoder import REQUEST
-from mediaserver.playout.inventory import scan
-from mediaserver.playout.items import Items
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.sources import Playlist
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding import pool as decode_pool
+from mediaserver.playout.decoding.decoder_process import REQUEST
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.scan import scan
+from mediaserver.playout.sources.source import Playlist
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
 from tests.sound import Pcm, speechlike, write_wav
 from tests.timing import PATIENCE, eventually
@@ -37,7 +37,7 @@ def decoders() -> list[int]:
 
 def alive(process: str) -> bool:
     with contextlib.suppress(OSError):
-        return "mediaserver.playout.decoder" in Path(f"/proc/{process}/cmdline").read_text()
+        return "mediaserver.playout.decoding.decoder_process" in Path(f"/proc/{process}/cmdline").read_text()
     return False
 
 
@@ -272,7 +272,7 @@ async def test_decoders_do_not_outlive_the_pool(tmp_path: Path, pool: DecodePool
 async def test_decoders_go_when_nobody_needs_them(
     tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_IDLE", 0.05)
+    monkeypatch.setattr(decode_pool, "_IDLE", 0.05)
     path = write_wav(tmp_path / "a.wav", speechlike(1600))
     for _ in range(2):
         await pcm_of(pool, path)
@@ -310,7 +310,7 @@ async def test_a_decoder_whose_server_is_gone_ends_without_a_word(tmp_path: Path
     path = tmp_path / "a.wav"
     os.mkfifo(path)
     ours, theirs = socket.socketpair()
-    command = (sys.executable, "-m", "mediaserver.playout.decoder", "recipe", "60")
+    command = (sys.executable, "-m", "mediaserver.playout.decoding.decoder_process", "recipe", "60")
     with theirs:
         decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     with ours:

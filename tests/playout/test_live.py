@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from mediaserver.playout.live import Live
+from mediaserver.playout.sources.live import Live
 from mediaserver.wire.encapsulation import L16
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.pool import DecodePool
 from tests.sound import Pcm
 from tests.timing import PATIENCE
 
@@ -21,7 +21,7 @@ MOST = 160_000_000
 MEASURED = """
 import json, re, resource, sys
 from pathlib import Path
-from mediaserver.playout.decoder import answer
+from mediaserver.playout.decoding.decoder_process import answer
 about, pcm = answer(sys.argv[1], None, float(sys.argv[2]))
 # Of itself, getrusage tells what the process that started it had, where that was more.
 (own,) = re.findall(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.outlet import Outlet, keep
-from mediaserver.playout.sources import Source
+from mediaserver.playout.pacing.outlet import Outlet, keep
+from mediaserver.playout.sources.source import Source
 from mediaserver.wire.chan_websocket import ControlEvent
 from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, Wire, WireSettings
 from tests.virtual import Line, VirtualLoop, in_virtual_time

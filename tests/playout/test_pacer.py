@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.alarm import CallAtAlarm
-from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.pacing.alarm import CallAtAlarm
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.wire import rtp, websocket
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.playout.sources import Clip, Heard, Playlist, Source
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
 from mediaserver.wire.encapsulation import Framing, Wire, WireSettings
 from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
 

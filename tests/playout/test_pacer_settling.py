@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mediaserver.playout.sources import Clip, Heard, Playlist, Source
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encoding, Wire

@@ -19,15 +19,15 @@ from structlog.testing import capture_logs
 from mediaserver.audio.pcm import Samples, to_bytes
 from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import PromptError
-from mediaserver.playout.changes import Changes
-from mediaserver.playout.decode import decode_file
-from mediaserver.playout.inventory import ABSENT, Inventory, Sight
-from mediaserver.playout.items import BLOCK, Items
-from mediaserver.playout.library import PromptLibrary, Reloaded
-from mediaserver.playout.notices import Notices, has_notices, kind_of
-from mediaserver.playout.sources import Playlist, Repeated
-from mediaserver.playout.watch import watch
-from mediaserver.playout.workers import DecodePool, Description
+from mediaserver.playout.decoding.decode import decode_file
+from mediaserver.playout.decoding.pool import DecodePool, Description
+from mediaserver.playout.prompts.change_events import Notices, has_notices, kind_of
+from mediaserver.playout.prompts.changes import Changes
+from mediaserver.playout.prompts.encoded_frames import BLOCK, Items
+from mediaserver.playout.prompts.library import PromptLibrary, Reloaded
+from mediaserver.playout.prompts.scan import ABSENT, Inventory, Sight
+from mediaserver.playout.prompts.watch import watch
+from mediaserver.playout.sources.source import Playlist, Repeated
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 from tests.playout.test_library import decoders
 from tests.sound import speechlike, write_wav

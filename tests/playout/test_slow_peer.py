@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mediaserver.playout.slow_peer import SlowPeer
+from mediaserver.playout.pacing.slow_peer import SlowPeer
 from tests.virtual import Line, VirtualLoop, in_virtual_time
 
 

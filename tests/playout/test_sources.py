@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
-from mediaserver.playout.items import BLOCK, Items, Making, SoundFile, recode, recoded
-from mediaserver.playout.sources import Clip, Heard, Interrupted, Playlist, Repeated, Source, silence
+from mediaserver.playout.prompts.encoded_frames import BLOCK, Items, Making, SoundFile, recode, recoded
+from mediaserver.playout.sources.source import (
+    Clip,
+    Heard,
+    Interrupted,
+    Playlist,
+    Repeated,
+    Source,
+    silence,
+)
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
 ENCODINGS = [PCM, MESSAGE, PCMU, PCMA, L16]

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from mediaserver.playout.alarm import CallAtAlarm
-from mediaserver.playout.ticker import BURST, Slot, Ticker
+from mediaserver.playout.pacing.alarm import CallAtAlarm
+from mediaserver.playout.pacing.ticker import BURST, Slot, Ticker
 from tests.virtual import VirtualLoop, in_virtual_time
 
 

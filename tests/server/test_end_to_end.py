@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 from tests.server.process import ServerProcess, connected, get, listen, serving, write_config
 from tests.sound import convert, speechlike, write_wav
 from tests.timing import UNIT, eventually, late

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mediaserver.playout.sources import Clip, Heard
+from mediaserver.playout.sources.source import Clip, Heard
 from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Framing, WireSettings

@@ -6,7 +6,7 @@ import struct
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver.playout.sources import Clip, Heard
+from mediaserver.playout.sources.source import Clip, Heard
 from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Session, Stream
 from mediaserver.session.inbound_monitor import InboundMonitor
 from mediaserver.wire.codec import InboundCodec

@@ -18,7 +18,7 @@ import pytest
 
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 from mediaserver.session import Recording, Session
 from mediaserver.session.disk import Disk
 from mediaserver.session.recording import Recorder, Stop

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.library import PromptLibrary
-from mediaserver.playout.live import Live
-from mediaserver.playout.sources import Clip, Heard, Playlist, Repeated, Source
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.sources.live import Live
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.session import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
 from mediaserver.session.control import AudioSocketControl
 from mediaserver.wire import audiosocket, websocket

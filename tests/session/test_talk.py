@@ -8,7 +8,7 @@ import pytest
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import PeerError, PromptError
-from mediaserver.playout.sources import Clip
+from mediaserver.playout.sources.source import Clip
 from mediaserver.session import Collected, Session
 from mediaserver.wire import audiosocket
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings

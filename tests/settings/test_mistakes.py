@@ -18,7 +18,7 @@ from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
 from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.menu import Answer
-from mediaserver.playout.catalogue import Catalogue
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.server import flow
 from mediaserver.server.admin import PressedKeys
 from mediaserver.streams import routes

@@ -12,7 +12,7 @@ import pytest
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.playout.sources import Playlist
+from mediaserver.playout.sources.source import Playlist
 from mediaserver.speech.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.speech.spoken import Spoken

@@ -10,7 +10,7 @@ import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import EngineError
-from mediaserver.playout.sources import Clip, Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 from mediaserver.speech.spoken import Spoken
 from mediaserver.speech.studio import Studio
 from mediaserver.speech.synthesis import Voice

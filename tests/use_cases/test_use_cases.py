@@ -272,7 +272,7 @@ ASSISTANT = """
 import asyncio
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources import Clip
+from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.events import Audio
 
 class Assistant(Handler):

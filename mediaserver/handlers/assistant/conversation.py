@@ -15,7 +15,7 @@ from mediaserver.handlers.assistant.history import INTERRUPTED, History
 from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.playout.sources import Run
+from mediaserver.playout.sources.source import Run
 from mediaserver.session import Session, Utterance
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.markdown import without_markdown

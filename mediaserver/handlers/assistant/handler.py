@@ -15,7 +15,7 @@ from mediaserver.handlers.assistant.conversation import Conversation, Words
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.phrase import Manner, Text, values_of
-from mediaserver.playout.sources import Clip, silence
+from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.session import Session
 from mediaserver.speech.available import Need
 from mediaserver.speech.template import Template

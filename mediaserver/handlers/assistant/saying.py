@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
-from mediaserver.playout.sources import Heard, Playlist, Run, silence
+from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
 from mediaserver.session import Session
 from mediaserver.speech.chat import ToolCall
 from mediaserver.speech.spoken import Spoken

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.pacer import Pacer
+from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener

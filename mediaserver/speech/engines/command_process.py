@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from mediaserver.audio.pcm import whole_frames
 from mediaserver.errors import EngineError, PromptError, plainly
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import bench
 from mediaserver.support import child_process
 

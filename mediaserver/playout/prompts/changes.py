@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from mediaserver.playout.inventory import ABSENT, Inventory, Sight
+from mediaserver.playout.prompts.scan import ABSENT, Inventory, Sight
 
 _TICK = 0.001  # seconds: a clock counts no finer everywhere
 

@@ -12,7 +12,7 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple, Protocol
 
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
-from mediaserver.playout.items import Items
+from mediaserver.playout.prompts.encoded_frames import Items
 from mediaserver.wire.encapsulation import Encoding
 
 # What a source may raise, besides the end of its frames: a cancelled future that it reads is no `Exception`.

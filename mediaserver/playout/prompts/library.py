@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.catalogue import Catalogue
-from mediaserver.playout.changes import Changes
-from mediaserver.playout.inventory import Inventory, Sight, scan
-from mediaserver.playout.items import Making, SoundFile
-from mediaserver.playout.stock import ENCODINGS, Prompt, Stock
-from mediaserver.playout.workers import DecodePool
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.changes import Changes
+from mediaserver.playout.prompts.encoded_frames import Making, SoundFile
+from mediaserver.playout.prompts.prompt_store import ENCODINGS, Prompt, Stock
+from mediaserver.playout.prompts.scan import Inventory, Sight, scan
+from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.wire.encapsulation import PCM, Encoding
 
 Progress = Callable[[int, int], None]  # files done, files in all

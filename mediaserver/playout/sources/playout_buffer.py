@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_BYTES, SILENCE
-from mediaserver.playout.sources import Source
+from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
 MOST_SECONDS = 120  # of sound that may wait

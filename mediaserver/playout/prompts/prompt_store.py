@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mediaserver.playout.cache import ItemCache
-from mediaserver.playout.items import Items, Making, recode, recoded
-from mediaserver.playout.workers import DecodePool, Description
+from mediaserver.playout.decoding.pool import DecodePool, Description
+from mediaserver.playout.prompts.cache import ItemCache
+from mediaserver.playout.prompts.encoded_frames import Items, Making, recode, recoded
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
 ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # the lossless first

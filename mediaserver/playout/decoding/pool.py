@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.decoder import ANSWER, REQUEST
-from mediaserver.playout.formats import LONGEST
-from mediaserver.playout.items import BLOCK
-from mediaserver.playout.recipe import recipe
+from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST
+from mediaserver.playout.decoding.formats import LONGEST
+from mediaserver.playout.decoding.recipe import recipe
+from mediaserver.playout.prompts.encoded_frames import BLOCK
 from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
@@ -53,7 +53,7 @@ class DecodePool:
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
         self._place = [str(store), str(limit)] if store is not None else []
         self._decoders = Pool(
-            "mediaserver.playout.decoder",
+            "mediaserver.playout.decoding.decoder_process",
             lambda: (recipe(), f"{longest:g}", *self._place),
             os.cpu_count() or 1,
             idle=_IDLE,

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from mediaserver.playout.sources import Heard, Source
+from mediaserver.playout.sources.source import Heard, Source
 
 
 @dataclass(slots=True)

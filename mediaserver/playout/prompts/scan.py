@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediaserver.errors import plainly
-from mediaserver.playout.formats import EXTENSIONS
+from mediaserver.playout.decoding.formats import EXTENSIONS
 
 # Bytes, time of the last change in ns, inode; and who may read it, so that one not readable is tried again.
 Signature = tuple[int, int, int, int, int, int]

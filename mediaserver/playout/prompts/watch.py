@@ -11,8 +11,8 @@ import structlog
 
 from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import plainly
-from mediaserver.playout.library import PromptLibrary, Reloaded
-from mediaserver.playout.notices import Notices
+from mediaserver.playout.prompts.change_events import Notices
+from mediaserver.playout.prompts.library import PromptLibrary, Reloaded
 from mediaserver.wire.encapsulation import Encoding
 
 log = structlog.get_logger()

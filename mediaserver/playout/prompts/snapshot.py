@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mediaserver.errors import PromptError, did_you_mean
-from mediaserver.playout.formats import EXTENSIONS
-from mediaserver.playout.stock import Prompt
+from mediaserver.playout.decoding.formats import EXTENSIONS
+from mediaserver.playout.prompts.prompt_store import Prompt
 
 
 @dataclass(frozen=True)

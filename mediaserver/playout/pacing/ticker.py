@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from mediaserver.playout.alarm import Alarm
-from mediaserver.playout.sources import SOURCE_FAULTS
+from mediaserver.playout.pacing.alarm import Alarm
+from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, to_bytes
-from mediaserver.playout.cache import ItemCache
-from mediaserver.playout.items import Items
-from mediaserver.playout.sources import Clip, Run
+from mediaserver.playout.prompts.cache import ItemCache
+from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.sources.source import Clip, Run
 from mediaserver.wire.encapsulation import Encoding
 
 _PIECE = FRAMES_PER_SECOND * FRAME_SAMPLES  # samples

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, repeat
 
-from mediaserver.playout.slow_peer import Transport
-from mediaserver.playout.sources import Source
+from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding, Wire
 
 Watcher = Callable[[Encoding, bytes], None]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mediaserver.audio import g711, levels, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, quantize, to_bytes
 from mediaserver.errors import PromptError, plainly
-from mediaserver.playout import ffmpeg
-from mediaserver.playout.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
+from mediaserver.playout.decoding import ffmpeg
+from mediaserver.playout.decoding.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
 
 _BLOCK = 1 << 20  # bytes of a file
 

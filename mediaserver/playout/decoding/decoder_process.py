@@ -1,4 +1,6 @@
-"""A decoder process: `python -m mediaserver.playout.decoder RECIPE LONGEST [FOLDER BYTES]`, started by `workers`.
+"""A decoder process, which `pool` starts.
+
+    python -m mediaserver.playout.decoding.decoder_process RECIPE LONGEST [FOLDER BYTES]
 
 It reads requests from its standard input, a socket, and answers there: what the sound is, in JSON, and its PCM. It
 ends when its input does, so it never outlives the server, however that ends.
@@ -20,8 +22,8 @@ from io import BufferedReader
 from typing import IO, Any
 
 from mediaserver.errors import PromptError, plainly
-from mediaserver.playout.archive import Archive, Found
-from mediaserver.playout.formats import LONGEST
+from mediaserver.playout.decoding.archive import Archive, Found
+from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.support import child_process
 from mediaserver.support.store import Store
 
@@ -88,7 +90,7 @@ def answer(path: str, archive: Archive | None, longest: float = LONGEST) -> tupl
     end = found.made.index(b"\n")
     about, pcm = found.made[:end], memoryview(found.made)[end + 1 :]
     if len(pcm) > longest * _KEPT:  # it was decoded when more was allowed
-        from mediaserver.playout.decode import too_long
+        from mediaserver.playout.decoding.decode import too_long
 
         return {"error": str(too_long(longest))}, _NOTHING
     return json.loads(about) | {"stored": found.stored, "trouble": found.trouble}, pcm
@@ -98,7 +100,7 @@ def _made(path: str, file: BufferedReader, longest: float) -> bytes:
     """What is kept of a sound file: what it is, in a line of JSON, then its PCM."""
     from pathlib import Path
 
-    from mediaserver.playout.decode import decode
+    from mediaserver.playout.decoding.decode import decode
 
     made = decode(Path(path), file, longest)
     about = {"source": made.source, "peak_dbfs": made.peak_dbfs, "loudness_lufs": made.loudness_lufs}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE
-from mediaserver.playout.sources import Source
+from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
 _SLACK_MS = 200  # of jitter: sound that waits this much longer than it should makes the oldest give way

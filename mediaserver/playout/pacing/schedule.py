@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mediaserver.playout.ticker import Slot, Stream, Ticker
+from mediaserver.playout.pacing.ticker import Slot, Stream, Ticker
 
 
 class Place:

@@ -12,12 +12,12 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from mediaserver.playout.outlet import Outlet, Recalled, Watcher, keep
-from mediaserver.playout.place import Place
-from mediaserver.playout.playing import Playing
-from mediaserver.playout.slow_peer import SlowPeer, Transport
-from mediaserver.playout.sources import SOURCE_FAULTS, Heard, Source
-from mediaserver.playout.ticker import Ticker
+from mediaserver.playout.pacing.outlet import Outlet, Recalled, Watcher, keep
+from mediaserver.playout.pacing.playing import Playing
+from mediaserver.playout.pacing.schedule import Place
+from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.sources.source import SOURCE_FAULTS, Heard, Source
 from mediaserver.wire.encapsulation import Wire
 
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours

@@ -1,0 +1,1 @@
+"""Sound files to 8 kHz PCM, in worker processes."""

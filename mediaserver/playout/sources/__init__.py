@@ -1,0 +1,1 @@
+"""What is played: frames of prompts, playlists, tones, live sound. A source never sleeps, blocks or does I/O."""
