@@ -28,9 +28,9 @@ from mediaserver.errors import ConfigError, MediaServerError, PromptError, plain
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
-from mediaserver.speech import author
-from mediaserver.speech.available import Need, lacking
-from mediaserver.speech.synthesis import voice_of
+from mediaserver.speech.engines.available import Need, lacking
+from mediaserver.speech.tts import author
+from mediaserver.speech.tts.interface import voice_of
 from mediaserver.streams.configuration import Configuration
 from mediaserver.support import log
 from mediaserver.support.credentials import shown_url, without_secrets, without_user

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.workshop import Workshop
+from mediaserver.speech.engines.worker_pool import Workshop
 from mediaserver.support import child_output, processes
 from mediaserver.support.processes import Child, Pool
 from tests.timing import PATIENCE, eventually

@@ -22,7 +22,7 @@ from mediaserver.errors import PromptError
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.playout.sources.source import silence
 from mediaserver.session import Session
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 
 
 class Handler(Table, ABC):

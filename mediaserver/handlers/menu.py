@@ -18,7 +18,7 @@ from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Step
 from mediaserver.handlers.phrase import Phrase, Speaking, values_of
 from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
 from mediaserver.session import Collected, Session
-from mediaserver.speech.available import lacking_voice
+from mediaserver.speech.engines.available import lacking_voice
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
 _LINGER_MS = 200

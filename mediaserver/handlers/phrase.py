@@ -14,12 +14,12 @@ from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.playout.sources.source import Run
 from mediaserver.session import Session
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import sentences_of
-from mediaserver.speech.spoken import Spoken
-from mediaserver.speech.synthesis import Voice
-from mediaserver.speech.template import Template
-from mediaserver.speech.turns import Origin
+from mediaserver.speech.text.template import Template
+from mediaserver.speech.tts.interface import Voice
+from mediaserver.speech.tts.priority import Origin
+from mediaserver.speech.tts.spoken_text import Spoken
 
 
 def _template(value: Any) -> Any:

@@ -14,7 +14,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.scribe import Scribe
 from mediaserver.handlers.transcript import CAPTIONS, Transcript
 from mediaserver.session import Session
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 
 _LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken
 

@@ -11,8 +11,8 @@ from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of, values_
 from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources.source import Playlist
 from mediaserver.session import Session
-from mediaserver.speech.available import Need
-from mediaserver.speech.template import Template
+from mediaserver.speech.engines.available import Need
+from mediaserver.speech.text.template import Template
 
 
 class Say(Repeating, Manner, Ending, Handler):

@@ -11,7 +11,7 @@ from mediaserver.errors import EngineError
 from mediaserver.handlers import files
 from mediaserver.handlers.transcript import Transcript
 from mediaserver.session import Disk, Session, Utterance, Utterances
-from mediaserver.speech.recognition import Recogniser, Recognition
+from mediaserver.speech.stt.interface import Recogniser, Recognition
 
 _BETWEEN_PARTIALS = 0.25  # seconds
 _TOO_LATE = "the call ended before it was recognised"

@@ -21,7 +21,7 @@ from mediaserver.session.recording import Recorder, Recording, Stop
 from mediaserver.session.stream import Clock, Stream
 from mediaserver.session.utterances import Utterances
 from mediaserver.speech.service import Speech
-from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.tts.spoken_text import Spoken
 from mediaserver.wire.events import Audio, Digit, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for

@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, frames_in
 from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector
 from mediaserver.errors import EngineError
 from mediaserver.session.stream import Clock
-from mediaserver.speech.recognition import Recogniser, Recognition
+from mediaserver.speech.stt.interface import Recogniser, Recognition
 from mediaserver.wire.events import Audio, Event
 
 END_SILENCE = 0.7  # seconds without voice that end an utterance: people pause for half of one to think

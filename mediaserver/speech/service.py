@@ -6,17 +6,17 @@ from pathlib import Path
 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.playout.sources.source import Run
-from mediaserver.speech.available import Need
-from mediaserver.speech.chat import Chat
+from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.http import Http
 from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
-from mediaserver.speech.http import Http
-from mediaserver.speech.recognition import Recogniser
-from mediaserver.speech.sentences import split
-from mediaserver.speech.spoken import Spoken
-from mediaserver.speech.studio import RESULTS, Studio
-from mediaserver.speech.synthesis import Voice, voice_of
-from mediaserver.speech.turns import OURS, Origin
-from mediaserver.speech.wording import plain
+from mediaserver.speech.llm.chat import Chat
+from mediaserver.speech.stt.interface import Recogniser
+from mediaserver.speech.text.wording import plain
+from mediaserver.speech.tts.interface import Voice, voice_of
+from mediaserver.speech.tts.priority import OURS, Origin
+from mediaserver.speech.tts.sentences import split
+from mediaserver.speech.tts.spoken_text import Spoken
+from mediaserver.speech.tts.tts_cache import RESULTS, Studio
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000

@@ -15,7 +15,7 @@ from mediaserver.config.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.speech.available import lacking
+from mediaserver.speech.engines.available import lacking
 from mediaserver.streams import ports, routes
 from mediaserver.streams.ports import Port
 from mediaserver.streams.table import RouteTable

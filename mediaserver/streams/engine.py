@@ -19,7 +19,7 @@ from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.prompts.watch import watch
 from mediaserver.session import Stream
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration, misplaced

@@ -21,8 +21,8 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.session import Session
 from mediaserver.session.stream import CREDENTIALS, peer_variables
-from mediaserver.speech.available import Need
-from mediaserver.speech.template import MissingValuesError
+from mediaserver.speech.engines.available import Need
+from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.streams import patterns
 from mediaserver.streams.access import Access
 from mediaserver.streams.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without

@@ -17,7 +17,7 @@ from mediaserver.handlers.menu import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.session import End
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tts.interface import Voice
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import handle
 from tests.handlers.test_handlers import library_of

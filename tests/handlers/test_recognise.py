@@ -18,8 +18,8 @@ from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.scribe import Keywords
 from mediaserver.handlers.transcript import Transcript, cue
 from mediaserver.speech.engines.table import RECOGNISERS
-from mediaserver.speech.recognition import Recognition
 from mediaserver.speech.service import Speech
+from mediaserver.speech.stt.interface import Recognition
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller
 from tests.session.test_utterances import voice

@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.server import Server
-from mediaserver.speech.spoken import pieces
+from mediaserver.speech.tts.spoken_text import pieces
 from tests.bridge.bots import Bots, echo
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav

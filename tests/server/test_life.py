@@ -198,7 +198,7 @@ async def test_an_engine_that_does_not_start_is_why_it_is_not_ready(tmp_path: Pa
         assert answered[0] == 503
         printed = await asyncio.to_thread(server.wait_for_event, "a process printed")
         assert (printed["module"], printed["text"]) == (
-            "mediaserver.speech.engines.hibari_process",
+            "mediaserver.speech.tts.hibari_process",
             "no model here",
         )
         assert all(line.startswith("{") for line in server.log_file.read_text().splitlines())

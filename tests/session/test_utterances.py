@@ -10,7 +10,7 @@ import pytest
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.errors import EngineError
 from mediaserver.session import Session, Utterance, Utterances
-from mediaserver.speech.recognition import Recognition
+from mediaserver.speech.stt.interface import Recognition
 from mediaserver.wire.events import Audio, Digit
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits

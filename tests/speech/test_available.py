@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
-from mediaserver.speech.engines.hibari import VOICES
+from mediaserver.speech.tts.hibari import VOICES
 from mediaserver.streams.configuration import Configuration
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.chat import LONGEST, Chat, ToolCall
-from mediaserver.speech.http import Http
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.llm.chat import LONGEST, Chat, ToolCall
 from tests.speech.chat_server import ChatServer, call, chunk
 from tests.timing import UNIT, eventually
 

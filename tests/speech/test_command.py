@@ -15,9 +15,9 @@ import pytest
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import CommandSettings, SpeechSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines import command
 from mediaserver.speech.service import Speech
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tts import command
+from mediaserver.speech.tts.interface import Voice
 from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually
 
 # Writes a WAV file of 24 kHz by the standard library: as many tenths of a second as the text has characters.

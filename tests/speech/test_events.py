@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.events import MOST, EventStream, ServerEvent
+from mediaserver.speech.engines.server_sent_events import MOST, EventStream, ServerEvent
 
 
 def parse(*pieces: bytes) -> list[ServerEvent]:

@@ -13,9 +13,9 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.playout.sources.source import Playlist
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import Speech
-from mediaserver.speech.spoken import Spoken
+from mediaserver.speech.tts.spoken_text import Spoken
 from mediaserver.wire.encapsulation import PCM
 from tests.timing import TIMEOUT, eventually
 

@@ -13,8 +13,8 @@ import pytest
 from mediaserver.audio.pcm import SAMPLE_BYTES, SILENCE, from_bytes
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.pocketsphinx import PocketSphinx
-from mediaserver.speech.http import Http
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.stt.pocketsphinx import PocketSphinx
 from tests.speech.voice import pieces, said
 from tests.timing import PATIENCE, UNIT, eventually, late
 
@@ -57,7 +57,7 @@ def children(of: int | None = None) -> set[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             ours = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
-            listens = b"mediaserver.speech.engines.pocketsphinx_process" in (folder / "cmdline").read_bytes()
+            listens = b"mediaserver.speech.stt.pocketsphinx_process" in (folder / "cmdline").read_bytes()
         except OSError:
             continue
         if ours and listens:

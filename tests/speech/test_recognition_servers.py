@@ -14,10 +14,10 @@ from mediaserver.audio.pcm import SILENCE
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.session import Utterance
-from mediaserver.speech.engines.openai_recogniser import OpenAiRecogniser
-from mediaserver.speech.engines.vosk import Vosk
-from mediaserver.speech.http import Http
-from mediaserver.speech.recognition import Recogniser, Recognition
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.stt.interface import Recogniser, Recognition
+from mediaserver.speech.stt.openai import OpenAiRecogniser
+from mediaserver.speech.stt.vosk import Vosk
 from tests.speech.beside import OpenAiServer, Server, VoskServer
 from tests.speech.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
 from tests.timing import PATIENCE, UNIT, late

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.markdown import without_markdown
-from mediaserver.speech.sentences import LONGEST, Splitter, split
+from mediaserver.speech.tts.markdown import without_markdown
+from mediaserver.speech.tts.sentences import LONGEST, Splitter, split
 
 CASES = {
     "Hello there. How are you? I am fine!": ["Hello there.", "How are you?", "I am fine!"],

@@ -11,9 +11,9 @@ import pytest
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import EngineError
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
-from mediaserver.speech.spoken import Spoken
-from mediaserver.speech.studio import Studio
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tts.interface import Voice
+from mediaserver.speech.tts.spoken_text import Spoken
+from mediaserver.speech.tts.tts_cache import Studio
 from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import MESSAGE, PCM, Encoding
 from tests.virtual import VirtualLoop, in_virtual_time

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.template import Template
+from mediaserver.speech.text.template import Template
 
 
 def test_values_stand_where_their_names_stood() -> None:

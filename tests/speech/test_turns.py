@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mediaserver.speech.turns import Origin, Turn, Turns
+from mediaserver.speech.tts.priority import Origin, Turn, Turns
 
 OURS, THEIRS = Origin("/ours"), Origin("/say", stranger=True)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.wording import FORMATS, LONGEST_VALUE, check_format, in_words, plain, prepare
+from mediaserver.speech.text.wording import FORMATS, LONGEST_VALUE, check_format, in_words, plain, prepare
 
 SAID = [
     ("number", "1234", "en", "one thousand two hundred thirty-four"),

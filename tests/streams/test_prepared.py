@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from mediaserver import config
-from mediaserver.speech.available import Need
+from mediaserver.speech.engines.available import Need
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from tests.server.process import write_config

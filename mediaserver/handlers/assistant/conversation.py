@@ -17,10 +17,10 @@ from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.playout.sources.source import Run
 from mediaserver.session import Session, Utterance
-from mediaserver.speech.chat import ToolCall
-from mediaserver.speech.markdown import without_markdown
-from mediaserver.speech.sentences import LONGEST, Splitter
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.llm.chat import ToolCall
+from mediaserver.speech.tts.interface import Voice
+from mediaserver.speech.tts.markdown import without_markdown
+from mediaserver.speech.tts.sentences import LONGEST, Splitter
 
 if TYPE_CHECKING:
     from mediaserver.handlers.assistant.handler import Assistant

@@ -8,7 +8,7 @@ from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
 from mediaserver.session import Session
-from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.llm.chat import ToolCall
 
 
 class Over(Exception):  # noqa: N818 - no error

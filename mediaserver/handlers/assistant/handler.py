@@ -17,8 +17,8 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.phrase import Manner, Text, values_of
 from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.session import Session
-from mediaserver.speech.available import Need
-from mediaserver.speech.template import Template
+from mediaserver.speech.engines.available import Need
+from mediaserver.speech.text.template import Template
 
 _LINGER_MS = 200
 

@@ -1,6 +1,6 @@
 """What a model is told of a conversation: what was said and heard on both sides, and no more. No I/O."""
 
-from mediaserver.speech.chat import Message, ToolCall
+from mediaserver.speech.llm.chat import Message, ToolCall
 
 MOST = 12_000  # characters, tools included: some 3000 tokens, which every model takes
 INTERRUPTED = "[interrupted by the caller]"

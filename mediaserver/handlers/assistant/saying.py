@@ -8,10 +8,10 @@ from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
 from mediaserver.session import Session
-from mediaserver.speech.chat import ToolCall
-from mediaserver.speech.spoken import Spoken
-from mediaserver.speech.synthesis import Voice
-from mediaserver.speech.turns import Origin
+from mediaserver.speech.llm.chat import ToolCall
+from mediaserver.speech.tts.interface import Voice
+from mediaserver.speech.tts.priority import Origin
+from mediaserver.speech.tts.spoken_text import Spoken
 from mediaserver.wire.encapsulation import Encoding
 
 _AHEAD = 2  # sentences that are made while one is heard

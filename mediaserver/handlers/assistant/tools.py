@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mediaserver.config import mistakes
 from mediaserver.config.fields import Table, WebUrl
-from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.llm.chat import ToolCall
 
 HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
 

@@ -1,1 +1,1 @@
-"""The engines that there are: small adapters, and what runs in processes of their own."""
+"""What TTS, STT and LLM engines share: HTTP, worker processes, and the table of the engines that there are."""

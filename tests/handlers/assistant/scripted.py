@@ -12,10 +12,10 @@ from mediaserver.audio.vad import SpeechDetector
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.session import End
-from mediaserver.speech.chat import Message, ToolCall
 from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
-from mediaserver.speech.recognition import Recognition
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.llm.chat import Message, ToolCall
+from mediaserver.speech.stt.interface import Recognition
+from mediaserver.speech.tts.interface import Voice
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
 from tests.sound import speechlike

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.session import EndReason
-from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.llm.chat import ToolCall
 from tests.handlers.assistant.scripted import LETTER, Piece, Talk, voiced_after_ms
 from tests.handlers.test_handlers import SOUNDS
 from tests.virtual import VirtualLoop, in_virtual_time

@@ -3,7 +3,7 @@
 import pytest
 
 from mediaserver.handlers.assistant.history import History, begun
-from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.llm.chat import ToolCall
 
 CALL = ToolCall("a", "play_prompt", "{}")
 

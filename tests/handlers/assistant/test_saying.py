@@ -8,7 +8,7 @@ import pytest
 
 from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.session import Session
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import LETTER, Talk, Voicebox
 from tests.virtual import VirtualLoop, in_virtual_time
 

@@ -6,7 +6,7 @@ import pytest
 
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.speech.chat import ToolCall
+from mediaserver.speech.llm.chat import ToolCall
 
 
 def test_a_turn_tells_of_the_steps_that_were_reached() -> None:

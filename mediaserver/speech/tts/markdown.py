@@ -2,7 +2,7 @@
 
 import re
 
-from mediaserver.speech.wording import plain
+from mediaserver.speech.text.wording import plain
 
 _STEPS = (
     (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # a fence of code, and its language

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from inspect import signature
 from typing import Any
 
-from mediaserver.speech.languages import Language
+from mediaserver.speech.text.languages import Language
 
 _DIGITS = 18  # of a number, at most
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import NamedTuple, Self
 
-from mediaserver.speech import wording
+from mediaserver.speech.text import wording
 
 
 class MissingValuesError(ValueError):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
-from mediaserver.speech.engines.workshop import Workshop
-from mediaserver.speech.http import Http
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.worker_pool import Workshop
+from mediaserver.speech.tts.interface import Voice
 from mediaserver.support.credentials import reveal
 
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
@@ -42,7 +42,7 @@ class Command:
     def __init__(self, settings: SpeechSettings, http: Http) -> None:
         self._settings, self._program = settings, settings.command.program
         self._workshop = Workshop(
-            "mediaserver.speech.engines.command_process", (), settings.processes, settings.timeout
+            "mediaserver.speech.tts.command_process", (), settings.processes, settings.timeout
         )
         self._folder: str | None = None
         self._numbers = itertools.count()

@@ -11,9 +11,9 @@ import structlog
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
 from mediaserver.errors import EngineError, plainly
-from mediaserver.speech.spoken import Sentence, pieces
-from mediaserver.speech.synthesis import Synthesiser, Voice
-from mediaserver.speech.turns import OURS, Origin, Turn, Turns
+from mediaserver.speech.tts.interface import Synthesiser, Voice
+from mediaserver.speech.tts.priority import OURS, Origin, Turn, Turns
+from mediaserver.speech.tts.spoken_text import Sentence, pieces
 from mediaserver.support.store import Store
 
 _PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond

@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.bench import ANSWER, REQUEST
+from mediaserver.speech.engines.worker_process import ANSWER, REQUEST
 from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _IDLE = 60.0  # seconds after which children that nobody needs are let go, but for one
 
 
 class Workshop:
-    """At most `size` children that run a module (whose `main` calls `bench.serve`). One is kept.
+    """At most `size` children that run a module (whose `main` calls `worker_process.serve`). One is kept.
 
     Work in which a child dies is tried once more with another. What nobody waits for any longer is not begun; what
     is begun is finished, as it takes longer to start another child. One that takes longer than `longest` seconds

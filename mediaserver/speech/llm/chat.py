@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError, one_line
 from mediaserver.events.post import host_of
-from mediaserver.speech.events import MOST, EventStream
-from mediaserver.speech.http import Http
-from mediaserver.speech.thoughts import Thoughts
-from mediaserver.speech.tokens import token_of
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.server_sent_events import MOST, EventStream
+from mediaserver.speech.engines.tokens import token_of
+from mediaserver.speech.llm.reasoning import Thoughts
 
 LONGEST = 8000  # characters of an answer: ten minutes of speech; what is longer is cut off there
 _TAIL = 0.25  # seconds for a finished answer's stream to end, so that its connection can be used again

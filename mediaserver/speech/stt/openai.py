@@ -10,9 +10,9 @@ from mediaserver.audio import wav
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.events.post import host_of
-from mediaserver.speech.http import Http
-from mediaserver.speech.recognition import Recognition
-from mediaserver.speech.tokens import lacking_token, token_of
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.tokens import lacking_token, token_of
+from mediaserver.speech.stt.interface import Recognition
 
 _SETTING = "recognition.openai.token"  # where its token stands
 _MOST = 64 * 1024  # bytes of an answer

@@ -4,8 +4,8 @@ from typing import Literal, NamedTuple
 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.speech.engines.table import RECOGNITION_PROBLEMS, SYNTHESIS_PROBLEMS
-from mediaserver.speech.synthesis import voice_of
-from mediaserver.speech.tokens import lacking_token
+from mediaserver.speech.engines.tokens import lacking_token
+from mediaserver.speech.tts.interface import voice_of
 
 
 class Need(NamedTuple):

@@ -1,4 +1,4 @@
-"""A process that runs a program for each sentence: `python -m mediaserver.speech.engines.command_process`, started
+"""A process that runs a program for each sentence: `python -m mediaserver.speech.tts.command_process`, started
 by `command`. What the program starts is in this process's group, and is killed with it.
 """
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 from mediaserver.audio.pcm import whole_frames
 from mediaserver.errors import EngineError, PromptError, plainly
 from mediaserver.playout.decoding.decode import decode_file
-from mediaserver.speech.engines import bench
+from mediaserver.speech.engines import worker_process
 from mediaserver.support import child_process
 
 _MOST = 32_000_000  # bytes of sound that a program may write: some minutes at any rate
@@ -26,7 +26,7 @@ def main() -> None:
     """Answer until the input ends."""
     _limit_files()
     child_process.forget_environment()
-    bench.serve(lambda: speak)
+    worker_process.serve(lambda: speak)
 
 
 def _limit_files() -> None:

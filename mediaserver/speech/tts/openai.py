@@ -13,9 +13,9 @@ from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PromptError
 from mediaserver.events.post import host_of
-from mediaserver.speech.http import Http
-from mediaserver.speech.synthesis import Voice
-from mediaserver.speech.tokens import lacking_token, token_of
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.tokens import lacking_token, token_of
+from mediaserver.speech.tts.interface import Voice
 
 _SETTING = "speech.openai.token"  # where its token stands
 RATE = 24_000  # Hz of "pcm": 16-bit little-endian, mono

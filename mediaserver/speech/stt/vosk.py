@@ -14,8 +14,8 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.events.post import host_of
-from mediaserver.speech.http import Http
-from mediaserver.speech.recognition import Recognition, while_telling
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.stt.interface import Recognition, while_telling
 
 _CONFIG = json.dumps({"config": {"sample_rate": SAMPLE_RATE, "words": True, "max_alternatives": 0}})
 _END = '{"eof" : 1}'  # to the letter: that is how the server compares it

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from mediaserver.errors import did_you_mean
-from mediaserver.speech import amounts, languages, moments, spelling
-from mediaserver.speech.languages import Language
+from mediaserver.speech.text import amounts, dates, languages, spelling
+from mediaserver.speech.text.languages import Language
 
 LONGEST_VALUE = 1000  # characters of a value that is spoken as it is
 _LONGEST_FORMATTED = 100  # of one with a format: nobody listens to more digits
@@ -15,10 +15,10 @@ FORMATS: dict[str, Callable[[str, str, Language], str]] = {
     "ordinal": amounts.ordinal,
     "year": amounts.year,
     "currency": amounts.currency,
-    "date": moments.date_words,
-    "time": moments.time_words,
-    "datetime": moments.datetime_words,
-    "duration": moments.duration,
+    "date": dates.date_words,
+    "time": dates.time_words,
+    "datetime": dates.datetime_words,
+    "duration": dates.duration,
     "digits": spelling.digits,
     "phone": spelling.phone,
     "spell": spelling.spell,

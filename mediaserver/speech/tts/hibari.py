@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, did_you_mean
-from mediaserver.speech.engines.workshop import Workshop
-from mediaserver.speech.http import Http
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.worker_pool import Workshop
+from mediaserver.speech.tts.interface import Voice
 
 _MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
 VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # its own table costs its whole import
@@ -35,7 +35,7 @@ class Hibari:
         self._installed = find_spec("hibari") is not None
         patience = f"{0.8 * settings.timeout:g}"  # so that why a voice is not there is told before the time is up
         self._workshop = Workshop(
-            "mediaserver.speech.engines.hibari_process", (patience,), settings.processes, _LONGEST
+            "mediaserver.speech.tts.hibari_process", (patience,), settings.processes, _LONGEST
         )
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A process that speaks: `python -m mediaserver.speech.engines.hibari_process PATIENCE`, started by `hibari`.
+"""A process that speaks: `python -m mediaserver.speech.tts.hibari_process PATIENCE`, started by `hibari`.
 
 The voice of the package is there at once. Others are fetched from the network when they are first asked for,
 beside what is spoken meanwhile; who asks is kept waiting for PATIENCE seconds at most, and only the first one.
@@ -17,7 +17,7 @@ from hibari.voices import DEFAULT, voice_path
 
 from mediaserver.audio.pcm import SAMPLE_RATE, Signal, quantize, to_bytes, whole_frames
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines import bench
+from mediaserver.speech.engines import worker_process
 
 _VOICES = 4  # kept loaded, some 30 MB each
 _RETRY = 60.0  # seconds after which a voice that could not be fetched is tried again
@@ -28,7 +28,7 @@ _BEFORE, _AFTER = 0.04, 0.32  # seconds of silence kept around a sentence: hibar
 
 def main() -> None:
     """Answer until the input ends."""
-    bench.serve(lambda: Voices(float(sys.argv[1])).speak)
+    worker_process.serve(lambda: Voices(float(sys.argv[1])).speak)
 
 
 class Voices:

@@ -7,8 +7,8 @@ digits are left for the engine to read: it knows their grammar.
 import re
 from datetime import date, datetime, time
 
-from mediaserver.speech.amounts import year_words
-from mediaserver.speech.languages import Language
+from mediaserver.speech.text.amounts import year_words
+from mediaserver.speech.text.languages import Language
 
 _CLOCK = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{2})")
 _ISO = re.compile(

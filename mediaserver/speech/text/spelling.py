@@ -3,7 +3,7 @@
 import re
 from unicodedata import decimal
 
-from mediaserver.speech.languages import Language
+from mediaserver.speech.text.languages import Language
 
 _NAMES = {  # in English; other languages have the sign itself, which the engine reads
     "+": "plus",

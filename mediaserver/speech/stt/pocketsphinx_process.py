@@ -1,4 +1,4 @@
-"""A process that recognises: `python -m mediaserver.speech.engines.pocketsphinx_process`.
+"""A process that recognises: `python -m mediaserver.speech.stt.pocketsphinx_process`.
 
 Its model was trained on 16 kHz speech, and knows no telephone. What a telephone takes away above 4 kHz is replaced
 by a faint mirror image of what is below, which is nearer to a consonant than nothing is: of the words that a
@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from pocketsphinx import Decoder
 
-from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
+from mediaserver.speech.stt.pocketsphinx_wire import ANSWER, SOUND
 from mediaserver.support import child_process
 
 _MIRROR = np.array(

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable
 
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.pocketsphinx_wire import ANSWER, SOUND
-from mediaserver.speech.http import Http
-from mediaserver.speech.recognition import Recognition, while_telling
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.stt.interface import Recognition, while_telling
+from mediaserver.speech.stt.pocketsphinx_wire import ANSWER, SOUND
 from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
-_MODULE = "mediaserver.speech.engines.pocketsphinx_process"
+_MODULE = "mediaserver.speech.stt.pocketsphinx_process"
 _IDLE = 60.0  # seconds after which a process that nobody needs is let go, but for one
 
 

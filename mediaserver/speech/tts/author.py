@@ -6,7 +6,7 @@ from pathlib import Path
 from mediaserver.audio import wav
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import Speech
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.tts.interface import Voice
 
 _PATIENCE = 60.0  # seconds: nobody waits on a telephone
 

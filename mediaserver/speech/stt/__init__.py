@@ -1,0 +1,1 @@
+"""Speech to text (STT, ASR): engines that recognise what callers say, an utterance at a time."""
