@@ -11,10 +11,10 @@ mediaserver attach call ID --path /survey
 from pathlib import Path
 from typing import Any
 
+from mediaserver.call import Session
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.source import silence
-from mediaserver.session import Session
 
 
 class Survey(Handler):

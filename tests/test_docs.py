@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from yarl import URL
 
 from mediaserver import cli, config
+from mediaserver.call import EndReason, InboundProblem
 from mediaserver.config.settings import DEFAULT_PATHS
 from mediaserver.errors import RefusedError
 from mediaserver.handlers import HANDLERS
 from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server
-from mediaserver.session import EndReason, InboundProblem
 from mediaserver.streams.access import Access
 from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings

@@ -9,9 +9,9 @@ from array import array
 import aiohttp
 from aiohttp import WSMsgType
 
+from mediaserver.call import CloseCode
 from mediaserver.client import dial
 from mediaserver.errors import PeerError, ProtocolError, RefusedError
-from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket
 
 from .calls import Call, Caller

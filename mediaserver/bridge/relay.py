@@ -13,10 +13,10 @@ import structlog
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.bridge.dial import FinalError, Target, client_session, dial
 from mediaserver.bridge.line import Line
+from mediaserver.call import CloseCode, Session
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
-from mediaserver.session import CloseCode, Session
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.wire.dialects.application import Application, Call
 from mediaserver.wire.events import Audio, Event

@@ -3,9 +3,9 @@
 Connection drops; no audio received; audio quality poor; cannot send audio.
 """
 
+from mediaserver.call import CloseCode, Session
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, RefusedError
-from mediaserver.session import CloseCode, Session
 
 POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 from yarl import URL
 
+from mediaserver.call import CloseCode
 from mediaserver.errors import PeerError, plainly
-from mediaserver.session import CloseCode
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message

@@ -14,13 +14,13 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from yarl import URL
 
+from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client.advice import NO_CREDENTIAL
 from mediaserver.client.attachment import Attachment
 from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import Settings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.prompts.library import Progress
-from mediaserver.session import CloseCode, End, EndReason, Stream
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import Giving
 from mediaserver.wire.encapsulation import Encapsulation

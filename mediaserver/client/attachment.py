@@ -11,13 +11,13 @@ from functools import partial
 import stamina
 import structlog
 
+from mediaserver.call import CloseCode, End, EndReason, Session, Stream
 from mediaserver.client import advice, dial
 from mediaserver.client.line import CALL_OVER, Line
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.sockets import random_key
 from mediaserver.streams import connection
 from mediaserver.streams.engine import Engine

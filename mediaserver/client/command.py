@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
+from mediaserver.call import End
 from mediaserver.client import attach as attaching
 from mediaserver.client import simulator
 from mediaserver.client.attach import AttachRequest
@@ -15,7 +16,6 @@ from mediaserver.client.meter import Meter
 from mediaserver.client.simulator import OnFrame
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
-from mediaserver.session import End
 
 
 async def call(plan: simulator.Call, meter: Console | None, shown: str) -> Report:

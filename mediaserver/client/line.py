@@ -5,8 +5,8 @@ import contextlib
 
 import structlog
 
+from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.client import advice
-from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.sockets import OpenWebSocket
 from mediaserver.streams import connection
 

@@ -17,13 +17,13 @@ from aiohttp import WSMsgType
 from yarl import URL
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.call import CloseCode
 from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
 from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
 from mediaserver.playout.decoding.decode import decode_file
-from mediaserver.session import CloseCode
 from mediaserver.sockets import OpenWebSocket, random_key
 from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket, rtp

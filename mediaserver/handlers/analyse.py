@@ -9,9 +9,9 @@ import structlog
 from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
+from mediaserver.call import Disk, Session
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
-from mediaserver.session import Disk, Session
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()

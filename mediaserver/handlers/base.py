@@ -16,12 +16,12 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from mediaserver.call import Session
 from mediaserver.config.fields import Table
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.playout.sources.source import silence
-from mediaserver.session import Session
 from mediaserver.speech.engines.available import Need
 
 

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from mediaserver.bridge import Relay, Target
+from mediaserver.call import CloseCode, Session
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Playlist, Repeated, Source, silence
-from mediaserver.session import CloseCode, Session
 from mediaserver.wire.dialects.application import Application, Call
 from mediaserver.wire.dialects.plain import Plain
 from mediaserver.wire.dialects.twilio import Twilio

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
+from mediaserver.call import Session
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.live import Live
-from mediaserver.session import Session
 from mediaserver.wire.events import Audio, Event
 
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import structlog
 from pydantic import AfterValidator, BaseModel
 
+from mediaserver.call import USUAL_MODES, Modes, Session, Stream, create, make_folders, stay_within
 from mediaserver.errors import plainly
-from mediaserver.session import USUAL_MODES, Modes, Session, Stream, create, make_folders, stay_within
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")

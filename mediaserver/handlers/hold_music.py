@@ -9,10 +9,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, frames_in
+from mediaserver.call import Session
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import Interrupted, Playlist, Source
-from mediaserver.session import Session
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from mediaserver.call import Collected, Session
 from mediaserver.config import mistakes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
@@ -17,7 +18,6 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Step
 from mediaserver.handlers.phrase import Phrase, Speaking, values_of
 from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
-from mediaserver.session import Collected, Session
 from mediaserver.speech.engines.available import lacking_voice
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from mediaserver.call import BargeIn
 from mediaserver.config.fields import Table, WebUrl
 from mediaserver.config.mistakes import key_of
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.phrase import Members, Phrase, prompts_among
 from mediaserver.handlers.record import RecordSettings
-from mediaserver.session import BargeIn
 
 _DIGITS = r"^[0-9A-D*#]*$"
 

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from mediaserver.audio import noise
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import Session
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
-from mediaserver.session import Session
 
 
 @lru_cache(maxsize=16)

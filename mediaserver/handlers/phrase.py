@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticKnownError
 
+from mediaserver.call import Session
 from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.playout.sources.source import Run
-from mediaserver.session import Session
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import sentences_of
 from mediaserver.speech.text.template import Template

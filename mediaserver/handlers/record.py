@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import USUAL_MODES, Modes, Recording, Session
 from mediaserver.config.fields import Table
 from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Clip
-from mediaserver.session import USUAL_MODES, Modes, Recording, Session
 
 _WEEK = 7 * 86_400
 _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))

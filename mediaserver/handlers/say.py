@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from mediaserver.call import Session
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of, values_said
 from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources.source import Playlist
-from mediaserver.session import Session
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.text.template import Template
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 
+from mediaserver.call import Disk, Session, Utterance, Utterances
 from mediaserver.errors import EngineError
 from mediaserver.handlers import files
 from mediaserver.handlers.transcript import Transcript
-from mediaserver.session import Disk, Session, Utterance, Utterances
 from mediaserver.speech.stt.interface import Recogniser, Recognition
 
 _BETWEEN_PARTIALS = 0.25  # seconds

@@ -1,7 +1,7 @@
 """`silence`: nothing to hear, on time."""
 
+from mediaserver.call import Session
 from mediaserver.handlers.base import Handler
-from mediaserver.session import Session
 
 
 class Silence(Handler):

@@ -5,11 +5,11 @@ from functools import lru_cache
 from pydantic import Field, field_validator, model_validator
 
 from mediaserver.audio import tone_plans, tones
+from mediaserver.call import Session
 from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Playlist, Repeated
 from mediaserver.playout.sources.tones import Tones
-from mediaserver.session import Session
 
 _MEMORY = 64_000_000  # bytes of tones that are kept: some hundred of a few seconds
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.session import USUAL_MODES, Modes, create, make_folders, stay_within
+from mediaserver.call import USUAL_MODES, Modes, create, make_folders, stay_within
 
 CAPTIONS = ".vtt"
 _HEAD = b"WEBVTT\n\n"

@@ -10,13 +10,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.call.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config import mistakes
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.server.admin_connections import AdminConnection, AdminConnections
 from mediaserver.server.hosts import check_host, check_origin
-from mediaserver.session import CloseCode, End, EndReason, Session
-from mediaserver.session.keypad import MAX_TYPED_AHEAD
 from mediaserver.streams.access import are_known, credentials
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.registry import listing

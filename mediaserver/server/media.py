@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from mediaserver.call import CloseCode, End, EndReason, Session, Stream
+from mediaserver.call.peer_control import AudioSocketControl
+from mediaserver.call.stream import CREDENTIALS
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
@@ -18,9 +21,6 @@ from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.server.peers import Peer, peer_of
 from mediaserver.server.upgraded import Upgraded
-from mediaserver.session import CloseCode, End, EndReason, Session, Stream
-from mediaserver.session.control import AudioSocketControl
-from mediaserver.session.stream import CREDENTIALS
 from mediaserver.streams import connection, strangers
 from mediaserver.streams.engine import Engine
 from mediaserver.streams.routes import QUERY_KEYS, Route

@@ -14,7 +14,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_websocket import WebSocketReader
 
-from mediaserver.session import CloseCode, End, EndReason
+from mediaserver.call import CloseCode, End, EndReason
 from mediaserver.streams.connection import abort
 from mediaserver.wire import websocket
 

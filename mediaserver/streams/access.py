@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
+from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusedError
-from mediaserver.session.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 
 _NAMED = 5  # paths, at most, in what is told of them
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import WebSocketError, WSMessage, WSMsgType
 
+from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.config.settings import FRAME_MESSAGE
 from mediaserver.errors import EngineError
 from mediaserver.handlers.base import Handler
-from mediaserver.session import CloseCode, End, EndReason, Session
 
 # Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from mediaserver.call import Stream
 from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.events import Webhooks, WebhookSettings
@@ -18,7 +19,6 @@ from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.prompts.watch import watch
-from mediaserver.session import Stream
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import Speech
 from mediaserver.streams import routes

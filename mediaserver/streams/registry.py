@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
-from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.streams.routes import Route
 from mediaserver.support.metrics import Metrics
 

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from mediaserver import handlers
+from mediaserver.call import Session
+from mediaserver.call.stream import CREDENTIALS, peer_variables
 from mediaserver.config import mistakes
 from mediaserver.config.examination import Examined, examine
 from mediaserver.config.misplaced_keys import elsewhere
@@ -19,8 +21,6 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
-from mediaserver.session import Session
-from mediaserver.session.stream import CREDENTIALS, peer_variables
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.streams import patterns

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver import config
+from mediaserver.call import End, Session
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.client.attachment import Attachment
-from mediaserver.session import End, Session
 from mediaserver.streams.engine import Engine
 from tests.timing import PATIENCE
 from tests.twin import Twin

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import CloseCode, EndReason
 from mediaserver.client import line
 from mediaserver.errors import RefusedError
-from mediaserver.session import CloseCode, EndReason
 from tests.client.attached import Desk, desk
 from tests.sound import read_wav, speechlike, write_wav
 from tests.timing import PATIENCE, UNIT, eventually, late

@@ -15,10 +15,10 @@ from structlog.testing import capture_logs
 
 from mediaserver.audio.g711 import mulaw_decode, mulaw_encode
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import EndReason, inbound_monitor
 from mediaserver.client import advice, attachment, dial, line
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
-from mediaserver.session import EndReason, inbound_monitor
 from tests.client.attached import Desk, desk
 from tests.sound import speechlike
 from tests.timing import UNIT, eventually, late

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
+from mediaserver.call import EndReason, inbound_monitor
 from mediaserver.client import line
-from mediaserver.session import EndReason, inbound_monitor
 from tests.client.attached import desk
 from tests.sound import read_wav, speechlike
 from tests.timing import UNIT, eventually

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mediaserver.session import EndReason
+from mediaserver.call import EndReason
 from tests.deploy.plain_yaml import documents
 from tests.deploy.promql import Expression, Selector, parse
 from tests.deploy.proxies import DEPLOY

@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 
 from mediaserver.audio.analysis import Analyser
-from mediaserver.session.hearing import Hearing
-from mediaserver.session.keypad import Keypad
+from mediaserver.call.keypad import Keypad
+from mediaserver.call.receiver import Hearing
 from mediaserver.wire import rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mediaserver.call import Stream
 from mediaserver.handlers import files
-from mediaserver.session import Stream
 
 
 @pytest.mark.parametrize(

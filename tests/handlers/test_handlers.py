@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mediaserver import handlers
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
+from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
@@ -24,7 +25,6 @@ from mediaserver.playout.decoding.pool import DecodePool, Description
 from mediaserver.playout.prompts.encoded_frames import Items
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
-from mediaserver.session import End, EndReason, Session, Stream
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
 from tests.virtual import Stage, VirtualLoop, in_virtual_time

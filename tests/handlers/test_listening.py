@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import Stream
 from mediaserver.handlers import HANDLERS, files
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.record import Record
 from mediaserver.playout.sources.live import Live
-from mediaserver.session import Stream
 from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.handlers.test_handlers import SOUNDS, library_of

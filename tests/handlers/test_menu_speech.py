@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import End
 from mediaserver.errors import EngineError, RefusedError
 from mediaserver.handlers.menu import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
-from mediaserver.session import End
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.streams.configuration import Configuration

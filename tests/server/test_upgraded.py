@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from aiohttp import WSMsgType, web
 
+from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
 from mediaserver.server.upgraded import Upgraded
-from mediaserver.session import End, EndReason, Session, Stream
 from mediaserver.support.metrics import Metrics
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Carrier, Wire, WireSettings

@@ -8,9 +8,9 @@ import numpy as np
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE, Samples, from_bytes, to_bytes
+from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.errors import PeerError
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.session import End, EndReason, Session, Stream
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from tests.virtual import Stage, VirtualLoop
 

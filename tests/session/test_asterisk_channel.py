@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.playout.sources.source import Clip, Heard
-from mediaserver.session import CloseCode, End, EndReason, Session
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit

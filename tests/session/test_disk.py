@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.session import Disk
+from mediaserver.call import Disk
 from tests.virtual import VirtualLoop, in_virtual_time
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.session.hearing import MAX_EVENTS, Hearing, Packets
+from mediaserver.call.receiver import MAX_EVENTS, Hearing, Packets
 from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Hangup
 from tests.virtual import VirtualLoop, in_virtual_time

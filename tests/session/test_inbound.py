@@ -6,9 +6,9 @@ import struct
 import pytest
 from structlog.testing import capture_logs
 
+from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Session, Stream
+from mediaserver.call.inbound_monitor import InboundMonitor
 from mediaserver.playout.sources.source import Clip, Heard
-from mediaserver.session import CloseCode, End, EndReason, InboundProblem, Session, Stream
-from mediaserver.session.inbound_monitor import InboundMonitor
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
 from mediaserver.wire.events import Audio

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
-from mediaserver.session import Session
-from mediaserver.session.keypad import MAX_TYPED_AHEAD, Keypad
+from mediaserver.call import Session
+from mediaserver.call.keypad import MAX_TYPED_AHEAD, Keypad
 from mediaserver.wire.events import Audio, Digit, Hangup
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from mediaserver.call import Modes
+from mediaserver.call.recording.file_modes import make_folders
+from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.handlers import files
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.transcript import Transcript
-from mediaserver.session import Modes
-from mediaserver.session.modes import make_folders
-from mediaserver.session.wavfile import WavFile
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct, autouse=True)

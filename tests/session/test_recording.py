@@ -18,11 +18,11 @@ import pytest
 
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import Recording, Session
+from mediaserver.call.recording.disk import Disk
+from mediaserver.call.recording.recorder import Recorder, Stop
+from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
-from mediaserver.session import Recording, Session
-from mediaserver.session.disk import Disk
-from mediaserver.session.recording import Recorder, Stop
-from mediaserver.session.wavfile import WavFile
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio
 from tests.handlers.test_handlers import library_of
@@ -353,7 +353,7 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
     """At any moment: the file is looked at while it grows, and after the kill."""
     code = f"""
         from pathlib import Path
-        from mediaserver.session.wavfile import WavFile
+        from mediaserver.call.recording.wav_writer import WavFile
         file = WavFile(Path({str(tmp_path / "a.wav")!r}), 1)
         while True:
             file.append(bytes(range(256)) * 40)

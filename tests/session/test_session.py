@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
+from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
+from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.live import Live
 from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
-from mediaserver.session import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
-from mediaserver.session.control import AudioSocketControl
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, Wire, WireSettings
 from mediaserver.wire.events import Audio, Digit

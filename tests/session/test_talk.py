@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import Collected, Session
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.playout.sources.source import Clip
-from mediaserver.session import Collected, Session
 from mediaserver.wire import audiosocket
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Digit

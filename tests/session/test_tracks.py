@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mediaserver.session.tracks import Track, Tracks
+from mediaserver.call.recording.tracks import Track, Tracks
 
 FRAME = 0.020
 

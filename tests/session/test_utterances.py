@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.call import Session, Utterance, Utterances
 from mediaserver.errors import EngineError
-from mediaserver.session import Session, Utterance, Utterances
 from mediaserver.speech.stt.interface import Recognition
 from mediaserver.wire.events import Audio, Digit
 from tests.handlers.test_handlers import library_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio import wav
-from mediaserver.session.wavfile import WavFile, stay_within
+from mediaserver.call.recording.wav_writer import WavFile, stay_within
 
 PCM = bytes(range(1, 251)) * 4
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
+from mediaserver.call import Utterance
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.session import Utterance
 from mediaserver.speech.engines.http import Http
 from mediaserver.speech.stt.interface import Recogniser, Recognition
 from mediaserver.speech.stt.openai import OpenAiRecogniser

@@ -7,10 +7,10 @@ import pytest
 from pydantic import Field
 
 from mediaserver import config
+from mediaserver.call import Session
+from mediaserver.call.stream import Stream
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.session import Session
-from mediaserver.session.stream import Stream
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.filling import MisplacedError, fill

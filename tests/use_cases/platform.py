@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.session import EndReason, Session
+from mediaserver.call import EndReason, Session
 from tests.client.attached import Attached, Desk
 from tests.sound import read_wav, speechlike
 from tests.timing import UNIT, eventually, late

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.session import EndReason, Session, Stream
+from mediaserver.call import EndReason, Session, Stream
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from mediaserver.wire.events import Audio, Event
 from tests.bridge.bots import Bots, Visit

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
+from mediaserver.call import Session, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant.ears import Ears
 from mediaserver.handlers.assistant.errands import Errands, Over
@@ -16,7 +17,6 @@ from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.playout.sources.source import Run
-from mediaserver.session import Session, Utterance
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.markdown import without_markdown

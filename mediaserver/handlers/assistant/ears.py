@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 
+from mediaserver.call import Session, Utterance, Utterances
 from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.session import Session, Utterance, Utterances
 
 _ONSET = 2  # frames of voice that stop an answer: 40 ms
 _LONGEST_UTTERANCE = 30.0  # seconds

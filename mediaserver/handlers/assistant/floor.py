@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from mediaserver.session import Utterance
+from mediaserver.call import Utterance
 
 
 class Floor:

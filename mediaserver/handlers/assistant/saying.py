@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
+from mediaserver.call import Session
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
-from mediaserver.session import Session
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.priority import Origin

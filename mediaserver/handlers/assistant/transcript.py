@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from mediaserver.call import Disk, Modes, Session
 from mediaserver.handlers import files
-from mediaserver.session import Disk, Modes, Session
 
 
 class Transcript:

@@ -5,13 +5,13 @@ import time
 from functools import partial
 from uuid import UUID
 
+from mediaserver.call import CloseCode, End, EndReason, Session, Stream
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener
-from mediaserver.session import CloseCode, End, EndReason, Session, Stream
 from mediaserver.streams import connection as streams
 from mediaserver.streams.access import Access
 from mediaserver.streams.engine import Engine

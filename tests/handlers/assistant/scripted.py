@@ -9,9 +9,9 @@ import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.audio.vad import SpeechDetector
+from mediaserver.call import End
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant
-from mediaserver.session import End
 from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.llm.chat import Message, ToolCall
 from mediaserver.speech.stt.interface import Recognition

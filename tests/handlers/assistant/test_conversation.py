@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from mediaserver.call import EndReason
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
-from mediaserver.session import EndReason
 from mediaserver.speech.llm.chat import ToolCall
 from tests.handlers.assistant.scripted import LETTER, Piece, Talk, voiced_after_ms
 from tests.handlers.test_handlers import SOUNDS
@@ -467,7 +467,7 @@ async def test_a_conversation_leaves_no_cycles(loop: VirtualLoop, monkeypatch: P
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
-    ours = ("mediaserver.session", "mediaserver.handlers", "mediaserver.speech", "mediaserver.errors")
+    ours = ("mediaserver.call", "mediaserver.handlers", "mediaserver.speech", "mediaserver.errors")
     assert [kind for kind in kinds if kind.__module__.startswith(ours)] == []
 
 

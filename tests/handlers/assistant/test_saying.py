@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mediaserver.call import Session
 from mediaserver.handlers.assistant.saying import Saying
-from mediaserver.session import Session
 from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import LETTER, Talk, Voicebox
 from tests.virtual import VirtualLoop, in_virtual_time

@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 import structlog
 
 from mediaserver.audio.vad import SpeechDetector
+from mediaserver.call.endpointing import Utterances
+from mediaserver.call.event_sink import Outbox
+from mediaserver.call.keypad import BargeIn, Collected, Keypad
+from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.receiver import Hearing, Take
+from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
+from mediaserver.call.recording.recorder import Recorder, Recording, Stop
+from mediaserver.call.stream import Clock, Stream
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
-from mediaserver.session.control import PeerControl
-from mediaserver.session.hearing import Hearing, Take
-from mediaserver.session.keypad import BargeIn, Collected, Keypad
-from mediaserver.session.modes import USUAL_MODES, Modes
-from mediaserver.session.outbox import Outbox
-from mediaserver.session.recording import Recorder, Recording, Stop
-from mediaserver.session.stream import Clock, Stream
-from mediaserver.session.utterances import Utterances
 from mediaserver.speech.service import Speech
 from mediaserver.speech.tts.spoken_text import Spoken
 from mediaserver.wire.events import Audio, Digit, Event

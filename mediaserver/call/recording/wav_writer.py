@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mediaserver.audio import wav
-from mediaserver.session.modes import USUAL_MODES, Modes, create, make_folders
+from mediaserver.call.recording.file_modes import USUAL_MODES, Modes, create, make_folders
 
 _PART = ".part"
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import structlog
 
+from mediaserver.call.asterisk_channel import AsteriskChannel
+from mediaserver.call.receiver import MAX_EVENTS, Hearing
+from mediaserver.call.stream import Stream, peer_variables
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.session.asterisk_channel import AsteriskChannel
-from mediaserver.session.hearing import MAX_EVENTS, Hearing
-from mediaserver.session.stream import Stream, peer_variables
 from mediaserver.wire import chan_websocket
 
 _TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one

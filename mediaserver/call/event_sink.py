@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from mediaserver.call.stream import Stream
 from mediaserver.errors import PeerError
-from mediaserver.session.stream import Stream
 
 
 class Outbox(Protocol):

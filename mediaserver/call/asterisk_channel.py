@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import structlog
 
+from mediaserver.call.peer_control import PeerControl
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.session.control import PeerControl
 from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName
 from mediaserver.wire.events import Digit, Event

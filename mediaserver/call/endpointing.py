@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, frames_in
 from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector
+from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError
-from mediaserver.session.stream import Clock
 from mediaserver.speech.stt.interface import Recogniser, Recognition
 from mediaserver.wire.events import Audio, Event
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import structlog
 
+from mediaserver.call.call import Talk
+from mediaserver.call.channel_start import StreamStart
+from mediaserver.call.event_sink import Nobody, Outbox
+from mediaserver.call.inbound_monitor import InboundMonitor, InboundProblem
+from mediaserver.call.receiver import Hearing
+from mediaserver.call.stream import Clock, CloseCode, End, EndReason, Stream
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.session.channel_start import StreamStart
-from mediaserver.session.hearing import Hearing
-from mediaserver.session.inbound_monitor import InboundMonitor, InboundProblem
-from mediaserver.session.outbox import Nobody, Outbox
-from mediaserver.session.stream import Clock, CloseCode, End, EndReason, Stream
-from mediaserver.session.talk import Talk
 from mediaserver.speech.service import Speech
 from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Event, Hangup, Identity

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediaserver.audio.dtmf import DtmfDetector
-from mediaserver.session.stream import Clock
+from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
 MAX_TYPED_AHEAD = 64

@@ -12,11 +12,11 @@ import numpy as np
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import SpeechDetector
+from mediaserver.call.recording.disk import Disk
+from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
+from mediaserver.call.recording.tracks import Tracks
+from mediaserver.call.recording.wav_writer import WavFile, stay_within
 from mediaserver.errors import plainly
-from mediaserver.session.disk import Disk
-from mediaserver.session.modes import USUAL_MODES, Modes
-from mediaserver.session.tracks import Tracks
-from mediaserver.session.wavfile import WavFile, stay_within
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
