@@ -14,8 +14,8 @@ from mediaserver import config
 from mediaserver.config.fields import Table
 from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.handlers import HANDLERS
 from mediaserver.handlers.bridge import Bridge
+from mediaserver.handlers.table import HANDLERS
 from mediaserver.server.check import check
 from mediaserver.streams import routes
 from mediaserver.streams.configuration import Configuration

@@ -17,7 +17,7 @@ from mediaserver import cli, config
 from mediaserver.call import EndReason, InboundProblem
 from mediaserver.config.settings import DEFAULT_PATHS
 from mediaserver.errors import RefusedError
-from mediaserver.handlers import HANDLERS
+from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server

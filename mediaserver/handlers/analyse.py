@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
 from mediaserver.call import Disk, Session
-from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
+from mediaserver.handlers.common import files
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()

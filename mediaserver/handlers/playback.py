@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from mediaserver.call import Session
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.phrase import Member, Phrase, Speaking, prompts_among, values_of
+from mediaserver.handlers.common.phrase import Member, Phrase, Speaking, prompts_among, values_of
 from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
 
 MAX_REPEAT = 1_000_000

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field
 from mediaserver.call import Session
 from mediaserver.config.fields import LanguageTag
 from mediaserver.config.speech_settings import RecognitionEngine
-from mediaserver.handlers import files
 from mediaserver.handlers.base import Handler
-from mediaserver.handlers.scribe import Scribe
-from mediaserver.handlers.transcript import CAPTIONS, Transcript
+from mediaserver.handlers.common import files
+from mediaserver.handlers.common.transcriber import Scribe
+from mediaserver.handlers.common.transcript import CAPTIONS, Transcript
 from mediaserver.speech.engines.available import Need
 
 _LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken

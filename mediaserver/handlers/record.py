@@ -11,8 +11,8 @@ from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import USUAL_MODES, Modes, Recording, Session
 from mediaserver.config.fields import Table
-from mediaserver.handlers import files
 from mediaserver.handlers.base import Ending, Handler
+from mediaserver.handlers.common import files
 from mediaserver.playout.sources.source import Clip
 
 _WEEK = 7 * 86_400

@@ -8,7 +8,7 @@ from pydantic import Field
 from mediaserver.call import Session
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.phrase import Manner, Phrase, Text, values_of, values_said
+from mediaserver.handlers.common.phrase import Manner, Phrase, Text, values_of, values_said
 from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources.source import Playlist
 from mediaserver.speech.engines.available import Need

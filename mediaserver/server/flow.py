@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mediaserver.handlers.menu_plan import Menu, Step
-from mediaserver.handlers.phrase import Phrase
+from mediaserver.handlers.common.phrase import Phrase
+from mediaserver.handlers.menu.plan import Menu, Step
 from mediaserver.support.credentials import shown_url
 
 

@@ -12,7 +12,7 @@ import watchfiles
 
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, plainly
-from mediaserver.handlers import own
+from mediaserver.handlers.common import user_modules
 from mediaserver.server import tls
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.tls import Tls
@@ -69,7 +69,7 @@ class Reloader:
         """Take in what the files hold now, or say what is wrong with it and go on as before."""
         engine = self._engine
         try:
-            with own.renewed() as modules:
+            with user_modules.renewed() as modules:
                 configuration = await asyncio.to_thread(self._build)
                 if problems := engine.objections(configuration):
                     raise ConfigError(problems)
@@ -127,17 +127,17 @@ class Reloader:
 
 async def watch_handlers(changed: asyncio.Event) -> None:
     """Tell of changes of the modules that handlers are in, and of others beside them; until cancelled."""
-    known: own.State = {}  # what it was when it was told, or imported
+    known: user_modules.State = {}  # what it was when it was told, or imported
     trouble = ""
     while True:
-        folders = own.folders()
+        folders = user_modules.folders()
         try:
             async for told in _changes(folders):
-                now = await asyncio.to_thread(own.state)
-                if told or now != (known or own.imported()):  # some file systems do not tell
+                now = await asyncio.to_thread(user_modules.state)
+                if told or now != (known or user_modules.imported()):  # some file systems do not tell
                     changed.set()
                 known = now
-                if own.folders() != folders:
+                if user_modules.folders() != folders:
                     break
         except Exception as error:  # the system's limit of watches, or a folder is gone
             if plainly(error) != trouble:

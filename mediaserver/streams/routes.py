@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from mediaserver import handlers
 from mediaserver.call import Session
 from mediaserver.call.stream import CREDENTIALS, peer_variables
 from mediaserver.config import mistakes
@@ -19,6 +18,7 @@ from mediaserver.config.mistakes import Place, key_of
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
+from mediaserver.handlers import table as handler_table
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.speech.engines.available import Need
@@ -230,7 +230,7 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
     """The secrets that paths' handlers have, or the places of them."""
     for path in settings.paths.values():
         with contextlib.suppress(ValueError):  # no such handler: told elsewhere
-            yield from secret_fields(handlers.find(path.handler), path.handler_settings).values()
+            yield from secret_fields(handler_table.find(path.handler), path.handler_settings).values()
 
 
 def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -> list[str]:
@@ -290,7 +290,7 @@ def _route(
     defaults = settings.defaults
     place = _place(settings, where, ("paths", pattern))
     try:
-        handler = handlers.find(path.handler)
+        handler = handler_table.find(path.handler)
     except ValueError as error:
         return None, [f"{place}.handler: {error}"]
     wire = WireSettings(

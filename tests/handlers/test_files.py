@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver.call import Stream
-from mediaserver.handlers import files
+from mediaserver.handlers.common import files
 
 
 @pytest.mark.parametrize(

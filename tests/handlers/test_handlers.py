@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mediaserver import handlers
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.handlers import table as handler_table
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
 from mediaserver.handlers.noise import Noise
@@ -305,7 +305,7 @@ async def test_noise_has_its_level_and_each_caller_another_part_of_it(loop: Virt
 
 
 def test_every_handler_of_the_table_is_one() -> None:
-    assert list(handlers.HANDLERS) == [
+    assert list(handler_table.HANDLERS) == [
         "playback",
         "say",
         "hold-music",
@@ -320,7 +320,7 @@ def test_every_handler_of_the_table_is_one() -> None:
         "recognise",
         "assistant",
     ]
-    assert all(issubclass(handler, Handler) for handler in handlers.HANDLERS.values())
+    assert all(issubclass(handler, Handler) for handler in handler_table.HANDLERS.values())
 
 
 def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +332,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         "        await session.play(self.prompt)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = handlers.find("mine:Greeting")
+    found = handler_table.find("mine:Greeting")
     assert found.model_validate({"prompt": "x"}).model_dump() == {"prompt": "x"}
 
 
@@ -342,13 +342,13 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         ("playbak", r'no handler "playbak" \(did you mean "playback"\?\)'),
         ("no.such.module:X", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
         ("json:Nothing", "cannot be imported: AttributeError"),
-        ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.base.Handler"),
-        ("mediaserver.handlers.base:Handler", r"has no method run\(self, session\)"),
+        ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.Handler"),
+        ("mediaserver.handlers:Handler", r"has no method run\(self, session\)"),
     ],
 )
 def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        handlers.find(name)
+        handler_table.find(name)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Stream
-from mediaserver.handlers import HANDLERS, files
 from mediaserver.handlers.analyse import Analyse
+from mediaserver.handlers.common import files
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.record import Record
+from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.sources.live import Live
 from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings

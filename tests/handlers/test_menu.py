@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from mediaserver.audio.pcm import Samples
 from mediaserver.call import End
 from mediaserver.errors import WebhookError
-from mediaserver.handlers.menu import MenuHandler
+from mediaserver.handlers.menu.handler import MenuHandler
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller, digits
 from tests.sound import speechlike

@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import End
 from mediaserver.errors import EngineError, RefusedError
-from mediaserver.handlers.menu import MenuHandler
+from mediaserver.handlers.menu.handler import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.tts.interface import Voice

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
+from mediaserver.handlers.common.transcriber import Keywords
+from mediaserver.handlers.common.transcript import Transcript, cue
 from mediaserver.handlers.recognise import Recognise
-from mediaserver.handlers.scribe import Keywords
-from mediaserver.handlers.transcript import Transcript, cue
 from mediaserver.speech.engines.table import RECOGNISERS
 from mediaserver.speech.service import Speech
 from mediaserver.speech.stt.interface import Recognition

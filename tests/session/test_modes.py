@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from mediaserver.call import Modes
 from mediaserver.call.recording.file_modes import make_folders
 from mediaserver.call.recording.wav_writer import WavFile
-from mediaserver.handlers import files
+from mediaserver.handlers.common import files
+from mediaserver.handlers.common.transcript import Transcript
 from mediaserver.handlers.record import Record
-from mediaserver.handlers.transcript import Transcript
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct, autouse=True)

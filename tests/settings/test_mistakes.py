@@ -16,8 +16,8 @@ from mediaserver.config.misplaced_keys import elsewhere
 from mediaserver.config.mistakes import MISSING, PLAIN, UNKNOWN, Place, alternatives
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
-from mediaserver.handlers import HANDLERS
-from mediaserver.handlers.menu import Answer
+from mediaserver.handlers.menu.handler import Answer
+from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.server import flow
 from mediaserver.server.admin import PressedKeys

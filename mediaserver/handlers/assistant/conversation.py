@@ -9,13 +9,13 @@ import structlog
 
 from mediaserver.call import Session, Utterance
 from mediaserver.errors import EngineError
-from mediaserver.handlers.assistant.ears import Ears
-from mediaserver.handlers.assistant.errands import Errands, Over
-from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.history import INTERRUPTED, History
-from mediaserver.handlers.assistant.saying import Saying
+from mediaserver.handlers.assistant.tool_runner import Errands, Over
 from mediaserver.handlers.assistant.transcript import Transcript
 from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.handlers.assistant.turn_detector import Ears
+from mediaserver.handlers.assistant.turn_taking import Floor
+from mediaserver.handlers.assistant.utterance_playback import Saying
 from mediaserver.playout.sources.source import Run
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice

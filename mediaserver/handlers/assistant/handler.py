@@ -11,11 +11,11 @@ from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Session
 from mediaserver.config.speech_settings import RecognitionEngine, SpeechSettings
-from mediaserver.handlers import files
 from mediaserver.handlers.assistant.conversation import Conversation, Words
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.base import Handler
-from mediaserver.handlers.phrase import Manner, Text, values_of
+from mediaserver.handlers.common import files
+from mediaserver.handlers.common.phrase import Manner, Text, values_of
 from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.text.template import Template

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.call import Disk, Modes, Session
-from mediaserver.handlers import files
+from mediaserver.handlers.common import files
 
 
 class Transcript:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mediaserver.call import Session, Utterance
-from mediaserver.handlers.assistant.ears import Ears
-from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.handlers.assistant.turn_detector import Ears
+from mediaserver.handlers.assistant.turn_taking import Floor
 from tests.handlers.assistant.scripted import WORD, voiced_after_ms
 from tests.handlers.test_handlers import library_of
 from tests.session.caller import Caller

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mediaserver.call import Session
-from mediaserver.handlers.assistant.saying import Saying
+from mediaserver.handlers.assistant.utterance_playback import Saying
 from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import LETTER, Talk, Voicebox
 from tests.virtual import VirtualLoop, in_virtual_time

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mediaserver.call import Session
 from mediaserver.errors import PeerError, PromptError
-from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.history import History
-from mediaserver.handlers.assistant.saying import Saying
 from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
+from mediaserver.handlers.assistant.turn_taking import Floor
+from mediaserver.handlers.assistant.utterance_playback import Saying
 from mediaserver.speech.llm.chat import ToolCall
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from mediaserver.call import Session, Utterance, Utterances
-from mediaserver.handlers.assistant.floor import Floor
 from mediaserver.handlers.assistant.turn import Turn
+from mediaserver.handlers.assistant.turn_taking import Floor
 
 _ONSET = 2  # frames of voice that stop an answer: 40 ms
 _LONGEST_UTTERANCE = 30.0  # seconds

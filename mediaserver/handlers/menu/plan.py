@@ -10,7 +10,7 @@ from mediaserver.call import BargeIn
 from mediaserver.config.fields import Table, WebUrl
 from mediaserver.config.mistakes import key_of
 from mediaserver.errors import did_you_mean
-from mediaserver.handlers.phrase import Members, Phrase, prompts_among
+from mediaserver.handlers.common.phrase import Members, Phrase, prompts_among
 from mediaserver.handlers.record import RecordSettings
 
 _DIGITS = r"^[0-9A-D*#]*$"

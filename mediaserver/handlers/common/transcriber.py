@@ -9,8 +9,8 @@ import structlog
 
 from mediaserver.call import Disk, Session, Utterance, Utterances
 from mediaserver.errors import EngineError
-from mediaserver.handlers import files
-from mediaserver.handlers.transcript import Transcript
+from mediaserver.handlers.common import files
+from mediaserver.handlers.common.transcript import Transcript
 from mediaserver.speech.stt.interface import Recogniser, Recognition
 
 _BETWEEN_PARTIALS = 0.25  # seconds

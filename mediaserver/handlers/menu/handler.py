@@ -13,10 +13,11 @@ from mediaserver.call import Collected, Session
 from mediaserver.config import mistakes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
-from mediaserver.handlers import files, menu_plan
 from mediaserver.handlers.base import Handler
-from mediaserver.handlers.menu_plan import HANG_UP, Collect, Menu, Step
-from mediaserver.handlers.phrase import Phrase, Speaking, values_of
+from mediaserver.handlers.common import files
+from mediaserver.handlers.common.phrase import Phrase, Speaking, values_of
+from mediaserver.handlers.menu import plan
+from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
 from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
 from mediaserver.speech.engines.available import lacking_voice
 
@@ -40,7 +41,7 @@ class MenuHandler(files.Keeping, Speaking, Handler):
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> "MenuHandler":
-        found = menu_plan.problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
+        found = plan.problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
         if found:
             raise ValueError("\n".join(found))  # a line each
         return self
@@ -57,7 +58,7 @@ class MenuHandler(files.Keeping, Speaking, Handler):
     def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
         """Whether its texts can be said. To those that only a webhook leads to it may still bring their values."""
         values = values_of(variables, query)
-        at_once = self.phrases(menu_plan.before_webhooks(self.menus, self.start))
+        at_once = self.phrases(plan.before_webhooks(self.menus, self.start))
         for phrase in self.phrases(self.members()):
             if phrase in at_once or not set(phrase.say.names) - values.keys():
                 phrase.check(values, speech)
@@ -214,7 +215,7 @@ class _Visit:
         step = Answer.model_validate(answer)
         if (step.collect is not None or step.record is not None) and not step.ways:
             step = step.model_copy(update={"webhook": url})  # the result is for who asked
-        for problem in menu_plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
+        for problem in plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
         for name in step.prompts():
             self._session.library.get(name)

@@ -1,0 +1,1 @@
+"""What several handlers share: where they write, what they say, and who writes down what is said to them."""

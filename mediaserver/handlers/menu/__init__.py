@@ -1,0 +1,1 @@
+"""`menu`: an IVR. Its settings, checked as a whole, and what happens on a call."""

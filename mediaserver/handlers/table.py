@@ -1,0 +1,56 @@
+"""All handlers, by the names that a configuration gives them."""
+
+import inspect
+
+from mediaserver.errors import did_you_mean
+from mediaserver.handlers.analyse import Analyse
+from mediaserver.handlers.assistant import Assistant
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.bridge import Bridge
+from mediaserver.handlers.common import user_modules
+from mediaserver.handlers.echo import Echo
+from mediaserver.handlers.hold_music import HoldMusic
+from mediaserver.handlers.menu.handler import MenuHandler
+from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.playback import Playback
+from mediaserver.handlers.recognise import Recognise
+from mediaserver.handlers.record import Record
+from mediaserver.handlers.say import Say
+from mediaserver.handlers.silence import Silence
+from mediaserver.handlers.tone import Tone
+
+HANDLERS: dict[str, type[Handler]] = {
+    "playback": Playback,
+    "say": Say,
+    "hold-music": HoldMusic,
+    "tone": Tone,
+    "silence": Silence,
+    "noise": Noise,
+    "record": Record,
+    "echo": Echo,
+    "menu": MenuHandler,
+    "analyse": Analyse,
+    "bridge": Bridge,
+    "recognise": Recognise,
+    "assistant": Assistant,
+}
+
+
+def find(name: str) -> type[Handler]:
+    """The handler of that name, or the user's own at `package.module:Class`; ValueError where there is none."""
+    if name in HANDLERS:
+        return HANDLERS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}')
+    try:
+        found = getattr(user_modules.load(module), attribute)
+    except Exception as error:  # whatever a user's module raises while it is imported
+        raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
+    if not (isinstance(found, type) and issubclass(found, Handler)):
+        raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.Handler')
+    if inspect.isabstract(found):
+        raise ValueError(f'handler "{name}" has no method run(self, session)')
+    if not inspect.iscoroutinefunction(found.run):
+        raise ValueError(f'handler "{name}" has a method run that is not async: begin it with async def run')
+    return found
