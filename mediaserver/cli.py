@@ -25,13 +25,13 @@ from mediaserver.config import mistakes
 from mediaserver.config.settings import Settings
 from mediaserver.config.speech_settings import SpeechEngine
 from mediaserver.errors import ConfigError, MediaServerError, PromptError, plainly, printable
+from mediaserver.routing.configuration import Configuration
 from mediaserver.server import check as checking
 from mediaserver.server import first_steps, server
 from mediaserver.server.reload import Source
 from mediaserver.speech.engines.available import Need, lacking
 from mediaserver.speech.tts import author
 from mediaserver.speech.tts.interface import voice_of
-from mediaserver.streams.configuration import Configuration
 from mediaserver.support import log
 from mediaserver.support.credentials import shown_url, without_secrets, without_user
 from mediaserver.wire.encapsulation import Encapsulation, Framing

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.errors import printable, shown_lines
+from mediaserver.routing.access import open_to_anybody
 from mediaserver.server.check import Findings
 from mediaserver.server.flow import Way
-from mediaserver.streams.access import open_to_anybody
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:

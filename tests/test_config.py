@@ -16,10 +16,10 @@ from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.bridge import Bridge
 from mediaserver.handlers.table import HANDLERS
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.engine import open_library
 from mediaserver.server.check import check
-from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import open_library
 from tests.handlers.test_handlers import library_of
 from tests.sound import speechlike, write_wav
 

@@ -21,8 +21,8 @@ from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import Settings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.prompts.library import Progress
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.routes import Giving
+from mediaserver.routing.routes import Giving
+from mediaserver.runtime.engine import Engine
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.events import Audio, Event
 

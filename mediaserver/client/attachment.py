@@ -18,10 +18,10 @@ from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.routing.routes import Route
+from mediaserver.runtime.engine import Engine
 from mediaserver.sockets import random_key
 from mediaserver.streams import connection
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.routes import Route
 from mediaserver.wire.encapsulation import Wire, WireSettings
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)

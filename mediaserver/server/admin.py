@@ -15,11 +15,11 @@ from mediaserver.call.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config import mistakes
 from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.routing.access import are_known, credentials
+from mediaserver.runtime.engine import Engine
+from mediaserver.runtime.registry import listing
 from mediaserver.server.admin_connections import AdminConnection, AdminConnections
 from mediaserver.server.hosts import check_host, check_origin
-from mediaserver.streams.access import are_known, credentials
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.registry import listing
 from mediaserver.support import metrics
 
 _MAX_BODY = 64 * 1024

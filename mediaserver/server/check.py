@@ -9,12 +9,12 @@ from typing import Any
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
+from mediaserver.routing import folders, spoken_queries
+from mediaserver.routing.configuration import Configuration
+from mediaserver.routing.patterns import MAX_SLOW_PATH
+from mediaserver.runtime.engine import NO_PROMPTS, open_library
 from mediaserver.server import flow, tls
 from mediaserver.server.flow import Way
-from mediaserver.streams import folders, strangers
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import NO_PROMPTS, open_library
-from mediaserver.streams.patterns import MAX_SLOW_PATH
 from mediaserver.support.credentials import shown_url
 
 
@@ -103,7 +103,7 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
     ]
     notes += [
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {note}'
-        for route, note in strangers.notes(configuration.table)
+        for route, note in spoken_queries.notes(configuration.table)
     ]
     return Findings(
         paths,

@@ -14,10 +14,10 @@ from mediaserver.handlers.noise import Noise
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.silence import Silence
-from mediaserver.streams.access import open_to_anybody
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.patterns import PATTERN_VARIABLE
-from mediaserver.streams.routes import Route
+from mediaserver.routing.access import open_to_anybody
+from mediaserver.routing.patterns import PATTERN_VARIABLE
+from mediaserver.routing.routes import Route
+from mediaserver.runtime.engine import Engine
 
 _LITTLE_TO_HEAR: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and to dial then

@@ -16,14 +16,15 @@ from mediaserver.call.stream import CREDENTIALS
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.routing import spoken_queries
+from mediaserver.routing.routes import QUERY_KEYS, Route
+from mediaserver.runtime.engine import Engine
 from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
 from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.server.peers import Peer, peer_of
 from mediaserver.server.upgraded import Upgraded
-from mediaserver.streams import connection, strangers
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.routes import QUERY_KEYS, Route
+from mediaserver.streams import connection
 from mediaserver.support.rate_limit import LoggedRarely
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 
@@ -56,7 +57,7 @@ class MediaEndpoint:
         self._engine, self._streams = engine, engine.streams
         self._told_of_proxy = False
         self._slips = LoggedRarely(_SLIPS_LOGGED)
-        self._texts = strangers.Texts()
+        self._texts = spoken_queries.Texts()
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -127,7 +128,7 @@ class MediaEndpoint:
         """The handler and the wire that a URL asks for; what is not there is told before what is wrong."""
         by_query: RefusedError | None = None
         try:
-            strangers.check_text(route, query)
+            spoken_queries.check_text(route, query)
             asked = route.handler_of(variables, query, self._engine.library.catalogue), route.wire_of(query)
         except RefusedError as error:
             if error.status == 404:

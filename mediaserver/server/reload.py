@@ -13,11 +13,11 @@ import watchfiles
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers.common import user_modules
+from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.engine import Engine
 from mediaserver.server import tls
 from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.tls import Tls
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import Engine
 from mediaserver.support import log as logging
 
 _POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them

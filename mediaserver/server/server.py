@@ -13,6 +13,8 @@ from mediaserver.client.attach import Attacher
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
 from mediaserver.playout.prompts.library import Progress
+from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.engine import MEGABYTE, Engine
 from mediaserver.server import tls
 from mediaserver.server.admin import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
@@ -23,9 +25,7 @@ from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.server.tls_handshake import TlsHandshakes
-from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import CLOSE_TIMEOUT
-from mediaserver.streams.engine import MEGABYTE, Engine
 
 _GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close
 _HANDSHAKES = 1.0  # seconds for handshakes that are under way when we stop listening

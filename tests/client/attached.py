@@ -11,7 +11,7 @@ from mediaserver import config
 from mediaserver.call import End, Session
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.client.attachment import Attachment
-from mediaserver.streams.engine import Engine
+from mediaserver.runtime.engine import Engine
 from tests.timing import PATIENCE
 from tests.twin import Twin
 

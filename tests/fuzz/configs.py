@@ -11,8 +11,8 @@ from yarl import URL
 
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.streams import ports, routes
-from mediaserver.streams.table import RouteTable
+from mediaserver.routing import audiosocket_ports, routes
+from mediaserver.routing.table import RouteTable
 from mediaserver.support.credentials import reveal
 from tests.fuzz import mutate
 
@@ -165,7 +165,7 @@ def check(data: bytes, scratch: Path) -> None:
         reveal(settings.events.secret, "config.toml: events.secret")
         table = RouteTable(built)
         asyncio.run(_look_up(table))
-        found += ports.build(settings.audiosocket, table, "config.toml")[1]
+        found += audiosocket_ports.build(settings.audiosocket, table, "config.toml")[1]
     except ConfigError as error:
         found += error.problems or [""]
     for problem in found:

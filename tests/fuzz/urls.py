@@ -11,9 +11,9 @@ from yarl import URL
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.bridge import Bridge
-from mediaserver.streams import routes
-from mediaserver.streams.filling import VARIABLE
-from mediaserver.streams.table import RouteTable
+from mediaserver.routing import routes
+from mediaserver.routing.filling import VARIABLE
+from mediaserver.routing.table import RouteTable
 from tests.fuzz import mutate
 from tests.handlers.test_handlers import library_of
 

@@ -250,7 +250,7 @@ async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
 
 def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> None:
     from mediaserver import config
-    from mediaserver.streams import routes
+    from mediaserver.routing import routes
 
     file = tmp_path / "config.toml"
     file.write_text(

@@ -16,9 +16,9 @@ from mediaserver.call import End
 from mediaserver.errors import EngineError, RefusedError
 from mediaserver.handlers.menu.handler import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing.configuration import Configuration
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.streams.configuration import Configuration
 from mediaserver.streams.connection import handle
 from tests.handlers.test_handlers import library_of
 from tests.handlers.test_menu import SOUNDS, flow

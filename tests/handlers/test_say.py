@@ -15,10 +15,10 @@ from mediaserver.config.settings import Settings
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing.configuration import Configuration
+from mediaserver.routing.routes import Route
 from mediaserver.server.server import Server
 from mediaserver.speech.service import Speech
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.routes import Route
 from tests.server.process import ServerProcess, get, listen, refusal, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.speech.speech_server import TOKEN, speech_server

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from mediaserver import config, tables
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.routing.configuration import Configuration
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import keep_alive
 from mediaserver.server.check import check
-from mediaserver.streams.configuration import Configuration
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation
 from tests.faults.beside import scrape, total

@@ -8,9 +8,9 @@ import pytest
 from yarl import URL
 
 from mediaserver import config
+from mediaserver.runtime.engine import Engine
 from mediaserver.server import reload
 from mediaserver.server.reload import Reloader, Source
-from mediaserver.streams.engine import Engine
 from tests.timing import eventually
 
 # A handler that is loaded behind the path with the token: it changes the token when it is loaded for the nth time.

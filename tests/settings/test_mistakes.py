@@ -19,11 +19,11 @@ from mediaserver.errors import ConfigError
 from mediaserver.handlers.menu.handler import Answer
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.engine import open_library
 from mediaserver.server import flow
 from mediaserver.server.admin import PressedKeys
-from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import open_library
 from tests.sound import speechlike, write_wav
 
 

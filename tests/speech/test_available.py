@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
+from mediaserver.routing.configuration import Configuration
 from mediaserver.speech.tts.hibari import VOICES
-from mediaserver.streams.configuration import Configuration
 
 
 def problems_of(tmp_path: Path, text: str) -> list[str]:

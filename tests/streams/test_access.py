@@ -12,8 +12,8 @@ from yarl import URL
 from mediaserver.config.fields import Networks, Tokens
 from mediaserver.config.settings import AdminSettings, Settings, VoipbinSettings
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.streams.access import Access
-from mediaserver.streams.configuration import Configuration
+from mediaserver.routing.access import Access
+from mediaserver.routing.configuration import Configuration
 from mediaserver.support.credentials import reveal
 
 NOW = 1_800_000_000.0

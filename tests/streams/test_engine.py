@@ -5,8 +5,8 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from mediaserver.config.settings import EventSettings, PromptSettings, Settings
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.engine import Engine
+from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.engine import Engine
 from tests.sound import speechlike, write_wav
 
 

@@ -11,9 +11,9 @@ from mediaserver.call import Session
 from mediaserver.call.stream import Stream
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration
-from mediaserver.streams.filling import MisplacedError, fill
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration
+from mediaserver.routing.filling import MisplacedError, fill
 from tests.handlers.test_handlers import library_of
 from tests.server.process import write_config
 

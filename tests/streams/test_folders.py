@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
+from mediaserver.routing.folders import why_not
 from mediaserver.server.check import check
-from mediaserver.streams.folders import why_not
 
 BUSY = """
 [prompts]

@@ -5,9 +5,9 @@ from yarl import URL
 
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.silence import Silence
-from mediaserver.streams import patterns
-from mediaserver.streams.routes import Route
-from mediaserver.streams.table import RouteTable
+from mediaserver.routing import patterns
+from mediaserver.routing.routes import Route
+from mediaserver.routing.table import RouteTable
 from mediaserver.wire.encapsulation import WireSettings
 
 SLOW = "/a/{x:.+}/b/{y:.+}/c/{z:.+}"

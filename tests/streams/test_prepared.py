@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from mediaserver import config
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration
 from mediaserver.speech.engines.available import Need
-from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration
 from tests.server.process import write_config
 
 PATH = """
@@ -25,7 +25,7 @@ LOADED = """
 import sys
 from pathlib import Path
 from mediaserver import config
-from mediaserver.streams.configuration import Configuration
+from mediaserver.routing.configuration import Configuration
 settings, problems = config.load(Path(sys.argv[1]))
 assert not Configuration.of(settings, "", problems).problems
 assert {"babel", "num2words"} <= sys.modules.keys()

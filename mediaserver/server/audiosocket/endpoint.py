@@ -9,13 +9,13 @@ from mediaserver.call import CloseCode, End, EndReason, Session, Stream
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.routing.access import Access
+from mediaserver.routing.audiosocket_ports import Port
+from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener
 from mediaserver.streams import connection as streams
-from mediaserver.streams.access import Access
-from mediaserver.streams.engine import Engine
-from mediaserver.streams.ports import Port
 from mediaserver.wire.encapsulation import Carrier, Wire
 
 

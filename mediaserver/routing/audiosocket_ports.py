@@ -15,9 +15,9 @@ from mediaserver.config.settings import AudioSocketSettings
 from mediaserver.errors import RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
-from mediaserver.streams import routes
-from mediaserver.streams.routes import WIRE_KEYS, Route
-from mediaserver.streams.table import UNKNOWN_PATH, RouteTable, are_meant
+from mediaserver.routing import routes
+from mediaserver.routing.routes import WIRE_KEYS, Route
+from mediaserver.routing.table import UNKNOWN_PATH, RouteTable, are_meant
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
 _LISTED = 8  # paths

@@ -19,13 +19,13 @@ from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.prompts.watch import watch
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration, misplaced
+from mediaserver.routing.table import RouteTable
+from mediaserver.runtime.loop_lag import LoopLag
+from mediaserver.runtime.registry import Streams
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.service import Speech
-from mediaserver.streams import routes
-from mediaserver.streams.configuration import Configuration, misplaced
-from mediaserver.streams.lag import LoopLag
-from mediaserver.streams.registry import Streams
-from mediaserver.streams.table import RouteTable
 from mediaserver.support import child_output
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.store import Store

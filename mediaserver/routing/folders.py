@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from mediaserver.errors import one_line, plainly
-from mediaserver.streams.configuration import Configuration
+from mediaserver.routing.configuration import Configuration
 
 
 def unwritable(configuration: Configuration) -> list[str]:

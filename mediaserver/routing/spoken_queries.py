@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.streams.patterns import BAD_QUERY
-from mediaserver.streams.routes import Route
+from mediaserver.routing.patterns import BAD_QUERY
+from mediaserver.routing.routes import Route
 
 TOO_MANY_TEXTS = "too-many-texts"  # why a request is refused
 _PERIOD = 60.0  # seconds

@@ -9,8 +9,8 @@ from aiohttp.web import UrlDispatcher
 from yarl import URL
 
 from mediaserver.errors import RefusedError, did_you_mean
-from mediaserver.streams import patterns
-from mediaserver.streams.routes import Route
+from mediaserver.routing import patterns
+from mediaserver.routing.routes import Route
 
 T = TypeVar("T")
 UNKNOWN_PATH = "unknown-path"  # why a request is refused

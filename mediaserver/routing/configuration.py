@@ -15,10 +15,10 @@ from mediaserver.config.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.routing import audiosocket_ports, routes
+from mediaserver.routing.audiosocket_ports import Port
+from mediaserver.routing.table import RouteTable
 from mediaserver.speech.engines.available import lacking
-from mediaserver.streams import ports, routes
-from mediaserver.streams.ports import Port
-from mediaserver.streams.table import RouteTable
 from mediaserver.support import credentials
 
 _EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that are all addresses
@@ -61,7 +61,7 @@ class Configuration:
         taken = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
         unsound = (settings.paths.keys() | settings.left_out) - {route.pattern for route in built}
         by = settings.source(where, ("audiosocket", "ports"))
-        answered, unanswered = ports.build(settings.audiosocket, table, by, taken, unsound)
+        answered, unanswered = audiosocket_ports.build(settings.audiosocket, table, by, taken, unsound)
         wrong = [*wrong, *missing, *kept_there, *lacking, *_same_port(settings, where), *unanswered]
         return cls(settings, where, table, found, (*problems, *wrong), answered)
 
@@ -89,7 +89,7 @@ class Configuration:
         catalogue = library.catalogue
         missing = [] if self.built_in else routes.missing_prompts(self.table, catalogue, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
-        return [*missing, *ports.missing_prompts(self.ports.values(), catalogue, by)]
+        return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), catalogue, by)]
 
     def left_out(self, library: PromptLibrary) -> list[str]:
         """What the built-in paths lack, which nobody asked for: their callers are refused until it is there."""

@@ -10,7 +10,7 @@ import structlog
 from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
-from mediaserver.streams.routes import Route
+from mediaserver.routing.routes import Route
 from mediaserver.support.metrics import Metrics
 
 _MISFRAMED_FRAMES = 50  # a peer gone within a second of the first frame did not like what it got

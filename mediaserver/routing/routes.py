@@ -21,12 +21,12 @@ from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_lin
 from mediaserver.handlers import table as handler_table
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing import patterns
+from mediaserver.routing.access import Access
+from mediaserver.routing.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
+from mediaserver.routing.patterns import BAD_QUERY, PATTERN_VARIABLE
 from mediaserver.speech.engines.available import Need
 from mediaserver.speech.text.template import MissingValuesError
-from mediaserver.streams import patterns
-from mediaserver.streams.access import Access
-from mediaserver.streams.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
-from mediaserver.streams.patterns import BAD_QUERY, PATTERN_VARIABLE
 from mediaserver.support.credentials import reveal_all, reveal_fields, secret_fields
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import (
