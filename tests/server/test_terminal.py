@@ -17,9 +17,10 @@ from tests.server.process import MEDIASERVER, ServerProcess, listening, start, w
 from tests.timing import PATIENCE
 
 SILENCE = '[paths."/silence"]\nhandler = "silence"\n'
-# As a shell's: a session of its own, whose terminal is its standard input.
+# As a shell's: a session of its own, whose terminal is its standard input. The tests themselves may run under nohup.
 ON_ITS_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
