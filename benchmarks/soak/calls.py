@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from mediaserver.audio import tone_plans, tones
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, to_bytes
-from mediaserver.sockets import OpenWebSocket
+from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encoding
 
 from .formats import FORMATS, MESSAGE, Format, Wire, digit, noise

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType
 from mediaserver.call import CloseCode
 from mediaserver.client import dial
 from mediaserver.errors import PeerError, ProtocolError, RefusedError
-from mediaserver.sockets import OpenWebSocket
+from mediaserver.transport.dialled import OpenWebSocket
 
 from .calls import Call, Caller
 from .formats import Wire

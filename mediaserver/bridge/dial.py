@@ -10,8 +10,8 @@ import aiohttp
 from mediaserver import __version__
 from mediaserver.errors import PeerError, plainly
 from mediaserver.events.post import host_of
-from mediaserver.sockets import OpenWebSocket
 from mediaserver.support.http_connector import Connector
+from mediaserver.transport.dialled import OpenWebSocket
 
 _MAX_MESSAGE = 1 << 19  # bytes: half a minute of PCM at once
 _SEND_BUFFER = 16 * 1024  # bytes in the kernel, doubled by Linux: what waits there is late already

@@ -11,7 +11,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.call import CloseCode
 from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
-from mediaserver.sockets import OpenWebSocket, random_key
+from mediaserver.transport.dialled import OpenWebSocket, random_key
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.application import Application, Clear, HangUp, Mark, Message, Play
 from mediaserver.wire.websocket import mask

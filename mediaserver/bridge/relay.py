@@ -17,7 +17,7 @@ from mediaserver.call import CloseCode, Session
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
-from mediaserver.sockets import OpenWebSocket
+from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.application import Application, Call
 from mediaserver.wire.events import Audio, Event
 

@@ -10,7 +10,8 @@ from mediaserver.call.recording.file_modes import USUAL_MODES, Modes, create, ma
 from mediaserver.call.recording.recorder import Recording
 from mediaserver.call.recording.wav_writer import stay_within
 from mediaserver.call.session import Session
-from mediaserver.call.stream import CloseCode, End, EndReason, Stream
+from mediaserver.call.stream import Stream
+from mediaserver.transport.closing import CloseCode, End, EndReason
 
 __all__ = [
     "MAX_EVENTS",

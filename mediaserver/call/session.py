@@ -13,12 +13,13 @@ from mediaserver.call.channel_start import StreamStart
 from mediaserver.call.event_sink import Nobody, Outbox
 from mediaserver.call.inbound_monitor import InboundMonitor, InboundProblem
 from mediaserver.call.receiver import Hearing
-from mediaserver.call.stream import Clock, CloseCode, End, EndReason, Stream
+from mediaserver.call.stream import Clock, Stream
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import Speech
+from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Event, Hangup, Identity
 

@@ -11,7 +11,7 @@ from yarl import URL
 
 from mediaserver.call import CloseCode
 from mediaserver.errors import PeerError, plainly
-from mediaserver.streams.connection import CLOSE_TIMEOUT
+from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
 

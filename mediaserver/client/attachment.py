@@ -11,17 +11,17 @@ from functools import partial
 import stamina
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Session, Stream
+from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
 from mediaserver.client.line import CALL_OVER, Line
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError, RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.routing.routes import Route
+from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
-from mediaserver.sockets import random_key
-from mediaserver.streams import connection
+from mediaserver.transport import connection
+from mediaserver.transport.dialled import random_key
 from mediaserver.wire.encapsulation import Wire, WireSettings
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
@@ -88,11 +88,8 @@ class Attachment:
         self._line: Line | None = None  # while there is a connection
         self._credential: Credential | None = None  # that was last shown
         first = Wire(wire, random_key)
-        stall_timeout = engine.settings.server.stall_timeout
-        pacer = Pacer(engine.ticker, first, dial.NOWHERE, self._give_up_line, stall_timeout)
-        self.session = Session(stream, first, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
+        self.session = sessions.open_session(engine, stream, first, dial.NOWHERE, self._give_up_line)
         self.session.connected = False
-        self.session.hold()
         self._player: asyncio.Task[End] | None = None
 
     def start(self) -> asyncio.Task[End]:
@@ -198,7 +195,7 @@ class Attachment:
                 session.notify("stream.reconnected", {"lost": session.lost})
                 log.info("connected again", resource=session.stream.resource, lost=session.lost)
             else:
-                self._player = asyncio.create_task(connection.handle(session, self._handler))
+                self._player = asyncio.create_task(sessions.run_handler(session, self._handler))
                 session.notify("stream.started", session.wire_facts)
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading

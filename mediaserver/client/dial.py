@@ -11,10 +11,10 @@ import aiohttp
 from yarl import URL
 
 from mediaserver.errors import PeerError, RefusedError, plainly
-from mediaserver.sockets import OpenWebSocket
-from mediaserver.streams.connection import CLOSE_TIMEOUT
 from mediaserver.support.credentials import without_secrets
 from mediaserver.support.http_connector import Connector
+from mediaserver.transport.connection import CLOSE_TIMEOUT
+from mediaserver.transport.dialled import OpenWebSocket
 
 _REFUSAL_LETTERS = 300
 _MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most

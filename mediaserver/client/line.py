@@ -7,8 +7,8 @@ import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.client import advice
-from mediaserver.sockets import OpenWebSocket
-from mediaserver.streams import connection
+from mediaserver.transport import connection
+from mediaserver.transport.dialled import OpenWebSocket
 
 MAX_RATE = 5000  # messages a second: the platform relays unpaced, so a stall of its network comes all at once
 _PING_EVERY = 0.5  # seconds; what a break leaves in doubt, as frames that may not have arrived

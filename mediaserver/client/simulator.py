@@ -24,8 +24,8 @@ from mediaserver.client.measure import Report
 from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
 from mediaserver.playout.decoding.decode import decode_file
-from mediaserver.sockets import OpenWebSocket, random_key
-from mediaserver.streams.connection import CLOSE_TIMEOUT
+from mediaserver.transport.connection import CLOSE_TIMEOUT
+from mediaserver.transport.dialled import OpenWebSocket, random_key
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings

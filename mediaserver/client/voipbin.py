@@ -9,8 +9,8 @@ from yarl import URL
 from mediaserver.client import dial
 from mediaserver.client.pace import Pace
 from mediaserver.config.settings import VoipbinSettings
-from mediaserver.sockets import OpenWebSocket
 from mediaserver.support.credentials import reveal
+from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 
 

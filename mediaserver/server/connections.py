@@ -17,10 +17,10 @@ from mediaserver.server import refusals
 from mediaserver.server.descriptors import most_connections
 from mediaserver.server.refusals import Refusals
 from mediaserver.server.replaceable import NO_ROOM, Other, Waiting, replace_oldest
-from mediaserver.server.upgraded import Upgraded
-from mediaserver.streams.connection import abort, bound_send_buffer
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import Rate
+from mediaserver.transport.connection import abort, bound_send_buffer
+from mediaserver.transport.upgraded import Upgraded
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so

@@ -15,17 +15,17 @@ from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.call.stream import CREDENTIALS
 from mediaserver.errors import RefusedError, did_you_mean
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.routing import spoken_queries
 from mediaserver.routing.routes import QUERY_KEYS, Route
+from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server import handshake, refusals
 from mediaserver.server.connections import Connection, Connections
-from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.server.peers import Peer, peer_of
-from mediaserver.server.upgraded import Upgraded
-from mediaserver.streams import connection
 from mediaserver.support.rate_limit import LoggedRarely
+from mediaserver.transport import connection
+from mediaserver.transport.heartbeat import Heartbeat
+from mediaserver.transport.upgraded import Upgraded
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
@@ -152,16 +152,11 @@ class MediaEndpoint:
     def _begin(self, admitted: _Admitted, upgraded: Upgraded, *, names_format: bool) -> None:
         transport = upgraded.transport
         assert transport is not None  # noqa: S101 - it was there in this turn of the loop
-        engine, limits, wire = self._engine, self._engine.settings.server, Wire(admitted.wire)
-        stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
-        pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), limits.stall_timeout)
-        session = Session(
-            admitted.stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech
-        )
+        wire = Wire(admitted.wire)
+        session = sessions.open_session(self._engine, admitted.stream, wire, transport)
         session.write_text = upgraded.write_text
         if wire.settings.encapsulation == Encapsulation.AUDIOSOCKET:
             session.control = AudioSocketControl(wire, upgraded.write)
-        session.hold()
         if names_format:
             session.expect_media_start()
         self._streams.begin(session, admitted.route, admitted.peer.group)
@@ -181,7 +176,7 @@ class MediaEndpoint:
         try:
             await session.media_started()
             session.notify("stream.started", session.wire_facts)
-            end = await connection.handle(session, handler)
+            end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()
             upgraded.unwatch()

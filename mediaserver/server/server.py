@@ -25,7 +25,7 @@ from mediaserver.server.media import MediaEndpoint
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.server.tls_handshake import TlsHandshakes
-from mediaserver.streams.connection import CLOSE_TIMEOUT
+from mediaserver.transport.connection import CLOSE_TIMEOUT
 
 _GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close
 _HANDSHAKES = 1.0  # seconds for handshakes that are under way when we stop listening

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.streams.connection import CLOSE_TIMEOUT
+from mediaserver.transport.connection import CLOSE_TIMEOUT
 from tests.faults import healthy, peers
 from tests.faults.beside import (
     Report,

@@ -17,9 +17,9 @@ from mediaserver.errors import EngineError, RefusedError
 from mediaserver.handlers.menu.handler import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing.configuration import Configuration
+from mediaserver.runtime.sessions import run_handler
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.streams.connection import handle
 from tests.handlers.test_handlers import library_of
 from tests.handlers.test_menu import SOUNDS, flow
 from tests.server.process import write_config
@@ -268,7 +268,7 @@ async def test_without_a_value_and_without_a_fallback_one_line_says_why_the_stre
     caller = Caller(loop, library_of(SOUNDS))
     handler = flow(MAIN.replace("Good bye, {name}.", "You have {amount}."))
     with capture_logs() as told:
-        ending = asyncio.create_task(handle(caller.session, handler))
+        ending = asyncio.create_task(run_handler(caller.session, handler))
         await caller.stage.until(1000)
         caller.session.press("2")
         end = await ending

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.server.heartbeat import Heartbeat
 from mediaserver.support.rate_limit import LoggedRarely, Rate
+from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.wire.websocket import PING
 from tests.virtual import Line, VirtualLoop, in_virtual_time
 

@@ -17,7 +17,7 @@ from tests.server.process import MEDIASERVER, ServerProcess, listening, start, w
 from tests.timing import PATIENCE
 
 SILENCE = '[paths."/silence"]\nhandler = "silence"\n'
-# As a shell's: a session of its own, whose terminal is its standard input. The tests themselves may run under nohup.
+# As a shell's: a session of its own, whose terminal is its standard input. Tests may run under nohup themselves.
 ON_ITS_TERMINAL = """
 import fcntl, os, signal, sys, termios
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -13,8 +13,8 @@ from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
-from mediaserver.server.upgraded import Upgraded
 from mediaserver.support.metrics import Metrics
+from mediaserver.transport.upgraded import Upgraded
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Carrier, Wire, WireSettings
 from tests.handlers.test_handlers import library_of

@@ -16,7 +16,7 @@ from mediaserver.server.audiosocket.keepalive import is_unanswered, keep_alive
 from mediaserver.server.connections import Connections
 from mediaserver.server.peers import Peer, peer_of
 from mediaserver.server.replaceable import NO_ROOM
-from mediaserver.streams.connection import CLOSE_TIMEOUT, abort, bound_send_buffer
+from mediaserver.transport.connection import CLOSE_TIMEOUT, abort, bound_send_buffer
 from mediaserver.wire import audiosocket
 
 _UUID_BYTES = 16

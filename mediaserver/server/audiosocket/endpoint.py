@@ -5,17 +5,16 @@ import time
 from functools import partial
 from uuid import UUID
 
-from mediaserver.call import CloseCode, End, EndReason, Session, Stream
+from mediaserver.call import EndReason, Session, Stream
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.routing.access import Access
 from mediaserver.routing.audiosocket_ports import Port
+from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.connections import Connections
 from mediaserver.server.listener import Keys, Listener
-from mediaserver.streams import connection as streams
 from mediaserver.wire.encapsulation import Carrier, Wire
 
 
@@ -100,13 +99,8 @@ class AudioSocketEndpoint:
             route=port.route.pattern,
             call=str(uuid),
         )
-        wire = Wire(port.wire, carrier=Carrier.TCP)
-        stalled = End(EndReason.STALLED, CloseCode.ABNORMAL)
-        stall_timeout = engine.settings.server.stall_timeout
-        pacer = Pacer(engine.ticker, wire, transport, lambda: session.finish(stalled), stall_timeout)
-        session = Session(stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
-        session.hold()  # what has come behind the UUID is given to it before its handler has begun
-        connection.begin(session)
+        session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
+        connection.begin(session)  # which is given what has come behind the UUID before its handler has begun
         engine.streams.begin(session, port.route, connection.peer.group)
         self.connections.spawn(_serve(session, handler, connection), lambda: engine.streams.over(session))
 
@@ -115,7 +109,7 @@ async def _serve(session: Session, handler: Handler, connection: AudioSocketConn
     """One stream, to its end."""
     try:
         session.notify("stream.started", session.wire_facts)
-        end = await streams.handle(session, handler)
+        end = await sessions.run_handler(session, handler)
         if end.reason is EndReason.FINISHED:
             await session.drain()
         await connection.close(end)

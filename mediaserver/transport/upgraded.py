@@ -14,8 +14,8 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_websocket import WebSocketReader
 
-from mediaserver.call import CloseCode, End, EndReason
-from mediaserver.streams.connection import abort
+from mediaserver.transport.closing import CloseCode, End, EndReason
+from mediaserver.transport.connection import abort
 from mediaserver.wire import websocket
 
 _SLICE = 4096  # bytes: some hundred of the tiniest frames, a millisecond's work

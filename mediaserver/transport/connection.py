@@ -7,21 +7,16 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import structlog
 from aiohttp import WebSocketError, WSMessage, WSMsgType
 
-from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.config.settings import FRAME_MESSAGE
-from mediaserver.errors import EngineError
-from mediaserver.handlers.base import Handler
+from mediaserver.transport.closing import CloseCode, End, EndReason
 
 # Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
 _NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: a reset, and nothing is kept
 _TURN = 32  # messages read before others have their turn
-
-log = structlog.get_logger()
 
 
 class WebSocket(Protocol):
@@ -109,19 +104,6 @@ def _end(message: WSMessage) -> End:
             oversize = message.data.code == CloseCode.TOO_BIG
             return End(EndReason.OVERSIZE if oversize else EndReason.PROTOCOL_ERROR, int(message.data.code))
     return End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
-
-
-async def handle(session: Session, handler: Handler) -> End:
-    """Let a handler do its work on a stream; its failure is logged, and is how the stream ends."""
-    try:
-        return await session.run(handler.run(session))
-    except Exception as error:
-        failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError):  # it says all that there is to say
-            failed.error("handler failed", why=str(error))
-        else:
-            failed.exception("handler failed")
-        return End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed")
 
 
 async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) -> None:
