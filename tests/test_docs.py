@@ -20,7 +20,7 @@ from mediaserver.errors import RefusedError
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.routing.access import Access
-from mediaserver.server.refusals import REASONS
+from mediaserver.server.http.refusals import REASONS
 from mediaserver.server.server import Server
 from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.machine import cpu_seconds, resident_bytes
 from mediaserver.audio.pcm import PTIME
-from mediaserver.server.descriptors import raise_descriptor_limit
+from mediaserver.server.http.descriptors import raise_descriptor_limit
 
 from .arrivals import Arrivals
 from .dialling import DialError, Target

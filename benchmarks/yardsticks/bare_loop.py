@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from benchmarks.yardsticks import SLOTS
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME
-from mediaserver.server.descriptors import raise_descriptor_limit
+from mediaserver.server.http.descriptors import raise_descriptor_limit
 from mediaserver.wire import websocket
 
 MOST = 10_000  # streams

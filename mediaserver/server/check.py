@@ -13,8 +13,9 @@ from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.patterns import MAX_SLOW_PATH
 from mediaserver.runtime.engine import NO_PROMPTS, open_library
-from mediaserver.server import flow, tls
+from mediaserver.server import flow
 from mediaserver.server.flow import Way
+from mediaserver.server.http import tls
 from mediaserver.support.credentials import shown_url
 
 

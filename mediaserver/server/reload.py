@@ -15,9 +15,9 @@ from mediaserver.errors import ConfigError, plainly
 from mediaserver.handlers.common import user_modules
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import Engine
-from mediaserver.server import tls
-from mediaserver.server.descriptors import raise_descriptor_limit
-from mediaserver.server.tls import Tls
+from mediaserver.server.http import tls
+from mediaserver.server.http.descriptors import raise_descriptor_limit
+from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
 _POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them

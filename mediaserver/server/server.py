@@ -15,16 +15,16 @@ from mediaserver.errors import ConfigError
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import MEGABYTE, Engine
-from mediaserver.server import tls
-from mediaserver.server.admin import AdminEndpoint
+from mediaserver.server.admin.endpoint import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
-from mediaserver.server.descriptors import raise_descriptor_limit
 from mediaserver.server.garbage import Garbage
-from mediaserver.server.listener import Keys, Listener
-from mediaserver.server.media import MediaEndpoint
+from mediaserver.server.http import tls
+from mediaserver.server.http.descriptors import raise_descriptor_limit
+from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.media import MediaEndpoint
+from mediaserver.server.http.tls_handshake import TlsHandshakes
 from mediaserver.server.reload import Reloader, Source, watch_handlers
 from mediaserver.server.terminal import Terminal
-from mediaserver.server.tls_handshake import TlsHandshakes
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
 _GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close

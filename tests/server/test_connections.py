@@ -10,9 +10,9 @@ from aiohttp import web
 
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
-from mediaserver.server.connections import Connection, Connections
-from mediaserver.server.descriptors import most_connections, raise_descriptor_limit
-from mediaserver.server.listener import Keys, Listener
+from mediaserver.server.http.connections import Connection, Connections
+from mediaserver.server.http.descriptors import most_connections, raise_descriptor_limit
+from mediaserver.server.http.listener import Keys, Listener
 from mediaserver.support.metrics import Metrics
 from tests.server.test_upgraded import Pipe
 from tests.virtual import VirtualLoop, in_virtual_time

@@ -3,7 +3,7 @@
 import pytest
 
 from mediaserver.errors import RefusedError
-from mediaserver.server.hosts import check_host, check_origin
+from mediaserver.server.admin.hosts import check_host, check_origin
 
 NAMES = {"media.internal", "0.0.0.0"}
 

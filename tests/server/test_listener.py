@@ -7,7 +7,7 @@ import resource
 import socket
 from collections.abc import Iterator
 
-from mediaserver.server.listener import Keys, Listener
+from mediaserver.server.http.listener import Keys, Listener
 from tests.timing import eventually
 
 

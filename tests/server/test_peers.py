@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from mediaserver.server.peers import Peer, peer_of
+from mediaserver.server.http.peers import Peer, peer_of
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

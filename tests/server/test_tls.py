@@ -14,7 +14,7 @@ import trustme
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.config.settings import Settings, TlsSettings
-from mediaserver.server import tls
+from mediaserver.server.http import tls
 from tests.server.process import ServerProcess, connected, launch, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE, eventually

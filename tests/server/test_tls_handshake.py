@@ -15,10 +15,10 @@ import uvloop
 from aiohttp import web
 
 from mediaserver.config.settings import ServerSettings
-from mediaserver.server.connections import Connections
-from mediaserver.server.listener import Keys, Listener
-from mediaserver.server.replaceable import NO_ROOM
-from mediaserver.server.tls_handshake import TlsHandshakes
+from mediaserver.server.http.connections import Connections
+from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.replaceable import NO_ROOM
+from mediaserver.server.http.tls_handshake import TlsHandshakes
 from mediaserver.support.metrics import Metrics
 from tests.timing import PATIENCE, eventually
 

@@ -12,7 +12,7 @@ from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
-from mediaserver.server.connections import Connections
+from mediaserver.server.http.connections import Connections
 from mediaserver.support.metrics import Metrics
 from mediaserver.transport.upgraded import Upgraded
 from mediaserver.wire import websocket

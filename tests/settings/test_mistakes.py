@@ -23,7 +23,7 @@ from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
 from mediaserver.server import flow
-from mediaserver.server.admin import PressedKeys
+from mediaserver.server.admin.endpoint import PressedKeys
 from tests.sound import speechlike, write_wav
 
 

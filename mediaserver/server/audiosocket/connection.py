@@ -13,9 +13,9 @@ from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.errors import RefusedError
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import is_unanswered, keep_alive
-from mediaserver.server.connections import Connections
-from mediaserver.server.peers import Peer, peer_of
-from mediaserver.server.replaceable import NO_ROOM
+from mediaserver.server.http.connections import Connections
+from mediaserver.server.http.peers import Peer, peer_of
+from mediaserver.server.http.replaceable import NO_ROOM
 from mediaserver.transport.connection import CLOSE_TIMEOUT, abort, bound_send_buffer
 from mediaserver.wire import audiosocket
 

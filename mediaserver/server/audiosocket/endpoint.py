@@ -13,8 +13,8 @@ from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
-from mediaserver.server.connections import Connections
-from mediaserver.server.listener import Keys, Listener
+from mediaserver.server.http.connections import Connections
+from mediaserver.server.http.listener import Keys, Listener
 from mediaserver.wire.encapsulation import Carrier, Wire
 
 

@@ -19,9 +19,9 @@ from mediaserver.routing import spoken_queries
 from mediaserver.routing.routes import QUERY_KEYS, Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
-from mediaserver.server import handshake, refusals
-from mediaserver.server.connections import Connection, Connections
-from mediaserver.server.peers import Peer, peer_of
+from mediaserver.server.http import handshake, refusals
+from mediaserver.server.http.connections import Connection, Connections
+from mediaserver.server.http.peers import Peer, peer_of
 from mediaserver.support.rate_limit import LoggedRarely
 from mediaserver.transport import connection
 from mediaserver.transport.heartbeat import Heartbeat

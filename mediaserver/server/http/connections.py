@@ -13,10 +13,10 @@ from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
-from mediaserver.server import refusals
-from mediaserver.server.descriptors import most_connections
-from mediaserver.server.refusals import Refusals
-from mediaserver.server.replaceable import NO_ROOM, Other, Waiting, replace_oldest
+from mediaserver.server.http import refusals
+from mediaserver.server.http.descriptors import most_connections
+from mediaserver.server.http.refusals import Refusals
+from mediaserver.server.http.replaceable import NO_ROOM, Other, Waiting, replace_oldest
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import Rate
 from mediaserver.transport.connection import abort, bound_send_buffer

@@ -10,7 +10,7 @@ from collections import deque
 from typing import cast
 
 from mediaserver.errors import RefusedError
-from mediaserver.server.connections import Connections
+from mediaserver.server.http.connections import Connections
 
 _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
 

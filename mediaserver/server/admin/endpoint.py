@@ -18,8 +18,8 @@ from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.routing.access import are_known, credentials
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import listing
-from mediaserver.server.admin_connections import AdminConnection, AdminConnections
-from mediaserver.server.hosts import check_host, check_origin
+from mediaserver.server.admin.connections import AdminConnection, AdminConnections
+from mediaserver.server.admin.hosts import check_host, check_origin
 from mediaserver.support import metrics
 
 _MAX_BODY = 64 * 1024

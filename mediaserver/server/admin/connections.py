@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 
 from mediaserver.errors import RefusedError
-from mediaserver.server import refusals
-from mediaserver.server.descriptors import ADMIN_CONNECTIONS
+from mediaserver.server.http import refusals
+from mediaserver.server.http.descriptors import ADMIN_CONNECTIONS
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import Rate
 
