@@ -16,12 +16,12 @@ def main() -> None:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background
     if interruptible:
         signal.signal(signal.SIGINT, _end)
-    from mediaserver import cli
+    from mediaserver.cli import main
 
     try:
         if interruptible:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # commands let go of what they have
-        cli.main()
+        main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)
     finally:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from mediaserver import config
+from mediaserver.cli.findings import collect_findings
 from mediaserver.config.fields import Table
 from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import ConfigError, RefusedError
@@ -19,7 +20,6 @@ from mediaserver.handlers.table import HANDLERS
 from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
-from mediaserver.server.check import check
 from tests.handlers.test_handlers import library_of
 from tests.sound import speechlike, write_wav
 
@@ -551,10 +551,10 @@ async def test_check_makes_no_folder_and_uses_one_that_is_there(tmp_path: Path) 
     write_wav(tmp_path / "prompts/a.wav", speechlike(100))
     prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "cache"))
     sounds = tmp_path / "cache/sounds"
-    await check(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
+    await collect_findings(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
     assert not sounds.parent.exists()
     sounds.mkdir(parents=True)
-    await check(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
+    await collect_findings(Settings(prompts=prompts), "config.toml", [], lambda done, total: None)
     assert list(sounds.iterdir())
 
 

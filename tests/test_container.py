@@ -29,7 +29,7 @@ from dockerfile_parse.util import extract_key_values
 from packaging.specifiers import SpecifierSet
 
 from mediaserver import config
-from mediaserver.cli import app
+from mediaserver.cli.main import app
 from mediaserver.config.environment import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.config.settings import Settings
 from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config

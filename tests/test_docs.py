@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 from yarl import URL
 
-from mediaserver import cli, config
+from mediaserver import config
 from mediaserver.call import EndReason, InboundProblem
+from mediaserver.cli import main
 from mediaserver.config.settings import DEFAULT_PATHS
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.table import HANDLERS
@@ -69,10 +70,10 @@ async def test_the_example_handler_does_what_the_readme_says(loop: VirtualLoop) 
 
 def test_commands_and_options_of_the_readme_exist() -> None:
     runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
-    call = runner.invoke(cli.app, ["call", "--help"]).output
+    call = runner.invoke(main.app, ["call", "--help"]).output
     for option in re.findall(r"^\| `(--[a-z]+)", README, re.MULTILINE):
         assert option in call
-    listed = runner.invoke(cli.app, ["--help"]).output
+    listed = runner.invoke(main.app, ["--help"]).output
     for command in re.findall(r"`mediaserver (\w+)", README):
         assert command in listed
 
@@ -141,7 +142,7 @@ def test_the_keys_of_check_s_json_are_those_there_are(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/welcome.wav", speechlike(160))
     (tmp_path / "c.toml").write_text(MENU_PATH)
     told = json.loads(
-        CliRunner().invoke(cli.app, ["check", "--json", "--config", str(tmp_path / "c.toml")]).stdout
+        CliRunner().invoke(main.app, ["check", "--json", "--config", str(tmp_path / "c.toml")]).stdout
     )
     section = README.split("\n`mediaserver check` loads")[1].split("| key | |\n|---|---|\n")[1].split("\n\n")[0]
     rows = [re.findall("`([a-z_]+)`", row) for row in section.splitlines()]

@@ -11,17 +11,17 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from mediaserver import cli
+from mediaserver.cli import main
 from tests.timing import UNIT
 
-ROOT = typer.main.get_command(cli.app)
+ROOT = typer.main.get_command(main.app)
 COMMANDS = sorted(ROOT.commands)  # type: ignore[attr-defined]
 BINARY = Path(sys.executable).with_name("mediaserver")
 
 
 def shown(*command: str) -> str:
     runner = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
-    return runner.invoke(cli.app, [*command, "--help"]).output
+    return runner.invoke(main.app, [*command, "--help"]).output
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
@@ -65,15 +65,15 @@ def test_what_is_typed_is_completed(typed: list[str], expected: set[str], monkey
     monkeypatch.setenv("_MEDIASERVER_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", " ".join(typed))
     monkeypatch.setenv("COMP_CWORD", str(len(typed) - 1))
-    done = CliRunner().invoke(cli.app, [], prog_name="mediaserver")
+    done = CliRunner().invoke(main.app, [], prog_name="mediaserver")
     assert set(done.output.split()) >= expected
     assert all(word.startswith(typed[-1]) for word in done.output.split())
 
 
 def test_options_say_in_words_what_they_take() -> None:
-    for name in cli.app.registered_commands:
+    for name in main.app.registered_commands:
         word = name.callback.__name__ if name.callback is not None else ""
-        told = CliRunner().invoke(cli.app, [word, "--help"]).output
+        told = CliRunner().invoke(main.app, [word, "--help"]).output
         assert " range>" not in told, word
         assert "<float" not in told, word
 
@@ -81,7 +81,7 @@ def test_options_say_in_words_what_they_take() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_there_is_a_script_for_each_shell(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_MEDIASERVER_COMPLETE", f"source_{shell}")
-    done = CliRunner().invoke(cli.app, [], prog_name="mediaserver")
+    done = CliRunner().invoke(main.app, [], prog_name="mediaserver")
     assert f"_MEDIASERVER_COMPLETE=complete_{shell}" in done.output
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mediaserver import cli, config
+from mediaserver import config
+from mediaserver.cli import terminal
 from mediaserver.config.environment import ENV_PREFIX
 from mediaserver.config.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
@@ -289,7 +290,7 @@ def test_the_units_settings_are_right(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert unit("TimeoutStopSec") == [f"{settings.server.drain_timeout + CLOSING:.0f}"]
     assert unit("KillMode") == ["mixed"]  # engines in processes of their own go on while calls end
     assert int(unit("LimitNOFILE")[0]) > settings.server.max_streams
-    assert unit("RestartPreventExitStatus") == [str(cli.EXIT_BAD_CONFIG)]
+    assert unit("RestartPreventExitStatus") == [str(terminal.EXIT_BAD_CONFIG)]
     assert str(settings.prompts.cache_directory) == f"/var/cache/{unit('CacheDirectory')[0]}"
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mediaserver import config, tables
+from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.cli import tables
+from mediaserver.cli.findings import collect_findings
 from mediaserver.routing.configuration import Configuration
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import keep_alive
-from mediaserver.server.check import check
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation
 from tests.faults.beside import scrape, total
@@ -240,7 +241,7 @@ tokens = ["secret"]
 async def test_all_mistakes_are_told_at_once_by_their_ports(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/a.wav", speechlike(1600))
     settings, problems = config.load(write_config(tmp_path, MISTAKES + PATHS))
-    found = (await check(settings, "c", problems, lambda done, total: None)).problems
+    found = (await collect_findings(settings, "c", problems, lambda done, total: None)).problems
     not_a_path = "should be a path of this configuration, such as /audio-stream, perhaps with a query"
     assert found == [
         'c: audiosocket.ports.9000: no path /silnce (did you mean "/silence"?):'
@@ -365,7 +366,7 @@ async def test_check_lists_the_ports_beside_their_paths(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/a.wav", speechlike(1600))
     ports = '[audiosocket]\nports = { 9000 = "/silence", 9001 = "/play/a?repeat=2", 9002 = "/silence" }\n'
     settings, problems = config.load(write_config(tmp_path, ports + PATHS))
-    findings = await check(settings, "c", problems, lambda done, total: None)
+    findings = await collect_findings(settings, "c", problems, lambda done, total: None)
     assert findings.problems == []
     assert {path["path"]: path["audiosocket"] for path in findings.paths} == {
         "/silence": {"9000": "/silence", "9002": "/silence"},

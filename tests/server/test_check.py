@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mediaserver import config, tables
+from mediaserver import config
+from mediaserver.cli import tables
+from mediaserver.cli.findings import Findings, collect_findings
 from mediaserver.config.settings import EVENT_TYPES
-from mediaserver.server.check import Findings, check
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
 
 
 async def found(tmp_path: Path, text: str) -> Findings:
     settings, problems = config.load(write_config(tmp_path, text))
-    return await check(settings, "c.toml", problems, lambda done, total: None)
+    return await collect_findings(settings, "c.toml", problems, lambda done, total: None)
 
 
 def shown(findings: Findings, width: int = 200) -> str:

@@ -227,7 +227,9 @@ def starting(folder: Path, *arguments: object, module: str = "", number: int = 0
     )
 
 
-@pytest.mark.parametrize("module", ["mediaserver.cli", "numpy", "pydantic", "uvloop", "mediaserver.server.server"])
+@pytest.mark.parametrize(
+    "module", ["mediaserver.cli.main", "numpy", "pydantic", "uvloop", "mediaserver.server.server"]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_amid_the_imports_ends_without_a_word(tmp_path: Path, module: str, number: int) -> None:
     with starting(tmp_path, "serve", module=module, number=number) as process:

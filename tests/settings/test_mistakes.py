@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
 
 from mediaserver import config
+from mediaserver.cli import menu_flow
 from mediaserver.client.attach import AttachRequest
 from mediaserver.config.examination import examine
 from mediaserver.config.misplaced_keys import elsewhere
@@ -22,7 +23,6 @@ from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
-from mediaserver.server import flow
 from mediaserver.server.admin.endpoint import PressedKeys
 from tests.sound import speechlike, write_wav
 
@@ -494,7 +494,7 @@ def _look_at(tables: dict[str, Any]) -> list[str]:
     settings.know({}, tables, tables.get("paths", {}))
     configuration = Configuration.of(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
-        flow.ways(getattr(route.examined.table, "menus", None))
+        menu_flow.ways(getattr(route.examined.table, "menus", None))
     return [*configuration.problems, *routes.missing_prompts(configuration.table, Catalogue({}), "c")]
 
 

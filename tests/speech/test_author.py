@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mediaserver import cli
+from mediaserver.cli import main, terminal
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import Speech
 from tests.sound import read_wav
@@ -16,7 +16,7 @@ pytest.importorskip("hibari")
 
 def run(*arguments: object) -> tuple[int, str, str]:
     done = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}).invoke(
-        cli.app, ["say", *map(str, arguments)]
+        main.app, ["say", *map(str, arguments)]
     )
     return done.exit_code, done.stdout, done.stderr
 
@@ -34,7 +34,7 @@ def test_a_text_becomes_a_prompt(tmp_path: Path) -> None:
     code, out, _ = run("Hello. And goodbye to all.", "-o", file, "--rate", 1.5)
     samples = read_wav(file)
     assert (code, out) == (0, f"{file}: {len(samples) / 8000:.2f} s\n")
-    assert samples.astype("<i2").tobytes() == cli._run(expected())
+    assert samples.astype("<i2").tobytes() == terminal.run(expected())
     assert [each.name for each in tmp_path.iterdir()] == ["x.wav"]
 
 

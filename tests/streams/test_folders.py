@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver import config
+from mediaserver.cli.findings import collect_findings
 from mediaserver.routing.folders import why_not
-from mediaserver.server.check import check
 
 BUSY = """
 [prompts]
@@ -60,7 +60,7 @@ async def unwritable(folder: Path, text: str) -> list[str]:
     (folder / "prompts").mkdir()
     (folder / "config.toml").write_text(text)
     settings, problems = config.load(Path("config.toml"))
-    findings = await check(settings, "c", problems, lambda done, total: None)
+    findings = await collect_findings(settings, "c", problems, lambda done, total: None)
     assert findings.all_is_well is not bool(findings.problems or findings.unwritable)
     return findings.unwritable
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.cli import menu_flow
+from mediaserver.cli.menu_flow import Way
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.patterns import MAX_SLOW_PATH
 from mediaserver.runtime.engine import NO_PROMPTS, open_library
-from mediaserver.server import flow
-from mediaserver.server.flow import Way
 from mediaserver.server.http import tls
 from mediaserver.support.credentials import shown_url
 
@@ -47,7 +47,9 @@ class Findings:
         return not (self.problems or self.left_out or self.unwritable)
 
 
-async def check(settings: Settings, where: str, problems: Sequence[str], progress: Progress) -> Findings:
+async def collect_findings(
+    settings: Settings, where: str, problems: Sequence[str], progress: Progress
+) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
     configuration = Configuration.of(settings, where, [*problems, *tls.load(settings, where)[1]])
     library = open_library(settings, make_store=False)
@@ -88,7 +90,8 @@ async def check(settings: Settings, where: str, problems: Sequence[str], progres
         for _, prompt in sorted(library.prompts.items())
     ]
     flows = {
-        route.pattern: flow.ways(getattr(route.examined.table, "menus", None)) for route in configuration.table
+        route.pattern: menu_flow.ways(getattr(route.examined.table, "menus", None))
+        for route in configuration.table
     }
     menus = {path: ways for path, ways in flows.items() if ways}
     warnings = configuration.left_out(library)

@@ -1,6 +1,8 @@
 """A live meter for a terminal: level and jitter of what is heard."""
 
+import contextlib
 from collections import deque
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
+from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40
 _FLOOR_DBFS = -60.0
@@ -58,3 +61,13 @@ class Meter:
 def _bar(share: float, colour: str) -> Text:
     filled = round(min(max(share, 0.0), 1.0) * _WIDTH)
     return Text("█" * filled, style=colour) + Text("·" * (_WIDTH - filled), style="dim")
+
+
+@contextlib.contextmanager
+def drawn(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
+    """A function that draws each frame heard, while the block lasts; None where there is no terminal."""
+    if console is None or not console.is_terminal:
+        yield None
+        return
+    with Meter(console, shown) as meter:
+        yield meter.heard

@@ -7,11 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mediaserver.cli.findings import Findings
+from mediaserver.cli.menu_flow import Way
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.errors import printable, shown_lines
 from mediaserver.routing.access import open_to_anybody
-from mediaserver.server.check import Findings
-from mediaserver.server.flow import Way
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:

@@ -1,0 +1,1 @@
+"""The console script: its commands, and what they show on a terminal."""

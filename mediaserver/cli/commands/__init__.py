@@ -1,0 +1,1 @@
+"""The commands of `mediaserver`, one module each."""

@@ -1,0 +1,61 @@
+"""`mediaserver attach`: a stream of ours on a call or a conference of VoIPBIN's."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from mediaserver import config
+from mediaserver.call import End
+from mediaserver.cli import options, terminal
+from mediaserver.cli.meter import drawn
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err
+from mediaserver.client import attach as attaching
+from mediaserver.client.attach import AttachRequest
+from mediaserver.config import mistakes
+from mediaserver.config.settings import Settings
+from mediaserver.playout.prompts.library import Progress
+from mediaserver.support import log
+from mediaserver.wire.encapsulation import Encapsulation
+
+
+def attach(
+    kind: Annotated[options.Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
+    subject: Annotated[str, typer.Argument(metavar="ID", help="Its id at VoIPBIN.")],
+    path: Annotated[str, typer.Option(metavar="/PATH", help="What happens on the stream: a path of the config.")],
+    encapsulation: Annotated[
+        Encapsulation | None, typer.Option(help="How to speak; default: as the path says.")
+    ] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of the stream, over those of the path; repeatable."),
+    ] = None,
+    file: options.ConfigOption = None,
+) -> None:
+    """Dial the media stream of a call or a conference, and do there what a path says."""
+    variables = dict(options.variable(text) for text in variable or ())
+    try:
+        request = AttachRequest(
+            resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
+        )
+    except ValidationError as error:
+        terminal.complain(mistakes.problems("attach", error, AttachRequest))
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    with terminal.config_errors():
+        settings, problems = config.load(file)
+        log.configure(settings.log.level, settings.log.format)
+        with terminal.progress() as progress:
+            end = terminal.run(_attach(settings, terminal.name_of(file), problems, request, progress))
+    terminal.complain([end.text] if end.text else [])
+    if not end.normal:
+        raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+async def _attach(
+    settings: Settings, where: str, problems: Sequence[str], request: AttachRequest, progress: Progress
+) -> End:
+    """One stream to its end, drawn on the terminal. ConfigError where the configuration is wrong."""
+    with drawn(err, request.resource) as heard:
+        hang_up = terminal.hang_up_on_signals()
+        return await attaching.attach(settings, where, problems, request, progress, hang_up, heard)

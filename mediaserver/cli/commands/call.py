@@ -1,0 +1,69 @@
+"""`mediaserver call`: VoIPBIN's side of a media stream, against any server."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mediaserver.cli import options, tables, terminal
+from mediaserver.cli.meter import drawn
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err, out
+from mediaserver.client import simulator
+from mediaserver.client.measure import Report
+from mediaserver.errors import MediaServerError, PromptError
+from mediaserver.support import log
+from mediaserver.support.credentials import shown_url, without_secrets
+from mediaserver.wire.encapsulation import Encapsulation, Framing
+
+
+def call(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands; or tcp://host:port.")
+    ],
+    seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
+    encapsulation: Annotated[
+        Encapsulation | None,
+        typer.Option(help="What to expect and to speak; default: as the URL says, or what comes."),
+    ] = None,
+    framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
+    send: options.SendOption = None,
+    digits: options.DigitsOption = "",
+    after: options.AfterOption = None,
+    record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Play VoIPBIN's side against any server: listen, perhaps speak or press keys, and report.
+
+    What there is to send waits until the far end has been quiet for a second after its greeting, or has said
+    nothing for two.
+
+    With tcp://host:port, play Asterisk's side of AudioSocket: a random UUID first, then a frame every 20 ms, of
+    the file to send or of silence. The report's framing is tcp, and its close code 1000 where the server said by
+    00 00 00 that it is over, 1006 where the connection just ended.
+    """
+    plan = simulator.Call(url, seconds, encapsulation, framing, send, digits, after, record)
+    shown = shown_url(url)
+    log.configure("error", "console")
+    try:
+        report = terminal.run(_simulate(plan, None if as_json else err, shown))
+    except (MediaServerError, OSError, ValueError) as error:
+        if as_json:
+            told = without_secrets(str(error))
+            typer.echo(json.dumps({"error": told, "status": getattr(error, "status", None)}))
+        terminal.complain([str(error) if isinstance(error, PromptError) else f"{shown}: {error}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    if as_json:
+        typer.echo(json.dumps(report.as_dict()))
+    else:
+        tables.show_report(report, out)
+    terminal.complain(report.problems)
+    if report.problems:
+        raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+async def _simulate(plan: simulator.Call, console: Console | None, shown: str) -> Report:
+    """One call, which still reports when it is hung up; drawn on a console, under the name `shown`."""
+    with drawn(console, shown) as heard:
+        return await simulator.simulate(plan, heard or (lambda pcm, at: None), terminal.hang_up_on_signals())

@@ -1,0 +1,31 @@
+"""`mediaserver check`: the configuration and every prompt, and what is wrong with them."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from mediaserver import config
+from mediaserver.cli import options, tables, terminal
+from mediaserver.cli.findings import collect_findings
+from mediaserver.cli.terminal import EXIT_BAD_CONFIG, err, out
+from mediaserver.support import log
+
+
+def check(
+    file: options.ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
+    with terminal.config_errors(as_json):
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        with terminal.progress() as progress:
+            findings = terminal.run(collect_findings(settings, terminal.name_of(file), problems, progress))
+    if as_json:
+        typer.echo(json.dumps(asdict(findings), indent=2, default=str))
+    else:
+        tables.show_findings(findings, out, err)
+    if not findings.all_is_well:
+        raise typer.Exit(EXIT_BAD_CONFIG)

@@ -1,0 +1,37 @@
+"""`mediaserver init`: a configuration and sample prompts to begin with."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mediaserver import config
+from mediaserver.cli import samples, terminal
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM
+from mediaserver.errors import plainly
+
+
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to; default: here.", show_default=False)
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Write files anew that are there already.")] = False,
+) -> None:
+    """Write a configuration to begin with, which explains each setting, and sample prompts.
+
+    What is there already is kept.
+    """
+    try:
+        written = samples.write(directory, force=force)
+    except OSError as error:
+        terminal.complain([f"{error.filename or directory}: cannot be written: {plainly(error)}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    for file in written.files:
+        typer.echo(f"wrote {file}")
+    for file, why in written.kept.items():
+        typer.echo(f"kept {file}: {why}")
+    config_file = shlex.quote(str(directory / config.DEFAULT_FILE))
+    typer.echo(
+        "next: mediaserver serve" + (f" --config {config_file}" if directory.resolve() != Path.cwd() else "")
+    )

@@ -1,0 +1,47 @@
+"""`mediaserver say`: a text into a prompt file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mediaserver import config
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.cli import options, terminal
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM
+from mediaserver.config.speech_settings import SpeechEngine
+from mediaserver.errors import ConfigError, MediaServerError, plainly
+from mediaserver.speech.engines.available import Need, lacking
+from mediaserver.speech.tts import author
+from mediaserver.speech.tts.interface import voice_of
+from mediaserver.support import log
+
+
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.wav", help="The prompt file to write.")],
+    voice: Annotated[str, typer.Option(metavar="NAME", help="As the engine has it.")] = "",
+    rate: Annotated[
+        float | None, typer.Option(metavar="N", min=0.5, max=2.0, help="Times the engine's own pace.")
+    ] = None,
+    language: Annotated[str, typer.Option(metavar="TAG", help="Such as en-GB.")] = "",
+    engine: Annotated[SpeechEngine | None, typer.Option(help="What speaks; default: as the config says.")] = None,
+    file: options.ConfigOption = None,
+) -> None:
+    """Say a text into a prompt file: WAV, 8 kHz, 16 bit."""
+    with terminal.config_errors():
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        how = voice_of(settings.speech, engine or "", voice, rate, language)
+        need = Need("speech", how.engine, how.language, how.name)
+        problem = lacking(need, settings.speech, settings.recognition, settings.chat)
+        if problems or problem:
+            raise ConfigError(problems or [f"{terminal.name_of(file)}: {problem}"])
+    try:
+        author.check(output)
+        pcm = terminal.run(author.say(text, settings.speech, how))
+        author.write(output, pcm)
+    except (MediaServerError, OSError, ValueError) as error:
+        terminal.complain([f"{output}: {plainly(error)}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    typer.echo(f"{output}: {len(pcm) / SAMPLE_BYTES / SAMPLE_RATE:.2f} s")

@@ -1,0 +1,51 @@
+"""`mediaserver serve`: serve the prompts."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mediaserver import config
+from mediaserver.cli import first_steps, options, terminal
+from mediaserver.config.settings import Settings
+from mediaserver.server import server
+from mediaserver.server.reload import Source
+from mediaserver.support import log
+
+
+def serve(
+    file: options.ConfigOption = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
+    port: Annotated[int | None, options.port("Port that VoIPBIN dials.")] = None,
+    admin_port: Annotated[int | None, options.port("Port of health, metrics and streams.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Take in handlers of your own as you edit them; calls go on.")
+    ] = False,
+) -> None:
+    """Serve the prompts."""
+    file = file or config.default_file()  # a server that began with one does not go on without
+
+    def load() -> tuple[Settings, list[str]]:
+        settings, problems = config.load(file)
+        return settings.override("server", host=host, port=port).override("admin", port=admin_port), problems
+
+    with terminal.config_errors():
+        settings, problems = load()
+        log.configure(settings.log.level, settings.log.format)
+        source = Source(str(file or "defaults"), load, file)
+        with terminal.progress() as progress:
+
+            def listening(running: server.Server) -> None:
+                _show_first_steps(running, file)
+
+            terminal.run(server.serve(settings, problems, source, progress, listening, follow_handlers=reload))
+
+
+def _show_first_steps(running: server.Server, file: Path | None) -> None:
+    """For who has just started it by hand."""
+    if sys.stderr.isatty():
+        with contextlib.suppress(OSError):  # it may be gone by now
+            for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
+                typer.echo(line, err=True)

@@ -1,0 +1,37 @@
+"""`mediaserver sign`: a link that opens one path for a time."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from mediaserver import config
+from mediaserver.cli import options, terminal
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM
+from mediaserver.errors import ConfigError, MediaServerError
+from mediaserver.routing.configuration import Configuration
+from mediaserver.support import log
+from mediaserver.support.credentials import shown_url, without_user
+
+
+def sign(
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="ws://, wss://, http:// or https:// URL of a path that has tokens."),
+    ],
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
+    file: options.ConfigOption = None,
+) -> None:
+    """Print a link that opens one path for a time, without the token: for a flow to carry."""
+    with terminal.config_errors():
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        configuration = Configuration.of(settings, terminal.name_of(file), problems)
+        if configuration.problems:
+            raise ConfigError(configuration.problems)
+    try:
+        query = terminal.run(configuration.sign(url, int(time.time()) + options.seconds(ttl)))
+    except (MediaServerError, ValueError) as error:
+        terminal.complain([f"{shown_url(url)}: {error}"])
+        raise typer.Exit(EXIT_WRONG_STREAM) from error
+    typer.echo(f"{without_user(url)}{'&' if '?' in url else '?'}{query}")

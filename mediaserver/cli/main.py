@@ -1,0 +1,73 @@
+"""The console script: a table of its commands. Exit codes: 0 well, 1 wrong stream, 2 wrong config."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from mediaserver import __version__
+from mediaserver.cli import options
+from mediaserver.cli.commands.attach import attach
+from mediaserver.cli.commands.call import call
+from mediaserver.cli.commands.check import check
+from mediaserver.cli.commands.init import init
+from mediaserver.cli.commands.say import say
+from mediaserver.cli.commands.serve import serve
+from mediaserver.cli.commands.sign import sign
+
+# Each command, and the examples that its help ends with.
+_COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
+    serve: ("serve --config config.toml --port 8080",),
+    init: ("init", "init my-server"),
+    check: ("check --config config.toml",),
+    call: (
+        "call ws://127.0.0.1:8080/audio-stream --record heard.wav",
+        'call ws://127.0.0.1:8080/menu --digits "1,,4711#"',
+    ),
+    attach: ("attach call 652af662-eb45-11ee-b1a5-6fde165f9226 --path /record",),
+    say: ('say "Thank you for calling." --rate 0.9 -o prompts/thanks.wav',),
+    sign: ("sign 'wss://media.example.com/play/welcome?repeat=2' --ttl 1h",),
+}
+
+app = typer.Typer(
+    name="mediaserver",
+    help="The media server that VoIPBIN calls.",
+    cls=options.Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")
+]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # handlers of the user's own may lie in the working directory
+    app()
+
+
+@app.callback()
+def _options(
+    version: VersionOption = False,
+) -> None:
+    pass
+
+
+def _add_commands() -> None:
+    for command, examples in _COMMANDS.items():
+        lines = [f"Example: mediaserver {example}" for example in examples]
+        app.command(cls=options.Command, epilog="\n\n".join(lines))(command)
+
+
+_add_commands()

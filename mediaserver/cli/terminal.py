@@ -1,0 +1,74 @@
+"""What all commands share: how they run, what they show on the terminal, and their exit codes."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mediaserver import config
+from mediaserver.errors import ConfigError, printable
+from mediaserver.support.credentials import without_secrets
+
+EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
+
+out, err = Console(), Console(stderr=True)
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def hang_up_on_signals() -> asyncio.Event:
+    """An event that Ctrl-C and SIGTERM set from now on."""
+    hang_up = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
+    return hang_up
+
+
+def name_of(file: Path | None) -> str:
+    """The name of the configuration in messages."""
+    return str(file or config.default_file() or "defaults")
+
+
+@contextlib.contextmanager
+def config_errors(as_json: bool = False) -> Iterator[None]:
+    """A wrong configuration is shown, all of it, and is exit code 2."""
+    try:
+        yield
+    except ConfigError as error:
+        if as_json:
+            typer.echo(json.dumps({"problems": error.problems}, indent=2))
+        complain(error.problems)
+        raise typer.Exit(EXIT_BAD_CONFIG) from error
+
+
+def complain(problems: list[str]) -> None:
+    for problem in problems:
+        typer.secho(printable(without_secrets(problem)), fg=typer.colors.RED, err=True)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal while prompts are decoded, gone when they are."""
+    columns = TextColumn("decoding prompts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done == total:
+                bar.stop()
+
+        yield show
