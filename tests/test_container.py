@@ -32,10 +32,10 @@ from mediaserver import config
 from mediaserver.cli.main import app
 from mediaserver.config.environment import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.config.settings import Settings
+from tests.project import ROOT
 from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config
 from tests.timing import UNIT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 INSTRUCTIONS = [
     (entry["instruction"], entry["value"])

@@ -26,10 +26,10 @@ from mediaserver.server.server import Server
 from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from tests.handlers.test_handlers import hear
+from tests.project import ROOT
 from tests.sound import speechlike, write_wav
 from tests.virtual import VirtualLoop, in_virtual_time
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 WIRES = (ROOT / "docs" / "wires.md").read_text()
 

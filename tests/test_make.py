@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.project import ROOT
 from tests.timing import UNIT
 
-ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 # Debian's python3 without python3-venv: the folder, its interpreter and nothing more, and a failure.

@@ -13,8 +13,7 @@ from benchmarks.pacing.rounds import Measured
 from benchmarks.scenarios.__main__ import scenarios, table
 from benchmarks.scenarios.outcome import Outcome
 from benchmarks.tables import Results, medians, write_section
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.project import ROOT
 
 
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:

@@ -27,8 +27,8 @@ from mediaserver.wire.dialects.application import Call
 from mediaserver.wire.dialects.plain import Plain
 from mediaserver.wire.dialects.twilio import Twilio
 from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
+from tests.call.caller import digits
 from tests.server.process import UPGRADE, write_config
-from tests.session.caller import digits
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT, eventually
 

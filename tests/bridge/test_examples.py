@@ -5,17 +5,17 @@ import contextlib
 import importlib.util
 import runpy
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from tests.bridge.test_bridge import MULAW, SPEECH, Lab, lab
-from tests.session.caller import digits
+from tests.call.caller import digits
+from tests.project import ROOT
 from tests.timing import eventually
 
 __all__ = ["lab"]
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from pipecat.serializers.twilio import TwilioFrameSerializer
 
 from tests.bridge.bots import Visit
 from tests.bridge.test_bridge import MULAW, SPEECH, Lab, lab
-from tests.session.caller import digits
+from tests.call.caller import digits
 from tests.timing import eventually
 
 __all__ = ["lab"]

@@ -17,9 +17,10 @@ from typing import Protocol
 import pytest
 import trustme
 
+from tests.project import ROOT
 from tests.timing import PATIENCE
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 HOST = "media.example.com"
 NONE: Mapping[str, str] = {}
 

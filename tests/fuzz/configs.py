@@ -15,10 +15,11 @@ from mediaserver.routing import audiosocket_ports, routes
 from mediaserver.routing.table import RouteTable
 from mediaserver.support.credentials import reveal
 from tests.fuzz import mutate
+from tests.project import ROOT
 
 MARK = "s3cr3tMARK"  # stands in every secret
 _SECRET = {"token", "tokens", "secret", "url", "api", "webhook"}  # keys that it stands under
-_EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+_EXAMPLE = ROOT / "config.example.toml"
 _SECRETS = f"""
 [voipbin]
 api = "https://user:{MARK}@api.example.com/v1.0"

@@ -8,8 +8,8 @@ import pytest
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
+from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 

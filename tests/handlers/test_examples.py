@@ -7,12 +7,12 @@ import pytest
 
 from mediaserver.errors import WebhookError
 from mediaserver.handlers.base import Handler
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller, digits
+from tests.project import ROOT
 from tests.sound import read_wav, speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 
-ROOT = Path(__file__).parent.parent.parent
 SOUNDS = {name: speechlike(4000, seed) for seed, name in enumerate(["question", "beep", "thanks", "special"], 40)}
 COMMENT = speechlike(16_000, 50)
 

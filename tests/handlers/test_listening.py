@@ -20,8 +20,9 @@ from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.sources.live import Live
 from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import SOUNDS, library_of
-from tests.session.caller import Caller, digits
+from tests.project import ROOT
 from tests.sound import read_stereo, read_wav, speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -267,7 +268,7 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
 
 # -- who needs to hear the caller ----------------------------------------------------------------
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 TABLE = README.split("\n## Handlers\n")[1].split("\n## ")[0]
 NEEDS = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (yes|no)\b.*? \|", TABLE, re.MULTILINE))
 MENU = {"main": {"keys": {"1": {"hangup": True}}, "timeout": 60}}

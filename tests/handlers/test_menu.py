@@ -11,8 +11,8 @@ from mediaserver.audio.pcm import Samples
 from mediaserver.call import End
 from mediaserver.errors import WebhookError
 from mediaserver.handlers.menu.handler import MenuHandler
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller, digits
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 

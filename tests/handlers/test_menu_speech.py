@@ -20,10 +20,10 @@ from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.sessions import run_handler
 from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
 from mediaserver.speech.tts.interface import Voice
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
 from tests.handlers.test_menu import SOUNDS, flow
 from tests.server.process import write_config
-from tests.session.caller import Caller, digits
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 

@@ -20,9 +20,9 @@ from mediaserver.handlers.recognise import Recognise
 from mediaserver.speech.engines.table import RECOGNISERS
 from mediaserver.speech.service import Speech
 from mediaserver.speech.stt.interface import Recognition
+from tests.call.caller import Caller
+from tests.call.test_endpointing import voice
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller
-from tests.session.test_utterances import voice
 from tests.virtual import VirtualLoop, in_virtual_time
 
 

@@ -16,8 +16,8 @@ from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
 from mediaserver.speech.llm.chat import Message, ToolCall
 from mediaserver.speech.stt.interface import Recognition
 from mediaserver.speech.tts.interface import Voice
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller, digits
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop
 

@@ -10,9 +10,9 @@ from mediaserver.call import Session, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_detector import Ears
 from mediaserver.handlers.assistant.turn_taking import Floor
+from tests.call.caller import Caller
 from tests.handlers.assistant.scripted import WORD, voiced_after_ms
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller
 from tests.virtual import VirtualLoop, in_virtual_time
 
 

@@ -1,0 +1,433 @@
+"""What handlers are made of: digits collected, prompts stopped, speech waited for."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.call import Collected, Session
+from mediaserver.errors import PeerError, PromptError
+from mediaserver.playout.sources.source import Clip
+from mediaserver.wire import audiosocket
+from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
+from mediaserver.wire.events import Digit
+from tests.call.caller import Caller, digits
+from tests.handlers.test_handlers import library_of
+from tests.sound import read_wav, speechlike, write_wav
+from tests.virtual import VirtualLoop, in_virtual_time
+
+PROMPT = Clip(to_bytes(speechlike(16_000)))  # 2 s
+VOICE = to_bytes((speechlike(8000, 9) * (np.sin(np.arange(8000) / 300) > -0.8)).astype(np.int16))
+
+
+async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | None = None, **options):
+    """What a handler collects of a caller who does things at their times, and when it had it, in ms."""
+    caller = Caller(loop, library_of(), settings)
+    found: list[tuple[float, Collected]] = []
+
+    async def run(session: Session) -> None:
+        found.append((0, Collected("", False)))
+        found[0] = loop.time(), await session.collect_digits(**options)
+        found.append((loop.time() * 1000, found[0][1]))
+
+    await caller.call(run, ms, *[(at, lambda keys=keys: caller.say(digits(keys))) for at, keys in acts])
+    return caller, *(found[1] if len(found) > 1 else (None, None))
+
+
+@in_virtual_time
+async def test_one_digit_ends_a_prompt_before_the_key_is_up(loop: VirtualLoop) -> None:
+    caller, _, got = await collect(loop, 1500, (500, "5"), count=1, prompt=PROMPT)
+    assert got == Collected("5", timed_out=False)
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20  # the prompt sounds from the first frame on
+    assert 500 <= last_heard <= 560  # while the key is still down: 100 ms of it are heard from 510 ms on
+    assert caller.backend.told("digits") == [{"digits": "5"}]
+
+
+@pytest.mark.parametrize("phase", range(0, 20, 5))
+@in_virtual_time
+async def test_barge_in_is_quick_wherever_the_digit_falls(loop: VirtualLoop, phase: int) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        await session.collect_digits(1, prompt=PROMPT)
+        await session.silence()
+
+    await caller.call(run, 1500, (500, lambda: caller.say(bytes(16 * phase) + digits("8"))))
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
+    assert last_heard - (510 + phase) <= 80  # after the onset, as heard from the middle of a frame
+
+
+@in_virtual_time
+async def test_several_digits_until_the_terminator(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 5000, (100, "12"), (1000, "3#4"), count=10)
+    assert got == Collected("123", timed_out=False)
+    assert at < 1500
+
+
+@in_virtual_time
+async def test_a_pause_after_a_digit_ends_it(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 9000, (100, "12"), count=10, interdigit=2)
+    assert got == Collected("12", timed_out=True)
+    assert 2300 <= at <= 2400
+
+
+@in_virtual_time
+async def test_the_time_out_begins_after_the_prompt(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 9000, count=1, prompt=PROMPT, timeout=3)
+    assert got == Collected("", timed_out=True)
+    assert 5000 <= at <= 5050
+
+
+@in_virtual_time
+async def test_without_barge_in_the_prompt_is_heard_to_its_end_and_the_digit_counts(loop: VirtualLoop) -> None:
+    caller, at, got = await collect(loop, 3000, (500, "7"), count=1, prompt=PROMPT, barge_in="off")
+    assert got == Collected("7", timed_out=False)
+    assert caller.sounding().sum() == 100
+    assert 2000 <= at <= 2050
+
+
+@in_virtual_time
+async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech", timeout=1))
+
+    await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
+    last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
+    assert 500 < last_heard <= 500 + 60 + 60  # a talk spurt is one after 60 ms
+    assert found == [Collected("", timed_out=True, spoke=True)]
+
+
+@in_virtual_time
+async def test_speech_does_not_stop_a_prompt_that_waits_for_digits(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        await session.collect_digits(1, prompt=PROMPT)
+
+    await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
+    assert caller.sounding().sum() == 100
+
+
+@in_virtual_time
+async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        while len(found) < 3:
+            found.append((await session.collect_digits(1, prompt=PROMPT)).digits)
+
+    await caller.call(run, 1500, (200, lambda: caller.say(digits("159"))))
+    assert found == ["1", "5", "9"]
+    assert caller.sounding().sum() < 45  # 200 ms of the first prompt, and what is heard before the other digits
+
+
+@in_virtual_time
+async def test_who_types_ahead_is_not_taken_for_one_who_spoke(loop: VirtualLoop) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        session.press("5")
+        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech"))
+
+    await caller.call(run, 500)
+    assert found == [Collected("5", timed_out=False, spoke=False)]
+    assert not caller.sounding().any()
+
+
+@in_virtual_time
+async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        session.press("5")
+        await session.collect_digits(1, prompt=PROMPT, barge_in="off")
+
+    await caller.call(run, 3000)
+    assert caller.sounding().sum() == 100
+
+
+@pytest.mark.parametrize("barge_in", ["off", "digits", "speech"])
+@in_virtual_time
+async def test_a_prompt_that_cannot_be_played_is_told(loop: VirtualLoop, barge_in: str) -> None:
+    caller, told = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        with pytest.raises(PromptError, match="nonesuch"):
+            await session.prompt("nonesuch", barge_in)
+        told.append(asyncio.all_tasks() - tasks)
+
+    tasks = asyncio.all_tasks()
+    await caller.call(run, 100)
+    assert [len(left) for left in told] == [1]  # the handler's own
+
+
+@in_virtual_time
+async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop) -> None:
+    """Neither a task nor a listener, and the next prompt begins at once."""
+    caller, left = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        tasks = asyncio.all_tasks()
+        loop.call_later(0.1, session.press, "1")
+        await session.prompt(PROMPT, "speech")
+        left.append((asyncio.all_tasks() - tasks, len(session.hearing._listeners)))
+
+    await caller.call(run, 500)
+    assert left == [(set(), 1)]  # the keypad's
+
+
+@in_virtual_time
+async def test_who_presses_nothing_is_no_event(loop: VirtualLoop) -> None:
+    caller, at, got = await collect(loop, 2000, count=2, timeout=1)
+    assert (got, at) == (Collected("", timed_out=True), 1000)
+    assert caller.backend.told("digits") == []
+
+
+@in_virtual_time
+async def test_where_nothing_more_can_matter_nothing_is_waited_for(loop: VirtualLoop) -> None:
+    _, at, got = await collect(loop, 1000, count=2, enough=lambda digits: True)
+    assert (got, at) == (Collected("", timed_out=False), 0)
+
+
+@in_virtual_time
+async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        found.append(session.keys)
+        await session.record(tmp_path / "a.wav", max_duration=0.1)
+        session.press("1")
+        found.append(session.keys)  # a recording that no key ends wants none
+        assert "keys" not in session.summary()
+        await session.collect_digits(1)
+        found.append(session.keys)
+        assert session.summary()["keys"] == 1
+
+    await caller.call(run, 1000)
+    assert found == [None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("what", "answers"), [("say so", True), ("record", True), ("play", True), ("listen", False)]
+)
+@in_virtual_time
+async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str, answers: bool) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(session: Session) -> None:
+        match what:
+            case "say so":
+                session.answer()
+            case "record":
+                await session.record(tmp_path / "a.wav", max_duration=0.1)
+            case "play":
+                await session.play(PROMPT)
+            case "listen":
+                await session.collect_digits(1, timeout=0.1)
+
+    await caller.call(run, 300)
+    assert caller.session.control.answered is answers
+
+
+@in_virtual_time
+async def test_after_a_stream_s_end_there_is_nothing_to_tell(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    for kind in ("one", "stream.ended", "other"):
+        caller.session.notify(kind, {})
+    assert [kind for kind, _ in caller.backend.events] == ["one", "stream.ended"]
+
+
+@in_virtual_time
+async def test_a_question_goes_to_the_operator_s_systems(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), None, {"menu": "main"}, PeerError("it is down"))
+    assert await caller.session.ask("http://backend/", {"a": 1}, 3.0) == {"menu": "main"}
+    with pytest.raises(PeerError):
+        await caller.session.ask("http://backend/", {})
+    assert caller.backend.questions == [("http://backend/", {"a": 1}), ("http://backend/", {})]
+
+
+@in_virtual_time
+async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> None:
+    caller, found = Caller(loop, library_of()), []
+
+    async def run(session: Session) -> None:
+        with session.utterances() as utterances:
+            await asyncio.sleep(1)
+            found.append(utterances.current)
+        assert utterances.current is None
+        assert len(session.hearing._listeners) == 1  # the keypad's
+
+    await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
+    (utterance,) = found
+    assert utterance is not None
+    assert (utterance.over, utterance.cut) == (True, False)
+
+
+@in_virtual_time
+async def test_a_digit_that_comes_as_tone_and_as_message_is_one_press(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), WireSettings(framing=Framing.MESSAGE))
+    session, found = caller.session, []
+
+    def send(pcm: bytes) -> None:
+        for at in range(0, len(pcm), 320):
+            kind = audiosocket.Kind.SLIN
+            session.receive(audiosocket.serialize(audiosocket.Message(kind, pcm[at : at + 320].ljust(320, b"\0"))))
+
+    async def work() -> None:
+        keypad = session.keypad
+        send(digits("4"))
+        session.receive(b"\x03\x00\x014")
+        session.receive(b"\x03\x00\x014")  # and again: another press
+        send(digits("9"))  # who sends messages is not listened to for tones
+        session.receive(b"\x03\x00\x019")
+        found.append(keypad.take_waiting())
+
+    await session.run(work())
+    assert found == ["449"]
+
+
+@in_virtual_time
+async def test_waiting_for_speech(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append((await session.wait_for_speech(1), loop.time()))
+        found.append((await session.wait_for_speech(5), loop.time()))
+
+    await caller.call(run, 4000, (2000, lambda: caller.say(VOICE)))
+    (early, at), (late, then) = found
+    assert (early, at) == (False, 1.0)
+    assert late
+    assert 2.05 <= then <= 2.2
+    assert caller.backend.told("speech.started") == [{}]
+
+
+@in_virtual_time
+async def test_a_key_is_no_speech(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        found.append(await session.wait_for_speech(2))
+
+    await caller.call(run, 3000, (500, lambda: caller.say(digits("5", on_ms=500))))
+    assert found == [False]
+
+
+@in_virtual_time
+async def test_private_digits_are_counted_and_not_told(loop: VirtualLoop) -> None:
+    caller, _, got = await collect(loop, 3000, (100, "4711#"), count=8, private=True)
+    assert got.digits == "4711"
+    assert caller.backend.told("digits") == [{"count": 4}]
+
+
+@in_virtual_time
+async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path) -> None:
+    library = library_of()
+    write_wav(tmp_path / "a.wav", speechlike(1600, 8))
+
+    async def decode(path: Path) -> Clip:
+        return Clip(to_bytes(read_wav(path)))
+
+    library.decode = decode  # type: ignore[method-assign, assignment]  # it does so in another process, which takes real time
+    caller = Caller(loop, library)
+    await caller.call(lambda session: session.play(tmp_path / "a.wav"), 500)
+    assert (caller.heard[:1600] == speechlike(1600, 8)).all()
+
+
+@in_virtual_time
+async def test_nothing_is_decoded_while_nobody_listens(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    await caller.call(lambda session: session.silence(), 200)
+    assert caller.session.hearing.received == 10
+    assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@in_virtual_time
+async def test_a_key_held_long_whose_message_comes_at_its_end_is_one_press(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of())
+    found = []
+
+    async def run(session: Session) -> None:
+        keypad = session.keypad
+        await asyncio.sleep(2)
+        found.append(keypad.take_waiting())
+
+    async def press() -> None:
+        await caller.stage.until(1000)
+        caller.session.keypad.take(Digit("5"))
+
+    pressing = asyncio.create_task(press())
+    await caller.call(run, 2500, (100, lambda: caller.say(digits("5", on_ms=800))))
+    await pressing
+    assert found == ["5"]
+
+
+@in_virtual_time
+async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goes(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
+    heard = []
+
+    async def run(session: Session) -> None:
+        with session.listen(heard.append):
+            await asyncio.sleep(0.5)
+
+    packets = [b"\x80\x60" + n.to_bytes(2, "big") + bytes(8) + bytes([n]) * 320 for n in (1, 2, 3, 5, 6)]
+    caller.quiet = True
+    acts = [(20.0 * n, lambda packet=packet: caller.session.receive(packet)) for n, packet in enumerate(packets)]
+    await caller.call(run, 1000, *acts)
+    assert [(event.pcm[0], event.concealed) for event in heard] == [
+        (1, False),
+        (2, False),
+        (3, False),
+        (0, True),
+        (5, False),
+        (6, False),
+    ]
+    assert caller.session.hearing.packets == (5, 1, 0, 0)
+
+
+@in_virtual_time
+async def test_several_may_wait_for_digits(loop: VirtualLoop, tmp_path: Path) -> None:
+    """A recording takes those that end it; of two who collect, each digit is for one."""
+    caller = Caller(loop, library_of())
+    done = {}
+
+    async def run(session: Session) -> None:
+        async def record() -> None:
+            done["recording"] = (await session.record(tmp_path / "a.wav", finish_on="#")).reason
+
+        async def collect(name: str) -> None:
+            done[name] = (await session.collect_digits(2, terminator="", timeout=3)).digits
+
+        await asyncio.gather(record(), collect("one"), collect("other"))
+
+    await caller.call(run, 5000, (500, lambda: caller.say(digits("12#34"))))
+    assert done["recording"] == "digit"
+    assert sorted(done["one"] + done["other"]) == ["1", "2", "3", "4"]
+
+
+@in_virtual_time
+async def test_a_listener_that_fails_is_the_handlers_fault(
+    loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caller = Caller(loop, library_of())
+
+    def fail(event: object) -> None:
+        raise ZeroDivisionError
+
+    async def run(session: Session) -> None:
+        with session.listen(fail):
+            await session.silence()
+
+    end = await caller.call(run, 500)
+    assert end is not None
+    assert (end.reason, end.code) == ("error", 1011)
+    assert "handler failed: it cannot listen" in capfd.readouterr().out

@@ -1,0 +1,603 @@
+"""Sessions under virtual time: what a handler does, and what the peer gets and when."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
+from mediaserver.call.peer_control import AudioSocketControl
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.sources.live import Live
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
+from mediaserver.wire import audiosocket, websocket
+from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, Wire, WireSettings
+from mediaserver.wire.events import Audio, Digit
+from tests.call.caller import Backend
+from tests.virtual import Stage, VirtualLoop, in_virtual_time
+
+ENDLESS = Playlist(Repeated([Clip(bytes([1]) * 320)], None))
+
+
+def session_on(stage: Stage, tmp_path) -> Session:
+    stream = Stream("id", "/path", "peer", {}, {})
+    library = PromptLibrary(tmp_path, 1, DecodePool())
+    return Session(stream, stage.wire, library, stage.pacer, stage.loop.time)
+
+
+def spoken(stage: Stage) -> list[int]:
+    """The first byte of each frame's sound; 0 is silence."""
+    return [message[-1] for message in stage.line.messages]
+
+
+@pytest.mark.parametrize("held", [1, MAX_EVENTS, MAX_EVENTS + 3])
+@in_virtual_time
+async def test_what_comes_before_the_handler_listens_is_kept_for_it(
+    tmp_path, loop: VirtualLoop, held: int
+) -> None:
+    """In its order before what comes later; where it is too much the oldest gives way, and is counted."""
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.hold()
+    frames = [n.to_bytes(2, "little") * 160 for n in range(1, held + 3)]
+    for frame in frames[:held]:
+        session.receive(frame)
+    heard: list[bytes] = []
+
+    async def work() -> None:
+        with session.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
+            session.receive(frames[held])  # in the same turn of the loop
+            await asyncio.sleep(0.02)
+            session.receive(frames[held + 1])
+            await asyncio.sleep(0.02)
+
+    await session.run(work())
+    assert heard == frames[max(0, held + 1 - MAX_EVENTS) :]
+    assert session.hearing.dropped == max(0, held + 1 - MAX_EVENTS)
+
+
+@in_virtual_time
+async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.hold()
+    for _ in range(12):
+        session.receive(bytes(60_000))
+    heard: list[int] = []
+
+    async def work() -> None:
+        with session.listen(lambda event: heard.append(len(event.pcm)) if isinstance(event, Audio) else None):
+            await asyncio.sleep(0.02)
+
+    await session.run(work())
+    assert heard == [60_000] * 8  # of 512 KB
+    assert session.hearing.dropped == 4
+
+
+@in_virtual_time
+async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        assert await session.play(Clip(b"\x01" * 640)) == Heard(2, complete=True)
+        assert await session.play(Source([b"\x02" * 320])) == Heard(1, complete=True)
+
+    assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
+    await stage.until(200)
+    assert spoken(stage) == [1, 1, 2]  # the first frame at the first tick, and none after the end
+    assert stage.line.times == [1, 21, 41]
+    assert session.summary() | {"wire": ""} == {
+        "path": "/path",
+        "peer": "peer",
+        "wire": "",
+        "inbound": "auto",
+        "frames": 3,
+        "duration_s": 0.2,
+        "late": 0,
+        "skipped": 0,
+        "underruns": 0,
+        "stalls": 0,
+        "received": 0,
+        "malformed": 0,
+        "texts": 0,
+        "dropped": 0,
+        "reason": "finished",
+        "code": 1000,
+    }
+
+
+@in_virtual_time
+async def test_a_handler_that_raises_ends_its_stream_with_1011(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await session.run(work())
+    assert session.end == End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
+    assert stage.ticker.streams == 0
+
+
+@in_virtual_time
+async def test_finishing_cancels_the_handler_and_the_first_reason_stands(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    running = asyncio.create_task(session.run(session.silence()))
+    await stage.until(100)
+    session.finish(End(EndReason.PEER_CLOSED, 1000))
+    session.finish(End(EndReason.DRAINED, 1001))
+    assert await running == End(EndReason.PEER_CLOSED, 1000)
+    assert stage.ticker.streams == 0
+
+
+@in_virtual_time
+async def test_a_handler_may_close_with_a_code_of_its_own(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        session.close(4000, "no such menu")
+        await session.silence()
+
+    assert await session.run(work()) == End(EndReason.FINISHED, 4000, "no such menu")
+
+
+@in_virtual_time
+async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        session.close(4000, "bye")
+
+    async def shell() -> str:
+        await session.run(work())
+        await asyncio.sleep(0.1)  # the shell's own work after it is not cancelled
+        return "done"
+
+    assert await asyncio.create_task(shell()) == "done"
+    assert session.end == End(EndReason.FINISHED, 4000, "bye")
+
+
+@in_virtual_time
+async def test_a_session_that_is_over_before_it_began_does_no_work(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    session.finish(End(EndReason.PEER_CLOSED, 1000))
+    await stage.until(50)
+    assert await session.run(session.silence()) == End(EndReason.PEER_CLOSED, 1000)
+    await stage.until(100)
+    assert stage.line.sent == []
+
+
+@in_virtual_time
+async def test_a_handler_cancelled_by_its_own_doing_has_failed(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        task = asyncio.create_task(asyncio.sleep(10))
+        task.cancel()
+        await task
+
+    with pytest.raises(RuntimeError, match="nobody ended its stream"):
+        await session.run(work())
+    assert session.end == End(EndReason.ERROR, 1011)
+
+
+@in_virtual_time
+async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.play(ENDLESS), 0.05)
+        await session.play(Source([b"\x02" * 320]))
+
+    await session.run(work())
+    assert spoken(stage) == [1, 1, 1, 2]
+
+
+@in_virtual_time
+async def test_clear_tells_how_much_was_heard(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        playing = asyncio.create_task(session.play(ENDLESS))
+        await asyncio.sleep(0.1)
+        session.clear()
+        heard = await playing
+        assert heard == Heard(5, complete=False)
+        assert heard.seconds == 0.1
+
+    await session.run(work())
+
+
+@in_virtual_time
+async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    session = session_on(stage, tmp_path)
+    digit = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.DTMF, b"5"))
+    sound = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, SILENCE))
+    session.receive(digit)  # nobody listens: nothing is kept
+    heard = []
+
+    async def listen() -> None:
+        async for event in session.events():
+            heard.append(event)
+            if len(heard) == 2:
+                return
+
+    task = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    for message in (b"\x03\xff", sound, digit):
+        session.receive(message)
+    await task
+    assert heard == [Audio(SILENCE), Digit("5")]
+    assert (session.hearing.received, session.hearing.malformed, session.hearing.dropped) == (4, 1, 0)
+
+
+@in_virtual_time
+async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    events = session.events()
+    first = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    for n in range(MAX_EVENTS + 10):
+        session.receive(bytes([n % 250]) * 320)
+    assert await first == Audio(bytes([10]) * 320)
+    assert session.hearing.dropped == 10
+    assert isinstance(events, AsyncGenerator)
+    await events.aclose()
+
+
+def test_a_close_frames_text_is_cut_to_what_it_may_hold() -> None:
+    assert len(End(EndReason.ERROR, 1011, "x" * 500).message) == 123
+    assert End(EndReason.ERROR, 1011, "é" * 500).message.decode() == "é" * 61  # never half a character
+
+
+# -- its beginning and its end -----------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_who_cancels_its_task_drains_it(tmp_path, loop: VirtualLoop) -> None:
+    """As a shutdown does: the end is known, and the caller of `run` goes on to say it."""
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    running = asyncio.create_task(session.run(session.silence()))
+    await stage.until(100)
+    assert not session.over.done()
+    running.cancel()
+    assert await running == End(EndReason.DRAINED, CloseCode.GOING_AWAY)
+    assert session.over.done()
+    assert stage.ticker.streams == 0
+
+
+@in_virtual_time
+async def test_an_end_that_was_given_is_not_that_of_a_handler_that_fails_after_it(
+    tmp_path, loop: VirtualLoop
+) -> None:
+    session = session_on(Stage(loop, WireSettings()), tmp_path)
+
+    async def work() -> None:
+        session.close(4000, "bye")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await session.run(work())
+    assert session.end == End(EndReason.FINISHED, 4000, "bye")
+
+
+@in_virtual_time
+async def test_who_waits_for_its_end_is_told_at_once(tmp_path, loop: VirtualLoop) -> None:
+    session = session_on(Stage(loop, WireSettings()), tmp_path)
+    running = asyncio.create_task(session.run(session.silence()))
+    loop.call_later(0.3, session.finish, End(EndReason.HUNG_UP, 1000))
+    await session.over
+    assert loop.time() == 0.3
+    await running
+
+
+@in_virtual_time
+async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.connect(stage.wire, stage.line, 5.0)
+    session.receive(SILENCE)  # it is watched from now on
+    heard: list[object] = []
+    session.hearing.keep(heard.append)
+    await session.run(asyncio.sleep(0.1))
+    assert loop.waiting == []
+    session.receive(SILENCE)
+    session.hearing.push(Digit("1"))
+    assert heard == []
+    assert loop.waiting == []
+    assert session.hearing.received == 2
+
+
+@pytest.mark.parametrize(("hangs_up", "ends"), [(False, b""), (True, websocket.binary(audiosocket.HANGUP))])
+@pytest.mark.parametrize(("framing", "says"), [(Framing.MESSAGE, True), (Framing.PCM, False)])
+@in_virtual_time
+async def test_a_call_is_hung_up_where_that_was_asked_for_and_can_be_said(
+    hangs_up: bool, ends: bytes, framing: Framing, says: bool, tmp_path, loop: VirtualLoop
+) -> None:
+    stage, said = Stage(loop, WireSettings(framing=framing)), []
+    session = session_on(stage, tmp_path)
+    session.control = AudioSocketControl(stage.wire, said.append)
+    if hangs_up:
+        session.hang_up()
+    await session.drain()
+    assert b"".join(said) == (ends if says else b"")
+
+
+# -- how it speaks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "size"), [(b"\x10\x01\x40" + SILENCE, 323), (SILENCE, 320)])
+@in_virtual_time
+async def test_a_peer_s_first_message_settles_how_we_speak_in_mid_prompt(
+    first: bytes, size: int, tmp_path, loop: VirtualLoop
+) -> None:
+    """Where we dialled; else our own first frame has settled it."""
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.line)
+    running = asyncio.create_task(session.run(session.silence()))
+    await stage.until(50)
+    session.receive(first)
+    await stage.until(110)
+    session.receive(
+        SILENCE if size == 323 else b"\x10\x01\x40" + SILENCE
+    )  # another of another kind changes nothing
+    await stage.until(150)
+    sizes = [len(message) - 8 for message in stage.line.messages]
+    assert sizes[3:] == [size] * 5
+    assert session.hearing.malformed == 1  # nor how it is heard
+    session.close()
+    await running
+
+
+@in_virtual_time
+async def test_who_speaks_before_our_first_frame_settles_how_we_speak(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    session.receive(b"\x10\x01\x40" + SILENCE)
+    await session.run(asyncio.sleep(0.03))
+    assert [len(message) - 4 for message in stage.line.messages] == [323, 323]
+
+
+@in_virtual_time
+async def test_the_first_sound_settles_it_where_what_comes_first_is_none(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings())
+    session = session_on(stage, tmp_path)
+    session.connect(Wire(WireSettings(), carrier=Carrier.TCP), stage.line)
+    session.receive(b"\x03\x00\x015")
+    session.receive(b"\x12\x02\x80" + bytes(640))
+    session.receive(b"\x10\x01\x40" + SILENCE)  # no more
+    await session.run(asyncio.sleep(0.03))
+    assert [message[:3] for message in stage.line.messages] == [b"\x12\x02\x80"] * 2
+
+
+@in_virtual_time
+async def test_a_text_that_begins_a_channel_is_one_like_any_where_no_text_can_be_said(
+    tmp_path, loop: VirtualLoop
+) -> None:
+    session = session_on(Stage(loop, WireSettings()), tmp_path)
+    session.texted(
+        "MEDIA_START connection_id:a channel:b channel_id:c format:ulaw optimal_frame_size:160 ptime:20"
+    )
+    assert (session.texts, session.stream.call, session.end) == (1, "", None)
+
+
+@in_virtual_time
+async def test_the_first_sound_ends_the_wait_for_it(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.connect(stage.wire, stage.line, 60.0)
+    loop.call_later(0.1, session.receive, SILENCE)
+
+    async def work() -> None:
+        await asyncio.sleep(0.2)
+        assert [timer for timer in loop.waiting if timer.when() > 10] == []
+
+    await session.run(work())
+
+
+# -- one connection after another --------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_without_a_connection_it_keeps_its_place(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    heard: list[object] = []
+
+    async def work() -> None:
+        with session.listen(heard.append):
+            assert (await session.play(Clip(bytes([1]) * 320 * 10))).frames == 10
+
+    running = asyncio.create_task(session.run(work()))
+    await stage.until(90)
+    assert (session.connected, session.reconnects, spoken(stage)) == (True, 0, [1] * 5)
+    session.receive(SILENCE)
+    session.disconnect()
+    await stage.until(1090)
+    assert (session.connected, len(stage.line.sent)) == (False, 5)
+    session.connect(Wire(stage.wire.settings), stage.line)
+    assert session.connected
+    session.resume()
+    await running
+    assert session.reconnects == 1
+    assert spoken(stage) == [1] * 10
+    assert heard == [Audio(SILENCE), Audio(bytes(320 * 50), concealed=True)]
+
+
+@in_virtual_time
+async def test_a_connection_that_breaks_in_its_start_holds_no_later_one(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+    session.connect(stage.wire, stage.line, 1.0)
+    running = asyncio.create_task(session.run(session.silence()))
+    playing = asyncio.create_task(session.play(Clip(bytes([1]) * 320 * 5)))
+    await stage.until(500)
+    session.disconnect()
+    session.connect(Wire(stage.wire.settings), stage.line, 2.0)  # its first sound is waited for until 2500 ms
+    session.resume()
+    await stage.until(2490)
+    assert not any(spoken(stage))
+    await stage.until(2700)
+    assert next(at for at, message in stage.line.sent if message[-1]) == pytest.approx(2501, abs=20)
+    await playing
+    session.disconnect()
+    session.connect(Wire(stage.wire.settings), stage.line)  # and nothing is here
+    session.resume()
+    playing = asyncio.create_task(session.play(Clip(bytes([2]) * 320)))
+    await stage.until(2800)
+    assert spoken(stage)[-5:].count(2) == 1
+    session.close()
+    await running
+
+
+@in_virtual_time
+async def test_what_is_wrong_is_told_once_over_all_connections(tmp_path, loop: VirtualLoop) -> None:
+    stage, backend = Stage(loop, WireSettings(framing=Framing.PCM)), Backend()
+    library = PromptLibrary(tmp_path, 1, DecodePool())
+    session = Session(Stream("id", "/path", "peer"), stage.wire, library, stage.pacer, loop.time, outbox=backend)
+    running = asyncio.create_task(session.run(session.silence()))
+    for _ in range(2):
+        session.receive(SILENCE)
+        await asyncio.sleep(8)
+        session.disconnect()
+        await asyncio.sleep(8)  # nobody watches
+        session.connect(Wire(stage.wire.settings), stage.line)
+        session.resume()
+    assert [data["problem"] for data in backend.told("stream.inbound")] == ["stopped"]
+    assert session.problems == ["stopped"]
+    session.close()
+    await running
+
+
+# -- what is known of it -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stream", "call"),
+    [
+        (Stream("id", "/", "peer"), "00010203-0405-0607-0809-0a0b0c0d0e0f"),
+        (Stream("id", "/", "peer", call="theirs"), "theirs"),
+        (Stream("id", "/", "peer", resource="calls/1"), ""),
+    ],
+)
+@in_virtual_time
+async def test_a_uuid_names_a_call_that_has_no_name(
+    stream: Stream, call: str, tmp_path, loop: VirtualLoop
+) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    library = PromptLibrary(tmp_path, 1, DecodePool())
+    session = Session(stream, stage.wire, library, stage.pacer, loop.time)
+    session.receive(b"\x01\x00\x10" + bytes(range(16)))
+    assert session.stream.call == call
+    assert session.stream.variables == {"uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}
+
+
+@in_virtual_time
+async def test_a_variable_of_the_path_stands_over_the_peer_s_uuid(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    library = PromptLibrary(tmp_path, 1, DecodePool())
+    stream = Stream("id", "/", "peer", variables={"uuid": "mine"})
+    session = Session(stream, stage.wire, library, stage.pacer, loop.time)
+    session.receive(b"\x01\x00\x10" + bytes(16))
+    assert session.stream.variables == {"uuid": "mine"}
+
+
+@in_virtual_time
+async def test_a_summary_says_what_there_is_to_say(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(Encapsulation.SLN))
+    library = PromptLibrary(tmp_path, 1, DecodePool())
+    stream = Stream("id", "/path", "peer", resource="calls/1", call="theirs")
+    session = Session(stream, stage.wire, library, stage.pacer, loop.time)
+    session.hearing.received, session.hearing.malformed, session.hearing.dropped = 5, 6, 7
+    session.reconnects, session.lost = 8, 9
+    session.texted("what?")
+    session.texted("what?")
+    summary = session.summary()
+    said = {"path": "/path", "peer": "peer", "call": "theirs", "resource": "calls/1"}
+    sent = {"frames": 0, "duration_s": 0.0, "late": 0, "skipped": 0, "underruns": 0, "stalls": 0}
+    came = {"received": 5, "malformed": 6, "texts": 2, "dropped": 7, "reconnects": 8, "lost": 9}
+    assert summary == said | sent | came | session.wire_facts | {"reason": None, "code": None}
+    await asyncio.sleep(1.2345)
+    session.close(4000, "why not")
+    summary = session.summary()
+    told = {key: summary[key] for key in ("duration_s", "reason", "code", "why")}
+    assert told == {
+        "duration_s": pytest.approx(1.234, abs=0.001),
+        "reason": "finished",
+        "code": 4000,
+        "why": "why not",
+    }
+
+
+@in_virtual_time
+async def test_a_summary_tells_of_what_was_not_in_time(tmp_path, loop: VirtualLoop) -> None:
+    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    session = session_on(stage, tmp_path)
+
+    async def work() -> None:
+        live = Live(0)
+        playing = asyncio.create_task(session.play(live))
+        live.put(bytes(320) * 2)
+        await stage.until(110)
+        playing.cancel()
+        playing = asyncio.create_task(session.play(ENDLESS))
+        await stage.until(150)
+        loop.stall(60)
+        await asyncio.sleep(0.1)
+        loop.stall(200)
+        await asyncio.sleep(0.1)
+        stage.line.held = 1_000_000
+        await asyncio.sleep(0.5)
+        stage.line.held = 0
+        await asyncio.sleep(0.1)
+
+    await session.run(work())
+    summary = session.summary()
+    told = {key: summary[key] for key in ("late", "skipped", "underruns", "stalls")}
+    assert told == {"late": 0, "skipped": 11, "underruns": 1, "stalls": 1}
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "subject"),
+    [
+        (Stream("id", "/a/b/", "peer"), "a/b", "id"),
+        (Stream("id", "/a", "peer", resource="calls/1/2"), "calls", "1/2"),
+        (Stream("id", "/", "peer"), "", "id"),
+    ],
+)
+def test_what_a_stream_is_about(stream: Stream, kind: str, subject: str) -> None:
+    assert (stream.kind, stream.subject) == (kind, subject)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "normal"),
+    [
+        ("peer-closed", 1000, True),
+        ("peer-closed", 1005, True),
+        ("peer-closed", 1001, False),
+        ("finished", 4000, True),
+        ("hung-up", 1000, True),
+        ("peer-hung-up", 1000, True),
+        ("drained", 1001, False),
+        ("error", 1011, False),
+        ("peer-vanished", 1006, False),
+    ],
+)
+def test_whether_it_was_meant_to_end(reason: str, code: int, normal: bool) -> None:
+    assert End(EndReason(reason), code).normal is normal

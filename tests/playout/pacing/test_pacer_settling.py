@@ -1,0 +1,158 @@
+"""What a stream sends next where what it sent has ended, broken, or gone nowhere: exact, under virtual time."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
+from mediaserver.wire.chan_websocket import MediaFormat
+from mediaserver.wire.codec import Codec
+from mediaserver.wire.encapsulation import Encoding, Wire
+from tests.playout.pacing.test_pacer import PCM, ahead, frame, frames, heard_on, source
+from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
+
+
+@in_virtual_time
+async def test_a_transport_that_is_gone_is_no_fault_of_the_source(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    done = stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 8))))]))
+    await stage.until(25)
+    stage.line.closing = True
+    await stage.until(65)  # its frame of 41 ms could not be written
+    assert loop.waiting == []  # it has left the ticker, which has nobody else
+    assert not done.done()
+    stage.line = Line(loop)
+    stage.pacer.connect(Wire(PCM), stage.line)
+    stage.pacer.start()
+    assert (await done).complete
+    assert heard_on(stage) == frames(4, 5, 6, 7)  # from where it is in time
+
+
+class Unrepeatable(Source):
+    """One that cannot be asked for its items again."""
+
+    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        if start:
+            raise ValueError("it cannot go on")
+        return super().items(encoding, start)
+
+
+@pytest.mark.parametrize("how", ["another wire", "a watcher"])
+@in_virtual_time
+async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next(
+    how: str, loop: VirtualLoop
+) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    broken, following = stage.pacer.play(Unrepeatable(frames(1, 2, 3))), stage.pacer.play(source(4, 5))
+    await stage.until(25)
+    if how == "another wire":
+        stage.pacer.wire_changed()
+    else:
+        with stage.pacer.watch(lambda encoding, item: None):
+            pass
+    await stage.until(85)
+    assert heard_on(stage) == [*frames(1, 2, 4, 5), None]
+    assert isinstance(broken.exception(), ValueError)
+    assert await following == Heard(2, complete=True)
+
+
+@in_virtual_time
+async def test_half_a_frame_of_what_was_stopped_does_not_begin_what_comes_next(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.wire.use_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
+    stage.pacer.flush = lambda: True
+    stage.pacer.start()
+    stage.pacer.play(source(*range(1, 50)))
+    await stage.until(45)  # the third waits for the fourth
+    stage.pacer.clear()
+    stage.pacer.play(source(7, 8, 9, 10))
+    await stage.until(145)
+    assert [message[4:] for message in stage.line.messages if message][:3] == [
+        frame(1) + frame(2),
+        frame(7) + frame(8),
+        frame(9) + frame(10),
+    ]
+
+
+@in_virtual_time
+async def test_nothing_is_recalled_from_a_far_end_that_forgets_nothing(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(3))
+    recalls: list[int] = []
+    with stage.pacer.watch(lambda encoding, item: None, recalls.append):
+        stage.pacer.start()
+        stage.pacer.play(source(*range(1, 50)))
+        await stage.until(45)
+        stage.pacer.clear()
+        await stage.until(85)
+        assert recalls == []
+        stage.pacer.flush = lambda: True
+        stage.pacer.play(source(*range(1, 50)))
+        await stage.until(125)
+        stage.pacer.clear()
+    assert recalls == [3]
+
+
+@in_virtual_time
+async def test_dropping_one_that_waits_leaves_what_plays_alone(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    first, second = stage.pacer.play(source(1, 2, 3)), stage.pacer.play(source(4))
+    await stage.until(25)
+    stage.pacer.drop(second)
+    assert await first == Heard(3, complete=True)
+    await stage.until(85)
+    assert heard_on(stage) == [*frames(1, 2, 3), None, None]
+
+
+@in_virtual_time
+async def test_frames_of_every_run_ahead_are_counted(loop: VirtualLoop) -> None:
+    stage = Stage(loop, ahead(2))
+    stage.pacer.flush = lambda: True
+    stage.pacer.start()
+    for _ in range(3):  # each runs ahead anew
+        stage.pacer.play(source(*range(1, 50)))
+        await asyncio.sleep(0.04)
+        stage.pacer.clear()
+    await asyncio.sleep(0.04)
+    assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent) == 8 + 4 * 2
+
+
+class Breaking:
+    """Raises each time it is asked for a frame: unlike a generator, it does not end by it."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        raise ValueError("it is broken")
+
+
+@in_virtual_time
+async def test_one_that_goes_on_breaking_is_left_for_the_next_in_the_same_tick(loop: VirtualLoop) -> None:
+    stage = Stage(loop, PCM)
+    stage.pacer.start()
+    played = [stage.pacer.play(each) for each in (source(1), Source(Breaking()), source(2))]
+    await stage.until(65)
+    assert heard_on(stage) == [*frames(1, 2), None, None]
+    assert isinstance(played[1].exception(), ValueError)
+    assert await played[2] == Heard(1, complete=True)
+
+
+@pytest.mark.parametrize("lead", [0, 2])
+@in_virtual_time
+async def test_all_that_is_played_as_a_source_ends_is_heard(lead: int, loop: VirtualLoop) -> None:
+    """Within a tick, and, with a lead, within what is sent ahead of it: two at once, the first is not lost."""
+    stage = Stage(loop, ahead(lead))
+    stage.pacer.start()
+
+    async def handler() -> list[Heard]:
+        first = await stage.pacer.play(source(1))
+        played = stage.pacer.play(source(2)), stage.pacer.play(source(3))
+        return [first, *await asyncio.gather(*played)]
+
+    assert await asyncio.wait_for(handler(), 1) == [Heard(1, complete=True)] * 3
+    assert [message for message in heard_on(stage) if message] == frames(1, 2, 3)
+    assert heard_on(stage)[:3] == frames(1, 2, 3)

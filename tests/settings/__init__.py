@@ -1,1 +1,0 @@
-"""What settings are, and what is said of those that are none."""

@@ -1,0 +1,156 @@
+"""Engines that are others' servers: what they are told, and how they may fail."""
+
+import asyncio
+import base64
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from mediaserver.audio.pcm import SILENCE
+from mediaserver.call import Utterance
+from mediaserver.config.speech_settings import RecognitionSettings
+from mediaserver.errors import EngineError
+from mediaserver.speech.engines.http import Http
+from mediaserver.speech.stt.interface import Recogniser, Recognition
+from mediaserver.speech.stt.openai import OpenAiRecogniser
+from mediaserver.speech.stt.vosk import Vosk
+from tests.speech.beside import OpenAiServer, Server, VoskServer
+from tests.speech.stt.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
+from tests.timing import PATIENCE, UNIT, late
+
+TOKEN = "sk-secret"
+
+
+def engine_of(server: Server, http: Http) -> Recogniser:
+    if isinstance(server, VoskServer):
+        return Vosk(RecognitionSettings.model_validate({"vosk": {"url": f"ws://{server.host}/"}}), http)
+    openai = {"url": f"http://{server.host}/v1", "token": TOKEN, "model": "whisper-1"}
+    return OpenAiRecogniser(RecognitionSettings.model_validate({"openai": openai}), http)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    client = Http()
+    yield client
+    await client.close()
+
+
+async def words(engine: Recogniser, text: str, told: list[str] | None = None, language: str = "") -> Recognition:
+    partials: list[str] = [] if told is None else told
+    return await engine.recognise(sound_of(*utterance(text)), partials.append, language)
+
+
+async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: Http) -> None:
+    told: list[str] = []
+    async with VoskServer().running() as server:
+        found = await words(engine_of(server, http), BALANCE, told)
+        assert found == Recognition(BALANCE.lower(), 0.5)
+        assert server.asked == [{"sample_rate": 8000, "words": True, "max_alternatives": 0}]
+        assert {"i want", BALANCE.lower()} & set(told)
+
+
+async def test_an_utterance_that_vosk_takes_for_several_is_one(http: Http) -> None:
+    told: list[str] = []
+    async with VoskServer().running() as server:
+        assert isinstance(server, VoskServer)
+        server.parts = 9
+        assert (await words(engine_of(server, http), HELP, told)).text == HELP
+        assert told[-1].startswith("can")  # with what came before in it
+
+
+async def test_openai_is_told_the_language_and_the_token(http: Http) -> None:
+    async with OpenAiServer().running() as server:
+        engine = engine_of(server, http)
+        assert (await words(engine, BALANCE)).text == BALANCE.lower()
+        assert (await words(engine, HELP, language="en-GB")).text == HELP
+        asked = {"model": "whisper-1", "language": "en", "response_format": "json", "file": None}
+        assert server.asked == [asked | {"authorization": f"Bearer {TOKEN}"}] * 2
+        assert await engine.recognise(sound_of(), print) == Recognition("")
+
+
+VOSK = {
+    "500": "HTTP status 500, and no WebSocket",
+    "cut": "the connection was closed",
+    "closed": "the connection was closed",
+    "garbage": "an answer that is no JSON object",
+    "list": "an answer that is no JSON object",
+    "half": "an answer that is no JSON object",
+    "binary": "an answer that is no text",
+    "other": "an answer that is none of vosk's",
+}
+OPENAI = {
+    "500": "HTTP status 500: out of order",
+    "cut": "the connection broke off amid the answer",
+    "garbage": 'the answer is no JSON object with a "text"',
+    "list": 'the answer is no JSON object with a "text"',
+    "other": 'the answer is no JSON object with a "text"',
+    "long": "the answer is longer than 64 KB",
+}
+
+
+@pytest.mark.parametrize(("kind", "failures"), [(VoskServer, VOSK), (OpenAiServer, OPENAI)])
+async def test_failures_are_one_plain_line_and_the_next_utterance_works(
+    kind: Any, failures: Any, http: Http
+) -> None:
+    async with kind().running() as server:
+        engine = engine_of(server, http)
+        for how, why in failures.items():
+            server.how = how
+            with pytest.raises(EngineError, match=f"^{re.escape(f'{server.host}: {why}')}$"):
+                await words(engine, HELP)
+        assert (await words(engine, HELP)).text == HELP
+    with pytest.raises(EngineError, match=f"^{server.host}: cannot connect: Connection refused$"):
+        await words(engine, HELP)
+
+
+@pytest.mark.parametrize(("kind", "how"), [(VoskServer, "slow"), (VoskServer, "silent"), (OpenAiServer, "slow")])
+async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http: Http) -> None:
+    async with kind().running() as server:
+        server.how = how
+        engine = engine_of(server, http)
+        before = asyncio.all_tasks()
+        asking = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 20), print))
+        await asyncio.wait((asking,), timeout=0.1 * UNIT)
+        asking.cancel()
+        await asyncio.wait((asking,), timeout=PATIENCE)
+        assert asking.cancelled()
+        assert (await words(engine, HELP)).text == HELP
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() - before if "mediaserver" in repr(task)]
+
+
+async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(http: Http) -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        key = re.search(rb"Sec-WebSocket-Key: (\S+)", head, re.IGNORECASE)
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+        writer.write(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+        writer.write(accept + b"\r\n\r\n")
+        await over.wait()
+        writer.close()
+
+    spoken, over, loop = Utterance(1, 0.0, time.monotonic), asyncio.Event(), asyncio.get_running_loop()
+    server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
+    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    engine = Vosk(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
+    for _ in range(15_000):  # more than sockets take, and than an utterance may have
+        spoken.add(SILENCE)
+    spoken.finish()
+    began = loop.time()
+    with pytest.raises(EngineError, match=r"no words within 0\.2 s of the end"):
+        await spoken.words(engine, 0.2)
+    assert loop.time() - began < 0.2 + UNIT + late()  # saying goodbye waits for nobody
+    over.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_token_that_is_gone_is_told_without_asking(http: Http) -> None:
+    settings = RecognitionSettings.model_validate({"openai": {"token": "file:/nowhere/token"}})
+    with pytest.raises(EngineError, match="token: /nowhere/token cannot be read: No such file"):
+        await words(OpenAiRecogniser(settings, http), HELP)

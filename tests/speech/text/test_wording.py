@@ -1,0 +1,214 @@
+"""Values in words, as a picky listener hears them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediaserver.speech.text.wording import FORMATS, LONGEST_VALUE, check_format, in_words, plain, prepare
+from tests.project import ROOT
+
+SAID = [
+    ("number", "1234", "en", "one thousand two hundred thirty-four"),
+    ("number", "1234", "en-GB", "one thousand two hundred and thirty-four"),
+    ("number", "-3.05", "en", "minus three point zero five"),
+    ("number", "0", "en", "zero"),
+    (
+        "number",
+        "0.1234567890123",
+        "en",
+        "zero point one two three four five six seven eight nine zero one two three",
+    ),
+    (
+        "number",
+        "1234.05",
+        "it",
+        "milleduecentotrentaquattro virgola zero cinque",
+    ),  # num2words leaves the decimals out
+    ("number", "-42", "pl", "minus czterdzieści dwa"),  # num2words raises
+    ("number", "-42", "fr", "moins quarante-deux"),
+    ("number", "3.05", "ru", "три целых ноль пять"),
+    ("number", "1234.5", "zh", "1234.5"),
+    ("number", "21", "eng", "twenty-one"),
+    ("number", "80", "fr-CH", "huitante"),
+    ("number", "21", "sr-Latn-RS", "dvadeset jedan"),
+    ("number", "21", "nb-NO", "tjueen"),
+    ("ordinal", "21", "en", "twenty-first"),
+    ("ordinal", "101", "en", "one hundred first"),
+    ("ordinal", "3", "de", "dritte"),
+    ("year", "1905", "en", "nineteen oh-five"),
+    ("year", "2005", "en", "two thousand five"),
+    ("year", "1999", "de", "neunzehnhundertneunundneunzig"),
+    ("currency", "42.50", "en", "forty-two dollars and fifty cents"),
+    ("currency", "42.50", "en-GB", "forty-two pounds and fifty pence"),
+    ("currency", "42.00", "en", "forty-two dollars"),
+    ("currency", "1", "en", "one dollar"),
+    ("currency", "1.01 GBP", "en", "one pound and one penny"),
+    ("currency", "€0.05", "en", "five cents"),
+    ("currency", "0", "en", "zero dollars"),
+    ("currency", "-0.00", "en", "zero dollars"),
+    ("currency", "-42.50 eur", "en", "minus forty-two euros and fifty cents"),
+    ("currency", "$-3", "en", "minus three dollars"),
+    ("currency", "42.499999999", "en", "forty-two dollars and fifty cents"),
+    ("currency", "0.125", "en", "thirteen cents"),  # half a cent counts as one, also beside an even one
+    ("currency", "0.135", "en", "fourteen cents"),
+    ("currency", "-0.125 EUR", "en", "minus thirteen cents"),
+    ("currency", "2.5 JPY", "en", "three yen"),
+    ("currency", "0.004", "en", "zero dollars"),
+    ("currency", "1234.01 DKK", "en", "one thousand two hundred thirty-four point zero one Danish kroner"),
+    ("currency", "1.5 KWD", "en", "one point five zero zero Kuwaiti dinars"),
+    ("currency", "42.5", "de", "zweiundvierzig Euro und fünfzig Cent"),
+    ("currency", "-1", "it", "meno un euro"),
+    ("currency", "1.5 KWD", "es", "uno punto cinco cero cero dinares kuwaitíes"),  # num2words: fifty fils
+    ("currency", "42.5 USD", "zh", "42.50美元"),
+    ("date", "2026-11-23", "en", "Monday, November twenty-third, twenty twenty-six"),
+    ("date", "2026-11-23", "en-GB", "Monday the twenty-third of November, twenty twenty-six"),
+    ("date", "2026-11-23T15:30:00Z", "de", "Montag, 23. November 2026"),
+    ("date", "2026-11-23", "fr", "lundi 23 novembre 2026"),
+    ("time", "15:30", "en", "three thirty p.m."),
+    ("time", "9:05", "en", "nine oh five a.m."),
+    ("time", "00:30", "en", "twelve thirty a.m."),
+    ("time", "15:00:59", "en", "three p.m."),
+    ("time", "12:00", "en", "noon"),
+    ("time", "00:00", "en", "midnight"),
+    ("time", "15:30", "de", "fünfzehn Uhr dreißig"),
+    ("time", "01:00", "de", "ein Uhr"),
+    ("time", "15:30", "fr", "15:30"),
+    ("datetime", "2026-11-23T09:00", "en", "Monday, November twenty-third, twenty twenty-six at nine a.m."),
+    ("duration", "125", "en", "two minutes and five seconds"),
+    ("duration", "2:05", "en", "two minutes and five seconds"),
+    ("duration", "PT1H1S", "en", "one hour and one second"),
+    ("duration", "1:02:05", "en", "one hour, two minutes, and five seconds"),
+    ("duration", "P1DT2H", "en", "one day and two hours"),
+    ("duration", "0", "en", "zero seconds"),
+    ("duration", "59.6", "en", "one minute"),
+    ("duration", "125", "de", "2 Minuten und 5 Sekunden"),
+    ("duration", "125", "zh", "2分钟和5秒钟"),  # Babel has "2 duration-minute"
+    ("digits", "4711", "en", "four seven one one"),
+    ("digits", "4711", "de", "vier sieben eins eins"),
+    ("digits", "47-11 08", "en", "four seven, one one, zero eight"),
+    ("digits", "AB-12*#", "en", "A. B, one two star pound"),
+    ("digits", "1#", "en-GB", "one hash"),
+    ("digits", "٤٢", "en", "four two"),
+    ("phone", "+15551234567", "en", "plus one, five five five, one two three, four five six seven"),
+    ("phone", "+49 30 12345", "en", "plus four nine, three zero, one two three four five"),
+    ("phone", "5551234", "en", "five five five, one two three four"),
+    ("phone", "112", "en", "one one two"),
+    ("spell", "Ab_1@x.de", "en", "A. B underscore one at X dot D E"),
+    ("", " Jo\x00\tSmith\n", "en", "Jo  Smith"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "language", "words"), SAID)
+def test_a_value_is_said_as_a_person_would(kind: str, value: str, language: str, words: str) -> None:
+    assert in_words(value, kind, "", language) == words
+
+
+def test_an_argument_is_the_currency_of_an_amount_without_one_and_the_size_of_groups() -> None:
+    assert in_words("2", "currency", "EUR", "en") == "two euros"
+    assert in_words("$2", "currency", "EUR", "en") == "two dollars"
+    assert in_words("12 345", "digits", "2", "en") == "one two, three four, five"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        ("number", "1,234", "write it as -1234.5"),
+        ("number", "1" * 19, "at most 18 digits"),
+        ("ordinal", "-1", "write it as 21"),
+        ("currency", "abc", "write it as 42.50"),
+        ("currency", "$5 EUR", "write it as 42.50"),
+        ("currency", "5 XQX", '"XQX" is no currency'),
+        ("date", "2026-02-30", "write it as 2026-11-23"),
+        ("date", "15:30", "write it as 2026-11-23"),
+        ("time", "25:00", "write it as 15:30"),
+        ("duration", "P1M", "write it as seconds"),
+        ("digits", "--", "nothing in it to be spoken"),
+        ("spell", "", "nothing in it to be spoken"),
+        ("digits", "1" * 101, "longer than 100 characters"),
+        ("", "x" * (LONGEST_VALUE + 1), "longer than 1000 characters"),
+    ],
+)
+def test_a_value_that_is_none_is_refused(kind: str, value: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as error:
+        in_words(value, kind, "", "en")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("tag", ["xx", "", "../en", "en us", "english"])
+def test_a_language_that_nobody_knows_is_refused_with_those_that_are(tag: str) -> None:
+    with pytest.raises(ValueError, match=r"is not known.*de, en, en-IN"):
+        in_words("1", "number", "", tag)
+
+
+def test_what_a_language_lacks_is_said_when_it_is_prepared() -> None:
+    with pytest.raises(ValueError, match="zh has no words for numbers"):
+        prepare("ordinal", "", "zh")
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument", "says"),
+    [
+        ("curency", "", r'no format "curency" \(did you mean "currency"\?\)'),
+        ("currency", "EURO", '"EURO" is no currency'),
+        ("digits", "0", "1 to 9"),
+        ("time", "x", "takes nothing after it"),
+    ],
+)
+def test_formats_are_checked(kind: str, argument: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_format(kind, argument)
+
+
+def test_the_readmes_table_has_every_format_and_says_what_is_said() -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("### What is said\n")[2].partition("\n#")[0]
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| `.*", section, re.MULTILINE)]
+    assert {re.split("[`:]", formats)[1] for formats, _, _ in rows} == set(FORMATS)
+    for formats, values, words in rows:
+        kind, _, argument = formats.split("`")[-2].partition(":")
+        for value in re.findall("`(.*?)`", values):
+            said = in_words(value, kind, argument, "en")
+            assert words.startswith((said, "both")), value
+
+
+LANGUAGES = ["en", "en-GB", "de", "fr", "es", "pl", "ar", "ja", "zh", "vi", "he", "ko"]
+VALUES = st.one_of(
+    st.text(max_size=30),
+    st.text("0123456789.:-+$€EURPTHMS ", max_size=12),
+    st.datetimes().map(lambda moment: moment.isoformat()),
+    st.integers(-(10**17), 10**17).map(str),
+    st.decimals(-(10**9), 10**9, places=3).map(str),
+)
+
+
+@given(VALUES, st.sampled_from(sorted(FORMATS)), st.sampled_from(LANGUAGES))
+def test_whatever_the_value_it_is_printable_words_or_one_plain_line(value: str, kind: str, language: str) -> None:
+    try:
+        words = in_words(value, kind, "", language)
+    except ValueError as error:
+        words = str(error)
+    assert words
+    assert words.isprintable()
+
+
+@given(st.text())
+def test_plain_text_is_printable_and_no_shorter(text: str) -> None:
+    assert plain(text).isprintable()
+    assert len(plain(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sounds"),
+    [
+        ("digits", "A4711", "ˈA fˈɔɹ sˈɛvən wˈʌn wˈʌn"),  # the letter, not the article
+        ("time", "9:00", "nˈIn ˌAˈɛm"),
+        ("time", "15:30", "θɹˈi θˈɜɹTi pˌiˈɛm"),
+        ("number", "1234", "wˈʌn θˈWzᵊnd tˈu hˈʌndɹəd θˈɜɹTifˌɔɹ"),
+        ("currency", "42.50", "fˈɔɹTitˌu dˈɑləɹz ænd fˈɪfti sˈɛnts"),
+    ],
+)
+def test_the_words_reach_an_engine_unmangled(kind: str, value: str, sounds: str) -> None:
+    hibari = pytest.importorskip("hibari")
+    assert " ".join(hibari.Hibari().phonemize(in_words(value, kind, "", "en"))) == sounds

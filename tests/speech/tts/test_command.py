@@ -1,0 +1,254 @@
+"""`command`: real programs, good and bad."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.pcm import from_bytes
+from mediaserver.config.speech_settings import CommandSettings, SpeechSettings
+from mediaserver.errors import EngineError
+from mediaserver.speech.service import Speech
+from mediaserver.speech.tts import command
+from mediaserver.speech.tts.interface import Voice
+from tests.project import ROOT
+from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually
+
+# Writes a WAV file of 24 kHz by the standard library: as many tenths of a second as the text has characters.
+PROGRAM = """
+import os, subprocess, sys, time, wave
+text = {text}
+def write(target):
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1); file.setsampwidth(2); file.setframerate(24000)
+        file.writeframes(b"\\x00\\x10" * (2400 * len(text)))
+"""
+TO_STDOUT = "import io\nfound = io.BytesIO(); write(found); sys.stdout.buffer.write(found.getvalue())"
+# As those do who cannot seek: sizes unknown.
+STREAMED = TO_STDOUT.replace(
+    "found.getvalue()", "b'RIFF' + b'\\xff' * 4 + found.getvalue()[8:40] + b'\\xff' * 4 + found.getvalue()[44:]"
+)
+FROM_STDIN, FROM_ARGUMENT = "sys.stdin.read()", "sys.argv[1]"
+
+
+@pytest.fixture
+async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., Speech]]:
+    """Makes a server's speech by a program of such a source."""
+    made: list[Speech] = []
+
+    def speech(source: str, *arguments: str, timeout: float = TIMEOUT, text: str = FROM_STDIN) -> Speech:
+        program = tmp_path / f"program{len(made)}.py"
+        program.write_text(PROGRAM.replace("{text}", text) + source)
+        settings = CommandSettings(program=(sys.executable, str(program), *arguments))
+        made.append(Speech(SpeechSettings(engine="command", command=settings, timeout=timeout)))
+        return made[-1]
+
+    yield speech
+    for each in made:
+        await each.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "text"),
+    [
+        (TO_STDOUT, (), FROM_STDIN),
+        (STREAMED, (), FROM_STDIN),
+        (TO_STDOUT, ("{text}",), FROM_ARGUMENT),
+        ("write(sys.argv[2])", ("{text}", "{file}"), FROM_ARGUMENT),
+        ("write(sys.argv[1])", ("{file}",), FROM_STDIN),
+    ],
+    ids=["stdin to stdout", "streamed", "argument to stdout", "argument to file", "stdin to file"],
+)
+async def test_a_program_that_writes_wav(
+    source: str, arguments: tuple[str, ...], text: str, speaking: Callable[..., Speech]
+) -> None:
+    heard = from_bytes(await speaking(source, *arguments, text=text).say("Ten of them").whole())
+    assert len(heard) == 11 * 800  # resampled, and whole frames
+    assert (np.abs(heard[400:-400] - 0x1000) < 20).all()
+
+
+async def test_what_it_is_told(tmp_path: Path, speaking: Callable[..., Speech]) -> None:
+    told = tmp_path / "told"
+    source = f"open({str(told)!r}, 'w').write(repr(sys.argv[1:]))\n{TO_STDOUT}"
+    arguments = ("{voice}/{language}", "--rate={rate}", "{text}", "$HOME; {text}")
+    speech = speaking(source, *arguments, text="'abc'")
+    voice = speech.voice(name="amy", rate=1.25, language="en-GB")
+    await speech.say("--version $(id) 'a'", voice).whole()
+    assert eval(told.read_text()) == [  # noqa: S307 - written a line above
+        "amy/en-GB",
+        "--rate=1.25",
+        " --version $(id) 'a'",  # no option, whoever says it
+        "$HOME; --version $(id) 'a'",
+    ]
+
+
+FAILING = {
+    "fails": (
+        "sys.stderr.write('loading\\nno such voice\\n'); sys.exit(3)",
+        "the program ended with 3: no such voice",
+    ),
+    "dies": ("os.kill(os.getpid(), 9)", "the program was killed by signal 9"),
+    "garbage": ("print('hello')", "what the program wrote is not a WAV file"),
+    "empty": ("", "what the program wrote is empty"),
+    "half": (f"{TO_STDOUT[:-1]}[:30])", "what the program wrote is a damaged WAV file"),
+    "endless": (
+        "[sys.stdout.buffer.write(bytes(1 << 20)) for _ in range(40)]",
+        "the program wrote more than 32000000 bytes",
+    ),
+}
+
+
+async def test_a_program_that_fails(speaking: Callable[..., Speech]) -> None:
+    sources = {how: source for how, (source, _) in FAILING.items()}
+    speech = speaking(f"exec({sources!r}[text])")
+    for how, (_, why) in FAILING.items():
+        with pytest.raises(EngineError, match=why):
+            await speech.say(how).whole()
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "why"),
+    [(40, "wrote more than 32000000 bytes of sound"), (300, "wrote a file of more than 268435456 bytes")],
+)
+async def test_a_program_that_writes_too_long_a_file(
+    megabytes: int, why: str, speaking: Callable[..., Speech]
+) -> None:
+    source = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"  # which Python ignores
+    source += f"with open(sys.argv[1], 'wb') as file: file.truncate({megabytes} << 20)"
+    with pytest.raises(EngineError, match=why):
+        await speaking(source, "{file}").say("Hello").whole()
+
+
+async def test_a_program_may_have_shared_memory(speaking: Callable[..., Speech]) -> None:
+    """As espeak-ng has, where it is linked with PulseAudio: a file of 64 MB that is on no disk."""
+    source = "os.truncate(os.memfd_create('pulseaudio'), 64 << 20)\nwrite(sys.argv[1])"
+    assert await speaking(source, "{file}").say("Hello").whole()
+
+
+async def test_a_program_that_hangs_is_killed_with_what_it_started(
+    tmp_path: Path, speaking: Callable[..., Speech]
+) -> None:
+    told = tmp_path / "told"
+    hang = f"""
+if text == "Hello":
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    open({str(told)!r}, "w").write(f"{{os.getpid()}} {{other.pid}}")
+    time.sleep(600)
+"""
+    speech = speaking(hang + TO_STDOUT, timeout=UNIT)
+    while not told.exists():  # a machine may take longer to start it
+        with pytest.raises(EngineError, match="no sound within"):
+            await speech.say("Hello").whole()
+    await eventually(lambda: not any(map(_runs, told.read_text().split())))
+    for _ in range(round(PATIENCE)):
+        with contextlib.suppress(EngineError):  # for the next one it may take longer as well
+            assert await speech.say("Again").whole()
+            return
+    pytest.fail("nothing is spoken any more")
+
+
+def _runs(pid: str) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+async def test_it_leaves_no_files(speaking: Callable[..., Speech]) -> None:
+    speech = speaking("write(sys.argv[1])", "{file}")
+    await speech.say("Hello").whole()
+    engine = speech._studios["command"]._engine
+    assert isinstance(engine, command.Command)
+    assert engine._folder is not None
+    folder = Path(engine._folder)
+    await eventually(lambda: not list(folder.iterdir()))
+    await speech.close()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ((), "speech.command.program is empty: it names the program that speaks, and its arguments"),
+        (("no-such-program",), 'speech.command.program: there is no program "no-such-program" here'),
+        (("true", "{txet}"), r'speech.command.program: {txet} is none of .* \(did you mean "text"\?\)'),
+        (("true", "{text}", "{voice}"), ""),
+    ],
+)
+async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str) -> None:
+    settings = SpeechSettings(engine="command", command=CommandSettings(program=program))
+    found = command.problem(settings, Voice("command"))
+    assert bool(found) == bool(why)
+    if why:
+        speech = Speech(settings)
+        with pytest.raises(EngineError, match=why):
+            await speech.say("Hello").whole()
+        await speech.close()
+
+
+EXAMPLE = ROOT / "config.example.toml"
+
+
+async def test_espeak_by_the_example_of_the_configuration() -> None:
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("no espeak-ng on this machine")
+    (example,) = re.findall(r"^program = .*# (\[.*\])$", EXAMPLE.read_text(), re.MULTILINE)
+    command = CommandSettings(program=tuple(json.loads(example)))
+    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
+    try:
+        short, long = [await speech.say(text).whole() for text in ("Hello.", "Hello there, how are you today.")]
+    finally:
+        await speech.close()
+    assert 4000 < len(short) < len(long)
+    assert np.abs(from_bytes(long)).max() > 3000
+
+
+async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has where things are and how people write, and what is configured for it."""
+    for name, value in {
+        "MEDIASERVER_VOIPBIN__TOKEN": "s3cret",
+        "MEDIA_TOKEN": "s3cret",
+        "VOICE_KEY": "for the program",
+        "LC_TIME": "C",
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    told = tmp_path / "told"
+    source = f"import json, os\njson.dump(dict(os.environ), open({str(told)!r}, 'w'))\n"
+    program = tmp_path / "program.py"
+    program.write_text(source + PROGRAM.replace("{text}", FROM_STDIN) + TO_STDOUT)
+    command = CommandSettings.model_validate(
+        {
+            "program": (sys.executable, "-E", str(program)),
+            "environment": {"KEY": "env:VOICE_KEY", "LANG": "ko_KR.UTF-8"},
+        }
+    )
+    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
+    try:
+        assert await speech.say("Hello").whole()
+        monkeypatch.delenv("VOICE_KEY")
+        with pytest.raises(EngineError, match=r"speech\.command\.environment\.KEY: .* VOICE_KEY is not set"):
+            await speech.say("Again").whole()
+    finally:
+        await speech.close()
+    seen = json.loads(told.read_text())
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    assert own | {
+        "KEY": "for the program",
+        "LANG": "ko_KR.UTF-8",
+        "LC_TIME": "C",
+        "TMPDIR": str(tmp_path),
+    } == {
+        name: value
+        for name, value in seen.items()
+        if name not in ("LANGUAGE", "TZ", "LD_LIBRARY_PATH", "LC_CTYPE")
+    }
