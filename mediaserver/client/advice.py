@@ -63,7 +63,8 @@ DROPPED = (
 )
 NO_KEYS = (
     "no key was heard, though one was waited for: the keys of most telephones (RFC 4733) do not reach a media "
-    "stream, only tones in its sound do; POST /v1/streams/<id>/digits brings them by another way (docs/keys.md)"
+    "stream, only tones in its sound do; POST /v1/streams/<id>/digits brings them by another way "
+    "(docs/flow-builders/keys.md)"
 )
 
 

@@ -268,8 +268,7 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
 
 # -- who needs to hear the caller ----------------------------------------------------------------
 
-README = (ROOT / "README.md").read_text()
-TABLE = README.split("\n## Handlers\n")[1].split("\n## ")[0]
+TABLE = (ROOT / "docs/flow-builders/handlers.md").read_text()
 NEEDS = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (yes|no)\b.*? \|", TABLE, re.MULTILINE))
 MENU = {"main": {"keys": {"1": {"hangup": True}}, "timeout": 60}}
 SETTINGS: dict[str, dict[str, Any]] = {
