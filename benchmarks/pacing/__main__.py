@@ -4,7 +4,7 @@
 
 A server gets the first core, its listeners the second; servers take turns, round after round, and tables show
 medians. On a machine that does other things as well, the ratios tell more than the microseconds. --write puts the
-results into README.md and benchmarks/README.md, and the plot beside it. Linux only.
+results into docs/operators/performance.md and benchmarks/README.md, and the plot beside it. Linux only.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a minute: one short round, and no sweep")
     parser.add_argument("--most", action="store_true", help="also search for the most streams that a core carries")
-    parser.add_argument("--write", action="store_true", help="results and plot into the README files")
+    parser.add_argument("--write", action="store_true", help="results and plot into the documentation")
     parser.add_argument("--streams", type=numbers, default="1000,200", help="of the tables")
     parser.add_argument("--sweep", type=numbers, default=SWEEP, help="of the plot")
     parser.add_argument("--seconds", type=float, default=3.0, help="measured in each round")
@@ -93,7 +93,7 @@ def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
 
 
 def write(measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
-    """Into the two README files, and the plot."""
+    """Into the two pages of the documentation, and the plot."""
     from .plot import plot  # matplotlib is for this alone
 
     plot(measured, SWEPT, options.sweep, HERE / "pacing.png")
@@ -102,7 +102,7 @@ def write(measured: Measured, results: Sequence[Results], options: argparse.Name
     full = [where, *(result.as_markdown() for result in results)]
     write_section(HERE / "README.md", "pacing", "\n\n".join(full))
     short = in_short(measured, CONTENDERS, options.streams)
-    write_section(HERE.parent / "README.md", "pacing", f"{short.as_markdown()}\n\n{where}")
+    write_section(HERE.parent / "docs/operators/performance.md", "pacing", f"{short.as_markdown()}\n\n{where}")
 
 
 def tell(console: Console, measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
@@ -111,7 +111,7 @@ def tell(console: Console, measured: Measured, results: Sequence[Results], optio
         console.print(result.on_terminal())
     if options.write:
         write(measured, results, options)
-        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, README.md")
+        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, docs/operators/performance.md")
 
 
 def main() -> None:

@@ -161,7 +161,7 @@ def test_a_fresh_volume_is_filled_and_another_left_alone(own: str | None, tmp_pa
 
 
 def test_the_pod_that_prompts_are_brought_by_is_the_servers_like() -> None:
-    text = (DEPLOY.parent / "docs/deploy.md").read_text()
+    text = (DEPLOY.parent / "docs/operators/kubernetes.md").read_text()
     ((pod,),) = map(documents, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
     (container,) = pod["spec"]["containers"]
     assert container["image"] == CONTAINER["image"]
