@@ -1,107 +1,93 @@
-"""What the README says, held against what there is."""
+"""Tables of the documentation, held against the code that they speak of."""
 
 import asyncio
-import hmac
 import json
 import re
-import time
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
+import typer.main
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
 from typer.testing import CliRunner
-from yarl import URL
 
-from mediaserver import config
-from mediaserver.call import EndReason, InboundProblem
-from mediaserver.cli import main
-from mediaserver.config.settings import DEFAULT_PATHS
-from mediaserver.errors import RefusedError
-from mediaserver.handlers.table import HANDLERS
-from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
-from mediaserver.routing.access import Access
-from mediaserver.server.http.refusals import REASONS
+from mediaserver import cli, config
+from mediaserver.handlers import HANDLERS
+from mediaserver.metrics import Metrics
+from mediaserver.playout.formats import ALAW, EXTENSIONS, LINEAR, MULAW
+from mediaserver.server.refusals import REASONS
 from mediaserver.server.server import Server
-from mediaserver.support.metrics import Metrics
+from mediaserver.session import EndReason, InboundProblem
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
-from tests.handlers.test_handlers import hear
-from tests.project import ROOT
+from tests.pages import README, ROOT, page, section
 from tests.sound import speechlike, write_wav
-from tests.virtual import VirtualLoop, in_virtual_time
 
-README = (ROOT / "README.md").read_text()
-WIRES = (ROOT / "docs" / "wires.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced code of one language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def test_the_flow_is_json_names_a_default_path_and_holds_the_call() -> None:
-    flow = json.loads(blocks("json")[0])
-    kinds = [action["type"] for action in flow["actions"]]
-    media = flow["actions"][kinds.index("external_media_start")]["option"]
-    assert media["encapsulation"] == "audiosocket"
-    assert "/" + media["url"].split("/", 3)[3] in DEFAULT_PATHS
-    assert kinds[kinds.index("external_media_start") + 1] == "sleep"
+HANDLERS_PAGE = "docs/flow-builders/handlers.md"
+MONITORING, TROUBLE = "docs/operators/monitoring.md", "docs/operators/troubleshooting.md"
+WIRES = "docs/topics/wire-formats.md"
+# Where each handler is explained, setting by setting.
+EXPLAINED = {
+    "playback": "flow-builders/prompts.md",
+    "say": "flow-builders/speech.md",
+    "hold-music": "flow-builders/hold-music.md",
+    "tone": "flow-builders/hold-music.md",
+    "silence": "flow-builders/hold-music.md",
+    "noise": "flow-builders/hold-music.md",
+    "record": "flow-builders/recording.md",
+    "echo": "flow-builders/analysis.md",
+    "menu": "flow-builders/menus.md",
+    "bridge": "developers/bots.md",
+    "recognise": "flow-builders/recognition.md",
+    "assistant": "flow-builders/assistant.md",
+    "analyse": "flow-builders/analysis.md",
+}
 
 
 def test_the_handlers_table_has_every_handler_and_setting() -> None:
-    section = README.split("\n## Handlers\n")[1].split("\n## ")[0]
-    rows = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (.*) \|$", section, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (.*) \|$", page(HANDLERS_PAGE), re.MULTILINE))
+    assert rows.keys() == HANDLERS.keys()
     for name, handler in HANDLERS.items():
         for setting in handler.model_fields:
             assert f"`{setting}`" in rows[name], f"{name}: {setting}"
 
 
-@in_virtual_time
-async def test_the_example_handler_does_what_the_readme_says(loop: VirtualLoop) -> None:
-    scope: dict = {}
-    code = next(block for block in blocks("python") if "class Greeting" in block)
-    exec(code.replace('"beep"', '"odd"'), scope)  # noqa: S102 - the reader is told to run it
-    heard, end = await hear(loop, scope["Greeting"](pause=0.49), 3000)  # between two ticks
-    assert len(heard) == (10 + 25 + 7) * 160
-    assert not heard[10 * 160 : 35 * 160].any()
-    assert end is not None
-    assert end.code == 1000
+@pytest.mark.parametrize("name", HANDLERS)
+def test_a_handler_s_page_explains_every_setting(name: str) -> None:
+    text = page(f"docs/{EXPLAINED[name]}")
+    named = {*re.findall(r"`(\w+)`", text), *re.findall(r"^(\w+) = ", text, re.MULTILINE)}
+    assert not HANDLERS[name].model_fields.keys() - named
 
 
-def test_commands_and_options_of_the_readme_exist() -> None:
-    runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
-    call = runner.invoke(main.app, ["call", "--help"]).output
-    for option in re.findall(r"^\| `(--[a-z]+)", README, re.MULTILINE):
-        assert option in call
-    listed = runner.invoke(main.app, ["--help"]).output
-    for command in re.findall(r"`mediaserver (\w+)", README):
-        assert command in listed
+def test_the_readme_s_table_has_every_handler_links_to_its_page_and_says_whether_it_listens() -> None:
+    row = r"^\| \[`([a-z-]+)`\]\(docs/([^)#]+)\S*\) \| .* \| (yes|no)\b.*\|$"
+    rows = re.findall(row, section(README, "## Handlers"), re.MULTILINE)
+    assert {name: path for name, path, _ in rows} == EXPLAINED
+    needs = re.findall(r"^\| `([a-z-]+)` \| .*? \| (yes|no)\b", page(HANDLERS_PAGE), re.MULTILINE)
+    assert [(name, listens) for name, _, listens in rows] == needs
 
 
-@pytest.mark.parametrize("reason", EndReason)
-def test_every_reason_is_named(reason: EndReason) -> None:
-    assert f"`{reason}`" in README
+def test_the_options_of_call_are_all_in_its_table() -> None:
+    call = typer.main.get_command(cli.app).commands["call"]  # type: ignore[attr-defined]
+    there = {name for option in call.params for name in option.opts if name.startswith("--")}
+    told = re.findall(r"^\| `(--[a-z]+)", page("docs/developers/trying-out.md"), re.MULTILINE)
+    assert sorted(told) == sorted(there - {"--help"})
+
+
+def test_every_reason_why_a_stream_ends_is_named() -> None:
+    rows = re.findall(r"^\| (`.*`) \|", section(TROUBLE, "## Why a stream ended"), re.MULTILINE)
+    told = [reason for row in rows for reason in re.findall(r"`([a-z-]+)`", row)]
+    assert sorted(told) == sorted(["reason", *map(str, EndReason)])
 
 
 def test_every_refusal_stands_in_the_table_with_its_status() -> None:
-    rows = re.findall(r"^\| (\d{3}) \| (.*) \|$", README, re.MULTILINE)
-    told = {reason: int(status) for status, row in rows for reason in re.findall(r"`([a-z-]+)`", row)}
-    assert told == REASONS
-
-
-def test_a_backend_signs_links_as_the_readme_says() -> None:
-    (snippet,) = (block for block in blocks("python") if "urlencode" in block)
-    names: dict[str, Any] = {"hmac": hmac, "time": time, "urlencode": urlencode, "token": "a token"}
-    exec(snippet, names)  # noqa: S102 - our own README
-    link = URL(f"/play/welcome?repeat=2&expires={names['expires']}&sig={names['sig']}")
-    Access(tokens=("a token",)).check("192.0.2.1", link, "", time.time())
-    with pytest.raises(RefusedError):
-        Access(tokens=("another",)).check("192.0.2.1", link, "", time.time())
+    rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| \S.* \| \S.* \|$", page(TROUBLE), re.MULTILINE)
+    assert {reason: int(status) for status, reason in rows} == REASONS
+    assert len(rows) == len(REASONS)
 
 
 def test_every_test_that_shows_a_promise_exists() -> None:
-    section = README.split("\n## What is promised, and what shows it\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| [^|]+ \| (`.*`) \|$", section, re.MULTILINE)
+    promises = section("docs/developers/testing.md", "## What is promised, and what shows it")
+    rows = re.findall(r"^\| [^|]+ \| (`.*`) \|$", promises, re.MULTILINE)
     assert rows
     for row in rows:
         folder = Path()
@@ -114,7 +100,9 @@ def test_every_test_that_shows_a_promise_exists() -> None:
             assert (ROOT / path).is_file(), named
 
 
-def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
+def families() -> list[Metric]:
+    """All metrics of a server."""
+
     async def exported() -> Metrics:
         server = Server(config.load()[0], "defaults")
         try:
@@ -122,10 +110,19 @@ def test_the_metrics_table_has_every_metric(tmp_path: Path) -> None:
         finally:
             await server.close()
 
-    families = [family.name for family in asyncio.run(exported()).registry.collect()]
-    for name in filter(lambda name: not name.startswith("process_"), families):
+    return list(asyncio.run(exported()).registry.collect())
+
+
+def samples(name: str) -> list[Sample]:
+    """What a metric tells from the start on."""
+    return [sample for family in families() if family.name == name for sample in family.samples]
+
+
+def test_the_metrics_table_has_every_metric() -> None:
+    names = [family.name for family in families()]
+    for name in filter(lambda name: not name.startswith("process_"), names):
         tail = name.removeprefix("mediaserver_").removeprefix("sessions_")
-        assert re.search(rf"`(mediaserver_|…_)(sessions_)?{tail}(_total|_info)?[`{{]", README), name
+        assert re.search(rf"`(mediaserver_|…_)(sessions_)?{tail}(_total|_info)?[`{{]", page(MONITORING)), name
 
 
 MENU_PATH = """
@@ -144,8 +141,9 @@ def test_the_keys_of_check_s_json_are_those_there_are(tmp_path: Path) -> None:
     told = json.loads(
         CliRunner().invoke(main.app, ["check", "--json", "--config", str(tmp_path / "c.toml")]).stdout
     )
-    section = README.split("\n`mediaserver check` loads")[1].split("| key | |\n|---|---|\n")[1].split("\n\n")[0]
-    rows = [re.findall("`([a-z_]+)`", row) for row in section.splitlines()]
+    text = section("docs/operators/configuration.md", "### `check --json`")
+    table = text.split("| key | |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = [re.findall("`([a-z_]+)`", row) for row in table.splitlines()]
     assert {row[0] for row in rows} == told.keys()
     inner = {"paths": told["paths"], "menus": told["menus"]["/menu"], "prompts": told["prompts"]}
     documented = {row[0]: row[1:] for row in rows if row[0] in inner}
@@ -153,55 +151,23 @@ def test_the_keys_of_check_s_json_are_those_there_are(tmp_path: Path) -> None:
 
 
 def test_the_extensions_told_are_those_there_are() -> None:
-    rows = re.findall(r"^\| (`\..*?) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (`\..*?) \|", page("docs/flow-builders/prompts.md"), re.MULTILINE)
     told = set(re.findall(r"`(\.[a-z0-9]+)`", "".join(rows)))
     assert told <= EXTENSIONS
     assert told >= LINEAR | MULAW | ALAW | {".wav", ".mp3", ".ogg", ".flac", ".m4a"}
 
 
-def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize(
-    "page", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
-)
-def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if "://" in link:
-            continue
-        file, _, anchor = link.partition("#")
-        target = (page.parent / file).resolve() if file else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
-
-
 @pytest.mark.parametrize("problem", InboundProblem)
 def test_every_problem_of_inbound_media_is_explained(problem: InboundProblem) -> None:
-    section = WIRES.split("## `inbound`")[1].split("\n## ")[0]
-    assert f"`{problem}`" in section
-
-
-def test_both_forms_of_the_flow_action_are_shown_and_the_second_is_complete() -> None:
-    """Asterisk refuses media without a direction, and the platform's default format is µ-law."""
-    tutorial, platform = (json.loads(block) for block in blocks("json")[:2])
-    assert "url" in tutorial["actions"][1]["option"]
-    option = platform["option"]
-    assert option.keys() == {
-        "external_host",
-        "encapsulation",
-        "transport",
-        "format",
-        "direction_listen",
-        "direction_speak",
-    }
-    assert (option["encapsulation"], option["transport"], option["format"]) == ("audiosocket", "tcp", "slin")
+    assert f"`{problem}`" in section(WIRES, "## `inbound`: the codec of what is heard")
 
 
 def test_the_table_of_what_the_platform_takes_is_what_we_send() -> None:
-    rows = dict(re.findall(r"^\| `(audiosocket|sln|rtp)` \| .*? \| (.*) \|$", WIRES, re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `(audiosocket|sln|rtp)` \| .*? \| (.*) \|$", section(WIRES, "## `media_stream`"), re.MULTILINE
+        )
+    )
     payloads: dict[str, bytes] = {}
     for encapsulation in Encapsulation:
         wire = Wire(WireSettings(encapsulation), random_key=lambda: bytes(4))
@@ -215,7 +181,19 @@ def test_the_table_of_what_the_platform_takes_is_what_we_send() -> None:
     assert "320 bytes of *little-endian* linear PCM" in rows["rtp"]
 
 
-def test_make_targets_of_the_readme_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z]+)", "".join(blocks("sh"))):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+def test_every_kind_of_a_peer_s_fault_is_explained() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|", page("docs/operators/limits.md"), re.MULTILINE)
+    kinds = {sample.labels["kind"] for sample in samples("mediaserver_peer_faults")}
+    assert {*rows} - {"kind"} == kinds
+
+
+def test_the_packages_are_all_in_the_architecture() -> None:
+    """With every name that may be imported from `mediaserver` and holds modules."""
+    rows = re.findall(r"^\| `([a-z]+)` \|", section("docs/topics/architecture.md", "## Packages"), re.MULTILINE)
+    assert sorted(rows) == sorted(path.parent.name for path in (ROOT / "mediaserver").glob("*/__init__.py"))
+
+
+def test_the_alerts_and_the_dashboard_are_where_the_docs_say() -> None:
+    for file in ("deploy/alerts.yaml", "deploy/grafana-dashboard.json"):
+        assert file in page(MONITORING)
+        assert (ROOT / file).is_file()

@@ -107,3 +107,7 @@ def test_another_python_takes_the_place_of_an_environment(tmp_path: Path) -> Non
 def test_the_readme_names_what_debian_must_have() -> None:
     section = (ROOT / "README.md").read_text().split("\n## Two commands\n")[1].split("\n## ")[0]
     assert "apt install python3 python3-venv make git" in section
+    script = (ROOT / "scripts/stock_debian.sh").read_text()
+    (pattern,) = re.findall(r"grep -oE '(apt install .*?)' \"\$project/README.md\"", script)
+    (packages, *_) = re.findall(pattern, (ROOT / "README.md").read_text())
+    assert packages == "apt install python3 python3-venv make git"
