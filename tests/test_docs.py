@@ -11,13 +11,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 from typer.testing import CliRunner
 
-from mediaserver import cli, config
-from mediaserver.handlers import HANDLERS
-from mediaserver.metrics import Metrics
-from mediaserver.playout.formats import ALAW, EXTENSIONS, LINEAR, MULAW
-from mediaserver.server.refusals import REASONS
+from mediaserver import config
+from mediaserver.call import EndReason, InboundProblem
+from mediaserver.cli import main
+from mediaserver.handlers.table import HANDLERS
+from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
+from mediaserver.server.http.refusals import REASONS
 from mediaserver.server.server import Server
-from mediaserver.session import EndReason, InboundProblem
+from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
 from tests.pages import README, ROOT, page, section
 from tests.sound import speechlike, write_wav
@@ -67,7 +68,7 @@ def test_the_readme_s_table_has_every_handler_links_to_its_page_and_says_whether
 
 
 def test_the_options_of_call_are_all_in_its_table() -> None:
-    call = typer.main.get_command(cli.app).commands["call"]  # type: ignore[attr-defined]
+    call = typer.main.get_command(main.app).commands["call"]  # type: ignore[attr-defined]
     there = {name for option in call.params for name in option.opts if name.startswith("--")}
     told = re.findall(r"^\| `(--[a-z]+)", page("docs/developers/trying-out.md"), re.MULTILINE)
     assert sorted(told) == sorted(there - {"--help"})

@@ -17,11 +17,12 @@ import typer.main
 from typer.testing import CliRunner
 from yarl import URL
 
-from mediaserver import cli, config
+from mediaserver import config
+from mediaserver.cli import main
+from mediaserver.config.settings import DEFAULT_PATHS
 from mediaserver.errors import RefusedError
-from mediaserver.settings import DEFAULT_PATHS
-from mediaserver.streams.access import Access
-from mediaserver.webhooks import signature
+from mediaserver.events import signature
+from mediaserver.routing.access import Access
 from tests.handlers.test_handlers import hear
 from tests.pages import PAGES, README, ROOT, blocks, page, spans
 from tests.sound import speechlike, write_wav
@@ -29,7 +30,7 @@ from tests.virtual import VirtualLoop, in_virtual_time
 
 HANDLER, FLOW, ACCESS = "docs/developers/handlers.md", "docs/flow-builders/flow.md", "docs/operators/access.md"
 EVENTS = "docs/developers/events.md"
-COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 FOLDERS = "benchmarks|deploy|docs|examples|findings|prompts|scripts|tests"
 
@@ -135,7 +136,7 @@ def test_configurations_load(code: str, tmp_path: Path, monkeypatch: pytest.Monk
     code = re.sub(r'^(certificate|key) = "/etc/.*\n', "", code, flags=re.MULTILINE)
     code = code.replace("espeak-ng", sys.executable)
     (tmp_path / "config.toml").write_text(code)
-    told = json.loads(CliRunner().invoke(cli.app, ["check", "--json", "--config", "config.toml"]).stdout)
+    told = json.loads(CliRunner().invoke(main.app, ["check", "--json", "--config", "config.toml"]).stdout)
     assert told["problems"] == []
 
 
