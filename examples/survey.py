@@ -11,10 +11,7 @@ mediaserver attach call ID --path /survey
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call import Session
-from mediaserver.errors import PeerError
-from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources.source import silence
+from mediaserver.handlers import Call, Handler, PeerError, silence
 
 
 class Survey(Handler):
@@ -30,34 +27,34 @@ class Survey(Handler):
         """So that a missing prompt is known at start."""
         return [self.question, self.tone, self.thanks]
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """What a caller goes through."""
-        grade = await self.grade(session)
-        await session.play(self.tone)
-        comment = await session.record(
-            self.directory / f"{session.stream.id}.wav", max_duration=60, max_silence=3, finish_on="#"
+        grade = await self.grade(call)
+        await call.play(self.tone)
+        comment = await call.record(
+            self.directory / f"{call.stream.id}.wav", max_duration=60, max_silence=3, finish_on="#"
         )
         result = {"grade": grade, "comment": comment.file, "seconds": comment.seconds}
-        session.notify("survey.done", result)  # to the URL of [events], in the background
-        goodbye = await self.tell(session, result)
-        await session.play(goodbye)
-        await session.play(silence(200))  # so that nothing is clipped
+        call.notify("survey.done", result)  # to the URL of [events], in the background
+        goodbye = await self.tell(call, result)
+        await call.play(goodbye)
+        await call.play(silence(200))  # so that nothing is clipped
 
-    async def grade(self, session: Session) -> str:
+    async def grade(self, call: Call) -> str:
         """A digit from 1 to 5; asked three times, of callers who talk instead as well."""
         for _ in range(3):
-            answer = await session.collect_digits(1, prompt=self.question, timeout=4, barge_in="speech")
+            answer = await call.collect_digits(1, prompt=self.question, timeout=4, barge_in="speech")
             if answer.digits in ("1", "2", "3", "4", "5"):
                 return answer.digits
         return ""
 
-    async def tell(self, session: Session, result: dict[str, Any]) -> str:
+    async def tell(self, call: Call, result: dict[str, Any]) -> str:
         """The prompt that the backend wants to be heard at the end."""
         if self.webhook is None:
             return self.thanks
         try:
-            answer = await session.ask(self.webhook, result, timeout=3)
+            answer = await call.ask(self.webhook, result, timeout=3)
         except PeerError:  # it is down, slow, or talks nonsense: the caller need not know
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
-        return wanted if isinstance(wanted, str) and wanted in session.library.prompts else self.thanks
+        return wanted if isinstance(wanted, str) and wanted in call.library.prompts else self.thanks

@@ -13,12 +13,12 @@ import structlog
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.bridge.dial import FinalError, Target, client_session, dial
 from mediaserver.bridge.line import Line
-from mediaserver.call import CloseCode, Session
+from mediaserver.call import Call, CloseCode
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.dialled import OpenWebSocket
-from mediaserver.wire.dialects.application import Application, Call
+from mediaserver.wire.dialects.application import Application, CallFacts
 from mediaserver.wire.events import Audio, Event
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 4.0  # seconds between attempts; doubled each time, half of it up to chance
@@ -36,13 +36,13 @@ class Relay:
 
     def __init__(
         self,
-        session: Session,
+        call: Call,
         target: Target,
-        speaks: Callable[[Call], Application],
+        speaks: Callable[[CallFacts], Application],
         buffer: PlayoutBuffer,
         hold: Callable[[], Source] | None = None,
     ) -> None:
-        self._session, self._target, self._speaks, self._buffer = session, target, speaks, buffer
+        self._call, self._target, self._speaks, self._buffer = call, target, speaks, buffer
         self._hold = hold or (lambda: buffer)
         self._clock = asyncio.get_running_loop().time
         self._line: Line | None = None
@@ -52,10 +52,10 @@ class Relay:
 
     async def run(self) -> None:
         """Until the application hangs up and what it said is heard; PeerError when it is given up."""
-        _ = self._session.keypad  # digits count from the beginning
+        _ = self._call.keypad  # digits count from the beginning
         try:
             async with client_session() as client:
-                with self._session.listen(self._hear):
+                with self._call.listen(self._hear):
                     while not await self._connection(client):
                         pass
         except PeerError as error:
@@ -78,7 +78,7 @@ class Relay:
             websocket = await self._reach(client)
         began = self._clock()
         self._buffer.forget()  # a connection begins anew
-        application = self._speaks(self._call)
+        application = self._speaks(self._facts)
         self._connections += 1
         self._line = line = Line(websocket, application, self._buffer)
         self._tell("bridge.connected", connections=self._connections)
@@ -105,10 +105,10 @@ class Relay:
             await line.close(code)
 
     @property
-    def _call(self) -> Call:
+    def _facts(self) -> CallFacts:
         """What the next connection is told of the stream; the peer may have named its call since the last one."""
-        stream = self._session.stream
-        return Call(
+        stream = self._call.stream
+        return CallFacts(
             stream.id,
             stream.call or (stream.subject if stream.resource else ""),
             stream.path,
@@ -131,7 +131,7 @@ class Relay:
             except PeerError as error:
                 if self._is_hopeless:
                     raise
-                log.warning("bridge: tries again", stream=self._session.stream.id, why=str(error))
+                log.warning("bridge: tries again", stream=self._call.stream.id, why=str(error))
 
     @property
     def _is_hopeless(self) -> bool:
@@ -148,7 +148,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _playing(self, source: Source) -> AsyncIterator[None]:
         """Have a source heard meanwhile."""
-        playing = asyncio.ensure_future(self._session.play(source))
+        playing = asyncio.ensure_future(self._call.play(source))
         try:
             yield
         finally:
@@ -162,7 +162,7 @@ class Relay:
         line = self._line
         if line is None:
             return
-        if digits := self._session.keypad.take_waiting():
+        if digits := self._call.keypad.take_waiting():
             line.press(digits)
         if isinstance(event, Audio):
             line.hear(event.pcm)
@@ -170,9 +170,9 @@ class Relay:
     def _tell(self, kind: str, **facts: Any) -> None:
         """An event, and a line of the log."""
         facts = {"host": self._target.host} | facts
-        self._session.notify(kind, facts)
+        self._call.notify(kind, facts)
         tell = log.error if kind == "bridge.failed" else log.info
-        tell(kind.replace(".", " "), stream=self._session.stream.id, **facts)
+        tell(kind.replace(".", " "), stream=self._call.stream.id, **facts)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

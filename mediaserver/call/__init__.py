@@ -1,5 +1,6 @@
 """One stream with one peer: what a handler sees of a call. Knows no sockets: the shell around it has them."""
 
+from mediaserver.call.call import Call
 from mediaserver.call.endpointing import Utterance, Utterances
 from mediaserver.call.event_sink import Outbox
 from mediaserver.call.inbound_monitor import InboundProblem
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_EVENTS",
     "USUAL_MODES",
     "BargeIn",
+    "Call",
     "CloseCode",
     "Collected",
     "Disk",

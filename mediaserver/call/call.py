@@ -1,4 +1,4 @@
-"""What a handler does with a stream: play, listen, ask, record."""
+"""What a handler has of a call: it plays, listens, asks and records."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from mediaserver.audio.vad import SpeechDetector
 from mediaserver.call.endpointing import Utterances
 from mediaserver.call.event_sink import Outbox
 from mediaserver.call.keypad import BargeIn, Collected, Keypad
-from mediaserver.call.peer_control import PeerControl
-from mediaserver.call.receiver import Hearing, Take
+from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.receiver import Packets, Receiver, Take
 from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
 from mediaserver.call.recording.recorder import Recorder, Recording, Stop
 from mediaserver.call.stream import Clock, Stream
@@ -22,7 +22,8 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
 from mediaserver.speech.service import Speech
 from mediaserver.speech.tts.spoken_text import Spoken
-from mediaserver.wire.events import Audio, Digit, Event
+from mediaserver.transport.closing import CloseCode, End, EndReason
+from mediaserver.wire.events import Audio, Event
 
 _HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
 
@@ -32,32 +33,38 @@ T = TypeVar("T")
 Sound = Source | Run | Spoken | str | Path  # what can be played; by name a prompt, by path any sound file
 
 
-class Talk:
-    """Both directions of a stream, as a handler has them."""
+class Call:
+    """One call, as a handler has it: both directions of its stream.
+
+    When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
+    another: the handler notices nothing but the time.
+    """
 
     def __init__(
         self,
-        stream: Stream,
+        lifetime: Lifetime,
         library: PromptLibrary,
         pacer: Pacer,
-        hearing: Hearing,
+        receiver: Receiver,
         clock: Clock,
         outbox: Outbox,
         speech: Speech,
     ) -> None:
-        self.stream = stream
         self.speech = speech
         self.library = library.catalogue  # the prompts, as they are when the stream begins
         self._decode = library.decode
-        self.hearing = hearing
-        self._pacer, self._clock, self._outbox = pacer, clock, outbox
-        self.control = PeerControl()
-        self.hanging_up = False  # the call is to end with the stream
+        self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
+        self._clock, self._outbox = clock, outbox
         self._keypad: Keypad | None = None
         self._ended = False
 
+    @property
+    def stream(self) -> Stream:
+        """What the stream is: its id, its path, its peer, and its variables."""
+        return self._lifetime.stream
+
     async def play(self, sound: Sound) -> Heard:
-        """Play a source, a run of sound, a text (`session.speech.say`), a prompt by name, or a sound file by its
+        """Play a source, a run of sound, a text (`call.speech.say`), a prompt by name, or a sound file by its
         path, and wait until it is over.
 
         Returns how much of it was sent; sources played at the same time queue up. Cancelling the call stops the
@@ -69,7 +76,7 @@ class Talk:
             sound = await self._decode(sound)
         if not isinstance(sound, Source):
             sound = Playlist(sound if isinstance(sound, Spoken) else [sound])
-        self.control.answer()
+        self._lifetime.control.answer()
         done = self._pacer.play(sound)
         try:
             return await done
@@ -83,11 +90,15 @@ class Talk:
 
     def answer(self) -> None:
         """Answer the call, where that is ours to do: before anything is played this happens by itself."""
-        self.control.answer()
+        self._lifetime.control.answer()
 
     def hang_up(self) -> None:
         """Have the call hung up when the stream is over. Where its wire cannot say so, only the stream ends."""
-        self.hanging_up = True
+        self._lifetime.hanging_up = True
+
+    def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
+        """End the stream now, with a WebSocket close code and the text of its close frame."""
+        self._lifetime.finish(End(EndReason.FINISHED, code, text))
 
     async def silence(self) -> None:
         """Keep the stream up in silence until the peer, or the server, ends it."""
@@ -95,25 +106,19 @@ class Talk:
 
     def events(self) -> AsyncIterator[Event]:
         """What the peer sends, from now on. At most 250 events wait; the oldest give way and are counted."""
-        return self.hearing.events()
+        return self._receiver.events()
 
     def listen(self, take: Take) -> contextlib.AbstractContextManager[None]:
         """Give every event to `take` as it comes, within a `with` block. It must return at once."""
-        return self.hearing.listen(take)
+        return self._receiver.listen(take)
 
     @property
     def keypad(self) -> Keypad:
         """The caller's digits, from the first time anybody asks for it."""
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
-            self.hearing.keep(self._keypad.take)
+            self._receiver.keep(self._keypad.take)
         return self._keypad
-
-    def press(self, digits: str) -> None:
-        """Take in keys that the caller pressed and that came by another way, as if they had been heard here."""
-        _ = self.keypad
-        for digit in digits:
-            self.hearing.push(Digit(digit))
 
     @property
     def keys(self) -> int | None:
@@ -190,9 +195,9 @@ class Talk:
     def utterances(self, **options: Any) -> Iterator[Utterances]:
         """What the caller says from now on, cut into utterances, within a `with` block; `options` as theirs.
 
-        with session.utterances(end_silence=0.5) as utterances:
+        with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
-                found = await utterance.words(session.speech.recogniser(), timeout=5)
+                found = await utterance.words(call.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
         utterances = Utterances(self._clock, lambda: keypad.toning, **options)
@@ -233,7 +238,7 @@ class Talk:
             modes=modes,
             failed=self._recording_over,
         )
-        self.control.answer()
+        self._lifetime.control.answer()
         self.notify("recording.started", {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
@@ -258,6 +263,16 @@ class Talk:
         self.notify("recording.failed" if recording.error else "recording.done", facts)
         tell = log.error if recording.error else log.info
         tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
+
+    @property
+    def packets(self) -> Packets:
+        """What became of the caller's RTP packets while somebody listened, over all connections."""
+        return self._receiver.packets
+
+    @property
+    def jitter_ms(self) -> float:
+        """Interarrival jitter of the caller's RTP packets now (RFC 3550, section 6.4.1)."""
+        return self._receiver.jitter_ms
 
     @property
     def now(self) -> float:

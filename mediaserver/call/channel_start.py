@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from mediaserver.call.asterisk_channel import AsteriskChannel
-from mediaserver.call.receiver import MAX_EVENTS, Hearing
+from mediaserver.call.receiver import MAX_EVENTS, Receiver
 from mediaserver.call.stream import Stream, peer_variables
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
@@ -30,10 +30,10 @@ class StreamStart:
     MEDIA_START.
     """
 
-    __slots__ = ("_hearing", "_held", "_named", "_pacer", "_size", "channel")
+    __slots__ = ("_held", "_named", "_pacer", "_receiver", "_size", "channel")
 
-    def __init__(self, hearing: Hearing, pacer: Pacer) -> None:
-        self._hearing, self._pacer = hearing, pacer
+    def __init__(self, receiver: Receiver, pacer: Pacer) -> None:
+        self._receiver, self._pacer = receiver, pacer
         self.channel: AsteriskChannel | None = None
         self._held: deque[bytes | str] | None = None
         self._size = 0  # of what is held: bytes, and characters
@@ -61,7 +61,7 @@ class StreamStart:
         self._size += len(message)
         while len(held) > MAX_EVENTS or self._size > _MOST_HELD:
             self._size -= len(held.popleft())
-            self._hearing.dropped += 1
+            self._receiver.dropped += 1
         return True
 
     def hold_text(self, text: str) -> bool:
@@ -86,9 +86,9 @@ class StreamStart:
         try:
             self._use(start.media_format())
         except ProtocolError:  # it is no stream of ours, and told of as what it would be
-            self._hearing.wire.unspoken = start.fields.get("format", "")[:20]
+            self._receiver.wire.unspoken = start.fields.get("format", "")[:20]
             raise
-        self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._hearing.push)
+        self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push)
         self._pacer.flush = self.channel.flush
         if self._named is not None and not self._named.done():
             self._named.set_result(None)
@@ -114,8 +114,8 @@ class StreamStart:
         looks_like = chan_websocket.format_of(first)
         if looks_like is not None:
             self._use(looks_like)
-        log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._hearing.wire.name)
+        log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._receiver.wire.name)
 
     def _use(self, media_format: chan_websocket.MediaFormat) -> None:
-        self._hearing.wire.use_format(media_format)
+        self._receiver.wire.use_format(media_format)
         self._pacer.wire_changed()

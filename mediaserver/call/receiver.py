@@ -46,7 +46,7 @@ class Packets(NamedTuple):
         return Packets(*(one + another for one, another in zip(self, other, strict=True)))
 
 
-class Hearing:
+class Receiver:
     """The inbound half of a stream. Listeners are given each event as it comes, in order, at once.
 
     `signalled` is given what is no sound, such as a hang-up, whether or not anybody listens. `listened` is called

@@ -8,11 +8,13 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call.call import Talk
+from mediaserver.call.call import Call
 from mediaserver.call.channel_start import StreamStart
 from mediaserver.call.event_sink import Nobody, Outbox
 from mediaserver.call.inbound_monitor import InboundMonitor, InboundProblem
-from mediaserver.call.receiver import Hearing
+from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.receiver import Receiver
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
@@ -21,16 +23,13 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import Speech
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.encapsulation import Wire
-from mediaserver.wire.events import Event, Hangup, Identity
+from mediaserver.wire.events import Digit, Event, Hangup, Identity
 
 log = structlog.get_logger()
 
 
-class Session(Talk):
-    """A stream while it lasts. A handler plays, listens and returns; then the stream is closed.
-
-    A stream that we dialled may lose its connection and get another: the handler notices nothing but the time.
-    """
+class Session:
+    """A stream while it lasts, for whoever has its connection. Its handler has `call`, and nothing else of it."""
 
     def __init__(
         self,
@@ -42,76 +41,93 @@ class Session(Talk):
         outbox: Outbox | None = None,
         speech: Speech | None = None,
     ) -> None:
-        hearing = Hearing(wire, clock, self._listener_failed, self._signalled, self._expect_audio)
-        super().__init__(stream, library, pacer, hearing, clock, outbox or Nobody(), speech or Speech())
+        receiver = Receiver(wire, clock, self._listener_failed, self._signalled, self._expect_audio)
+        self.receiver, self._pacer, self._clock = receiver, pacer, clock
+        self._lifetime = Lifetime(stream)
+        self.call = Call(self._lifetime, library, pacer, receiver, clock, outbox or Nobody(), speech or Speech())
         self.write_text: Callable[[str], None] | None = None  # says a text to the peer, where its wire has texts
-        self.end: End | None = None
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.connected = True  # one that we dial is not always
         self.texts = 0  # messages that were text, and nothing that we understand
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
         self._started = clock()
-        self._task: asyncio.Task[None] | None = None
         self._attentive = wire.undecided  # whether a message is to be looked at before it is heard
-        self._start = StreamStart(hearing, pacer)
+        self._start = StreamStart(receiver, pacer)
         self._monitor: InboundMonitor | None = None
         self._start_timer: asyncio.TimerHandle | None = None
         self.problems: list[InboundProblem] = []  # with what is heard
 
-    def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
-        """End the stream now, with a close code."""
-        self.finish(End(EndReason.FINISHED, code, text))
+    @property
+    def stream(self) -> Stream:
+        """What the stream is, as far as that is known by now."""
+        return self._lifetime.stream
+
+    @property
+    def end(self) -> End | None:
+        """How the stream ended; None while it lasts."""
+        return self._lifetime.end
+
+    @property
+    def over(self) -> asyncio.Future[None]:
+        """Done when `end` is known."""
+        return self._lifetime.over
+
+    @property
+    def control(self) -> PeerControl:
+        """What the peer can be told besides sound."""
+        return self._lifetime.control
+
+    @control.setter
+    def control(self, control: PeerControl) -> None:
+        self._lifetime.control = control
 
     async def run(self, work: Coroutine[Any, Any, None]) -> End:
         """Start the playout and do a handler's work in this task, until it is done or the session is finished.
 
         A handler's own failure is raised after the playout has stopped, with `end` set.
         """
+        life = self._lifetime
         try:
-            if self.end is not None:  # over before it began
+            if life.end is not None:  # over before it began
                 work.close()
                 self._hear_held()  # nobody listens; but it came, and is counted
-                return self.end
-            self._task = asyncio.current_task()
+                return life.end
+            life.task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
             if self._start.holding:
                 asyncio.get_running_loop().call_soon(self._hear_held)  # and what it listens to
             await work
         except asyncio.CancelledError as error:
-            if self.end is None and self._task is not None and not self._task.cancelling():
-                self.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
+            if life.end is None and life.task is not None and not life.task.cancelling():
+                life.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
                 raise RuntimeError("the handler was cancelled, though nobody ended its stream") from error
-            self.end = self.end or End(EndReason.DRAINED, CloseCode.GOING_AWAY)
+            life.end = life.end or End(EndReason.DRAINED, CloseCode.GOING_AWAY)
         except Exception:
-            self.end = self.end or End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
+            life.end = life.end or End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
             raise
         finally:
-            self._task = None
+            life.task = None
             self._pacer.stop()
-            self.hearing.close()
+            self.receiver.close()
             self._stop_timers()
-            self.end = self.end or End(EndReason.FINISHED, CloseCode.NORMAL)
-            if not self.over.done():
-                self.over.set_result(None)
-        return self.end
+            life.end = life.end or End(EndReason.FINISHED, CloseCode.NORMAL)
+            if not life.over.done():
+                life.over.set_result(None)
+        return life.end
+
+    @property
+    def hanging_up(self) -> bool:
+        """Whether the call is to end with the stream."""
+        return self._lifetime.hanging_up
 
     def finish(self, end: End) -> None:
         """End the stream; the first reason given stands."""
-        if self.end is None:
-            self.end = end
-            self.over.set_result(None)
-            asyncio.get_running_loop().call_soon(self._cancel)
+        self._lifetime.finish(end)
 
     def _listener_failed(self, error: Exception) -> None:
         stream = self.stream
         log.error("handler failed: it cannot listen", stream=stream.id, path=stream.path, exc_info=error)
         self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
-
-    def _cancel(self) -> None:
-        """Not at once: a handler that closes its stream as the last thing it does must not be cancelled after."""
-        if self._task is not None:
-            self._task.cancel()
 
     # -- what the peer sends -------------------------------------------------------------------------------------
 
@@ -119,15 +135,21 @@ class Session(Talk):
         """Take in a binary message. Without a listener it is looked at only as far as `auto` needs."""
         if self._attentive and self._attend(data):
             return
-        self.hearing.receive(data)
+        self.receiver.receive(data)
         if self._monitor is None and self.end is None:
-            self._monitor = InboundMonitor(self.hearing, self._tell_problem)
+            self._monitor = InboundMonitor(self.receiver, self._tell_problem)
 
     def _expect_audio(self) -> None:
         """Somebody listens, or, where we dialled, may: a peer that sends nothing is worth a word."""
-        if self.connected and self.end is None and not self.hearing.samples:
-            self._monitor = self._monitor or InboundMonitor(self.hearing, self._tell_problem)
+        if self.connected and self.end is None and not self.receiver.samples:
+            self._monitor = self._monitor or InboundMonitor(self.receiver, self._tell_problem)
             self._monitor.expect()
+
+    def press(self, digits: str) -> None:
+        """Take in keys that the caller pressed and that came by another way, as if they had been heard here."""
+        _ = self.call.keypad
+        for digit in digits:
+            self.receiver.push(Digit(digit))
 
     def texted(self, text: str) -> None:
         """Take in a text message. It is never media; Asterisk's WebSocket channel has its control in them."""
@@ -155,7 +177,7 @@ class Session(Talk):
         """A message of the peer's may settle how we must speak, even in mid-prompt; whether it is to wait."""
         if self._start.hold(data):
             return True
-        wire = self.hearing.wire
+        wire = self.receiver.wire
         if wire.observe(data):
             self._pacer.wire_changed()
         self._attentive = wire.undecided
@@ -164,7 +186,7 @@ class Session(Talk):
     def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
         """Asterisk's WebSocket channel begins."""
         try:
-            self.stream = self._start.begin(text, self.stream, write_text)
+            self._lifetime.stream = self._start.begin(text, self.stream, write_text)
         except ProtocolError as error:
             log.warning("Asterisk's channel cannot be served", stream=self.stream.id, why=str(error))
             self.finish(End(EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED, str(error)))
@@ -177,7 +199,7 @@ class Session(Talk):
 
     def _hear_held(self) -> None:
         """Take in what came before the handler could listen."""
-        held, self._attentive = self._start.release(), self.hearing.wire.undecided
+        held, self._attentive = self._start.release(), self.receiver.wire.undecided
         for message in held:
             if isinstance(message, bytes):
                 self.receive(message)
@@ -192,16 +214,16 @@ class Session(Talk):
             case Identity():
                 uuid, stream = str(event.uuid), self.stream
                 call = stream.call or ("" if stream.resource else uuid)
-                self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
+                self._lifetime.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
 
     def _tell_problem(self, problem: InboundProblem) -> None:
         if problem in self.problems:  # on a connection before this one
             return
         self.problems.append(problem)
-        facts = {"problem": str(problem), "inbound": str(self.hearing.wire.inbound.codec)}
+        facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
         stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
         log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
-        self.notify("stream.inbound", facts)
+        self.call.notify("stream.inbound", facts)
 
     # -- its connection ------------------------------------------------------------------------------------------
 
@@ -213,11 +235,11 @@ class Session(Talk):
         """
         self.connected = True
         self._attentive = wire.undecided or self._start.holding
-        self.hearing.use(wire)
+        self.receiver.use(wire)
         self._pacer.connect(wire, transport)
         if start_timeout:
             self._pacer.hold()
-            self.hearing.when_heard(self._release)
+            self.receiver.when_heard(self._release)
             self._start_timer = asyncio.get_running_loop().call_later(start_timeout, self._release)
         else:
             self._pacer.release()
@@ -246,7 +268,7 @@ class Session(Talk):
         self.connected = False
         self._stop_timers()
         self._pacer.pause()
-        self.hearing.pause()
+        self.receiver.pause()
         self.control.lost()
 
     async def drain(self) -> None:
@@ -264,12 +286,12 @@ class Session(Talk):
     @property
     def wire_facts(self) -> dict[str, str]:
         """How the stream speaks, and in what codec it is heard, as far as that is known by now."""
-        wire = self.hearing.wire
+        wire = self.receiver.wire
         return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
 
     def summary(self) -> dict[str, Any]:
         """What there is to say of the stream in one line of a log."""
-        pacer, hearing = self._pacer, self.hearing
+        pacer, receiver = self._pacer, self.receiver
         return {
             "path": self.stream.path,
             "peer": self.stream.peer,
@@ -280,15 +302,15 @@ class Session(Talk):
             "skipped": pacer.skipped,
             "underruns": pacer.underruns,
             "stalls": pacer.stalls,
-            "received": hearing.received,
-            "malformed": hearing.malformed,
+            "received": receiver.received,
+            "malformed": receiver.malformed,
             "texts": self.texts,
-            "dropped": hearing.dropped,
+            "dropped": receiver.dropped,
             "reason": str(self.end.reason) if self.end else None,
             "code": self.end.code if self.end else None,
             **({"why": self.end.text} if self.end and self.end.text else {}),
             **({"call": self.stream.call} if self.stream.call else {}),
-            **({"keys": self.keys} if self.keys is not None else {}),
+            **({"keys": self.call.keys} if self.call.keys is not None else {}),
             **({"inbound_problems": list(map(str, self.problems))} if self.problems else {}),
         } | (
             {"resource": self.stream.resource, "reconnects": self.reconnects, "lost": self.lost}

@@ -10,10 +10,9 @@ from urllib.parse import quote
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.echo import Echo
-from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
-from mediaserver.handlers.silence import Silence
 from mediaserver.routing.access import open_to_anybody
 from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.routing.routes import Route

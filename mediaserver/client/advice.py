@@ -70,13 +70,13 @@ NO_KEYS = (
 
 def on_quality(session: Session) -> list[str]:
     """What was wrong with the audio of a stream that is over, as far as anybody listened to it."""
-    hearing, found = session.hearing, []
+    hearing, found = session.receiver, []
     if hearing.malformed:
         found.append(
             f"{hearing.malformed} messages were not {hearing.wire.settings.encapsulation}: "
             "ask for the encapsulation that the peer speaks"
         )
-    if session.keys == 0:
+    if session.call.keys == 0:
         found.append(NO_KEYS)
     packets = hearing.packets
     expected = packets.received + packets.lost

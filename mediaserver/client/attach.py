@@ -151,7 +151,7 @@ async def attach(
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session
-        with session.listen(take) if heard is not None else contextlib.nullcontext():
+        with session.call.listen(take) if heard is not None else contextlib.nullcontext():
             ended = attachment.start()
             asked = asyncio.create_task(hang_up.wait())
             await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)

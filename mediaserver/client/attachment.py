@@ -148,7 +148,7 @@ class Attachment:
                 log.warning(
                     "connection lost", resource=resource, code=end.code, why=str(broken), in_doubt=line.unconfirmed
                 )
-                session.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})
+                session.call.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})
 
     def _on_close(self, code: int) -> str:
         return advice.on_close(code, self.session.stream.resource, self._credential)
@@ -192,11 +192,11 @@ class Attachment:
         try:
             if self._player is not None:
                 session.resume()
-                session.notify("stream.reconnected", {"lost": session.lost})
+                session.call.notify("stream.reconnected", {"lost": session.lost})
                 log.info("connected again", resource=session.stream.resource, lost=session.lost)
             else:
                 self._player = asyncio.create_task(sessions.run_handler(session, self._handler))
-                session.notify("stream.started", session.wire_facts)
+                session.call.notify("stream.started", session.wire_facts)
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:

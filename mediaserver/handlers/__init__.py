@@ -1,8 +1,31 @@
-"""What happens on a stream: one module a handler.
+"""What happens on a call: one module a handler.
 
 Who writes a handler of their own needs what this package names, and no more.
 """
 
-from mediaserver.handlers.base import Handler
+from mediaserver.call import BargeIn, Call, Collected, Recording, Stream, Utterance
+from mediaserver.errors import PeerError, PromptError
+from mediaserver.handlers.base import Ending, Handler
+from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source, silence
+from mediaserver.wire.events import Audio, Digit, Event
 
-__all__ = ["Handler"]
+__all__ = [
+    "Audio",
+    "BargeIn",
+    "Call",
+    "Clip",
+    "Collected",
+    "Digit",
+    "Ending",
+    "Event",
+    "Handler",
+    "Heard",
+    "PeerError",
+    "Playlist",
+    "PromptError",
+    "Recording",
+    "Source",
+    "Stream",
+    "Utterance",
+    "silence",
+]

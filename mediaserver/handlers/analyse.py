@@ -9,7 +9,7 @@ import structlog
 from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
-from mediaserver.call import Disk, Session
+from mediaserver.call import Call, Disk
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
 from mediaserver.wire.events import Audio, Event
@@ -35,51 +35,51 @@ class Analyse(files.Keeping, Handler):
         """Where reports are written, if they are."""
         return (self.directory,) if self.file is not None else ()
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Report every so often, and at the end."""
-        watch = _Watch(self, session)
-        path = files.place(self.directory, self.file, session.stream) if self.file is not None else None
-        with session.listen(watch.take):
+        watch = _Watch(self, call)
+        path = files.place(self.directory, self.file, call.stream) if self.file is not None else None
+        with call.listen(watch.take):
             try:
                 while True:
                     await asyncio.sleep(self.interval)
-                    await self._report(session, watch, path)
+                    await self._report(call, watch, path)
             finally:
-                await self._report(session, watch, path, final=True)
+                await self._report(call, watch, path, final=True)
 
-    async def _report(self, session: Session, watch: "_Watch", path: Path | None, final: bool = False) -> None:
+    async def _report(self, call: Call, watch: "_Watch", path: Path | None, final: bool = False) -> None:
         report = watch.report() | {"final": final}
-        session.notify("analysis", report)
+        call.notify("analysis", report)
         if path is None:
-            log.info("analysis", stream=session.stream.id, path=session.stream.path, **report)
+            log.info("analysis", stream=call.stream.id, path=call.stream.path, **report)
             return
         try:
-            about = {"time": files.now(), "stream": session.stream.id, "path": session.stream.path}
+            about = {"time": files.now(), "stream": call.stream.id, "path": call.stream.path}
             await watch.disk.do(files.append, self.directory, path, [about | report], self.modes)
         except OSError as error:
             if not watch.failed:  # it is tried again with the next report, and told of once
                 watch.failed = True
-                files.tell_failure(session, "report", path, error)
+                files.tell_failure(call, "report", path, error)
 
 
 class _Watch:
     """Listens to one stream, and tells of what happens when it happens."""
 
-    def __init__(self, settings: Analyse, session: Session) -> None:
-        self._session = session
+    def __init__(self, settings: Analyse, call: Call) -> None:
+        self._call = call
         self._analyser = Analyser(settings.sensitivity)
         self._patience = settings.silence_after
         self._told = False  # of the present silence
-        self._keypad = session.keypad
+        self._keypad = call.keypad
         self.disk = Disk()
         self.failed = False  # a report could not be written
-        self._packets = session.hearing.packets
+        self._packets = call.packets
 
     def take(self, event: Event) -> None:
         """Take in what is heard; the keypad has heard it already."""
         if digits := self._keypad.take_waiting():
             self._analyser.digits += digits
-            self._session.notify("digits", {"digits": digits})
+            self._call.notify("digits", {"digits": digits})
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
@@ -87,16 +87,16 @@ class _Watch:
         analyser.feed(event.pcm, self._keypad.toning)
         if analyser.speaking and not spoke:
             self._told = False
-            self._session.notify("speech.started", {"at_s": analyser.seconds})
+            self._call.notify("speech.started", {"at_s": analyser.seconds})
         elif spoke and not analyser.speaking:
-            self._session.notify("speech.stopped", {"at_s": analyser.seconds, "seconds": analyser.last_spurt})
+            self._call.notify("speech.stopped", {"at_s": analyser.seconds, "seconds": analyser.last_spurt})
         elif not self._told and analyser.quiet >= self._patience:
             self._told = True
-            self._session.notify("silence", {"at_s": analyser.seconds, "seconds": analyser.quiet})
+            self._call.notify("silence", {"at_s": analyser.seconds, "seconds": analyser.quiet})
 
     def report(self) -> dict[str, Any]:
         """What was heard since the last report, and how it arrived."""
-        hearing, before = self._session.hearing, self._packets
+        hearing, before = self._call, self._packets
         self._packets = now = hearing.packets
         return self._analyser.report() | {
             "packets_lost": now.lost - before.lost,

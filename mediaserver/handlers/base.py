@@ -3,8 +3,8 @@
     class Greeting(Handler):
         prompt: str = "welcome"
 
-        async def run(self, session: Session) -> None:
-            await session.play(self.prompt)
+        async def run(self, call: Call) -> None:
+            await call.play(self.prompt)
 
 A config names a handler of your own by its place: `handler = "my_package.module:Greeting"`.
 """
@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.fields import Table
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
@@ -40,7 +40,7 @@ class Handler(Table, ABC):
     globs: ClassVar[bool] = False  # whether its prompt names may be globs
 
     @abstractmethod
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Do what this path does. When it returns, the stream is closed with 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
@@ -84,11 +84,11 @@ class Ending(BaseModel):
         200, ge=0, le=60_000, description="silence before the close, so that nothing is clipped"
     )
 
-    async def conclude(self, session: Session) -> None:
+    async def conclude(self, call: Call) -> None:
         """Do what follows the media."""
         if self.then == "silence":
-            await session.silence()
+            await call.silence()
         if self.then == "hangup":
-            session.hang_up()
+            call.hang_up()
         if self.linger_ms:
-            await session.play(silence(self.linger_ms))
+            await call.play(silence(self.linger_ms))

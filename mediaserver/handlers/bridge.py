@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from mediaserver.bridge import Relay, Target
-from mediaserver.call import CloseCode, Session
+from mediaserver.call import Call, CloseCode
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Playlist, Repeated, Source, silence
-from mediaserver.wire.dialects.application import Application, Call
+from mediaserver.wire.dialects.application import Application, CallFacts
 from mediaserver.wire.dialects.plain import Plain
 from mediaserver.wire.dialects.twilio import Twilio
 
-_PROTOCOLS: dict[str, Callable[[Call], Application]] = {"pcm": Plain, "twilio": Twilio}
+_PROTOCOLS: dict[str, Callable[[CallFacts], Application]] = {"pcm": Plain, "twilio": Twilio}
 
 _PATIENCE_MS = 1000  # silence before the hold prompt: most connections are there sooner
 
@@ -48,23 +48,21 @@ class Bridge(Ending, Handler):
         """The hold and the fallback."""
         return [name for name in (self.hold, self.fallback) if name]
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Bridge; then close, or play the fallback first."""
         target = Target(self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout)
-        relay = Relay(
-            session, target, _PROTOCOLS[self.protocol], PlayoutBuffer(self.delay_ms), self._hold_of(session)
-        )
+        relay = Relay(call, target, _PROTOCOLS[self.protocol], PlayoutBuffer(self.delay_ms), self._hold_of(call))
         try:
             await relay.run()
         except PeerError:  # told already
             if self.fallback is None:
-                session.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")
+                call.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")
                 return
-            await session.play(self.fallback)
-        await self.conclude(session)
+            await call.play(self.fallback)
+        await self.conclude(call)
 
-    def _hold_of(self, session: Session) -> Callable[[], Source] | None:
+    def _hold_of(self, call: Call) -> Callable[[], Source] | None:
         if self.hold is None:
             return None
-        prompt = session.library.get(self.hold)
+        prompt = call.library.get(self.hold)
         return lambda: Playlist(Repeated([prompt], None, lead=[silence(_PATIENCE_MS)]))

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.live import Live
 from mediaserver.wire.events import Audio, Event
@@ -13,7 +13,7 @@ class Echo(Handler):
 
     delay_ms: int = Field(60, ge=0, le=60_000, description="less than the network's jitter, and there are holes")
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Play what comes."""
         live = Live(self.delay_ms)
 
@@ -21,5 +21,5 @@ class Echo(Handler):
             if isinstance(event, Audio):
                 live.put(event.pcm)
 
-        with session.listen(take):
-            await session.play(live)
+        with call.listen(take):
+            await call.play(live)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, frames_in
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import Interrupted, Playlist, Source
@@ -71,12 +71,12 @@ class HoldMusic(Handler):
         """The music and the announcement."""
         return (*self.prompts, *([self.announcement] if self.announcement else []))
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Play until the peer hangs up."""
-        await session.play(self._source(session))
+        await call.play(self._source(call))
 
-    def _source(self, session: Session) -> Source:
-        library = session.library
+    def _source(self, call: Call) -> Source:
+        library = call.library
         pieces = library.match(self.prompts)
         if self.shared:
             music: Source = join(Rounds(pieces, 0 if self.shuffle else None), time.time())

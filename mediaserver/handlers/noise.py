@@ -1,4 +1,4 @@
-"""`noise`: comfort noise, so that a quiet line does not sound dead."""
+"""`noise`: comfort noise, so that a quiet line does not sound dead; and `silence`: nothing to hear, on time."""
 
 import random
 from functools import lru_cache
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mediaserver.audio import noise
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 
@@ -22,7 +22,15 @@ class Noise(Handler):
 
     level: float = Field(-50.0, ge=-90, le=-10, description="dBm0")
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Play for ever."""
         clip = _clip(self.level)
-        await session.play(Playlist(Repeated([clip], None), start=random.randrange(noise.SECONDS * 50)))
+        await call.play(Playlist(Repeated([clip], None), start=random.randrange(noise.SECONDS * 50)))
+
+
+class Silence(Handler):
+    """Digital silence until the peer hangs up."""
+
+    async def run(self, call: Call) -> None:
+        """Wait; a stream without a source is silent."""
+        await call.silence()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common.phrase import Member, Phrase, Speaking, prompts_among, values_of
@@ -64,7 +64,7 @@ class Playback(Repeating, Speaking, Ending, Handler):
         for phrase in self.phrases(self.members()):
             phrase.check(values_of(variables, query), speech)
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Play, then close or fall silent."""
-        await session.play(Playlist(self.repeated(self.sound(self.members(), session))))
-        await self.conclude(session)
+        await call.play(Playlist(self.repeated(self.sound(self.members(), call))))
+        await self.conclude(call)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.fields import LanguageTag
 from mediaserver.config.speech_settings import RecognitionEngine
 from mediaserver.handlers.base import Handler
@@ -62,24 +62,24 @@ class Recognise(files.Keeping, Handler):
         """The one that recognises."""
         return [Need("recognition", self.engine or "", self.language or "")]
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Recognise one utterance after another; the last one after the call, if it is quick."""
-        path = files.place(self.directory, self.file, session.stream) if self.file is not None else None
+        path = files.place(self.directory, self.file, call.stream) if self.file is not None else None
         scribe = Scribe(
-            session,
-            session.speech.recogniser(self.engine or ""),
+            call,
+            call.speech.recogniser(self.engine or ""),
             self.language or "",
             self.keywords,
             self.partials,
             Transcript(self.directory, path, self.modes) if path is not None else None,
         )
-        with session.utterances(
+        with call.utterances(
             mode=self.sensitivity, end_silence=self.end_silence, longest=self.max_utterance, lost=scribe.lost
         ) as utterances:
             writing = asyncio.create_task(scribe.run(utterances))
             try:
                 if self.prompt is not None:
-                    await session.play(self.prompt)
+                    await call.play(self.prompt)
                 await asyncio.wait((writing,))
             finally:
                 utterances.close()

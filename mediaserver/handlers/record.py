@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import USUAL_MODES, Modes, Recording, Session
+from mediaserver.call import USUAL_MODES, Call, Modes, Recording
 from mediaserver.config.fields import Table
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common import files
@@ -36,15 +36,15 @@ class RecordSettings(Table):
         return self.beep if isinstance(self.beep, str) else None
 
     async def record(
-        self, session: Session, directory: Path, prompt: str | None = None, modes: Modes = USUAL_MODES
+        self, call: Call, directory: Path, prompt: str | None = None, modes: Modes = USUAL_MODES
     ) -> Recording:
         """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
         if self.beep:
-            await session.play(self.beep_prompt or _BEEP)
-        playing = asyncio.ensure_future(session.play(prompt)) if prompt is not None else None
+            await call.play(self.beep_prompt or _BEEP)
+        playing = asyncio.ensure_future(call.play(prompt)) if prompt is not None else None
         try:
-            return await session.record(
-                files.place(directory, self.file, session.stream),
+            return await call.record(
+                files.place(directory, self.file, call.stream),
                 within=directory,
                 stereo=self.stereo,
                 max_duration=self.max_duration,
@@ -76,7 +76,7 @@ class Record(files.Keeping, RecordSettings, Ending, Handler):
         """Where recordings are kept."""
         return (self.directory,)
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Record; a disk that fails costs what it would have kept, and nothing else."""
-        await self.record(session, self.directory, self.prompt, self.modes)
-        await self.conclude(session)
+        await self.record(call, self.directory, self.prompt, self.modes)
+        await self.conclude(call)

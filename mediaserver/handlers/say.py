@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common.phrase import Manner, Phrase, Text, values_of, values_said
@@ -50,13 +50,13 @@ class Say(Repeating, Manner, Ending, Handler):
             return query["text"]
         return values_said([self.text] if self.text is not None else [], values_of(variables, query))
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Say it, then close or fall silent."""
-        fallback = session.library.get(self.fallback) if self.fallback else None
-        query = session.stream.query
-        spoken = self._phrase(query).spoken(session, fallback, of_url="text" in query)
-        await session.play(Playlist(self.repeated([spoken])))
-        await self.conclude(session)
+        fallback = call.library.get(self.fallback) if self.fallback else None
+        query = call.stream.query
+        spoken = self._phrase(query).spoken(call, fallback, of_url="text" in query)
+        await call.play(Playlist(self.repeated([spoken])))
+        await self.conclude(call)
 
     def _phrase(self, query: Mapping[str, str]) -> Phrase:
         text = Template((), query["text"]) if "text" in query else self.text  # a caller's is no template

@@ -11,12 +11,11 @@ from mediaserver.handlers.common import user_modules
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.hold_music import HoldMusic
 from mediaserver.handlers.menu.handler import MenuHandler
-from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.say import Say
-from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
 
 HANDLERS: dict[str, type[Handler]] = {
@@ -50,7 +49,7 @@ def find(name: str) -> type[Handler]:
     if not (isinstance(found, type) and issubclass(found, Handler)):
         raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.Handler')
     if inspect.isabstract(found):
-        raise ValueError(f'handler "{name}" has no method run(self, session)')
+        raise ValueError(f'handler "{name}" has no method run(self, call)')
     if not inspect.iscoroutinefunction(found.run):
         raise ValueError(f'handler "{name}" has a method run that is not async: begin it with async def run')
     return found

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pydantic import Field, field_validator, model_validator
 
 from mediaserver.audio import tone_plans, tones
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Playlist, Repeated
@@ -45,8 +45,8 @@ class Tone(Ending, Handler):
     def _cadence(self) -> tones.Cadence:
         return _cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Play, then close or fall silent."""
         tone = _tones.get(self._cadence())
-        await session.play(Playlist(Repeated(tone.repeat, None, lead=tone.once) if tone.repeat else tone.once))
-        await self.conclude(session)
+        await call.play(Playlist(Repeated(tone.repeat, None, lead=tone.once) if tone.repeat else tone.once))
+        await self.conclude(call)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.call.stream import CREDENTIALS, peer_variables
 from mediaserver.config import mistakes
 from mediaserver.config.examination import Examined, examine
@@ -204,7 +204,7 @@ def _asks_too_much(error: ValidationError) -> bool:
 class _Nothing(Handler):
     """In place of a handler of which nothing is known."""
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         raise NotImplementedError
 
 

@@ -121,7 +121,7 @@ class Streams:
         metrics.reconnects.inc(session.reconnects)
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)
-        session.notify("stream.ended", summary)
+        session.call.notify("stream.ended", summary)
         self._outbox.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
         if misframed and not session.stream.resource:  # where we dialled, our side says more

@@ -39,7 +39,7 @@ def open_session(
 async def run_handler(session: Session, handler: Handler) -> End:
     """Let a handler do its work on a stream; its failure is logged, and is how the stream ends."""
     try:
-        return await session.run(handler.run(session))
+        return await session.run(handler.run(session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
         if isinstance(error, EngineError):  # it says all that there is to say

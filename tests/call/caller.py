@@ -8,7 +8,7 @@ import numpy as np
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE, Samples, from_bytes, to_bytes
-from mediaserver.call import End, EndReason, Session, Stream
+from mediaserver.call import Call, End, EndReason, Session, Stream
 from mediaserver.errors import PeerError
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.wire.encapsulation import Framing, WireSettings
@@ -55,12 +55,17 @@ class Caller:
     """Sends a frame every 20 ms: what is said, silence otherwise."""
 
     def __init__(
-        self, loop: VirtualLoop, library: PromptLibrary, settings: WireSettings | None = None, *answers: Any
+        self,
+        loop: VirtualLoop,
+        library: PromptLibrary,
+        settings: WireSettings | None = None,
+        *answers: Any,
+        stream: Stream | None = None,
     ) -> None:
         self.loop = loop
         self.backend = Backend(*answers)
         self.stage = Stage(loop, settings or WireSettings(framing=Framing.PCM))
-        stream = Stream("id", "/path", "peer", variables={"name": "value"})
+        stream = stream or Stream("id", "/path", "peer", variables={"name": "value"})
         self.session = Session(stream, self.stage.wire, library, self.stage.pacer, loop.time, outbox=self.backend)
         self.quiet = False  # sends nothing
         self._saying = b""
@@ -71,12 +76,12 @@ class Caller:
 
     async def call(
         self,
-        run: Callable[[Session], Coroutine[Any, Any, object]],
+        run: Callable[[Call], Coroutine[Any, Any, object]],
         ms: float,
         *acts: tuple[float, Callable[[], object]],
     ) -> End | None:
         """Have a handler run for so long, and do things at their times; how the stream ended, if it did."""
-        work = cast("Coroutine[Any, Any, None]", run(self.session))  # what it returns is nobody's
+        work = cast("Coroutine[Any, Any, None]", run(self.session.call))  # what it returns is nobody's
         running = asyncio.create_task(self.session.run(work))
         pending = sorted(acts, key=lambda act: act[0])
         try:

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 
-from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.call import Call, CloseCode, End, EndReason, Stream
 from mediaserver.playout.sources.source import Clip, Heard
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Framing, WireSettings
@@ -40,8 +39,10 @@ def as_json(name: str, size: int) -> str:
 class Asterisk(Caller):
     """A caller that is silent, and to whom texts are said."""
 
-    def __init__(self, loop: VirtualLoop, lead: int = 0, framing: Framing = Framing.AUTO) -> None:
-        super().__init__(loop, library_of(), WireSettings(lead=lead, framing=framing))
+    def __init__(
+        self, loop: VirtualLoop, lead: int = 0, framing: Framing = Framing.AUTO, stream: Stream | None = None
+    ) -> None:
+        super().__init__(loop, library_of(), WireSettings(lead=lead, framing=framing), stream=stream)
         self.quiet = True
         self.texts: list[tuple[float, str]] = []
         self.session.write_text = lambda text: self.texts.append((round(loop.time() * 1000), text))
@@ -57,8 +58,8 @@ async def test_the_format_that_it_names_holds_both_ways(text: str, loop: Virtual
     asterisk = Asterisk(loop)
     asterisk.session.texted(text)
 
-    async def run(session: Session) -> None:
-        await session.play(Clip(bytes(320)))
+    async def run(call: Call) -> None:
+        await call.play(Clip(bytes(320)))
 
     await asterisk.call(run, 100)
     assert asterisk.stage.line.messages == [websocket.binary(b"\xff" * 160)]
@@ -78,8 +79,8 @@ async def test_the_format_that_it_names_holds_both_ways(text: str, loop: Virtual
 async def test_a_format_named_late_changes_what_is_sent_in_mid_prompt(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
 
-    async def run(session: Session) -> None:
-        await session.play(LONG)
+    async def run(call: Call) -> None:
+        await call.play(LONG)
 
     await asterisk.call(run, 100, (50, lambda: asterisk.session.texted(PLAIN.format("slin16", 640))))
     assert [len(payload) for payload in asterisk.payloads] == [320, 320, 640, 640, 640]
@@ -102,14 +103,14 @@ async def test_what_comes_before_the_format_and_the_handler_waits_for_both(
     await session.media_started()
     assert loop.time() == 0
 
-    async def run(session: Session) -> None:
-        with session.listen(heard.append):
-            await session.silence()
+    async def run(call: Call) -> None:
+        with call.listen(heard.append):
+            await call.silence()
 
     await asterisk.call(run, 100, (50, lambda: session.receive(b"\x05" * 640)))
     assert [type(event) for event in heard] == [Audio, Audio, Audio, Digit, Audio, Audio]
     assert {len(event.pcm) for event in heard if isinstance(event, Audio)} == {320}
-    assert (session.hearing.received, session.texts) == (5, 0)
+    assert (session.receiver.received, session.texts) == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ async def test_a_format_that_never_comes_is_waited_for_no_longer_than_2_s(
     await asterisk.session.media_started()
     assert loop.time() == 2.0
     await asterisk.session.run(asyncio.sleep(0.01))
-    assert asterisk.session.hearing.received == 1
+    assert asterisk.session.receiver.received == 1
     assert asterisk.session.summary()["wire"] == wire
     assert "Asterisk sends no MEDIA_START" in capfd.readouterr().out
 
@@ -158,10 +159,10 @@ async def test_it_is_answered_once_when_a_handler_begins_to_speak(
     asterisk = Asterisk(loop)
     asterisk.session.texted(start)
 
-    async def run(session: Session) -> None:
-        await session.collect_digits(timeout=0.1)
-        await session.play(Clip(bytes(320)))
-        await session.play(Clip(bytes(320)))
+    async def run(call: Call) -> None:
+        await call.collect_digits(timeout=0.1)
+        await call.play(Clip(bytes(320)))
+        await call.play(Clip(bytes(320)))
 
     await asterisk.call(run, 400)
     assert asterisk.texts == [(100, answer)]
@@ -171,8 +172,8 @@ async def test_it_is_answered_once_when_a_handler_begins_to_speak(
 async def test_it_is_answered_where_a_handler_speaks_before_it_says_what_it_is(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
 
-    async def run(session: Session) -> None:
-        await session.play(Clip(bytes(320)))
+    async def run(call: Call) -> None:
+        await call.play(Clip(bytes(320)))
 
     await asterisk.call(run, 100, (5, lambda: asterisk.session.texted(PLAIN.format("slin", 320))))
     assert [text for _, text in asterisk.texts] == ["ANSWER"]
@@ -194,8 +195,8 @@ async def test_keys_reach_the_keypad(loop: VirtualLoop) -> None:
     asterisk.session.texted(PLAIN.format("ulaw", 160))
     collected = []
 
-    async def run(session: Session) -> None:
-        collected.append(await session.collect_digits(3))
+    async def run(call: Call) -> None:
+        collected.append(await call.collect_digits(3))
 
     def key(text: str):
         return lambda: asterisk.session.texted(text)
@@ -218,10 +219,10 @@ async def test_clear_flushes_its_queue_and_the_lead_was_not_heard(loop: VirtualL
     asterisk.session.texted(PLAIN.format("slin", 320))
     heard = []
 
-    async def run(session: Session) -> None:
-        heard.append(await session.play(LONG))
+    async def run(call: Call) -> None:
+        heard.append(await call.play(LONG))
 
-    await asterisk.call(run, 300, (110, asterisk.session.clear))
+    await asterisk.call(run, 300, (110, asterisk.session.call.clear))
     assert asterisk.stage.line.times == [*[1] * 11, 21, 41, 61, 81, 101]
     assert asterisk.texts == [(0, "ANSWER"), (110, "FLUSH_MEDIA")]
     assert heard == [Heard(6, complete=False)]
@@ -233,9 +234,9 @@ async def test_a_full_queue_holds_the_source_and_loses_nothing(loop: VirtualLoop
     asterisk.session.texted(PLAIN.format("slin", 320))
     numbers = [bytes([n]) * 320 for n in range(1, 9)]
 
-    async def run(session: Session) -> None:
-        await session.play(Clip(b"".join(numbers)))
-        await session.silence()
+    async def run(call: Call) -> None:
+        await call.play(Clip(b"".join(numbers)))
+        await call.silence()
 
     text = asterisk.session.texted
     await asterisk.call(run, 400, (50, lambda: text("MEDIA_XOFF")), (210, lambda: text("MEDIA_XON")))
@@ -252,7 +253,7 @@ async def test_before_the_end_its_queue_is_played_out(hangs_up: bool, loop: Virt
 
     async def work() -> None:
         if hangs_up:
-            session.hang_up()
+            session.call.hang_up()
 
     assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
     loop.call_later(0.25, session.texted, "QUEUE_DRAINED")
@@ -279,7 +280,7 @@ async def test_the_rest_of_a_longer_frame_is_filled_up_at_the_end(loop: VirtualL
     session.texted(PLAIN.format("slin", 640))
 
     async def work() -> None:
-        await session.play(Clip(b"\x01" * 320 * 3))
+        await session.call.play(Clip(b"\x01" * 320 * 3))
 
     await session.run(work())
     loop.call_later(0.25, session.texted, "QUEUE_DRAINED")
@@ -293,11 +294,11 @@ async def test_the_rest_of_a_longer_frame_is_forgotten_where_the_queue_is(loop: 
     session = asterisk.session
     session.texted(PLAIN.format("slin", 640))
 
-    async def run(session: Session) -> None:
-        await session.play(Clip(b"\x01" * 320 * 100))
-        await session.play(Clip(b"\x02" * 320 * 2))
+    async def run(call: Call) -> None:
+        await call.play(Clip(b"\x01" * 320 * 100))
+        await call.play(Clip(b"\x02" * 320 * 2))
 
-    await asterisk.call(run, 200, (50, session.clear))  # three frames were sent, or one and a half
+    await asterisk.call(run, 200, (50, session.call.clear))  # three frames were sent, or one and a half
     assert [payload for payload in asterisk.payloads if payload][:2] == [b"\x01" * 640, b"\x02" * 640]
 
 
@@ -337,12 +338,12 @@ async def test_a_channel_without_a_queue_is_not_asked_again_and_not_waited_for(
     text(PLAIN.format("slin", 320))
     heard = []
 
-    async def run(session: Session) -> None:
-        heard.append(await session.play(LONG))
-        heard.append(await session.play(LONG))
+    async def run(call: Call) -> None:
+        heard.append(await call.play(LONG))
+        heard.append(await call.play(LONG))
 
     refusal = "ERROR channel_id:ws-1 error_text:FLUSH_MEDIA not supported in passthrough mode"
-    clear = asterisk.session.clear
+    clear = asterisk.session.call.clear
     await asterisk.call(run, 500, (110, clear), (130, lambda: [text(refusal) for _ in range(100)]), (300, clear))
     assert [said for _, said in asterisk.texts] == ["ANSWER", "FLUSH_MEDIA"]
     assert sum(each.frames for each in heard) > 10
@@ -371,7 +372,7 @@ async def test_a_stream_that_is_over_waits_for_no_format(
     session = Asterisk(loop).session
     session.expect_media_start()
     session.receive(b"\xd5" * 160)
-    loop.call_later(0.5, session.close)
+    loop.call_later(0.5, session.call.close)
     await session.media_started()
     assert loop.time() == 0.5
     assert session.summary()["wire"].startswith("audiosocket")  # nothing is made of what came
@@ -392,8 +393,9 @@ async def test_a_text_before_the_first_sound_does_not_name_its_format(loop: Virt
 @pytest.mark.parametrize(("call", "named"), [("", "ws-1a2b3c4d"), ("theirs", "theirs")])
 @in_virtual_time
 async def test_the_channel_s_id_names_a_call_that_has_no_name(loop: VirtualLoop, call: str, named: str) -> None:
-    session = Asterisk(loop).session
-    session.stream = replace(session.stream, call=call, query={"token": "secret", "channel": "x"})
+    query, variables = {"token": "secret", "channel": "x"}, {"name": "value"}
+    stream = Stream("id", "/path", "peer", query, variables, call=call)
+    session = Asterisk(loop, stream=stream).session
     session.texted(PLAIN.format("ulaw", 160))
     assert session.stream.call == named
     assert session.stream.variables == {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Collected, Session
+from mediaserver.call import Call, Collected, Session
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire import audiosocket
@@ -27,9 +27,9 @@ async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | 
     caller = Caller(loop, library_of(), settings)
     found: list[tuple[float, Collected]] = []
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         found.append((0, Collected("", False)))
-        found[0] = loop.time(), await session.collect_digits(**options)
+        found[0] = loop.time(), await call.collect_digits(**options)
         found.append((loop.time() * 1000, found[0][1]))
 
     await caller.call(run, ms, *[(at, lambda keys=keys: caller.say(digits(keys))) for at, keys in acts])
@@ -50,9 +50,9 @@ async def test_one_digit_ends_a_prompt_before_the_key_is_up(loop: VirtualLoop) -
 async def test_barge_in_is_quick_wherever_the_digit_falls(loop: VirtualLoop, phase: int) -> None:
     caller = Caller(loop, library_of())
 
-    async def run(session: Session) -> None:
-        await session.collect_digits(1, prompt=PROMPT)
-        await session.silence()
+    async def run(call: Call) -> None:
+        await call.collect_digits(1, prompt=PROMPT)
+        await call.silence()
 
     await caller.call(run, 1500, (500, lambda: caller.say(bytes(16 * phase) + digits("8"))))
     last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
@@ -93,8 +93,8 @@ async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
-    async def run(session: Session) -> None:
-        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech", timeout=1))
+    async def run(call: Call) -> None:
+        found.append(await call.collect_digits(1, prompt=PROMPT, barge_in="speech", timeout=1))
 
     await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
     last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
@@ -106,8 +106,8 @@ async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
 async def test_speech_does_not_stop_a_prompt_that_waits_for_digits(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
 
-    async def run(session: Session) -> None:
-        await session.collect_digits(1, prompt=PROMPT)
+    async def run(call: Call) -> None:
+        await call.collect_digits(1, prompt=PROMPT)
 
     await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
     assert caller.sounding().sum() == 100
@@ -118,9 +118,9 @@ async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         while len(found) < 3:
-            found.append((await session.collect_digits(1, prompt=PROMPT)).digits)
+            found.append((await call.collect_digits(1, prompt=PROMPT)).digits)
 
     await caller.call(run, 1500, (200, lambda: caller.say(digits("159"))))
     assert found == ["1", "5", "9"]
@@ -131,9 +131,9 @@ async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
 async def test_who_types_ahead_is_not_taken_for_one_who_spoke(loop: VirtualLoop) -> None:
     caller, found = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        session.press("5")
-        found.append(await session.collect_digits(1, prompt=PROMPT, barge_in="speech"))
+    async def run(call: Call) -> None:
+        caller.session.press("5")
+        found.append(await call.collect_digits(1, prompt=PROMPT, barge_in="speech"))
 
     await caller.call(run, 500)
     assert found == [Collected("5", timed_out=False, spoke=False)]
@@ -144,9 +144,9 @@ async def test_who_types_ahead_is_not_taken_for_one_who_spoke(loop: VirtualLoop)
 async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
 
-    async def run(session: Session) -> None:
-        session.press("5")
-        await session.collect_digits(1, prompt=PROMPT, barge_in="off")
+    async def run(call: Call) -> None:
+        caller.session.press("5")
+        await call.collect_digits(1, prompt=PROMPT, barge_in="off")
 
     await caller.call(run, 3000)
     assert caller.sounding().sum() == 100
@@ -157,9 +157,9 @@ async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop:
 async def test_a_prompt_that_cannot_be_played_is_told(loop: VirtualLoop, barge_in: str) -> None:
     caller, told = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         with pytest.raises(PromptError, match="nonesuch"):
-            await session.prompt("nonesuch", barge_in)
+            await call.prompt("nonesuch", barge_in)
         told.append(asyncio.all_tasks() - tasks)
 
     tasks = asyncio.all_tasks()
@@ -172,11 +172,11 @@ async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop
     """Neither a task nor a listener, and the next prompt begins at once."""
     caller, left = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         tasks = asyncio.all_tasks()
-        loop.call_later(0.1, session.press, "1")
-        await session.prompt(PROMPT, "speech")
-        left.append((asyncio.all_tasks() - tasks, len(session.hearing._listeners)))
+        loop.call_later(0.1, caller.session.press, "1")
+        await call.prompt(PROMPT, "speech")
+        left.append((asyncio.all_tasks() - tasks, len(caller.session.receiver._listeners)))
 
     await caller.call(run, 500)
     assert left == [(set(), 1)]  # the keypad's
@@ -199,15 +199,15 @@ async def test_where_nothing_more_can_matter_nothing_is_waited_for(loop: Virtual
 async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop, tmp_path: Path) -> None:
     caller, found = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        found.append(session.keys)
-        await session.record(tmp_path / "a.wav", max_duration=0.1)
-        session.press("1")
-        found.append(session.keys)  # a recording that no key ends wants none
-        assert "keys" not in session.summary()
-        await session.collect_digits(1)
-        found.append(session.keys)
-        assert session.summary()["keys"] == 1
+    async def run(call: Call) -> None:
+        found.append(call.keys)
+        await call.record(tmp_path / "a.wav", max_duration=0.1)
+        caller.session.press("1")
+        found.append(call.keys)  # a recording that no key ends wants none
+        assert "keys" not in caller.session.summary()
+        await call.collect_digits(1)
+        found.append(call.keys)
+        assert caller.session.summary()["keys"] == 1
 
     await caller.call(run, 1000)
     assert found == [None, None, 1]
@@ -220,16 +220,16 @@ async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop,
 async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str, answers: bool) -> None:
     caller = Caller(loop, library_of())
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         match what:
             case "say so":
-                session.answer()
+                call.answer()
             case "record":
-                await session.record(tmp_path / "a.wav", max_duration=0.1)
+                await call.record(tmp_path / "a.wav", max_duration=0.1)
             case "play":
-                await session.play(PROMPT)
+                await call.play(PROMPT)
             case "listen":
-                await session.collect_digits(1, timeout=0.1)
+                await call.collect_digits(1, timeout=0.1)
 
     await caller.call(run, 300)
     assert caller.session.control.answered is answers
@@ -239,16 +239,16 @@ async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str,
 async def test_after_a_stream_s_end_there_is_nothing_to_tell(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     for kind in ("one", "stream.ended", "other"):
-        caller.session.notify(kind, {})
+        caller.session.call.notify(kind, {})
     assert [kind for kind, _ in caller.backend.events] == ["one", "stream.ended"]
 
 
 @in_virtual_time
 async def test_a_question_goes_to_the_operator_s_systems(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), None, {"menu": "main"}, PeerError("it is down"))
-    assert await caller.session.ask("http://backend/", {"a": 1}, 3.0) == {"menu": "main"}
+    assert await caller.session.call.ask("http://backend/", {"a": 1}, 3.0) == {"menu": "main"}
     with pytest.raises(PeerError):
-        await caller.session.ask("http://backend/", {})
+        await caller.session.call.ask("http://backend/", {})
     assert caller.backend.questions == [("http://backend/", {"a": 1}), ("http://backend/", {})]
 
 
@@ -256,12 +256,12 @@ async def test_a_question_goes_to_the_operator_s_systems(loop: VirtualLoop) -> N
 async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> None:
     caller, found = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        with session.utterances() as utterances:
+    async def run(call: Call) -> None:
+        with call.utterances() as utterances:
             await asyncio.sleep(1)
             found.append(utterances.current)
         assert utterances.current is None
-        assert len(session.hearing._listeners) == 1  # the keypad's
+        assert len(caller.session.receiver._listeners) == 1  # the keypad's
 
     await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
     (utterance,) = found
@@ -280,7 +280,7 @@ async def test_a_digit_that_comes_as_tone_and_as_message_is_one_press(loop: Virt
             session.receive(audiosocket.serialize(audiosocket.Message(kind, pcm[at : at + 320].ljust(320, b"\0"))))
 
     async def work() -> None:
-        keypad = session.keypad
+        keypad = session.call.keypad
         send(digits("4"))
         session.receive(b"\x03\x00\x014")
         session.receive(b"\x03\x00\x014")  # and again: another press
@@ -297,9 +297,9 @@ async def test_waiting_for_speech(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
-    async def run(session: Session) -> None:
-        found.append((await session.wait_for_speech(1), loop.time()))
-        found.append((await session.wait_for_speech(5), loop.time()))
+    async def run(call: Call) -> None:
+        found.append((await call.wait_for_speech(1), loop.time()))
+        found.append((await call.wait_for_speech(5), loop.time()))
 
     await caller.call(run, 4000, (2000, lambda: caller.say(VOICE)))
     (early, at), (late, then) = found
@@ -314,8 +314,8 @@ async def test_a_key_is_no_speech(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
-    async def run(session: Session) -> None:
-        found.append(await session.wait_for_speech(2))
+    async def run(call: Call) -> None:
+        found.append(await call.wait_for_speech(2))
 
     await caller.call(run, 3000, (500, lambda: caller.say(digits("5", on_ms=500))))
     assert found == [False]
@@ -338,15 +338,15 @@ async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path)
 
     library.decode = decode  # type: ignore[method-assign, assignment]  # it does so in another process, which takes real time
     caller = Caller(loop, library)
-    await caller.call(lambda session: session.play(tmp_path / "a.wav"), 500)
+    await caller.call(lambda call: call.play(tmp_path / "a.wav"), 500)
     assert (caller.heard[:1600] == speechlike(1600, 8)).all()
 
 
 @in_virtual_time
 async def test_nothing_is_decoded_while_nobody_listens(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
-    await caller.call(lambda session: session.silence(), 200)
-    assert caller.session.hearing.received == 10
+    await caller.call(lambda call: call.silence(), 200)
+    assert caller.session.receiver.received == 10
     assert not asyncio.all_tasks() - {asyncio.current_task()}
 
 
@@ -355,14 +355,14 @@ async def test_a_key_held_long_whose_message_comes_at_its_end_is_one_press(loop:
     caller = Caller(loop, library_of())
     found = []
 
-    async def run(session: Session) -> None:
-        keypad = session.keypad
+    async def run(call: Call) -> None:
+        keypad = call.keypad
         await asyncio.sleep(2)
         found.append(keypad.take_waiting())
 
     async def press() -> None:
         await caller.stage.until(1000)
-        caller.session.keypad.take(Digit("5"))
+        caller.session.call.keypad.take(Digit("5"))
 
     pressing = asyncio.create_task(press())
     await caller.call(run, 2500, (100, lambda: caller.say(digits("5", on_ms=800))))
@@ -375,8 +375,8 @@ async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goe
     caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
     heard = []
 
-    async def run(session: Session) -> None:
-        with session.listen(heard.append):
+    async def run(call: Call) -> None:
+        with call.listen(heard.append):
             await asyncio.sleep(0.5)
 
     packets = [b"\x80\x60" + n.to_bytes(2, "big") + bytes(8) + bytes([n]) * 320 for n in (1, 2, 3, 5, 6)]
@@ -391,7 +391,7 @@ async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goe
         (5, False),
         (6, False),
     ]
-    assert caller.session.hearing.packets == (5, 1, 0, 0)
+    assert caller.session.receiver.packets == (5, 1, 0, 0)
 
 
 @in_virtual_time
@@ -400,12 +400,12 @@ async def test_several_may_wait_for_digits(loop: VirtualLoop, tmp_path: Path) ->
     caller = Caller(loop, library_of())
     done = {}
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         async def record() -> None:
-            done["recording"] = (await session.record(tmp_path / "a.wav", finish_on="#")).reason
+            done["recording"] = (await call.record(tmp_path / "a.wav", finish_on="#")).reason
 
         async def collect(name: str) -> None:
-            done[name] = (await session.collect_digits(2, terminator="", timeout=3)).digits
+            done[name] = (await call.collect_digits(2, terminator="", timeout=3)).digits
 
         await asyncio.gather(record(), collect("one"), collect("other"))
 
@@ -423,11 +423,42 @@ async def test_a_listener_that_fails_is_the_handlers_fault(
     def fail(event: object) -> None:
         raise ZeroDivisionError
 
-    async def run(session: Session) -> None:
-        with session.listen(fail):
-            await session.silence()
+    async def run(call: Call) -> None:
+        with call.listen(fail):
+            await call.silence()
 
     end = await caller.call(run, 500)
     assert end is not None
     assert (end.reason, end.code) == ("error", 1011)
     assert "handler failed: it cannot listen" in capfd.readouterr().out
+
+
+@in_virtual_time
+async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: VirtualLoop) -> None:
+    call = Caller(loop, library_of()).session.call
+    assert sorted(name for name in dir(call) if not name.startswith("_")) == [
+        "answer",
+        "ask",
+        "clear",
+        "close",
+        "collect_digits",
+        "events",
+        "hang_up",
+        "jitter_ms",
+        "keypad",
+        "keys",
+        "library",
+        "listen",
+        "notify",
+        "now",
+        "packets",
+        "play",
+        "prompt",
+        "record",
+        "silence",
+        "speech",
+        "stream",
+        "utterances",
+        "wait_for_speech",
+    ]
+    assert not any(isinstance(each, Session) for each in vars(call).values())

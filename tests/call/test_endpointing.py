@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
-from mediaserver.call import Session, Utterance, Utterances
+from mediaserver.call import Call, Utterance, Utterances
 from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition
 from mediaserver.wire.events import Audio, Digit
@@ -35,9 +35,9 @@ class Listener:
         self.pieces: list[tuple[float, int]] = []
         self.dropped = 0
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         clock = asyncio.get_running_loop().time
-        with session.utterances(started=lambda each: self.begun.append((clock(), each)), **self.options) as spoken:
+        with call.utterances(started=lambda each: self.begun.append((clock(), each)), **self.options) as spoken:
             try:
                 async for utterance in spoken:
                     self.taken.append(clock())
@@ -138,10 +138,10 @@ async def test_a_peer_that_sends_nothing_any_more_has_ended_it(loop: VirtualLoop
 async def test_when_the_call_ends_what_was_said_is_there(loop: VirtualLoop) -> None:
     kept: list[bytes] = []
 
-    async def run(session: Session) -> None:
-        with session.utterances() as utterances:
+    async def run(call: Call) -> None:
+        with call.utterances() as utterances:
             try:
-                await session.silence()
+                await call.silence()
             finally:
                 utterances.close()
                 kept.extend([b"".join([pcm async for pcm in utterance]) async for utterance in utterances])

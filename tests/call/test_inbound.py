@@ -6,7 +6,7 @@ import struct
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Session, Stream
+from mediaserver.call import Call, CloseCode, End, EndReason, InboundProblem, Session, Stream
 from mediaserver.call.inbound_monitor import InboundMonitor
 from mediaserver.playout.sources.source import Clip, Heard
 from mediaserver.wire.codec import InboundCodec
@@ -40,8 +40,8 @@ def begin_of_sound(stage: Stage) -> float:
     return next(at for at, message in stage.line.sent if any(message[-300:]))
 
 
-async def play_clip(session: Session) -> None:
-    assert await session.play(CLIP) == Heard(5, complete=True)
+async def play_clip(call: Call) -> None:
+    assert await call.play(CLIP) == Heard(5, complete=True)
 
 
 UUID = b"\x01\x00\x10" + bytes(16)
@@ -59,7 +59,7 @@ async def test_a_greeting_begins_within_a_frame_of_the_first_sound(
 ) -> None:
     session, stage, _ = session_that_dials(loop, settings)
     loop.call_later(0.33, session.receive, sound)
-    await session.run(play_clip(session))
+    await session.run(play_clip(session.call))
     assert stage.line.times[:4] == [1, 21, 41, 61]  # silence meanwhile
     assert 330 < begin_of_sound(stage) <= 350
     assert session.frames == len(stage.line.sent)
@@ -68,7 +68,7 @@ async def test_a_greeting_begins_within_a_frame_of_the_first_sound(
 @in_virtual_time
 async def test_a_greeting_does_not_wait_for_ever(loop: VirtualLoop) -> None:
     session, stage, _ = session_that_dials(loop, WireSettings())
-    await session.run(play_clip(session))
+    await session.run(play_clip(session.call))
     assert 2000 <= begin_of_sound(stage) <= 2020
 
 
@@ -78,7 +78,7 @@ async def test_what_is_no_sound_does_not_begin_it(message: bytes, loop: VirtualL
     session, stage, _ = session_that_dials(loop, WireSettings())
     loop.call_later(0.1, session.receive, message)
     loop.call_later(0.5, session.receive, b"\x10\x00\xa0" + SOUND)
-    await session.run(play_clip(session))
+    await session.run(play_clip(session.call))
     assert 500 < begin_of_sound(stage) <= 520
 
 
@@ -87,14 +87,14 @@ async def test_after_a_reconnect_it_waits_again_and_goes_on_where_it_was(loop: V
     session, stage, _ = session_that_dials(loop, WireSettings(Encapsulation.SLN))
 
     def reconnect() -> None:
-        session.connect(dialled(session.hearing.wire.settings), stage.line, 2.0)
+        session.connect(dialled(session.receiver.wire.settings), stage.line, 2.0)
         session.resume()
 
     loop.call_later(0.1, session.receive, b"\xff" * 160)
     loop.call_later(0.15, session.disconnect)
     loop.call_later(0.5, reconnect)
     loop.call_later(0.9, session.receive, b"\xff" * 160)
-    await session.run(play_clip(session))
+    await session.run(play_clip(session.call))
     sounding = [at for at, message in stage.line.sent if any(message[-300:])]
     assert len(sounding) == 5
     assert [at for at in sounding if at < 150] == sounding[:3]
@@ -109,11 +109,11 @@ async def test_a_peer_s_hang_up_ends_the_stream_whether_or_not_anybody_listens(
 ) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         if listens:
-            with session.listen(lambda event: None):
-                await session.silence()
-        await session.silence()
+            with call.listen(lambda event: None):
+                await call.silence()
+        await call.silence()
 
     for _ in range(5):  # by now its codec is known, and sound that nobody listens to is not looked at
         caller.session.receive(b"\x10\x01\x40" + bytes(320))
@@ -135,11 +135,11 @@ async def test_a_frame_that_nobody_listens_to_is_counted_and_not_decoded(loop: V
     caller = Caller(loop, library_of(), MESSAGE)
     for _ in range(10):
         caller.session.receive(b"\x10\x00\xa0" + SOUND)
-    assert caller.session.hearing.received == 10
-    assert caller.session.hearing.samples == 3 * 160  # until the codec was settled
+    assert caller.session.receiver.received == 10
+    assert caller.session.receiver.samples == 3 * 160  # until the codec was settled
     assert caller.session.summary()["inbound"] == "mulaw"
     heard: list[bytes] = []
-    with caller.session.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
+    with caller.session.call.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
         caller.session.receive(b"\x10\x00\xa0" + SOUND)
     assert len(heard[0]) == 320
 
@@ -271,11 +271,11 @@ async def test_a_handler_that_hears_nothing_says_so_once(
     caller = Caller(loop, library_of(), MESSAGE)
     caller.quiet = True
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         while listens:
-            with session.listen(lambda event: None):
+            with call.listen(lambda event: None):
                 await asyncio.sleep(0.7)
-        await session.silence()
+        await call.silence()
 
     acts = [(100, lambda: caller.session.receive(message))] if message else []
     with capture_logs() as logged:
@@ -294,9 +294,9 @@ async def test_whoever_is_heard_is_not_told_of(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
     caller.quiet = True
 
-    async def run(session: Session) -> None:
-        with session.listen(lambda event: None):
-            await session.silence()
+    async def run(call: Call) -> None:
+        with call.listen(lambda event: None):
+            await call.silence()
 
     frame = b"\x10\x01\x40" + bytes(range(160)) * 2
     await caller.call(
@@ -310,9 +310,9 @@ async def test_a_wrong_setting_is_told_as_an_event_and_in_the_summary(loop: Virt
     """Linear sound that is taken for µ-law is twice as long as the time it comes in."""
     caller = Caller(loop, library_of(), WireSettings(framing=Framing.PCM, inbound=InboundCodec.MULAW))
 
-    async def run(session: Session) -> None:
-        with session.listen(lambda event: None):
-            await session.silence()
+    async def run(call: Call) -> None:
+        with call.listen(lambda event: None):
+            await call.silence()
 
     await caller.call(run, 8000)
     assert caller.backend.told("stream.inbound") == [{"problem": "double-rate", "inbound": "mulaw"}]

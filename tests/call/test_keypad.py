@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.call.keypad import MAX_TYPED_AHEAD, Keypad
 from mediaserver.wire.events import Audio, Digit, Hangup
 from tests.call.caller import Caller, digits
@@ -91,12 +91,12 @@ async def test_how_long_a_terminator_is_expected(loop: VirtualLoop, count: int, 
     """A second after a single digit, which needs none; as long as for a further digit after several."""
     caller, found = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        session.press("12"[:count])
-        assert len((await session.collect_digits(count)).digits) == count
+    async def run(call: Call) -> None:
+        caller.session.press("12"[:count])
+        assert len((await call.collect_digits(count)).digits) == count
         await asyncio.sleep(after)
-        session.press("#")
-        found.append(session.keypad.take_waiting())
+        caller.session.press("#")
+        found.append(call.keypad.take_waiting())
 
     await caller.call(run, 4000)
     assert found == [kept]

@@ -47,7 +47,7 @@ async def test_what_comes_before_the_handler_listens_is_kept_for_it(
     heard: list[bytes] = []
 
     async def work() -> None:
-        with session.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
+        with session.call.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
             session.receive(frames[held])  # in the same turn of the loop
             await asyncio.sleep(0.02)
             session.receive(frames[held + 1])
@@ -55,7 +55,7 @@ async def test_what_comes_before_the_handler_listens_is_kept_for_it(
 
     await session.run(work())
     assert heard == frames[max(0, held + 1 - MAX_EVENTS) :]
-    assert session.hearing.dropped == max(0, held + 1 - MAX_EVENTS)
+    assert session.receiver.dropped == max(0, held + 1 - MAX_EVENTS)
 
 
 @in_virtual_time
@@ -68,12 +68,12 @@ async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> 
     heard: list[int] = []
 
     async def work() -> None:
-        with session.listen(lambda event: heard.append(len(event.pcm)) if isinstance(event, Audio) else None):
+        with session.call.listen(lambda event: heard.append(len(event.pcm)) if isinstance(event, Audio) else None):
             await asyncio.sleep(0.02)
 
     await session.run(work())
     assert heard == [60_000] * 8  # of 512 KB
-    assert session.hearing.dropped == 4
+    assert session.receiver.dropped == 4
 
 
 @in_virtual_time
@@ -82,8 +82,8 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        assert await session.play(Clip(b"\x01" * 640)) == Heard(2, complete=True)
-        assert await session.play(Source([b"\x02" * 320])) == Heard(1, complete=True)
+        assert await session.call.play(Clip(b"\x01" * 640)) == Heard(2, complete=True)
+        assert await session.call.play(Source([b"\x02" * 320])) == Heard(1, complete=True)
 
     assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
     await stage.until(200)
@@ -127,7 +127,7 @@ async def test_a_handler_that_raises_ends_its_stream_with_1011(tmp_path, loop: V
 async def test_finishing_cancels_the_handler_and_the_first_reason_stands(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    running = asyncio.create_task(session.run(session.silence()))
+    running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(100)
     session.finish(End(EndReason.PEER_CLOSED, 1000))
     session.finish(End(EndReason.DRAINED, 1001))
@@ -141,8 +141,8 @@ async def test_a_handler_may_close_with_a_code_of_its_own(tmp_path, loop: Virtua
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        session.close(4000, "no such menu")
-        await session.silence()
+        session.call.close(4000, "no such menu")
+        await session.call.silence()
 
     assert await session.run(work()) == End(EndReason.FINISHED, 4000, "no such menu")
 
@@ -153,7 +153,7 @@ async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: Vir
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        session.close(4000, "bye")
+        session.call.close(4000, "bye")
 
     async def shell() -> str:
         await session.run(work())
@@ -170,7 +170,7 @@ async def test_a_session_that_is_over_before_it_began_does_no_work(tmp_path, loo
     session = session_on(stage, tmp_path)
     session.finish(End(EndReason.PEER_CLOSED, 1000))
     await stage.until(50)
-    assert await session.run(session.silence()) == End(EndReason.PEER_CLOSED, 1000)
+    assert await session.run(session.call.silence()) == End(EndReason.PEER_CLOSED, 1000)
     await stage.until(100)
     assert stage.line.sent == []
 
@@ -197,8 +197,8 @@ async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -
 
     async def work() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(session.play(ENDLESS), 0.05)
-        await session.play(Source([b"\x02" * 320]))
+            await asyncio.wait_for(session.call.play(ENDLESS), 0.05)
+        await session.call.play(Source([b"\x02" * 320]))
 
     await session.run(work())
     assert spoken(stage) == [1, 1, 1, 2]
@@ -210,9 +210,9 @@ async def test_clear_tells_how_much_was_heard(tmp_path, loop: VirtualLoop) -> No
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        playing = asyncio.create_task(session.play(ENDLESS))
+        playing = asyncio.create_task(session.call.play(ENDLESS))
         await asyncio.sleep(0.1)
-        session.clear()
+        session.call.clear()
         heard = await playing
         assert heard == Heard(5, complete=False)
         assert heard.seconds == 0.1
@@ -230,7 +230,7 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
     heard = []
 
     async def listen() -> None:
-        async for event in session.events():
+        async for event in session.call.events():
             heard.append(event)
             if len(heard) == 2:
                 return
@@ -241,20 +241,20 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
         session.receive(message)
     await task
     assert heard == [Audio(SILENCE), Digit("5")]
-    assert (session.hearing.received, session.hearing.malformed, session.hearing.dropped) == (4, 1, 0)
+    assert (session.receiver.received, session.receiver.malformed, session.receiver.dropped) == (4, 1, 0)
 
 
 @in_virtual_time
 async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    events = session.events()
+    events = session.call.events()
     first = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     for n in range(MAX_EVENTS + 10):
         session.receive(bytes([n % 250]) * 320)
     assert await first == Audio(bytes([10]) * 320)
-    assert session.hearing.dropped == 10
+    assert session.receiver.dropped == 10
     assert isinstance(events, AsyncGenerator)
     await events.aclose()
 
@@ -272,7 +272,7 @@ async def test_who_cancels_its_task_drains_it(tmp_path, loop: VirtualLoop) -> No
     """As a shutdown does: the end is known, and the caller of `run` goes on to say it."""
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    running = asyncio.create_task(session.run(session.silence()))
+    running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(100)
     assert not session.over.done()
     running.cancel()
@@ -288,7 +288,7 @@ async def test_an_end_that_was_given_is_not_that_of_a_handler_that_fails_after_i
     session = session_on(Stage(loop, WireSettings()), tmp_path)
 
     async def work() -> None:
-        session.close(4000, "bye")
+        session.call.close(4000, "bye")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -299,7 +299,7 @@ async def test_an_end_that_was_given_is_not_that_of_a_handler_that_fails_after_i
 @in_virtual_time
 async def test_who_waits_for_its_end_is_told_at_once(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(Stage(loop, WireSettings()), tmp_path)
-    running = asyncio.create_task(session.run(session.silence()))
+    running = asyncio.create_task(session.run(session.call.silence()))
     loop.call_later(0.3, session.finish, End(EndReason.HUNG_UP, 1000))
     await session.over
     assert loop.time() == 0.3
@@ -313,14 +313,14 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
     session.connect(stage.wire, stage.line, 5.0)
     session.receive(SILENCE)  # it is watched from now on
     heard: list[object] = []
-    session.hearing.keep(heard.append)
+    session.receiver.keep(heard.append)
     await session.run(asyncio.sleep(0.1))
     assert loop.waiting == []
     session.receive(SILENCE)
-    session.hearing.push(Digit("1"))
+    session.receiver.push(Digit("1"))
     assert heard == []
     assert loop.waiting == []
-    assert session.hearing.received == 2
+    assert session.receiver.received == 2
 
 
 @pytest.mark.parametrize(("hangs_up", "ends"), [(False, b""), (True, websocket.binary(audiosocket.HANGUP))])
@@ -333,7 +333,7 @@ async def test_a_call_is_hung_up_where_that_was_asked_for_and_can_be_said(
     session = session_on(stage, tmp_path)
     session.control = AudioSocketControl(stage.wire, said.append)
     if hangs_up:
-        session.hang_up()
+        session.call.hang_up()
     await session.drain()
     assert b"".join(said) == (ends if says else b"")
 
@@ -350,7 +350,7 @@ async def test_a_peer_s_first_message_settles_how_we_speak_in_mid_prompt(
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.line)
-    running = asyncio.create_task(session.run(session.silence()))
+    running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(50)
     session.receive(first)
     await stage.until(110)
@@ -360,8 +360,8 @@ async def test_a_peer_s_first_message_settles_how_we_speak_in_mid_prompt(
     await stage.until(150)
     sizes = [len(message) - 8 for message in stage.line.messages]
     assert sizes[3:] == [size] * 5
-    assert session.hearing.malformed == 1  # nor how it is heard
-    session.close()
+    assert session.receiver.malformed == 1  # nor how it is heard
+    session.call.close()
     await running
 
 
@@ -421,8 +421,8 @@ async def test_without_a_connection_it_keeps_its_place(tmp_path, loop: VirtualLo
     heard: list[object] = []
 
     async def work() -> None:
-        with session.listen(heard.append):
-            assert (await session.play(Clip(bytes([1]) * 320 * 10))).frames == 10
+        with session.call.listen(heard.append):
+            assert (await session.call.play(Clip(bytes([1]) * 320 * 10))).frames == 10
 
     running = asyncio.create_task(session.run(work()))
     await stage.until(90)
@@ -445,8 +445,8 @@ async def test_a_connection_that_breaks_in_its_start_holds_no_later_one(tmp_path
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.connect(stage.wire, stage.line, 1.0)
-    running = asyncio.create_task(session.run(session.silence()))
-    playing = asyncio.create_task(session.play(Clip(bytes([1]) * 320 * 5)))
+    running = asyncio.create_task(session.run(session.call.silence()))
+    playing = asyncio.create_task(session.call.play(Clip(bytes([1]) * 320 * 5)))
     await stage.until(500)
     session.disconnect()
     session.connect(Wire(stage.wire.settings), stage.line, 2.0)  # its first sound is waited for until 2500 ms
@@ -459,10 +459,10 @@ async def test_a_connection_that_breaks_in_its_start_holds_no_later_one(tmp_path
     session.disconnect()
     session.connect(Wire(stage.wire.settings), stage.line)  # and nothing is here
     session.resume()
-    playing = asyncio.create_task(session.play(Clip(bytes([2]) * 320)))
+    playing = asyncio.create_task(session.call.play(Clip(bytes([2]) * 320)))
     await stage.until(2800)
     assert spoken(stage)[-5:].count(2) == 1
-    session.close()
+    session.call.close()
     await running
 
 
@@ -471,7 +471,7 @@ async def test_what_is_wrong_is_told_once_over_all_connections(tmp_path, loop: V
     stage, backend = Stage(loop, WireSettings(framing=Framing.PCM)), Backend()
     library = PromptLibrary(tmp_path, 1, DecodePool())
     session = Session(Stream("id", "/path", "peer"), stage.wire, library, stage.pacer, loop.time, outbox=backend)
-    running = asyncio.create_task(session.run(session.silence()))
+    running = asyncio.create_task(session.run(session.call.silence()))
     for _ in range(2):
         session.receive(SILENCE)
         await asyncio.sleep(8)
@@ -481,7 +481,7 @@ async def test_what_is_wrong_is_told_once_over_all_connections(tmp_path, loop: V
         session.resume()
     assert [data["problem"] for data in backend.told("stream.inbound")] == ["stopped"]
     assert session.problems == ["stopped"]
-    session.close()
+    session.call.close()
     await running
 
 
@@ -524,7 +524,7 @@ async def test_a_summary_says_what_there_is_to_say(tmp_path, loop: VirtualLoop) 
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/path", "peer", resource="calls/1", call="theirs")
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
-    session.hearing.received, session.hearing.malformed, session.hearing.dropped = 5, 6, 7
+    session.receiver.received, session.receiver.malformed, session.receiver.dropped = 5, 6, 7
     session.reconnects, session.lost = 8, 9
     session.texted("what?")
     session.texted("what?")
@@ -534,7 +534,7 @@ async def test_a_summary_says_what_there_is_to_say(tmp_path, loop: VirtualLoop) 
     came = {"received": 5, "malformed": 6, "texts": 2, "dropped": 7, "reconnects": 8, "lost": 9}
     assert summary == said | sent | came | session.wire_facts | {"reason": None, "code": None}
     await asyncio.sleep(1.2345)
-    session.close(4000, "why not")
+    session.call.close(4000, "why not")
     summary = session.summary()
     told = {key: summary[key] for key in ("duration_s", "reason", "code", "why")}
     assert told == {
@@ -552,11 +552,11 @@ async def test_a_summary_tells_of_what_was_not_in_time(tmp_path, loop: VirtualLo
 
     async def work() -> None:
         live = Live(0)
-        playing = asyncio.create_task(session.play(live))
+        playing = asyncio.create_task(session.call.play(live))
         live.put(bytes(320) * 2)
         await stage.until(110)
         playing.cancel()
-        playing = asyncio.create_task(session.play(ENDLESS))
+        playing = asyncio.create_task(session.call.play(ENDLESS))
         await stage.until(150)
         loop.stall(60)
         await asyncio.sleep(0.1)

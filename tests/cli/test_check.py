@@ -76,7 +76,7 @@ async def test_an_empty_prompt_folder_is_told_with_what_to_do(tmp_path: Path) ->
 
 async def test_a_handler_that_is_not_async_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plain_run.py").write_text(
-        "from mediaserver.handlers.base import Handler\nclass Plain(Handler):\n    def run(self, session): ...\n"
+        "from mediaserver.handlers import Handler\nclass Plain(Handler):\n    def run(self, session): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     findings = await found(tmp_path, '[paths."/p"]\nhandler = "plain_run:Plain"\n')

@@ -211,7 +211,7 @@ async def test_many_at_once_and_each_can_be_hung_up(ours: Desk, twin: Twin) -> N
     await eventually(lambda: all(len(stream.heard_at) > 5 for stream in streams))
     assert len(ours.engine.streams) == 20
     for each in attached:
-        each.session.close()
+        each.session.call.close()
     assert {(await each.end()).reason for each in attached} == {EndReason.FINISHED}
     assert not list(ours.engine.streams)
     assert ours.engine.ticker.streams == 0
@@ -225,7 +225,7 @@ async def test_an_outage_does_not_keep_a_stream_from_ending(ours: Desk, twin: Tw
     call.faults.refuse = [503] * 1000
     stream.cut()
     await eventually(lambda: len(twin.requests) > 1)
-    attached.session.close()
+    attached.session.call.close()
     assert (await asyncio.wait_for(attached.end(), PATIENCE)).reason == EndReason.FINISHED
     assert not list(ours.engine.streams)
 
@@ -346,7 +346,7 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
         attached = await ours.attach(f"calls/{call.id}", "/record")
         stream = await call.stream()
         await eventually(lambda: len(stream.said_at) > 10)
-        hearing = attached.session.hearing
+        hearing = attached.session.receiver
         hearing.pause()
         assert hearing._paused_at is not None
         hearing._paused_at -= 20  # as after twenty seconds without a connection

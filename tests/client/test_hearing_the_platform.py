@@ -70,11 +70,11 @@ async def test_lost_packets_are_silence_and_late_ones_are_put_right(tmp_path: Pa
         await eventually(lambda: not stream.speaking)
         sent = len(PCM) // 320 - len(stream.road.lost) + len(stream.road.doubled)
         await eventually(
-            lambda: attached.session.hearing.received >= sent - 1
+            lambda: attached.session.receiver.received >= sent - 1
         )  # a last one that is late never comes
         call.hang_up()
         await attached.end()
-        packets = attached.session.hearing.packets
+        packets = attached.session.receiver.packets
     frames = from_bytes(MULAW).reshape(-1, 160)
     recorded = read_wav(tmp_path / "a.wav").reshape(-1, 160)
     lost = len(stream.road.lost)

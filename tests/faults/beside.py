@@ -31,17 +31,17 @@ encapsulation = "sln"
 TALLY = '''
 import asyncio, gc
 from collections import Counter
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 
 class Tally(Handler):
     """Tells what the process holds, of each kind, as the reason of its close."""
-    async def run(self, session):
+    async def run(self, call):
         gc.collect()
         held = Counter(type(each).__name__ for each in gc.get_objects())
         kinds = ("Connection", "Session", "Pacer", "Upgraded", "AudioSocketConnection")
         kinds += ("SSLProtocol", "TlsHandshake")
         tasks = len(asyncio.all_tasks())
-        session.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")
+        call.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")
 '''
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 from mediaserver.audio.analysis import Analyser
 from mediaserver.call.keypad import Keypad
-from mediaserver.call.receiver import Hearing
+from mediaserver.call.receiver import Receiver
 from mediaserver.wire import rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
@@ -98,7 +98,7 @@ def check(conversation: Conversation, _: Path) -> None:
             analyser.feed(event.pcm, keypad.toning)
         heard.append(event)
 
-    hearing = Hearing(wire, lambda: now, failed)
+    hearing = Receiver(wire, lambda: now, failed)
     with hearing.listen(take):
         for data, now in conversation.messages:  # noqa: B007 - the clock reads it
             before = wire.encoding
@@ -118,7 +118,7 @@ def _speak(wire: Wire, dialled: bool) -> None:
         assert wire.encoding.decode(rtp.parse(data[4:]).payload)[:0] == b""
 
 
-def _judge(heard: list[Event], hearing: Hearing, size: int) -> None:
+def _judge(heard: list[Event], hearing: Receiver, size: int) -> None:
     packets = hearing.packets
     for event in heard:
         match event:

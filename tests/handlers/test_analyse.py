@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.call import Call
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.call.caller import Caller
@@ -62,12 +63,12 @@ async def test_what_came_before_it_is_not_its_own(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
     caller.quiet = True
 
-    async def run(session) -> None:
-        with session.listen(lambda event: None):
+    async def run(call: Call) -> None:
+        with call.listen(lambda event: None):
             for n in (1, 2, 5, 6, 7, 8, 9):
-                session.receive(b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160)
-        assert session.hearing.packets.lost == 2
-        await Analyse(interval=60).run(session)
+                caller.session.receive(b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160)
+        assert call.packets.lost == 2
+        await Analyse(interval=60).run(call)
 
     await caller.call(run, 1000)
     (report,) = caller.backend.told("analysis")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mediaserver.errors import WebhookError
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
 from tests.project import ROOT

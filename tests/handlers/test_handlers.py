@@ -14,12 +14,11 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.handlers import Handler
 from mediaserver.handlers import table as handler_table
-from mediaserver.handlers.base import Handler
 from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
-from mediaserver.handlers.noise import Noise
+from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.playback import Playback
-from mediaserver.handlers.silence import Silence
 from mediaserver.handlers.tone import Tone
 from mediaserver.playout.decoding.pool import DecodePool, Description
 from mediaserver.playout.prompts.encoded_frames import Items
@@ -52,7 +51,7 @@ async def hear(loop: VirtualLoop, handler: Handler, ms: float) -> tuple[Samples,
     """What a caller hears of a handler in so many milliseconds, and how the stream ended, if it did."""
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(), stage.pacer, loop.time)
-    running = asyncio.create_task(session.run(handler.run(session)))
+    running = asyncio.create_task(session.run(handler.run(session.call)))
     await stage.until(ms)
     end = session.end
     session.finish(End(EndReason.PEER_CLOSED, 1000))
@@ -150,7 +149,7 @@ async def test_a_hang_up_follows_where_it_is_asked_for(loop: VirtualLoop) -> Non
     for then, hangs_up in (("hangup", True), ("close", False)):
         stage = Stage(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
-        assert (await session.run(Playback(prompt="odd", then=then).run(session))).reason == "finished"
+        assert (await session.run(Playback(prompt="odd", then=then).run(session.call))).reason == "finished"
         assert session.hanging_up is hangs_up
         assert session.frames == 7 + 10  # and it lingers
 
@@ -237,7 +236,7 @@ async def test_music_of_ones_own_is_shuffled_where_that_is_asked_for(loop: Virtu
     for _ in range(8):
         stage = Stage(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
-        source = HoldMusic(prompts=("music/*",), shared=False, shuffle=True)._source(session)
+        source = HoldMusic(prompts=("music/*",), shared=False, shuffle=True)._source(session.call)
         begins.add(next(source.items(PCM)))
     assert len(begins) > 1
 
@@ -325,11 +324,11 @@ def test_every_handler_of_the_table_is_one() -> None:
 
 def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
-        "from mediaserver.handlers.base import Handler\n"
+        "from mediaserver.handlers import Handler\n"
         "class Greeting(Handler):\n"
         "    prompt: str = 'welcome'\n"
-        "    async def run(self, session):\n"
-        "        await session.play(self.prompt)\n"
+        "    async def run(self, call):\n"
+        "        await call.play(self.prompt)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     found = handler_table.find("mine:Greeting")
@@ -343,7 +342,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         ("no.such.module:X", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
         ("json:Nothing", "cannot be imported: AttributeError"),
         ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.Handler"),
-        ("mediaserver.handlers:Handler", r"has no method run\(self, session\)"),
+        ("mediaserver.handlers:Handler", r"has no method run\(self, call\)"),
     ],
 )
 def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Stream
+from mediaserver.call import Call, Stream
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.common import files
 from mediaserver.handlers.echo import Echo
@@ -232,8 +232,8 @@ async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
     session = caller.session
 
-    async def work(session) -> None:
-        await Analyse(interval=60).run(session)
+    async def work(call: Call) -> None:
+        await Analyse(interval=60).run(call)
 
     packets = [b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160 for n in range(100)]
     acts = [

@@ -529,11 +529,8 @@ async def test_an_entry_has_its_own_times(loop: VirtualLoop) -> None:
             caller = Caller(loop, library_of(SOUNDS))
             began = loop.time()
 
-            async def run(session, text=text, timeout=timeout, interdigit=interdigit) -> None:
-                await flow(text.format(timeout, interdigit)).run(session)
-
             session = caller.session
             if press:
                 session.press(press)
-            await session.run(run(session))
+            await session.run(flow(text.format(timeout, interdigit)).run(session.call))
             assert loop.time() - began == pytest.approx(lasted, abs=0.05)

@@ -86,7 +86,7 @@ async def visit(
     try:
         return caller, await caller.call(handler.run, ms, *acts)
     finally:
-        await caller.session.speech.close()
+        await caller.session.call.speech.close()
 
 
 def heard(caller: Caller) -> bytes:
@@ -272,7 +272,7 @@ async def test_without_a_value_and_without_a_fallback_one_line_says_why_the_stre
         await caller.stage.until(1000)
         caller.session.press("2")
         end = await ending
-    await caller.session.speech.close()
+    await caller.session.call.speech.close()
     assert (end.reason, end.code) == ("error", 1011)
     (line,) = [line for line in told if line["log_level"] == "error"]
     assert line == {

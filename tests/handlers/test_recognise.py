@@ -71,7 +71,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     ) -> Caller:
         monkeypatch.setitem(RECOGNISERS, "vosk", lambda settings, http: engine)
         caller = Caller(loop, library_of())
-        caller.session.speech = Speech(recognition=RecognitionSettings(engine="vosk", timeout=timeout))
+        caller.session.call.speech = Speech(recognition=RecognitionSettings(engine="vosk", timeout=timeout))
         await caller.call(handler.run, ms, *((at, lambda pcm=pcm: caller.say(pcm)) for at, pcm in said))
         return caller
 

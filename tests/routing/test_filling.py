@@ -7,10 +7,10 @@ import pytest
 from pydantic import Field
 
 from mediaserver import config
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.call.stream import Stream
 from mediaserver.errors import RefusedError
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.filling import MisplacedError, fill
@@ -82,7 +82,7 @@ class Own(Handler):
     url: str
     more: dict[str, list[str]] = Field(default_factory=dict)
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         raise NotImplementedError
 
 

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from mediaserver.errors import RefusedError
-from mediaserver.handlers.silence import Silence
+from mediaserver.handlers.noise import Silence
 from mediaserver.routing import patterns
 from mediaserver.routing.routes import Route
 from mediaserver.routing.table import RouteTable

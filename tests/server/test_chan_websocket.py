@@ -392,11 +392,11 @@ protocol = "pcm"
 handler = "tell:Tell"
 """
 TELL = """
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 
 class Tell(Handler):
-    async def run(self, session):
-        session.notify("told", {"call": session.stream.call, "variables": dict(session.stream.variables)})
+    async def run(self, call):
+        call.notify("told", {"call": call.stream.call, "variables": dict(call.stream.variables)})
 """
 
 

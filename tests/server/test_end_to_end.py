@@ -58,10 +58,10 @@ delay_ms = 20
 """
 
 BROKEN_HANDLER = """
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 class Broken(Handler):
-    async def run(self, session):
-        await session.play("speech")
+    async def run(self, call):
+        await call.play("speech")
         raise RuntimeError("a fault of the user's own")
 """
 

@@ -13,11 +13,11 @@ from tests.timing import eventually
 
 HANDLER = """
 import words
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 class Mine(Handler):
-    async def run(self, session):
+    async def run(self, call):
         while True:
-            await session.play(words.PROMPT)
+            await call.play(words.PROMPT)
 """
 PATH = '[paths."/mine"]\nhandler = "mine:Mine"\n'
 FRAMES = {name: bytes([number, 0]) * FRAME_SAMPLES for number, name in enumerate("abc", 1)}

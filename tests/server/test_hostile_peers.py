@@ -35,23 +35,23 @@ handler = "strange:Telling"
 
 HANDLERS = """
 import asyncio
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 
 class Closing(Handler):
-    async def run(self, session):
-        session.close(4000, "bye")
+    async def run(self, call):
+        call.close(4000, "bye")
 
 class Stubborn(Handler):
-    async def run(self, session):
+    async def run(self, call):
         while True:
             try:
-                await session.silence()
+                await call.silence()
             except asyncio.CancelledError:
                 pass
 
 class Telling(Handler):
-    async def run(self, session):
-        stream, query = session.stream, session.stream.query
+    async def run(self, call):
+        stream, query = call.stream, call.stream.query
         raise RuntimeError("a fault")
 """
 

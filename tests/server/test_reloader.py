@@ -16,7 +16,7 @@ from tests.timing import eventually
 # A handler that is loaded behind the path with the token: it changes the token when it is loaded for the nth time.
 HANDLER = """
 import pathlib
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 
 class Late(Handler):
     place: str
@@ -28,7 +28,7 @@ class Late(Handler):
         if left == 1:
             pathlib.Path(self.place, "token").write_text("second")
 
-    async def run(self, session): ...
+    async def run(self, call): ...
 """
 SERVER = '[prompts]\ndirectory = "."\ncache = "off"\n'
 BEFORE = f'{SERVER}[paths."/old"]\nhandler = "silence"\n'

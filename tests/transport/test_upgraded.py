@@ -223,7 +223,7 @@ async def test_a_burst_before_the_end_is_heard_to_its_last_message(
     ends(connection)
     assert session.end is None
     await asyncio.sleep(0.1)
-    assert session.hearing.received == FRAMES
+    assert session.receiver.received == FRAMES
     assert session.end is not None
     assert (session.end.reason, session.connected) == (reason, False)
     if reason != "peer-closed":
@@ -238,7 +238,7 @@ async def test_a_hang_up_behind_a_burst_is_the_end(loop: VirtualLoop) -> None:
     connection.data_received(UUID_MESSAGE + FRAMES * SILENCE + HANGUP)
     connection.connection_lost(None)
     await asyncio.sleep(0.1)
-    assert session.hearing.received == FRAMES + 1
+    assert session.receiver.received == FRAMES + 1
     assert session.end is not None
     assert session.end.reason == "peer-hung-up"
     connection.forget()
@@ -254,7 +254,7 @@ async def test_much_at_once_is_kept_by_the_kernel_until_it_is_taken_in(loop: Vir
     assert not pipe.reading
     await asyncio.sleep(0.1)
     assert pipe.reading
-    assert session.hearing.received == 31
+    assert session.receiver.received == 31
     connection.forget()
 
 

@@ -43,7 +43,7 @@ class Line:
 
     async def arrived(self) -> None:
         """Wait until all that was said has been said, and every message of it is here."""
-        stream, hearing = self.stream, self.session.hearing
+        stream, hearing = self.stream, self.session.receiver
         await eventually(lambda: not stream.speaking)
         sent = len(stream.said_at)  # silence follows: on a busy machine some of it is always on its way
         await eventually(lambda: hearing.received >= sent)

@@ -478,7 +478,7 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
             heard.extend(event.pcm)
 
     messages = captured(f"media-stream-{name}")
-    with session.listen(take):
+    with session.call.listen(take):
         for number, each in enumerate(messages):
             if each.kind == 0x10 or encapsulation == "audiosocket":
                 loop.call_later(each.t_ms / 1000, session.receive, message_of(each, encapsulation, number))
@@ -488,7 +488,7 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
     assert b"".join(frames[at] for at in sounding) == coded(captured_speech()).strip(b"\0")
     assert sounding[-1] - sounding[0] + 1 - len(sounding) == late
     assert session.wire_facts["inbound"] == codec
-    assert session.hearing.malformed == 0
+    assert session.receiver.malformed == 0
 
 
 # -- what the operator is told, and may do ---------------------------------------------------------

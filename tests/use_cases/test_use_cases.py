@@ -32,16 +32,16 @@ def heard_by(stream: TwinStream) -> Samples:
 # -- 1: real-time speech recognition ---------------------------------------------------------------
 
 RECOGNISER = """
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 from mediaserver.audio.vad import SpeechDetector
 from mediaserver.wire.events import Audio
 
 class Recogniser(Handler):
     engine: str
 
-    async def run(self, session):
+    async def run(self, call):
         detector, utterance = SpeechDetector(), b""
-        async for event in session.events():
+        async for event in call.events():
             if not isinstance(event, Audio):
                 continue
             spoke = detector.speaking
@@ -49,8 +49,8 @@ class Recogniser(Handler):
             if detector.feed(event.pcm):
                 continue
             if spoke:
-                text = (await session.ask(self.engine, {"pcm": utterance.hex()}))["text"]
-                session.notify("transcript", {"text": text})
+                text = (await call.ask(self.engine, {"pcm": utterance.hex()}))["text"]
+                call.notify("transcript", {"text": text})
             utterance = utterance[-16000:] if not spoke else b""  # what came before the detector was sure
 """
 
@@ -271,28 +271,28 @@ async def test_5_hold_music_loops_without_a_seam(
 ASSISTANT = """
 import asyncio
 from mediaserver.audio.vad import SpeechDetector
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.events import Audio
 
 class Assistant(Handler):
     mind: str
 
-    async def run(self, session):
+    async def run(self, call):
         while True:
-            question = await self.listen(session)
-            answer = await session.ask(self.mind, {"seconds": len(question) / 16000})
-            speaking = asyncio.create_task(session.play(Clip(bytes.fromhex(answer["pcm"]))))
-            barging = asyncio.create_task(session.wait_for_speech())
+            question = await self.listen(call)
+            answer = await call.ask(self.mind, {"seconds": len(question) / 16000})
+            speaking = asyncio.create_task(call.play(Clip(bytes.fromhex(answer["pcm"]))))
+            barging = asyncio.create_task(call.wait_for_speech())
             await asyncio.wait([speaking, barging], return_when=asyncio.FIRST_COMPLETED)
             if not speaking.done():
-                session.clear()
-                session.notify("interrupted", {"heard_s": (await speaking).seconds})
+                call.clear()
+                call.notify("interrupted", {"heard_s": (await speaking).seconds})
             barging.cancel()
 
-    async def listen(self, session):
+    async def listen(self, call):
         detector, heard = SpeechDetector(), b""
-        async for event in session.events():
+        async for event in call.events():
             if isinstance(event, Audio):
                 spoke = detector.speaking
                 if detector.feed(event.pcm) or spoke:

@@ -9,12 +9,12 @@ import pytest
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.dialects.application import Application, Call, Clear, HangUp, Mark, Message, Play
+from mediaserver.wire.dialects.application import Application, CallFacts, Clear, HangUp, Mark, Message, Play
 from mediaserver.wire.dialects.plain import Plain
 from mediaserver.wire.dialects.twilio import Twilio, call_sid, stream_sid
 from tests.sound import speechlike
 
-CALL = Call(
+CALL = CallFacts(
     "7ca7b09ff407",
     "652af662-eb45-11ee-b1a5-6fde165f9226",
     "/bot/sales",
@@ -86,19 +86,19 @@ def test_twilios_messages_are_those_of_its_documentation() -> None:
     ("call", "sid"),
     [
         (CALL, CALL_SID),
-        (Call("7ca7b09ff407"), "CA" + 20 * "0" + "7ca7b09ff407"),
-        (Call("s", "1753094561.42"), "CAef40fbf2beb8da09435326eb3bb99398"),
-        (Call("s", "\ud800x"), "CA1cf118284e107abc746c2994a6a71f04"),  # half a character
-        (Call("s", "x" * 300), "CAc2f093e41879e412280bfcc0ed6533e4"),
+        (CallFacts("7ca7b09ff407"), "CA" + 20 * "0" + "7ca7b09ff407"),
+        (CallFacts("s", "1753094561.42"), "CAef40fbf2beb8da09435326eb3bb99398"),
+        (CallFacts("s", "\ud800x"), "CA1cf118284e107abc746c2994a6a71f04"),  # half a character
+        (CallFacts("s", "x" * 300), "CAc2f093e41879e412280bfcc0ed6533e4"),
     ],
 )
-def test_a_calls_sid_is_derived_from_its_id(call: Call, sid: str) -> None:
+def test_a_calls_sid_is_derived_from_its_id(call: CallFacts, sid: str) -> None:
     assert len(sid) == 34
     assert call_sid(call) == sid
 
 
 def test_every_connection_has_a_sid_of_its_own() -> None:
-    assert stream_sid(Call("7ca7b09ff407", connection=11)) == "MZ0000000000007ca7b09ff4070000000b"
+    assert stream_sid(CallFacts("7ca7b09ff407", connection=11)) == "MZ0000000000007ca7b09ff4070000000b"
 
 
 def test_plain_messages() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
-from mediaserver.call import Session, Utterance
+from mediaserver.call import Call, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant.history import INTERRUPTED, History
 from mediaserver.handlers.assistant.tool_runner import Errands, Over
@@ -44,31 +44,29 @@ class Words(NamedTuple, Generic[T]):
 class Conversation:
     """From the greeting to the end. `fallback` is heard where speech fails."""
 
-    def __init__(
-        self, settings: "Assistant", session: Session, voice: Voice, words: Words[str], fallback: Run
-    ) -> None:
-        self._settings, self._session, self._words = settings, session, words
+    def __init__(self, settings: "Assistant", call: Call, voice: Voice, words: Words[str], fallback: Run) -> None:
+        self._settings, self._call, self._words = settings, call, words
         self._voice, self._fallback = voice, fallback
-        self._recogniser = session.speech.recogniser(settings.recognition_engine or "")
+        self._recogniser = call.speech.recogniser(settings.recognition_engine or "")
         self._history = History(words.instructions)
         self._floor = Floor(settings.barge_in)
-        self._transcript = Transcript(settings.directory, settings.file, session, settings.modes)
-        self._ears = Ears(session, self._floor, settings.end_silence)
+        self._transcript = Transcript(settings.directory, settings.file, call, settings.modes)
+        self._ears = Ears(call, self._floor, settings.end_silence)
         self._turn: Turn | None = None  # the last
         self._cut_off: Saying | None = None  # was interrupted, by what is not known yet
         self._fell_back = False  # since the caller was last listened to
         self._failures = 0  # in a row
-        self._began = self._quiet_since = session.now
+        self._began = self._quiet_since = call.now
 
     async def run(self) -> None:
         """Until somebody hangs up."""
-        settings, session = self._settings, self._session
-        errands = Errands(settings.tools, session, self._floor, self._history, self._speak)
+        settings, call = self._settings, self._call
+        errands = Errands(settings.tools, call, self._floor, self._history, self._speak)
         try:
             with self._ears.open():
                 await self._converse(errands)
         except Over as over:
-            over.conclude(session)
+            over.conclude(call)
         finally:
             self._cut_off = None  # or it would refer to itself
             await self._transcript.close()
@@ -89,7 +87,7 @@ class Conversation:
         asked, resumed = False, 0
         while True:
             self._fell_back = False
-            seconds = self._quiet_since + self._settings.idle - self._session.now
+            seconds = self._quiet_since + self._settings.idle - self._call.now
             heard = await self._ears.next(max(0.0, seconds))  # noises do not put it off
             if heard is None:
                 if asked or not self._words.idle_text:
@@ -107,7 +105,7 @@ class Conversation:
 
     async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
         """An utterance as a turn, None where there are no words in it."""
-        speech, why = self._session.speech, ""
+        speech, why = self._call.speech, ""
         try:
             found = await utterance.words(
                 self._recogniser, speech.recognition.timeout, language=self._settings.language
@@ -124,7 +122,7 @@ class Conversation:
         if not words:
             return None
         turn = Turn(words, utterance.heard_at - (utterance.end - utterance.start), utterance.heard_at)
-        turn.reached("words", self._session.now)
+        turn.reached("words", self._call.now)
         return turn
 
     # -- answering -----------------------------------------------------------------------------------------------
@@ -169,13 +167,13 @@ class Conversation:
 
     async def _think(self, saying: Saying, turn: Turn) -> None:
         """Have an answer made, each sentence said as soon as it is there."""
-        session, settings, calls = self._session, self._settings, saying.calls
+        call, settings, calls = self._call, self._settings, saying.calls
         splitter = self._splitter(early=True)
         try:
-            answer = session.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
+            answer = call.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
             async with contextlib.aclosing(answer) as pieces:
                 async for piece in pieces:
-                    turn.reached("first_delta", session.now)
+                    turn.reached("first_delta", call.now)
                     if isinstance(piece, ToolCall):
                         calls.append(piece)
                         continue
@@ -197,7 +195,7 @@ class Conversation:
     def _add(self, saying: Saying, turn: Turn, sentence: str) -> None:
         spoken = without_markdown(sentence.replace(INTERRUPTED, ""))
         if any(character.isalnum() for character in spoken):
-            turn.reached("first_sentence", self._session.now)
+            turn.reached("first_sentence", self._call.now)
             saying.add(spoken)
 
     def _note(self, saying: Saying, turn: Turn) -> None:
@@ -236,8 +234,8 @@ class Conversation:
             await saying.run()
             if saying.broken and not saying.interrupted and not self._fell_back:
                 self._fell_back = True
-                await self._session.play(self._fallback)
-        self._quiet_since = self._session.now
+                await self._call.play(self._fallback)
+        self._quiet_since = self._call.now
 
     def _remember(self, saying: Saying) -> None:
         """What was heard is remembered; of what was interrupted, as soon as it is known by what."""
@@ -269,10 +267,10 @@ class Conversation:
             if turn is not None:
                 turn.failed = True
 
-        return Saying(self._session, self._voice, failed)
+        return Saying(self._call, self._voice, failed)
 
     def _splitter(self, early: bool = False) -> Splitter:
-        return Splitter(self._voice.language, min(LONGEST, self._session.speech.settings.max_characters), early)
+        return Splitter(self._voice.language, min(LONGEST, self._call.speech.settings.max_characters), early)
 
     def _sentences(self, text: str) -> list[str]:
         splitter = self._splitter()
@@ -281,13 +279,13 @@ class Conversation:
     # -- telling -------------------------------------------------------------------------------------------------
 
     def _tell(self, turn: Turn) -> None:
-        turn.ended = self._session.now
-        self._session.notify("assistant.turn", turn.facts)
+        turn.ended = self._call.now
+        self._call.notify("assistant.turn", turn.facts)
         self._transcript.add("assistant", turn.answered(self._began))
 
     def _fail(self, stage: str, why: str) -> None:
-        log.warning("assistant failed", stream=self._session.stream.id, stage=stage, why=why)
-        self._session.notify("assistant.failed", {"stage": stage, "why": why})
+        log.warning("assistant failed", stream=self._call.stream.id, stage=stage, why=why)
+        self._call.notify("assistant.failed", {"stage": stage, "why": why})
         self._transcript.add("failure", {"stage": stage, "why": why})
 
     async def _give_up_after(self, failed: bool, errands: Errands) -> None:

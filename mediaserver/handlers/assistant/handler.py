@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.speech_settings import RecognitionEngine, SpeechSettings
 from mediaserver.handlers.assistant.conversation import Conversation, Words
 from mediaserver.handlers.assistant.tools import Tools
@@ -101,11 +101,11 @@ class Assistant(files.Keeping, Manner, Handler):
     def _words(self, values: Mapping[str, str], language: str) -> Words[str]:
         return Words(*(template.render(values, language) for template in self._templates()))
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Talk."""
-        stream = session.stream
-        voice = session.speech.voice(self.engine or "", self.voice, self.rate, self.language)
+        stream = call.stream
+        voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
         words = self._words(values_of(stream.variables, stream.query), voice.language)
-        fallback = session.library.get(self.fallback) if self.fallback else _tone()
-        await Conversation(self, session, voice, words, fallback).run()
-        await session.play(silence(_LINGER_MS))
+        fallback = call.library.get(self.fallback) if self.fallback else _tone()
+        await Conversation(self, call, voice, words, fallback).run()
+        await call.play(silence(_LINGER_MS))

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
@@ -18,11 +18,11 @@ class Over(Exception):  # noqa: N818 - no error
         super().__init__(why)
         self.why = why
 
-    def conclude(self, session: Session) -> None:
+    def conclude(self, call: Call) -> None:
         """Tell of it; the call is hung up as well, unless somebody else has taken it."""
-        session.notify("assistant.hangup", {"why": self.why})
+        call.notify("assistant.hangup", {"why": self.why})
         if self.why != TRANSFER:
-            session.hang_up()
+            call.hang_up()
 
 
 class Errands:
@@ -31,28 +31,28 @@ class Errands:
     def __init__(
         self,
         tools: Tools,
-        session: Session,
+        call: Call,
         floor: Floor,
         history: History,
         speak: Callable[[str], Awaitable[Saying]],
     ) -> None:
-        self._tools, self._session, self._floor, self._history = tools, session, floor, history
+        self._tools, self._call, self._floor, self._history = tools, call, floor, history
         self._speak = speak
 
     async def run(self, calls: Sequence[ToolCall]) -> bool:
         """Use tools, and tell the model what came of it; whether the caller has interrupted. Over may end it."""
         interrupted = False
-        for call in calls:
+        for tool_call in calls:
             if interrupted:
                 result = "not done: the caller interrupted"
             else:
                 try:
-                    wanted = self._tools.understand(call)
+                    wanted = self._tools.understand(tool_call)
                 except ValueError as error:
                     result = str(error)
                 else:
-                    result, interrupted = await self._use(call.name, wanted)
-            self._history.result(call, result)
+                    result, interrupted = await self._use(tool_call.name, wanted)
+            self._history.result(tool_call, result)
         return interrupted
 
     async def _use(self, name: str, wanted: Wanted) -> tuple[str, bool]:
@@ -64,9 +64,9 @@ class Errands:
         return await self.transfer(wanted.reason), False
 
     async def _play(self, name: str) -> tuple[str, bool]:
-        with self._floor.held(self._session.clear):
+        with self._floor.held(self._call.clear):
             try:
-                heard = await self._session.play(name)
+                heard = await self._call.play(name)
             except PromptError as error:
                 return f"failed: {error}", False
         if heard.complete:
@@ -75,7 +75,7 @@ class Errands:
 
     async def transfer(self, reason: str) -> str:
         """Ask the operator's webhook to transfer the call; why there is no transfer, if there is none."""
-        stream = self._session.stream
+        stream = self._call.stream
         body = {
             "event": "transfer",
             "reason": reason,
@@ -86,12 +86,12 @@ class Errands:
             "variables": dict(stream.variables),
         }
         try:
-            answer = TransferAnswer.model_validate(await self._session.ask(self._tools.transfer or "", body))
+            answer = TransferAnswer.model_validate(await self._call.ask(self._tools.transfer or "", body))
         except (PeerError, ValueError) as error:
             why = str(error) if isinstance(error, PeerError) else "the answer is not understood"
-            self._session.notify("assistant.failed", {"stage": "transfer", "why": why})
+            self._call.notify("assistant.failed", {"stage": "transfer", "why": why})
             return "failed: nobody can be reached"
-        self._session.notify("assistant.transfer", {"reason": reason, "hangup": answer.hangup})
+        self._call.notify("assistant.transfer", {"reason": reason, "hangup": answer.hangup})
         heard = (await self._speak(answer.say)).heard if answer.say else ""
         if answer.hangup:
             raise Over(TRANSFER)

@@ -4,16 +4,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call import Disk, Modes, Session
+from mediaserver.call import Call, Disk, Modes
 from mediaserver.handlers.common import files
 
 
 class Transcript:
     """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
 
-    def __init__(self, directory: Path, template: str | None, session: Session, modes: Modes) -> None:
-        self._directory, self._session, self._modes = directory, session, modes
-        self._path = files.place(directory, template, session.stream) if template is not None else None
+    def __init__(self, directory: Path, template: str | None, call: Call, modes: Modes) -> None:
+        self._directory, self._call, self._modes = directory, call, modes
+        self._path = files.place(directory, template, call.stream) if template is not None else None
         self._lines: list[dict[str, Any]] = []
         self._disk = Disk()
         self._writing: asyncio.Task[None] | None = None
@@ -23,7 +23,7 @@ class Transcript:
         """One line more, written soon."""
         if self._path is None:
             return
-        self._lines.append({"time": files.now(), "stream": self._session.stream.id, "who": who, **facts})
+        self._lines.append({"time": files.now(), "stream": self._call.stream.id, "who": who, **facts})
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -40,4 +40,4 @@ class Transcript:
                 await self._disk.do(files.append, self._directory, self._path, lines, self._modes)
             except OSError as error:
                 self._failed = True
-                files.tell_failure(self._session, "transcript", self._path, error)
+                files.tell_failure(self._call, "transcript", self._path, error)

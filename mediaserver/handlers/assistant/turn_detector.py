@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 
-from mediaserver.call import Session, Utterance, Utterances
+from mediaserver.call import Call, Utterance, Utterances
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import Floor
 
@@ -20,20 +20,20 @@ _BETWEEN_KEYS = 2.0  # seconds
 class Ears:
     """Listens, within `open`; the floor is told at once of who begins to speak, or presses a key."""
 
-    def __init__(self, session: Session, floor: Floor, end_silence: float) -> None:
-        self._session, self._floor, self._end_silence = session, floor, end_silence
+    def __init__(self, call: Call, floor: Floor, end_silence: float) -> None:
+        self._call, self._floor, self._end_silence = call, floor, end_silence
         self._keys, self._since, self._until = "", 0.0, 0.0  # that wait
         self._pressed = asyncio.Event()
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Listen, within a `with` block."""
-        session, floor = self._session, self._floor
+        call, floor = self._call, self._floor
         options = {"onset": _ONSET, "end_silence": self._end_silence, "longest": _LONGEST_UTTERANCE}
         with contextlib.ExitStack() as stack:
-            utterances = stack.enter_context(session.utterances(started=floor.taken, **options))
+            utterances = stack.enter_context(call.utterances(started=floor.taken, **options))
             for key in _KEYS:
-                stack.enter_context(session.keypad.taking(key, partial(self._press, key)))
+                stack.enter_context(call.keypad.taking(key, partial(self._press, key)))
             self._utterances = utterances
             floor.wanted = lambda: bool(self._keys) or utterances.waiting
             try:
@@ -74,7 +74,7 @@ class Ears:
     def _press(self, key: str) -> None:
         if not self._floor.pressed() or len(self._keys) >= _MOST_KEYS:
             return
-        self._until = self._session.now
+        self._until = self._call.now
         if not self._keys:
             self._since = self._until
         self._keys += key

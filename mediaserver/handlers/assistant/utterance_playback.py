@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
 from mediaserver.speech.llm.chat import ToolCall
@@ -62,11 +62,11 @@ class _Sentence:
 class Saying:
     """What is said in one go. Where speech fails, `failed` is told why, and the rest is not said.
 
-    `began` is the time of its first sound, on the session's clock; `calls` are what is to be done after it.
+    `began` is the time of its first sound, on the call's clock; `calls` are what is to be done after it.
     """
 
-    def __init__(self, session: Session, voice: Voice, failed: Callable[[str], None] = lambda why: None) -> None:
-        self._session, self._voice, self._failed = session, voice, failed
+    def __init__(self, call: Call, voice: Voice, failed: Callable[[str], None] = lambda why: None) -> None:
+        self._call, self._voice, self._failed = call, voice, failed
         self._sentences: list[_Sentence] = []
         self._said = 0  # of these: they play, or are to play next
         self._over = False
@@ -89,7 +89,7 @@ class Saying:
     def stop(self) -> None:
         """Be silent from the next tick on."""
         self.interrupted = True
-        self._session.clear()
+        self._call.clear()
         self.finish()
 
     async def run(self) -> None:
@@ -125,17 +125,17 @@ class Saying:
             if not self.broken:
                 self.broken = True
                 self._failed(why)
-                asyncio.get_running_loop().call_soon(self._session.clear)  # what follows makes no sense without it
+                asyncio.get_running_loop().call_soon(self._call.clear)  # what follows makes no sense without it
 
-        stream = self._session.stream
+        stream = self._call.stream
         origin = Origin(stream.route, stream.stranger)  # what a model says is an answer to what its caller says
-        spoken = self._session.speech.say(sentence.text, self._voice, _NOTHING, broke, origin)
-        heard = await self._session.play(_Timed(spoken, self._sounding))
+        spoken = self._call.speech.say(sentence.text, self._voice, _NOTHING, broke, origin)
+        heard = await self._call.play(_Timed(spoken, self._sounding))
         sentence.was_heard(heard, spoken)
 
     def _sounding(self) -> None:
         if self.began is None:
-            self.began = self._session.now
+            self.began = self._call.now
 
     @property
     def text(self) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import AfterValidator, BaseModel
 
-from mediaserver.call import USUAL_MODES, Modes, Session, Stream, create, make_folders, stay_within
+from mediaserver.call import USUAL_MODES, Call, Modes, Stream, create, make_folders, stay_within
 from mediaserver.errors import plainly
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
@@ -85,11 +85,11 @@ def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], mod
         file.writelines(json.dumps(document) + "\n" for document in documents)
 
 
-def tell_failure(session: Session, kind: str, path: Path, error: OSError) -> None:
+def tell_failure(call: Call, kind: str, path: Path, error: OSError) -> None:
     """Tell that the `transcript` or the `report` of a stream cannot be written: in the log, and as an event."""
     why = plainly(error)
-    log.error(f"{kind} not written", stream=session.stream.id, file=str(path), why=why)
-    session.notify(f"{kind}.failed", {"file": str(path), "error": why})
+    log.error(f"{kind} not written", stream=call.stream.id, file=str(path), why=why)
+    call.notify(f"{kind}.failed", {"file": str(path), "error": why})
 
 
 def _safe(value: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticKnownError
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.playout.sources.source import Run
@@ -82,7 +82,7 @@ class Phrase(Manner, Table):
 
     def spoken(
         self,
-        session: Session,
+        call: Call,
         fallback: Run | None,
         values: Mapping[str, str] = _NOTHING,
         *,
@@ -94,12 +94,12 @@ class Phrase(Manner, Table):
 
         ValueError where it cannot be said with these.
         """
-        stream, speech = session.stream, session.speech
+        stream, speech = call.stream, call.speech
         voice: Voice = speech.voice(self.engine or "", self.voice, self.rate, self.language)
         text = self.say.render({**values_of(stream.variables, stream.query), **values}, voice.language)
 
         def failed(why: str) -> None:
-            session.notify("speech.failed", {"why": why})
+            call.notify("speech.failed", {"why": why})
 
         origin = Origin(stream.route, stream.stranger and (of_url or bool(self.say.names)))
         return speech.say(text, voice, fallback, failed, origin)
@@ -163,12 +163,12 @@ class Speaking(Manner):
             phrase.prepare(speech)
 
     def sound(
-        self, members: Iterable[str | Phrase], session: Session, values: Mapping[str, str] = _NOTHING
+        self, members: Iterable[str | Phrase], call: Call, values: Mapping[str, str] = _NOTHING
     ) -> list[Run | Spoken]:
         """The sound of some members on a stream. ValueError where a text cannot be said with these values."""
-        get = session.library.get
+        get = call.library.get
         fallback = get(self.fallback) if self.fallback else None
         return [
-            get(member) if isinstance(member, str) else member.under(self).spoken(session, fallback, values)
+            get(member) if isinstance(member, str) else member.under(self).spoken(call, fallback, values)
             for member in members
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call import Disk, Session, Utterance, Utterances
+from mediaserver.call import Call, Disk, Utterance, Utterances
 from mediaserver.errors import EngineError
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcript import Transcript
@@ -39,14 +39,14 @@ class Scribe:
 
     def __init__(
         self,
-        session: Session,
+        call: Call,
         recogniser: Recogniser,
         language: str,
         keywords: Sequence[str],
         partials: bool,
         transcript: Transcript | None,
     ) -> None:
-        self._session, self._recogniser, self._language = session, recogniser, language
+        self._call, self._recogniser, self._language = call, recogniser, language
         self._keywords, self._partials = Keywords(keywords), partials
         self._transcript, self._disk = transcript, Disk()
         self._told, self._due = "", 0.0  # of the present utterance: the last words, and when the next may be told
@@ -68,7 +68,7 @@ class Scribe:
 
     async def _recognise(self, utterance: Utterance) -> None:
         self._told, self._due, self._heard = "", 0.0, set()
-        timeout = self._session.speech.recognition.timeout
+        timeout = self._call.speech.recognition.timeout
         try:
             found = await utterance.words(
                 self._recogniser, timeout, lambda text: self._partial(utterance, text), self._language
@@ -87,7 +87,7 @@ class Scribe:
         if self._partials and text and text != self._told and now >= self._due:
             self._told, self._due = text, now + _BETWEEN_PARTIALS
             facts = {"text": text, "utterance": utterance.number, "start_s": round(utterance.start, 3)}
-            self._session.notify("transcript.partial", facts)
+            self._call.notify("transcript.partial", facts)
 
     async def _final(self, utterance: Utterance, found: Recognition) -> None:
         facts = _times(utterance) | {
@@ -95,35 +95,35 @@ class Scribe:
             "confidence": found.confidence,
             "seconds": round(utterance.clock() - utterance.over_at, 3),
         }
-        self._session.notify("transcript.final", facts)
+        self._call.notify("transcript.final", facts)
         self._look_for_keywords(utterance, found.text, final=True)
         if found.text:
             await self._write(utterance, facts)
 
     def _look_for_keywords(self, utterance: Utterance, text: str, final: bool) -> None:
-        stream = self._session.stream
+        stream = self._call.stream
         for keyword in self._keywords.within(text):
             if keyword not in self._heard:
                 self._heard.add(keyword)
                 start = round(utterance.start, 3)
                 facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
-                self._session.notify("keyword", facts | {"final": final})
+                self._call.notify("keyword", facts | {"final": final})
                 log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
 
     def _failed(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
         facts = _times(utterance) | {"why": why}
-        self._session.notify("recognition.failed", facts | {"dropped": dropped})
-        log.warning("not recognised", stream=self._session.stream.id, path=self._session.stream.path, **facts)
+        self._call.notify("recognition.failed", facts | {"dropped": dropped})
+        log.warning("not recognised", stream=self._call.stream.id, path=self._call.stream.path, **facts)
 
     async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
         if self._transcript is None:
             return
-        stream = self._session.stream
+        stream = self._call.stream
         about = {"time": files.now(), "stream": stream.id, "path": stream.path}
         try:
             await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
         except OSError as error:
-            files.tell_failure(self._session, "transcript", self._transcript.path, error)
+            files.tell_failure(self._call, "transcript", self._transcript.path, error)
             self._transcript = None
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from mediaserver.call import Collected, Session
+from mediaserver.call import Call, Collected
 from mediaserver.config import mistakes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
@@ -76,10 +76,10 @@ class MenuHandler(files.Keeping, Speaking, Handler):
         steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
         return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
 
-    async def run(self, session: Session) -> None:
+    async def run(self, call: Call) -> None:
         """Lead the caller through, from the first menu to the end."""
-        await _Visit(self, session).run()
-        await session.play(silence(_LINGER_MS))
+        await _Visit(self, call).run()
+        await call.play(silence(_LINGER_MS))
 
 
 class Answer(Step):
@@ -99,15 +99,15 @@ class _News(BaseModel):
 class _Visit:
     """One caller on the way through the menus."""
 
-    def __init__(self, flow: MenuHandler, session: Session) -> None:
-        self._flow, self._session = flow, session
+    def __init__(self, flow: MenuHandler, call: Call) -> None:
+        self._flow, self._call = flow, call
         self._variables: dict[str, Any] = {}  # that webhooks have set; they stand over the stream's
         self._menu = flow.start
         self._news = _News()
 
     async def run(self) -> None:
         """From the first menu to the end."""
-        _ = self._session.keypad  # digits count from the beginning
+        _ = self._call.keypad  # digits count from the beginning
         step: Step | None = Step(menu=self._flow.start)
         clock, hasty = asyncio.get_running_loop().time, 0
         while step is not None:
@@ -115,29 +115,27 @@ class _Visit:
             step = await self._take(step)
             hasty = hasty + 1 if clock() - began < _HASTE else 0
             if hasty > MAX_HASTY:
-                log.error(
-                    "the menu goes round in circles: hung up", stream=self._session.stream.id, menu=self._menu
-                )
+                log.error("the menu goes round in circles: hung up", stream=self._call.stream.id, menu=self._menu)
                 return
 
     async def _take(self, step: Step) -> Step | None:
         """Do what a step says; the next one, or nothing at the end."""
-        session = self._session
+        call = self._call
         if step.collect is not None:
             collected = await self._collect(step.collect, step.play, step)
             self._tell(collected, step.collect)
         elif step.play:
-            await session.prompt(self._sound(step.play), step.barge_in)
+            await call.prompt(self._sound(step.play), step.barge_in)
         if step.record is not None:
-            session.keypad.take_waiting()
-            recording = await step.record.record(session, self._flow.directory, modes=self._flow.modes)
-            session.keypad.take_waiting()  # what was pressed meanwhile is not for the next menu
+            call.keypad.take_waiting()
+            recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
+            call.keypad.take_waiting()  # what was pressed meanwhile is not for the next menu
             self._news = _News(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._choose(step.menu)
         if step.webhook is not None:
             return await self._ask(step.webhook, self._flow.place_of(step))
-        session.hang_up()
+        call.hang_up()
         return None
 
     async def _choose(self, name: str) -> Step:
@@ -145,7 +143,7 @@ class _Visit:
         again: Sequence[str | Phrase] = ()
         menu, why, digits = self._flow.menus[name], "timeout", ""
         self._menu = name
-        self._session.notify("menu.entered", {"menu": name})
+        self._call.notify("menu.entered", {"menu": name})
         for _ in range(1 + menu.retries):
             collected = await self._collect(_entry(menu), (*again, *menu.play), menu, set(menu.keys))
             digits = collected.digits
@@ -157,8 +155,8 @@ class _Visit:
                 return menu.then
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
-            self._session.notify(f"menu.{why}", {"menu": name} if private else {"menu": name, "digits": digits})
-            self._session.keypad.take_waiting()  # typed ahead for a way that was not there
+            self._call.notify(f"menu.{why}", {"menu": name} if private else {"menu": name, "digits": digits})
+            self._call.keypad.take_waiting()  # typed ahead for a way that was not there
         self._news = _News(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
@@ -173,7 +171,7 @@ class _Visit:
             longer = any(key != digits and key.startswith(digits) for key in keys)
             return not longer and (digits in keys or not free)
 
-        return await self._session.collect_digits(
+        return await self._call.collect_digits(
             wanted.max,
             prompt=self._sound(prompts) if prompts else None,
             terminator=wanted.terminator,
@@ -191,7 +189,7 @@ class _Visit:
 
     async def _ask(self, url: str, place: str) -> Step:
         """Ask a webhook what next; where it does not say, what is to happen. `place`: of it in the settings."""
-        stream, news = self._session.stream, self._news
+        stream, news = self._call.stream, self._news
         self._news = _News()
         body = news.model_dump() | {
             "menu": self._menu,
@@ -201,13 +199,13 @@ class _Visit:
             "variables": {**stream.variables, **self._variables},
         }
         try:
-            answer = await self._session.ask(url, body, self._flow.webhook_timeout)
+            answer = await self._call.ask(url, body, self._flow.webhook_timeout)
             return await self._understood(answer, url)
         except (PeerError, PromptError, ValueError) as error:
             why = _first_line(error)
             facts = {"menu": self._menu, "webhook": place, "why": why}
             log.error("webhook failed", stream=stream.id, path=stream.path, **facts)
-            self._session.notify("webhook.failed", facts)
+            self._call.notify("webhook.failed", facts)
             return self._flow.on_webhook_error
 
     async def _understood(self, answer: Any, url: str) -> Step:
@@ -218,8 +216,8 @@ class _Visit:
         for problem in plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
         for name in step.prompts():
-            self._session.library.get(name)
-        speech = self._session.speech.settings
+            self._call.library.get(name)
+        speech = self._call.speech.settings
         for phrase in self._flow.phrases(step.play):
             await asyncio.to_thread(phrase.prepare, speech)  # of a language not spoken before it takes a while
             if problem := lacking_voice(phrase.need, speech):
@@ -230,7 +228,7 @@ class _Visit:
 
     def _values_with(self, more: Mapping[str, Any]) -> Mapping[str, str]:
         """What a text's variables stand for: what webhooks say, before what the stream has."""
-        stream = self._session.stream
+        stream = self._call.stream
         said = {key: str(value) for key, value in {**self._variables, **more}.items() if _can_be_said(value)}
         return {**values_of(stream.variables, stream.query), **said}
 
@@ -239,19 +237,19 @@ class _Visit:
         runs: list[Run | Iterable[Run]] = []
         for member in members:
             try:
-                runs += self._flow.sound((member,), self._session, self._values_with({}))
+                runs += self._flow.sound((member,), self._call, self._values_with({}))
             except ValueError as error:
                 runs.append(self._instead(str(error)))
         return Playlist(Repeated(runs, 1))
 
     def _instead(self, why: str) -> Run:
         """What is heard in place of a text that cannot be said."""
-        stream = self._session.stream
-        self._session.notify("speech.failed", {"why": why})
+        stream = self._call.stream
+        self._call.notify("speech.failed", {"why": why})
         if self._flow.fallback is None:
             raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
         log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
-        return self._session.library.get(self._flow.fallback)
+        return self._call.library.get(self._flow.fallback)
 
 
 def _entry(menu: Menu) -> Collect:

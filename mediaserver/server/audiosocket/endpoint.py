@@ -108,7 +108,7 @@ class AudioSocketEndpoint:
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
     """One stream, to its end."""
     try:
-        session.notify("stream.started", session.wire_facts)
+        session.call.notify("stream.started", session.wire_facts)
         end = await sessions.run_handler(session, handler)
         if end.reason is EndReason.FINISHED:
             await session.drain()

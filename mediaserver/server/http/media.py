@@ -175,7 +175,7 @@ class MediaEndpoint:
         reading = asyncio.create_task(_read(reader, session))
         try:
             await session.media_started()
-            session.notify("stream.started", session.wire_facts)
+            session.call.notify("stream.started", session.wire_facts)
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()

@@ -19,7 +19,7 @@ encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallFacts:
     """What an application is told of a stream. `connection` counts those made for it, from 0."""
 
     stream: str

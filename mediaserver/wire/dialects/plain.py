@@ -8,7 +8,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.dialects.application import (
     Application,
-    Call,
+    CallFacts,
     Clear,
     HangUp,
     Message,
@@ -23,7 +23,7 @@ from mediaserver.wire.dialects.application import (
 class Plain(Application):
     """One connection."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: CallFacts) -> None:
         self._call = call
 
     def opening(self) -> list[Message]:

@@ -15,7 +15,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE, from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.dialects.application import (
     Application,
-    Call,
+    CallFacts,
     Clear,
     Mark,
     Message,
@@ -30,12 +30,12 @@ _ACCOUNT = "AC" + "0" * 32  # there are no accounts here
 _FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": SAMPLE_RATE, "channels": 1}
 
 
-def call_sid(call: Call) -> str:
+def call_sid(call: CallFacts) -> str:
     """A call's SID: the digits of its own id where that is a UUID or another hexadecimal number."""
     return "CA" + _hex(call.call or call.stream, 32)
 
 
-def stream_sid(call: Call) -> str:
+def stream_sid(call: CallFacts) -> str:
     """A stream's SID: its id, and the count of the connection, for Twilio never gives a SID twice."""
     return "MZ" + _hex(call.stream, 24) + f"{call.connection:08x}"
 
@@ -51,7 +51,7 @@ def _hex(name: str, digits: int) -> str:
 class Twilio(Application):
     """One connection. The caller's is the track `inbound`."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: CallFacts) -> None:
         self._call = call
         self._stream_sid, self._call_sid = stream_sid(call), call_sid(call)
         self._sequence = self._chunk = 0

@@ -18,7 +18,7 @@ import pytest
 
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Recording, Session
+from mediaserver.call import Call, Recording
 from mediaserver.call.recording.disk import Disk
 from mediaserver.call.recording.recorder import Recorder, Stop
 from mediaserver.call.recording.wav_writer import WavFile
@@ -41,9 +41,9 @@ async def recorded(loop: VirtualLoop, path: Path, ms: float, *acts, caller: Call
     caller = caller or Caller(loop, library_of())
     made: list[Recording] = []
 
-    async def run(session: Session) -> None:
-        made.append(await session.record(path, **options))
-        await session.silence()
+    async def run(call: Call) -> None:
+        made.append(await call.record(path, **options))
+        await call.silence()
 
     await caller.call(run, ms, *[(at, lambda pcm=pcm: caller.say(pcm)) for at, pcm in acts])
     events = [data for kind, data in caller.backend.events if kind in ("recording.done", "recording.failed")]
@@ -103,9 +103,9 @@ async def test_stereo_has_the_caller_on_the_left_and_us_on_the_right_in_step(
 ) -> None:
     caller, made = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        playing = asyncio.create_task(session.play(Playlist(Repeated([Clip(to_bytes(OURS))], None))))
-        made.append(await session.record(tmp_path / "a.wav", stereo=True, max_duration=3))
+    async def run(call: Call) -> None:
+        playing = asyncio.create_task(call.play(Playlist(Repeated([Clip(to_bytes(OURS))], None))))
+        made.append(await call.record(tmp_path / "a.wav", stereo=True, max_duration=3))
         playing.cancel()
 
     await caller.call(run, 5000, (1000, lambda: caller.say(PCM)))
@@ -132,8 +132,8 @@ async def test_a_burst_after_a_stall_of_the_network_leaves_both_sides_in_step(
     said = [PCM[at : at + 320] for at in range(0, len(PCM), 320)]
     acts = [(n * 20.0 if not 10 <= n < 10 + frames else 200.0 + stall_ms, n) for n in range(75)]
 
-    async def run(session: Session) -> None:
-        made.append(await session.record(tmp_path / "a.wav", stereo=True, max_duration=1.4))
+    async def run(call: Call) -> None:
+        made.append(await call.record(tmp_path / "a.wav", stereo=True, max_duration=1.4))
 
     await caller.call(run, 3000, *[(at, lambda n=n: session.receive(said[n])) for at, n in acts])
     rows = read_stereo(tmp_path / "a.wav")
@@ -159,10 +159,10 @@ async def test_stereo_is_as_long_as_the_call_where_the_caller_falls_silent(
     caller, made = Caller(loop, library_of()), []
     ours = Clip(to_bytes(OURS))
 
-    async def run(session: Session) -> None:
-        playing = asyncio.create_task(session.play(Playlist(Repeated([ours], None))))
+    async def run(call: Call) -> None:
+        playing = asyncio.create_task(call.play(Playlist(Repeated([ours], None))))
         try:
-            made.append(await session.record(tmp_path / "a.wav", stereo=True))
+            made.append(await call.record(tmp_path / "a.wav", stereo=True))
         finally:
             playing.cancel()
 
@@ -178,15 +178,15 @@ async def test_what_a_far_end_forgot_is_not_on_the_right(loop: VirtualLoop, tmp_
     session, heard = caller.session, []
     caller.stage.pacer.flush = lambda: True  # as of Asterisk's queue
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         async def play() -> None:
-            heard.append((await session.play(Clip(to_bytes(OURS)))).frames)
+            heard.append((await call.play(Clip(to_bytes(OURS)))).frames)
 
         playing = asyncio.create_task(play())
-        await session.record(tmp_path / "a.wav", stereo=True, max_duration=0.5)
+        await call.record(tmp_path / "a.wav", stereo=True, max_duration=0.5)
         await playing
 
-    await caller.call(run, 2000, (110, session.clear))
+    await caller.call(run, 2000, (110, session.call.clear))
     right = read_stereo(tmp_path / "a.wav")[:, 1]
     assert heard[0] < 10
     assert (right[: heard[0] * 160] == OURS[: heard[0] * 160]).all()
@@ -252,8 +252,8 @@ def ended_at(folder: Path, says: bytes, **limits: Any) -> tuple[float, Recording
     async def record(loop: VirtualLoop) -> tuple[float, Recording, Caller]:
         caller, made = Caller(loop, library_of()), []
 
-        async def run(session: Session) -> None:
-            recording = await session.record(folder / "a.wav", **limits)
+        async def run(call: Call) -> None:
+            recording = await call.record(folder / "a.wav", **limits)
             made.append((round(loop.time() * 1000), recording))
 
         end = await caller.call(run, 9000, (0, lambda: caller.say(says)))
@@ -298,7 +298,7 @@ async def test_a_failure_is_told_when_it_happens(loop: VirtualLoop, failing_disk
     caller = Caller(loop, library_of())
     told: list[int] = []
     acts = [(at, lambda: told.append(len(caller.backend.told("recording.failed")))) for at in (1500, 2500)]
-    await caller.call(lambda session: session.record(failing_disk / "a.wav", max_duration=60), 3000, *acts)
+    await caller.call(lambda call: call.record(failing_disk / "a.wav", max_duration=60), 3000, *acts)
     assert told == [1, 1]
     assert len(caller.backend.told("recording.failed")) == 1
 
@@ -309,7 +309,7 @@ async def test_max_duration_holds_where_the_disk_fails_and_nothing_comes(
 ) -> None:
     caller = Caller(loop, library_of())
     caller.quiet = True
-    end = await caller.call(lambda session: session.record(failing_disk / "a.wav", max_duration=2), 9000)
+    end = await caller.call(lambda call: call.record(failing_disk / "a.wav", max_duration=2), 9000)
     assert end is not None
     assert caller.stage.pacer.frames * 20 == pytest.approx(2000, abs=20)
 
@@ -535,7 +535,7 @@ async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
 
     monkeypatch.setattr(asyncio, "to_thread", slowly)
     caller = Caller(loop, library_of())
-    await caller.call(lambda session: session.record(tmp_path / "a.wav", max_duration=0.1), hang_up)
+    await caller.call(lambda call: call.record(tmp_path / "a.wav", max_duration=0.1), hang_up)
     await asyncio.sleep(1)
     assert [kind for kind, _ in caller.backend.events if kind.startswith("recording")] == [
         "recording.started",
@@ -555,8 +555,8 @@ async def test_who_is_cancelled_while_it_finishes_is_so_after_it(
     monkeypatch.setattr(asyncio, "to_thread", slowly)
     caller, went_on = Caller(loop, library_of()), []
 
-    async def run(session: Session) -> None:
-        went_on.append((await session.record(tmp_path / "a.wav", max_duration=0.1)).reason)
+    async def run(call: Call) -> None:
+        went_on.append((await call.record(tmp_path / "a.wav", max_duration=0.1)).reason)
 
     await caller.call(run, 180)
     assert len(caller.backend.told("recording.done")) == 1
@@ -571,6 +571,6 @@ async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path:
     monkeypatch.setattr(asyncio, "to_thread", never)
     caller = Caller(loop, library_of())
     began = loop.time()
-    await caller.call(lambda session: session.record(tmp_path / "a.wav"), 100)
+    await caller.call(lambda call: call.record(tmp_path / "a.wav"), 100)
     assert loop.time() - began < 5.2
     assert caller.backend.told("recording.failed")[0]["error"] == "the disk does not answer"

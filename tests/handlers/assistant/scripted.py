@@ -125,7 +125,7 @@ class Talk:
         patch.setitem(SYNTHESISERS, "hibari", lambda settings, http: self.voicebox)
         patch.setitem(RECOGNISERS, "pocketsphinx", lambda settings, http: self.listener)
         self.caller = Caller(loop, library_of(), None, *backend)
-        self.caller.session.speech.chat = self.model  # type: ignore[assignment]
+        self.caller.session.call.speech.chat = self.model  # type: ignore[assignment]
 
     async def call(self, ms: float, *says_at: float | tuple[float, str], **settings: Any) -> End | None:
         """The caller says a word of half a second at each of these times, or presses keys."""
@@ -135,7 +135,7 @@ class Talk:
         try:
             return await self.caller.call(handler.run, ms, *acts)
         finally:
-            await self.caller.session.speech.close()
+            await self.caller.session.call.speech.close()
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not left, left
 

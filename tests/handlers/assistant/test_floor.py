@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mediaserver.call import Session, Utterance
+from mediaserver.call import Call, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_detector import Ears
 from mediaserver.handlers.assistant.turn_taking import Floor
@@ -84,14 +84,14 @@ async def heard(
     caller, found = Caller(loop, library_of()), []
     floor = Floor(barge_in)
 
-    async def run(session: Session) -> None:
-        tasks, ears = asyncio.all_tasks(), Ears(session, floor, 0.6)
+    async def run(call: Call) -> None:
+        tasks, ears = asyncio.all_tasks(), Ears(call, floor, 0.6)
         with ears.open():
             for seconds in waits:
                 found.append((await ears.next(seconds), round(loop.time(), 2)))
                 assert not floor.wanted()
-        session.press("1")
-        assert session.keypad.take_waiting() == "1"  # nobody takes it any more
+        caller.session.press("1")
+        assert call.keypad.take_waiting() == "1"  # nobody takes it any more
         assert asyncio.all_tasks() == tasks
 
     def act(keys: str) -> Callable[[], None]:
@@ -135,10 +135,10 @@ async def test_what_is_said_to_a_deaf_speaker_is_passed_over(loop: VirtualLoop) 
     """Words and keys while an answer is said that may not be interrupted; what follows is heard."""
     caller, found, floor = Caller(loop, library_of()), [], Floor(barge_in=False)
 
-    async def run(session: Session) -> None:
-        ears = Ears(session, floor, 0.6)
+    async def run(call: Call) -> None:
+        ears = Ears(call, floor, 0.6)
         with ears.open():
-            with floor.held(session.clear):
+            with floor.held(call.clear):
                 await asyncio.sleep(4)
             while len(found) < 2:
                 found.append(await ears.next(10.0))

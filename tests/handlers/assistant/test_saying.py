@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mediaserver.call import Session
+from mediaserver.call import Call
 from mediaserver.handlers.assistant.utterance_playback import Saying
 from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import LETTER, Talk, Voicebox
@@ -24,11 +24,11 @@ class Speaker:
         if voicebox is not None:
             self.talk.voicebox = voicebox
         self.failures: list[str] = []
-        session = self.talk.caller.session
-        self.saying = Saying(session, session.speech.voice("", "some", None, ""), self.failures.append)
+        call = self.talk.caller.session.call
+        self.saying = Saying(call, call.speech.voice("", "some", None, ""), self.failures.append)
 
     async def say(self, sentences: list[str], ms: float, *acts: Any) -> None:
-        async def run(session: Session) -> None:
+        async def run(call: Call) -> None:
             for sentence in sentences:
                 self.saying.add(sentence)
             self.saying.finish()
@@ -37,12 +37,12 @@ class Speaker:
             self.ended = self.loop.time()
             await asyncio.sleep(0.001)  # what makes sentences is cancelled, and goes
             assert asyncio.all_tasks() - before <= {asyncio.current_task()}
-            await session.silence()
+            await call.silence()
 
         try:
             await self.talk.caller.call(run, ms, *acts)
         finally:
-            await self.talk.caller.session.speech.close()
+            await self.talk.caller.session.call.speech.close()
 
 
 @in_virtual_time
@@ -148,7 +148,7 @@ async def test_sentences_may_come_while_it_is_said(loop: VirtualLoop, monkeypatc
     speaker = Speaker(loop, monkeypatch)
     saying, session = speaker.saying, speaker.talk.caller.session
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         loop.call_later(0.5, saying.add, "One.")
         loop.call_later(2.0, saying.add, "Two.")
         loop.call_later(3.0, saying.finish)
@@ -156,7 +156,7 @@ async def test_sentences_may_come_while_it_is_said(loop: VirtualLoop, monkeypatc
         assert loop.time() == 3.0
 
     await speaker.talk.caller.call(run, 4000)
-    await session.speech.close()
+    await session.call.speech.close()
     assert [start for start, _ in speaker.talk.heard()] == [500, 2000]
     assert saying.heard == "One. Two."
 
@@ -165,7 +165,7 @@ async def test_sentences_may_come_while_it_is_said(loop: VirtualLoop, monkeypatc
 async def test_who_gives_it_up_stops_it(loop: VirtualLoop, monkeypatch: Patch) -> None:
     speaker = Speaker(loop, monkeypatch)
 
-    async def run(session: Session) -> None:
+    async def run(call: Call) -> None:
         for sentence in SENTENCES:
             speaker.saying.add(sentence)
         tasks = asyncio.all_tasks()
@@ -173,9 +173,9 @@ async def test_who_gives_it_up_stops_it(loop: VirtualLoop, monkeypatch: Patch) -
             await asyncio.wait_for(speaker.saying.run(), 0.3)
         await asyncio.sleep(0.001)
         assert asyncio.all_tasks() <= tasks
-        await session.silence()
+        await call.silence()
 
     await speaker.talk.caller.call(run, 1000)
-    await speaker.talk.caller.session.speech.close()
+    await speaker.talk.caller.session.call.speech.close()
     ((_, stop),) = speaker.talk.heard()
     assert stop <= 320

@@ -55,15 +55,15 @@ play = "long"
 keys.1 = {{ play = "speech", hangup = true }}
 """
 TELL = """
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers import Handler
 
 class Tell(Handler):
-    async def run(self, session):
-        stream = session.stream
-        session.close(1000, f"{stream.call} {sorted(stream.variables.items())} {dict(stream.query)} {stream.path}")
+    async def run(self, call):
+        stream = call.stream
+        call.close(1000, f"{stream.call} {sorted(stream.variables.items())} {dict(stream.query)} {stream.path}")
 
 class Broken(Handler):
-    async def run(self, session):
+    async def run(self, call):
         raise LookupError("ours")
 """
 PORTS = [
