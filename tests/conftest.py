@@ -5,13 +5,16 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from mediaserver.session import Session
+from tests.events import unlike_the_reference
 from tests.site import sitecustomize
 from tests.timing import UNIT, WITNESS
 
@@ -68,6 +71,21 @@ def log_as_it_was() -> Iterator[None]:
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def events_as_the_reference_has_them(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every event that any test sees is one of `mediaserver.event_kinds`, with the keys that stand there."""
+    found: list[str] = []
+    notify = Session.notify
+
+    def noted(session: Session, kind: str, data: Mapping[str, Any]) -> None:
+        found.extend(unlike_the_reference(kind, data))
+        notify(session, kind, data)
+
+    monkeypatch.setattr(Session, "notify", noted)
+    yield
+    assert found == []
 
 
 @pytest.fixture

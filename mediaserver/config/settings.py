@@ -160,31 +160,6 @@ class VoipbinSettings(Table):
         return self
 
 
-# The types of events that there are, but for those of handlers of users' own.
-EVENT_TYPES = (
-    *("stream.started", "stream.ended", "stream.disconnected", "stream.reconnected", "stream.inbound"),
-    *("digits", "keyword", "analysis", "silence", "speech.started", "speech.stopped", "speech.failed"),
-    *(
-        "recording.started",
-        "recording.done",
-        "recording.failed",
-        "menu.entered",
-        "menu.timeout",
-        "menu.invalid",
-    ),
-    *("webhook.failed", "transcript.partial", "transcript.final", "recognition.failed", "transcript.failed"),
-    *(
-        "bridge.lost",
-        "bridge.failed",
-        "report.failed",
-        "assistant.turn",
-        "assistant.failed",
-        "assistant.hangup",
-        "assistant.transfer",
-    ),
-)
-
-
 class EventSettings(Table):
     """`[events]`: a URL of the operator's that is told what happens."""
 

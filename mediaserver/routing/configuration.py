@@ -11,9 +11,10 @@ from pathlib import Path
 from pydantic import SecretStr
 from yarl import URL
 
-from mediaserver.config.settings import ACCESS_KEY, EVENT_TYPES, EventSettings, PromptSettings, Settings
+from mediaserver.config.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
+from mediaserver.event_kinds import EVENTS
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing import audiosocket_ports, routes
 from mediaserver.routing.audiosocket_ports import Port
@@ -111,7 +112,7 @@ class Configuration:
         return [
             f'{by}: events.types: no event of ours is "{name}"{hint}'
             for name in self.settings.events.types
-            if name not in EVENT_TYPES and (hint := did_you_mean(name, EVENT_TYPES))
+            if name not in EVENTS and (hint := did_you_mean(name, EVENTS))
         ]
 
     @property

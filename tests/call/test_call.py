@@ -239,7 +239,7 @@ async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str,
 async def test_after_a_stream_s_end_there_is_nothing_to_tell(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     for kind in ("one", "stream.ended", "other"):
-        caller.session.call.notify(kind, {})
+        caller.session.call.notify(kind, caller.session.summary())
     assert [kind for kind, _ in caller.backend.events] == ["one", "stream.ended"]
 
 

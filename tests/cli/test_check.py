@@ -9,7 +9,7 @@ from rich.console import Console
 from mediaserver import config
 from mediaserver.cli import tables
 from mediaserver.cli.findings import Findings, collect_findings
-from mediaserver.config.settings import EVENT_TYPES
+from mediaserver.event_kinds import EVENTS
 from tests.project import ROOT
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
@@ -96,7 +96,7 @@ async def test_both_files_of_tls_are_told(tmp_path: Path) -> None:
 
 
 async def test_an_event_that_is_almost_one_of_ours_is_worth_a_look(tmp_path: Path) -> None:
-    events = '[events]\ntypes = ["digitz", "digits", "order.placed"]\n'
+    events = '[events]\ntypes = ["digitz", "digits", "bridge.ended", "order.placed"]\n'
     findings = await found(tmp_path, f'{events}[paths."/silence"]\nhandler = "silence"\n')
     assert findings.all_is_well
     assert findings.notes[1:] == ['c.toml: events.types: no event of ours is "digitz" (did you mean "digits"?)']
@@ -114,7 +114,7 @@ async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> N
 
 def test_every_event_that_is_known_is_documented() -> None:
     table = (ROOT / "docs/developers/events.md").read_text(encoding="utf-8")
-    assert not [name for name in EVENT_TYPES if f"`{name}`" not in table]
+    assert not [name for name in EVENTS if f"`{name}`" not in table]
 
 
 async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> None:
