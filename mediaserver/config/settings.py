@@ -172,7 +172,7 @@ class EventSettings(Table):
 
 
 class LogSettings(Table):
-    """`[log]`."""
+    """`[log]`: how much is logged, and how it is written."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"

@@ -28,7 +28,7 @@ class Analyse(files.Keeping, Handler):
     sensitivity: int = Field(
         2, ge=0, le=3, description="of the speech detector: 0 takes much for speech, 3 little"
     )
-    directory: Path = Path("reports")
+    directory: Path = Field(Path("reports"), description="of the reports' files")
     file: Annotated[str, AfterValidator(files.check)] | None = None
 
     def folders(self) -> Iterable[Path]:

@@ -41,8 +41,8 @@ class Playback(Repeating, Speaking, Ending, Handler):
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
 
-    prompt: str | None = None
-    prompts: tuple[Member, ...] = ()
+    prompt: str | None = Field(None, description="a prompt's name: its path in the folder, without the extension")
+    prompts: tuple[Member, ...] = Field((), description="in place of `prompt`: several in sequence, gapless")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Playback":

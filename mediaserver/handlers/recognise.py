@@ -47,7 +47,7 @@ class Recognise(files.Keeping, Handler):
     end_silence: float = Field(0.7, ge=0.2, le=5, description="seconds without speech that end an utterance")
     max_utterance: float = Field(30.0, ge=2, le=60, description="seconds, after which it is cut")
     prompt: str | None = Field(None, description="heard meanwhile")
-    directory: Path = Path("transcripts")
+    directory: Path = Field(Path("transcripts"), description="of the transcripts' files")
     file: Annotated[str, AfterValidator(_is_no_caption)] | None = None
 
     def prompt_names(self) -> Iterable[str]:

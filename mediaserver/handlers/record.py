@@ -22,13 +22,15 @@ _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 class RecordSettings(Table):
     """What can be said of a recording, wherever it is made, but for its folder: that is the operator's to say."""
 
-    file: Annotated[str, AfterValidator(files.check)] = "{resource}-{id}-{time}.wav"
+    file: Annotated[str, AfterValidator(files.check)] = Field(
+        "{resource}-{id}-{time}.wav", description="a name template for the file"
+    )
     stereo: bool = Field(False, description="the peer on the left, what we send on the right")
     beep: bool | str = Field(False, description="true, or a prompt, before it begins")
     max_duration: float | None = Field(None, gt=0, le=_WEEK, description="seconds")
     max_silence: float | None = Field(None, gt=0, le=_WEEK, description="seconds without speech that end it")
     finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="digits that end it")
-    trim_silence: bool = False
+    trim_silence: bool = Field(False, description="whether silence is cut off at the end")
 
     @property
     def beep_prompt(self) -> str | None:

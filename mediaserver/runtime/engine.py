@@ -245,10 +245,10 @@ class Engine:
             "tick_lateness_seconds", "How late the frames of one moment were sent", lambda: ticker.lateness
         )
         counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
-        counter("cache_misses", "Look-ups that were not", lambda: cache.misses)
+        counter("cache_misses", "Look-ups of prompts' messages not found in memory", lambda: cache.misses)
         counter("cache_evictions", "Prompts' messages let go of for want of memory", lambda: cache.evictions)
         counter("decodes", "Sound files decoded", lambda: pool.decodes)
-        counter("decode_seconds", "Time that decoding them took", lambda: pool.decode_seconds)
+        counter("decode_seconds", "Seconds that decoding sound files took", lambda: pool.decode_seconds)
         counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
         counter("printed_lines", "What our processes printed, by what became of it", lambda: child_output.counts)
         counter("webhooks", "Events for the operator's URL, by what became of them", lambda: self.webhooks.results)
@@ -257,7 +257,11 @@ class Engine:
         gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
         gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))
         gauge("paths_without_prompts", "Paths whose prompts are not there", lambda: self._lacking)
-        gauge("configuration_current", "Whether the files' is in force", lambda: self.configuration_current)
+        gauge(
+            "configuration_current",
+            "Whether the configuration in the files is in force",
+            lambda: self.configuration_current,
+        )
         gauge("max_streams", "Streams that there may be", lambda: self.settings.server.max_streams)
 
 

@@ -59,7 +59,11 @@ class Server:
         )
         metrics.gauge("connections", "Connections of the media ports", lambda: len(connections))
         metrics.gauge("admin_connections", "Connections of the admin port", lambda: self.admin.connections)
-        metrics.gauge("handshakes", "Those of them whose handshake is under way", lambda: connections.unfinished)
+        metrics.gauge(
+            "handshakes",
+            "Connections of the media ports whose handshake is under way",
+            lambda: connections.unfinished,
+        )
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Answer health checks, decode the prompts, check the paths against them, then listen for calls.

@@ -128,10 +128,14 @@ class Metrics:
         self.analysed = {
             name: Counter(f"mediaserver_{metric}", text, registry=self.registry)
             for name, metric, text in (
-                ("heard_s", "heard_seconds", "Audio that was analysed"),
-                ("speech_s", "speech_seconds", "Speech in it"),
-                ("clipped_samples", "clipped_samples", "Samples in it at the end of the scale"),
-                ("packets_lost", "packets_lost", "RTP packets missing in it"),
+                ("heard_s", "heard_seconds", "Audio that analyse heard"),
+                ("speech_s", "speech_seconds", "Speech in the audio that analyse heard"),
+                (
+                    "clipped_samples",
+                    "clipped_samples",
+                    "Samples at the end of the scale in the audio that analyse heard",
+                ),
+                ("packets_lost", "packets_lost", "RTP packets missing in the audio that analyse heard"),
             )
         }
         self.recognitions = Counter(
@@ -150,7 +154,7 @@ class Metrics:
         )
         self.keywords = Counter("mediaserver_keywords", "Keywords recognised", ["keyword"], registry=self.registry)
         ProcessCollector(registry=self.registry)
-        Info("mediaserver_build", "What runs", registry=self.registry).info({"version": __version__})
+        Info("mediaserver_build", "Version of the server", registry=self.registry).info({"version": __version__})
 
     def expect_keywords(self, keywords: Iterable[str]) -> None:
         """Count them from 0 on, or a rate would not see the first."""

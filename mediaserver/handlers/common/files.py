@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Annotated, Any
 
 import structlog
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from mediaserver.call import USUAL_MODES, Call, Modes, Stream, create, make_folders, stay_within
 from mediaserver.errors import plainly
@@ -34,7 +34,9 @@ class Keeping(BaseModel):
     """Settings of handlers that leave files: who may read these, and the folders made for them."""
 
     file_mode: Annotated[str, AfterValidator(lambda text: _mode(text, 0o600))] = "0640"
-    directory_mode: Annotated[str, AfterValidator(lambda text: _mode(text, 0o700))] = "0750"
+    directory_mode: Annotated[str, AfterValidator(lambda text: _mode(text, 0o700))] = Field(
+        "0750", description="mode of the folders that are made for the files, whatever the umask"
+    )
 
     @property
     def modes(self) -> Modes:

@@ -35,10 +35,12 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 class Manner(BaseModel):
     """Settings of how a text sounds; what is not given is as `[speech]` says."""
 
-    voice: str = Field("", max_length=200)
+    voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
     rate: float | None = Field(None, ge=0.5, le=2.0, description="times the engine's own pace")
-    language: Annotated[str, AfterValidator(lambda tag: tag and is_language(tag))] = ""
-    engine: SpeechEngine | None = None
+    language: Annotated[str, AfterValidator(lambda tag: tag and is_language(tag))] = Field(
+        "", description="of the text: a BCP 47 tag"
+    )
+    engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")
 
     @property
     def need(self) -> Need:
@@ -55,7 +57,7 @@ class Manner(BaseModel):
 class Phrase(Manner, Table):
     """A text, and how it sounds."""
 
-    say: Text
+    say: Text = Field(description="the text; it may have {variables}")
 
     def under(self, path: Manner) -> "Phrase":
         """The same, with what it does not say of itself as the path says. A voice is of its engine."""

@@ -34,7 +34,7 @@ class MenuHandler(files.Keeping, Speaking, Handler):
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     start: str = "main"
-    menus: dict[str, Menu] = Field(min_length=1)
+    menus: dict[str, Menu] = Field(min_length=1, description="the menus, by their names")
     directory: Path = Field(Path("recordings"), description="of what callers are asked to say")
     webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
     on_webhook_error: Step = HANG_UP

@@ -32,9 +32,9 @@ Key = Annotated[str, AfterValidator(_is_key)]
 class Collect(Table):
     """Digits that are asked for, as many as there may be."""
 
-    min: int = Field(1, ge=1, le=64)
-    max: int = Field(ge=1, le=64)
-    terminator: str = Field("#", max_length=1, pattern=_DIGITS)
+    min: int = Field(1, ge=1, le=64, description="how many digits there must be")
+    max: int = Field(ge=1, le=64, description="how many digits there may be")
+    terminator: str = Field("#", max_length=1, pattern=_DIGITS, description="a key that ends them; empty: none")
     private: bool = Field(False, description="told to the webhook alone, and to no event")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
@@ -49,13 +49,17 @@ class Collect(Table):
 class Step(Table):
     """What happens next: something to hear, perhaps a recording or digits, then a menu, a question or the end."""
 
-    play: Members = ()
-    barge_in: BargeIn = BargeIn.DIGITS
-    record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = None
-    collect: Collect | None = None
-    menu: str | None = None
-    webhook: WebUrl | None = None
-    hangup: bool = False
+    play: Members = Field((), description="a prompt or a spoken text, or several in sequence")
+    barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
+    record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = Field(
+        None, description="record the caller; `true` takes the defaults"
+    )
+    collect: Collect | None = Field(None, description="ask for digits, with the prompts of `play`")
+    menu: str | None = Field(None, description="the menu to go to")
+    webhook: WebUrl | None = Field(
+        None, description="a URL that is told by POST what happened; its JSON answer is the next step"
+    )
+    hangup: bool = Field(False, description="whether the call is over")
 
     @model_validator(mode="before")
     @classmethod
@@ -89,17 +93,17 @@ HANG_UP = Step(hangup=True)
 class Menu(Table):
     """A choice: prompts, and what each key leads to, or digits that are collected."""
 
-    play: Members = ()
-    barge_in: BargeIn = BargeIn.DIGITS
-    keys: dict[Key, Step] = Field(default_factory=dict)
-    collect: Collect | None = None
+    play: Members = Field((), description="a prompt or a spoken text, or several in sequence")
+    barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
+    keys: dict[Key, Step] = Field(default_factory=dict, description="the step that each key, or several, leads to")
+    collect: Collect | None = Field(None, description="ask for digits, as many as there may be")
     then: Step | None = Field(None, description="what the collected digits lead to")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
     retries: int = Field(2, ge=0, le=100, description="how often the prompts are heard again")
     invalid: Members = Field((), description="heard before the prompts after a wrong entry")
-    on_timeout: Step = HANG_UP
-    on_invalid: Step = HANG_UP
+    on_timeout: Step = Field(HANG_UP, description="what follows where no key came, after the retries")
+    on_invalid: Step = Field(HANG_UP, description="what follows a wrong entry, after the retries")
 
     @model_validator(mode="after")
     def _fits(self) -> "Menu":
