@@ -12,8 +12,8 @@ endif
 # Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run help test test-lowest test-pythons announce lint types imports unit format lock prompts speech bench bench-quick \
-	bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
+.PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference lock prompts speech bench \
+	bench-quick bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -61,6 +61,9 @@ prompts: $(VENV)/.dev $(VENV)/.speech  ## make the shipped prompts again
 	$(BIN)/python scripts/make_prompts.py
 
 speech: $(VENV)/.speech  ## install what speaks and recognises without a network
+
+reference: $(VENV)/.runtime  ## make docs/reference again, from the settings, events, metrics, commands and refusals
+	$(BIN)/python -m scripts.reference
 
 lock: $(VENV)/lock/bin/uv  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	sh scripts/lock.sh $<

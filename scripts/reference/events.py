@@ -1,0 +1,51 @@
+"""`events.md`: every event, when it comes, and the keys of its payload."""
+
+from typing import Any, get_args, get_origin, get_type_hints
+
+from mediaserver.event_kinds import EVENTS
+from scripts.reference import kinds
+from scripts.reference.markdown import code, page, prose, table
+
+_ABOUT = """\
+With `url` of [`[events]`](settings.md#events) set, every event is sent there by POST, as JSON:
+
+```json
+{"type": "menu.entered", "stream": "7ca7b09ff407", "sequence": 3, "time": "2026-01-31T23:59:59.123Z",
+ "id": "0b0e6a0e5d6f4c1f8e7a9b2c3d4e5f60",
+ "data": {"path": "/menu", "resource": "calls/652af662", "variables": {}, "menu": "main"}}
+```
+
+`types` of `[events]` chooses among them. The metric `mediaserver_events_total` counts all of them, sent or not.
+
+`data` has, with every event, the stream's `path`, its `resource` (`calls/<id>` or `conferences/<id>`, or empty
+where the call is not known) and its `variables`; beside these, what the tables below list. A key that is marked
+*not always* may be absent. Handlers of your own may tell events of other names."""
+
+
+def write() -> str:
+    """The page."""
+    overview = [(f"[{kind}](#{_anchor(kind)})", prose(_when(payload))) for kind, payload in EVENTS.items()]
+    blocks = [_ABOUT, table(("event", "when"), overview)]
+    for kind, payload in EVENTS.items():
+        blocks += [f"## {kind}", prose(_when(payload)), table(("key", "type", "what it is"), _keys(payload))]
+    return page("Events", "mediaserver/event_kinds.py", *blocks)
+
+
+def _anchor(kind: str) -> str:
+    """Of a heading, as GitHub and the docs site make it."""
+    return kind.replace(".", "")
+
+
+def _when(payload: type) -> str:
+    return payload.__doc__ or ""
+
+
+def _keys(payload: Any) -> list[tuple[str, str, str]]:
+    rows = []
+    for key, hint in get_type_hints(payload, include_extras=True).items():
+        while get_origin(hint) is not None and not hasattr(hint, "__metadata__"):
+            (hint,) = get_args(hint)  # Required, NotRequired
+        kind = kinds.name_of(hint) + (" or null" if kinds.may_be_null(hint) else "")
+        always = key in payload.__required_keys__
+        rows.append((code(key), kind, prose(hint.__metadata__[0]) + ("" if always else " (*not always*)")))
+    return rows

@@ -1,0 +1,123 @@
+"""`settings.md`: every key of the configuration, and of each handler."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mediaserver.handlers import HANDLERS
+from mediaserver.settings import PathSettings, Settings
+from scripts.reference import example, kinds
+from scripts.reference.markdown import code, page, prose, sentence, table
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+_HEADINGS = ("key", "type", "default", "what it is")
+_ABOUT = """\
+The configuration is a file of TOML, `config.toml`. [config.example.toml](../../config.example.toml) is one to
+begin with: every key with its default, and comments.
+
+Every key is also an environment variable, which wins over the file: `MEDIASERVER_`, the table, two underscores,
+the key. `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`; a list or a table is JSON there.
+
+The server takes in a change of the file while calls go on. What says *at start* needs a restart."""
+_PATHS = """\
+A path of the URL, and the handler that answers there. Its table has the handler's own settings, and any key of
+[defaults](#defaults), which it then has in place of the default. `{variable}` in the path matches up to the next
+slash, `{variable:.+}` slashes as well; settings may use it."""
+
+
+def write() -> str:
+    """The page."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    notes, of_handlers = example.tables(text), example.handlers(text)
+    blocks = [_ABOUT]
+    for name, model in _tables(Settings):
+        of_table = notes[name]
+        blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), _rows(model, of_table.keys)]
+    blocks += ["## [paths]", _PATHS, table(("key", "type", "what it is"), [_handler_row()])]
+    for name, handler in HANDLERS.items():
+        blocks += [f"## Handler {name}", prose(sentence(_first(handler)))]
+        blocks.append(_rows(handler, of_handlers.get(name, {})) if handler.model_fields else "It has no settings.")
+    for inner in _inner_tables():
+        blocks += [f"## {kinds.title_of(inner)}", prose(sentence(_first(inner))), _rows(inner, {})]
+    return page("Settings", "the settings' models and config.example.toml", *blocks)
+
+
+def _tables(model: type[BaseModel], place: str = "") -> list[tuple[str, type[BaseModel]]]:
+    """All tables but paths, those within others too, by their names."""
+    found: list[tuple[str, type[BaseModel]]] = []
+    for key, field in model.model_fields.items():
+        if _is_table(field.annotation) and key != "paths":
+            kind: Any = field.annotation
+            found += [(f"{place}{key}", kind), *_tables(kind, f"{place}{key}.")]
+    return found
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _rows(model: type[BaseModel], notes: dict[str, str]) -> str:
+    rows = []
+    for key, field in model.model_fields.items():
+        if _is_table(field.annotation) and field.annotation in _SECTIONS:
+            continue  # a section of its own
+        rows.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))
+    return table(_HEADINGS, rows)
+
+
+_SECTIONS = {model for _, model in _tables(Settings)}
+
+
+def _type(field: FieldInfo) -> str:
+    bounds = kinds.bounds(field)
+    return prose(kinds.name_of(field.annotation)) + (f", {bounds}" if bounds else "")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    default = kinds.default(field)
+    return code(default) if default else "none"
+
+
+def _text(model: type[BaseModel], key: str, note: str, field: FieldInfo) -> str:
+    """What the example says of it, or else its model; ValueError where neither does."""
+    text = note or field.description or ""
+    if not text:
+        raise ValueError(f"{model.__name__}.{key} has neither a note in {EXAMPLE.name} nor a description")
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    return prose(text.replace("docs/reference/", ""))
+
+
+def _first(model: type[BaseModel]) -> str:
+    """The first paragraph of a docstring, without the table's name in front."""
+    first = (model.__doc__ or "").strip().split("\n\n")[0]
+    return first.split("`: ", 1)[1] if first.startswith("`[") and "`: " in first else first
+
+
+def _handler_row() -> tuple[str, str, str]:
+    names = ", ".join(f"[{name}](#handler-{name})" for name in HANDLERS)
+    own = "or a class of your own, `my_package.module:Class`"
+    return (
+        code("handler"),
+        kinds.name_of(PathSettings.model_fields["handler"].annotation),
+        f"One of {names}; {own}.",
+    )
+
+
+def _inner_tables() -> list[type[BaseModel]]:
+    """The tables that stand in handlers' settings, each once."""
+    found: list[type[BaseModel]] = []
+    waiting: list[Any] = [field.annotation for each in HANDLERS.values() for field in each.model_fields.values()]
+    while waiting:
+        kind = waiting.pop(0)
+        if _is_table(kind) and kind not in found:
+            found.append(kind)
+            waiting += [field.annotation for field in kind.model_fields.values()]
+        waiting += get_args(kind)
+    return found

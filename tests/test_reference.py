@@ -1,0 +1,136 @@
+"""The pages of `docs/reference`: what is committed is what the code says."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mediaserver
+from mediaserver.server.refusals import REASONS
+from scripts.reference import PAGES, example
+from scripts.reference.refusals import ADMIN
+from tests.timing import UNIT
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "reference"
+PACKAGE = Path(mediaserver.__file__).parent
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_what_make_reference_makes(page: str) -> None:
+    assert (FOLDER / page).read_text(encoding="utf-8") == PAGES[page](), "make reference"
+
+
+def test_there_are_no_other_pages_that_say_they_are_made() -> None:
+    made = {file.name for file in FOLDER.glob("*.md") if "Made by `make reference`" in file.read_text()}
+    assert made == PAGES.keys()
+
+
+def test_neither_terminal_nor_environment_nor_hashes_play_a_part(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[server]\nport = 1\n")
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "7",
+        "COLUMNS": "40",
+        "TERM": "dumb",
+        "MEDIASERVER_SERVER__PORT": "2",
+        "MEDIASERVER_QUUX": "3",
+    }
+    command = [sys.executable, "-m", "scripts.reference", "--check"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60 * UNIT, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def raised() -> Iterator[tuple[int, str]]:
+    """Status and reason of every refusal that the sources raise, where both are written there."""
+    trees = {file: ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
+    names = {
+        target.id: node.value.value
+        for tree in trees.values()
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "RefusedError"):
+                continue
+            status, _, reason = [*node.args, None, None, None][:3]
+            text = reason.value if isinstance(reason, ast.Constant) else names.get(getattr(reason, "id", ""))
+            if isinstance(status, ast.Constant) and isinstance(status.value, int) and isinstance(text, str):
+                yield status.value, text
+
+
+def test_every_refusal_that_is_raised_is_in_the_reference() -> None:
+    known = {(status, reason) for reason, status in REASONS.items()}
+    known |= {(refusal.status, reason) for reason, refusal in ADMIN}
+    found = set(raised())
+    assert len(found) > 20
+    assert found - known == {(505, "malformed")}  # its row says so
+
+
+def test_every_refusal_of_the_reference_is_raised() -> None:
+    reasons = {reason for _, reason in raised()}
+    sources = "\n".join(file.read_text() for file in sorted(PACKAGE.rglob("*.py")))
+    for reason in (*REASONS, *(reason for reason, _ in ADMIN)):
+        assert reason in reasons or sources.count(f'"{reason}"') > 1, reason
+
+
+EXAMPLE = """\
+# Of the file.
+
+[shop]
+# What the shop is. (at start)
+#
+# Its name, and
+# its street.
+name = "x"                      # "Smith"
+street = ""
+# How it is paid.
+money = "cash"                  # cash | card
+open = true                     # closed on Sundays
+
+# -- paths ----
+[paths."/a"]
+handler = "playback"
+prompt = "a"
+# then = "close"                # what follows;
+#                               # more of it
+# [paths."/b"]
+# handler = "playback"
+# prompt = "b"                  # a name
+# then = "close"                # something else
+#                               # that is passed over
+"""
+
+
+def test_comments_of_the_example_are_of_the_keys_below_them() -> None:
+    shop = example.tables(EXAMPLE)["shop"]
+    assert shop.intro == "What the shop is. (at start)"
+    assert shop.keys == {
+        "name": 'Its name, and its street. Example: `"Smith"`.',
+        "street": "Its name, and its street.",
+        "money": "How it is paid.",
+        "open": "How it is paid. closed on Sundays",
+    }
+
+
+def test_comments_behind_settings_of_handlers_are_of_the_first_that_has_one() -> None:
+    assert example.handlers(EXAMPLE) == {"playback": {"then": "what follows; more of it", "prompt": "a name"}}
+
+
+def test_every_link_to_a_section_of_the_pages_leads_there() -> None:
+    for page in PAGES:
+        text = (FOLDER / page).read_text(encoding="utf-8")
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert len(anchors) == len(headings)
+        assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
