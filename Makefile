@@ -12,7 +12,7 @@ endif
 # Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference lock prompts speech bench \
+.PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference docs lock prompts speech bench \
 	bench-quick bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
@@ -65,6 +65,10 @@ speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 reference: $(VENV)/.runtime  ## make docs/reference again, from the settings, events, metrics, commands and refusals
 	$(BIN)/python -m scripts.reference
 
+docs: $(VENV)/.docs  ## make the docs site, in site/; a link that leads nowhere is an error
+	$(BIN)/python -m sphinx -W --keep-going --quiet -c docs -d $(VENV)/doctrees . site
+	@echo "site/index.html"
+
 lock: $(VENV)/lock/bin/uv  ## resolve pyproject.toml again into requirements/*.txt, with hashes
 	sh scripts/lock.sh $<
 
@@ -115,7 +119,7 @@ stock-debian:  ## README and tests on a Debian 12 as it is installed, as root: A
 	bash scripts/stock_debian.sh $(ARGS)
 
 clean:  ## remove all that was made here
-	rm -rf $(VENV) $(VENV)-* dist soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(VENV)-* dist site soak-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 
 $(VENV)/.made:
 	@sh scripts/venv.sh $(PYTHON) $(VENV)
@@ -137,6 +141,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/pipecat.txt
 
 $(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
 	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.runtime requirements/docs.txt
+	$(PIP) --require-hashes -r requirements/docs.txt
 	touch $@
 
 $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt

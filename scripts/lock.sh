@@ -13,10 +13,10 @@ compile() {
 }
 compile dev pyproject.toml --group dev "$@"
 compile pipecat --no-deps --group pipecat --constraints requirements/dev.txt "$@"
-for name in runtime build speech bench audit mutants; do # the others are cut from the same cloth
+for name in runtime build speech bench docs audit mutants; do # the others are cut from the same cloth
     case $name in
         runtime) set -- pyproject.toml ;;
-        build | bench | audit | mutants) set -- --group "$name" ;;
+        build | bench | docs | audit | mutants) set -- --group "$name" ;;
         speech) set -- pyproject.toml --extra speech ;;
     esac
     compile "$name" "$@" --constraints requirements/dev.txt
