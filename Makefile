@@ -12,7 +12,7 @@ endif
 # Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference docs lock prompts speech bench \
+.PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference pictures docs lock prompts speech bench \
 	bench-quick bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
@@ -64,6 +64,9 @@ speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 
 reference: $(VENV)/.runtime  ## make docs/reference again, from the settings, events, metrics, commands and refusals
 	$(BIN)/python -m scripts.reference
+
+pictures: $(VENV)/.dev  ## draw the pictures of the docs again, from calls under virtual time
+	$(BIN)/python -m scripts.pictures
 
 docs: $(VENV)/.docs  ## make the docs site, in site/; a link that leads nowhere is an error
 	$(BIN)/python -m sphinx -W --keep-going --quiet -c docs -d $(VENV)/doctrees . site

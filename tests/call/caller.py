@@ -18,14 +18,17 @@ from tests.virtual import Stage, VirtualLoop
 class Backend:
     """The operator's systems: keeps every event, and answers questions from a list."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers: Any, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.times: list[float] = []  # of the events, in seconds
+        self._clock = clock
         self.questions: list[tuple[str, dict[str, Any]]] = []
         self.timeouts: list[float | None] = []  # for an answer
         self._answers = list(answers)
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         self.events.append((kind, dict(data)))
+        self.times.append(self._clock())
 
     def forget(self, stream: Stream) -> None:
         pass
@@ -63,7 +66,7 @@ class Caller:
         stream: Stream | None = None,
     ) -> None:
         self.loop = loop
-        self.backend = Backend(*answers)
+        self.backend = Backend(*answers, clock=loop.time)
         self.stage = Stage(loop, settings or WireSettings(framing=Framing.PCM))
         stream = stream or Stream("id", "/path", "peer", variables={"name": "value"})
         self.session = Session(stream, self.stage.wire, library, self.stage.pacer, loop.time, outbox=self.backend)

@@ -1,0 +1,7 @@
+"""The pictures of `docs/pictures`: what was sent, received and told in a call, drawn over its time.
+
+The calls are real ones under virtual time, with the shipped prompts: a menu, and a voice bot that is interrupted.
+Only the network is not there. So each picture shows what the server does, to the frame, whatever the machine.
+
+    python -m scripts.pictures
+"""
