@@ -51,3 +51,15 @@ def describe() -> str:
 def _status(file: Path, name: str) -> int:
     (value,) = (line.split()[1] for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(value)
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU time of a process and of all that it started, those that are over too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + cpu_of_children(pid)
+
+
+def cpu_of_children(pid: int) -> float:
+    """Seconds of CPU time of the processes that one has started, and that are not over."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(cpu_of(int(child)) for task in tasks for child in (task / "children").read_text().split())

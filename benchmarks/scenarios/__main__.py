@@ -2,9 +2,9 @@
 
     python -m benchmarks.scenarios [idle crowd replace speech start drift memory] [--minutes 10] [--write]
 
-It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table into
-benchmarks/README.md. The server gets the first core, its load the second; for `start` and `speech` it has both.
-Linux only.
+It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table of all of them
+into benchmarks/README.md. The server gets the first core, its load the second; for `start` and `speech` it has
+both. Linux only.
 """
 
 import argparse
@@ -66,6 +66,8 @@ def main() -> int:
     known = scenarios(options.minutes)
     if unknown := set(options.names) - set(known):
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if options.write and set(options.names) not in (set(), set(known)):
+        parser.error("--write takes all scenarios: the table is written as a whole")
     need_two_cores()
     os.sched_setaffinity(0, {LOAD_CORE})
     console = Console()
