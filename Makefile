@@ -13,7 +13,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference pictures docs lock prompts speech bench \
-	bench-quick bench-scenarios bench-inbound fuzz soak mutants audit stock-debian clean
+	bench-quick bench-scenarios bench-inbound bench-recognition fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -101,8 +101,11 @@ bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
 bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
-bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader
+bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.inbound $(ARGS)
+
+bench-recognition: $(VENV)/.bench  ## how many words PocketSphinx gets wrong on a telephone; ARGS=--write writes it down
+	$(BIN)/python -m benchmarks.recognition $(ARGS)
 
 fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long: DURATION=30s|10m|1h
 	$(BIN)/python -m tests.fuzz --duration $(or $(DURATION),10m)

@@ -42,6 +42,15 @@ class Results:
         return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
 
 
+def pages_with(name: str, root: Path) -> list[Path]:
+    """The pages of the docs, the README first, that have a section of that name; ValueError where none has."""
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    found = [page for page in pages if f"<!-- {name} -->" in page.read_text(encoding="utf-8")]
+    if not found:
+        raise ValueError(f"no page of {root} has a section <!-- {name} -->")
+    return found
+
+
 def write_section(file: Path, name: str, text: str) -> None:
     """Put text between `<!-- name -->` and `<!-- /name -->` of a Markdown file; ValueError without these."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"

@@ -1,6 +1,6 @@
 """What a received frame costs: the media server with many two-way streams, beside a bare aiohttp reader.
 
-    python -m benchmarks.inbound [--streams 300] [--seconds 4] [--rounds 3] [--encapsulation audiosocket]
+    python -m benchmarks.inbound [--streams 300] [--seconds 4] [--rounds 3] [--encapsulation audiosocket] [--write]
 
 Every peer sends a frame of speech every 20 ms and is sent one. A server gets the first core, the peers the second;
 servers take turns, round after round, and the table shows medians: on a machine that does other things as well,
@@ -14,11 +14,13 @@ the ratios tell more than the microseconds. Two servers do the least that can be
     menu       digits are heard in the sound
     analyse    digits, speech and levels
 
-A cost is told only where the peers wrote 99 % of what they had to, and the server kept up with it. Linux only.
+A cost is told only where the peers wrote 99 % of what they had to, and the server kept up with it. --write puts
+the table into benchmarks/README.md. Linux only.
 """
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
 import subprocess
@@ -33,9 +35,10 @@ from rich.console import Console
 from benchmarks.listeners.report import KEPT_UP
 from benchmarks.machine import LOAD_CORE, SATURATED, describe, need_two_cores
 from benchmarks.servers import free_port, media_server, process
-from benchmarks.tables import Results, medians
+from benchmarks.tables import Results, medians, write_section
 
 HERE = Path(__file__).resolve().parent
+_README = HERE.parent / "README.md"
 MESSAGE_BYTES = {"audiosocket": 323, "rtp": 332}
 
 SETTINGS = """
@@ -153,7 +156,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--encapsulation", choices=tuple(MESSAGE_BYTES), default="audiosocket")
     parser.add_argument("--only", default="", help="servers whose names hold this, and the baselines")
+    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md")
     arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("--write takes all servers: the table is written as a whole")
     need_two_cores()
     everyone = contenders(arguments.encapsulation)
     chosen = [each for each in everyone if each.options is not None or arguments.only in each.name]
@@ -166,7 +172,11 @@ def main() -> None:
     console.print(describe(), soft_wrap=True)
     per_stream = f"{arguments.encapsulation}, {MESSAGE_BYTES[arguments.encapsulation]} bytes each way every 20 ms"
     title = f"{arguments.streams} streams, {per_stream}; {arguments.rounds} rounds of {arguments.seconds:g} s"
-    console.print(report(rounds, title).on_terminal())
+    found = report(rounds, title)
+    console.print(found.on_terminal())
+    if arguments.write:
+        when = datetime.datetime.now(datetime.UTC).date()
+        write_section(_README, "inbound", f"{describe()}; {when}.\n\n{found.as_markdown()}")
 
 
 if __name__ == "__main__":

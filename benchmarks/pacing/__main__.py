@@ -4,7 +4,8 @@
 
 A server gets the first core, its listeners the second; servers take turns, round after round, and tables show
 medians. On a machine that does other things as well, the ratios tell more than the microseconds. --write puts the
-results into docs/operators/performance.md and benchmarks/README.md, and the plot beside it. Linux only.
+results into benchmarks/README.md, the plot beside it, and a short table into the page of the docs that has a place
+for it. Linux only.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from rich.console import Console
 from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.report import Report
 from benchmarks.machine import LOAD_CORE, describe, need_two_cores
-from benchmarks.tables import Results, write_section
+from benchmarks.tables import Results, pages_with, write_section
 
 from .contenders import CONTENDERS, SWEPT, YARDSTICKS, Contender
 from .most import LATE, search
@@ -93,7 +94,7 @@ def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
 
 
 def write(measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
-    """Into the two pages of the documentation, and the plot."""
+    """Into benchmarks/README.md, the plot beside it, and a short table into the docs."""
     from .plot import plot  # matplotlib is for this alone
 
     plot(measured, SWEPT, options.sweep, HERE / "pacing.png")
@@ -102,7 +103,8 @@ def write(measured: Measured, results: Sequence[Results], options: argparse.Name
     full = [where, *(result.as_markdown() for result in results)]
     write_section(HERE / "README.md", "pacing", "\n\n".join(full))
     short = in_short(measured, CONTENDERS, options.streams)
-    write_section(HERE.parent / "docs/operators/performance.md", "pacing", f"{short.as_markdown()}\n\n{where}")
+    for page in pages_with("pacing", HERE.parent):
+        write_section(page, "pacing", f"{short.as_markdown()}\n\n{where}")
 
 
 def tell(console: Console, measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
@@ -111,7 +113,7 @@ def tell(console: Console, measured: Measured, results: Sequence[Results], optio
         console.print(result.on_terminal())
     if options.write:
         write(measured, results, options)
-        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, docs/operators/performance.md")
+        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, and the short table of the docs")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ _OVERHEAD, _AGAIN = 2.5, 0.25  # x the CPU time of bare processes; x that of the
 _LOOK = 0.01  # seconds
 _DECODE = """
 import pathlib, sys
-from mediaserver.playout.decode import decode_file
+from mediaserver.playout.decoding.decode import decode_file
 part, parts = int(sys.argv[2]), int(sys.argv[3])
 for file in sorted(pathlib.Path(sys.argv[1]).iterdir())[part::parts]:
     decode_file(file)

@@ -1,19 +1,30 @@
 """From measurements to tables, README sections and the search for the most streams."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from benchmarks.listeners.report import Report
+from benchmarks.machine import cpu_of, cpu_of_children
 from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
 from benchmarks.pacing.most import search
 from benchmarks.pacing.results import cost_table, in_short, ratio, sweep_table
 from benchmarks.pacing.rounds import Measured
+from benchmarks.recognition.__main__ import Heard
+from benchmarks.recognition.__main__ import table as recognition_table
+from benchmarks.recognition.score import errors, words_of
+from benchmarks.recognition.sentences import SENTENCES
 from benchmarks.scenarios.__main__ import scenarios, table
 from benchmarks.scenarios.outcome import Outcome
-from benchmarks.tables import Results, medians, write_section
+from benchmarks.tables import Results, medians, pages_with, write_section
 from tests.project import ROOT
+from tests.timing import UNIT
+
+
 
 
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
@@ -101,11 +112,73 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
         write_section(file, "c", "text")
 
 
-@pytest.mark.parametrize("file", ["docs/operators/performance.md", "benchmarks/README.md"])
-def test_there_is_a_section_to_write_to(file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["pacing", "scenarios", "inbound", "recognition"])
+def test_there_is_a_section_to_write_to(name: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy.md"
-    copy.write_text((ROOT / file).read_text())
-    write_section(copy, "pacing", "x")
+    copy.write_text((ROOT / "benchmarks/README.md").read_text())
+    write_section(copy, name, "x")
+
+
+def test_a_page_of_the_docs_has_the_short_table() -> None:
+    assert len(pages_with("pacing", ROOT)) == 1
+
+
+def test_pages_that_have_a_section_are_found(tmp_path: Path) -> None:
+    (tmp_path / "docs/topics").mkdir(parents=True)
+    for page, text in {"README.md": "", "docs/a.md": "<!-- a -->", "docs/topics/b.md": "x <!-- a --> y"}.items():
+        (tmp_path / page).write_text(text)
+    assert pages_with("a", tmp_path) == [tmp_path / "docs/a.md", tmp_path / "docs/topics/b.md"]
+    with pytest.raises(ValueError, match="has a section <!-- b -->"):
+        pages_with("b", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command", [["scenarios", "start", "--write"], ["inbound", "--only", "echo", "--write"]], ids=" ".join
+)
+def test_a_part_of_a_table_is_not_written_over_the_whole(command: list[str]) -> None:
+    run = [sys.executable, "-m", f"benchmarks.{command[0]}", *command[1:]]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60 * UNIT, check=False)
+    assert done.returncode == 2
+    assert "the table is written as a whole" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "wrong"),
+    [
+        ("can you help me", "Can you help me?", 0),
+        ("can you help me", "can you me", 1),
+        ("can you help me", "can you please help me", 1),
+        ("can you help me", "can who help", 2),
+        ("can you help me", "", 4),
+        ("don't go", "do not go", 2),
+    ],
+)
+def test_wrong_words_are_counted(wanted: str, found: str, wrong: int) -> None:
+    assert errors(words_of(wanted), words_of(found)) == wrong
+
+
+def test_a_word_error_rate_is_of_all_words() -> None:
+    heard = [
+        Heard(["can", "you"], ["can", "you"], 1.0, 0.1),
+        Heard(["help", "me"], ["me"], 3.0, 0.3),
+        Heard(["please", "now"], ["please", "now", "now"], 2.0, 0.2),
+    ]
+    assert recognition_table("heart", heard, 1.5).rows == [["heart", "3", "6", "33%", "0.25", "200"]]
+    assert len(SENTENCES) == 25
+    assert all(words_of(sentence) for sentence in SENTENCES)
+
+
+def test_cpu_time_is_that_of_all_that_a_process_started() -> None:
+    before = cpu_of_children(os.getpid())
+    work = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}], check=True)"
+    with subprocess.Popen([sys.executable, "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert cpu_of_children(os.getpid()) - before >= 0.3
+        assert cpu_of(process.pid) >= 0.3
+        process.communicate(b"\n")
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 1000, 1500, 4321, 6000])

@@ -1,0 +1,122 @@
+"""What an offline recogniser makes of sentences that a synthetic voice says, as a telephone has them.
+
+    python -m benchmarks.recognition [--voice heart] [--write]
+
+hibari speaks 25 sentences. Each goes through µ-law at 8 kHz, with silence around it, to PocketSphinx as the server
+runs it. The word error rate is the share of words that had to be put in, taken out or changed. CPU time is that of
+the process that recognises. --write puts the table into benchmarks/README.md. Needs the extra [speech].
+"""
+
+import argparse
+import asyncio
+import datetime
+import os
+import statistics
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from benchmarks.machine import cpu_of_children, describe
+from benchmarks.tables import Results, write_section
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, from_bytes, to_bytes
+from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
+from mediaserver.speech.engines.pocketsphinx import PocketSphinx
+from mediaserver.speech.http import Http
+from mediaserver.speech.service import Speech
+from mediaserver.speech.synthesis import Voice
+
+from .score import errors, words_of
+from .sentences import SENTENCES
+
+_README = Path(__file__).resolve().parent.parent / "README.md"
+_BEFORE, _AFTER = 15, 20  # frames of silence around a sentence
+_PIECE = 5  # frames that are handed on together, as the server does
+HEADINGS = (
+    "voice",
+    "sentences",
+    "words",
+    "word error rate",
+    "CPU time, s per s of sound",
+    "words after the end, ms",
+)
+
+
+class Heard(NamedTuple):
+    """One sentence, as it was recognised."""
+
+    wanted: list[str]
+    found: list[str]
+    seconds: float  # of its sound
+    waited: float  # seconds from its end to the words
+
+
+async def recognise(recogniser: PocketSphinx, text: str, pcm: bytes) -> Heard:
+    """One sentence, as fast as it is spoken."""
+    began = ended = time.monotonic()
+
+    async def sound() -> AsyncIterator[bytes]:
+        nonlocal ended
+        for number, at in enumerate(range(0, len(pcm), _PIECE * FRAME_BYTES), 1):
+            await asyncio.sleep(began + number * _PIECE * PTIME - time.monotonic())
+            yield pcm[at : at + _PIECE * FRAME_BYTES]
+        ended = time.monotonic()
+
+    found = await recogniser.recognise(sound(), lambda text: None)
+    waited = time.monotonic() - ended
+    return Heard(words_of(text), words_of(found.text), len(pcm) / SAMPLE_BYTES / SAMPLE_RATE, waited)
+
+
+async def spoken(voice: str) -> list[bytes]:
+    """The sentences, as they come out of a telephone line."""
+    speech = Speech(SpeechSettings(timeout=60.0))
+    try:
+        sounds = [await speech.say(text, Voice("hibari", voice)).whole() for text in SENTENCES]
+    finally:
+        await speech.close()
+    return [to_bytes(g711.mulaw_decode(g711.mulaw_encode(from_bytes(pcm)))) for pcm in sounds]
+
+
+async def measure(voice: str) -> tuple[list[Heard], float]:
+    """All sentences, one after the other; and the seconds of CPU time that recognising them took."""
+    sounds = [SILENCE * _BEFORE + pcm + SILENCE * _AFTER for pcm in await spoken(voice)]
+    recogniser = PocketSphinx(RecognitionSettings(processes=1), Http())
+    try:
+        await recognise(recogniser, "", SILENCE * _AFTER)  # its process is there now, and has its model
+        before = cpu_of_children(os.getpid())
+        heard = [await recognise(recogniser, *each) for each in zip(SENTENCES, sounds, strict=True)]
+        return heard, cpu_of_children(os.getpid()) - before
+    finally:
+        await recogniser.close()
+
+
+def table(voice: str, heard: list[Heard], cpu: float) -> Results:
+    """A row of figures; `cpu` in seconds."""
+    words = sum(len(each.wanted) for each in heard)
+    wrong = sum(errors(each.wanted, each.found) for each in heard)
+    waited = statistics.median(each.waited for each in heard) * 1000
+    cells = [f"{wrong / words:.0%}", f"{cpu / sum(each.seconds for each in heard):.2f}", f"{waited:.0f}"]
+    return Results("PocketSphinx", HEADINGS, [[voice, str(len(heard)), str(words), *cells]])
+
+
+def main() -> None:
+    """Measure, print, perhaps write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--voice", default="heart", help="of hibari")
+    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md")
+    options = parser.parse_args()
+    heard, cpu = asyncio.run(measure(options.voice))
+    found = table(options.voice, heard, cpu)
+    console = Console()
+    console.print(describe(), soft_wrap=True, highlight=False)
+    console.print(found.on_terminal())
+    if options.write:
+        when = datetime.datetime.now(datetime.UTC).date()
+        write_section(_README, "recognition", f"{describe()}; {when}.\n\n{found.as_markdown()}")
+
+
+if __name__ == "__main__":
+    main()
