@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import mediaserver
 from mediaserver.server.refusals import REASONS
-from scripts.reference import PAGES, example
+from scripts.reference import PAGES, example, settings
 from scripts.reference.refusals import ADMIN
 from tests.timing import UNIT
 
@@ -125,6 +126,14 @@ def test_comments_of_the_example_are_of_the_keys_below_them() -> None:
 
 def test_comments_behind_settings_of_handlers_are_of_the_first_that_has_one() -> None:
     assert example.handlers(EXAMPLE) == {"playback": {"then": "what follows; more of it", "prompt": "a name"}}
+
+
+def test_a_setting_that_nothing_is_said_of_is_named() -> None:
+    class Shop(BaseModel):
+        street: str = ""
+
+    with pytest.raises(ValueError, match=r"Shop\.street has neither a note in config\.example\.toml nor"):
+        settings.rows(Shop, {})
 
 
 def test_every_link_to_a_section_of_the_pages_leads_there() -> None:

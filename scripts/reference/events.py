@@ -19,7 +19,11 @@ With `url` of [`[events]`](settings.md#events) set, every event is sent there by
 
 `data` has, with every event, the stream's `path`, its `resource` (`calls/<id>` or `conferences/<id>`, or empty
 where the call is not known) and its `variables`; beside these, what the tables below list. A key that is marked
-*not always* may be absent. Handlers of your own may tell events of other names."""
+*not always* may be absent. Handlers of your own may tell events of other names.
+
+A call to a menu, what is sent and received in it, and the events that it tells:
+
+![A prompt is stopped by a key, a message is recorded until another key; four events](../pictures/menu-call.svg)"""
 
 
 def write() -> str:

@@ -34,13 +34,13 @@ def write() -> str:
     blocks = [_ABOUT]
     for name, model in _tables(Settings):
         of_table = notes[name]
-        blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), _rows(model, of_table.keys)]
+        blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), rows(model, of_table.keys)]
     blocks += ["## [paths]", _PATHS, table(("key", "type", "what it is"), [_handler_row()])]
     for name, handler in HANDLERS.items():
         blocks += [f"## Handler {name}", prose(sentence(_first(handler)))]
-        blocks.append(_rows(handler, of_handlers.get(name, {})) if handler.model_fields else "It has no settings.")
+        blocks.append(rows(handler, of_handlers.get(name, {})) if handler.model_fields else "It has no settings.")
     for inner in _inner_tables():
-        blocks += [f"## {kinds.title_of(inner)}", prose(sentence(_first(inner))), _rows(inner, {})]
+        blocks += [f"## {kinds.title_of(inner)}", prose(sentence(_first(inner))), rows(inner, {})]
     return page("Settings", "the settings' models and config.example.toml", *blocks)
 
 
@@ -58,13 +58,14 @@ def _is_table(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _rows(model: type[BaseModel], notes: dict[str, str]) -> str:
-    rows = []
+def rows(model: type[BaseModel], notes: dict[str, str]) -> str:
+    """The table of a model's keys; `notes` are those of the example."""
+    lines = []
     for key, field in model.model_fields.items():
         if _is_table(field.annotation) and field.annotation in _SECTIONS:
             continue  # a section of its own
-        rows.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))
-    return table(_HEADINGS, rows)
+        lines.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))
+    return table(_HEADINGS, lines)
 
 
 _SECTIONS = {model for _, model in _tables(Settings)}
