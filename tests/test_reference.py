@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from pydantic import BaseModel
 
 import mediaserver
+from mediaserver.cli import app
 from mediaserver.server.refusals import REASONS
 from scripts.reference import PAGES, example, settings
 from scripts.reference.refusals import ADMIN
@@ -30,6 +33,17 @@ def test_a_page_is_what_make_reference_makes(page: str) -> None:
 def test_there_are_no_other_pages_that_say_they_are_made() -> None:
     made = {file.name for file in FOLDER.glob("*.md") if "Made by `make reference`" in file.read_text()}
     assert made == PAGES.keys()
+
+
+def test_the_options_of_the_reference_are_those_that_commands_take() -> None:
+    group: Any = typer.main.get_command(app)
+    sections = (FOLDER / "commands.md").read_text(encoding="utf-8").split("\n## mediaserver ")[1:]
+    assert [section.split("\n")[0] for section in sections] == list(group.commands)
+    for section in sections:
+        command = group.commands[section.split("\n")[0]]
+        told = set(re.findall(r"`(--?[a-z-]+)", "".join(re.findall(r"^\| (`-.*?) \|", section, re.MULTILINE))))
+        taken = {name for each in command.params if each.param_type_name == "option" for name in each.opts}
+        assert told == taken - {"--help"}
 
 
 def test_neither_terminal_nor_environment_nor_hashes_play_a_part(tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
-"""`commands.md`: the command line, read from the commands themselves. A terminal's width plays no part."""
+"""`commands.md`: the command line, read from the commands' own signatures. A terminal's width plays no part."""
 
+import inspect
 import re
 from enum import Enum
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
-import typer.main
+from typer.models import OptionInfo
 
 from mediaserver.cli import app
 from scripts.reference.markdown import code, page, prose, table
 
-Kinds = dict[str, Any]  # the types of a command's parameters, by their names
 _ABOUT = """\
 `mediaserver --help` lists the commands, `mediaserver COMMAND --help` shows what stands here.
 `mediaserver --version` tells the version; `mediaserver --install-completion` has your shell complete commands and
@@ -20,42 +20,66 @@ second signal or a handler that would not end cut the drain short. 2: the config
 names, or the command line is wrong."""
 
 
+class Parameter(NamedTuple):
+    """An argument or an option, as its command has it."""
+
+    name: str
+    kind: Any  # its type
+    info: Any  # what typer is told of it
+    default: Any
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it has a name on the command line."""
+        return isinstance(self.info, OptionInfo)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is typed for an option."""
+        told = (self.info.default, *(self.info.param_decls or ()))  # the first one is taken for a default
+        names = tuple(each for each in told if isinstance(each, str) and each.startswith("-"))
+        return names or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def value(self) -> str:
+        """What stands for its value; "" for a flag."""
+        return "" if self.kind is bool else str(self.info.metavar or "|".join(_choices(self.kind)))
+
+    @property
+    def text(self) -> str:
+        """What it is."""
+        variable = f" Environment variable: {code(self.info.envvar)}." if self.info.envvar else ""
+        return prose(self.info.help or "") + variable
+
+    @property
+    def shown_default(self) -> str:
+        """Its default, where there is one to speak of."""
+        if self.default is inspect.Parameter.empty:
+            return "*required*"
+        value = getattr(self.default, "value", self.default)
+        return code(value) if isinstance(value, str | int | float) and value is not False and value != "" else ""
+
+
 def write() -> str:
     """The page."""
-    commands: Any = typer.main.get_command(app)
-    functions = {each.name or _function(each).__name__: _function(each) for each in app.registered_commands}
     overview, blocks = [], []
-    for name, command in commands.commands.items():
-        kinds = get_type_hints(functions[name])
-        first, *others = _paragraphs(command)
+    for command in app.registered_commands:
+        function: Any = command.callback
+        name = command.name or function.__name__
+        first, *others = re.split(r"\n\s*\n", inspect.cleandoc(function.__doc__))
+        parameters = _parameters(function)
         overview.append((f"[{name}](#mediaserver-{name})", prose(first)))
-        blocks += [f"## mediaserver {name}", _usage(name, command, kinds), prose(first), *map(prose, others)]
-        blocks += [_arguments(command, kinds), _options(command, kinds), _examples(command)]
+        blocks += [f"## mediaserver {name}", _usage(name, parameters), prose(first), *map(prose, others)]
+        blocks += [_arguments(parameters), _options(parameters), _examples(command.epilog or "")]
     return page("Commands", "the commands themselves", _ABOUT, table(("command", ""), overview), *blocks)
 
 
-def _function(command: Any) -> Any:
-    return command.callback
-
-
-def _paragraphs(command: Any) -> list[str]:
-    return [each for each in re.split(r"\n\s*\n", (command.help or "").strip()) if each]
-
-
-def _usage(name: str, command: Any, kinds: Kinds) -> str:
-    words = [_value(each, kinds) for each in _of_kind(command, "argument")]
-    return f"```sh\nmediaserver {' '.join((name, '[OPTIONS]', *words))}\n```"
-
-
-def _of_kind(command: Any, kind: str) -> list[Any]:
-    return [each for each in command.params if each.param_type_name == kind and each.name != "help"]
-
-
-def _value(parameter: Any, kinds: Kinds) -> str:
-    """What stands for the value; "" for a flag."""
-    if getattr(parameter, "is_flag", False):
-        return ""
-    return str(parameter.metavar or "|".join(_choices(kinds[parameter.name])))
+def _parameters(function: Any) -> list[Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    return [
+        Parameter(name, hints[name].__origin__, hints[name].__metadata__[0], each.default)
+        for name, each in inspect.signature(function).parameters.items()
+    ]
 
 
 def _choices(kind: Any) -> list[str]:
@@ -65,32 +89,25 @@ def _choices(kind: Any) -> list[str]:
     return [choice for each in get_args(kind) for choice in ([each] if isinstance(each, str) else _choices(each))]
 
 
-def _arguments(command: Any, kinds: Kinds) -> str:
-    rows = [(code(_value(each, kinds)), _text(each)) for each in _of_kind(command, "argument")]
-    return table(("argument", ""), rows) if rows else ""
+def _usage(name: str, parameters: list[Parameter]) -> str:
+    words = [each.value for each in parameters if not each.is_option]
+    return f"```sh\nmediaserver {' '.join((name, '[OPTIONS]', *words))}\n```"
 
 
-def _options(command: Any, kinds: Kinds) -> str:
-    rows = []
-    for each in _of_kind(command, "option"):
-        names = [code(f"{name} {_value(each, kinds)}".strip()) for name in (*each.opts, *each.secondary_opts)]
-        rows.append((", ".join(names), _default(each), _text(each)))
-    return table(("option", "default", ""), rows) if rows else ""
+def _arguments(parameters: list[Parameter]) -> str:
+    rows = [(code(each.value), each.text) for each in parameters if not each.is_option]
+    return table(("argument", "what it is"), rows) if rows else ""
 
 
-def _default(option: Any) -> str:
-    if option.required:
-        return "*required*"
-    value = getattr(option.default, "value", option.default)
-    shown = isinstance(value, str | int | float) and value is not False and value != ""
-    return code(value) if shown else ""
+def _options(parameters: list[Parameter]) -> str:
+    rows = [
+        (", ".join(code(f"{name} {each.value}".strip()) for name in each.names), each.shown_default, each.text)
+        for each in parameters
+        if each.is_option
+    ]
+    return table(("option", "default", "what it is"), rows) if rows else ""
 
 
-def _text(parameter: Any) -> str:
-    variable = f" Environment variable: {code(parameter.envvar)}." if parameter.envvar else ""
-    return prose(parameter.help or "") + variable
-
-
-def _examples(command: Any) -> str:
-    found = re.findall(r"Example: (.*\S)", command.epilog or "")
+def _examples(epilog: str) -> str:
+    found = re.findall(r"Example: (.*\S)", epilog)
     return "```sh\n" + "\n".join(found) + "\n```" if found else ""
