@@ -25,7 +25,7 @@ class EndReason(StrEnum):
     FINISHED = "finished"  # its handler was done
     HUNG_UP = "hung-up"  # ended by the operator
     PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
-    PEER_CLOSED = "peer-closed"
+    PEER_CLOSED = "peer-closed"  # the peer closed the connection
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close
     REFUSED = "refused"  # we dialled, and were turned down
     UNREACHABLE = "unreachable"  # we dialled, and nobody answered in time

@@ -1,8 +1,11 @@
 """`events.md`: every event, when it comes, and the keys of its payload."""
 
+import inspect
+import re
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mediaserver.event_kinds import EVENTS
+from mediaserver.session import EndReason
 from scripts.reference import kinds
 from scripts.reference.markdown import code, page, prose, table
 
@@ -32,7 +35,16 @@ def write() -> str:
     blocks = [_ABOUT, table(("event", "when"), overview)]
     for kind, payload in EVENTS.items():
         blocks += [f"## {kind}", prose(_when(payload)), table(("key", "type", "what it is"), _keys(payload))]
-    return page("Events", "mediaserver/event_kinds.py", *blocks)
+    blocks += ["## Why a stream ended", "`reason` of `stream.ended`, of the log and of the metric:", _reasons()]
+    return page("Events", "mediaserver/event_kinds.py and EndReason", *blocks)
+
+
+def _reasons() -> str:
+    """Each with its comment in the source."""
+    found = re.findall(r'^ +[A-Z_]+ = "([a-z-]+)"  # (.+)$', inspect.getsource(EndReason), re.MULTILINE)
+    if [reason for reason, _ in found] != list(EndReason):
+        raise ValueError("a reason of EndReason has no comment behind it")
+    return table(("reason", "what it means"), [(code(reason), prose(text)) for reason, text in found])
 
 
 def _anchor(kind: str) -> str:
