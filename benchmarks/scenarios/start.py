@@ -19,7 +19,7 @@ from .outcome import Outcome
 
 _PROMPTS, _SECONDS, _RATE = 1000, 10.0, 44_100
 _CORES = (SERVER_CORE, LOAD_CORE)
-_OVERHEAD, _AGAIN = 2.5, 0.25  # x the CPU time of bare processes; x that of the first start
+_OVERHEAD, _AGAIN = 2.5, 0.3  # x the CPU time of bare processes; x that of the first start
 _LOOK = 0.01  # seconds
 _DECODE = """
 import pathlib, sys
