@@ -13,8 +13,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from mediaserver.session import Session
-from tests.events import unlike_the_reference
+from mediaserver.call import Call
+from tests.known_events import unlike_the_reference
 from tests.site import sitecustomize
 from tests.timing import UNIT, WITNESS
 
@@ -75,15 +75,15 @@ def log_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def events_as_the_reference_has_them(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every event that any test sees is one of `mediaserver.event_kinds`, with the keys that stand there."""
+    """Every event that any test sees is one of `mediaserver.events.kinds`, with the keys that stand there."""
     found: list[str] = []
-    notify = Session.notify
+    notify = Call.notify
 
-    def noted(session: Session, kind: str, data: Mapping[str, Any]) -> None:
+    def noted(call: Call, kind: str, data: Mapping[str, Any]) -> None:
         found.extend(unlike_the_reference(kind, data))
-        notify(session, kind, data)
+        notify(call, kind, data)
 
-    monkeypatch.setattr(Session, "notify", noted)
+    monkeypatch.setattr(Call, "notify", noted)
     yield
     assert found == []
 

@@ -14,8 +14,8 @@ import typer.main
 from pydantic import BaseModel
 
 import mediaserver
-from mediaserver.cli import app
-from mediaserver.server.refusals import REASONS
+from mediaserver.cli.main import app
+from mediaserver.server.http.refusals import REASONS
 from scripts.reference import PAGES, example, settings
 from scripts.reference.refusals import ADMIN
 from tests.timing import UNIT

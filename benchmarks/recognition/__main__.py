@@ -23,11 +23,11 @@ from benchmarks.machine import cpu_of_children, describe
 from benchmarks.tables import Results, write_section
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, from_bytes, to_bytes
-from mediaserver.settings.speech import RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines.pocketsphinx import PocketSphinx
-from mediaserver.speech.http import Http
+from mediaserver.config.speech_settings import RecognitionSettings, SpeechSettings
+from mediaserver.speech.engines.http import Http
 from mediaserver.speech.service import Speech
-from mediaserver.speech.synthesis import Voice
+from mediaserver.speech.stt.pocketsphinx import PocketSphinx
+from mediaserver.speech.tts.interface import Voice
 
 from .score import errors, words_of
 from .sentences import SENTENCES

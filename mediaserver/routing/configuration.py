@@ -14,7 +14,7 @@ from yarl import URL
 from mediaserver.config.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
-from mediaserver.event_kinds import EVENTS
+from mediaserver.events.kinds import EVENTS
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing import audiosocket_ports, routes
 from mediaserver.routing.audiosocket_ports import Port

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, PTIME, SAMPLE_RATE, Samples, from_bytes, to_bytes
-from mediaserver.handlers.menu import MenuHandler
-from mediaserver.playout.buffer import PlayoutBuffer
-from mediaserver.session import Session
+from mediaserver.call import Call
+from mediaserver.handlers.menu.handler import MenuHandler
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.wire.events import Audio, Event
 from scripts.pictures.timeline import Point, Span, Timeline, Track
+from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.session.caller import Caller, digits
 from tests.virtual import VirtualLoop
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
@@ -27,7 +27,7 @@ _MENU = """
 play = "welcome"
 keys.2 = { play = "beep", record = { finish_on = "#" }, hangup = true }
 """
-Run = Callable[[Session], Coroutine[Any, Any, object]]
+Run = Callable[[Call], Coroutine[Any, Any, object]]
 Act = tuple[float, Callable[[], object]]
 
 
@@ -60,22 +60,22 @@ def bot() -> Timeline:
     voice = _prompt("welcome")
     points: list[Point] = []
 
-    async def run(session: Session) -> None:
-        buffer, begin = PlayoutBuffer(), session.now
+    async def run(call: Call) -> None:
+        buffer, begin = PlayoutBuffer(), call.now
 
         def note(label: str) -> None:
-            points.append(Point(label, session.now - begin))
+            points.append(Point(label, call.now - begin))
 
         def say(name: str, seconds: float) -> None:
             note(f"media, mark {name}")
             buffer.put(to_bytes(voice[: round(seconds * SAMPLE_RATE)]))
             buffer.mark(partial(note, f"mark {name} back"))
 
-        playing = asyncio.ensure_future(session.play(buffer))
+        playing = asyncio.ensure_future(call.play(buffer))
         await asyncio.sleep(0.2)
         say("1", 1.4)
         say("2", 2.4)
-        await session.wait_for_speech()
+        await call.wait_for_speech()
         note("clear")
         buffer.clear()
         await asyncio.sleep(1.5)
@@ -108,9 +108,9 @@ def _call(title: str, ms: float, run: Run, acts: Callable[[Caller], list[Act]]) 
         if isinstance(event, Audio):
             received.append((loop.time(), event.pcm))
 
-    async def heard(session: Session) -> None:
-        with session.listen(hear):
-            await run(session)
+    async def heard(call: Call) -> None:
+        with call.listen(hear):
+            await run(call)
 
     async def whole() -> Caller:
         caller = Caller(loop, library_of({name: _prompt(name) for name in ("welcome", "beep")}))

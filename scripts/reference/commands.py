@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from typer.models import OptionInfo
 
-from mediaserver.cli import app
+from mediaserver.cli.main import app
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\

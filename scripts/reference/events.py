@@ -4,8 +4,8 @@ import inspect
 import re
 from typing import Any, get_args, get_origin, get_type_hints
 
-from mediaserver.event_kinds import EVENTS
-from mediaserver.session import EndReason
+from mediaserver.call import EndReason
+from mediaserver.events.kinds import EVENTS
 from scripts.reference import kinds
 from scripts.reference.markdown import code, page, prose, table
 
@@ -36,7 +36,7 @@ def write() -> str:
     for kind, payload in EVENTS.items():
         blocks += [f"## {kind}", prose(_when(payload)), table(("key", "type", "what it is"), _keys(payload))]
     blocks += ["## Why a stream ended", "`reason` of `stream.ended`, of the log and of the metric:", _reasons()]
-    return page("Events", "mediaserver/event_kinds.py and EndReason", *blocks)
+    return page("Events", "mediaserver/events/kinds.py and EndReason", *blocks)
 
 
 def _reasons() -> str:

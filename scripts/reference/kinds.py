@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from mediaserver.speech.template import Template
+from mediaserver.speech.text.template import Template
 
 _NAMES: dict[Any, str] = {
     bool: "boolean",

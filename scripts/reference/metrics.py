@@ -5,9 +5,9 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from mediaserver.metrics import Metrics
+from mediaserver.config.settings import Settings
 from mediaserver.server.server import Server
-from mediaserver.settings import Settings
+from mediaserver.support.metrics import Metrics
 from scripts.reference.markdown import code, page, prose, sentence, table
 
 _ABOUT = """\

@@ -1,6 +1,6 @@
 """`refusals.md`: why a stream, or a request to the admin port, is turned down."""
 
-from mediaserver.server.refusals import REFUSALS, Refusal
+from mediaserver.server.http.refusals import REFUSALS, Refusal
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\
@@ -33,7 +33,7 @@ def write() -> str:
     public = sorted(REFUSALS.items(), key=lambda each: each[1].status)
     return page(
         "Refusals",
-        "mediaserver/server/refusals.py",
+        "mediaserver/server/http/refusals.py",
         _ABOUT,
         _table(public),
         _RETRY,

@@ -6,8 +6,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mediaserver.handlers import HANDLERS
-from mediaserver.settings import PathSettings, Settings
+from mediaserver.config.settings import PathSettings, Settings
+from mediaserver.handlers.table import HANDLERS
 from scripts.reference import example, kinds
 from scripts.reference.markdown import code, page, prose, sentence, table
 

@@ -25,8 +25,6 @@ from tests.project import ROOT
 from tests.timing import UNIT
 
 
-
-
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
     """A report of a healthy server."""
     names = dict.fromkeys(Report.__dataclass_fields__, 0.1)

@@ -9,7 +9,7 @@ from rich.console import Console
 from mediaserver import config
 from mediaserver.cli import tables
 from mediaserver.cli.findings import Findings, collect_findings
-from mediaserver.event_kinds import EVENTS
+from mediaserver.events.kinds import EVENTS
 from tests.project import ROOT
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import mediaserver
-from mediaserver.event_kinds import EVENTS
-from tests.events import unlike_the_reference
+from mediaserver.events.kinds import EVENTS
+from tests.known_events import unlike_the_reference
 
 PACKAGE = Path(mediaserver.__file__).parent
 SOURCES = "\n".join(file.read_text() for file in sorted(PACKAGE.rglob("*.py")) if file.name != "event_kinds.py")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mediaserver.event_kinds import EVENTS
+from mediaserver.events.kinds import EVENTS
 
 _OURS = {kind.partition(".")[0] for kind in EVENTS}
 
