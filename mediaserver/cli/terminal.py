@@ -62,8 +62,11 @@ def complain(problems: list[str]) -> None:
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal while prompts are decoded, gone when they are."""
+    if not err.is_terminal:  # rich 14.0 ends even a disabled bar with an empty line
+        yield lambda done, total: None
+        return
     columns = TextColumn("decoding prompts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def show(done: int, total: int) -> None:
