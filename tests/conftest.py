@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mediaserver.call import Call
 from tests.known_events import unlike_the_reference
 from tests.site import sitecustomize
 from tests.timing import UNIT, WITNESS
+from tests.twin import Twin
 
 SITE = Path(sitecustomize.__file__).parent
 
@@ -95,3 +96,10 @@ def ffmpeg() -> str:
     if found is None:
         pytest.skip("no ffmpeg on this machine")
     return found
+
+
+@pytest.fixture
+async def twin() -> AsyncIterator[Twin]:
+    """A platform to dial, which asks for a token."""
+    async with Twin(token="t0ken") as twin:
+        yield twin

@@ -29,8 +29,8 @@ while (place / "slow").exists():
     time.sleep(0.005)
 if (place / "prints").exists():
     print((place / "prints").read_text(), file=sys.stderr, flush=True)
-from mediaserver.speech.engines import bench
-bench.serve(lambda: lambda request: request["text"].encode())
+from mediaserver.speech.engines import worker_process
+worker_process.serve(lambda: lambda request: request["text"].encode())
 """
 
 

@@ -87,8 +87,8 @@ async def test_a_conference_is_heard_together(twin: Twin) -> None:
 
 async def test_the_media_comes_after_the_upgrade(twin: Twin) -> None:
     call = twin.call(CALL, media_after=0.1 * UNIT)
+    dialled = time.monotonic()  # before the upgrade, of which a busy machine may tell late
     async with dial(twin, encapsulation="rtp") as websocket:
-        upgraded = time.monotonic()
         stream = await call.stream()
         early = [bytes([0x80, 96, 0, n]) + bytes(8) + chunk for n, chunk in enumerate(CHUNKS)]
         for packet in early[:3]:
@@ -96,7 +96,7 @@ async def test_the_media_comes_after_the_upgrade(twin: Twin) -> None:
         await eventually(lambda: stream.dropped_frames == 3)
         assert not stream.media.is_set()
         await receive(websocket, 1)
-        assert time.monotonic() - upgraded > 0.09 * UNIT
+        assert time.monotonic() - dialled > 0.09 * UNIT
         assert stream.media.is_set()
         for packet in early[3:]:
             await websocket.send_bytes(packet)

@@ -23,12 +23,6 @@ def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[
 
 
 @pytest.fixture
-async def twin() -> AsyncIterator[Twin]:
-    async with Twin(token="t0ken") as twin:
-        yield twin
-
-
-@pytest.fixture
 async def backend() -> AsyncIterator[Backend]:
     async with Backend() as backend:
         yield backend
