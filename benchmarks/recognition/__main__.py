@@ -24,9 +24,9 @@ from benchmarks.tables import Results, write_section
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, from_bytes, to_bytes
 from mediaserver.config.speech_settings import RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.service import Speech
-from mediaserver.speech.stt.pocketsphinx import PocketSphinx
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.service import SpeechService
+from mediaserver.speech.stt.pocketsphinx import PocketSphinxStt
 from mediaserver.speech.tts.interface import Voice
 
 from .score import errors, words_of
@@ -54,7 +54,7 @@ class Heard(NamedTuple):
     waited: float  # seconds from its end to the words
 
 
-async def recognise(recogniser: PocketSphinx, text: str, pcm: bytes) -> Heard:
+async def recognise(recogniser: PocketSphinxStt, text: str, pcm: bytes) -> Heard:
     """One sentence, as fast as it is spoken."""
     began = ended = time.monotonic()
 
@@ -72,9 +72,9 @@ async def recognise(recogniser: PocketSphinx, text: str, pcm: bytes) -> Heard:
 
 async def spoken(voice: str) -> list[bytes]:
     """The sentences, as they come out of a telephone line."""
-    speech = Speech(SpeechSettings(timeout=60.0))
+    speech = SpeechService(SpeechSettings(timeout=60.0))
     try:
-        sounds = [await speech.say(text, Voice("hibari", voice)).whole() for text in SENTENCES]
+        sounds = [await speech.say(text, Voice("hibari", voice)).collect_pcm() for text in SENTENCES]
     finally:
         await speech.close()
     return [to_bytes(g711.mulaw_decode(g711.mulaw_encode(from_bytes(pcm)))) for pcm in sounds]
@@ -83,7 +83,7 @@ async def spoken(voice: str) -> list[bytes]:
 async def measure(voice: str) -> tuple[list[Heard], float]:
     """All sentences, one after the other; and the seconds of CPU time that recognising them took."""
     sounds = [SILENCE * _BEFORE + pcm + SILENCE * _AFTER for pcm in await spoken(voice)]
-    recogniser = PocketSphinx(RecognitionSettings(processes=1), Http())
+    recogniser = PocketSphinxStt(RecognitionSettings(processes=1), EngineHttpClient())
     try:
         await recognise(recogniser, "", SILENCE * _AFTER)  # its process is there now, and has its model
         before = cpu_of_children(os.getpid())

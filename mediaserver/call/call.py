@@ -20,8 +20,8 @@ from mediaserver.call.stream import Clock, Stream
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
-from mediaserver.speech.service import Speech
-from mediaserver.speech.tts.spoken_text import Spoken
+from mediaserver.speech.service import SpeechService
+from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.events import Audio, Event
 
@@ -30,7 +30,7 @@ _HABIT = 1.0  # seconds after a single digit, in which some press a terminator t
 log = structlog.get_logger()
 T = TypeVar("T")
 
-Sound = Source | Run | Spoken | str | Path  # what can be played; by name a prompt, by path any sound file
+Sound = Source | Run | SpokenText | str | Path  # what can be played; by name a prompt, by path any sound file
 
 
 class Call:
@@ -48,7 +48,7 @@ class Call:
         receiver: Receiver,
         clock: Clock,
         outbox: Outbox,
-        speech: Speech,
+        speech: SpeechService,
     ) -> None:
         self.speech = speech
         self.library = library.catalogue  # the prompts, as they are when the stream begins
@@ -75,7 +75,7 @@ class Call:
         elif isinstance(sound, Path):
             sound = await self._decode(sound)
         if not isinstance(sound, Source):
-            sound = Playlist(sound if isinstance(sound, Spoken) else [sound])
+            sound = Playlist(sound if isinstance(sound, SpokenText) else [sound])
         self._lifetime.control.answer()
         done = self._pacer.play(sound)
         try:

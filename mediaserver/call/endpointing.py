@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, frames_in
 from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector
 from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError
-from mediaserver.speech.stt.interface import Recogniser, Recognition
+from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.wire.events import Audio, Event
 
 END_SILENCE = 0.7  # seconds without voice that end an utterance: people pause for half of one to think
@@ -43,7 +43,7 @@ class Utterance:
 
     async def words(
         self,
-        recogniser: Recogniser,
+        recogniser: SttEngine,
         timeout: float,
         partial: Callable[[str], None] = lambda text: None,
         language: str = "",

@@ -20,7 +20,7 @@ from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.speech.service import Speech
+from mediaserver.speech.service import SpeechService
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Digit, Event, Hangup, Identity
@@ -39,12 +39,14 @@ class Session:
         pacer: Pacer,
         clock: Clock = time.monotonic,
         outbox: Outbox | None = None,
-        speech: Speech | None = None,
+        speech: SpeechService | None = None,
     ) -> None:
         receiver = Receiver(wire, clock, self._listener_failed, self._signalled, self._expect_audio)
         self.receiver, self._pacer, self._clock = receiver, pacer, clock
         self._lifetime = Lifetime(stream)
-        self.call = Call(self._lifetime, library, pacer, receiver, clock, outbox or Nobody(), speech or Speech())
+        self.call = Call(
+            self._lifetime, library, pacer, receiver, clock, outbox or Nobody(), speech or SpeechService()
+        )
         self.write_text: Callable[[str], None] | None = None  # says a text to the peer, where its wire has texts
         self.connected = True  # one that we dial is not always
         self.texts = 0  # messages that were text, and nothing that we understand

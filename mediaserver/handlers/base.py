@@ -22,7 +22,7 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.playout.sources.source import silence
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineRequirement
 
 
 class Handler(Table, ABC):
@@ -47,7 +47,7 @@ class Handler(Table, ABC):
         """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
         return ()
 
-    def engines(self) -> Iterable[Need]:
+    def engines(self) -> Iterable[EngineRequirement]:
         """The engines that it needs, so that they are there before a call comes."""
         return ()
 

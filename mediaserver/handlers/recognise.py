@@ -14,7 +14,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcriber import Scribe
 from mediaserver.handlers.common.transcript import CAPTIONS, Transcript
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
 _LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken
 
@@ -58,9 +58,9 @@ class Recognise(files.Keeping, Handler):
         """Where transcripts are written, if they are."""
         return (self.directory,) if self.file is not None else ()
 
-    def engines(self) -> Iterable[Need]:
+    def engines(self) -> Iterable[EngineRequirement]:
         """The one that recognises."""
-        return [Need("recognition", self.engine or "", self.language or "")]
+        return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
 
     async def run(self, call: Call) -> None:
         """Recognise one utterance after another; the last one after the call, if it is quick."""

@@ -11,7 +11,7 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common.phrase import Manner, Phrase, Text, values_of, values_said
 from mediaserver.handlers.playback import Repeating
 from mediaserver.playout.sources.source import Playlist
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import Template
 
 
@@ -31,7 +31,7 @@ class Say(Repeating, Manner, Ending, Handler):
         """What is heard where the engine fails."""
         return (self.fallback,) if self.fallback else ()
 
-    def engines(self) -> Iterable[Need]:
+    def engines(self) -> Iterable[EngineRequirement]:
         """The engine that speaks."""
         return (self.need,)
 

@@ -19,7 +19,7 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing import audiosocket_ports, routes
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.routing.table import RouteTable
-from mediaserver.speech.engines.available import lacking
+from mediaserver.speech.engines.requirements import requirement_problem
 from mediaserver.support import credentials
 
 _EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that are all addresses
@@ -149,7 +149,7 @@ def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: s
         for route in built
         for need in sorted(routes.needs([route]))
         if need.kind not in settings.mistaken
-        and (problem := lacking(need, settings.speech, settings.recognition, settings.chat))
+        and (problem := requirement_problem(need, settings.speech, settings.recognition, settings.chat))
     ]
 
 

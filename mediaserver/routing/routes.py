@@ -25,7 +25,7 @@ from mediaserver.routing import patterns
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
 from mediaserver.routing.patterns import BAD_QUERY, PATTERN_VARIABLE
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.support.credentials import reveal_all, reveal_fields, secret_fields
 from mediaserver.wire.codec import InboundCodec
@@ -255,9 +255,9 @@ def _keys_with(prompt: str, value: Any, place: Place = ()) -> Iterator[str]:
             yield from _keys_with(prompt, each, (*place, key))
 
 
-def needs(routes: Iterable[Route]) -> set[Need]:
+def needs(routes: Iterable[Route]) -> set[EngineRequirement]:
     """The engines that paths need, as far as no variable of the URL names them."""
-    found: set[Need] = set()
+    found: set[EngineRequirement] = set()
     for route in routes:
         with route.as_far_as_known() as handler:
             found |= {

@@ -24,8 +24,8 @@ from mediaserver.routing.configuration import Configuration, misplaced
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime.loop_lag import LoopLag
 from mediaserver.runtime.registry import Streams
-from mediaserver.speech.engines.available import Need
-from mediaserver.speech.service import Speech
+from mediaserver.speech.engines.requirements import EngineRequirement
+from mediaserver.speech.service import SpeechService
 from mediaserver.support import child_output
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.store import Store
@@ -90,7 +90,7 @@ class Engine:
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
-        self.speech = Speech(
+        self.speech = SpeechService(
             settings.speech,
             settings.recognition,
             settings.chat,
@@ -104,7 +104,7 @@ class Engine:
         self._watching: asyncio.Task[None] | None = None
         self._lacking = 0  # paths without their prompts
         self._left_out: list[str] = []  # built-in paths that have not had theirs yet
-        self._awaited: set[Need] = set()  # engines that paths have needed from the start
+        self._awaited: set[EngineRequirement] = set()  # engines that paths have needed from the start
         self.configuration_current = True  # or one was refused
         self._lag = LoopLag(self.metrics.loop_lag.observe)
         self.metrics.expect_keywords(_keywords(self.table))
@@ -132,7 +132,7 @@ class Engine:
             raise ConfigError(problems)
         self._tell_of_what_is_not_there()
         self._awaited = routes.needs(configuration.table)
-        self.speech.warm(self._awaited)
+        self.speech.preload(self._awaited)
         if self.library.stock.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
@@ -161,7 +161,7 @@ class Engine:
     @property
     def why_not_ready(self) -> str:
         """The engines that paths need and that are not ready yet, each with the reason; "" where all are."""
-        return "; ".join(self.speech.not_ready(self._awaited))
+        return "; ".join(self.speech.not_ready_reasons(self._awaited))
 
     def objections(self, configuration: Configuration) -> list[str]:
         """Why it cannot go on with another configuration."""
@@ -175,7 +175,7 @@ class Engine:
         needed = routes.needs(configuration.table)
         self._left_out = configuration.left_out(self.library)
         self._awaited &= needed  # what is new starts while others are served, as before
-        self.speech.warm(needed)
+        self.speech.preload(needed)
         self._lacking = 0
         self.streams.use(configuration.settings.server, configuration.table)
         self.metrics.expect_keywords(_keywords(configuration.table))

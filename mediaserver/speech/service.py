@@ -1,4 +1,4 @@
-"""All engines of one server, as its streams have them."""
+"""The speech engines of one server, as its calls use them: `call.speech`."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -6,44 +6,46 @@ from pathlib import Path
 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.playout.sources.source import Run
-from mediaserver.speech.engines.available import Need
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
-from mediaserver.speech.llm.chat import Chat
-from mediaserver.speech.stt.interface import Recogniser
-from mediaserver.speech.text.wording import plain
-from mediaserver.speech.tts.interface import Voice, voice_of
-from mediaserver.speech.tts.priority import OURS, Origin
-from mediaserver.speech.tts.sentences import split
-from mediaserver.speech.tts.spoken_text import Spoken
-from mediaserver.speech.tts.tts_cache import RESULTS, Studio
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
+from mediaserver.speech.engines.table import STT_ENGINES, TTS_ENGINES
+from mediaserver.speech.llm.chat import ChatClient
+from mediaserver.speech.stt.interface import SttEngine
+from mediaserver.speech.text.formats import to_printable
+from mediaserver.speech.tts.interface import Voice, resolve_voice
+from mediaserver.speech.tts.sentences import split_sentences
+from mediaserver.speech.tts.spoken_text import SpokenText
+from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
+from mediaserver.speech.tts.tts_cache import RESULTS, TtsCache
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
-_ON_THIS_MACHINE = ("hibari", "command")  # engines that speak so many sentences at a time
+# TTS engines in worker processes, each of which synthesises one sentence at a time.
+_LOCAL_ENGINES = ("hibari", "command")
 
 
-def sentences_of(text: str, language: str, settings: SpeechSettings) -> list[str]:
-    """A text's sentences; ValueError where there are none, or where it is longer than allowed."""
+def split_text(text: str, language: str, settings: SpeechSettings) -> list[str]:
+    """A text's sentences. Raises ValueError where there is nothing to speak, or the text is too long."""
     if len(text) > settings.max_characters:
         raise ValueError(
             f"the text has {len(text)} characters: speech.max_characters is {settings.max_characters}"
         )
-    texts = [plain(sentence) for sentence in split(text, language) if _speakable(sentence)]
-    if not texts:
+    sentences = [to_printable(sentence) for sentence in split_sentences(text, language) if _is_speakable(sentence)]
+    if not sentences:
         raise ValueError("the text is empty: there is nothing to say")
-    return texts
+    return sentences
 
 
-def _speakable(text: str) -> bool:
-    """Whether there is anything in it that has a sound."""
+def _is_speakable(text: str) -> bool:
+    """Whether a sentence has a letter or a digit: engines fail on punctuation alone."""
     return any(character.isalnum() for character in text)
 
 
-class Speech:
-    """Speaks, recognises and thinks, by engines that are started when they are first needed.
+class SpeechService:
+    """The TTS, STT and LLM engines. Each is created when it is first needed.
 
-    `store` is a folder for what was spoken. `waited` is told the seconds that made sentences took to begin.
+    `store` is the folder of the TTS cache on disk. `on_first_audio` is called with the seconds that each newly
+    synthesised sentence took to its first audio.
     """
 
     def __init__(
@@ -52,88 +54,95 @@ class Speech:
         recognition: RecognitionSettings | None = None,
         chat: ChatSettings | None = None,
         store: Path | None = None,
-        waited: Callable[[float], None] = lambda seconds: None,
+        on_first_audio: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.settings = speech or SpeechSettings()
         self.recognition = recognition or RecognitionSettings()
         self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
-        self._waited = waited
-        self._http = Http()
-        self.chat = Chat(chat or ChatSettings(), self._http)
-        self._studios: dict[str, Studio] = {}
-        self._recognisers: dict[str, Recogniser] = {}
+        self._on_first_audio = on_first_audio
+        self._http = EngineHttpClient()
+        self.chat = ChatClient(chat or ChatSettings(), self._http)
+        self._tts_caches: dict[str, TtsCache] = {}
+        self._stt_engines: dict[str, SttEngine] = {}
 
     def voice(self, engine: str = "", name: str = "", rate: float | None = None, language: str = "") -> Voice:
-        """A voice: what is not given is as configured."""
-        return voice_of(self.settings, engine, name, rate, language)
+        """A voice, with the configured value for each argument that is not given."""
+        return resolve_voice(self.settings, engine, name, rate, language)
 
     def say(
         self,
         text: str,
         voice: Voice | None = None,
         fallback: Run | None = None,
-        failed: Callable[[str], None] = lambda why: None,
-        origin: Origin = OURS,
-    ) -> Spoken:
-        """A text as runs of sound, sentence by sentence, the first begun at once. Origins take turns.
+        on_failure: Callable[[str], None] = lambda why: None,
+        origin: Origin = TRUSTED,
+    ) -> SpokenText:
+        """A text as sound that can be played, sentence by sentence. Synthesis of the first one begins at once.
 
-        ValueError where there is nothing to say, or more than is allowed.
+        Without a `voice`, the configured one speaks. Where the engine fails, `fallback` is played instead and
+        `on_failure` is called with the reason. The `origin` decides whose sentence an engine speaks next.
+        Raises ValueError where there is nothing to speak, or the text is longer than `speech.max_characters`.
         """
         voice = voice or self.voice()
-        texts = sentences_of(text, voice.language, self.settings)
-        studio = self._studio(voice.engine)
-        spoken = Spoken(texts, lambda sentence: studio.sentence(sentence, voice, origin), fallback, failed)
-        spoken.begin()
+        sentences = split_text(text, voice.language, self.settings)
+        cache = self._tts_cache(voice.engine)
+        spoken = SpokenText(
+            sentences,
+            lambda sentence: cache.get_or_synthesise(sentence, voice, origin),
+            fallback,
+            on_failure,
+        )
+        spoken.start_synthesis()
         return spoken
 
-    def recogniser(self, engine: str = "") -> Recogniser:
-        """An engine that recognises."""
+    def recogniser(self, engine: str = "") -> SttEngine:
+        """An STT engine by its name; without one, the configured engine."""
         name = engine or self.recognition.engine
-        if name not in self._recognisers:
-            self._recognisers[name] = RECOGNISERS[name](self.recognition, self._http)
-        return self._recognisers[name]
+        if name not in self._stt_engines:
+            self._stt_engines[name] = STT_ENGINES[name](self.recognition, self._http)
+        return self._stt_engines[name]
 
-    def warm(self, needs: Iterable[Need]) -> None:
-        """Start what will be needed."""
-        for need in set(needs):
-            if need.kind == "speech":
-                self._studio(need.engine or self.settings.engine).warm()
-            elif need.kind == "recognition":
-                self.recogniser(need.engine).warm()
+    def preload(self, requirements: Iterable[EngineRequirement]) -> None:
+        """Start the required engines, so that the first call does not wait for them."""
+        for requirement in set(requirements):
+            if requirement.kind is EngineKind.TTS:
+                self._tts_cache(requirement.engine or self.settings.engine).preload()
+            elif requirement.kind is EngineKind.STT:
+                self.recogniser(requirement.engine).preload()
 
-    def not_ready(self, needs: Iterable[Need]) -> list[str]:
-        """The engines that were to be started and are not ready to be used, each with the reason."""
-        found = {}
-        for need in needs:
-            if need.kind == "speech":
-                name = need.engine or self.settings.engine
-                found[f"speech engine {name}"] = self._studio(name).why_not_ready
-            elif need.kind == "recognition":
-                name = need.engine or self.recognition.engine
-                found[f"recognition engine {name}"] = self.recogniser(name).why_not_ready
-        return [f"{engine} {why}" for engine, why in sorted(found.items()) if why]
+    def not_ready_reasons(self, requirements: Iterable[EngineRequirement]) -> list[str]:
+        """A line for each required engine that was preloaded and is not ready yet: its name, and the reason."""
+        reasons = {}
+        for requirement in requirements:
+            if requirement.kind is EngineKind.TTS:
+                name = requirement.engine or self.settings.engine
+                reasons[f"speech engine {name}"] = self._tts_cache(name).not_ready_reason
+            elif requirement.kind is EngineKind.STT:
+                name = requirement.engine or self.recognition.engine
+                reasons[f"recognition engine {name}"] = self.recogniser(name).not_ready_reason
+        return [f"{engine} {why}" for engine, why in sorted(reasons.items()) if why]
 
     @property
     def results(self) -> dict[str, int]:
-        """Sentences, by where they came from."""
-        studios = self._studios.values()
-        return {result: sum(studio.results[result] for studio in studios) for result in RESULTS}
+        """The number of sentences, by where their audio came from."""
+        caches = self._tts_caches.values()
+        return {result: sum(cache.results[result] for cache in caches) for result in RESULTS}
 
     async def close(self) -> None:
-        """Let go of all engines."""
-        engines: list[Studio | Recogniser] = [*self._studios.values(), *self._recognisers.values()]
+        """Close all engines and their connections."""
+        engines: list[TtsCache | SttEngine] = [*self._tts_caches.values(), *self._stt_engines.values()]
         await asyncio.gather(*(engine.close() for engine in engines))
         await self._http.close()
 
-    def _studio(self, engine: str) -> Studio:
-        if engine not in self._studios:
+    def _tts_cache(self, engine: str) -> TtsCache:
+        if engine not in self._tts_caches:
             settings = self.settings
-            self._studios[engine] = Studio(
-                SYNTHESISERS[engine](settings, self._http),
+            self._tts_caches[engine] = TtsCache(
+                TTS_ENGINES[engine](settings, self._http),
                 settings.timeout,
                 settings.memory_limit * _MEGABYTE,
                 self._store,
-                self._waited,
-                settings.processes if engine in _ON_THIS_MACHINE else 0,
+                self._on_first_audio,
+                settings.processes if engine in _LOCAL_ENGINES else 0,
             )
-        return self._studios[engine]
+        return self._tts_caches[engine]

@@ -265,10 +265,10 @@ class Engine:
         self.seconds, self.cancelled = seconds, False
 
     @property
-    def why_not_ready(self) -> str:
+    def not_ready_reason(self) -> str:
         return ""
 
-    async def recognise(self, audio: Any, partial: Any, language: str = "") -> Recognition:
+    async def recognise(self, audio: Any, on_partial: Any, language: str = "") -> Recognition:
         async for _ in audio:
             pass
         try:
@@ -278,7 +278,7 @@ class Engine:
             raise
         return Recognition(f"words in {language}", 0.5)
 
-    def warm(self) -> None: ...
+    def preload(self) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from mediaserver.cli import main, terminal
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.speech.service import Speech
+from mediaserver.speech.service import SpeechService
 from tests.sound import read_wav
 from tests.timing import TIMEOUT
 
@@ -23,9 +23,9 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_a_text_becomes_a_prompt(tmp_path: Path) -> None:
     async def expected() -> bytes:
-        speech = Speech(SpeechSettings(timeout=TIMEOUT))
+        speech = SpeechService(SpeechSettings(timeout=TIMEOUT))
         try:
-            return await speech.say("Hello. And goodbye to all.", speech.voice(rate=1.5)).whole()
+            return await speech.say("Hello. And goodbye to all.", speech.voice(rate=1.5)).collect_pcm()
         finally:
             await speech.close()
 

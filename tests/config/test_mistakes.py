@@ -367,7 +367,7 @@ async def test_all_kinds_of_mistakes_are_told_at_once_and_none_of_them_twice(tmp
         'paths."/bot": url is missing',
         'paths."/say": rate: should be 2 or less (it is 9)',
         "voipbin.token: the environment variable N0T_THERE is not set, or empty",
-        'paths."/say": speech.openai.token: there is none, which OpenAI asks for',
+        'paths."/say": speech.openai.token: no token is set, and OpenAI requires one',
         "audiosocket.ports.9000: no path /nope: there are /menu, /late, /bot, /say",
         f'{menu}: menus.main.play: no prompt "no-prompt"',
         f'{menu}: menus.main.keys.3.play: no prompt "nor-this"',

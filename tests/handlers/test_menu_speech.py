@@ -18,7 +18,7 @@ from mediaserver.handlers.menu.handler import MenuHandler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.sessions import run_handler
-from mediaserver.speech.engines.table import SYNTHESIS_PROBLEMS, SYNTHESISERS
+from mediaserver.speech.engines.table import TTS_ENGINES, TTS_PROBLEMS
 from mediaserver.speech.tts.interface import Voice
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
@@ -53,14 +53,14 @@ class Voicebox:
         self.voices: list[Voice] = []
         self.error = ""
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
         self.voices.append(voice)
         if self.error:
             raise EngineError(self.error)
         yield sound_of(text)
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         pass
 
     async def close(self) -> None:
@@ -71,8 +71,8 @@ class Voicebox:
 def voicebox(monkeypatch: pytest.MonkeyPatch) -> Voicebox:
     box = Voicebox()
     for engine in ("hibari", "openai"):
-        monkeypatch.setitem(SYNTHESISERS, engine, lambda settings, http: box)
-        monkeypatch.setitem(SYNTHESIS_PROBLEMS, engine, lambda settings, voice: "")
+        monkeypatch.setitem(TTS_ENGINES, engine, lambda settings, http: box)
+        monkeypatch.setitem(TTS_PROBLEMS, engine, lambda settings, voice: "")
     return box
 
 

@@ -17,8 +17,8 @@ from mediaserver.errors import EngineError
 from mediaserver.handlers.common.transcriber import Keywords
 from mediaserver.handlers.common.transcript import Transcript, cue
 from mediaserver.handlers.recognise import Recognise
-from mediaserver.speech.engines.table import RECOGNISERS
-from mediaserver.speech.service import Speech
+from mediaserver.speech.engines.table import STT_ENGINES
+from mediaserver.speech.service import SpeechService
 from mediaserver.speech.stt.interface import Recognition
 from tests.call.caller import Caller
 from tests.call.test_endpointing import voice
@@ -34,7 +34,7 @@ class Scripted:
         self.languages: list[str] = []
 
     async def recognise(
-        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+        self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
         self.languages.append(language)
         seconds = 0.0
@@ -42,7 +42,7 @@ class Scripted:
             seconds += len(pcm) / 16_000
             due = [at for at in self._partials if at <= seconds]
             for at in sorted(due):
-                partial(self._partials.pop(at))
+                on_partial(self._partials.pop(at))
         while True:
             match self._answers.pop(0):
                 case float() as wait:
@@ -52,9 +52,9 @@ class Scripted:
                 case text:
                     return Recognition(text, 0.5)
 
-    why_not_ready = ""
+    not_ready_reason = ""
 
-    def warm(self) -> None: ...
+    def preload(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -69,9 +69,9 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         *said: tuple[float, bytes],
         timeout: float = 5.0,
     ) -> Caller:
-        monkeypatch.setitem(RECOGNISERS, "vosk", lambda settings, http: engine)
+        monkeypatch.setitem(STT_ENGINES, "vosk", lambda settings, http: engine)
         caller = Caller(loop, library_of())
-        caller.session.call.speech = Speech(recognition=RecognitionSettings(engine="vosk", timeout=timeout))
+        caller.session.call.speech = SpeechService(recognition=RecognitionSettings(engine="vosk", timeout=timeout))
         await caller.call(handler.run, ms, *((at, lambda pcm=pcm: caller.say(pcm)) for at, pcm in said))
         return caller
 

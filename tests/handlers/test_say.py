@@ -18,10 +18,10 @@ from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.routes import Route
 from mediaserver.server.server import Server
-from mediaserver.speech.service import Speech
+from mediaserver.speech.service import SpeechService
 from tests.server.process import ServerProcess, get, listen, refusal, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.speech.speech_server import TOKEN, speech_server
+from tests.speech.tts_server import TOKEN, speech_server
 from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
@@ -83,9 +83,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 async def spoken(text: str) -> bytes:
     """What the engine makes of it, in a process of its own."""
-    speech = Speech(SpeechSettings(timeout=TIMEOUT))
+    speech = SpeechService(SpeechSettings(timeout=TIMEOUT))
     try:
-        return await speech.say(text).whole()
+        return await speech.say(text).collect_pcm()
     finally:
         await speech.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mediaserver import config
 from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from tests.server.process import write_config
 
 PATH = """
@@ -39,4 +39,4 @@ def test_words_are_loaded_for_a_language_that_a_url_says(tmp_path: Path) -> None
 
 def test_the_engine_is_known_where_the_language_is_not(tmp_path: Path) -> None:
     settings, problems = config.load(write_config(tmp_path, PATH))
-    assert routes.needs(Configuration.of(settings, "", problems).table) == {Need("speech")}
+    assert routes.needs(Configuration.of(settings, "", problems).table) == {EngineRequirement(EngineKind.TTS)}

@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.server import Server
-from mediaserver.speech.tts.spoken_text import pieces
+from mediaserver.speech.tts.spoken_text import split_pcm
 from tests.bridge.bots import Bots, echo
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
@@ -122,7 +122,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
         async with aiohttp.ClientSession() as client:
             for path in paths:
                 async with client.ws_connect(f"ws://127.0.0.1:{server.port}{path}") as websocket:
-                    for frame in pieces(to_bytes(speechlike(1600)), 160):
+                    for frame in split_pcm(to_bytes(speechlike(1600)), 160):
                         await websocket.send_bytes(frame)
                     await websocket.receive()
                     await _end(websocket, how)

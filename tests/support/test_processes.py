@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.worker_pool import Workshop
+from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.support import child_output, processes
 from mediaserver.support.processes import Child, Pool
 from tests.timing import PATIENCE, eventually
@@ -30,7 +30,7 @@ while (place / "slow").exists():
 if (place / "prints").exists():
     print((place / "prints").read_text(), file=sys.stderr, flush=True)
 from mediaserver.speech.engines import worker_process
-worker_process.serve(lambda: lambda request: request["text"].encode())
+worker_process.serve_jobs(lambda: lambda request: request["text"].encode())
 """
 
 
@@ -43,8 +43,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-async def workshop(place: Path) -> AsyncIterator[Workshop]:
-    made = Workshop("some_child", (), 2, PATIENCE)
+async def workshop(place: Path) -> AsyncIterator[WorkerPool]:
+    made = WorkerPool("some_child", (), 2, PATIENCE)
     yield made
     await made.close()
 
@@ -55,19 +55,19 @@ def starts(place: Path) -> int:
 
 
 async def test_what_dies_at_its_start_is_not_started_for_every_caller(
-    place: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    place: Path, workshop: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "ill").touch()
     with capture_logs() as told:
-        found = await asyncio.gather(*(workshop.make(text="a") for _ in range(50)), return_exceptions=True)
+        found = await asyncio.gather(*(workshop.run_job(text="a") for _ in range(50)), return_exceptions=True)
         assert all(isinstance(each, EngineError) for each in found)
         assert [str(each) for each in found].count("processes die before they are ready: some_child") >= 48
         assert starts(place) in (2, 3)  # two at once: the other one had begun
         (place / "ill").unlink()
         with pytest.raises(EngineError, match="die before"):
-            await workshop.make(text="b")
+            await workshop.run_job(text="b")
         monkeypatch.setattr(processes, "_PAUSE", 0.0)  # it is over
-        assert await workshop.make(text="c") == b"c"
+        assert await workshop.run_job(text="c") == b"c"
     assert [line["event"] for line in told] == [
         "processes die before they are ready",
         "processes start again",
@@ -75,9 +75,9 @@ async def test_what_dies_at_its_start_is_not_started_for_every_caller(
     ]
 
 
-async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, workshop: Workshop) -> None:
+async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, workshop: WorkerPool) -> None:
     with capture_logs() as told:
-        assert await workshop.make(text="a") == b"a"
+        assert await workshop.run_job(text="a") == b"a"
         assert [(line["event"], line["module"]) for line in told] == [("processes are ready", "some_child")]
         (idle,) = workshop._pool._idle
         os.kill(idle.pid, signal.SIGKILL)
@@ -85,8 +85,8 @@ async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, w
         assert [(line["event"], line["pid"]) for line in told[1:]] == [
             ("a process died while it was idle", idle.pid)
         ]
-        assert await workshop.make(text="b") == b"b"  # by another
-        assert not workshop.why_not_ready
+        assert await workshop.run_job(text="b") == b"b"  # by another
+        assert not workshop.not_ready_reason
         with contextlib.suppress(EOFError):
             async with workshop._pool.child() as busy:
                 os.kill(busy.pid, signal.SIGKILL)
@@ -94,36 +94,38 @@ async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, w
         assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
 
 
-async def test_one_that_died_is_not_used_though_nobody_was_told_yet(place: Path, workshop: Workshop) -> None:
-    await workshop.make(text="a")
+async def test_one_that_died_is_not_used_though_nobody_was_told_yet(place: Path, workshop: WorkerPool) -> None:
+    await workshop.run_job(text="a")
     (idle,) = workshop._pool._idle
     with capture_logs() as told:
         os.kill(idle.pid, signal.SIGKILL)
         os.waitid(os.P_PID, idle.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop is not to turn
-        assert await workshop.make(text="b") == b"b"
+        assert await workshop.run_job(text="b") == b"b"
     assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
 
 
 async def test_the_death_of_one_that_nobody_waits_for_yet_counts_as_at_its_start(
-    place: Path, workshop: Workshop
+    place: Path, workshop: WorkerPool
 ) -> None:
-    assert await workshop.make(text="a") == b"a"
+    assert await workshop.run_job(text="a") == b"a"
     await workshop._pool.rest()
     (place / "ill").touch()
     with capture_logs() as told:
         for _ in range(2):
-            workshop.warm()  # as a reload does
+            workshop.preload()  # as a reload does
             await eventually(lambda: not workshop._pool._idle)
         await eventually(lambda: told)
-        workshop.warm()
+        workshop.preload()
     assert [line["event"] for line in told] == ["processes die before they are ready"]
     assert starts(place) == 3
 
 
-async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(place: Path, workshop: Workshop) -> None:
-    assert await workshop.make(text="a") == b"a"
+async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(
+    place: Path, workshop: WorkerPool
+) -> None:
+    assert await workshop.run_job(text="a") == b"a"
     await workshop._pool.rest()
-    workshop.warm()
+    workshop.preload()
     (idle,) = workshop._pool._idle
     await eventually(lambda: idle.ready)
     with capture_logs() as told:
@@ -132,15 +134,15 @@ async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(place:
     assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
 
 
-async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, workshop: Workshop) -> None:
+async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, workshop: WorkerPool) -> None:
     """Else a process that takes longer to start than callers wait would never be there."""
     (place / "slow").touch()
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(workshop.make(text="a"), 0.02)
+            await asyncio.wait_for(workshop.run_job(text="a"), 0.02)
     await eventually(lambda: starts(place))
     (place / "slow").unlink()
-    assert await workshop.make(text="b") == b"b"
+    assert await workshop.run_job(text="b") == b"b"
     assert starts(place) == 1
 
 
@@ -159,29 +161,29 @@ async def test_what_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytes
 
 
 async def test_a_pool_says_why_it_is_not_ready_until_one_was(
-    place: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    place: Path, workshop: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_PAUSE", 0.0)
     monkeypatch.setattr(processes, "_AGAIN", 0.01)
     for trouble in ("ill", "slow"):
         (place / trouble).touch()
     with capture_logs():
-        workshop.warm()
-        assert workshop.why_not_ready == "is starting"
-        await eventually(lambda: workshop.why_not_ready.startswith("cannot start: "), 60)
-        assert workshop.why_not_ready == "cannot start: its process dies before it is ready"
+        workshop.preload()
+        assert workshop.not_ready_reason == "is starting"
+        await eventually(lambda: workshop.not_ready_reason.startswith("cannot start: "), 60)
+        assert workshop.not_ready_reason == "cannot start: its process dies before it is ready"
         (place / "ill").unlink()
         (place / "slow").unlink()
-        await eventually(lambda: not workshop.why_not_ready, 60)
-    assert await workshop.make(text="a") == b"a"
+        await eventually(lambda: not workshop.not_ready_reason, 60)
+    assert await workshop.run_job(text="a") == b"a"
     (place / "ill").touch()
-    workshop.warm()
-    assert not workshop.why_not_ready  # it has been: a server in service is not taken out of it
+    workshop.preload()
+    assert not workshop.not_ready_reason  # it has been: a server in service is not taken out of it
 
 
-async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, workshop: Workshop) -> None:
+async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, workshop: WorkerPool) -> None:
     (place / "slow").touch()
-    workshop.warm()
+    workshop.preload()
     await eventually(lambda: starts(place), 60)
     await workshop.close()  # it would wait for ever
 
@@ -195,11 +197,11 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 async def test_what_a_process_prints_is_a_line_of_the_log(
-    place: Path, workshop: Workshop, unheard: dict[str, int]
+    place: Path, workshop: WorkerPool, unheard: dict[str, int]
 ) -> None:
     (place / "prints").write_text("\x1b[0;93mit is\nlate\x1b[m")
     with capture_logs() as told:
-        assert await workshop.make(text="a") == b"a"
+        assert await workshop.run_job(text="a") == b"a"
         await eventually(lambda: any(line["event"] == "a process printed" for line in told))
     (line,) = [line for line in told if line["event"] == "a process printed"]
     assert line.pop("pid") > 0
@@ -212,10 +214,10 @@ async def test_what_a_process_prints_is_a_line_of_the_log(
     assert unheard == {"logged": 2, "dropped": 0}
 
 
-async def test_what_it_prints_last_is_not_lost(place: Path, workshop: Workshop, unheard: dict[str, int]) -> None:
+async def test_what_it_prints_last_is_not_lost(place: Path, workshop: WorkerPool, unheard: dict[str, int]) -> None:
     (place / "some_child.py").write_text("raise SystemExit('no model here')")
     with capture_logs() as told, pytest.raises(EngineError):
-        await workshop.make(text="a")
+        await workshop.run_job(text="a")
     assert [line["text"] for line in told if line["event"] == "a process printed"] == ["no model here"] * 2
 
 

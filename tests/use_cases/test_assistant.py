@@ -10,8 +10,8 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.audio.vad import SpeechDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.llm.chat_server import ChatServer, call
+from tests.speech.recordings import said
 from tests.speech.stt.test_pocketsphinx import assert_understood
-from tests.speech.voice import said
 from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually, late
 from tests.use_cases.phone import Phone
 

@@ -13,7 +13,7 @@ from mediaserver.audio.pcm import from_bytes
 from tests.server.plain_peer import CALL, dialled
 from tests.server.process import audiosocket_ports, connected, get, listen, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.speech.speech_server import TOKEN, speech_server
+from tests.speech.tts_server import TOKEN, speech_server
 from tests.timing import UNIT, eventually, late
 from tests.twin import Twin
 from tests.use_cases.backend import Backend

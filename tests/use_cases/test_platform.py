@@ -28,7 +28,7 @@ from tests.client.attached import Desk, desk
 from tests.handlers.test_handlers import library_of
 from tests.server.process import ServerProcess
 from tests.sound import speechlike, write_wav
-from tests.speech.beside import Server
+from tests.speech.stt_servers import Server
 from tests.timing import UNIT, eventually, late
 from tests.twin import PTIME, Captured, Twin, captured, captured_speech, coded
 from tests.use_cases.backend import SECRET, Backend

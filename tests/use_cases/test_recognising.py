@@ -11,9 +11,9 @@ import pytest
 from tests.handlers.test_recognise import captions
 from tests.server.process import ServerProcess, get
 from tests.sound import write_wav
-from tests.speech.beside import OpenAiServer, VoskServer
+from tests.speech.recordings import PAUSE, pieces, said
 from tests.speech.stt.test_pocketsphinx import HELP, THANKS, assert_understood, children, engine_of, sound_of
-from tests.speech.voice import PAUSE, pieces, said
+from tests.speech.stt_servers import OpenAiServer, VoskServer
 from tests.timing import TIMEOUT, eventually
 from tests.twin import Twin
 from tests.twin.stream import TwinStream

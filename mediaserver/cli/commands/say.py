@@ -11,9 +11,9 @@ from mediaserver.cli import options, terminal
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM
 from mediaserver.config.speech_settings import SpeechEngine
 from mediaserver.errors import ConfigError, MediaServerError, plainly
-from mediaserver.speech.engines.available import Need, lacking
-from mediaserver.speech.tts import author
-from mediaserver.speech.tts.interface import voice_of
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement, requirement_problem
+from mediaserver.speech.tts import prompt_file
+from mediaserver.speech.tts.interface import resolve_voice
 from mediaserver.support import log
 
 
@@ -32,15 +32,15 @@ def say(
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
-        how = voice_of(settings.speech, engine or "", voice, rate, language)
-        need = Need("speech", how.engine, how.language, how.name)
-        problem = lacking(need, settings.speech, settings.recognition, settings.chat)
+        how = resolve_voice(settings.speech, engine or "", voice, rate, language)
+        need = EngineRequirement(EngineKind.TTS, how.engine, how.language, how.name)
+        problem = requirement_problem(need, settings.speech, settings.recognition, settings.chat)
         if problems or problem:
             raise ConfigError(problems or [f"{terminal.name_of(file)}: {problem}"])
     try:
-        author.check(output)
-        pcm = terminal.run(author.say(text, settings.speech, how))
-        author.write(output, pcm)
+        prompt_file.validate_prompt_file(output)
+        pcm = terminal.run(prompt_file.synthesise_text(text, settings.speech, how))
+        prompt_file.write_prompt_file(output, pcm)
     except (MediaServerError, OSError, ValueError) as error:
         terminal.complain([f"{output}: {plainly(error)}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error

@@ -19,8 +19,8 @@ from mediaserver.handlers.assistant.utterance_playback import Saying
 from mediaserver.playout.sources.source import Run
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.speech.tts.markdown import without_markdown
-from mediaserver.speech.tts.sentences import LONGEST, Splitter
+from mediaserver.speech.tts.markdown import strip_markdown
+from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
 if TYPE_CHECKING:
     from mediaserver.handlers.assistant.handler import Assistant
@@ -170,7 +170,7 @@ class Conversation:
         call, settings, calls = self._call, self._settings, saying.calls
         splitter = self._splitter(early=True)
         try:
-            answer = call.speech.chat.answer(self._history.messages, settings.tools.offered, settings.model)
+            answer = call.speech.chat.stream_answer(self._history.messages, settings.tools.offered, settings.model)
             async with contextlib.aclosing(answer) as pieces:
                 async for piece in pieces:
                     turn.reached("first_delta", call.now)
@@ -193,7 +193,7 @@ class Conversation:
             saying.finish()
 
     def _add(self, saying: Saying, turn: Turn, sentence: str) -> None:
-        spoken = without_markdown(sentence.replace(INTERRUPTED, ""))
+        spoken = strip_markdown(sentence.replace(INTERRUPTED, ""))
         if any(character.isalnum() for character in spoken):
             turn.reached("first_sentence", self._call.now)
             saying.add(spoken)
@@ -269,8 +269,10 @@ class Conversation:
 
         return Saying(self._call, self._voice, failed)
 
-    def _splitter(self, early: bool = False) -> Splitter:
-        return Splitter(self._voice.language, min(LONGEST, self._call.speech.settings.max_characters), early)
+    def _splitter(self, early: bool = False) -> SentenceSplitter:
+        return SentenceSplitter(
+            self._voice.language, min(MAX_CHARACTERS, self._call.speech.settings.max_characters), early
+        )
 
     def _sentences(self, text: str) -> list[str]:
         splitter = self._splitter()

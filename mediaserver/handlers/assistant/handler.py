@@ -17,7 +17,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.phrase import Manner, Text, values_of
 from mediaserver.playout.sources.source import Clip, silence
-from mediaserver.speech.engines.available import Need
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.text.template import Template
 
 _LINGER_MS = 200
@@ -78,18 +78,18 @@ class Assistant(files.Keeping, Manner, Handler):
         """Where transcripts are written, if they are."""
         return (self.directory,) if self.file is not None else ()
 
-    def engines(self) -> Iterable[Need]:
+    def engines(self) -> Iterable[EngineRequirement]:
         """All three kinds."""
         return (
             self.need,
-            Need("recognition", self.recognition_engine or "", self.language),
-            Need("chat"),
+            EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),
+            EngineRequirement(EngineKind.LLM),
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
         """Load what the texts need."""
         for template in self._templates():
-            template.prepare(self.language or speech.language)
+            template.preload_language(self.language or speech.language)
 
     def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
         """Whether there are values for all texts."""

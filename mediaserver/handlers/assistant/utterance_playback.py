@@ -10,8 +10,8 @@ from mediaserver.handlers.assistant.history import INTERRUPTED, begun
 from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.speech.tts.priority import Origin
-from mediaserver.speech.tts.spoken_text import Spoken
+from mediaserver.speech.tts.spoken_text import SpokenText
+from mediaserver.speech.tts.synthesis_queue import Origin
 from mediaserver.wire.encapsulation import Encoding
 
 _AHEAD = 2  # sentences that are made while one is heard
@@ -46,14 +46,16 @@ class _Sentence:
         self.complete = False
         self.broken = False  # the engine failed
 
-    def was_heard(self, heard: Heard, spoken: Spoken) -> None:
+    def was_heard(self, heard: Heard, spoken: SpokenText) -> None:
         """So much of it was."""
         self.complete = heard.complete and not self.broken
         if self.complete:
             self.heard = self.text
         elif heard.frames and not self.broken:
             frames = sum(sound.samples for sound in spoken.sentences) / FRAME_SAMPLES
-            known = len(spoken.sentences) == len(spoken.texts) and all(sound.over for sound in spoken.sentences)
+            known = len(spoken.sentences) == len(spoken.texts) and all(
+                sound.complete for sound in spoken.sentences
+            )
             self.heard = begun(
                 self.text, heard.frames / (frames if known else max(frames, _PACE * len(self.text)))
             )

@@ -14,12 +14,12 @@ from mediaserver.call import Call
 from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.playout.sources.source import Run
-from mediaserver.speech.engines.available import Need
-from mediaserver.speech.service import sentences_of
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
+from mediaserver.speech.service import split_text
 from mediaserver.speech.text.template import Template
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.speech.tts.priority import Origin
-from mediaserver.speech.tts.spoken_text import Spoken
+from mediaserver.speech.tts.spoken_text import SpokenText
+from mediaserver.speech.tts.synthesis_queue import Origin
 
 
 def _template(value: Any) -> Any:
@@ -43,9 +43,9 @@ class Manner(BaseModel):
     engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")
 
     @property
-    def need(self) -> Need:
+    def need(self) -> EngineRequirement:
         """The engine that speaks."""
-        return Need("speech", self.engine or "", self.language, self.voice)
+        return EngineRequirement(EngineKind.TTS, self.engine or "", self.language, self.voice)
 
     def as_phrase(self, text: Template) -> "Phrase":
         """A text said in this manner."""
@@ -73,14 +73,14 @@ class Phrase(Manner, Table):
 
     def prepare(self, settings: SpeechSettings) -> None:
         """Load what its values' formats need, tens of milliseconds; ValueError where it can never be said."""
-        self.say.prepare(self.language or settings.language)
+        self.say.preload_language(self.language or settings.language)
         if not self.say.names:
             self.check({}, settings)
 
     def check(self, values: Mapping[str, str], settings: SpeechSettings) -> None:
         """ValueError where it cannot be said with these values."""
         language = self.language or settings.language
-        sentences_of(self.say.render(values, language), language, settings)
+        split_text(self.say.render(values, language), language, settings)
 
     def spoken(
         self,
@@ -89,7 +89,7 @@ class Phrase(Manner, Table):
         values: Mapping[str, str] = _NOTHING,
         *,
         of_url: bool = False,
-    ) -> Spoken:
+    ) -> SpokenText:
         """Its sound on a stream, begun at once; `values` stand over those that the stream has.
 
         `of_url`: the text is the URL's own. What strangers have put into a text has its turn behind other texts.
@@ -151,7 +151,7 @@ class Speaking(Manner):
         """What is said among some members, as it sounds on this path."""
         return [member.under(self) for member in members if isinstance(member, Phrase)]
 
-    def engines(self) -> Iterable[Need]:
+    def engines(self) -> Iterable[EngineRequirement]:
         """The engines that speak."""
         return [phrase.need for phrase in self.phrases(self.members())]
 
@@ -166,7 +166,7 @@ class Speaking(Manner):
 
     def sound(
         self, members: Iterable[str | Phrase], call: Call, values: Mapping[str, str] = _NOTHING
-    ) -> list[Run | Spoken]:
+    ) -> list[Run | SpokenText]:
         """The sound of some members on a stream. ValueError where a text cannot be said with these values."""
         get = call.library.get
         fallback = get(self.fallback) if self.fallback else None

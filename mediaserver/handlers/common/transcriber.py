@@ -11,7 +11,7 @@ from mediaserver.call import Call, Disk, Utterance, Utterances
 from mediaserver.errors import EngineError
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcript import Transcript
-from mediaserver.speech.stt.interface import Recogniser, Recognition
+from mediaserver.speech.stt.interface import Recognition, SttEngine
 
 _BETWEEN_PARTIALS = 0.25  # seconds
 _TOO_LATE = "the call ended before it was recognised"
@@ -40,7 +40,7 @@ class Scribe:
     def __init__(
         self,
         call: Call,
-        recogniser: Recogniser,
+        recogniser: SttEngine,
         language: str,
         keywords: Sequence[str],
         partials: bool,

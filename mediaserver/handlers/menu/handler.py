@@ -19,7 +19,7 @@ from mediaserver.handlers.common.phrase import Phrase, Speaking, values_of
 from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
 from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
-from mediaserver.speech.engines.available import lacking_voice
+from mediaserver.speech.engines.requirements import voice_problem
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
 _LINGER_MS = 200
@@ -220,7 +220,7 @@ class _Visit:
         speech = self._call.speech.settings
         for phrase in self._flow.phrases(step.play):
             await asyncio.to_thread(phrase.prepare, speech)  # of a language not spoken before it takes a while
-            if problem := lacking_voice(phrase.need, speech):
+            if problem := voice_problem(phrase.need, speech):
                 raise ValueError(problem)
             phrase.check(self._values_with(step.variables), speech)
         self._variables |= step.variables

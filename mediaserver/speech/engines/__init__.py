@@ -1,1 +1,1 @@
-"""What TTS, STT and LLM engines share: HTTP, worker processes, and the table of the engines that there are."""
+"""What TTS, STT and LLM engines share: HTTP, worker processes, and the table of engines by their names."""

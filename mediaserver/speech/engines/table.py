@@ -1,36 +1,36 @@
-"""The engines that there are: small adapters.
+"""The tables of TTS and STT engines, by the names that the settings give them.
 
-The tables of problems say why an engine cannot be used here as it is configured, for a voice or a language; ""
-where it can.
+The tables of problems have a function for each engine that says why it cannot be used as it is configured, for a
+voice (TTS) or for a language (STT), and "" if it can. The engine itself is not asked, so that `check` is quick.
 """
 
 from collections.abc import Callable
 
 from mediaserver.config.speech_settings import RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines.http import Http
+from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.stt import openai as openai_stt
 from mediaserver.speech.stt import pocketsphinx, vosk
-from mediaserver.speech.stt.interface import Recogniser
+from mediaserver.speech.stt.interface import SttEngine
 from mediaserver.speech.tts import command, hibari
 from mediaserver.speech.tts import openai as openai_tts
-from mediaserver.speech.tts.interface import Synthesiser, Voice
+from mediaserver.speech.tts.interface import TtsEngine, Voice
 
-SYNTHESISERS: dict[str, Callable[[SpeechSettings, Http], Synthesiser]] = {
-    "hibari": hibari.Hibari,
-    "command": command.Command,
-    "openai": openai_tts.OpenAi,
+TTS_ENGINES: dict[str, Callable[[SpeechSettings, EngineHttpClient], TtsEngine]] = {
+    "hibari": hibari.HibariTts,
+    "command": command.CommandTts,
+    "openai": openai_tts.OpenAiTts,
 }
-SYNTHESIS_PROBLEMS: dict[str, Callable[[SpeechSettings, Voice], str]] = {
-    "hibari": hibari.problem,
-    "command": command.problem,
-    "openai": openai_tts.problem,
+TTS_PROBLEMS: dict[str, Callable[[SpeechSettings, Voice], str]] = {
+    "hibari": hibari.config_problem,
+    "command": command.config_problem,
+    "openai": openai_tts.config_problem,
 }
-RECOGNISERS: dict[str, Callable[[RecognitionSettings, Http], Recogniser]] = {
-    "pocketsphinx": pocketsphinx.PocketSphinx,
-    "vosk": vosk.Vosk,
-    "openai": openai_stt.OpenAiRecogniser,
+STT_ENGINES: dict[str, Callable[[RecognitionSettings, EngineHttpClient], SttEngine]] = {
+    "pocketsphinx": pocketsphinx.PocketSphinxStt,
+    "vosk": vosk.VoskStt,
+    "openai": openai_stt.OpenAiStt,
 }
-RECOGNITION_PROBLEMS: dict[str, Callable[[RecognitionSettings, str], str]] = {
-    "pocketsphinx": pocketsphinx.problem,
-    "openai": openai_stt.problem,
+STT_PROBLEMS: dict[str, Callable[[RecognitionSettings, str], str]] = {
+    "pocketsphinx": pocketsphinx.config_problem,
+    "openai": openai_stt.config_problem,
 }

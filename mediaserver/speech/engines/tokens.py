@@ -1,4 +1,4 @@
-"""Tokens for servers that speak OpenAI's API."""
+"""API tokens for servers that implement OpenAI's API."""
 
 import asyncio
 
@@ -9,16 +9,19 @@ from mediaserver.errors import ConfigError, EngineError
 from mediaserver.support.credentials import reveal
 
 
-async def token_of(setting: SecretStr, key: str) -> str:
-    """The token that a setting holds or names now, "" for none; EngineError where it is not there any more."""
+async def read_token(setting: SecretStr, key: str) -> str:
+    """The token that a setting holds, or that the file or variable which it names holds now; "" for none.
+
+    `key` is the setting's name, for the message. Raises EngineError where the file or variable is not there.
+    """
     try:
         return await asyncio.to_thread(reveal, setting, key)
     except ConfigError as error:
         raise EngineError(str(error)) from None
 
 
-def lacking_token(url: str, setting: SecretStr, key: str) -> str:
-    """That OpenAI's own server is asked without a token, if so."""
+def token_problem(url: str, setting: SecretStr, key: str) -> str:
+    """Why requests to `url` would be refused for want of a token, which OpenAI's own server requires; or ""."""
     if url == OPENAI and not setting.get_secret_value().strip():
-        return f"{key}: there is none, which OpenAI asks for"
+        return f"{key}: no token is set, and OpenAI requires one"
     return ""

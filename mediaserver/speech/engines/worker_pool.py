@@ -1,52 +1,53 @@
-"""Sentences made by child processes of ours: what the engines that do so have in common."""
+"""A pool of worker processes for TTS engines, so that synthesis does not slow down the serving process."""
 
 import asyncio
 import json
 from typing import Any
 
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.worker_process import ANSWER, REQUEST
+from mediaserver.speech.engines.worker_process import REQUEST, RESPONSE
 from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
-_IDLE = 60.0  # seconds after which children that nobody needs are let go, but for one
+_IDLE = 60.0  # seconds after which idle workers are stopped, all but one
+_ATTEMPTS = 2
 
 
-class Workshop:
-    """At most `size` children that run a module (whose `main` calls `worker_process.serve`). One is kept.
+class WorkerPool:
+    """At most `size` worker processes that run `module`, whose `main` calls `worker_process.serve_jobs`.
 
-    Work in which a child dies is tried once more with another. What nobody waits for any longer is not begun; what
-    is begun is finished, as it takes longer to start another child. One that takes longer than `longest` seconds
-    for it is killed, with all that it has started.
+    A job during which its worker dies is tried once more in another worker. A cancelled job that has not begun is
+    dropped. One that has begun is finished, because to start another worker would take longer. A worker that takes
+    longer than `job_timeout` seconds for a job is killed, together with all processes that it has started.
     """
 
-    def __init__(self, module: str, arguments: tuple[str, ...], size: int, longest: float) -> None:
+    def __init__(self, module: str, arguments: tuple[str, ...], size: int, job_timeout: float) -> None:
         self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1, aside=True)
-        self._longest = longest
-        self._working: set[asyncio.Task[bytes]] = set()
+        self._job_timeout = job_timeout
+        self._jobs: set[asyncio.Task[bytes]] = set()
 
-    def warm(self) -> None:
-        """Have a child be ready."""
+    def preload(self) -> None:
+        """Start a worker ahead of the first job."""
         self._pool.warm()
 
     @property
-    def why_not_ready(self) -> str:
-        """Why there is no child yet that can be asked, "" where there is one, or was."""
+    def not_ready_reason(self) -> str:
+        """Why no worker has become ready yet; "" once one has."""
         return self._pool.why_not_ready
 
     async def close(self) -> None:
-        """Let the children go, and what they are at."""
-        working = list(self._working)
-        for task in working:
+        """Cancel all jobs and stop the workers."""
+        jobs = list(self._jobs)
+        for task in jobs:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await asyncio.gather(*jobs, return_exceptions=True)
         await self._pool.close()
 
-    async def make(self, **wanted: Any) -> bytes:
-        """What a child makes of it; EngineError where there is nothing."""
+    async def run_job(self, **job: Any) -> bytes:
+        """Have a worker do a job, given as JSON values, and return the PCM that it makes. Raises EngineError."""
         begun = asyncio.Event()
-        task = asyncio.get_running_loop().create_task(self._make(json.dumps(wanted).encode(), begun))
-        self._working.add(task)
-        task.add_done_callback(self._done)
+        task = asyncio.get_running_loop().create_task(self._run(json.dumps(job).encode(), begun))
+        self._jobs.add(task)
+        task.add_done_callback(self._on_done)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -54,30 +55,31 @@ class Workshop:
                 task.cancel()
             raise
 
-    def _done(self, task: asyncio.Task[bytes]) -> None:
-        self._working.discard(task)
+    def _on_done(self, task: asyncio.Task[bytes]) -> None:
+        self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # nobody may be waiting for it any more
+            task.exception()  # retrieved here, because the caller may have been cancelled
 
-    async def _make(self, request: bytes, begun: asyncio.Event) -> bytes:
-        for _ in range(2):
+    async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
+        for _ in range(_ATTEMPTS):
             try:
-                async with self._pool.child() as child:
+                async with self._pool.child() as worker:
                     begun.set()
-                    good, answer = await self._ask(child, request)
+                    succeeded, result = await self._exchange(worker, request)
             except NoProcessError as error:
                 raise EngineError(str(error)) from error
             except TimeoutError:
-                raise EngineError(f"its process took longer than {self._longest:g} s") from None
+                raise EngineError(f"its process took longer than {self._job_timeout:g} s") from None
             except DEAD:
                 continue
-            if not good:
-                raise EngineError(answer.decode(errors="replace"))
-            return answer
+            if not succeeded:
+                raise EngineError(result.decode(errors="replace"))
+            return result
         raise EngineError("its process died of it")
 
-    async def _ask(self, child: Child, request: bytes) -> tuple[bool, bytes]:
-        async with asyncio.timeout(self._longest):
-            await child.send(REQUEST.pack(len(request)) + request)
-            good, size = ANSWER.unpack(await child.receive(ANSWER.size))
-            return good, await child.receive(size)
+    async def _exchange(self, worker: Child, request: bytes) -> tuple[bool, bytes]:
+        """Send a request; return whether it succeeded, and the PCM or the error's text."""
+        async with asyncio.timeout(self._job_timeout):
+            await worker.send(REQUEST.pack(len(request)) + request)
+            succeeded, size = RESPONSE.unpack(await worker.receive(RESPONSE.size))
+            return succeeded, await worker.receive(size)

@@ -1,4 +1,4 @@
-"""The other end of a `Workshop`: what its children's modules have in common. Runs in them alone."""
+"""The loop of a `WorkerPool`'s worker process, and the framing of its requests and responses."""
 
 import contextlib
 import json
@@ -10,26 +10,33 @@ from typing import Any
 from mediaserver.errors import MediaServerError, one_line
 from mediaserver.support import child_process
 
-REQUEST = struct.Struct(">I")  # bytes of JSON, which follow
-ANSWER = struct.Struct(">?I")  # whether there is sound, and the bytes that follow: PCM, or why there is none
+REQUEST = struct.Struct(">I")  # the size in bytes of the JSON that follows
+RESPONSE = struct.Struct(
+    ">?I"
+)  # whether it succeeded; the size in bytes of the PCM, or the error's text, that follows
 
 
-def serve(made: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
-    """Answer requests with PCM until the input ends. `made` makes what answers them, by PCM or an EngineError."""
-    requests, answers = child_process.begin()
-    answer = made()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
-        child_process.ready(answers)
+def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
+    """Answer requests with PCM until the input ends, then exit.
+
+    `make_worker` loads what the work needs, before the process reports that it is ready, and returns the function
+    that does a job: it takes the job's JSON object, and returns PCM or raises EngineError.
+    """
+    requests, responses = child_process.begin()
+    do_job = make_worker()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the serving process is gone
+        child_process.ready(responses)
         while head := requests.read(REQUEST.size):
-            good, data = _answered(answer, requests.read(*REQUEST.unpack(head)))
-            answers.write(ANSWER.pack(good, len(data)) + data)
-            answers.flush()
-    os._exit(0)  # without a word on what is left to be written, and whatever a library has running
+            succeeded, data = _run_job(do_job, requests.read(*REQUEST.unpack(head)))
+            responses.write(RESPONSE.pack(succeeded, len(data)) + data)
+            responses.flush()
+    os._exit(0)  # without complaints about unwritten output, and without waiting for a library's threads
 
 
-def _answered(answer: Callable[[dict[str, Any]], bytes], request: bytes) -> tuple[bool, bytes]:
+def _run_job(do_job: Callable[[dict[str, Any]], bytes], request: bytes) -> tuple[bool, bytes]:
+    """Whether a job succeeded, and its PCM or the reason why not."""
     try:
-        return True, answer(json.loads(request))
+        return True, do_job(json.loads(request))
     except MediaServerError as error:
         why = str(error)
     except Exception as error:

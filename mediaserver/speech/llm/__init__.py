@@ -1,1 +1,1 @@
-"""Large language models (LLM): what an assistant's chat model is asked, and its answer as it streams in."""
+"""Large language models (LLM): the client of a chat model, and the filter that removes its reasoning."""

@@ -1,4 +1,4 @@
-"""What is answered: a client of any server with OpenAI's `/chat/completions`."""
+"""The client of a chat model (LLM): any server with OpenAI's `POST /chat/completions`. Answers stream in."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,15 @@ from pydantic import BaseModel, Field
 from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError, one_line
 from mediaserver.events.post import host_of
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.server_sent_events import MOST, EventStream
-from mediaserver.speech.engines.tokens import token_of
-from mediaserver.speech.llm.reasoning import Thoughts
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, ServerSentEventParser
+from mediaserver.speech.engines.tokens import read_token
+from mediaserver.speech.llm.reasoning import ReasoningFilter
 
-LONGEST = 8000  # characters of an answer: ten minutes of speech; what is longer is cut off there
-_TAIL = 0.25  # seconds for a finished answer's stream to end, so that its connection can be used again
-_CALLS = 16  # tools wanted in one answer
-_SHOWN = 200  # characters of a server's error
+MAX_ANSWER_CHARACTERS = 8000  # ten minutes of speech; a longer answer is cut off there
+_END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
+_MAX_TOOL_CALLS = 16  # in one answer
+_MAX_SHOWN = 200  # characters of a server's error that are repeated in our message
 
 Message = dict[str, Any]
 
@@ -28,97 +28,104 @@ log = structlog.get_logger()
 
 
 class ToolCall(NamedTuple):
-    """A tool that the model wants used; `arguments` as it wrote them, which should be JSON."""
+    """A tool that the model calls; `arguments` is the text that it wrote, which should be a JSON object."""
 
     id: str
     name: str
     arguments: str
 
 
-class Chat:
-    """Answers to conversations. One serves all streams at once."""
+class ChatClient:
+    """Requests answers of a chat model. One client serves all calls at the same time."""
 
-    def __init__(self, settings: ChatSettings, http: Http) -> None:
+    def __init__(self, settings: ChatSettings, http: EngineHttpClient) -> None:
         self._settings, self._http = settings, http
         self._host = host_of(settings.url)
 
-    async def answer(
+    async def stream_answer(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
     ) -> AsyncGenerator[str | ToolCall, None]:
-        """An answer as it comes: pieces of text of any size, and after them the tools that are wanted.
+        """Yield the answer to a conversation as it arrives: pieces of text of any size, then the tool calls.
 
-        EngineError where there is none, where it pauses for longer than `chat.timeout`, or breaks off. Thoughts
-        are left out, and are a pause like any other: whoever waits hears nothing of them.
+        `messages` and `tools` are OpenAI's, `model` is "" for the configured one. The model's reasoning is left
+        out. Raises EngineError where there is no answer, where it breaks off, or where nothing of it arrives for
+        `chat.timeout` seconds; reasoning counts as nothing, because the caller hears nothing meanwhile.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
             body["tools"] = list(tools)
-        limit, length, reading = self._settings.timeout, 0, _Reading()
-        async with contextlib.aclosing(self._pieces(self._settings.parameters | body, reading)) as pieces:
-            while (piece := await self._next(pieces, reading, limit)) is not None:
+        timeout, length, reader = self._settings.timeout, 0, _CompletionReader()
+        async with contextlib.aclosing(self._request(self._settings.parameters | body, reader)) as pieces:
+            while (piece := await self._next(pieces, reader, timeout)) is not None:
                 length += len(piece)
                 if piece:
                     yield piece
-                if length > LONGEST:
+                if length > MAX_ANSWER_CHARACTERS:
                     log.warning("a model's answer is cut off", host=self._host, characters=length)
                     return
-        for call in reading.calls.values():
+        for call in reader.tool_calls.values():
             yield call
-        if not length and not reading.calls:
-            what = "empty" if not reading.thoughts.any else "nothing but thoughts"
-            raise EngineError(f"{self._host}: the answer is {what} ({reading.finish})")
+        if not length and not reader.tool_calls:
+            what = "empty" if not reader.reasoning.found else "nothing but reasoning"
+            raise EngineError(f"{self._host}: the answer is {what} ({reader.finish_reason})")
 
-    async def _next(self, pieces: AsyncGenerator[str, None], reading: "_Reading", limit: float) -> str | None:
+    async def _next(
+        self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", timeout: float
+    ) -> str | None:
+        """The next piece; None at the end. Raises EngineError when `timeout` seconds pass before the end."""
         try:
-            async with asyncio.timeout(_TAIL if reading.finish else limit):
+            async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else timeout):
                 return await anext(pieces, None)
         except TimeoutError:
-            if reading.finish:
+            if reader.finish_reason:
                 return None
-            nothing = "only thoughts" if reading.thoughts.any else "no answer"
-            what = "the answer did not go on" if reading.begun else nothing
-            raise EngineError(f"{self._host}: {what} within {limit:g} s") from None
+            nothing = "only reasoning" if reader.reasoning.found else "no answer"
+            what = "the answer did not go on" if reader.started else nothing
+            raise EngineError(f"{self._host}: {what} within {timeout:g} s") from None
 
-    async def _pieces(self, body: Mapping[str, Any], reading: "_Reading") -> AsyncGenerator[str, None]:
-        """The text of an answer; an empty piece is progress without any. EngineError where it does not finish."""
+    async def _request(self, body: Mapping[str, Any], reader: "_CompletionReader") -> AsyncGenerator[str, None]:
+        """Send the request and yield the answer's text; an empty piece is progress without text.
+
+        Raises EngineError where the answer does not finish.
+        """
         token = ""
         try:
-            token = await token_of(self._settings.token, "chat.token")
+            token = await read_token(self._settings.token, "chat.token")
             url = f"{self._settings.url.rstrip('/')}/chat/completions"
-            async with self._http.post(url, token, json=body) as got:
-                async for document in _documents(got.content):
-                    if (text := reading.take(document)) is not None:
+            async with self._http.post(url, token, json=body) as response:
+                async for document in _iter_documents(response.content):
+                    if (text := reader.feed(document)) is not None:
                         yield text
         except EngineError:
-            if not reading.finish:  # what comes after the end of it does not matter
+            if not reader.finish_reason:  # an error after the answer's end does no harm
                 raise
-        except _RefusedError as error:
-            said = one_line(str(error))[:_SHOWN]
-            raise EngineError(f"{self._host}: {'an error' if token and token in str(error) else said}") from None
+        except _ServerReportedError as error:
+            shown = "an error" if token and token in str(error) else one_line(str(error))[:_MAX_SHOWN]
+            raise EngineError(f"{self._host}: {shown}") from None
         except ValueError:
-            if not reading.finish:
+            if not reader.finish_reason:
                 raise EngineError(f"{self._host}: the answer is no chat completion") from None
-        if not reading.finish:
-            why = "the answer broke off" if reading.begun else "the answer is no chat completion"
+        if not reader.finish_reason:
+            why = "the answer broke off" if reader.started else "the answer is no chat completion"
             raise EngineError(f"{self._host}: {why}")
 
 
-async def _documents(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """The documents of an answer: its events' data, or all of it from a server that does not stream."""
-    events, whole, streams = EventStream(), bytearray(), None
+async def _iter_documents(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    """Yield a response's JSON documents: the data of its events, or the whole body where it is no event stream."""
+    parser, body, is_event_stream = ServerSentEventParser(), bytearray(), None
     async for data in content.iter_any():
-        if streams is None:
+        if is_event_stream is None:
             data = data.lstrip()
-            streams = not data.startswith(b"{") if data else None
-        if streams:
-            for event in events.feed(data):
+            is_event_stream = not data.startswith(b"{") if data else None
+        if is_event_stream:
+            for event in parser.feed(data):
                 yield event.data
         else:
-            whole += data
-            if len(whole) > MOST:
+            body += data
+            if len(body) > MAX_EVENT_CHARACTERS:
                 raise ValueError("longer than any answer")
-    if whole:
-        yield whole.decode(errors="replace")
+    if body:
+        yield body.decode(errors="replace")
 
 
 class _Function(BaseModel):
@@ -126,7 +133,7 @@ class _Function(BaseModel):
     arguments: str | None = None
 
 
-class _CallPart(BaseModel):
+class _ToolCallPart(BaseModel):
     index: int | None = None
     id: str | None = None
     function: _Function = _Function()
@@ -134,72 +141,80 @@ class _CallPart(BaseModel):
 
 class _Delta(BaseModel):
     content: str | None = None
-    reasoning: Any = None  # of some servers, and the next of others
+    reasoning: Any = None  # some servers use this key, others the next one
     reasoning_content: Any = None
-    tool_calls: list[_CallPart] | None = None
+    tool_calls: list[_ToolCallPart] | None = None
 
 
 class _Choice(BaseModel):
     delta: _Delta | None = None
-    message: _Delta | None = None  # of a server that does not stream
+    message: _Delta | None = None  # in place of `delta`, from a server that does not stream
     finish_reason: str | None = None
 
 
 class _Chunk(BaseModel):
-    """What a server sends, as far as it is of use here."""
+    """The parts of a `chat.completion.chunk`, or of a `chat.completion`, that are used here."""
 
     choices: list[_Choice] = Field(default_factory=list)
     error: Any = None
 
 
-class _RefusedError(Exception):
-    """The server says why there is no answer."""
+class _ServerReportedError(Exception):
+    """The server has sent an error's text in place of an answer."""
 
 
-class _Reading:
-    """What has been read of an answer."""
+class _CompletionReader:
+    """Reads an answer document by document, and holds its state."""
 
     def __init__(self) -> None:
-        self.begun = False
-        self.thoughts = Thoughts()
-        self.finish = ""  # why it is over, once it is
-        self.calls: dict[int, ToolCall] = {}
+        self.started = False  # whether any text or tool call has arrived
+        self.reasoning = ReasoningFilter()
+        self.finish_reason = ""  # as the server gives it; "" until the answer is complete
+        self.tool_calls: dict[int, ToolCall] = {}
 
-    def take(self, document: str) -> str | None:
-        """One document: the text in it, None where it says nothing of use; ValueError where it is none."""
+    def feed(self, document: str) -> str | None:
+        """Read one document and return its text; None where it has neither text nor any other progress.
+
+        Raises ValueError where the document is no chat completion, _ServerReportedError where it is an error.
+        """
         if document.strip() == "[DONE]":
-            self.finish = self.finish or "stop"
-            return self.thoughts.flush()
+            self.finish_reason = self.finish_reason or "stop"
+            return self.reasoning.flush()
         chunk = _Chunk.model_validate_json(document)
         if chunk.error:
-            said = chunk.error.get("message") if isinstance(chunk.error, dict) else chunk.error
-            raise _RefusedError(str(said or "an error"))
+            message = chunk.error.get("message") if isinstance(chunk.error, dict) else chunk.error
+            raise _ServerReportedError(str(message or "an error"))
         if not chunk.choices:
-            return None  # such as what it has cost
+            return None  # a report of the tokens used, for example
         choice = chunk.choices[0]
         part = choice.delta or choice.message or _Delta()
-        text, calls = self.thoughts.feed(part.content or ""), part.tool_calls or []
+        text, calls = self.reasoning.feed(part.content or ""), part.tool_calls or []
         for call in calls:
-            self._join(call)
+            self._merge_tool_call(call)
         if choice.finish_reason:
-            self.finish = choice.finish_reason
-            text += self.thoughts.flush()
-        self.thoughts.any = self.thoughts.any or bool(part.reasoning or part.reasoning_content)
-        useful = bool(text or calls or self.finish)
-        self.begun = self.begun or useful
-        return text if useful else None
+            self.finish_reason = choice.finish_reason
+            text += self.reasoning.flush()
+        self.reasoning.found = self.reasoning.found or bool(part.reasoning or part.reasoning_content)
+        progress = bool(text or calls or self.finish_reason)
+        self.started = self.started or progress
+        return text if progress else None
 
-    def _join(self, part: _CallPart) -> None:
-        """A fragment of a call; one without an index belongs to the last, unless it brings another's id."""
-        last = max(self.calls, default=-1)
-        begins = last < 0 or (part.id and part.id != self.calls[last].id)
+    def _merge_tool_call(self, part: _ToolCallPart) -> None:
+        """Add a fragment to its tool call.
+
+        A fragment without an index belongs to the last call, or begins a new one if its id is another. Raises
+        ValueError where there are too many calls, or where their arguments are too long.
+        """
+        last = max(self.tool_calls, default=-1)
+        begins = last < 0 or (part.id and part.id != self.tool_calls[last].id)
         index = part.index if part.index is not None else last + 1 if begins else last
-        call = self.calls.get(index, ToolCall("", "", ""))
+        call = self.tool_calls.get(index, ToolCall("", "", ""))
         function = part.function
-        self.calls[index] = ToolCall(
+        self.tool_calls[index] = ToolCall(
             call.id or part.id or f"call_{index}",
             call.name + (function.name or ""),
             call.arguments + (function.arguments or ""),
         )
-        if sum(len(call.arguments) for call in self.calls.values()) > LONGEST or len(self.calls) > _CALLS:
+        size = sum(len(call.arguments) for call in self.tool_calls.values())
+        if size > MAX_ANSWER_CHARACTERS or len(self.tool_calls) > _MAX_TOOL_CALLS:
             raise ValueError("more than any tool takes")

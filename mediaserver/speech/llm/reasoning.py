@@ -1,48 +1,49 @@
-"""What some models think before they answer, written into the answer between tags."""
+"""A filter for the reasoning that models write before an answer, and that some servers leave in it, in tags."""
 
 import re
 
 _TAGS = ("think", "thinking", "thought", "reasoning")
-_OPENS = re.compile(rf"<({'|'.join(_TAGS)})>")
-_LONGEST = max(map(len, _TAGS)) + len("</>")
+_OPENING_TAG = re.compile(rf"<({'|'.join(_TAGS)})>")
+_MAX_TAG_CHARACTERS = max(map(len, _TAGS)) + len("</>")
 
 
-class Thoughts:
-    """Leaves them out of an answer that comes in pieces, which may be cut amid a tag."""
+class ReasoningFilter:
+    """Removes reasoning from an answer that arrives in pieces, which may be cut inside a tag."""
 
     def __init__(self) -> None:
-        self._text = ""  # not known yet whether it is said
-        self._closes = ""  # the tag that ends the present thought, if there is one
-        self.any = False  # so far
+        self._buffer = ""  # text that may still turn out to be reasoning, or a tag
+        self._closing_tag = ""  # of the reasoning that is being read; "" outside of it
+        self.found = False  # whether there was any reasoning so far
 
     def feed(self, text: str) -> str:
-        """More of an answer: what is certain to be said of it."""
-        self._text += text
-        said = ""
+        """Add a piece of an answer; return the text that is certainly no reasoning."""
+        self._buffer += text
+        passed = ""
         while True:
-            if self._closes:
-                _, closed, rest = self._text.partition(self._closes)
-                if not closed:
-                    self._text = self._text[-_LONGEST:]
-                    return said
-                self._text, self._closes = rest, ""
-            elif opens := _OPENS.search(self._text):
-                said += self._text[: opens.start()]
-                self._text, self._closes, self.any = self._text[opens.end() :], f"</{opens[1]}>", True
+            if self._closing_tag:
+                _, tag, rest = self._buffer.partition(self._closing_tag)
+                if not tag:
+                    self._buffer = self._buffer[-_MAX_TAG_CHARACTERS:]
+                    return passed
+                self._buffer, self._closing_tag = rest, ""
+            elif tag_match := _OPENING_TAG.search(self._buffer):
+                passed += self._buffer[: tag_match.start()]
+                self._buffer = self._buffer[tag_match.end() :]
+                self._closing_tag, self.found = f"</{tag_match[1]}>", True
             else:
-                certain = _certain(self._text)
-                said, self._text = said + self._text[:certain], self._text[certain:]
-                return said
+                certain = _certain_length(self._buffer)
+                passed, self._buffer = passed + self._buffer[:certain], self._buffer[certain:]
+                return passed
 
     def flush(self) -> str:
-        """The answer is over: what is left to be said."""
-        left = "" if self._closes else self._text
-        self._text = ""
-        return left
+        """End the answer; return the text that was held back."""
+        rest = "" if self._closing_tag else self._buffer
+        self._buffer = ""
+        return rest
 
 
-def _certain(text: str) -> int:
-    """Where a tag may begin that is not complete."""
+def _certain_length(text: str) -> int:
+    """The index at which an incomplete opening tag may begin, else the length of the text."""
     start = text.rfind("<")
-    begun = start >= 0 and any(f"<{tag}>".startswith(text[start:]) for tag in _TAGS)
-    return start if begun else len(text)
+    incomplete = start >= 0 and any(f"<{tag}>".startswith(text[start:]) for tag in _TAGS)
+    return start if incomplete else len(text)

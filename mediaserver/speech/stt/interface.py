@@ -1,4 +1,4 @@
-"""Sound to text: what an engine that recognises is."""
+"""The interface of a speech-to-text (STT, ASR) engine, and its result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -8,41 +8,45 @@ T = TypeVar("T")
 
 
 class Recognition(NamedTuple):
-    """The words of an utterance; none where there were none."""
+    """The transcript of an utterance; `text` is empty where no words were recognised."""
 
     text: str
-    confidence: float | None = None  # 0 to 1, where the engine tells
+    confidence: float | None = None  # 0 to 1; None where the engine does not report it
 
 
-class Recogniser(Protocol):
-    """An engine that recognises. One serves all streams at once."""
+class SttEngine(Protocol):
+    """An STT engine. One instance serves all calls at the same time."""
 
     async def recognise(
-        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+        self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """The words of one utterance. `audio` is its sound as it comes, and ends with it: 16-bit little-endian PCM
-        at 8 kHz in pieces of any even length. `partial` is told what it seems to be so far, where the engine can.
-        `language` is a BCP 47 tag, "" for the configured one; an engine whose model has but one pays no heed.
+        """Recognise one utterance.
 
-        EngineError where there is no result. It has no time-out of its own; cancelled, it leaves nothing behind.
+        `audio` yields the utterance as it is spoken, and ends with it: 16-bit little-endian PCM, 8 kHz, mono, in
+        pieces of any even number of bytes. `on_partial` is called with the transcript so far, if the engine has
+        partial results. `language` is a BCP 47 tag, "" for the configured one; an engine whose model knows one
+        language ignores it.
+
+        Raises EngineError where there is no result. There is no time-out: the caller cancels. A cancelled call
+        leaves no task, connection or process behind.
         """
 
-    def warm(self) -> None:
-        """Be ready: the first utterance is to be recognised as soon as any other."""
+    def preload(self) -> None:
+        """Start what the engine needs, so that the first utterance takes no longer than later ones."""
 
     @property
-    def why_not_ready(self) -> str:
-        """Why it is not, once it was told to be; "" where it is, as far as is known without asking it."""
+    def not_ready_reason(self) -> str:
+        """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
 
     async def close(self) -> None:
-        """Let go of what it runs on."""
+        """Stop what the engine runs on."""
 
 
-async def while_telling(telling: Coroutine[Any, Any, None], hearing: Coroutine[Any, Any, T]) -> T:
-    """What is heard from an engine that is told something at the same time, and no longer than that."""
-    task = asyncio.ensure_future(telling)
+async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, T]) -> T:
+    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once that is there."""
+    task = asyncio.ensure_future(sending)
     try:
-        return await hearing
+        return await receiving
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # where telling fails, hearing does
+        await asyncio.gather(task, return_exceptions=True)  # a connection that fails to send fails to receive, too

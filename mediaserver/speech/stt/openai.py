@@ -1,4 +1,4 @@
-"""`openai`: any server with OpenAI's `POST /audio/transcriptions`, asked when the utterance is over."""
+"""The STT engine `openai`: any server with OpenAI's `POST /audio/transcriptions`, asked at an utterance's end."""
 
 import asyncio
 import json
@@ -10,54 +10,60 @@ from mediaserver.audio import wav
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.events.post import host_of
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.tokens import lacking_token, token_of
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.stt.interface import Recognition
 
-_SETTING = "recognition.openai.token"  # where its token stands
-_MOST = 64 * 1024  # bytes of an answer
+_TOKEN_KEY = "recognition.openai.token"  # noqa: S105 - the setting's name
+_MAX_RESPONSE_BYTES = 64 * 1024
 
 
-class OpenAiRecogniser:
-    """Recognises with a server."""
+def config_problem(settings: RecognitionSettings, language: str) -> str:
+    """Why the server cannot be used as it is configured; "" if it can."""
+    return token_problem(settings.openai.url, settings.openai.token, _TOKEN_KEY)
 
-    def __init__(self, settings: RecognitionSettings, http: Http) -> None:
+
+class OpenAiStt:
+    """Recognises speech with a server."""
+
+    def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._settings, self._language, self._http = settings.openai, settings.language, http
         self._host = host_of(self._settings.url)
 
     async def recognise(
-        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+        self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """The words of one utterance; there is nothing partial."""
+        """Recognise one utterance; there are no partial results."""
         pcm = b"".join([piece async for piece in audio])
         if not pcm:
             return Recognition("")
         url = f"{self._settings.url.rstrip('/')}/audio/transcriptions"
         form = self._form(pcm, language or self._language)
-        token = await token_of(self._settings.token, _SETTING)
-        async with self._http.post(url, token, data=form) as answer:
-            return Recognition(self._text(await _read(answer)))
+        token = await read_token(self._settings.token, _TOKEN_KEY)
+        async with self._http.post(url, token, data=form) as response:
+            return Recognition(self._parse_text(await _read_body(response)))
 
-    why_not_ready = ""  # it is not asked ahead of need
+    not_ready_reason = ""  # the server is not asked before it is needed
 
-    def warm(self) -> None:
-        """There is nothing to start."""
+    def preload(self) -> None:
+        """Do nothing: there is nothing to start."""
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: the HTTP client belongs to all engines."""
 
     def _form(self, pcm: bytes, language: str) -> aiohttp.FormData:
         form = aiohttp.FormData()
-        sound = wav.header(1, len(pcm)) + pcm
-        form.add_field("file", sound, filename="utterance.wav", content_type="audio/wav")
+        file = wav.header(1, len(pcm)) + pcm
+        form.add_field("file", file, filename="utterance.wav", content_type="audio/wav")
         form.add_field("model", self._settings.model)
         form.add_field("language", language.split("-")[0].lower())
         form.add_field("response_format", "json")
         return form
 
-    def _text(self, body: bytes | None) -> str:
+    def _parse_text(self, body: bytes | None) -> str:
+        """The transcript in a response; `body` is None where it was too long. Raises EngineError."""
         if body is None:
-            raise EngineError(f"{self._host}: the answer is longer than {_MOST // 1024} KB")
+            raise EngineError(f"{self._host}: the answer is longer than {_MAX_RESPONSE_BYTES // 1024} KB")
         try:
             answer = json.loads(body)
         except ValueError:
@@ -67,15 +73,10 @@ class OpenAiRecogniser:
         return str(answer["text"]).strip()
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
-    """All of a body; None where it is longer than anyone has reason to send."""
+async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
+    """The whole body of a response; None where it is longer than any transcript."""
     try:
-        await answer.content.readexactly(_MOST + 1)
-    except asyncio.IncompleteReadError as rest:
-        return rest.partial
+        await response.content.readexactly(_MAX_RESPONSE_BYTES + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
     return None
-
-
-def problem(settings: RecognitionSettings, language: str) -> str:
-    """Why it cannot be used as it is configured, "" where it can."""
-    return lacking_token(settings.openai.url, settings.openai.token, _SETTING)

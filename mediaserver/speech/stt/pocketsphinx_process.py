@@ -1,8 +1,9 @@
-"""A process that recognises: `python -m mediaserver.speech.stt.pocketsphinx_process`.
+"""The worker process of the STT engine `pocketsphinx`: `python -m mediaserver.speech.stt.pocketsphinx_process`.
 
-Its model was trained on 16 kHz speech, and knows no telephone. What a telephone takes away above 4 kHz is replaced
-by a faint mirror image of what is below, which is nearer to a consonant than nothing is: of the words that a
-synthetic voice said in 25 sentences, 41 % were wrong without any of what is set here, 28 % with it.
+PocketSphinx's model was trained on speech sampled at 16 kHz, and does not know telephone audio. What a telephone
+cuts off above 4 kHz is replaced by a faint mirror image of what is below, because that is nearer to a consonant
+than silence is. Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with
+PocketSphinx's own settings, and 28 % with those of this module.
 """
 
 import json
@@ -16,100 +17,103 @@ import numpy as np
 import soxr
 from pocketsphinx import Decoder
 
-from mediaserver.speech.stt.pocketsphinx_wire import ANSWER, SOUND
+from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
 from mediaserver.support import child_process
 
-_MIRROR = np.array(
-    [0.25, -0.25], np.float32
-)  # mirrors a spectrum about a quarter of the sampling rate, with a gain
-_RATE = 8000, 16_000
-_BEFORE = bytes(1600)  # a tenth of a second: where the sound begins with a voice, its first word would be lost
-_BETWEEN_PARTIALS = 0.25  # seconds
-# Means of the cepstra of telephone speech: where the normalisation begins with every utterance.
-_MEANS = (
+# Multiplied with the signal, it mirrors the spectrum about a quarter of the sampling rate; 0.25 is the gain.
+_MIRROR = np.array([0.25, -0.25], np.float32)
+_RATES = 8000, 16_000  # Hz of the input, and of the model
+# A tenth of a second, put before each utterance: without it, a first word that begins at once is lost.
+_LEADING_SILENCE = bytes(1600)
+_PARTIAL_INTERVAL = 0.25  # seconds
+# Means of the cepstra of telephone speech, with which the normalisation begins for every utterance.
+_CEPSTRAL_MEANS = (
     "33.745,1.10233,-13.9668,5.04951,-2.92942,-12.4872,11.7266,-10.7042,8.3951,-3.33718,-5.02353,7.13947,-7.09731"
 )
 
 
-class Ear:
-    """One model. It hears every utterance as if it were the first: no caller's voice colours another's words."""
+class UtteranceDecoder:
+    """PocketSphinx's decoder for telephone audio, one utterance after the other.
+
+    Each utterance starts from the same state, so that no caller's voice influences how another one is recognised.
+    """
 
     def __init__(self) -> None:
-        # Wider beams than its own: telephone sound is far from what it expects. Its second pass over the whole
-        # utterance betters nothing here, and takes 100 ms when everybody waits.
-        self._decoder = Decoder(loglevel="FATAL", cmninit=_MEANS, beam=1e-60, wbeam=1e-40, fwdflat=False)
+        # The beams are wider than PocketSphinx's own, because telephone audio is far from what the model expects.
+        # Its second pass over the whole utterance improves nothing here, and the caller would wait 100 ms for it.
+        self._decoder = Decoder(loglevel="FATAL", cmninit=_CEPSTRAL_MEANS, beam=1e-60, wbeam=1e-40, fwdflat=False)
 
-    def begin(self) -> None:
-        """A new utterance."""
+    def start(self) -> None:
+        """Start a new utterance."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated as unnecessary, though nothing else forgets the noise
+            warnings.simplefilter("ignore")  # the call is deprecated, but nothing else resets the noise estimate
             self._decoder.start_stream()
-        self._decoder.set_cmn(_MEANS)
+        self._decoder.set_cmn(_CEPSTRAL_MEANS)
         self._decoder.start_utt()
-        self._resampler = soxr.ResampleStream(*_RATE, 1, dtype="float32")
+        self._resampler = soxr.ResampleStream(*_RATES, 1, dtype="float32")
         self._samples = 0
-        self.hear(_BEFORE)
+        self.feed(_LEADING_SILENCE)
 
-    def hear(self, pcm: bytes, last: bool = False) -> None:
-        """More of it: 16-bit PCM at 8 kHz."""
-        sound = self._resampler.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.float32), last=last)
-        mirror = np.resize(_MIRROR, len(sound) + 1)[self._samples % 2 :][: len(sound)]
-        self._samples += len(sound)
-        wide = (sound + sound * mirror).clip(-32768, 32767).astype("<i2").tobytes()
+    def feed(self, pcm: bytes, last: bool = False) -> None:
+        """Add audio to the utterance: 16-bit PCM at 8 kHz."""
+        signal = self._resampler.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.float32), last=last)
+        mirror = np.resize(_MIRROR, len(signal) + 1)[self._samples % 2 :][: len(signal)]
+        self._samples += len(signal)
+        wide = (signal + signal * mirror).clip(-32768, 32767).astype("<i2").tobytes()
         if wide:
             self._decoder.process_raw(wide, False, False)
 
-    def end(self) -> str:
-        """That was all: its words."""
-        self.hear(b"", last=True)
-        del self._resampler  # its library complains of one that is there at the process' end
+    def finish(self) -> str:
+        """End the utterance and return its words."""
+        self.feed(b"", last=True)
+        del self._resampler  # soxr complains of a resampler that still exists when the process ends
         self._decoder.end_utt()
         return self.words
 
     @property
     def words(self) -> str:
-        """Those so far."""
+        """The words recognised so far, in lower case."""
         hypothesis = self._decoder.hyp()
         return hypothesis.hypstr if hypothesis is not None else ""
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    requests, answers = child_process.begin()
-    ear = Ear()
+    """Recognise utterances until the input ends."""
+    requests, responses = child_process.begin()
+    decoder = UtteranceDecoder()
     try:
-        child_process.ready(answers)
-        while _utterance(ear, requests, answers):
+        child_process.ready(responses)
+        while _recognise_utterance(decoder, requests, responses):
             pass
-    except (BrokenPipeError, ConnectionResetError):  # the server is gone
-        os._exit(1)  # without a word on what is left to be written
+    except (BrokenPipeError, ConnectionResetError):  # the serving process is gone
+        os._exit(1)  # without complaints about unwritten output
 
 
-def _utterance(ear: Ear, requests: IO[bytes], answers: IO[bytes]) -> bool:
-    """Recognise one; False where the input ends."""
-    ear.begin()
-    told, due = "", 0.0
-    for pcm in _sounds(requests):
+def _recognise_utterance(decoder: UtteranceDecoder, requests: IO[bytes], responses: IO[bytes]) -> bool:
+    """Recognise one utterance; return False where the input ends before it does."""
+    decoder.start()
+    sent, due = "", 0.0
+    for pcm in _iter_audio(requests):
         if not pcm:
-            _answer(answers, True, {"text": ear.end()})
+            _send_result(responses, True, {"text": decoder.finish()})
             return True
-        ear.hear(pcm)
-        if time.monotonic() >= due and (words := ear.words) != told:
-            told, due = words, time.monotonic() + _BETWEEN_PARTIALS
-            _answer(answers, False, {"text": words})
+        decoder.feed(pcm)
+        if time.monotonic() >= due and (words := decoder.words) != sent:
+            sent, due = words, time.monotonic() + _PARTIAL_INTERVAL
+            _send_result(responses, False, {"text": words})
     return False
 
 
-def _sounds(requests: IO[bytes]) -> Iterator[bytes]:
-    while head := requests.read(SOUND.size):
-        (size,) = SOUND.unpack(head)
+def _iter_audio(requests: IO[bytes]) -> Iterator[bytes]:
+    while head := requests.read(AUDIO.size):
+        (size,) = AUDIO.unpack(head)
         yield requests.read(size)
 
 
-def _answer(answers: IO[bytes], last: bool, about: dict[str, Any]) -> None:
-    text = json.dumps(about).encode()
-    answers.write(ANSWER.pack(last, len(text)) + text)
-    answers.flush()
+def _send_result(responses: IO[bytes], is_final: bool, result: dict[str, Any]) -> None:
+    text = json.dumps(result).encode()
+    responses.write(RESULT.pack(is_final, len(text)) + text)
+    responses.flush()
 
 
 if __name__ == "__main__":

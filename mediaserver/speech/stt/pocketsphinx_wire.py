@@ -1,6 +1,9 @@
-"""What `pocketsphinx` and its processes say to each other."""
+"""The messages between the STT engine `pocketsphinx` and its worker processes.
+
+A module of its own, because the worker must not import what the engine imports, nor the other way round.
+"""
 
 import struct
 
-SOUND = struct.Struct(">I")  # bytes of PCM that follow; 0 ends the utterance
-ANSWER = struct.Struct(">?I")  # whether it is the last one to an utterance, and the bytes of JSON that follow
+AUDIO = struct.Struct(">I")  # to the worker: the size in bytes of the PCM that follows; 0 ends the utterance
+RESULT = struct.Struct(">?I")  # from the worker: whether it is the final result; the size of the JSON that follows

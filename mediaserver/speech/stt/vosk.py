@@ -1,7 +1,8 @@
-"""`vosk`: a vosk-server, by its WebSocket protocol; each utterance is a connection.
+"""The STT engine `vosk`: a vosk-server, by its WebSocket protocol; each utterance is a connection.
 
-It is sent a configuration, the sound, and that this was all of it; to each message but the first it answers with
-what it understood: `partial` of a part that goes on, `text` of one that is over, of which there may be several.
+The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
+what it has recognised: `partial` of a segment that goes on, or `text` of one that has ended. An utterance may have
+several segments.
 """
 
 import json
@@ -14,83 +15,84 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.events.post import host_of
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.stt.interface import Recognition, while_telling
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.stt.interface import Recognition, send_while_receiving
 
 _CONFIG = json.dumps({"config": {"sample_rate": SAMPLE_RATE, "words": True, "max_alternatives": 0}})
-_END = '{"eof" : 1}'  # to the letter: that is how the server compares it
+_END = '{"eof" : 1}'  # with exactly these spaces, because the server compares the text
 
 
-class Vosk:
-    """Recognises with a server."""
+class VoskStt:
+    """Recognises speech with a server."""
 
-    def __init__(self, settings: RecognitionSettings, http: Http) -> None:
+    def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._url, self._http = settings.vosk.url, http
 
     async def recognise(
-        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+        self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """The words of one utterance, in the language of the server's model."""
-        async with self._http.socket(self._url) as socket:
-            dialogue = _Dialogue(socket, host_of(self._url))
-            return await while_telling(dialogue.tell(audio), dialogue.hear(partial))
+        """Recognise one utterance, in the language of the server's model."""
+        async with self._http.websocket(self._url) as websocket:
+            connection = _VoskConnection(websocket, host_of(self._url))
+            return await send_while_receiving(connection.send_audio(audio), connection.receive_result(on_partial))
 
-    why_not_ready = ""  # it is not asked ahead of need
+    not_ready_reason = ""  # the server is not asked before it is needed
 
-    def warm(self) -> None:
-        """There is nothing to start."""
+    def preload(self) -> None:
+        """Do nothing: there is nothing to start."""
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: the HTTP client belongs to all engines."""
 
 
-class _Dialogue:
-    """One utterance."""
+class _VoskConnection:
+    """The connection of one utterance."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, host: str) -> None:
-        self._socket, self._host = socket, host
-        self._unanswered = 0  # messages
-        self._ended = False  # all has been told
-        self._texts: list[str] = []  # of the parts that are over
-        self._confidences: list[float] = []  # of their words
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, host: str) -> None:
+        self._websocket, self._host = websocket, host
+        self._unanswered = 0  # messages sent to which no answer has come yet
+        self._end_sent = False
+        self._texts: list[str] = []  # of the segments that have ended
+        self._confidences: list[float] = []  # of the words of these segments
 
-    async def tell(self, audio: AsyncIterator[bytes]) -> None:
-        """Send the sound."""
-        await self._socket.send_str(_CONFIG)
+    async def send_audio(self, audio: AsyncIterator[bytes]) -> None:
+        """Send the configuration, the audio and the end mark."""
+        await self._websocket.send_str(_CONFIG)
         async for pcm in audio:
             self._unanswered += 1
-            await self._socket.send_bytes(pcm)
+            await self._websocket.send_bytes(pcm)
         self._unanswered += 1
-        self._ended = True
-        await self._socket.send_str(_END)
+        self._end_sent = True
+        await self._websocket.send_str(_END)
 
-    async def hear(self, partial: Callable[[str], None]) -> Recognition:
-        """Take in the answers, until there is one to each message, or the server has said goodbye."""
-        while not self._ended or self._unanswered:
-            answer = await self._answer()
+    async def receive_result(self, on_partial: Callable[[str], None]) -> Recognition:
+        """Read the answers until each message has one, or until the server has closed the connection."""
+        while not self._end_sent or self._unanswered:
+            answer = await self._receive_answer()
             if answer is None:
                 break
             if "partial" in answer:
-                partial(self._joined(str(answer["partial"])))
+                on_partial(self._joined_text(str(answer["partial"])))
             elif "text" in answer:
                 self._texts.append(str(answer["text"]))
-                self._confidences += _confidences(answer)
+                self._confidences += _word_confidences(answer)
             else:
                 raise EngineError(f"{self._host}: an answer that is none of vosk's")
             self._unanswered -= 1
         known = self._confidences
-        return Recognition(self._joined(), round(sum(known) / len(known), 3) if known else None)
+        return Recognition(self._joined_text(), round(sum(known) / len(known), 3) if known else None)
 
-    def _joined(self, last: str = "") -> str:
-        return " ".join(filter(None, (*self._texts, last)))
+    def _joined_text(self, partial: str = "") -> str:
+        return " ".join(filter(None, (*self._texts, partial)))
 
-    async def _answer(self) -> dict[str, Any] | None:
-        message = await self._socket.receive()
-        if self._ended and self._texts and self._socket.close_code == aiohttp.WSCloseCode.OK:
+    async def _receive_answer(self) -> dict[str, Any] | None:
+        """The next answer; None where the server has closed the connection after the result."""
+        message = await self._websocket.receive()
+        if self._end_sent and self._texts and self._websocket.close_code == aiohttp.WSCloseCode.OK:
             return None
         if message.type is not aiohttp.WSMsgType.TEXT:
-            closed = "the connection was closed" if self._socket.closed else "an answer that is no text"
-            raise EngineError(f"{self._host}: {closed}")
+            problem = "the connection was closed" if self._websocket.closed else "an answer that is no text"
+            raise EngineError(f"{self._host}: {problem}")
         try:
             answer = json.loads(message.data)
         except ValueError:
@@ -100,8 +102,8 @@ class _Dialogue:
         return answer
 
 
-def _confidences(answer: dict[str, Any]) -> list[float]:
-    """Those of the words, where the server tells them."""
+def _word_confidences(answer: dict[str, Any]) -> list[float]:
+    """The confidences (0 to 1) of an answer's words; empty where the server does not report them."""
     words = answer.get("result")
     if not isinstance(words, list):
         return []

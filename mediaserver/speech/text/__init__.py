@@ -1,1 +1,1 @@
-"""Numbers, money, dates and codes in the words a person would say: text normalisation for TTS. No I/O."""
+"""Text normalisation for TTS: numbers, money, dates and codes in the words that a person would say. No I/O."""

@@ -1,62 +1,62 @@
 """Dates, times of day and durations in words.
 
-In English all of it is words. Other languages have Babel's long patterns, "Montag, 23. November 2026", whose
-digits are left for the engine to read: it knows their grammar.
+In English all of it is words. Other languages get Babel's long patterns, such as "Montag, 23. November 2026".
+Their digits stay, because the TTS engine knows the grammar by which they are spoken.
 """
 
 import re
 from datetime import date, datetime, time
 
-from mediaserver.speech.text.amounts import year_words
+from mediaserver.speech.text.amounts import integer_year_words
 from mediaserver.speech.text.languages import Language
 
-_CLOCK = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{2})")
-_ISO = re.compile(
+_COLON_DURATION = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{2})")
+_ISO_DURATION = re.compile(
     r"P(?=.)(?:([0-9]{1,6})W)?(?:([0-9]{1,6})D)?"
     r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)S)?)?"
 )
-_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_ISO_SECONDS = (604800, 86400, 3600, 60, 1)
-_HOURS = {"de": "Uhr", "nl": "uur"}  # where a time is the hour, a word, and the minute
+_UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
+_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # languages whose times are the hour, this word, and the minute
 _ONE_HOUR = {"de": "ein"}
 
 
 def date_words(text: str, argument: str, language: Language) -> str:
     """ "2026-11-23" -> "Monday, November twenty-third, twenty twenty-six"."""
-    return _date(_moment(text).date(), language)
+    return _day_words(_parse_datetime(text).date(), language)
 
 
 def time_words(text: str, argument: str, language: Language) -> str:
     """ "15:30" -> "three thirty p.m."; seconds are left out."""
-    return _time(_moment(text, clock=True).time(), language)
+    return _clock_words(_parse_datetime(text, clock=True).time(), language)
 
 
 def datetime_words(text: str, argument: str, language: Language) -> str:
-    """ "2026-11-23T15:30" -> the date, and the time, as they are written: in no other time zone."""
-    moment = _moment(text)
+    """ "2026-11-23T15:30" -> the date and the time as they are written, without any change of time zone."""
+    moment = _parse_datetime(text)
     joint = " at " if language.english else ", "
-    return f"{_date(moment.date(), language)}{joint}{_time(moment.time(), language)}"
+    return f"{_day_words(moment.date(), language)}{joint}{_clock_words(moment.time(), language)}"
 
 
-def duration(text: str, argument: str, language: Language) -> str:
+def duration_words(text: str, argument: str, language: Language) -> str:
     """Seconds, "2:05", "1:02:05" or "PT2M5S" -> "two minutes and five seconds"."""
     from babel.lists import format_list
 
-    rest = _seconds(text)
+    rest = _parse_duration(text)
     parts: list[str] = []
-    for unit, size in _UNITS:
+    for unit, size in _UNIT_SECONDS:
         count, rest = divmod(rest, size)
         if not count and (parts or unit != "second" or rest):
             continue
         if language.english:
-            parts.append(f"{language.words(count)} {unit}{'s' * (count != 1)}")
+            parts.append(f"{language.number_words(count)} {unit}{'s' * (count != 1)}")
         else:
-            parts.append(_counted(count, unit, language))
+            parts.append(_count_with_unit(count, unit, language))
     return format_list(parts, locale=language.locale)
 
 
-def _moment(text: str, clock: bool = False) -> datetime:
-    """What ISO 8601 says; a time of day alone only where the `clock` is asked for."""
+def _parse_datetime(text: str, clock: bool = False) -> datetime:
+    """Parse ISO 8601; with `clock`, a time of day alone as well. Raises ValueError."""
     try:
         if clock and not re.match(r"[0-9]{4}-", text):
             return datetime.combine(date.min, time.fromisoformat(text.zfill(5)))
@@ -65,13 +65,13 @@ def _moment(text: str, clock: bool = False) -> datetime:
         raise ValueError(f"write it as {'15:30' if clock else '2026-11-23'}, or 2026-11-23T15:30") from error
 
 
-def _date(day: date, language: Language) -> str:
+def _day_words(day: date, language: Language) -> str:
     from babel.dates import format_date
 
     if not language.english:
         return format_date(day, "full", locale=language.locale)
     weekday, month = (format_date(day, pattern, locale=language.locale) for pattern in ("EEEE", "MMMM"))
-    of_month, year = language.words(day.day, "ordinal"), year_words(day.year, language)
+    of_month, year = language.number_words(day.day, "ordinal"), integer_year_words(day.year, language)
     return (
         f"{weekday}, {month} {of_month}, {year}"
         if language.american
@@ -79,48 +79,50 @@ def _date(day: date, language: Language) -> str:
     )
 
 
-def _time(clock: time, language: Language) -> str:
+def _clock_words(clock: time, language: Language) -> str:
     from babel.dates import format_time
 
     if language.english:
-        return _english(clock, language)
-    tongue = language.locale.language
-    if tongue not in _HOURS:
+        return _english_clock_words(clock, language)
+    code = language.locale.language
+    if code not in _HOUR_WORDS:
         return format_time(clock, "short", locale=language.locale)
-    hour = language.words(clock.hour) if clock.hour != 1 else _ONE_HOUR.get(tongue, language.words(1))
-    minute = f" {language.words(clock.minute)}" if clock.minute else ""
-    return f"{hour} {_HOURS[tongue]}{minute}"
+    hour = language.number_words(clock.hour) if clock.hour != 1 else _ONE_HOUR.get(code, language.number_words(1))
+    minute = f" {language.number_words(clock.minute)}" if clock.minute else ""
+    return f"{hour} {_HOUR_WORDS[code]}{minute}"
 
 
-def _english(clock: time, language: Language) -> str:
+def _english_clock_words(clock: time, language: Language) -> str:
     if not clock.minute and clock.hour % 12 == 0:
         return "noon" if clock.hour else "midnight"
-    hour = language.words(clock.hour % 12 or 12)
-    minute = f" {'oh ' * (clock.minute < 10)}{language.words(clock.minute)}" if clock.minute else ""
-    return f"{hour}{minute} {'p.m.' if clock.hour >= 12 else 'a.m.'}"  # not "a m": "a" is an article
+    hour = language.number_words(clock.hour % 12 or 12)
+    minute = f" {'oh ' * (clock.minute < 10)}{language.number_words(clock.minute)}" if clock.minute else ""
+    # With dots, because an engine speaks "a" as an article.
+    return f"{hour}{minute} {'p.m.' if clock.hour >= 12 else 'a.m.'}"
 
 
-def _counted(count: int, unit: str, language: Language) -> str:
-    """Babel lacks the long names of units in some languages, zh among them, and has the short ones."""
+def _count_with_unit(count: int, unit: str, language: Language) -> str:
+    """A number with its unit, the short name where Babel lacks the long one, as in zh."""
     from babel.units import format_unit
 
-    said = format_unit(count, f"duration-{unit}", length="long", locale=language.locale)
+    long_name = format_unit(count, f"duration-{unit}", length="long", locale=language.locale)
     return (
         format_unit(count, f"duration-{unit}", length="short", locale=language.locale)
-        if "duration" in said
-        else said
+        if "duration" in long_name
+        else long_name
     )
 
 
-def _seconds(text: str) -> int:
-    """A duration's whole seconds."""
+def _parse_duration(text: str) -> int:
+    """Parse a duration and return its seconds, rounded. Raises ValueError."""
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return int(float(text) + 0.5)
-    if found := _CLOCK.fullmatch(text):
+    if found := _COLON_DURATION.fullmatch(text):
         hours, minutes, seconds = (int(group or 0) for group in found.groups())
         return hours * 3600 + minutes * 60 + seconds
-    if found := _ISO.fullmatch(text):
+    if found := _ISO_DURATION.fullmatch(text):
         return int(
-            sum(float(group or 0) * size for group, size in zip(found.groups(), _ISO_SECONDS, strict=True)) + 0.5
+            sum(float(group or 0) * size for group, size in zip(found.groups(), _ISO_UNIT_SECONDS, strict=True))
+            + 0.5
         )
     raise ValueError("write it as seconds, 2:05 or PT2M5S")

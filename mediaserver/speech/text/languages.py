@@ -1,13 +1,14 @@
-"""What the languages of BCP 47 are to the two libraries that know words: num2words (numbers) and Babel (CLDR).
+"""Languages by their BCP 47 tags, as num2words (words for numbers) and Babel (CLDR: dates, currencies) know them.
 
-Both are imported at first use, as they take some 30 ms: say `known` at start, not while calls are on.
+Both libraries are imported when a language is first looked up, which takes some 30 ms: call `find_language` at
+start, not during calls.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mediaserver.errors import did_you_mean
 
@@ -15,74 +16,80 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-_CALLED = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # where num2words says it otherwise
-_POINTS = {"it": "virgola", "vi": "phẩy"}  # where num2words does not say
-_AMERICAN = {None, "US", "CA", "PH"}
+_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # where num2words uses another code
+_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words that num2words lacks
+_AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language: its tag, what num2words calls it ("" where it has no words for numbers), and Babel's locale."""
+    """A language by its tag."""
 
-    tag: str
-    numbers: str
-    known_locale: "Locale | None"
+    tag: str  # BCP 47
+    num2words_code: str  # "" where num2words has no words for its numbers
+    babel_locale: "Locale | None"
 
     @property
     def locale(self) -> "Locale":
-        if self.known_locale is None:
+        """Babel's locale. Raises ValueError where Babel does not know the language."""
+        if self.babel_locale is None:
             raise ValueError(f"there are no dates, times or names of currencies in the language {self.tag}")
-        return self.known_locale
+        return self.babel_locale
 
     @property
     def english(self) -> bool:
-        return self.numbers.startswith("en")
+        """Whether it is English of any territory."""
+        return self.num2words_code.startswith("en")
 
     @property
     def american(self) -> bool:
-        return self.english and self.locale.territory in _AMERICAN
+        """Whether it is English as in the United States: "November twenty-third", and no "and" in numbers."""
+        return self.english and self.locale.territory in _AMERICAN_TERRITORIES
 
     @property
     def territory(self) -> str:
-        """The country, or the one where most speak the language, as CLDR has it; "" for none."""
+        """The territory of the tag, or else the one where most of its speakers live by CLDR; "" for none."""
         from babel.core import get_global
 
         likely = get_global("likely_subtags").get(self.locale.language, "")
         return self.locale.territory or likely.rpartition("_")[2]
 
-    def words(self, number: int, form: str = "cardinal") -> str:
-        """A number in words; ValueError where the language has none for it."""
-        if not self.numbers:
+    def number_words(self, number: int, form: str = "cardinal") -> str:
+        """A number in words. `form` is num2words' "cardinal", "ordinal" or "year".
+
+        Raises ValueError where the language has no words for it.
+        """
+        if not self.num2words_code:
             raise ValueError(f"the language {self.tag} has no words for numbers")
-        return _words(number, self.numbers, form, self.american)
+        return _number_words(number, self.num2words_code, form, self.american)
 
     @cached_property
-    def point(self) -> str:
-        """What is said between a number and its decimals; "" where num2words does not say."""
+    def decimal_point(self) -> str:
+        """The word between a number and its decimals; "" where it is not known."""
         from num2words import CONVERTER_CLASSES
 
-        word = getattr(CONVERTER_CLASSES.get(self.numbers), "pointword", "")
-        word = word[-1 if self.numbers == "ru" else 0] if isinstance(word, tuple) else word
-        return _POINTS.get(self.numbers) or (word.strip() if word and "(" not in word else "")
+        word = getattr(CONVERTER_CLASSES.get(self.num2words_code), "pointword", "")
+        word = word[-1 if self.num2words_code == "ru" else 0] if isinstance(word, tuple) else word
+        return _DECIMAL_POINTS.get(self.num2words_code) or (word.strip() if word and "(" not in word else "")
 
     @cached_property
     def minus(self) -> str:
-        """What is said before a negative number: not all of num2words' languages can say one."""
-        one = self.words(1)
+        """The word before a negative number. It is derived from -1, which not all languages of num2words have."""
+        one = self.number_words(1)
         try:
-            negative = self.words(-1)
+            negative = self.number_words(-1)
         except ValueError:
             return "minus"
         return negative.removesuffix(one).strip() if negative.endswith(one) and negative != one else "minus"
 
 
-def known(tag: str) -> Language:
-    """The language of a BCP 47 tag; ValueError for none."""
-    return _known(tag) if _TAG.fullmatch(tag) else _unknown(tag)
+def find_language(tag: str) -> Language:
+    """The language of a BCP 47 tag. Raises ValueError for an unknown one."""
+    return _find_language(tag) if _TAG.fullmatch(tag) else _raise_unknown(tag)
 
 
 @lru_cache(maxsize=256)
-def _known(tag: str) -> Language:
+def _find_language(tag: str) -> Language:
     from babel import Locale, UnknownLocaleError
     from num2words import CONVERTER_CLASSES
 
@@ -94,13 +101,14 @@ def _known(tag: str) -> Language:
         except (UnknownLocaleError, ValueError):
             continue
     language = locale.language if locale else tag.lower()
-    base = _CALLED.get(language, language)
+    base = _NUM2WORDS_CODES.get(language, language)
     candidates = (f"{base}_{locale.territory if locale else ''}", base)
-    numbers = next((name for name in candidates if name in CONVERTER_CLASSES), "")
-    return Language(tag, numbers, locale) if numbers or locale else _unknown(tag)
+    num2words_code = next((name for name in candidates if name in CONVERTER_CLASSES), "")
+    return Language(tag, num2words_code, locale) if num2words_code or locale else _raise_unknown(tag)
 
 
-def _unknown(tag: str) -> Language:
+def _raise_unknown(tag: str) -> NoReturn:
+    """Raise ValueError with a hint and the list of languages."""
     from babel import localedata
     from num2words import CONVERTER_CLASSES
 
@@ -113,14 +121,14 @@ def _unknown(tag: str) -> Language:
 
 
 @lru_cache(maxsize=4096)
-def _words(number: int, language: str, form: str, american: bool) -> str:
+def _number_words(number: int, language: str, form: str, american: bool) -> str:
     from num2words import num2words
 
     speak: Callable[..., Any] = num2words
     try:
         words = str(speak(number, lang=language, to=form))
-    except Exception as error:  # num2words raises what it likes: KeyError, TypeError, …
+    except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
     if language.startswith("en"):
-        words = words.replace(",", "")  # would be heard as pauses
+        words = words.replace(",", "")  # an engine would speak them as pauses
     return words.replace(" and ", " ") if american else words

@@ -1,7 +1,7 @@
-"""Texts with values in them: `Your balance is {amount:currency:EUR}.` No I/O.
+"""Texts with variables: `Your balance is {amount:currency:EUR}.` No I/O.
 
-`{name}` is a variable's value; `{name:format}` and `{name:format:argument}` are the same in words, by
-`wording.FORMATS`; `{{` and `}}` are braces. Values are never looked at for braces.
+`{name}` stands for a variable's value. `{name:format}` and `{name:format:argument}` stand for the value in words,
+by one of `formats.FORMATS`. `{{` and `}}` stand for braces. Braces in a value have no meaning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,103 +9,107 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import NamedTuple, Self
 
-from mediaserver.speech.text import wording
+from mediaserver.speech.text import formats
 
 
 class MissingValuesError(ValueError):
-    """A text cannot be spoken: variables in it have no value."""
+    """A text cannot be spoken, because variables in it have no value; `names` are theirs."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(f"no value for {', '.join(map(_shown, names))}")
-        self.names = [wording.plain(name[:40]) for name in names]
+        super().__init__(f"no value for {', '.join(map(_in_braces, names))}")
+        self.names = [formats.to_printable(name[:40]) for name in names]
 
 
-class Gap(NamedTuple):
-    """Where a value goes, after some text of the template's own."""
+class Placeholder(NamedTuple):
+    """The place of a value, after the literal text `before` it."""
 
     before: str
     name: str
-    format: str
+    format: str  # "" for the value as it is
     argument: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text that is parsed once, and rendered for each call."""
+    """A text with variables, parsed once and rendered for each call. `end` follows the last placeholder."""
 
-    gaps: tuple[Gap, ...]
+    placeholders: tuple[Placeholder, ...]
     end: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """ValueError for braces that do not match, a format there is not, and one that takes no argument."""
-        gaps, before = [], ""
-        for literal, name, format_and_argument, conversion in _fields(text):
-            before += _lines(literal)
+        """Parse a template. Raises ValueError for unmatched braces, an unknown format, or a wrong argument."""
+        placeholders, before = [], ""
+        for literal, name, format_and_argument, conversion in _parse_fields(text):
+            before += _literal_lines(literal)
             if name is None:
                 continue
             if conversion or not name.replace(".", "_").replace("-", "_").isidentifier():
-                raise ValueError(f"{_shown(name)} is no name of a variable; a brace is written {{{{ or }}}}")
-            word, _, argument = (format_and_argument or "").partition(":")
+                raise ValueError(f"{_in_braces(name)} is no name of a variable; a brace is written {{{{ or }}}}")
+            format_name, _, argument = (format_and_argument or "").partition(":")
             try:
-                wording.check_format(word, argument)
+                formats.validate_format(format_name, argument)
             except ValueError as error:
-                raise ValueError(f"{_shown(name)}: {error}") from None
-            gaps.append(Gap(before, name, word, argument))
+                raise ValueError(f"{_in_braces(name)}: {error}") from None
+            placeholders.append(Placeholder(before, name, format_name, argument))
             before = ""
-        return cls(tuple(gaps), before)
+        return cls(tuple(placeholders), before)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables that are named, each once."""
-        return tuple(dict.fromkeys(gap.name for gap in self.gaps))
+        """The names of its variables, each once, in their order."""
+        return tuple(dict.fromkeys(placeholder.name for placeholder in self.placeholders))
 
     def __str__(self) -> str:
-        """Its text, with the gaps as they are written."""
-        gaps = (f"{gap.before}{{{':'.join(filter(None, gap[1:]))}}}" for gap in self.gaps)
-        return "".join((*gaps, self.end))
+        """The text with its placeholders in braces."""
+        parts = (f"{each.before}{{{':'.join(filter(None, each[1:]))}}}" for each in self.placeholders)
+        return "".join((*parts, self.end))
 
-    def prepare(self, language: str) -> None:
-        """Load what rendering needs, tens of milliseconds at first; ValueError for an unknown language."""
-        wording.prepare("", "", language)
-        for gap in self.gaps:
+    def preload_language(self, language: str) -> None:
+        """Load what rendering in a language needs, tens of milliseconds the first time.
+
+        Raises ValueError for an unknown language, and for a format that cannot be spoken in it.
+        """
+        formats.preload_format("", "", language)
+        for placeholder in self.placeholders:
             try:
-                wording.prepare(gap.format, gap.argument, language)
+                formats.preload_format(placeholder.format, placeholder.argument, language)
             except ValueError as error:
-                raise ValueError(
-                    f"{_shown(gap.name)}: no {gap.format} in the language {language}: {error}"
-                ) from None
+                name = _in_braces(placeholder.name)
+                raise ValueError(f"{name}: no {placeholder.format} in the language {language}: {error}") from None
 
     def render(self, variables: Mapping[str, str], language: str) -> str:
-        """The text to be spoken, printable but for newlines; ValueError names the variables at fault.
+        """The text to be spoken. All of its characters but newlines are printable.
 
-        MissingValuesError where some have none.
+        Raises MissingValuesError where variables have no value, and ValueError where a value cannot be spoken in
+        its format; the message names the variable, and does not repeat the value.
         """
         missing = [name for name in self.names if name not in variables]
         if missing:
             raise MissingValuesError(missing)
-        spoken = []
-        for gap in self.gaps:
+        parts = []
+        for placeholder in self.placeholders:
+            value = variables[placeholder.name]
             try:
-                words = wording.in_words(variables[gap.name], gap.format, gap.argument, language)
+                words = formats.normalise_value(value, placeholder.format, placeholder.argument, language)
             except ValueError as error:
-                kind = f" as {gap.format}" if gap.format else ""
-                raise ValueError(f"{_shown(gap.name)} cannot be spoken{kind}: {error}") from None
-            spoken += [gap.before, words]
-        return "".join((*spoken, self.end))
+                kind = f" as {placeholder.format}" if placeholder.format else ""
+                raise ValueError(f"{_in_braces(placeholder.name)} cannot be spoken{kind}: {error}") from None
+            parts += [placeholder.before, words]
+        return "".join((*parts, self.end))
 
 
-def _fields(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
+def _parse_fields(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
     try:
         return list(Formatter().parse(text))
     except ValueError as error:
         raise ValueError(f"the braces do not match ({error}); a brace is written {{{{ or }}}}") from None
 
 
-def _lines(text: str) -> str:
-    """A template's own text keeps its lines."""
-    return "\n".join(map(wording.plain, text.splitlines())) + "\n" * text.endswith(("\n", "\r"))
+def _literal_lines(text: str) -> str:
+    """A template's own text, made printable line by line, so that it keeps its newlines."""
+    return "\n".join(map(formats.to_printable, text.splitlines())) + "\n" * text.endswith(("\n", "\r"))
 
 
-def _shown(name: str) -> str:
-    return f"{{{wording.plain(name[:40])}}}"
+def _in_braces(name: str) -> str:
+    return f"{{{formats.to_printable(name[:40])}}}"

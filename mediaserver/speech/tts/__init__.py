@@ -1,1 +1,4 @@
-"""Text to speech (TTS): engines that speak, and what they have said, sentence by sentence, shared and kept."""
+"""Text to speech (TTS): the engines that synthesise, and the cache of the sentences that they have synthesised.
+
+A text is split into sentences, each sentence is synthesised by itself, and is shared by all calls that speak it.
+"""

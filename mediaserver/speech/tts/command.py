@@ -1,4 +1,7 @@
-"""`command`: any program that writes WAV, such as espeak-ng or piper. It is run by processes of ours."""
+"""The TTS engine `command`: any program that writes WAV, such as espeak-ng or piper.
+
+The program is not run by the serving process, but by worker processes that run `command_process`.
+"""
 
 import asyncio
 import itertools
@@ -13,17 +16,18 @@ from pathlib import Path
 
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.worker_pool import Workshop
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.support.credentials import reveal
 
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_MODULE = "mediaserver.speech.tts.command_process"
 
 
-def problem(settings: SpeechSettings, voice: Voice) -> str:
-    """Why it cannot be used here, if so."""
+def config_problem(settings: SpeechSettings, voice: Voice) -> str:
+    """Why the configured program cannot be used on this machine; "" if it can."""
     program = settings.command.program
     if not program:
         return "speech.command.program is empty: it names the program that speaks, and its arguments"
@@ -36,29 +40,27 @@ def problem(settings: SpeechSettings, voice: Voice) -> str:
     return ""
 
 
-class Command:
-    """Speaks with a program."""
+class CommandTts:
+    """Synthesises speech with the configured program."""
 
-    def __init__(self, settings: SpeechSettings, http: Http) -> None:
+    def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings, self._program = settings, settings.command.program
-        self._workshop = Workshop(
-            "mediaserver.speech.tts.command_process", (), settings.processes, settings.timeout
-        )
+        self._workers = WorkerPool(_MODULE, (), settings.processes, settings.timeout)
         self._folder: str | None = None
         self._numbers = itertools.count()
 
     @cached_property
     def identity(self) -> str:
-        """The program, as it is at first, and its arguments."""
+        """The program with its arguments, and its size and date when it was first used."""
         found = shutil.which(self._program[0]) if self._program else None
-        seen = Path(found).stat() if found else None
-        return f"command {self._program} {(seen.st_size, seen.st_mtime_ns) if seen else None}"
+        stat = Path(found).stat() if found else None
+        return f"command {self._program} {(stat.st_size, stat.st_mtime_ns) if stat else None}"
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """The sound of a sentence, in one piece."""
-        if why := problem(self._settings, voice):
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of a sentence, in one piece."""
+        if why := config_problem(self._settings, voice):
             raise EngineError(why)
-        file = await self._file()
+        file = await self._temporary_file()
         values = {
             "text": text,
             "voice": voice.name,
@@ -66,11 +68,11 @@ class Command:
             "rate": f"{voice.rate:g}",
             "file": file,
         }
-        arguments = [filled(argument, values) for argument in self._program]
+        arguments = [fill_placeholders(argument, values) for argument in self._program]
         by_argument = any("{text}" in argument for argument in self._program)
         by_file = any("{file}" in argument for argument in self._program)
         try:
-            yield await self._workshop.make(
+            yield await self._workers.run_job(
                 arguments=arguments,
                 input="" if by_argument else text,
                 file=file,
@@ -81,7 +83,7 @@ class Command:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The variables that are configured, read where they are kept; EngineError where one is not there."""
+        """The configured environment variables, read anew. Raises EngineError where one refers to nothing."""
         try:
             return {
                 name: reveal(value, f"speech.command.environment.{name}")
@@ -90,8 +92,8 @@ class Command:
         except ConfigError as error:
             raise EngineError(str(error)) from error
 
-    async def _file(self) -> str:
-        """A name for what is to be written, in a folder that only we may use."""
+    async def _temporary_file(self) -> str:
+        """The path of a new file for the program's output, in a folder that only our user may read."""
         if self._folder is None:
             try:
                 self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="mediaserver-")
@@ -99,27 +101,30 @@ class Command:
                 raise EngineError(f"no temporary folder can be made: {plainly(error)}") from error
         return os.path.join(self._folder, f"{next(self._numbers)}.wav")  # noqa: PTH118 - a name, not a file yet
 
-    def warm(self) -> None:
-        """Start a process."""
+    def preload(self) -> None:
+        """Start a worker process."""
         if self._program:
-            self._workshop.warm()
+            self._workers.preload()
 
     @property
-    def why_not_ready(self) -> str:
-        """Until its first process is."""
-        return self._workshop.why_not_ready
+    def not_ready_reason(self) -> str:
+        """Why the first worker process is not ready yet."""
+        return self._workers.not_ready_reason
 
     async def close(self) -> None:
-        """Let the processes go, and what the programs left."""
-        await self._workshop.close()
+        """Stop the worker processes, and remove the files that programs left behind."""
+        await self._workers.close()
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
 
-def filled(argument: str, values: dict[str, str]) -> str:
-    """An argument with its placeholders filled in, none of which makes it an option."""
-    made = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), argument)
-    return f" {made}" if made.startswith("-") and not argument.startswith("-") else made
+def fill_placeholders(argument: str, values: dict[str, str]) -> str:
+    """A program's argument with its placeholders replaced. A value cannot turn it into an option.
+
+    Where a value makes the argument begin with a dash, a space is put before it.
+    """
+    filled = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), argument)
+    return f" {filled}" if filled.startswith("-") and not argument.startswith("-") else filled
 
 
 def _remove(file: str) -> None:

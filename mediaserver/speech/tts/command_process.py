@@ -1,5 +1,6 @@
-"""A process that runs a program for each sentence: `python -m mediaserver.speech.tts.command_process`, started
-by `command`. What the program starts is in this process's group, and is killed with it.
+"""The worker process of the TTS engine `command`: `python -m mediaserver.speech.tts.command_process`.
+
+It runs a program for each sentence. What the program starts is in this process's group, and is killed with it.
 """
 
 import resource
@@ -15,47 +16,50 @@ from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
 from mediaserver.support import child_process
 
-_MOST = 32_000_000  # bytes of sound that a program may write: some minutes at any rate
-# Bytes of any one file that it makes. To the kernel shared memory is a file as well, and espeak-ng has 64 MB of it
-# for PulseAudio, as distributions build it, though it plays nothing.
-_LARGEST_FILE = 4 * 64 * 1024 * 1024
-_SAID = 4096  # bytes of what it complains of
+_MAX_SOUND_BYTES = 32_000_000  # that a program may write: some minutes at any sampling rate
+# Bytes of any one file that a program may make. To the kernel shared memory is a file as well, and espeak-ng has
+# 64 MB of it for PulseAudio, as distributions build it, though it plays nothing.
+_MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
+_MAX_STDERR_BYTES = 4096  # the last of them are kept for the error's message
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    _limit_files()
+    """Answer requests until the input ends."""
+    _limit_file_size()
     child_process.forget_environment()
-    worker_process.serve(lambda: speak)
+    worker_process.serve_jobs(lambda: synthesise)
 
 
-def _limit_files() -> None:
-    """Ours, and the program's; whoever started us may have set less."""
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limit = _LARGEST_FILE if most == resource.RLIM_INFINITY else min(_LARGEST_FILE, most)
+def _limit_file_size() -> None:
+    """Limit the size of files for this process and its programs, unless a lower limit is inherited."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = _MAX_FILE_BYTES if hard_limit == resource.RLIM_INFINITY else min(_MAX_FILE_BYTES, hard_limit)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
-def speak(request: dict[str, Any]) -> bytes:
-    """The sound that a program makes of a sentence: PCM at 8 kHz."""
-    file = Path(request["file"])
-    sound = _run(request["arguments"], request["input"].encode(), request["environment"])
+def synthesise(job: dict[str, Any]) -> bytes:
+    """The speech that a program makes of a sentence: 16-bit PCM at 8 kHz in whole frames."""
+    file = Path(job["file"])
+    stdout = _run_program(job["arguments"], job["input"].encode(), job["environment"])
     try:
-        if not request["by_file"]:
-            file.write_bytes(sound)
-        elif file.exists() and file.stat().st_size > _MOST:
-            raise _too_much()
+        if not job["by_file"]:
+            file.write_bytes(stdout)
+        elif file.exists() and file.stat().st_size > _MAX_SOUND_BYTES:
+            raise _too_much_sound()
         return whole_frames(decode_file(file).pcm)
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:
-        file.unlink(missing_ok=True)  # whoever asked may be gone
+        file.unlink(missing_ok=True)  # the serving process, which removes it too, may be gone
 
 
-def _run(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
-    """What it writes to its standard output; EngineError where it fails."""
+def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
+    """Run the program with `text` as its standard input; return its standard output.
+
+    `configured` are environment variables. Raises EngineError where the program fails.
+    """
     try:
-        process = subprocess.Popen(  # noqa: S603 - it is the operator's
+        process = subprocess.Popen(  # noqa: S603 - the operator configured it
             arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -65,49 +69,49 @@ def _run(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes
     except (OSError, ValueError) as error:
         raise EngineError(f"the program cannot be run: {plainly(error)}") from error
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
-    complaints = bytearray()
-    others = (
-        threading.Thread(target=_write, args=(process.stdin, text), daemon=True),
-        threading.Thread(target=_keep_end, args=(process.stderr, complaints), daemon=True),
+    stderr_end = bytearray()
+    threads = (
+        threading.Thread(target=_write_stdin, args=(process.stdin, text), daemon=True),
+        threading.Thread(target=_read_stderr, args=(process.stderr, stderr_end), daemon=True),
     )
-    for thread in others:
+    for thread in threads:
         thread.start()
-    sound = process.stdout.read(_MOST + 1)
-    if len(sound) > _MOST:
+    stdout = process.stdout.read(_MAX_SOUND_BYTES + 1)
+    if len(stdout) > _MAX_SOUND_BYTES:
         process.kill()
         process.wait()
-        raise _too_much()
+        raise _too_much_sound()
     code = process.wait()
-    for thread in others:
-        thread.join(1.0)  # what it started may hold on to them
+    for thread in threads:
+        thread.join(1.0)  # a process that the program started may keep the pipes open
     if code == -signal.SIGXFSZ:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         raise EngineError(f"the program wrote a file of more than {limit} bytes")
     if code:
-        said = bytes(complaints).decode(errors="replace").strip().splitlines()
+        lines = bytes(stderr_end).decode(errors="replace").strip().splitlines()
         how = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
-        raise EngineError(f"the program {how}{f': {said[-1].strip()}' if said else ''}")
-    return sound
+        raise EngineError(f"the program {how}{f': {lines[-1].strip()}' if lines else ''}")
+    return stdout
 
 
-def _too_much() -> EngineError:
-    return EngineError(f"the program wrote more than {_MOST} bytes of sound")
+def _too_much_sound() -> EngineError:
+    return EngineError(f"the program wrote more than {_MAX_SOUND_BYTES} bytes of sound")
 
 
-def _write(line: IO[bytes], text: bytes) -> None:
+def _write_stdin(pipe: IO[bytes], text: bytes) -> None:
     try:
-        with line:
-            line.write(text)
-    except OSError:  # it does not read: that is its own business
+        with pipe:
+            pipe.write(text)
+    except OSError:  # a program that takes the text as an argument need not read its input
         return
 
 
-def _keep_end(line: IO[bytes], kept: bytearray) -> None:
-    """Read to the end; the last of it is kept."""
-    with line:
-        while data := line.read1(_SAID):  # type: ignore[attr-defined]
-            kept += data
-            del kept[:-_SAID]
+def _read_stderr(pipe: IO[bytes], end: bytearray) -> None:
+    """Read to the end, so that the program is not held up; keep the last bytes in `end`."""
+    with pipe:
+        while data := pipe.read1(_MAX_STDERR_BYTES):  # type: ignore[attr-defined]
+            end += data
+            del end[:-_MAX_STDERR_BYTES]
 
 
 if __name__ == "__main__":

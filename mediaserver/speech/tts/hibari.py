@@ -1,4 +1,7 @@
-"""`hibari`: English, offline, by the extra `[speech]`. It runs in processes of ours."""
+"""The TTS engine `hibari`: English, without a network, by the extra `[speech]`.
+
+It is not loaded by the serving process, but by worker processes that run `hibari_process`.
+"""
 
 from collections.abc import AsyncGenerator
 from functools import cached_property
@@ -7,17 +10,20 @@ from importlib.util import find_spec
 
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, did_you_mean
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.worker_pool import Workshop
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 
-_MAKING = 1  # our own part in its sound: to be counted up with every change that is heard
-VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # its own table costs its whole import
-_LONGEST = 10.0  # seconds for one sentence: then it hangs
+# The version of our own processing (trimming, level), to be raised with every change of it that can be heard:
+# sentences in the cache on disk are used only if it is the same.
+_PROCESSING_VERSION = 1
+VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy: the package's own table would import all of it
+_JOB_TIMEOUT = 10.0  # seconds for one sentence, after which a worker is taken to hang
+_MODULE = "mediaserver.speech.tts.hibari_process"
 
 
-def problem(settings: SpeechSettings, voice: Voice) -> str:
-    """Why it cannot be used here, if so."""
+def config_problem(settings: SpeechSettings, voice: Voice) -> str:
+    """Why hibari cannot speak with a voice on this machine; "" if it can."""
     if not find_spec("hibari"):
         return 'hibari is not installed: pip install "mediaserver[speech]", or in a clone make speech'
     if voice.language.lower().split("-")[0] != "en":
@@ -27,38 +33,37 @@ def problem(settings: SpeechSettings, voice: Voice) -> str:
     return ""
 
 
-class Hibari:
-    """Speaks with hibari."""
+class HibariTts:
+    """Synthesises speech with hibari."""
 
-    def __init__(self, settings: SpeechSettings, http: Http) -> None:
+    def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings = settings
         self._installed = find_spec("hibari") is not None
-        patience = f"{0.8 * settings.timeout:g}"  # so that why a voice is not there is told before the time is up
-        self._workshop = Workshop(
-            "mediaserver.speech.tts.hibari_process", (patience,), settings.processes, _LONGEST
-        )
+        # Less than the time-out of a sentence, so that the caller learns that a voice is still being downloaded.
+        download_wait = f"{0.8 * settings.timeout:g}"
+        self._workers = WorkerPool(_MODULE, (download_wait,), settings.processes, _JOB_TIMEOUT)
 
     @cached_property
     def identity(self) -> str:
-        """Its version, and that of what we make of it."""
-        return f"hibari {version('hibari-tts') if self._installed else ''} {_MAKING}"
+        """The version of hibari, and that of our own processing."""
+        return f"hibari {version('hibari-tts') if self._installed else ''} {_PROCESSING_VERSION}"
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """The sound of a sentence, in one piece."""
-        if why := problem(self._settings, voice):
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of a sentence, in one piece."""
+        if why := config_problem(self._settings, voice):
             raise EngineError(why)
-        yield await self._workshop.make(text=text, voice=voice.name, rate=voice.rate)
+        yield await self._workers.run_job(text=text, voice=voice.name, rate=voice.rate)
 
-    def warm(self) -> None:
-        """Start a process."""
+    def preload(self) -> None:
+        """Start a worker process."""
         if self._installed:
-            self._workshop.warm()
+            self._workers.preload()
 
     @property
-    def why_not_ready(self) -> str:
-        """Until its first process is."""
-        return self._workshop.why_not_ready
+    def not_ready_reason(self) -> str:
+        """Why the first worker process is not ready yet."""
+        return self._workers.not_ready_reason
 
     async def close(self) -> None:
-        """Let the processes go."""
-        await self._workshop.close()
+        """Stop the worker processes."""
+        await self._workers.close()

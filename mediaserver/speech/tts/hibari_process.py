@@ -1,7 +1,8 @@
-"""A process that speaks: `python -m mediaserver.speech.tts.hibari_process PATIENCE`, started by `hibari`.
+"""The worker process of the TTS engine `hibari`: `python -m mediaserver.speech.tts.hibari_process DOWNLOAD_WAIT`.
 
-The voice of the package is there at once. Others are fetched from the network when they are first asked for,
-beside what is spoken meanwhile; who asks is kept waiting for PATIENCE seconds at most, and only the first one.
+The package contains one voice. The other voices are downloaded when they are first asked for, in a thread, so that
+the process goes on synthesising. The first sentence for such a voice waits for its download for DOWNLOAD_WAIT
+seconds at most; later ones fail at once until the voice is there.
 """
 
 import sys
@@ -19,59 +20,61 @@ from mediaserver.audio.pcm import SAMPLE_RATE, Signal, quantize, to_bytes, whole
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines import worker_process
 
-_VOICES = 4  # kept loaded, some 30 MB each
-_RETRY = 60.0  # seconds after which a voice that could not be fetched is tried again
-_GAIN, _CEILING = 2.0, 0.9  # brings it near the loudness of the shipped prompts; the highest peak of full scale
+_MAX_LOADED = 4  # voices kept in memory, some 30 MB each
+_RETRY = 60.0  # seconds after which a voice that could not be downloaded is tried again
+_GAIN = 2.0  # brings the speech near the loudness of the shipped prompts
+_MAX_PEAK = 0.9  # of full scale
 _AUDIBLE = 0.001  # of full scale
-_BEFORE, _AFTER = 0.04, 0.32  # seconds of silence kept around a sentence: hibari's own are 0.3 and 0.45
+# Seconds of silence kept before and after a sentence. hibari's own are 0.3 and 0.45.
+_LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    worker_process.serve(lambda: Voices(float(sys.argv[1])).speak)
+    """Answer requests until the input ends."""
+    worker_process.serve_jobs(lambda: VoiceStore(float(sys.argv[1])).synthesise)
 
 
-class Voices:
-    """The voices that are loaded."""
+class VoiceStore:
+    """The loaded voices: the least recently used one is unloaded. `download_wait` is in seconds."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, download_wait: float) -> None:
+        self._download_wait = download_wait
         self._loaded: OrderedDict[str, Hibari] = OrderedDict()
-        self._fetching: dict[str, _Fetching] = {}
-        self._voice(DEFAULT)("Ready.")  # the first sentence takes ten times as long as any other
+        self._downloads: dict[str, _VoiceDownload] = {}
+        self._load(DEFAULT)("Ready.")  # warm up: the first sentence takes ten times as long as any other
 
-    def speak(self, request: dict[str, Any]) -> bytes:
-        """The sound of a sentence, the same each time: PCM at 8 kHz."""
-        voice = self._voice(request["voice"] or DEFAULT)
-        sound = voice(request["text"], speed=request["rate"], seed=0)
-        if not len(sound):
+    def synthesise(self, job: dict[str, Any]) -> bytes:
+        """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames, the same each time."""
+        voice = self._load(job["voice"] or DEFAULT)
+        samples = voice(job["text"], speed=job["rate"], seed=0)
+        if not len(samples):
             return b""
-        signal = soxr.resample(sound.astype(np.float64), voice.sample_rate, SAMPLE_RATE, quality="VHQ")
-        return whole_frames(to_bytes(quantize(_level(_trim(signal)))))
+        signal = soxr.resample(samples.astype(np.float64), voice.sample_rate, SAMPLE_RATE, quality="VHQ")
+        return whole_frames(to_bytes(quantize(_raise_level(_trim_silence(signal)))))
 
-    def _voice(self, name: str) -> Hibari:
+    def _load(self, name: str) -> Hibari:
         if name not in self._loaded:
-            self._fetch(name)
+            self._download(name)
             self._loaded[name] = Hibari(voice=name)
         self._loaded.move_to_end(name)
-        if len(self._loaded) > _VOICES:
+        if len(self._loaded) > _MAX_LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[name]
 
-    def _fetch(self, name: str) -> None:
-        """Have its file here; EngineError where it is not here yet, or cannot be had."""
+    def _download(self, name: str) -> None:
+        """Make sure that a voice's file is on this machine. Raises EngineError where it is not, or not yet."""
         try:
             voice_path(name, download_missing=False)
         except FileNotFoundError:
-            fetching = self._fetching.get(name)
-            if fetching is None or fetching.stale:
-                fetching = self._fetching[name] = _Fetching(name)
-                fetching.wait(self._patience)
-            fetching.check()
+            download = self._downloads.get(name)
+            if download is None or download.retry_due:
+                download = self._downloads[name] = _VoiceDownload(name)
+                download.wait(self._download_wait)
+            download.raise_unless_done()
 
 
-class _Fetching:
-    """A voice on its way."""
+class _VoiceDownload:
+    """The download of a voice's file, in a thread of its own."""
 
     def __init__(self, name: str) -> None:
         self._name, self._error, self._began = name, "", time.monotonic()
@@ -81,39 +84,40 @@ class _Fetching:
     def _run(self) -> None:
         try:
             voice_path(self._name)
-        except Exception as error:  # all that may go wrong on the way
+        except Exception as error:  # whatever the network and the disk may raise
             self._error = str(error)
 
     @property
-    def stale(self) -> bool:
-        """Whether it is over, and worth another try."""
+    def retry_due(self) -> bool:
+        """Whether the download has ended, and began long enough ago to be tried again."""
         return not self._thread.is_alive() and time.monotonic() - self._began > _RETRY
 
     def wait(self, seconds: float) -> None:
-        """Until it is over, or for so long."""
+        """Wait for the end of the download, at most for so many seconds."""
         self._thread.join(seconds)
 
-    def check(self) -> None:
-        """EngineError where it is not there."""
+    def raise_unless_done(self) -> None:
+        """Raise EngineError where the file is not there."""
         if self._thread.is_alive():
             raise EngineError(f'the voice "{self._name}" is not here yet: it is being downloaded')
         if self._error:
             raise EngineError(f'the voice "{self._name}" cannot be had: {self._error}')
 
 
-def _trim(signal: Signal) -> Signal:
-    """A sentence with no more silence around it than a speaker leaves: that before it would be waited for."""
+def _trim_silence(signal: Signal) -> Signal:
+    """Cut the silence around a sentence to what a speaker leaves: a caller waits for the silence before it."""
     audible = np.flatnonzero(np.abs(signal) > _AUDIBLE)
     if not len(audible):
         return signal
-    first, last = audible[0] - round(_BEFORE * SAMPLE_RATE), audible[-1] + round(_AFTER * SAMPLE_RATE)
+    first = audible[0] - round(_LEADING_SILENCE * SAMPLE_RATE)
+    last = audible[-1] + round(_TRAILING_SILENCE * SAMPLE_RATE)
     return signal[max(0, first) : last]
 
 
-def _level(signal: Signal) -> Signal:
-    """Louder, as far as it can be without clipping."""
+def _raise_level(signal: Signal) -> Signal:
+    """Apply the gain, or as much of it as leaves the peak below its limit."""
     peak = float(np.abs(signal).max(initial=0.0))
-    return signal * min(_GAIN, _CEILING / peak) if peak else signal
+    return signal * min(_GAIN, _MAX_PEAK / peak) if peak else signal
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Text to sound: what an engine that speaks is."""
+"""The interface of a text-to-speech (TTS) engine, and the voice that it is asked for."""
 
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
@@ -7,42 +7,48 @@ from mediaserver.config.speech_settings import SpeechSettings
 
 
 class Voice(NamedTuple):
-    """How a text is to sound."""
+    """The engine and the voice that speak a text."""
 
     engine: str
-    name: str = ""  # as the engine has it; empty: its own
+    name: str = ""  # as the engine names it; empty: the engine's default
     rate: float = 1.0  # times the engine's own pace
     language: str = "en"  # a BCP 47 tag
 
 
-def voice_of(
+def resolve_voice(
     settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
 ) -> Voice:
-    """A voice: what is not given is as configured; a name that is, is that of the configured engine."""
-    own = settings.voice if (engine or settings.engine) == settings.engine else ""
-    return Voice(engine or settings.engine, name or own, rate or settings.rate, language or settings.language)
+    """A voice, with the configured value for each argument that is not given.
+
+    The configured name of a voice belongs to the configured engine, and is not used for another one.
+    """
+    configured = settings.voice if (engine or settings.engine) == settings.engine else ""
+    return Voice(
+        engine or settings.engine, name or configured, rate or settings.rate, language or settings.language
+    )
 
 
-class Synthesiser(Protocol):
-    """An engine that speaks. One serves all streams at once."""
+class TtsEngine(Protocol):
+    """A TTS engine. One instance serves all calls at the same time."""
 
     @property
     def identity(self) -> str:
-        """The engine and its model: of the same text in the same voice it makes the same sound, more or less."""
+        """The engine and its model, as a part of the cache's key: another identity means another sound."""
 
-    def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """The sound of a sentence: 16-bit little-endian PCM at 8 kHz, mono, in pieces of any even length, each as
-        soon as it is there. EngineError where there is none, or where it breaks off.
+    def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of one sentence as 16-bit little-endian PCM, 8 kHz, mono.
 
-        In whole frames, it costs those who hear it what a prompt does.
+        The pieces have any even number of bytes, and each is yielded as soon as it is there. Where they are whole
+        frames of 320 bytes, playing them costs no more than playing a prompt. Raises EngineError where there is no
+        speech, or where it breaks off.
         """
 
-    def warm(self) -> None:
-        """Be ready: the first sentence is to come as soon as any other."""
+    def preload(self) -> None:
+        """Start what the engine needs, so that the first sentence takes no longer than later ones."""
 
     @property
-    def why_not_ready(self) -> str:
-        """Why it is not, once it was told to be; "" where it is, as far as is known without asking it."""
+    def not_ready_reason(self) -> str:
+        """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
 
     async def close(self) -> None:
-        """Let go of what it runs on."""
+        """Stop what the engine runs on."""

@@ -1,14 +1,14 @@
-"""Markdown, as chat models write it, without what must not be spoken."""
+"""Removal of Markdown from the answers of language models, because its marks must not be spoken."""
 
 import re
 
-from mediaserver.speech.text.wording import plain
+from mediaserver.speech.text.formats import to_printable
 
-_STEPS = (
+_STEPS = (  # patterns and their replacements, applied in this order
     (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # a fence of code, and its language
     (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # a rule
     (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),  # quotations, headings, bullets
-    (re.compile(r"\s#{1,6}\s*$"), ""),
+    (re.compile(r"\s#{1,6}\s*$"), ""),  # the closing marks of a heading
     (
         re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"),
         r"\1",
@@ -20,8 +20,8 @@ _STEPS = (
 )
 
 
-def without_markdown(sentence: str) -> str:
-    """What is to be spoken of a sentence of the splitter's, which are one line each; "" where nothing is."""
-    for pattern, instead in _STEPS:
-        sentence = pattern.sub(instead, sentence)
-    return " ".join(plain(sentence).split())
+def strip_markdown(sentence: str) -> str:
+    """A sentence of one line, as `sentences` gives it, without its Markdown; "" where nothing is left to speak."""
+    for pattern, replacement in _STEPS:
+        sentence = pattern.sub(replacement, sentence)
+    return " ".join(to_printable(sentence).split())

@@ -1,4 +1,4 @@
-"""`openai`: any server with OpenAI's `POST /audio/speech`, heard while it streams."""
+"""The TTS engine `openai`: any server with OpenAI's `POST /audio/speech`. Speech is played while it streams in."""
 
 import asyncio
 import contextlib
@@ -13,39 +13,39 @@ from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PromptError
 from mediaserver.events.post import host_of
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.engines.tokens import lacking_token, token_of
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.tts.interface import Voice
 
-_SETTING = "speech.openai.token"  # where its token stands
-RATE = 24_000  # Hz of "pcm": 16-bit little-endian, mono
-_PIECE = RATE // 10 * 2  # bytes, a tenth of a second: what is heard at once
-_MOST = 180 * RATE * 2  # bytes of one sentence, three minutes
+_TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
+RESPONSE_RATE = 24_000  # Hz of the response format "pcm": 16-bit little-endian, mono
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # a tenth of a second is passed on at a time
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes for one sentence
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
-_OTHERS = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # how sound begins that is no PCM
-_LOOKED_AT, _SHOWN = 800, 200  # bytes of an answer that is text, and characters of it that are told
+_OTHER_MAGIC = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # first bytes of formats that are not PCM
+_MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200  # bytes read of a response that is text; characters shown of it
 
 
-def problem(settings: SpeechSettings, voice: Voice) -> str:
-    """Why it cannot be used as it is configured, if so."""
-    return lacking_token(settings.openai.url, settings.openai.token, _SETTING)
+def config_problem(settings: SpeechSettings, voice: Voice) -> str:
+    """Why the server cannot be used as it is configured; "" if it can."""
+    return token_problem(settings.openai.url, settings.openai.token, _TOKEN_KEY)
 
 
-class OpenAi:
-    """Speaks with a server."""
+class OpenAiTts:
+    """Synthesises speech with a server."""
 
-    def __init__(self, settings: SpeechSettings, http: Http) -> None:
+    def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings, self._http = settings.openai, http
         self._host = host_of(self._settings.url)
 
     @property
     def identity(self) -> str:
-        """The server and its model."""
+        """The server, its model and its default voice."""
         return f"openai {self._settings.url} {self._settings.model} {self._settings.voice}"
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """The sound of a sentence, while it comes."""
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of a sentence as it streams in."""
         body = {
             "model": self._settings.model,
             "input": text,
@@ -54,61 +54,62 @@ class OpenAi:
             "speed": voice.rate,
         }
         url = f"{self._settings.url.rstrip('/')}/audio/speech"
-        token = await token_of(self._settings.token, _SETTING)
+        token = await read_token(self._settings.token, _TOKEN_KEY)
         async with (
-            self._http.post(url, token, json=body) as answer,
-            contextlib.aclosing(self._pieces(answer)) as pieces,
-            contextlib.aclosing(self._sound(pieces, _kind(answer))) as sound,
+            self._http.post(url, token, json=body) as response,
+            contextlib.aclosing(self._iter_chunks(response)) as chunks,
+            contextlib.aclosing(self._iter_pcm(chunks, _media_type(response))) as pcm_pieces,
         ):
-            async for pcm in sound:
+            async for pcm in pcm_pieces:
                 yield pcm
 
-    why_not_ready = ""  # it is not asked ahead of need
+    not_ready_reason = ""  # the server is not asked before it is needed
 
-    def warm(self) -> None:
-        """There is nothing to start."""
+    def preload(self) -> None:
+        """Do nothing: there is nothing to start."""
 
     async def close(self) -> None:
-        """There is nothing to let go of: the client is everybody's."""
+        """Do nothing: the HTTP client belongs to all engines."""
 
-    async def _sound(self, pieces: AsyncGenerator[bytes, None], kind: str) -> AsyncGenerator[bytes, None]:
-        """Its sound at 8 kHz, in whole frames; EngineError where it is none."""
-        first = await anext(pieces, b"")
-        if first[:4] == b"RIFF" or kind in _WAV_TYPES:
-            yield await asyncio.to_thread(_from_wav, b"".join([first, *[piece async for piece in pieces]]))
+    async def _iter_pcm(self, chunks: AsyncGenerator[bytes, None], media_type: str) -> AsyncGenerator[bytes, None]:
+        """Yield a response's speech as PCM at 8 kHz, in whole frames. Raises EngineError where it is not audio."""
+        first = await anext(chunks, b"")
+        if first[:4] == b"RIFF" or media_type in _WAV_TYPES:
+            yield await asyncio.to_thread(_decode_wav, b"".join([first, *[chunk async for chunk in chunks]]))
             return
-        if kind not in _PCM_TYPES or first[:4] in _OTHERS:
-            raise EngineError(f"{self._host}: answered with {kind or 'something'}, not PCM{_said(kind, first)}")
-        resampler, piece = Resampler(RATE), first
-        while piece:
-            if pcm := resampler.feed(piece):
+        if media_type not in _PCM_TYPES or first[:4] in _OTHER_MAGIC:
+            answer = f"answered with {media_type or 'something'}, not PCM{_shown_text(media_type, first)}"
+            raise EngineError(f"{self._host}: {answer}")
+        resampler, chunk = Resampler(RESPONSE_RATE), first
+        while chunk:
+            if pcm := resampler.feed(chunk):
                 yield pcm
-            piece = await anext(pieces, b"")
+            chunk = await anext(chunks, b"")
         if first:
             yield resampler.flush()
 
-    async def _pieces(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """The body in tenths of a second, the last as it is; EngineError where there is no end to it."""
-        held, size = bytearray(), 0
-        async for data in answer.content.iter_any():
+    async def _iter_chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Yield the body in tenths of a second and a shorter rest. Raises EngineError where it is too long."""
+        buffer, size = bytearray(), 0
+        async for data in response.content.iter_any():
             size += len(data)
-            if size > _MOST:
-                raise EngineError(f"{self._host}: answered with more than {_MOST} bytes of sound")
-            held += data
-            while len(held) >= _PIECE:
-                yield bytes(held[:_PIECE])
-                del held[:_PIECE]
-        if held:
-            yield bytes(held)
+            if size > _MAX_RESPONSE_BYTES:
+                raise EngineError(f"{self._host}: answered with more than {_MAX_RESPONSE_BYTES} bytes of sound")
+            buffer += data
+            while len(buffer) >= _CHUNK_BYTES:
+                yield bytes(buffer[:_CHUNK_BYTES])
+                del buffer[:_CHUNK_BYTES]
+        if buffer:
+            yield bytes(buffer)
 
 
-def _kind(answer: aiohttp.ClientResponse) -> str:
-    """The media type that it says it is."""
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def _media_type(response: aiohttp.ClientResponse) -> str:
+    """The media type of a response, without parameters, in lower case."""
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def _from_wav(content: bytes) -> bytes:
-    """The sound of a WAV file."""
+def _decode_wav(content: bytes) -> bytes:
+    """The PCM of a WAV file, at 8 kHz in whole frames."""
     try:
         file = wav.parse(content)
         if file.native:
@@ -120,9 +121,9 @@ def _from_wav(content: bytes) -> bytes:
         raise EngineError(f"what was answered {error}") from error
 
 
-def _said(kind: str, content: bytes) -> str:
-    """What an answer that is text says, in one line."""
-    if kind != "application/json" and not kind.startswith("text/"):
+def _shown_text(media_type: str, content: bytes) -> str:
+    """The beginning of a response that is text, as `: one line`; "" for any other response."""
+    if media_type != "application/json" and not media_type.startswith("text/"):
         return ""
-    text = " ".join(content[:_LOOKED_AT].decode(errors="replace").split())[:_SHOWN]
+    text = " ".join(content[:_MAX_TEXT_BYTES].decode(errors="replace").split())[:_MAX_SHOWN]
     return f": {text}" if text else ""

@@ -1,4 +1,4 @@
-"""A text as runs of sound, for a playlist: played while it is still being spoken."""
+"""A text that is spoken: runs of sound for a playlist, played while they are still being synthesised."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -10,71 +10,72 @@ from mediaserver.playout.prompts.encoded_frames import Items
 from mediaserver.playout.sources.source import Clip, Coming, Run
 from mediaserver.wire.encapsulation import Encoding
 
-_NOTHING = Items((), 0)
+_NO_FRAMES = Items((), 0)
 
 
-class Sentence:
-    """The sound of one sentence, as it comes, shared by all who say it. `clips` are its parts so far.
+class SentenceAudio:
+    """The audio of one sentence as it is synthesised, shared by all texts that contain the sentence.
 
-    `unwanted` is called when the last of them has gone before it was over.
+    `clips` are its parts so far. `on_abandoned` is called when the last text has released it before it was
+    complete.
     """
 
-    def __init__(self, unwanted: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
-        self.over = False  # nothing more comes
-        self.error = ""  # why it broke off, if it did
-        self.wanted = 0  # by so many
-        self._unwanted = unwanted
-        self._finished = asyncio.Event()
+        self.complete = False  # no more audio comes, also after an error
+        self.error = ""  # why synthesis failed, if it did
+        self.users = 0  # texts that hold it
+        self._on_abandoned = on_abandoned
+        self._completed = asyncio.Event()
 
     @property
     def samples(self) -> int:
-        """Its length so far."""
+        """Its length so far, in samples at 8 kHz."""
         return sum(clip.samples for clip in self.clips)
 
-    def add(self, pcm: bytes) -> None:
-        """More of it has come: whole samples."""
+    def append_pcm(self, pcm: bytes) -> None:
+        """Add audio: 16-bit PCM at 8 kHz, in whole samples."""
         self.clips.append(Clip(pcm))
 
     def finish(self, error: str = "") -> None:
-        """That was all of it, or it broke off."""
-        self.over, self.error = True, error
-        self._finished.set()
+        """Mark it as complete, or as failed with an `error`."""
+        self.complete, self.error = True, error
+        self._completed.set()
 
-    async def finished(self) -> None:
-        """Until it is over."""
-        await self._finished.wait()
+    async def wait_complete(self) -> None:
+        """Wait until no more audio comes."""
+        await self._completed.wait()
 
-    def leave(self) -> None:
-        """One who wanted it does not wait for it any more."""
-        self.wanted -= 1
-        if not self.wanted and not self.over:
-            self._unwanted()
+    def release(self) -> None:
+        """Give it up for one text."""
+        self.users -= 1
+        if not self.users and not self.complete:
+            self._on_abandoned()
 
 
-class Spoken:
-    """A text said aloud, sentence after sentence; each is begun when the one before it is asked for.
+class SpokenText:
+    """A text's sentences as runs of sound. The next sentence is synthesised while the one before it plays.
 
-    It can be iterated any number of times, as a playlist does that changes its encoding in between. Where the
-    engine fails, a `fallback` is heard in place of what is missing, and `failed` is told why; without a fallback
-    the playlist breaks with an EngineError. When it is let go of, nobody waits for its sentences on its account.
+    It can be iterated any number of times, because a playlist starts anew when its encoding changes. Where the
+    engine fails, `fallback` is played in place of the rest, and `on_failure` is called once with the reason;
+    without a fallback, the playlist raises EngineError. When it is garbage-collected, it releases its sentences.
     """
 
     def __init__(
         self,
         texts: Sequence[str],
-        begin: Callable[[str], Sentence],
+        synthesise: Callable[[str], SentenceAudio],
         fallback: Run | None = None,
-        failed: Callable[[str], None] = lambda why: None,
+        on_failure: Callable[[str], None] = lambda why: None,
     ) -> None:
         self.texts = texts
-        self.sentences: list[Sentence] = []  # begun so far
-        self._begin, self._fallback, self._failed = begin, fallback, failed
-        self._told = False  # why it failed
+        self.sentences: list[SentenceAudio] = []  # those whose synthesis was asked for
+        self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
+        self._failure_reported = False
 
     def __del__(self) -> None:
         for sentence in self.sentences:
-            sentence.leave()
+            sentence.release()
 
     def __iter__(self) -> Iterator[Run]:
         for number in range(len(self.texts)):
@@ -82,92 +83,96 @@ class Spoken:
             if number + 1 < len(self.texts):
                 self._sentence(number + 1)
             part = 0
-            while part < len(sentence.clips) or not sentence.over:
-                yield _Part(sentence, part)
+            while part < len(sentence.clips) or not sentence.complete:
+                yield _SentencePart(sentence, part)
                 part += 1
             if sentence.error:
-                yield _Missing(self, sentence.error)
+                yield _FailedRest(self, sentence.error)
                 return
 
-    def begin(self) -> None:
-        """Have the first sentence made ahead of time."""
+    def start_synthesis(self) -> None:
+        """Ask for the first sentence before it is played."""
         if self.texts:
             self._sentence(0)
 
-    async def whole(self) -> bytes:
-        """All of its sound, without a fallback; EngineError where some of it is missing."""
+    async def collect_pcm(self) -> bytes:
+        """All of its audio, without a fallback: 16-bit PCM at 8 kHz. Raises EngineError where the engine fails."""
         clips: list[Clip] = []
         for number in range(len(self.texts)):
             sentence = self._sentence(number)
-            await sentence.finished()
+            await sentence.wait_complete()
             if sentence.error:
                 raise EngineError(sentence.error)
             clips += sentence.clips
         return b"".join(clip.pcm for clip in clips)
 
-    def _sentence(self, number: int) -> Sentence:
+    def _sentence(self, number: int) -> SentenceAudio:
         while len(self.sentences) <= number:
-            sentence = self._begin(self.texts[len(self.sentences)])
-            sentence.wanted += 1
+            sentence = self._synthesise(self.texts[len(self.sentences)])
+            sentence.users += 1
             self.sentences.append(sentence)
         return self.sentences[number]
 
-    def instead(self, why: str) -> Run:
-        """What is heard in place of what is missing; EngineError where that is nothing."""
-        if not self._told:
-            self._told = True
-            self._failed(why)
+    def take_fallback(self, why: str) -> Run:
+        """Report a failure, and return what is played instead. Raises EngineError where there is no fallback."""
+        if not self._failure_reported:
+            self._failure_reported = True
+            self._on_failure(why)
         if self._fallback is None:
             raise EngineError(why)
         return self._fallback
 
 
-class _Later(NamedTuple):
-    """Items that are not there yet."""
+class _PendingFrames(NamedTuple):
+    """Encoded frames that are not known yet (a `Coming`)."""
 
     done: Callable[[], bool]
     result: Callable[[], Items | Coming]
 
 
-class _Part:
-    """One part of a sentence, there or still to come; nothing where the sentence ends before it."""
+class _SentencePart:
+    """One part of a sentence, which may still be synthesised; it is empty where the sentence ends before it."""
 
-    def __init__(self, sentence: Sentence, part: int) -> None:
+    def __init__(self, sentence: SentenceAudio, part: int) -> None:
         self._sentence, self._part = sentence, part
 
     @property
     def samples(self) -> int:
-        """Its length, as far as is known."""
-        return self._sentence.clips[self._part].samples if self._there else 0
+        """Its length in samples, 0 while it is not known."""
+        return self._sentence.clips[self._part].samples if self._available else 0
 
     def open(self, encoding: Encoding) -> Items | Coming:
-        """Its items, there or to come."""
-        if self._there:
+        """Its encoded frames, or a `Coming` that will know them."""
+        if self._available:
             return self._sentence.clips[self._part].open(encoding)
-        return _Later(lambda: self._there or self._sentence.over, lambda: self._settled(encoding))
+        return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))
 
-    def _settled(self, encoding: Encoding) -> Items | Coming:
-        return self.open(encoding) if self._there else _NOTHING
+    def _result(self, encoding: Encoding) -> Items | Coming:
+        return self.open(encoding) if self._available else _NO_FRAMES
 
     @property
-    def _there(self) -> bool:
+    def _available(self) -> bool:
         return self._part < len(self._sentence.clips)
 
 
-class _Missing:
-    """What an engine failed to say: what is heard instead is settled when it is its turn, not before."""
+class _FailedRest:
+    """The rest of a text after a failure.
+
+    The fallback is asked for when its turn to be played has come, not when it is opened ahead: a caller who hangs
+    up before that causes no event.
+    """
 
     samples = 0
 
-    def __init__(self, spoken: Spoken, why: str) -> None:
+    def __init__(self, spoken: SpokenText, why: str) -> None:
         self._spoken, self._why = spoken, why
 
     def open(self, encoding: Encoding) -> Coming:
-        """What is heard instead."""
-        return _Later(lambda: True, lambda: self._spoken.instead(self._why).open(encoding))
+        """The fallback's encoded frames."""
+        return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).open(encoding))
 
 
-def pieces(pcm: bytes, size: int) -> Iterator[bytes]:
-    """Sound in pieces of at most so many samples."""
-    step = size * SAMPLE_BYTES
+def split_pcm(pcm: bytes, samples: int) -> Iterator[bytes]:
+    """PCM in pieces of at most so many samples."""
+    step = samples * SAMPLE_BYTES
     return (pcm[at : at + step] for at in range(0, len(pcm), step))

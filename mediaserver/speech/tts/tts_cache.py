@@ -1,4 +1,4 @@
-"""Where sentences are made: once, for all who say them, and kept in memory and on disk."""
+"""The TTS cache: each sentence is synthesised once for all calls, and kept in memory and on disk."""
 
 import asyncio
 import contextlib
@@ -11,105 +11,106 @@ import structlog
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
 from mediaserver.errors import EngineError, plainly
-from mediaserver.speech.tts.interface import Synthesiser, Voice
-from mediaserver.speech.tts.priority import OURS, Origin, Turn, Turns
-from mediaserver.speech.tts.spoken_text import Sentence, pieces
+from mediaserver.speech.tts.interface import TtsEngine, Voice
+from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
+from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket, SynthesisQueue
 from mediaserver.support.store import Store
 
-_PART = 250 * FRAME_SAMPLES  # samples: made into items in one turn of the loop, well under a millisecond
-RESULTS = ("memory", "disk", "made", "failed", "dropped")
-_TOLD = 60.0  # seconds after which the same trouble is logged again
-_OVERHEAD = 2.3  # times its PCM: what a sentence takes, its items in one encoding included
+_PART_SAMPLES = 250 * FRAME_SAMPLES  # encoded in one turn of the event loop, in well under a millisecond
+RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric
+_LOG_INTERVAL = 60.0  # seconds after which the same failure is logged again
+_SIZE_FACTOR = 2.3  # memory that a sentence takes, per byte of its PCM: with its frames in one encoding
 
 log = structlog.get_logger()
 
 
-class Studio:
-    """Has sentences spoken by one engine, `size` at a time. `timeout` in seconds, `memory_limit` in bytes.
+class TtsCache:
+    """The sentences of one engine, which synthesises `concurrency` of them at a time; 0 stands for any number.
 
-    `results` counts sentences by where they came from; `dropped` are those that nobody waited for any more before
-    they were there. `waited` is told the seconds to a sentence's first sound, where that had to be made.
+    `timeout` is in seconds, `memory_limit` in bytes. `results` counts the sentences by where their audio came
+    from; `dropped` are those that all callers gave up before they were complete. `on_first_audio` is called with
+    the seconds that a newly synthesised sentence took to its first audio.
     """
 
     def __init__(
         self,
-        engine: Synthesiser,
+        engine: TtsEngine,
         timeout: float,
         memory_limit: int,
         store: Store | None = None,
-        waited: Callable[[float], None] = lambda seconds: None,
-        size: int = 0,
+        on_first_audio: Callable[[float], None] = lambda seconds: None,
+        concurrency: int = 0,
     ) -> None:
         self.results = dict.fromkeys(RESULTS, 0)
-        self._engine, self._timeout, self._limit, self._store = engine, timeout, memory_limit, store
-        self._waited = waited
-        self._kept: OrderedDict[str, Sentence] = OrderedDict()  # those that are being made included
-        self._bytes = 0
-        self._making: dict[Sentence, asyncio.Task[None]] = {}
-        self._turns = Turns(size)
-        self._turn_of: dict[Sentence, Turn] = {}
-        self._trouble = ""
-        self._told = ("", 0.0)  # why sentences cannot be spoken, and when that was logged
+        self._engine, self._timeout, self._memory_limit, self._store = engine, timeout, memory_limit, store
+        self._on_first_audio = on_first_audio
+        self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()  # by key, also those in synthesis
+        self._bytes = 0  # of complete sentences
+        self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
+        self._queue = SynthesisQueue(concurrency)
+        self._tickets: dict[SentenceAudio, QueueTicket] = {}
+        self._store_error = ""  # the last one that was logged
+        self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
 
-    def sentence(self, text: str, voice: Voice, origin: Origin = OURS) -> Sentence:
-        """A sentence, at once; its sound may still be on its way. The `origin` decides when its turn is."""
+    def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
+        """A sentence's audio, returned at once; it may still be in synthesis. The `origin` decides its turn."""
         key = json.dumps([self._engine.identity, voice.name, voice.rate, voice.language, text])
-        found = self._kept.get(key)
+        found = self._sentences.get(key)
         if found is not None:
-            self._kept.move_to_end(key)
+            self._sentences.move_to_end(key)
             self.results["memory"] += 1
-            if found in self._turn_of:
-                self._turns.promote(self._turn_of[found], origin)
+            if found in self._tickets:
+                self._queue.promote(self._tickets[found], origin)
             return found
         loop = asyncio.get_running_loop()
-        # Not at once: garbage collection may find that out, in whatever thread.
-        sentence = Sentence(lambda: loop.call_soon_threadsafe(self._give_up, key))
-        self._kept[key] = sentence
-        self._turn_of[sentence] = Turn(origin)
-        task = self._making[sentence] = loop.create_task(self._make(key, sentence, text, voice))
-        task.add_done_callback(lambda task: self._forget(sentence))
+        # Called in the loop, and later: garbage collection may release a sentence in any thread at any time.
+        sentence = SentenceAudio(lambda: loop.call_soon_threadsafe(self._cancel_if_abandoned, key))
+        self._sentences[key] = sentence
+        self._tickets[sentence] = QueueTicket(origin)
+        task = self._tasks[sentence] = loop.create_task(self._load_or_synthesise(key, sentence, text, voice))
+        task.add_done_callback(lambda task: self._forget_task(sentence))
         return sentence
 
-    def _forget(self, sentence: Sentence) -> None:
-        del self._making[sentence], self._turn_of[sentence]
+    def _forget_task(self, sentence: SentenceAudio) -> None:
+        del self._tasks[sentence], self._tickets[sentence]
 
-    def warm(self) -> None:
-        """Have the engine be ready."""
-        self._engine.warm()
+    def preload(self) -> None:
+        """Start the engine ahead of the first sentence."""
+        self._engine.preload()
 
     @property
-    def why_not_ready(self) -> str:
-        """Why the engine is not."""
-        return self._engine.why_not_ready
+    def not_ready_reason(self) -> str:
+        """Why the engine is not ready yet; "" if it is."""
+        return self._engine.not_ready_reason
 
     async def close(self) -> None:
-        """Make nothing more; what is made is kept."""
-        making = dict(self._making)
-        for sentence, task in making.items():
-            if not sentence.over:
+        """Cancel what is in synthesis, save complete sentences to disk, and close the engine."""
+        tasks = dict(self._tasks)
+        for sentence, task in tasks.items():
+            if not sentence.complete:
                 task.cancel()
-        await asyncio.gather(*making.values(), return_exceptions=True)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
         await self._engine.close()
 
-    def _give_up(self, key: str) -> None:
-        """Do not make a sentence that nobody waits for: others wait in the queue behind it."""
-        sentence = self._kept.get(key)
-        if sentence is not None and not sentence.over and not sentence.wanted:
-            del self._kept[key]
-            self._making[sentence].cancel()
+    def _cancel_if_abandoned(self, key: str) -> None:
+        """Cancel a sentence that no text holds any more, so that others in the queue come sooner."""
+        sentence = self._sentences.get(key)
+        if sentence is not None and not sentence.complete and not sentence.users:
+            del self._sentences[key]
+            self._tasks[sentence].cancel()
 
-    async def _make(self, key: str, sentence: Sentence, text: str, voice: Voice) -> None:
+    async def _load_or_synthesise(self, key: str, sentence: SentenceAudio, text: str, voice: Voice) -> None:
         pcm, error, result = b"", "stopped", "dropped"
         try:
-            kept = await asyncio.to_thread(self._store.get, key) if self._store is not None else None
-            if kept is not None:
-                _add(sentence, kept)
+            stored = await asyncio.to_thread(self._store.get, key) if self._store is not None else None
+            if stored is not None:
+                _append_parts(sentence, stored)
             else:
-                pcm = await self._speak(sentence, text, voice)
-            error, result = "", "made" if kept is None else "disk"
+                pcm = await self._synthesise(sentence, text, voice)
+            error, result = "", "made" if stored is None else "disk"
         except EngineError as failure:
             error, result = str(failure), "failed"
-            self._tell(voice.engine, error)
+            self._log_failure(voice.engine, error)
         except Exception:
             error, result = "the engine failed", "failed"
             log.exception("a sentence cannot be spoken", engine=voice.engine)
@@ -117,72 +118,74 @@ class Studio:
             sentence.finish(error)
             self.results[result] += 1
             if not error:
-                self._count(sentence)
-            elif self._kept.get(key) is sentence:
-                del self._kept[key]  # who asks again may have better luck
+                self._add_and_evict(sentence)
+            elif self._sentences.get(key) is sentence:
+                del self._sentences[key]  # the next call that needs it tries again
         if pcm and not error:
-            await self._store_away(key, pcm)
+            await self._save(key, pcm)
 
-    async def _speak(self, sentence: Sentence, text: str, voice: Voice) -> bytes:
-        """Have it spoken: all of its sound, which the sentence is given as it comes."""
-        began, come = time.monotonic(), bytearray()
+    async def _synthesise(self, sentence: SentenceAudio, text: str, voice: Voice) -> bytes:
+        """Have the engine speak a sentence: append its audio as it comes, and return all of it."""
+        began, received = time.monotonic(), bytearray()
         async with contextlib.AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._timeout):
-                    await stack.enter_async_context(self._turns.taken(self._turn_of[sentence]))
+                    await stack.enter_async_context(self._queue.slot(self._tickets[sentence]))
             except TimeoutError:
                 raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
-            sound = await stack.enter_async_context(contextlib.aclosing(self._engine.speak(text, voice)))
-            left = began + self._timeout - time.monotonic()  # of what the first sound may take
-            while (pcm := await self._next(sound, self._timeout if come else left)) is not None:
-                if pcm and not come:
-                    self._waited(time.monotonic() - began)
-                come += pcm
-                _add(sentence, pcm)
-        if not come:
-            raise EngineError("no sound came of it")
-        return bytes(come)
+            audio = await stack.enter_async_context(contextlib.aclosing(self._engine.synthesise(text, voice)))
+            first_timeout = began + self._timeout - time.monotonic()  # what the queue has left of it
+            while (pcm := await self._next(audio, self._timeout if received else first_timeout)) is not None:
+                if pcm and not received:
+                    self._on_first_audio(time.monotonic() - began)
+                received += pcm
+                _append_parts(sentence, pcm)
+        if not received:
+            raise EngineError("the engine gave no sound")
+        return bytes(received)
 
-    async def _next(self, sound: AsyncGenerator[bytes, None], timeout: float) -> bytes | None:
+    async def _next(self, audio: AsyncGenerator[bytes, None], timeout: float) -> bytes | None:
+        """The next piece of an engine's audio, None at its end. Raises EngineError after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                return await anext(sound, None)
+                return await anext(audio, None)
         except TimeoutError:
             raise EngineError(f"no sound within {self._timeout:g} s") from None
 
-    def _tell(self, engine: str, why: str) -> None:
-        """Log it, but not for every caller of a night: the event and the count of failed sentences are theirs."""
-        told, at = self._told
-        if why != told or time.monotonic() - at > _TOLD:
+    def _log_failure(self, engine: str, why: str) -> None:
+        """Log a failure, the same one at most once a minute. Events and `results` report every single one."""
+        logged, at = self._logged_failure
+        if why != logged or time.monotonic() - at > _LOG_INTERVAL:
             log.warning("a sentence cannot be spoken", engine=engine, why=why)
-            self._told = why, time.monotonic()
+            self._logged_failure = why, time.monotonic()
 
-    async def _store_away(self, key: str, pcm: bytes) -> None:
+    async def _save(self, key: str, pcm: bytes) -> None:
+        """Save a sentence to disk. A failure costs only the cache, and is logged when its reason changes."""
         if self._store is None:
             return
         try:
             await asyncio.to_thread(self._store.put, key, pcm)
         except OSError as error:
-            if (trouble := plainly(error)) != self._trouble:  # once, not with every sentence
-                log.warning("what was spoken is not kept on disk", why=trouble)
-                self._trouble = trouble
+            if (reason := plainly(error)) != self._store_error:
+                log.warning("what was spoken is not kept on disk", why=reason)
+                self._store_error = reason
 
-    def _count(self, new: Sentence) -> None:
-        """Count one more, and let go of the least recently used beyond the limit; who plays one has it still."""
-        self._bytes += _size(new)
-        for key in list(self._kept):
-            if self._bytes <= self._limit:
+    def _add_and_evict(self, new: SentenceAudio) -> None:
+        """Count a new sentence, and drop the least recently used ones beyond the limit; calls keep theirs."""
+        self._bytes += _memory_size(new)
+        for key in list(self._sentences):
+            if self._bytes <= self._memory_limit:
                 return
-            sentence = self._kept[key]
-            if sentence.over:
-                self._bytes -= _size(sentence)
-                del self._kept[key]
+            sentence = self._sentences[key]
+            if sentence.complete:
+                self._bytes -= _memory_size(sentence)
+                del self._sentences[key]
 
 
-def _add(sentence: Sentence, pcm: bytes) -> None:
-    for piece in pieces(pcm, _PART):
-        sentence.add(piece)
+def _append_parts(sentence: SentenceAudio, pcm: bytes) -> None:
+    for piece in split_pcm(pcm, _PART_SAMPLES):
+        sentence.append_pcm(piece)
 
 
-def _size(sentence: Sentence) -> int:
-    return int(sentence.samples * SAMPLE_BYTES * _OVERHEAD)
+def _memory_size(sentence: SentenceAudio) -> int:
+    return int(sentence.samples * SAMPLE_BYTES * _SIZE_FACTOR)

@@ -12,7 +12,7 @@ from mediaserver.audio.vad import SpeechDetector
 from mediaserver.call import End
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant
-from mediaserver.speech.engines.table import RECOGNISERS, SYNTHESISERS
+from mediaserver.speech.engines.table import STT_ENGINES, TTS_ENGINES
 from mediaserver.speech.llm.chat import Message, ToolCall
 from mediaserver.speech.stt.interface import Recognition
 from mediaserver.speech.tts.interface import Voice
@@ -35,16 +35,16 @@ class Voicebox:
         self.asked: list[str] = []
         self.slow, self.error = 0.0, ""
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
         await asyncio.sleep(self.slow)
         if self.error:
             raise EngineError(self.error)
         yield b"\1\1" * (len(text) * LETTER * FRAME_BYTES // 2)
 
-    why_not_ready = ""
+    not_ready_reason = ""
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         pass
 
     async def close(self) -> None:
@@ -59,7 +59,7 @@ class Listener:
         self.slow = 0.1
 
     async def recognise(
-        self, audio: AsyncIterator[bytes], partial: Callable[[str], None], language: str = ""
+        self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
         async for _ in audio:
             pass
@@ -69,9 +69,9 @@ class Listener:
             raise EngineError(str(words))  # one that is kept would refer to itself
         return Recognition(str(words))
 
-    why_not_ready = ""
+    not_ready_reason = ""
 
-    def warm(self) -> None:
+    def preload(self) -> None:
         pass
 
     async def close(self) -> None:
@@ -87,7 +87,7 @@ class Model:
         self.tools: Sequence[Mapping[str, Any]] = ()
         self.left = 0  # answers that nobody waited for
 
-    async def answer(
+    async def stream_answer(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
     ) -> AsyncGenerator[str | ToolCall, None]:
         self.asked.append([dict(message) for message in messages])
@@ -122,8 +122,8 @@ class Talk:
         backend: Sequence[Any] = (),
     ) -> None:
         self.voicebox, self.listener, self.model = Voicebox(), Listener(words), Model(answers)
-        patch.setitem(SYNTHESISERS, "hibari", lambda settings, http: self.voicebox)
-        patch.setitem(RECOGNISERS, "pocketsphinx", lambda settings, http: self.listener)
+        patch.setitem(TTS_ENGINES, "hibari", lambda settings, http: self.voicebox)
+        patch.setitem(STT_ENGINES, "pocketsphinx", lambda settings, http: self.listener)
         self.caller = Caller(loop, library_of(), None, *backend)
         self.caller.session.call.speech.chat = self.model  # type: ignore[assignment]
 

@@ -381,7 +381,7 @@ async def test_a_model_that_breaks_is_our_own_fault(loop: VirtualLoop, monkeypat
         raise LookupError("ours")
 
     talk = Talk(loop, monkeypatch, [HELP])
-    monkeypatch.setattr(talk.model, "answer", answer)
+    monkeypatch.setattr(talk.model, "stream_answer", answer)
     with pytest.raises(LookupError):
         await talk.call(6000, 1000)
     assert talk.caller.session.end is not None

@@ -125,7 +125,7 @@ async def test_where_speech_fails_the_rest_is_not_said_and_it_is_told_once(
 class Slowly(Voicebox):
     """Speaks the first tenth of a second, and has nothing more for long."""
 
-    async def speak(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
+    async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.voice = voice
         yield b"\1\1" * 800
         await asyncio.sleep(60)

@@ -6,30 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.engines.server_sent_events import MOST, EventStream, ServerEvent
+from mediaserver.speech.engines.server_sent_events import (
+    MAX_EVENT_CHARACTERS,
+    ServerSentEvent,
+    ServerSentEventParser,
+)
 
 
-def parse(*pieces: bytes) -> list[ServerEvent]:
-    stream = EventStream()
+def parse(*pieces: bytes) -> list[ServerSentEvent]:
+    stream = ServerSentEventParser()
     return [event for piece in pieces for event in stream.feed(piece)]
 
 
 @pytest.mark.parametrize(
     ("stream", "events"),
     [
-        (b"data: YHOO\ndata: +2\ndata: 10\n\n", [ServerEvent("YHOO\n+2\n10")]),
+        (b"data: YHOO\ndata: +2\ndata: 10\n\n", [ServerSentEvent("YHOO\n+2\n10")]),
         (b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n",
-         [ServerEvent("first event"), ServerEvent("second event")]),
-        (b"data\n\ndata\ndata\n\ndata:", [ServerEvent(""), ServerEvent("\n")]),
-        (b"data:test\n\ndata: test\n\n", [ServerEvent("test"), ServerEvent("test")]),
-        (b"event: add\r\ndata: 1\r\n\r\nevent: add\r\rdata: 2\r\r", [ServerEvent("1", "add"), ServerEvent("2")]),
-        (b"\xef\xbb\xbfdata: \xef\xbb\xbfx\n\n", [ServerEvent("\ufeffx")]),
-        (b"data: \xff\n\n", [ServerEvent("\ufffd")]),
+         [ServerSentEvent("first event"), ServerSentEvent("second event")]),
+        (b"data\n\ndata\ndata\n\ndata:", [ServerSentEvent(""), ServerSentEvent("\n")]),
+        (b"data:test\n\ndata: test\n\n", [ServerSentEvent("test"), ServerSentEvent("test")]),
+        (b"event: add\r\ndata: 1\r\n\r\nevent: add\r\rdata: 2\r\r",
+         [ServerSentEvent("1", "add"), ServerSentEvent("2")]),
+        (b"\xef\xbb\xbfdata: \xef\xbb\xbfx\n\n", [ServerSentEvent("\ufeffx")]),
+        (b"data: \xff\n\n", [ServerSentEvent("\ufffd")]),
         (b"Data: 1\nretry: 5\n{}\n\n", []),
-        ("data: a\u2028b\n\n".encode(), [ServerEvent("a\u2028b")]),  # a line's end nowhere but in Python
+        ("data: a\u2028b\n\n".encode(), [ServerSentEvent("a\u2028b")]),  # a line's end nowhere but in Python
     ],
 )  # fmt: skip
-def test_streams_are_parsed_as_the_standard_has_it(stream: bytes, events: list[ServerEvent]) -> None:
+def test_streams_are_parsed_as_the_standard_has_it(stream: bytes, events: list[ServerSentEvent]) -> None:
     assert parse(stream) == events
 
 
@@ -53,4 +58,4 @@ def test_garbage_is_no_trouble(garbage: bytes) -> None:
 @pytest.mark.parametrize("line", [b"x", b"data: 12345678\n"])
 def test_an_event_has_an_end(line: bytes) -> None:
     with pytest.raises(ValueError, match="an event has more than"):
-        parse(*[line * 1000] * (MOST // 1000 + 1))
+        parse(*[line * 1000] * (MAX_EVENT_CHARACTERS // 1000 + 1))

@@ -9,8 +9,8 @@ import pytest
 
 from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.llm.chat import LONGEST, Chat, ToolCall
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.llm.chat import MAX_ANSWER_CHARACTERS, ChatClient, ToolCall
 from tests.speech.llm.chat_server import ChatServer, call, chunk
 from tests.timing import UNIT, eventually
 
@@ -18,18 +18,18 @@ ASKED = [{"role": "user", "content": "hello"}]
 
 
 @contextlib.asynccontextmanager
-async def chatting(server: ChatServer, **settings: Any) -> AsyncIterator[Chat]:
-    http = Http()
+async def chatting(server: ChatServer, **settings: Any) -> AsyncIterator[ChatClient]:
+    http = EngineHttpClient()
     try:
         async with server:
-            yield Chat(ChatSettings(url=settings.pop("url", server.url), **settings), http)
+            yield ChatClient(ChatSettings(url=settings.pop("url", server.url), **settings), http)
     finally:
         await http.close()
 
 
 async def answer_of(*parts: Any, server: ChatServer | None = None, **settings: Any) -> list[str | ToolCall]:
     async with chatting(server or ChatServer(lambda body: parts), **settings) as chat:
-        return [piece async for piece in chat.answer(ASKED)]
+        return [piece async for piece in chat.stream_answer(ASKED)]
 
 
 async def test_an_answer_comes_word_by_word() -> None:
@@ -44,7 +44,7 @@ async def test_tools_and_another_model_are_asked_for() -> None:
     tools = [{"type": "function", "function": {"name": "hang_up"}}]
     server = ChatServer(lambda body: ["yes"])
     async with chatting(server) as chat:
-        assert [piece async for piece in chat.answer(ASKED, tools, "large")] == ["yes "]
+        assert [piece async for piece in chat.stream_answer(ASKED, tools, "large")] == ["yes "]
     assert (server.requests[0]["tools"], server.requests[0]["model"]) == (tools, "large")
 
 
@@ -53,7 +53,7 @@ async def test_connections_are_used_again() -> None:
     server = ChatServer(lambda body: ["yes"])
     async with chatting(server) as chat:
         for _ in range(3):
-            async for _ in chat.answer(ASKED):
+            async for _ in chat.stream_answer(ASKED):
                 assert server._runner.server is not None
                 peers.update(id(each) for each in server._runner.server.connections)
     assert len(peers) == 1
@@ -145,7 +145,7 @@ async def test_what_is_no_answer_says_why(parts: list[Any], why: str) -> None:
 )
 async def test_half_an_answer_is_given_before_the_error(parts: list[Any], why: str) -> None:
     async with chatting(ChatServer(lambda body: parts), timeout=0.2) as chat:
-        answer = chat.answer(ASKED)
+        answer = chat.stream_answer(ASKED)
         assert [await anext(answer), await anext(answer)] == ["It ", "is "]
         with pytest.raises(EngineError, match=rf"^127\.0\.0\.1:\d+: {why}$"):
             await anext(answer)
@@ -171,10 +171,10 @@ async def test_thoughts_are_left_out(parts: list[Any]) -> None:
 
 
 async def test_thoughts_are_no_answer() -> None:
-    with pytest.raises(EngineError, match=r"the answer is nothing but thoughts \(stop\)$"):
+    with pytest.raises(EngineError, match=r"the answer is nothing but reasoning \(stop\)$"):
         await answer_of({"content": "<think>for ever"})
     for thought in THOUGHT, {"content": "<think>"}:
-        with pytest.raises(EngineError, match=r"only thoughts within 0\.2 s$"):
+        with pytest.raises(EngineError, match=r"only reasoning within 0\.2 s$"):
             await answer_of(*[thought, 0.05] * 40, timeout=0.2)
 
 
@@ -198,9 +198,9 @@ async def test_nobody_there_and_no_token() -> None:
 
 
 async def test_an_endless_answer_is_cut_off() -> None:
-    server = ChatServer(lambda body: ["word " * LONGEST])
+    server = ChatServer(lambda body: ["word " * MAX_ANSWER_CHARACTERS])
     answer = await answer_of(server=server)
-    assert LONGEST < sum(map(len, answer)) < LONGEST + 10
+    assert MAX_ANSWER_CHARACTERS < sum(map(len, answer)) < MAX_ANSWER_CHARACTERS + 10
     with pytest.raises(EngineError, match="no chat completion"):
         await answer_of(*[fragment(0, None, None, "x" * 1000)] * 20)
 
@@ -208,7 +208,7 @@ async def test_an_endless_answer_is_cut_off() -> None:
 async def test_an_answer_that_nobody_wants_any_more_is_broken_off() -> None:
     server = ChatServer(lambda body: ["yes", 60.0])
     async with chatting(server) as chat:
-        async with contextlib.aclosing(chat.answer(ASKED)) as answer:
+        async with contextlib.aclosing(chat.stream_answer(ASKED)) as answer:
             assert await anext(answer) == "yes "
         await eventually(lambda: server.broken_off)
 
@@ -216,7 +216,7 @@ async def test_an_answer_that_nobody_wants_any_more_is_broken_off() -> None:
 async def test_the_url_may_end_in_a_slash() -> None:
     server = ChatServer(lambda body: ["yes"])
     async with server:
-        http = Http()
-        chat = Chat(ChatSettings(url=f"{server.url}/"), http)
-        assert [piece async for piece in chat.answer(ASKED)] == ["yes "]
+        http = EngineHttpClient()
+        chat = ChatClient(ChatSettings(url=f"{server.url}/"), http)
+        assert [piece async for piece in chat.stream_answer(ASKED)] == ["yes "]
         await http.close()

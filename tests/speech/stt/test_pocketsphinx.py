@@ -13,17 +13,17 @@ import pytest
 from mediaserver.audio.pcm import SAMPLE_BYTES, SILENCE, from_bytes
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.stt.pocketsphinx import PocketSphinx
-from tests.speech.voice import pieces, said
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.stt.pocketsphinx import PocketSphinxStt
+from tests.speech.recordings import pieces, said
 from tests.timing import PATIENCE, UNIT, eventually, late
 
 pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
 HELP, BALANCE, THANKS = "can you help me", "I want to know my account balance", "no thank you"
 
 
-def engine_of(processes: int) -> PocketSphinx:
-    return PocketSphinx(RecognitionSettings(processes=processes), Http())
+def engine_of(processes: int) -> PocketSphinxStt:
+    return PocketSphinxStt(RecognitionSettings(processes=processes), EngineHttpClient())
 
 
 async def sound_of(*parts: bytes, seconds: float = 0.0) -> AsyncIterator[bytes]:
@@ -67,7 +67,7 @@ def children(of: int | None = None) -> set[int]:
 
 async def test_words_are_recognised_and_told_while_they_are_said() -> None:
     engine = engine_of(processes=1)
-    engine.warm()
+    engine.preload()
     try:
         partials: list[str] = []
         balance = await engine.recognise(sound_of(*utterance(BALANCE), seconds=0.03), partials.append)

@@ -14,37 +14,37 @@ from mediaserver.audio.pcm import SILENCE
 from mediaserver.call import Utterance
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.http import Http
-from mediaserver.speech.stt.interface import Recogniser, Recognition
-from mediaserver.speech.stt.openai import OpenAiRecogniser
-from mediaserver.speech.stt.vosk import Vosk
-from tests.speech.beside import OpenAiServer, Server, VoskServer
+from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.stt.interface import Recognition, SttEngine
+from mediaserver.speech.stt.openai import OpenAiStt
+from mediaserver.speech.stt.vosk import VoskStt
 from tests.speech.stt.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
+from tests.speech.stt_servers import OpenAiServer, Server, VoskServer
 from tests.timing import PATIENCE, UNIT, late
 
 TOKEN = "sk-secret"
 
 
-def engine_of(server: Server, http: Http) -> Recogniser:
+def engine_of(server: Server, http: EngineHttpClient) -> SttEngine:
     if isinstance(server, VoskServer):
-        return Vosk(RecognitionSettings.model_validate({"vosk": {"url": f"ws://{server.host}/"}}), http)
+        return VoskStt(RecognitionSettings.model_validate({"vosk": {"url": f"ws://{server.host}/"}}), http)
     openai = {"url": f"http://{server.host}/v1", "token": TOKEN, "model": "whisper-1"}
-    return OpenAiRecogniser(RecognitionSettings.model_validate({"openai": openai}), http)
+    return OpenAiStt(RecognitionSettings.model_validate({"openai": openai}), http)
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    client = Http()
+async def http() -> AsyncIterator[EngineHttpClient]:
+    client = EngineHttpClient()
     yield client
     await client.close()
 
 
-async def words(engine: Recogniser, text: str, told: list[str] | None = None, language: str = "") -> Recognition:
+async def words(engine: SttEngine, text: str, told: list[str] | None = None, language: str = "") -> Recognition:
     partials: list[str] = [] if told is None else told
     return await engine.recognise(sound_of(*utterance(text)), partials.append, language)
 
 
-async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: Http) -> None:
+async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: EngineHttpClient) -> None:
     told: list[str] = []
     async with VoskServer().running() as server:
         found = await words(engine_of(server, http), BALANCE, told)
@@ -53,7 +53,7 @@ async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: Http) -> N
         assert {"i want", BALANCE.lower()} & set(told)
 
 
-async def test_an_utterance_that_vosk_takes_for_several_is_one(http: Http) -> None:
+async def test_an_utterance_that_vosk_takes_for_several_is_one(http: EngineHttpClient) -> None:
     told: list[str] = []
     async with VoskServer().running() as server:
         assert isinstance(server, VoskServer)
@@ -62,7 +62,7 @@ async def test_an_utterance_that_vosk_takes_for_several_is_one(http: Http) -> No
         assert told[-1].startswith("can")  # with what came before in it
 
 
-async def test_openai_is_told_the_language_and_the_token(http: Http) -> None:
+async def test_openai_is_told_the_language_and_the_token(http: EngineHttpClient) -> None:
     async with OpenAiServer().running() as server:
         engine = engine_of(server, http)
         assert (await words(engine, BALANCE)).text == BALANCE.lower()
@@ -94,7 +94,7 @@ OPENAI = {
 
 @pytest.mark.parametrize(("kind", "failures"), [(VoskServer, VOSK), (OpenAiServer, OPENAI)])
 async def test_failures_are_one_plain_line_and_the_next_utterance_works(
-    kind: Any, failures: Any, http: Http
+    kind: Any, failures: Any, http: EngineHttpClient
 ) -> None:
     async with kind().running() as server:
         engine = engine_of(server, http)
@@ -108,7 +108,7 @@ async def test_failures_are_one_plain_line_and_the_next_utterance_works(
 
 
 @pytest.mark.parametrize(("kind", "how"), [(VoskServer, "slow"), (VoskServer, "silent"), (OpenAiServer, "slow")])
-async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http: Http) -> None:
+async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http: EngineHttpClient) -> None:
     async with kind().running() as server:
         server.how = how
         engine = engine_of(server, http)
@@ -123,7 +123,7 @@ async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http:
     assert not [task for task in asyncio.all_tasks() - before if "mediaserver" in repr(task)]
 
 
-async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(http: Http) -> None:
+async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(http: EngineHttpClient) -> None:
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         key = re.search(rb"Sec-WebSocket-Key: (\S+)", head, re.IGNORECASE)
@@ -137,7 +137,7 @@ async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(ht
     spoken, over, loop = Utterance(1, 0.0, time.monotonic), asyncio.Event(), asyncio.get_running_loop()
     server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    engine = Vosk(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
+    engine = VoskStt(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
     for _ in range(15_000):  # more than sockets take, and than an utterance may have
         spoken.add(SILENCE)
     spoken.finish()
@@ -150,7 +150,7 @@ async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(ht
     await server.wait_closed()
 
 
-async def test_a_token_that_is_gone_is_told_without_asking(http: Http) -> None:
+async def test_a_token_that_is_gone_is_told_without_asking(http: EngineHttpClient) -> None:
     settings = RecognitionSettings.model_validate({"openai": {"token": "file:/nowhere/token"}})
     with pytest.raises(EngineError, match="token: /nowhere/token cannot be read: No such file"):
-        await words(OpenAiRecogniser(settings, http), HELP)
+        await words(OpenAiStt(settings, http), HELP)

@@ -55,11 +55,11 @@ def test_a_value_that_is_none_is_named_by_its_variable_and_format_and_not_told()
 
 
 def test_a_language_is_checked_before_any_call() -> None:
-    Template.parse("{a:ordinal} {b:date} {c} {d:currency:JPY}").prepare("en-GB")
+    Template.parse("{a:ordinal} {b:date} {c} {d:currency:JPY}").preload_language("en-GB")
     with pytest.raises(ValueError, match="is not known"):
-        Template.parse("hello").prepare("xx")
+        Template.parse("hello").preload_language("xx")
     with pytest.raises(ValueError, match=r"\{a\}: no ordinal in the language zh"):
-        Template.parse("{a:ordinal}").prepare("zh")
+        Template.parse("{a:ordinal}").preload_language("zh")
 
 
 @given(st.text(), st.dictionaries(st.sampled_from("abc"), st.text()))

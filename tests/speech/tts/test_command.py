@@ -15,7 +15,7 @@ import pytest
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import CommandSettings, SpeechSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.service import Speech
+from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts import command
 from mediaserver.speech.tts.interface import Voice
 from tests.project import ROOT
@@ -39,15 +39,15 @@ FROM_STDIN, FROM_ARGUMENT = "sys.stdin.read()", "sys.argv[1]"
 
 
 @pytest.fixture
-async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., Speech]]:
+async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., SpeechService]]:
     """Makes a server's speech by a program of such a source."""
-    made: list[Speech] = []
+    made: list[SpeechService] = []
 
-    def speech(source: str, *arguments: str, timeout: float = TIMEOUT, text: str = FROM_STDIN) -> Speech:
+    def speech(source: str, *arguments: str, timeout: float = TIMEOUT, text: str = FROM_STDIN) -> SpeechService:
         program = tmp_path / f"program{len(made)}.py"
         program.write_text(PROGRAM.replace("{text}", text) + source)
         settings = CommandSettings(program=(sys.executable, str(program), *arguments))
-        made.append(Speech(SpeechSettings(engine="command", command=settings, timeout=timeout)))
+        made.append(SpeechService(SpeechSettings(engine="command", command=settings, timeout=timeout)))
         return made[-1]
 
     yield speech
@@ -67,20 +67,20 @@ async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., Speech]]:
     ids=["stdin to stdout", "streamed", "argument to stdout", "argument to file", "stdin to file"],
 )
 async def test_a_program_that_writes_wav(
-    source: str, arguments: tuple[str, ...], text: str, speaking: Callable[..., Speech]
+    source: str, arguments: tuple[str, ...], text: str, speaking: Callable[..., SpeechService]
 ) -> None:
-    heard = from_bytes(await speaking(source, *arguments, text=text).say("Ten of them").whole())
+    heard = from_bytes(await speaking(source, *arguments, text=text).say("Ten of them").collect_pcm())
     assert len(heard) == 11 * 800  # resampled, and whole frames
     assert (np.abs(heard[400:-400] - 0x1000) < 20).all()
 
 
-async def test_what_it_is_told(tmp_path: Path, speaking: Callable[..., Speech]) -> None:
+async def test_what_it_is_told(tmp_path: Path, speaking: Callable[..., SpeechService]) -> None:
     told = tmp_path / "told"
     source = f"open({str(told)!r}, 'w').write(repr(sys.argv[1:]))\n{TO_STDOUT}"
     arguments = ("{voice}/{language}", "--rate={rate}", "{text}", "$HOME; {text}")
     speech = speaking(source, *arguments, text="'abc'")
     voice = speech.voice(name="amy", rate=1.25, language="en-GB")
-    await speech.say("--version $(id) 'a'", voice).whole()
+    await speech.say("--version $(id) 'a'", voice).collect_pcm()
     assert eval(told.read_text()) == [  # noqa: S307 - written a line above
         "amy/en-GB",
         "--rate=1.25",
@@ -105,12 +105,12 @@ FAILING = {
 }
 
 
-async def test_a_program_that_fails(speaking: Callable[..., Speech]) -> None:
+async def test_a_program_that_fails(speaking: Callable[..., SpeechService]) -> None:
     sources = {how: source for how, (source, _) in FAILING.items()}
     speech = speaking(f"exec({sources!r}[text])")
     for how, (_, why) in FAILING.items():
         with pytest.raises(EngineError, match=why):
-            await speech.say(how).whole()
+            await speech.say(how).collect_pcm()
 
 
 @pytest.mark.parametrize(
@@ -118,22 +118,22 @@ async def test_a_program_that_fails(speaking: Callable[..., Speech]) -> None:
     [(40, "wrote more than 32000000 bytes of sound"), (300, "wrote a file of more than 268435456 bytes")],
 )
 async def test_a_program_that_writes_too_long_a_file(
-    megabytes: int, why: str, speaking: Callable[..., Speech]
+    megabytes: int, why: str, speaking: Callable[..., SpeechService]
 ) -> None:
     source = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"  # which Python ignores
     source += f"with open(sys.argv[1], 'wb') as file: file.truncate({megabytes} << 20)"
     with pytest.raises(EngineError, match=why):
-        await speaking(source, "{file}").say("Hello").whole()
+        await speaking(source, "{file}").say("Hello").collect_pcm()
 
 
-async def test_a_program_may_have_shared_memory(speaking: Callable[..., Speech]) -> None:
+async def test_a_program_may_have_shared_memory(speaking: Callable[..., SpeechService]) -> None:
     """As espeak-ng has, where it is linked with PulseAudio: a file of 64 MB that is on no disk."""
     source = "os.truncate(os.memfd_create('pulseaudio'), 64 << 20)\nwrite(sys.argv[1])"
-    assert await speaking(source, "{file}").say("Hello").whole()
+    assert await speaking(source, "{file}").say("Hello").collect_pcm()
 
 
 async def test_a_program_that_hangs_is_killed_with_what_it_started(
-    tmp_path: Path, speaking: Callable[..., Speech]
+    tmp_path: Path, speaking: Callable[..., SpeechService]
 ) -> None:
     told = tmp_path / "told"
     hang = f"""
@@ -145,11 +145,11 @@ if text == "Hello":
     speech = speaking(hang + TO_STDOUT, timeout=UNIT)
     while not told.exists():  # a machine may take longer to start it
         with pytest.raises(EngineError, match="no sound within"):
-            await speech.say("Hello").whole()
+            await speech.say("Hello").collect_pcm()
     await eventually(lambda: not any(map(_runs, told.read_text().split())))
     for _ in range(round(PATIENCE)):
         with contextlib.suppress(EngineError):  # for the next one it may take longer as well
-            assert await speech.say("Again").whole()
+            assert await speech.say("Again").collect_pcm()
             return
     pytest.fail("nothing is spoken any more")
 
@@ -162,11 +162,11 @@ def _runs(pid: str) -> bool:
         return False
 
 
-async def test_it_leaves_no_files(speaking: Callable[..., Speech]) -> None:
+async def test_it_leaves_no_files(speaking: Callable[..., SpeechService]) -> None:
     speech = speaking("write(sys.argv[1])", "{file}")
-    await speech.say("Hello").whole()
-    engine = speech._studios["command"]._engine
-    assert isinstance(engine, command.Command)
+    await speech.say("Hello").collect_pcm()
+    engine = speech._tts_caches["command"]._engine
+    assert isinstance(engine, command.CommandTts)
     assert engine._folder is not None
     folder = Path(engine._folder)
     await eventually(lambda: not list(folder.iterdir()))
@@ -185,12 +185,12 @@ async def test_it_leaves_no_files(speaking: Callable[..., Speech]) -> None:
 )
 async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str) -> None:
     settings = SpeechSettings(engine="command", command=CommandSettings(program=program))
-    found = command.problem(settings, Voice("command"))
+    found = command.config_problem(settings, Voice("command"))
     assert bool(found) == bool(why)
     if why:
-        speech = Speech(settings)
+        speech = SpeechService(settings)
         with pytest.raises(EngineError, match=why):
-            await speech.say("Hello").whole()
+            await speech.say("Hello").collect_pcm()
         await speech.close()
 
 
@@ -202,9 +202,11 @@ async def test_espeak_by_the_example_of_the_configuration() -> None:
         pytest.skip("no espeak-ng on this machine")
     (example,) = re.findall(r"^program = .*# (\[.*\])$", EXAMPLE.read_text(), re.MULTILINE)
     command = CommandSettings(program=tuple(json.loads(example)))
-    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
+    speech = SpeechService(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
     try:
-        short, long = [await speech.say(text).whole() for text in ("Hello.", "Hello there, how are you today.")]
+        short, long = [
+            await speech.say(text).collect_pcm() for text in ("Hello.", "Hello there, how are you today.")
+        ]
     finally:
         await speech.close()
     assert 4000 < len(short) < len(long)
@@ -232,12 +234,12 @@ async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: py
             "environment": {"KEY": "env:VOICE_KEY", "LANG": "ko_KR.UTF-8"},
         }
     )
-    speech = Speech(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
+    speech = SpeechService(SpeechSettings(engine="command", command=command, timeout=TIMEOUT))
     try:
-        assert await speech.say("Hello").whole()
+        assert await speech.say("Hello").collect_pcm()
         monkeypatch.delenv("VOICE_KEY")
         with pytest.raises(EngineError, match=r"speech\.command\.environment\.KEY: .* VOICE_KEY is not set"):
-            await speech.say("Again").whole()
+            await speech.say("Again").collect_pcm()
     finally:
         await speech.close()
     seen = json.loads(told.read_text())

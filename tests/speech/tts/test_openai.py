@@ -12,8 +12,8 @@ from mediaserver.audio.pcm import from_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import OpenAiSpeechSettings, SpeechSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.service import Speech
-from tests.speech.speech_server import TOKEN, SpeechServer, speech_server
+from mediaserver.speech.service import SpeechService
+from tests.speech.tts_server import TOKEN, SpeechServer, speech_server
 from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
@@ -25,9 +25,9 @@ async def server() -> AsyncIterator[SpeechServer]:
         yield serving
 
 
-def speech_by(url: str, timeout: float = TIMEOUT, token: str = TOKEN) -> Speech:
+def speech_by(url: str, timeout: float = TIMEOUT, token: str = TOKEN) -> SpeechService:
     settings = OpenAiSpeechSettings(url=url, token=token, model="tts-of-the-test")
-    return Speech(SpeechSettings(engine="openai", openai=settings, timeout=timeout))
+    return SpeechService(SpeechSettings(engine="openai", openai=settings, timeout=timeout))
 
 
 def expected(pcm: bytes) -> np.ndarray:
@@ -51,7 +51,7 @@ async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechSe
     server.fault = kind
     speech = speech_by(server.url)
     try:
-        heard = from_bytes(await speech.say("You are next.", speech.voice(name="nova", rate=1.5)).whole())
+        heard = from_bytes(await speech.say("You are next.", speech.voice(name="nova", rate=1.5)).collect_pcm())
     finally:
         await speech.close()
     assert server.asked == [
@@ -74,7 +74,7 @@ async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechSe
         ("html", "answered with text/html, not PCM: <html>Sign in"),
         ("mp3", "answered with audio/mpeg, not PCM"),
         ("disguised", "answered with application/octet-stream, not PCM"),
-        ("empty", "no sound came of it"),
+        ("empty", "the engine gave no sound"),
         ("bad wav", "what was answered is a damaged WAV file"),
         ("half", "127.0.0.1"),
         ("endless", "answered with more than 8640000 bytes"),
@@ -85,10 +85,10 @@ async def test_what_a_server_does_wrong(fault: str, why: str, server: SpeechServ
     speech = speech_by(server.url)
     try:
         with pytest.raises(EngineError, match=why) as raised:
-            await speech.say("Hello.").whole()
+            await speech.say("Hello.").collect_pcm()
         assert TOKEN not in str(raised.value)
         server.fault = ""
-        assert await speech.say("Hello.").whole()
+        assert await speech.say("Hello.").collect_pcm()
     finally:
         await speech.close()
 
@@ -104,7 +104,7 @@ async def test_a_token_that_is_none(token: str, why: str, server: SpeechServer) 
     speech = speech_by(server.url, token=token)
     try:
         with pytest.raises(EngineError, match=why):
-            await speech.say("Hello.").whole()
+            await speech.say("Hello.").collect_pcm()
     finally:
         await speech.close()
 
@@ -115,9 +115,9 @@ async def test_a_token_is_read_again_for_each_sentence(server: SpeechServer, tmp
     speech = speech_by(server.url, token=f"file:{file}")
     try:
         with pytest.raises(EngineError, match="401"):
-            await speech.say("Hello.").whole()
+            await speech.say("Hello.").collect_pcm()
         file.write_text(TOKEN)
-        assert await speech.say("Hello.").whole()
+        assert await speech.say("Hello.").collect_pcm()
     finally:
         await speech.close()
 
@@ -132,11 +132,11 @@ async def test_a_server_that_is_not_there_or_says_nothing() -> None:
     speech = speech_by(f"http://127.0.0.1:{port}/v1", timeout=0.2)
     try:
         with pytest.raises(EngineError, match=r"no sound within 0\.2 s"):
-            await speech.say("Hello.").whole()
+            await speech.say("Hello.").collect_pcm()
         listening.close()
         await listening.wait_closed()
         with pytest.raises(EngineError, match=r"127\.0\.0\.1"):
-            await speech.say("Hello.").whole()
+            await speech.say("Hello.").collect_pcm()
     finally:
         listening.close()
         await speech.close()

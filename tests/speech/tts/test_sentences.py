@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.tts.markdown import without_markdown
-from mediaserver.speech.tts.sentences import LONGEST, Splitter, split
+from mediaserver.speech.tts.markdown import strip_markdown
+from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter, split_sentences
 
 CASES = {
     "Hello there. How are you? I am fine!": ["Hello there.", "How are you?", "I am fine!"],
@@ -49,21 +49,28 @@ CASES = {
 
 @pytest.mark.parametrize("text", CASES)
 def test_a_text_is_cut_where_a_speaker_pauses(text: str) -> None:
-    assert split(text) == CASES[text]
+    assert split_sentences(text) == CASES[text]
 
 
 def test_where_ordinals_have_a_dot_a_number_ends_no_sentence() -> None:
-    assert split("Am Montag, 23. November. Bis dann.", "de-AT") == ["Am Montag, 23. November.", "Bis dann."]
+    assert split_sentences("Am Montag, 23. November. Bis dann.", "de-AT") == [
+        "Am Montag, 23. November.",
+        "Bis dann.",
+    ]
 
 
 def test_what_is_too_long_is_cut_at_a_clause_a_word_or_anywhere() -> None:
-    assert split("one two, three four five", longest=12) == ["one two,", "three four", "five"]
-    assert split("Who is it? said he", longest=10) == ["Who is", "it? said", "he"]  # no end before a small letter
-    assert split("x" * 25, longest=12) == ["x" * 12, "x" * 12, "x"]
+    assert split_sentences("one two, three four five", max_characters=12) == ["one two,", "three four", "five"]
+    assert split_sentences("Who is it? said he", max_characters=10) == [
+        "Who is",
+        "it? said",
+        "he",
+    ]  # no end before a small letter
+    assert split_sentences("x" * 25, max_characters=12) == ["x" * 12, "x" * 12, "x"]
 
 
 def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
-    splitter = Splitter()
+    splitter = SentenceSplitter()
     assert splitter.feed("Hello there.") == []  # might be "there.com"
     assert splitter.feed(" ") == ["Hello there."]
     assert splitter.feed("I have seen Dr. ") == []
@@ -87,9 +94,9 @@ def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
     ],
 )  # fmt: skip
 def test_who_waits_hears_the_first_clause_first(text: str, pieces: list[str]) -> None:
-    splitter = Splitter(early=True)
+    splitter = SentenceSplitter(early_first=True)
     assert (splitter.feed(text) + splitter.flush())[: len(pieces)] == pieces
-    splitter = Splitter(early=True)
+    splitter = SentenceSplitter(early_first=True)
     first = next(at for at in range(len(text)) if splitter.feed(text[at]))
     assert first <= len(pieces[0]) + 1  # with the space after it, and not before a letter more than that
 
@@ -105,21 +112,23 @@ TEXT = st.one_of(
 
 @given(TEXT, st.lists(st.integers(0, 300), max_size=20), st.integers(8, 40), st.booleans())
 def test_however_it_comes_it_is_cut_alike_and_nothing_is_lost_or_doubled(
-    text: str, cuts: list[int], longest: int, early: bool
+    text: str, cuts: list[int], max_characters: int, early_first: bool
 ) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    splitter, whole = (Splitter(longest=longest, early=early) for _ in range(2))
+    splitter, whole = (SentenceSplitter(max_characters=max_characters, early_first=early_first) for _ in range(2))
     sentences = [said for start, end in pairwise(edges) for said in splitter.feed(text[start:end])]
     sentences += splitter.flush()
     assert sentences == whole.feed(text) + whole.flush()
     assert "".join("".join(sentences).split()) == "".join(text.split())
-    assert all(0 < len(sentence) <= longest for sentence in sentences)
+    assert all(0 < len(sentence) <= max_characters for sentence in sentences)
 
 
 @given(TEXT)
 def test_character_by_character_it_is_the_same(text: str) -> None:
-    splitter = Splitter(longest=LONGEST)
-    assert [said for character in text for said in splitter.feed(character)] + splitter.flush() == split(text)
+    splitter = SentenceSplitter(max_characters=MAX_CHARACTERS)
+    assert [said for character in text for said in splitter.feed(character)] + splitter.flush() == split_sentences(
+        text
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,9 +148,9 @@ def test_character_by_character_it_is_the_same(text: str) -> None:
     ],
 )
 def test_markdown_is_not_spoken(written: str, spoken: str) -> None:
-    assert without_markdown(written) == spoken
+    assert strip_markdown(written) == spoken
 
 
 @given(TEXT)
 def test_what_is_spoken_of_markdown_is_printable(text: str) -> None:
-    assert without_markdown(text).isprintable()
+    assert strip_markdown(text).isprintable()

@@ -1,6 +1,6 @@
 """What a synthetic voice said, as a telephone has it.
 
-Said once, by `python -m tests.speech.voice`, and kept beside this file: computed anew it would differ by the
+Said once, by `python -m tests.speech.recordings`, and kept beside this file: computed anew it would differ by the
 processor's rounding, and with it the words that a recogniser finds. Kept as µ-law, which no wire changes further.
 """
 

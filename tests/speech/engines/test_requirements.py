@@ -47,7 +47,8 @@ def test_a_language_that_pocketsphinx_does_not_know_is_told(tmp_path: Path) -> N
 def test_openai_without_a_token_is_told(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, path(engine="openai"))
     assert (
-        problem == 'config.toml: paths."/listen": recognition.openai.token: there is none, which OpenAI asks for'
+        problem
+        == 'config.toml: paths."/listen": recognition.openai.token: no token is set, and OpenAI requires one'
     )
     assert not problems_of(tmp_path, '[recognition.openai]\ntoken = "sk"\n' + path(engine="openai"))
     ours = '[recognition.openai]\nurl = "http://127.0.0.1:8000/v1"\n'
@@ -74,7 +75,7 @@ def test_an_assistant_without_a_token_for_openai_is_told(tmp_path: Path) -> None
     assistant = '[paths."/assistant"]\nhandler = "assistant"\ninstructions = "Be brief."\n'
     (problem,) = problems_of(tmp_path, assistant)
     assert problem == (
-        'config.toml: paths."/assistant": chat.token: there is none, which OpenAI asks for; '
+        'config.toml: paths."/assistant": chat.token: no token is set, and OpenAI requires one; '
         "chat.url names another server"
     )
     assert not problems_of(tmp_path, '[chat]\ntoken = "sk"\n' + assistant)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.text.wording import FORMATS, LONGEST_VALUE, check_format, in_words, plain, prepare
+from mediaserver.speech.text.formats import (
+    FORMATS,
+    MAX_VALUE_CHARACTERS,
+    normalise_value,
+    preload_format,
+    to_printable,
+    validate_format,
+)
 from tests.project import ROOT
 
 SAID = [
@@ -102,13 +109,13 @@ SAID = [
 
 @pytest.mark.parametrize(("kind", "value", "language", "words"), SAID)
 def test_a_value_is_said_as_a_person_would(kind: str, value: str, language: str, words: str) -> None:
-    assert in_words(value, kind, "", language) == words
+    assert normalise_value(value, kind, "", language) == words
 
 
 def test_an_argument_is_the_currency_of_an_amount_without_one_and_the_size_of_groups() -> None:
-    assert in_words("2", "currency", "EUR", "en") == "two euros"
-    assert in_words("$2", "currency", "EUR", "en") == "two dollars"
-    assert in_words("12 345", "digits", "2", "en") == "one two, three four, five"
+    assert normalise_value("2", "currency", "EUR", "en") == "two euros"
+    assert normalise_value("$2", "currency", "EUR", "en") == "two dollars"
+    assert normalise_value("12 345", "digits", "2", "en") == "one two, three four, five"
 
 
 @pytest.mark.parametrize(
@@ -127,24 +134,24 @@ def test_an_argument_is_the_currency_of_an_amount_without_one_and_the_size_of_gr
         ("digits", "--", "nothing in it to be spoken"),
         ("spell", "", "nothing in it to be spoken"),
         ("digits", "1" * 101, "longer than 100 characters"),
-        ("", "x" * (LONGEST_VALUE + 1), "longer than 1000 characters"),
+        ("", "x" * (MAX_VALUE_CHARACTERS + 1), "longer than 1000 characters"),
     ],
 )
 def test_a_value_that_is_none_is_refused(kind: str, value: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as error:
-        in_words(value, kind, "", "en")
+        normalise_value(value, kind, "", "en")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("tag", ["xx", "", "../en", "en us", "english"])
 def test_a_language_that_nobody_knows_is_refused_with_those_that_are(tag: str) -> None:
     with pytest.raises(ValueError, match=r"is not known.*de, en, en-IN"):
-        in_words("1", "number", "", tag)
+        normalise_value("1", "number", "", tag)
 
 
 def test_what_a_language_lacks_is_said_when_it_is_prepared() -> None:
     with pytest.raises(ValueError, match="zh has no words for numbers"):
-        prepare("ordinal", "", "zh")
+        preload_format("ordinal", "", "zh")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +165,7 @@ def test_what_a_language_lacks_is_said_when_it_is_prepared() -> None:
 )
 def test_formats_are_checked(kind: str, argument: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        check_format(kind, argument)
+        validate_format(kind, argument)
 
 
 def test_the_documented_table_has_every_format_and_says_what_is_said() -> None:
@@ -169,7 +176,7 @@ def test_the_documented_table_has_every_format_and_says_what_is_said() -> None:
     for formats, values, words in rows:
         kind, _, argument = formats.split("`")[-2].partition(":")
         for value in re.findall("`(.*?)`", values):
-            said = in_words(value, kind, argument, "en")
+            said = normalise_value(value, kind, argument, "en")
             assert words.startswith((said, "both")), value
 
 
@@ -186,7 +193,7 @@ VALUES = st.one_of(
 @given(VALUES, st.sampled_from(sorted(FORMATS)), st.sampled_from(LANGUAGES))
 def test_whatever_the_value_it_is_printable_words_or_one_plain_line(value: str, kind: str, language: str) -> None:
     try:
-        words = in_words(value, kind, "", language)
+        words = normalise_value(value, kind, "", language)
     except ValueError as error:
         words = str(error)
     assert words
@@ -195,8 +202,8 @@ def test_whatever_the_value_it_is_printable_words_or_one_plain_line(value: str, 
 
 @given(st.text())
 def test_plain_text_is_printable_and_no_shorter(text: str) -> None:
-    assert plain(text).isprintable()
-    assert len(plain(text)) == len(text)
+    assert to_printable(text).isprintable()
+    assert len(to_printable(text)) == len(text)
 
 
 @pytest.mark.parametrize(
@@ -211,4 +218,4 @@ def test_plain_text_is_printable_and_no_shorter(text: str) -> None:
 )
 def test_the_words_reach_an_engine_unmangled(kind: str, value: str, sounds: str) -> None:
     hibari = pytest.importorskip("hibari")
-    assert " ".join(hibari.Hibari().phonemize(in_words(value, kind, "", "en"))) == sounds
+    assert " ".join(hibari.Hibari().phonemize(normalise_value(value, kind, "", "en"))) == sounds

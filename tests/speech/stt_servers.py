@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.speech.voice import Ear
+from tests.speech.recordings import Ear
 
 
 class Server:

@@ -2,28 +2,28 @@
 
 import asyncio
 
-from mediaserver.speech.tts.priority import Origin, Turn, Turns
+from mediaserver.speech.tts.synthesis_queue import Origin, QueueTicket, SynthesisQueue
 
-OURS, THEIRS = Origin("/ours"), Origin("/say", stranger=True)
+TRUSTED, UNTRUSTED = Origin("/ours"), Origin("/say", untrusted=True)
 
 
-class Engine:
+class QueuedEngine:
     """Speaks until it is told that it is done; `begun` are the names of what had its turn, in that order."""
 
     def __init__(self, size: int) -> None:
-        self.turns = Turns(size)
+        self.queue = SynthesisQueue(size)
         self.begun: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self.turn_of: dict[str, Turn] = {}
+        self.ticket_of: dict[str, QueueTicket] = {}
         self._done: dict[str, asyncio.Event] = {}
 
     async def ask(self, name: str, origin: Origin) -> None:
-        self._done[name], self.turn_of[name] = asyncio.Event(), Turn(origin)
+        self._done[name], self.ticket_of[name] = asyncio.Event(), QueueTicket(origin)
         self.tasks[name] = asyncio.create_task(self._speak(name))
         await settled()
 
     async def _speak(self, name: str) -> None:
-        async with self.turns.taken(self.turn_of[name]):
+        async with self.queue.slot(self.ticket_of[name]):
             self.begun.append(name)
             await self._done[name].wait()
 
@@ -40,7 +40,7 @@ async def settled() -> None:
 
 
 async def test_paths_take_turns_however_many_one_has_waiting() -> None:
-    engine = Engine(1)
+    engine = QueuedEngine(1)
     for name in ("a1", "a2", "a3", "b1", "c1", "b2"):
         await engine.ask(name, Origin(f"/{name[0]}"))
     for _ in range(6):
@@ -49,11 +49,11 @@ async def test_paths_take_turns_however_many_one_has_waiting() -> None:
 
 
 async def test_strangers_come_last() -> None:
-    engine = Engine(1)
+    engine = QueuedEngine(1)
     for n in range(20):
-        await engine.ask(f"theirs{n}", THEIRS)
+        await engine.ask(f"theirs{n}", UNTRUSTED)
     for n in range(3):
-        await engine.ask(f"ours{n}", OURS)
+        await engine.ask(f"ours{n}", TRUSTED)
     for _ in range(5):
         await engine.finish(engine.begun[-1])
     assert engine.begun == ["theirs0", "ours0", "ours1", "ours2", "theirs1", "theirs2"]
@@ -62,10 +62,10 @@ async def test_strangers_come_last() -> None:
 
 
 async def test_strangers_leave_a_place_free() -> None:
-    engine = Engine(3)
+    engine = QueuedEngine(3)
     for n in range(3):
-        await engine.ask(f"theirs{n}", THEIRS)
-    await engine.ask("ours", OURS)
+        await engine.ask(f"theirs{n}", UNTRUSTED)
+    await engine.ask("ours", TRUSTED)
     assert engine.begun == ["theirs0", "theirs1", "ours"]
     await engine.finish("ours")
     assert len(engine.begun) == 3
@@ -75,19 +75,19 @@ async def test_strangers_leave_a_place_free() -> None:
 
 
 async def test_what_somebody_else_has_said_too_is_no_stranger_s_any_more() -> None:
-    engine = Engine(1)
-    for name, origin in (("first", OURS), ("theirs", THEIRS), ("same", THEIRS), ("ours", OURS)):
+    engine = QueuedEngine(1)
+    for name, origin in (("first", TRUSTED), ("theirs", UNTRUSTED), ("same", UNTRUSTED), ("ours", TRUSTED)):
         await engine.ask(name, origin)
-    engine.turns.promote(engine.turn_of["same"], Origin("/another"))
+    engine.queue.promote(engine.ticket_of["same"], Origin("/another"))
     for _ in range(4):
         await engine.finish(engine.begun[-1])
     assert engine.begun == ["first", "ours", "same", "theirs"]
 
 
 async def test_who_gives_up_has_no_turn() -> None:
-    engine = Engine(1)
+    engine = QueuedEngine(1)
     for name in ("first", "second", "third"):
-        await engine.ask(name, OURS)
+        await engine.ask(name, TRUSTED)
     engine.tasks["second"].cancel()
     await settled()
     await engine.finish("first", "third")
@@ -95,9 +95,9 @@ async def test_who_gives_up_has_no_turn() -> None:
 
 
 async def test_who_is_cancelled_at_work_gives_its_place_back() -> None:
-    engine = Engine(1)
+    engine = QueuedEngine(1)
     for name in ("first", "second"):
-        await engine.ask(name, OURS)
+        await engine.ask(name, TRUSTED)
     engine.tasks["first"].cancel()
     await settled()
     await engine.finish("second")
@@ -105,8 +105,8 @@ async def test_who_is_cancelled_at_work_gives_its_place_back() -> None:
 
 
 async def test_without_a_size_nobody_waits() -> None:
-    engine = Engine(0)
+    engine = QueuedEngine(0)
     for n in range(5):
-        await engine.ask(f"{n}", THEIRS)
+        await engine.ask(f"{n}", UNTRUSTED)
     assert len(engine.begun) == 5
     await engine.finish(*engine.begun)

@@ -1,0 +1,94 @@
+"""The HTTP and WebSocket client of all engines.
+
+Its errors are single lines that name no more of a URL than the host, because a URL may contain a secret.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from mediaserver import __version__
+from mediaserver.errors import EngineError
+from mediaserver.events.post import host_of, in_plain_words
+from mediaserver.support.http_connector import Connector
+
+_CONNECT_TIMEOUT = 3.0  # seconds
+_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's closing handshake may take
+# Seconds. Common servers close an idle connection after 2 or 5, which must not happen under our next request.
+_KEEP_ALIVE = 1.5
+_MAX_ERROR_BYTES = 4096  # of an error response that are read
+_MAX_SHOWN = 200  # characters of an error response that are repeated in our message
+
+
+class EngineHttpClient:
+    """One HTTP client for all engines, so that connections are reused."""
+
+    def __init__(self) -> None:
+        self._client: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close all connections; later requests fail."""
+        await self._session().close()  # created if there is none yet, so that no request creates one later
+
+    @contextlib.asynccontextmanager
+    async def post(self, url: str, token: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a POST request and yield its response, to be read inside the context.
+
+        `body` is aiohttp's `json` or `data`. Raises EngineError where the server cannot be reached, answers with a
+        status other than 2xx, or breaks off. All time-outs but that of connecting are the caller's.
+        """
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        status = None
+        try:
+            async with self._session().post(url, headers=headers, allow_redirects=False, **body) as response:
+                status = response.status
+                if not 200 <= status < 300:
+                    raise EngineError(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
+                yield response
+        except TimeoutError:  # after the response has begun, it is the caller's own time-out
+            if status is None:
+                raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
+            raise
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise EngineError(f"{host_of(url)}: {in_plain_words(error, status)}") from None
+
+    @contextlib.asynccontextmanager
+    async def websocket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a WebSocket and yield it, to be used inside the context. Raises EngineError as `post` does."""
+        connected = False
+        try:
+            async with self._session().ws_connect(url, max_msg_size=1 << 20, timeout=_CLOSE_TIMEOUT) as websocket:
+                connected = True
+                yield websocket
+        except TimeoutError:
+            if not connected:
+                raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
+            raise
+        except aiohttp.WSServerHandshakeError as error:
+            raise EngineError(f"{host_of(url)}: HTTP status {error.status}, and no WebSocket") from None
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise EngineError(f"{host_of(url)}: {in_plain_words(error, None)}") from None
+
+    def _session(self) -> aiohttp.ClientSession:
+        """The aiohttp session. It is created at first use, because it belongs to the event loop that runs then."""
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                connector=Connector(keepalive_timeout=_KEEP_ALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": f"mediaserver/{__version__}"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+                trust_env=False,
+            )
+        return self._client
+
+
+async def _error_text(response: aiohttp.ClientResponse, token: str) -> str:
+    """The text of an error response as `: one line`; "" where there is none, or where it repeats our token."""
+    try:
+        text = (await response.content.read(_MAX_ERROR_BYTES)).decode(errors="replace")
+    except (aiohttp.ClientError, OSError):
+        return ""
+    shown = " ".join(text.split())[:_MAX_SHOWN]
+    return f": {shown}" if shown and not (token and token in text) else ""

@@ -1,0 +1,49 @@
+"""Which engines a path requires, and what prevents their use, so that both are known before a call arrives."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech.engines.table import STT_PROBLEMS, TTS_PROBLEMS
+from mediaserver.speech.engines.tokens import token_problem
+from mediaserver.speech.tts.interface import resolve_voice
+
+
+class EngineKind(StrEnum):
+    """What an engine does; the value is the section of the settings that configures it."""
+
+    TTS = "speech"
+    STT = "recognition"
+    LLM = "chat"
+
+
+class EngineRequirement(NamedTuple):
+    """An engine that a path requires. An empty field stands for the configured value."""
+
+    kind: EngineKind
+    engine: str = ""
+    language: str = ""  # a BCP 47 tag
+    voice: str = ""
+
+
+def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str:
+    """Why a TTS engine cannot speak as required; "" if it can, as far as is known without asking it."""
+    voice = resolve_voice(speech, requirement.engine, requirement.voice, language=requirement.language)
+    return TTS_PROBLEMS[voice.engine](speech, voice)
+
+
+def requirement_problem(
+    requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
+) -> str:
+    """Why a required engine cannot be used; "" if it can, as far as is known without asking it."""
+    match requirement.kind:
+        case EngineKind.TTS:
+            return voice_problem(requirement, speech)
+        case EngineKind.STT:
+            find_problem = STT_PROBLEMS.get(requirement.engine or recognition.engine)
+            if find_problem is None:
+                return ""
+            return find_problem(recognition, requirement.language or recognition.language)
+        case EngineKind.LLM if problem := token_problem(chat.url, chat.token, "chat.token"):
+            return f"{problem}; chat.url names another server"
+    return ""

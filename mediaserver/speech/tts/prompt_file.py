@@ -1,0 +1,47 @@
+"""The work of `mediaserver say`: synthesise a text, and write it to a prompt file."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from mediaserver.audio import wav
+from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.speech.service import SpeechService
+from mediaserver.speech.tts.interface import Voice
+
+_TIMEOUT = 60.0  # seconds; longer than on a call, because no caller waits
+
+
+def validate_prompt_file(file: Path) -> None:
+    """Raise ValueError where no prompt can be written to `file`."""
+    if file.suffix.lower() != ".wav" or file.name.startswith("."):
+        raise ValueError("should be named something.wav")
+    if file.is_dir():
+        raise ValueError("is a folder")
+    if not file.parent.is_dir():
+        raise ValueError(f"there is no folder {file.parent}")
+
+
+async def synthesise_text(text: str, settings: SpeechSettings, voice: Voice) -> bytes:
+    """The speech of a whole text: 16-bit PCM, 8 kHz, mono.
+
+    Raises EngineError where the engine fails, ValueError where the text is empty or too long.
+    """
+    speech = SpeechService(settings.model_copy(update={"timeout": _TIMEOUT}))
+    try:
+        return await speech.say(text, voice).collect_pcm()
+    finally:
+        await speech.close()
+
+
+def write_prompt_file(file: Path, pcm: bytes) -> None:
+    """Write PCM to a WAV file. Raises OSError where that is not possible.
+
+    The file appears whole or not at all, because a running server may be watching the folder.
+    """
+    unfinished = file.with_name(f".{file.name}.part")  # a name with a dot is not taken for a prompt
+    try:
+        unfinished.write_bytes(wav.header(1, len(pcm)) + pcm)
+        unfinished.replace(file)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
