@@ -21,7 +21,7 @@ from mediaserver.server.server import Server
 from mediaserver.speech.service import SpeechService
 from tests.server.process import ServerProcess, get, listen, refusal, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.speech.tts_server import TOKEN, speech_server
+from tests.speech.tts_server import TOKEN, tts_server
 from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
@@ -184,7 +184,7 @@ FAULTS = ["refused", "slow", "500", "half", "garbage", "json", "html", "empty", 
 
 async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> None:
     prompts(tmp_path)
-    async with speech_server() as engine:
+    async with tts_server() as engine:
         settings, _ = config.load(
             write_config(
                 tmp_path,

@@ -1,7 +1,8 @@
-"""What a synthetic voice said, as a telephone has it.
+"""Recordings of a synthetic voice at telephone quality, as input of STT engines.
 
-Said once, by `python -m tests.speech.recordings`, and kept beside this file: computed anew it would differ by the
-processor's rounding, and with it the words that a recogniser finds. Kept as µ-law, which no wire changes further.
+They were made by `python -m tests.speech.recordings` and are kept in files. Synthesised anew, they would differ by
+the processor's rounding, and so would the words that an STT engine finds. They are kept as µ-law, because no wire
+format changes that any further.
 """
 
 import sys
@@ -22,58 +23,58 @@ def _file(text: str) -> Path:
 
 
 @cache
-def said(text: str) -> bytes:
-    """A text as 16-bit PCM at 8 kHz, with a trace of the noise that every line has."""
+def recording_of(text: str) -> bytes:
+    """The recording of a text: 16-bit PCM at 8 kHz, with a little line noise."""
     return decode(_file(text).read_bytes(), "ulaw")
 
 
-def pieces(pcm: bytes, size: int = 1600) -> list[bytes]:
+def split_chunks(pcm: bytes, size: int = 1600) -> list[bytes]:
     return [pcm[at : at + size] for at in range(0, len(pcm), size)]
 
 
-class Ear:
-    """Knows by heart all that the voice has said, and tells as many of its words as have been heard so far."""
+class RecordingMatcher:
+    """The recogniser of the test servers: finds recordings in its input, and gives the words played so far."""
 
-    _ONSET = 4000  # samples, by which a text is known
-    _LIKE = 0.8  # and how like it must be
+    _ONSET = 4000  # samples of its beginning, by which a recording is recognised
+    _MIN_CORRELATION = 0.8
 
     def __init__(self) -> None:
-        self._heard = b""
+        self._received = b""
 
-    def hear(self, pcm: bytes) -> None:
-        self._heard += pcm
+    def feed(self, pcm: bytes) -> None:
+        self._received += pcm
 
     @property
     def words(self) -> str:
-        """In lower case."""
-        heard = np.frombuffer(self._heard, "<i2").astype(np.float64)
+        """The words of all recordings found so far, in lower case."""
+        received = np.frombuffer(self._received, "<i2").astype(np.float64)
         found = []
         for file in sorted(FOLDER.glob("*.ulaw")):
             text = file.stem.replace("-", " ")
-            known = np.frombuffer(said(text), "<i2").astype(np.float64)
+            known = np.frombuffer(recording_of(text), "<i2").astype(np.float64)
             onset = int(np.flatnonzero(np.abs(known) > 300)[0])
-            if (place := _place(known[onset : onset + self._ONSET], heard)) is not None:
+            if (place := _find(known[onset : onset + self._ONSET], received)) is not None:
                 words = text.split()
-                share = (len(heard) - place + onset) / len(known)
+                share = (len(received) - place + onset) / len(known)
                 found.append((place, " ".join(words[: round(share * len(words))])))
         return " ".join(words for _, words in sorted(found) if words)
 
 
-def _place(known: np.ndarray, heard: np.ndarray) -> int | None:
-    """Where something is in what was heard, if it is."""
-    if len(heard) < len(known):
+def _find(known: np.ndarray, received: np.ndarray) -> int | None:
+    """The sample at which `known` begins in `received`; None where it is not in it."""
+    if len(received) < len(known):
         return None
-    size = len(heard) + len(known)
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(known, size)), size)
-    energy = np.cumsum(np.concatenate(([0.0], heard**2)))
-    most = len(heard) - len(known) + 1
+    size = len(received) + len(known)
+    product = np.fft.irfft(np.fft.rfft(received, size) * np.conj(np.fft.rfft(known, size)), size)
+    energy = np.cumsum(np.concatenate(([0.0], received**2)))
+    most = len(received) - len(known) + 1
     norms = np.sqrt((energy[len(known) :] - energy[:most]) * (known**2).sum())
-    likeness = product[:most] / np.maximum(norms, 1.0)
-    at = int(likeness.argmax())
-    return at if likeness[at] > Ear._LIKE else None
+    correlation = product[:most] / np.maximum(norms, 1.0)
+    at = int(correlation.argmax())
+    return at if correlation[at] > RecordingMatcher._MIN_CORRELATION else None
 
 
-def _say(text: str) -> None:
+def _record(text: str) -> None:
     import hibari
     import soxr
 
@@ -86,4 +87,4 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for text in sys.argv[1:]:
-        _say(text)
+        _record(text)

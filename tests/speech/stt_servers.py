@@ -1,4 +1,4 @@
-"""Engines of others, on this machine: they speak the wire protocols, and know what the voice of the tests says."""
+"""STT servers for tests: they implement the wire protocols, and recognise the tests' recordings."""
 
 import asyncio
 import contextlib
@@ -10,32 +10,32 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.speech.recordings import Ear
+from tests.speech.recordings import RecordingMatcher
 
 
-class Server:
-    """What both have. `how` it fails: a word, for its next utterance only; "" where it does not."""
+class SttServer:
+    """The base of both servers. `fault` says how the next utterance fails, and is used once; "" for none."""
 
     path = ""
 
     def __init__(self) -> None:
-        self.how = ""
+        self.fault = ""
         self.host = ""
-        self.asked: list[Any] = []  # what it was told besides the sound
+        self.requests: list[Any] = []  # the parameters of each, without the audio
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        how, self.how = self.how, ""
-        if how == "500":
+        fault, self.fault = self.fault, ""
+        if fault == "500":
             return web.Response(status=500, text="out of order")
-        if how == "silent":
+        if fault == "silent":
             await asyncio.sleep(3600)
-        return await self.recognise(request, how)
+        return await self.recognise(request, fault)
 
-    async def recognise(self, request: web.Request, how: str) -> web.StreamResponse:
+    async def recognise(self, request: web.Request, fault: str) -> web.StreamResponse:
         raise NotImplementedError
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["Server"]:
+    async def running(self) -> AsyncIterator["SttServer"]:
         app = web.Application()
         app.router.add_route("*", self.path, self.answer)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
@@ -49,51 +49,51 @@ class Server:
             await runner.cleanup()
 
 
-class VoskServer(Server):
-    """Answers each message, as alphacep's `asr_server.py` does."""
+class VoskServer(SttServer):
+    """Answers each message of the WebSocket, as alphacep's `asr_server.py` does."""
 
     path = "/"
-    CUT = 8  # messages after which it breaks off, where it does
-    parts = 0  # messages after each of which a part is over, if any
+    CUT = 8  # messages after which a fault occurs
+    messages_per_segment = 0  # after so many a segment ends; 0: only at the end of the utterance
 
-    async def recognise(self, request: web.Request, how: str) -> web.StreamResponse:
+    async def recognise(self, request: web.Request, fault: str) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await self._talk(socket, request, how)
+        await self._converse(socket, request, fault)
         return socket
 
-    async def _talk(self, socket: web.WebSocketResponse, request: web.Request, how: str) -> None:
-        messages, told, ear = 0, "", Ear()
+    async def _converse(self, socket: web.WebSocketResponse, request: web.Request, fault: str) -> None:
+        messages, reported, matcher = 0, "", RecordingMatcher()
         async for message in socket:
             if message.type is WSMsgType.TEXT and "config" in message.data:
-                self.asked.append(json.loads(message.data)["config"])
+                self.requests.append(json.loads(message.data)["config"])
                 continue
             messages += 1
-            if messages == self.CUT and how:
-                if how == "cut":
+            if messages == self.CUT and fault:
+                if fault == "cut":
                     assert request.transport is not None
                     request.transport.abort()
-                elif how == "closed":
+                elif fault == "closed":
                     await socket.close()
-                elif how == "slow":
+                elif fault == "slow":
                     await asyncio.sleep(3600)
                 else:
-                    await {"binary": socket.send_bytes}.get(how, socket.send_str)(GARBAGE[how])
+                    await {"binary": socket.send_bytes}.get(fault, socket.send_str)(GARBAGE[fault])
                 continue
             if message.data == '{"eof" : 1}':
-                await socket.send_str(self._final(ear.words, told))
+                await socket.send_str(self._final(matcher.words, reported))
                 return
-            ear.hear(message.data)
-            if self.parts and messages % self.parts == 0:
-                words = ear.words
-                await socket.send_str(self._final(words, told))
-                told = words
+            matcher.feed(message.data)
+            if self.messages_per_segment and messages % self.messages_per_segment == 0:
+                words = matcher.words
+                await socket.send_str(self._final(words, reported))
+                reported = words
             else:
-                await socket.send_str(json.dumps({"partial": ear.words[len(told) :].strip()}))
+                await socket.send_str(json.dumps({"partial": matcher.words[len(reported) :].strip()}))
 
     @staticmethod
-    def _final(words: str, told: str) -> str:
-        text = words[len(told) :].strip()
+    def _final(words: str, reported: str) -> str:
+        text = words[len(reported) :].strip()
         result = [{"word": word, "conf": 0.5, "start": 0.0, "end": 0.1} for word in text.split()]
         return json.dumps({"result": result, "text": text})
 
@@ -107,33 +107,33 @@ GARBAGE: dict[str, Any] = {
 }
 
 
-class OpenAiServer(Server):
-    """`POST /v1/audio/transcriptions` as OpenAI's reference has it."""
+class OpenAiServer(SttServer):
+    """`POST /v1/audio/transcriptions`, as OpenAI's API reference describes it."""
 
     path = "/v1/audio/transcriptions"
 
-    async def recognise(self, request: web.Request, how: str) -> web.StreamResponse:
+    async def recognise(self, request: web.Request, fault: str) -> web.StreamResponse:
         form = await request.post()
-        self.asked.append({**form, "authorization": request.headers.get("Authorization"), "file": None})
+        self.requests.append({**form, "authorization": request.headers.get("Authorization"), "file": None})
         file = form["file"]
         assert isinstance(file, web.FileField)
         assert (file.filename, file.content_type) == ("utterance.wav", "audio/wav")
         with file.file as upload, wave.open(io.BytesIO(upload.read())) as sound:
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (8000, 1, 2)
             pcm = sound.readframes(sound.getnframes())
-        if how == "slow":
+        if fault == "slow":
             await asyncio.sleep(3600)
-        if how == "cut":
+        if fault == "cut":
             response = web.StreamResponse(headers={"Content-Length": "100"})
             await response.prepare(request)
             await response.write(b'{"text": "hal')
             assert request.transport is not None
             request.transport.abort()
             return response
-        if how == "long":
+        if fault == "long":
             return web.Response(text='{"text": "' + "x" * 100_000)
-        if how:
-            return web.Response(body=GARBAGE[how])
-        ear = Ear()
-        ear.hear(pcm)
-        return web.json_response({"text": ear.words})
+        if fault:
+            return web.Response(body=GARBAGE[fault])
+        matcher = RecordingMatcher()
+        matcher.feed(pcm)
+        return web.json_response({"text": matcher.words})

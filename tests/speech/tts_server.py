@@ -1,4 +1,4 @@
-"""A server with OpenAI's `/audio/speech`, with hibari behind it, that may also do everything wrong."""
+"""A TTS server for tests: OpenAI's `/audio/speech` with hibari behind it, and with faults on demand."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 TOKEN = "sk-of-the-test"
-# Answers that are no sound, by what is wrong with them.
+# Responses without usable audio, by the fault that asks for them.
 WRONG: dict[str, dict[str, Any]] = {
     "500": {"status": 500, "text": f"overloaded {TOKEN}"},
     "json": {"text": '{"error": {"message": "no such voice"}}', "content_type": "application/json"},
@@ -23,11 +23,11 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-class SpeechServer:
-    """`fault`: what it does wrong. `pcm`: what it has said, 24 kHz."""
+class TtsServer:
+    """`fault` names what it does wrong, "" for nothing. `pcm` is its last speech: 16-bit, 24 kHz."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.fault = ""
         self.pcm = b""
         self.url = ""
@@ -35,9 +35,9 @@ class SpeechServer:
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.json_response({"error": {"message": "Incorrect API key provided"}}, status=401)
-        asked = await request.json()
-        self.asked.append(asked)
-        self.pcm = self._said(asked)
+        body = await request.json()
+        self.requests.append(body)
+        self.pcm = self._synthesise(body)
         if self.fault == "refused":
             assert request.transport is not None
             request.transport.close()
@@ -54,7 +54,7 @@ class SpeechServer:
         answer = web.StreamResponse(headers={"Content-Type": "audio/pcm"})
         await answer.prepare(request)
         end = len(self.pcm) // 2 if self.fault == "half" else len(self.pcm)
-        for at in range(0, end, 7777):  # odd
+        for at in range(0, end, 7777):  # an odd number, which cuts samples apart
             await answer.write(self.pcm[at : min(at + 7777, end)])
         if self.fault == "half":
             assert request.transport is not None
@@ -65,10 +65,10 @@ class SpeechServer:
                     await answer.write(bytes(1 << 20))
         return answer
 
-    def _said(self, asked: dict[str, Any]) -> bytes:
+    def _synthesise(self, body: dict[str, Any]) -> bytes:
         import numpy as np
 
-        sound = _hibari()(asked["input"], speed=asked["speed"], seed=0)
+        sound = _hibari()(body["input"], speed=body["speed"], seed=0)
         return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
 
 
@@ -94,9 +94,9 @@ def _wav(pcm: bytes, kind: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def speech_server() -> AsyncIterator[SpeechServer]:
-    """One that listens."""
-    server = SpeechServer()
+async def tts_server() -> AsyncIterator[TtsServer]:
+    """A running server."""
+    server = TtsServer()
     application = web.Application()
     application.router.add_post("/v1/audio/speech", server._speak)
     async with TestServer(application) as listening:

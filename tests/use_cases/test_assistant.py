@@ -10,7 +10,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.audio.vad import SpeechDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.llm.chat_server import ChatServer, call
-from tests.speech.recordings import said
+from tests.speech.recordings import recording_of
 from tests.speech.stt.test_pocketsphinx import assert_understood
 from tests.timing import PATIENCE, TIMEOUT, UNIT, eventually, late
 from tests.use_cases.phone import Phone
@@ -62,15 +62,15 @@ def voiced_after(pcm: bytes) -> float:
 async def hold_a_conversation(phone: Phone) -> float:
     """Ask, ask again, interrupt the answer, say goodbye: the seconds in which the answer stopped."""
     await phone.hear()
-    await phone.say(said(HELP))
+    await phone.say(recording_of(HELP))
     await phone.hear()
-    await phone.say(said(WEATHER))
+    await phone.say(recording_of(WEATHER))
     before = phone.sounding
     await eventually(lambda: phone.sounding > before + 100)
-    await phone.say(said(NO))
-    stopped = phone.sound_until - phone.said_at - voiced_after(said(NO))
+    await phone.say(recording_of(NO))
+    stopped = phone.sound_until - phone.said_at - voiced_after(recording_of(NO))
     await phone.hear()
-    await phone.say(said(BYE))
+    await phone.say(recording_of(BYE))
     await eventually(lambda: phone.close_code == 1000)
     return stopped
 

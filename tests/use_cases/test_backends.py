@@ -13,7 +13,7 @@ from mediaserver.audio.pcm import from_bytes
 from tests.server.plain_peer import CALL, dialled
 from tests.server.process import audiosocket_ports, connected, get, listen, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.speech.tts_server import TOKEN, speech_server
+from tests.speech.tts_server import TOKEN, tts_server
 from tests.timing import UNIT, eventually, late
 from tests.twin import Twin
 from tests.use_cases.backend import Backend
@@ -203,11 +203,11 @@ async def test_a_menu_speaks_between_prompts_and_what_a_webhook_answers(
         "variables": {"amount": 12.5},
         "hangup": True,
     }
-    async with speech_server() as engine:
+    async with tts_server() as engine:
         with serve(SPEAKING.replace("ENGINE", engine.url).replace("TOKEN", TOKEN)) as server:
             call = await listen(server.url("/account?customer=Ann"))
             assert call.close_code == 1000
-        said = [asked["input"] for asked in engine.asked]
+        said = [asked["input"] for asked in engine.requests]
     assert said == ["Press one.", "Your balance is twelve euros and fifty cents, Ann."]
     sound = from_bytes(b"".join(call.messages))
     first = place(main, sound)

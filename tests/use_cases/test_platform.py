@@ -28,7 +28,7 @@ from tests.client.attached import Desk, desk
 from tests.handlers.test_handlers import library_of
 from tests.server.process import ServerProcess
 from tests.sound import speechlike, write_wav
-from tests.speech.stt_servers import Server
+from tests.speech.stt_servers import SttServer
 from tests.timing import UNIT, eventually, late
 from tests.twin import PTIME, Captured, Twin, captured, captured_speech, coded
 from tests.use_cases.backend import SECRET, Backend
@@ -154,7 +154,7 @@ async def test_a_menu_is_heard_whole_and_led_by_keys_in_the_sound(tmp_path: Path
         await everywhere(ours, twin, "/menu", talk)
 
 
-class Ears(Server):
+class Ears(SttServer):
     """A recogniser that understands nothing, and keeps what it hears."""
 
     path = "/v1/audio/transcriptions"
@@ -163,7 +163,7 @@ class Ears(Server):
         super().__init__()
         self.heard: list[bytes] = []
 
-    async def recognise(self, request: web.Request, how: str) -> web.StreamResponse:
+    async def recognise(self, request: web.Request, fault: str) -> web.StreamResponse:
         file = (await request.post())["file"]
         assert isinstance(file, web.FileField)
         with file.file as upload, wave.open(io.BytesIO(upload.read())) as sound:

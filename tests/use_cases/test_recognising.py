@@ -11,7 +11,7 @@ import pytest
 from tests.handlers.test_recognise import captions
 from tests.server.process import ServerProcess, get
 from tests.sound import write_wav
-from tests.speech.recordings import PAUSE, pieces, said
+from tests.speech.recordings import PAUSE, recording_of, split_chunks
 from tests.speech.stt.test_pocketsphinx import HELP, THANKS, assert_understood, children, engine_of, sound_of
 from tests.speech.stt_servers import OpenAiServer, VoskServer
 from tests.timing import TIMEOUT, eventually
@@ -70,11 +70,11 @@ async def test_what_callers_say_is_told_in_words(
     serve: Serve, twin: Twin, backend: Backend, tmp_path: Path
 ) -> None:
     """One server for all of it, as a caller would have it: words, a killed process, a hang-up."""
-    write_wav(tmp_path / "prompts/spoken.wav", np.frombuffer(said(BALANCE), "<i2"))
+    write_wav(tmp_path / "prompts/spoken.wav", np.frombuffer(recording_of(BALANCE), "<i2"))
     async with VoskServer().running() as vosk, OpenAiServer().running() as openai:
         with serve(PATHS.format(vosk=vosk.host, openai=openai.host, folder=tmp_path, patience=TIMEOUT)) as server:
             stream, call = await stream_on(twin, server, "/listen")
-            stream.say(said(HELP) + PAUSE + said(BALANCE) + PAUSE)
+            stream.say(recording_of(HELP) + PAUSE + recording_of(BALANCE) + PAUSE)
             await eventually(lambda: len(backend.told("transcript.final")) == 2)
             assert_understood([HELP, BALANCE], texts(backend))
             assert [each["keyword"] for each in backend.told("keyword")] == ["help", "account balance"]
@@ -83,13 +83,13 @@ async def test_what_callers_say_is_told_in_words(
 
             recogniser = children(server.process.pid).pop()
             os.kill(recogniser, signal.SIGSTOP)  # so that it is killed amid its work, however fast it is
-            stream.say(said(BALANCE) + PAUSE)
+            stream.say(recording_of(BALANCE) + PAUSE)
             await eventually(lambda: not stream.speaking)
             os.kill(recogniser, signal.SIGKILL)
             await eventually(lambda: backend.told("recognition.failed"))
             assert backend.told("recognition.failed")[0]["why"] == "pocketsphinx: its process died"
 
-            stream.say(said(THANKS) + PAUSE)
+            stream.say(recording_of(THANKS) + PAUSE)
             await eventually(lambda: len(texts(backend)) == 3)
             stream.hang_up()
             await eventually(lambda: backend.told("stream.ended"))
@@ -107,9 +107,9 @@ async def test_what_callers_say_is_told_in_words(
 
             for other, path, failure in ((vosk, "/vosk", "cut"), (openai, "/openai", "cut")):
                 backend.events.clear()
-                other.how = failure
+                other.fault = failure
                 stream, _ = await stream_on(twin, server, path)
-                stream.say(said(HELP) + PAUSE + said(THANKS) + PAUSE)
+                stream.say(recording_of(HELP) + PAUSE + recording_of(THANKS) + PAUSE)
                 await eventually(lambda: len(backend.told("transcript.final")) == 1)
                 assert texts(backend) == [THANKS]
                 (failed,) = backend.told("recognition.failed")
@@ -123,6 +123,6 @@ async def test_what_callers_say_is_told_in_words(
             stream, _ = await stream_on(twin, server, "/spoken")
             await stream.over()
             engine = engine_of(processes=1)
-            heard = await engine.recognise(sound_of(*pieces(stream.heard)), lambda text: None)
+            heard = await engine.recognise(sound_of(*split_chunks(stream.heard)), lambda text: None)
             await engine.close()
             assert_understood([BALANCE], [heard.text])

@@ -75,7 +75,7 @@ class WorkerPool:
             if not succeeded:
                 raise EngineError(result.decode(errors="replace"))
             return result
-        raise EngineError("its process died of it")
+        raise EngineError(f"its process died {_ATTEMPTS} times")
 
     async def _exchange(self, worker: Child, request: bytes) -> tuple[bool, bytes]:
         """Send a request; return whether it succeeded, and the PCM or the error's text."""

@@ -14,8 +14,8 @@ from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 
-# The version of our own processing (trimming, level), to be raised with every change of it that can be heard:
-# sentences in the cache on disk are used only if it is the same.
+# The version of the processing that `hibari_process` adds (trimming, level). It is a part of the cache's key:
+# raise it with every audible change, so that sentences made before are not found on disk any more.
 _PROCESSING_VERSION = 1
 VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy: the package's own table would import all of it
 _JOB_TIMEOUT = 10.0  # seconds for one sentence, after which a worker is taken to hang

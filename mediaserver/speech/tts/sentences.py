@@ -13,20 +13,20 @@ _MIN_WIDE_CLAUSE = 8
 _OPENING = "\"'“‘„«»‹›([{*_`"
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
 _CLAUSE = re.compile(r"[,;:–—](?=\s)|[，、；：]")
-_TITLES = re.compile(  # abbreviations that never end a sentence
+# Abbreviations that never end a sentence.
+_TITLES = re.compile(
     r"mr|mrs|ms|dr|prof|st|rev|hon|gen|col|capt|sgt|lt|gov|sen|rep|vs|approx|dept|est|resp|e\.g|i\.e"
     r"|hr|fr|bzw|ca|evtl|ggf|inkl|zzgl|tel|z\.b|d\.h|u\.a|mme|mlle|sr|sra|dra"
 )
-_MAY_END = re.compile(  # abbreviations that end one unless a small letter or a digit follows
+# Abbreviations that end a sentence unless a small letter or a digit follows.
+_MAY_END = re.compile(
     r"etc|inc|ltd|co|corp|jr|bros|usw|dgl|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|a\.m|p\.m"
 )
-_BEFORE_NUMBER = re.compile(
-    r"no|nr|nos|fig|vol|p|pp|art|abs|ch|sec|ext|max|min"
-)  # abbreviations that end no sentence before a number
-_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # U.S, J
-_ORDINAL_DOT = re.compile(
-    r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|pl|tr)\b.*"
-)  # languages in which "3." is the 3rd
+# Abbreviations that end no sentence before a number.
+_BEFORE_NUMBER = re.compile(r"no|nr|nos|fig|vol|p|pp|art|abs|ch|sec|ext|max|min")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # such as U.S and J, which end no sentence
+# Languages in which "3." is the 3rd.
+_ORDINAL_DOT = re.compile(r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|pl|tr)\b.*")
 
 
 class SentenceSplitter:

@@ -1,4 +1,4 @@
-"""Server-Sent Events: the standard's own examples, and any stream cut anywhere."""
+"""The parser of Server-Sent Events: the examples of the HTML standard, and streams cut at any byte."""
 
 import itertools
 
@@ -31,10 +31,10 @@ def parse(*pieces: bytes) -> list[ServerSentEvent]:
         (b"\xef\xbb\xbfdata: \xef\xbb\xbfx\n\n", [ServerSentEvent("\ufeffx")]),
         (b"data: \xff\n\n", [ServerSentEvent("\ufffd")]),
         (b"Data: 1\nretry: 5\n{}\n\n", []),
-        ("data: a\u2028b\n\n".encode(), [ServerSentEvent("a\u2028b")]),  # a line's end nowhere but in Python
+        ("data: a\u2028b\n\n".encode(), [ServerSentEvent("a\u2028b")]),  # U+2028 is a line end in Python only
     ],
 )  # fmt: skip
-def test_streams_are_parsed_as_the_standard_has_it(stream: bytes, events: list[ServerSentEvent]) -> None:
+def test_examples_of_the_standard_are_parsed(stream: bytes, events: list[ServerSentEvent]) -> None:
     assert parse(stream) == events
 
 
@@ -43,7 +43,7 @@ ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
 
 @given(st.lists(st.tuples(LINES, ENDS)), st.lists(st.integers(0, 200)))
-def test_a_stream_cut_anywhere_is_the_same(lines: list[tuple[str, str]], cuts: list[int]) -> None:
+def test_where_a_stream_is_cut_makes_no_difference(lines: list[tuple[str, str]], cuts: list[int]) -> None:
     stream = "".join(line + end for line, end in lines).encode()
     at = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     pieces = [stream[start:end] for start, end in itertools.pairwise(at)]
@@ -51,11 +51,11 @@ def test_a_stream_cut_anywhere_is_the_same(lines: list[tuple[str, str]], cuts: l
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_no_trouble(garbage: bytes) -> None:
+def test_garbage_raises_nothing(garbage: bytes) -> None:
     parse(garbage)
 
 
 @pytest.mark.parametrize("line", [b"x", b"data: 12345678\n"])
-def test_an_event_has_an_end(line: bytes) -> None:
+def test_an_event_that_is_too_long_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="an event has more than"):
         parse(*[line * 1000] * (MAX_EVENT_CHARACTERS // 1000 + 1))

@@ -1,4 +1,4 @@
-"""A server with OpenAI's `/chat/completions`, on a real socket."""
+"""A chat model's server for tests: OpenAI's `/chat/completions`, on a real socket."""
 
 import asyncio
 import json
@@ -7,23 +7,22 @@ from typing import Any, Self
 
 from aiohttp import web
 
-Answer = (
-    str | bytes | dict[str, Any] | float | None
-)  # text, raw bytes, a delta, seconds to wait, the end of the line
+# Text, raw bytes of the body, a delta, seconds to wait, or the end of the connection.
+AnswerPart = str | bytes | dict[str, Any] | float | None
 
 
 class ChatServer:
-    """Answers each request by what `answer` makes of its body: parts that are sent one by one.
+    """Answers each request with the parts that `answer` returns for its body; they are sent one by one.
 
-    Text is sent word by word, at `pace` words a second where there is one.
+    Text is sent word by word, at `pace` words a second; 0 stands for no pauses.
     """
 
     def __init__(
-        self, answer: Callable[[dict[str, Any]], Sequence[Answer]], pace: float = 0, status: int = 200
+        self, answer: Callable[[dict[str, Any]], Sequence[AnswerPart]], pace: float = 0, status: int = 200
     ) -> None:
         self.requests: list[dict[str, Any]] = []
         self.tokens: list[str] = []
-        self.broken_off = 0  # answers that the client did not wait for
+        self.aborted = 0  # answers that the client did not read to their end
         self.answer, self._pace, self._status = answer, pace, status
         self.content_type = "text/event-stream"
 
@@ -50,11 +49,11 @@ class ChatServer:
             async for data in self._parts(self.answer(body)):
                 await response.write(data)
         except (asyncio.CancelledError, ConnectionError):
-            self.broken_off += 1
+            self.aborted += 1
             raise
         return response
 
-    async def _parts(self, answer: Sequence[Answer]) -> AsyncIterator[bytes]:
+    async def _parts(self, answer: Sequence[AnswerPart]) -> AsyncIterator[bytes]:
         calls = False
         for part in answer:
             if part is None:
@@ -74,12 +73,12 @@ class ChatServer:
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    """One event of a stream."""
+    """One event of the stream, with one `chat.completion.chunk`."""
     return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish}]})}\n\n".encode()
 
 
 def call(name: str, arguments: str = "{}", *, index: int = 0, call_id: str = "call_a") -> dict[str, Any]:
-    """A delta that wants a tool used, all of it at once."""
+    """A delta with one complete tool call."""
     return {
         "tool_calls": [
             {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

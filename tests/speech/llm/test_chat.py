@@ -1,4 +1,4 @@
-"""The chat client, over real sockets, and what servers may do to it."""
+"""The client of a chat model over real sockets, and the faults of its servers."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from mediaserver.speech.llm.chat import MAX_ANSWER_CHARACTERS, ChatClient, ToolC
 from tests.speech.llm.chat_server import ChatServer, call, chunk
 from tests.timing import UNIT, eventually
 
-ASKED = [{"role": "user", "content": "hello"}]
+MESSAGES = [{"role": "user", "content": "hello"}]
 
 
 @contextlib.asynccontextmanager
@@ -29,31 +29,31 @@ async def chatting(server: ChatServer, **settings: Any) -> AsyncIterator[ChatCli
 
 async def answer_of(*parts: Any, server: ChatServer | None = None, **settings: Any) -> list[str | ToolCall]:
     async with chatting(server or ChatServer(lambda body: parts), **settings) as chat:
-        return [piece async for piece in chat.stream_answer(ASKED)]
+        return [piece async for piece in chat.stream_answer(MESSAGES)]
 
 
 async def test_an_answer_comes_word_by_word() -> None:
     server = ChatServer(lambda body: ["It is sunny."])
     settings = {"token": "s3cret", "model": "tiny", "parameters": {"temperature": 0.5, "stream": False}}
     assert await answer_of(server=server, **settings) == ["It ", "is ", "sunny. "]
-    assert server.requests == [{"temperature": 0.5, "stream": True, "model": "tiny", "messages": ASKED}]
+    assert server.requests == [{"temperature": 0.5, "stream": True, "model": "tiny", "messages": MESSAGES}]
     assert server.tokens == ["Bearer s3cret"]
 
 
-async def test_tools_and_another_model_are_asked_for() -> None:
+async def test_tools_and_another_model_are_requested() -> None:
     tools = [{"type": "function", "function": {"name": "hang_up"}}]
     server = ChatServer(lambda body: ["yes"])
     async with chatting(server) as chat:
-        assert [piece async for piece in chat.stream_answer(ASKED, tools, "large")] == ["yes "]
+        assert [piece async for piece in chat.stream_answer(MESSAGES, tools, "large")] == ["yes "]
     assert (server.requests[0]["tools"], server.requests[0]["model"]) == (tools, "large")
 
 
-async def test_connections_are_used_again() -> None:
+async def test_connections_are_reused() -> None:
     peers = set()
     server = ChatServer(lambda body: ["yes"])
     async with chatting(server) as chat:
         for _ in range(3):
-            async for _ in chat.stream_answer(ASKED):
+            async for _ in chat.stream_answer(MESSAGES):
                 assert server._runner.server is not None
                 peers.update(id(each) for each in server._runner.server.connections)
     assert len(peers) == 1
@@ -75,7 +75,7 @@ def fragment(index: int | None, call_id: str | None, name: str | None, arguments
           + fragment(1, "b", "hang_up", "{}")["tool_calls"]}],
     ],
 )  # fmt: skip
-async def test_tool_calls_are_joined(fragments: list[dict[str, Any]]) -> None:
+async def test_fragments_of_tool_calls_are_merged(fragments: list[dict[str, Any]]) -> None:
     expected = [ToolCall("a", "play", '{"x":1}'), ToolCall("b", "hang_up", "{}")]
     assert await answer_of("One moment.", *fragments) == ["One ", "moment. ", *expected]
     assert await answer_of(*fragments) == expected
@@ -92,18 +92,18 @@ async def test_a_server_that_does_not_stream_is_understood(before: bytes) -> Non
 @pytest.mark.parametrize(
     "end",
     [
-        [None],  # it broke off, but the answer was over
+        [None],  # the connection breaks off, but the answer was complete
         [b"data: [DONE]\n\n", None],
         [b'data: {"choices": [], "usage": {}}\n\n', b": bye\n\n", None],
         [b"data: nonsense\n\n", None],
         [60.0],
     ],
 )
-async def test_what_comes_after_the_end_does_not_matter(end: list[Any]) -> None:
+async def test_what_follows_the_end_of_an_answer_is_ignored(end: list[Any]) -> None:
     assert await answer_of("yes", chunk({}, "stop"), *end) == ["yes "]
 
 
-async def test_a_stream_that_says_done_is_done() -> None:
+async def test_done_without_a_finish_reason_ends_the_answer() -> None:
     assert await answer_of("yes", b"data: [DONE]\n\n", None) == ["yes "]
 
 
@@ -128,7 +128,7 @@ async def test_a_stream_that_says_done_is_done() -> None:
         ([b": still thinking\n\n", 0.15, b": still thinking\n\n", 0.15], "no answer within 0.2 s"),
     ],
 )  # fmt: skip
-async def test_what_is_no_answer_says_why(parts: list[Any], why: str) -> None:
+async def test_a_response_without_an_answer_is_an_error_with_its_reason(parts: list[Any], why: str) -> None:
     with pytest.raises(EngineError, match=rf"^127\.0\.0\.1:\d+: {why}$") as raised:
         await answer_of(*parts, timeout=0.2, token="s3cret")
     assert raised.value.__cause__ is None
@@ -145,13 +145,13 @@ async def test_what_is_no_answer_says_why(parts: list[Any], why: str) -> None:
 )
 async def test_half_an_answer_is_given_before_the_error(parts: list[Any], why: str) -> None:
     async with chatting(ChatServer(lambda body: parts), timeout=0.2) as chat:
-        answer = chat.stream_answer(ASKED)
+        answer = chat.stream_answer(MESSAGES)
         assert [await anext(answer), await anext(answer)] == ["It ", "is "]
         with pytest.raises(EngineError, match=rf"^127\.0\.0\.1:\d+: {why}$"):
             await anext(answer)
 
 
-THOUGHT = {"reasoning_content": "The caller wants"}
+REASONING = {"reasoning_content": "The caller wants"}
 
 
 @pytest.mark.parametrize(
@@ -160,37 +160,37 @@ THOUGHT = {"reasoning_content": "The caller wants"}
         [{"content": "<think>The caller wants\n</think>Yes."}],
         [{"content": piece} for piece in "<think>a < b </thin </think>Yes<b>.</b>"],
         [{"content": "<thinking>Hm"}, {"content": "</think></thinking>Ye"}, {"content": "s."}],
-        [THOUGHT, {"content": "", "reasoning": "to know"}, {"content": "Yes."}],
+        [REASONING, {"content": "", "reasoning": "to know"}, {"content": "Yes."}],
         [{"content": "Yes"}, {"content": ".<think>More?</think>"}],
         [{"content": "Yes. 1 <"}],
     ],
 )
-async def test_thoughts_are_left_out(parts: list[Any]) -> None:
+async def test_reasoning_is_left_out(parts: list[Any]) -> None:
     answer = "".join(map(str, await answer_of(*parts)))
     assert answer in ("Yes.", "Yes<b>.</b>", "Yes. 1 <")
 
 
-async def test_thoughts_are_no_answer() -> None:
+async def test_reasoning_alone_is_no_answer() -> None:
     with pytest.raises(EngineError, match=r"the answer is nothing but reasoning \(stop\)$"):
         await answer_of({"content": "<think>for ever"})
-    for thought in THOUGHT, {"content": "<think>"}:
+    for reasoning in REASONING, {"content": "<think>"}:
         with pytest.raises(EngineError, match=r"only reasoning within 0\.2 s$"):
-            await answer_of(*[thought, 0.05] * 40, timeout=0.2)
+            await answer_of(*[reasoning, 0.05] * 40, timeout=0.2)
 
 
-async def test_a_tool_call_is_progress() -> None:
+async def test_fragments_of_a_tool_call_are_progress() -> None:
     slow = [fragment(0, "a", "play", ""), 0.15, fragment(0, None, None, "{"), 0.15, fragment(0, None, None, "}")]
     assert await answer_of(*slow, timeout=0.25 * UNIT) == [ToolCall("a", "play", "{}")]
 
 
 @pytest.mark.parametrize(("status", "body", "why"), [(500, b"out\nof memory", ": out of memory"), (401, b"", "")])
-async def test_refusals(status: int, body: bytes, why: str) -> None:
+async def test_an_http_error_is_reported_with_its_text(status: int, body: bytes, why: str) -> None:
     server = ChatServer(lambda asked: [body, None], status=status)
     with pytest.raises(EngineError, match=rf"HTTP status {status}{why}$"):
         await answer_of(server=server)
 
 
-async def test_nobody_there_and_no_token() -> None:
+async def test_a_server_that_is_not_there_and_a_token_that_is_not_set() -> None:
     with pytest.raises(EngineError, match=r"^127\.0\.0\.1:1: cannot connect: Connection refused$"):
         await answer_of(url="http://127.0.0.1:1/v1")
     with pytest.raises(EngineError, match=r"^chat.token: the environment variable NO_SUCH is not set, or empty$"):
@@ -205,12 +205,12 @@ async def test_an_endless_answer_is_cut_off() -> None:
         await answer_of(*[fragment(0, None, None, "x" * 1000)] * 20)
 
 
-async def test_an_answer_that_nobody_wants_any_more_is_broken_off() -> None:
+async def test_closing_the_generator_aborts_the_answer() -> None:
     server = ChatServer(lambda body: ["yes", 60.0])
     async with chatting(server) as chat:
-        async with contextlib.aclosing(chat.stream_answer(ASKED)) as answer:
+        async with contextlib.aclosing(chat.stream_answer(MESSAGES)) as answer:
             assert await anext(answer) == "yes "
-        await eventually(lambda: server.broken_off)
+        await eventually(lambda: server.aborted)
 
 
 async def test_the_url_may_end_in_a_slash() -> None:
@@ -218,5 +218,5 @@ async def test_the_url_may_end_in_a_slash() -> None:
     async with server:
         http = EngineHttpClient()
         chat = ChatClient(ChatSettings(url=f"{server.url}/"), http)
-        assert [piece async for piece in chat.stream_answer(ASKED)] == ["yes "]
+        assert [piece async for piece in chat.stream_answer(MESSAGES)] == ["yes "]
         await http.close()

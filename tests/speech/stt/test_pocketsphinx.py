@@ -1,4 +1,4 @@
-"""The engine that needs no network: its words, its processes, and what becomes of them."""
+"""The STT engine PocketSphinx: the words that it recognises, and its worker processes."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.stt.pocketsphinx import PocketSphinxStt
-from tests.speech.recordings import pieces, said
+from tests.speech.recordings import recording_of, split_chunks
 from tests.timing import PATIENCE, UNIT, eventually, late
 
 pytest.importorskip("pocketsphinx", reason="pocketsphinx recognises what is said")
@@ -33,39 +33,45 @@ async def sound_of(*parts: bytes, seconds: float = 0.0) -> AsyncIterator[bytes]:
 
 
 def utterance(text: str) -> list[bytes]:
-    return pieces(SILENCE * 15 + said(text) + SILENCE * 20)
+    return split_chunks(SILENCE * 15 + recording_of(text) + SILENCE * 20)
 
 
-def assert_understood(wanted: Sequence[str], heard: Sequence[str]) -> None:
-    """That each text is told, with nearly all of its words. PocketSphinx finds the same ones in the same sound,
-    but for a C library's rounding: with other noise, and at another level, it found all of them.
+def assert_understood(wanted: Sequence[str], recognised: Sequence[str]) -> None:
+    """Assert that each text was recognised, with 80 % of all words.
+
+    PocketSphinx finds the same words in the same audio, except for a C library's rounding. With other noise, and
+    at another level, it found all of them.
     """
-    assert len(heard) == len(wanted), heard
-    words = [(word, text) for text, told in zip(heard, wanted, strict=True) for word in told.lower().split()]
-    assert sum(word in text.split() for word, text in words) >= 0.8 * len(words), heard
+    assert len(recognised) == len(wanted), recognised
+    words = [
+        (word, text)
+        for text, expected in zip(recognised, wanted, strict=True)
+        for word in expected.lower().split()
+    ]
+    assert sum(word in text.split() for word, text in words) >= 0.8 * len(words), recognised
 
 
-def from_its_first_sound(pcm: bytes) -> bytes:
-    """As it is heard of who speaks already when we begin to hear."""
+def from_first_sound(pcm: bytes) -> bytes:
+    """The audio of a caller who speaks already when the utterance begins."""
     first = np.flatnonzero(np.abs(from_bytes(pcm)) > 300)[0]
     return pcm[first * SAMPLE_BYTES :]
 
 
 def children(of: int | None = None) -> set[int]:
-    """The processes that recognise, ours or another's."""
+    """The ids of the worker processes of this process, or of the process `of`."""
     found, parent = set(), of or os.getpid()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            ours = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
+            is_child = f"\nPPid:\t{parent}\n" in (folder / "status").read_text()
             listens = b"mediaserver.speech.stt.pocketsphinx_process" in (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if ours and listens:
+        if is_child and listens:
             found.add(int(folder.name))
     return found
 
 
-async def test_words_are_recognised_and_told_while_they_are_said() -> None:
+async def test_words_are_recognised_with_partial_results() -> None:
     engine = engine_of(processes=1)
     engine.preload()
     try:
@@ -77,9 +83,9 @@ async def test_words_are_recognised_and_told_while_they_are_said() -> None:
         assert len(children()) == 1
         assert_understood([HELP], [(await engine.recognise(sound_of(*utterance(HELP)), print)).text])
         wanted = ["i want to pay my bill", "tell me about my account"]
-        at_once = [pieces(from_its_first_sound(said(text))) for text in wanted]
-        heard = [(await engine.recognise(sound_of(*sound), print)).text for sound in at_once]
-        assert_understood(wanted, heard)
+        at_once = [split_chunks(from_first_sound(recording_of(text))) for text in wanted]
+        recognised = [(await engine.recognise(sound_of(*sound), print)).text for sound in at_once]
+        assert_understood(wanted, recognised)
         assert (await engine.recognise(sound_of(SILENCE * 30), print)).text == ""
         assert (await engine.recognise(sound_of(), print)).text == ""
     finally:
@@ -87,8 +93,8 @@ async def test_words_are_recognised_and_told_while_they_are_said() -> None:
     assert not children()
 
 
-async def test_nothing_of_one_caller_is_left_for_the_next() -> None:
-    """The engine itself adapts to a voice and its noise: to a loud, distorted one for a start."""
+async def test_one_callers_voice_does_not_influence_the_next_utterance() -> None:
+    """PocketSphinx adapts to a voice and its noise, here to a loud, distorted one, unless it is reset."""
     engine = engine_of(processes=1)
     try:
         marginal = utterance("what are your opening hours")
@@ -104,7 +110,7 @@ async def test_nothing_of_one_caller_is_left_for_the_next() -> None:
         await engine.close()
 
 
-async def test_while_all_processes_are_busy_sound_waits() -> None:
+async def test_while_all_workers_are_busy_an_utterance_waits() -> None:
     engine = engine_of(processes=2)
     try:
         texts = [HELP, THANKS, HELP]
@@ -117,7 +123,7 @@ async def test_while_all_processes_are_busy_sound_waits() -> None:
         await engine.close()
 
 
-async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
+async def test_a_worker_that_is_killed_costs_only_its_own_utterance() -> None:
     engine = engine_of(processes=1)
     try:
         recognising = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 3000, seconds=0.02), print))
@@ -130,14 +136,14 @@ async def test_a_process_that_is_killed_costs_its_utterance_only() -> None:
         await engine.close()
 
 
-async def test_cancelled_nothing_is_left_behind() -> None:
+async def test_a_cancelled_recognition_leaves_no_process_behind() -> None:
     engine = engine_of(processes=1)
     tasks = asyncio.all_tasks()
     asked = asyncio.Event()
 
     async def sound() -> AsyncIterator[bytes]:
         while True:
-            asked.set()  # by a process that is ready
+            asked.set()  # by a worker process that is ready
             yield SILENCE
             await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""Engines that are others' servers: what they are told, and how they may fail."""
+"""STT engines that are servers: the requests that they are sent, and how their failures are reported."""
 
 import asyncio
 import base64
@@ -19,13 +19,13 @@ from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.speech.stt.openai import OpenAiStt
 from mediaserver.speech.stt.vosk import VoskStt
 from tests.speech.stt.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
-from tests.speech.stt_servers import OpenAiServer, Server, VoskServer
+from tests.speech.stt_servers import OpenAiServer, SttServer, VoskServer
 from tests.timing import PATIENCE, UNIT, late
 
 TOKEN = "sk-secret"
 
 
-def engine_of(server: Server, http: EngineHttpClient) -> SttEngine:
+def engine_of(server: SttServer, http: EngineHttpClient) -> SttEngine:
     if isinstance(server, VoskServer):
         return VoskStt(RecognitionSettings.model_validate({"vosk": {"url": f"ws://{server.host}/"}}), http)
     openai = {"url": f"http://{server.host}/v1", "token": TOKEN, "model": "whisper-1"}
@@ -39,36 +39,40 @@ async def http() -> AsyncIterator[EngineHttpClient]:
     await client.close()
 
 
-async def words(engine: SttEngine, text: str, told: list[str] | None = None, language: str = "") -> Recognition:
-    partials: list[str] = [] if told is None else told
+async def words(
+    engine: SttEngine, text: str, partials: list[str] | None = None, language: str = ""
+) -> Recognition:
+    partials = [] if partials is None else partials
     return await engine.recognise(sound_of(*utterance(text)), partials.append, language)
 
 
-async def test_vosk_is_told_the_rate_and_tells_while_it_listens(http: EngineHttpClient) -> None:
-    told: list[str] = []
+async def test_vosk_is_sent_the_sampling_rate_and_sends_partial_results(http: EngineHttpClient) -> None:
+    partials: list[str] = []
     async with VoskServer().running() as server:
-        found = await words(engine_of(server, http), BALANCE, told)
+        found = await words(engine_of(server, http), BALANCE, partials)
         assert found == Recognition(BALANCE.lower(), 0.5)
-        assert server.asked == [{"sample_rate": 8000, "words": True, "max_alternatives": 0}]
-        assert {"i want", BALANCE.lower()} & set(told)
+        assert server.requests == [{"sample_rate": 8000, "words": True, "max_alternatives": 0}]
+        assert {"i want", BALANCE.lower()} & set(partials)
 
 
-async def test_an_utterance_that_vosk_takes_for_several_is_one(http: EngineHttpClient) -> None:
-    told: list[str] = []
+async def test_segments_of_vosk_are_joined_to_one_utterance(http: EngineHttpClient) -> None:
+    partials: list[str] = []
     async with VoskServer().running() as server:
         assert isinstance(server, VoskServer)
-        server.parts = 9
-        assert (await words(engine_of(server, http), HELP, told)).text == HELP
-        assert told[-1].startswith("can")  # with what came before in it
+        server.messages_per_segment = 9
+        assert (await words(engine_of(server, http), HELP, partials)).text == HELP
+        assert partials[-1].startswith(
+            "can"
+        )  # the partial result of a later segment has the earlier ones before it
 
 
-async def test_openai_is_told_the_language_and_the_token(http: EngineHttpClient) -> None:
+async def test_openai_is_sent_the_language_and_the_token(http: EngineHttpClient) -> None:
     async with OpenAiServer().running() as server:
         engine = engine_of(server, http)
         assert (await words(engine, BALANCE)).text == BALANCE.lower()
         assert (await words(engine, HELP, language="en-GB")).text == HELP
-        asked = {"model": "whisper-1", "language": "en", "response_format": "json", "file": None}
-        assert server.asked == [asked | {"authorization": f"Bearer {TOKEN}"}] * 2
+        expected = {"model": "whisper-1", "language": "en", "response_format": "json", "file": None}
+        assert server.requests == [expected | {"authorization": f"Bearer {TOKEN}"}] * 2
         assert await engine.recognise(sound_of(), print) == Recognition("")
 
 
@@ -98,8 +102,8 @@ async def test_failures_are_one_plain_line_and_the_next_utterance_works(
 ) -> None:
     async with kind().running() as server:
         engine = engine_of(server, http)
-        for how, why in failures.items():
-            server.how = how
+        for fault, why in failures.items():
+            server.fault = fault
             with pytest.raises(EngineError, match=f"^{re.escape(f'{server.host}: {why}')}$"):
                 await words(engine, HELP)
         assert (await words(engine, HELP)).text == HELP
@@ -107,10 +111,10 @@ async def test_failures_are_one_plain_line_and_the_next_utterance_works(
         await words(engine, HELP)
 
 
-@pytest.mark.parametrize(("kind", "how"), [(VoskServer, "slow"), (VoskServer, "silent"), (OpenAiServer, "slow")])
-async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http: EngineHttpClient) -> None:
+@pytest.mark.parametrize(("kind", "fault"), [(VoskServer, "slow"), (VoskServer, "silent"), (OpenAiServer, "slow")])
+async def test_a_cancelled_recognition_leaves_no_task(kind: Any, fault: str, http: EngineHttpClient) -> None:
     async with kind().running() as server:
-        server.how = how
+        server.fault = fault
         engine = engine_of(server, http)
         before = asyncio.all_tasks()
         asking = asyncio.ensure_future(engine.recognise(sound_of(*[SILENCE] * 20), print))
@@ -123,7 +127,7 @@ async def test_who_is_cancelled_leaves_nothing_behind(kind: Any, how: str, http:
     assert not [task for task in asyncio.all_tasks() - before if "mediaserver" in repr(task)]
 
 
-async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(http: EngineHttpClient) -> None:
+async def test_a_server_that_reads_nothing_delays_only_its_own_utterance(http: EngineHttpClient) -> None:
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         key = re.search(rb"Sec-WebSocket-Key: (\S+)", head, re.IGNORECASE)
@@ -138,19 +142,19 @@ async def test_a_server_that_reads_nothing_holds_the_sound_up_and_nobody_else(ht
     server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     engine = VoskStt(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
-    for _ in range(15_000):  # more than sockets take, and than an utterance may have
+    for _ in range(15_000):  # more than sockets buffer, and more than an utterance may have
         spoken.add(SILENCE)
     spoken.finish()
     began = loop.time()
     with pytest.raises(EngineError, match=r"no words within 0\.2 s of the end"):
         await spoken.words(engine, 0.2)
-    assert loop.time() - began < 0.2 + UNIT + late()  # saying goodbye waits for nobody
+    assert loop.time() - began < 0.2 + UNIT + late()  # to close the connection does not take longer
     over.set()
     server.close()
     await server.wait_closed()
 
 
-async def test_a_token_that_is_gone_is_told_without_asking(http: EngineHttpClient) -> None:
+async def test_a_missing_token_file_is_an_error_without_a_request(http: EngineHttpClient) -> None:
     settings = RecognitionSettings.model_validate({"openai": {"token": "file:/nowhere/token"}})
     with pytest.raises(EngineError, match="token: /nowhere/token cannot be read: No such file"):
         await words(OpenAiStt(settings, http), HELP)

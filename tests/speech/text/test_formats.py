@@ -1,4 +1,4 @@
-"""Values in words, as a picky listener hears them."""
+"""Text normalisation: values in words, in several languages."""
 
 import re
 
@@ -16,7 +16,7 @@ from mediaserver.speech.text.formats import (
 )
 from tests.project import ROOT
 
-SAID = [
+CASES = [
     ("number", "1234", "en", "one thousand two hundred thirty-four"),
     ("number", "1234", "en-GB", "one thousand two hundred and thirty-four"),
     ("number", "-3.05", "en", "minus three point zero five"),
@@ -58,7 +58,7 @@ SAID = [
     ("currency", "-42.50 eur", "en", "minus forty-two euros and fifty cents"),
     ("currency", "$-3", "en", "minus three dollars"),
     ("currency", "42.499999999", "en", "forty-two dollars and fifty cents"),
-    ("currency", "0.125", "en", "thirteen cents"),  # half a cent counts as one, also beside an even one
+    ("currency", "0.125", "en", "thirteen cents"),  # half a cent is rounded up, also after an even number
     ("currency", "0.135", "en", "fourteen cents"),
     ("currency", "-0.125 EUR", "en", "minus thirteen cents"),
     ("currency", "2.5 JPY", "en", "three yen"),
@@ -107,12 +107,12 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "language", "words"), SAID)
-def test_a_value_is_said_as_a_person_would(kind: str, value: str, language: str, words: str) -> None:
+@pytest.mark.parametrize(("kind", "value", "language", "words"), CASES)
+def test_a_value_is_spoken_as_a_person_would_say_it(kind: str, value: str, language: str, words: str) -> None:
     assert normalise_value(value, kind, "", language) == words
 
 
-def test_an_argument_is_the_currency_of_an_amount_without_one_and_the_size_of_groups() -> None:
+def test_an_argument_is_the_default_currency_or_the_size_of_groups() -> None:
     assert normalise_value("2", "currency", "EUR", "en") == "two euros"
     assert normalise_value("$2", "currency", "EUR", "en") == "two dollars"
     assert normalise_value("12 345", "digits", "2", "en") == "one two, three four, five"
@@ -137,19 +137,19 @@ def test_an_argument_is_the_currency_of_an_amount_without_one_and_the_size_of_gr
         ("", "x" * (MAX_VALUE_CHARACTERS + 1), "longer than 1000 characters"),
     ],
 )
-def test_a_value_that_is_none_is_refused(kind: str, value: str, says: str) -> None:
+def test_a_value_that_does_not_fit_its_format_is_refused(kind: str, value: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as error:
         normalise_value(value, kind, "", "en")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("tag", ["xx", "", "../en", "en us", "english"])
-def test_a_language_that_nobody_knows_is_refused_with_those_that_are(tag: str) -> None:
+def test_an_unknown_language_is_refused_with_a_list_of_languages(tag: str) -> None:
     with pytest.raises(ValueError, match=r"is not known.*de, en, en-IN"):
         normalise_value("1", "number", "", tag)
 
 
-def test_what_a_language_lacks_is_said_when_it_is_prepared() -> None:
+def test_a_format_that_a_language_lacks_is_refused_at_preload() -> None:
     with pytest.raises(ValueError, match="zh has no words for numbers"):
         preload_format("ordinal", "", "zh")
 
@@ -163,12 +163,12 @@ def test_what_a_language_lacks_is_said_when_it_is_prepared() -> None:
         ("time", "x", "takes nothing after it"),
     ],
 )
-def test_formats_are_checked(kind: str, argument: str, says: str) -> None:
+def test_unknown_formats_and_wrong_arguments_are_refused(kind: str, argument: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         validate_format(kind, argument)
 
 
-def test_the_documented_table_has_every_format_and_says_what_is_said() -> None:
+def test_the_documented_table_has_every_format_and_its_words() -> None:
     page = (ROOT / "docs/flow-builders/speech.md").read_text()
     section = page.partition("### What is said\n")[2].partition("\n#")[0]
     rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| `.*", section, re.MULTILINE)]
@@ -176,8 +176,8 @@ def test_the_documented_table_has_every_format_and_says_what_is_said() -> None:
     for formats, values, words in rows:
         kind, _, argument = formats.split("`")[-2].partition(":")
         for value in re.findall("`(.*?)`", values):
-            said = normalise_value(value, kind, argument, "en")
-            assert words.startswith((said, "both")), value
+            spoken = normalise_value(value, kind, argument, "en")
+            assert words.startswith((spoken, "both")), value
 
 
 LANGUAGES = ["en", "en-GB", "de", "fr", "es", "pl", "ar", "ja", "zh", "vi", "he", "ko"]
@@ -191,7 +191,7 @@ VALUES = st.one_of(
 
 
 @given(VALUES, st.sampled_from(sorted(FORMATS)), st.sampled_from(LANGUAGES))
-def test_whatever_the_value_it_is_printable_words_or_one_plain_line(value: str, kind: str, language: str) -> None:
+def test_any_value_becomes_printable_words_or_a_printable_error(value: str, kind: str, language: str) -> None:
     try:
         words = normalise_value(value, kind, "", language)
     except ValueError as error:
@@ -201,7 +201,7 @@ def test_whatever_the_value_it_is_printable_words_or_one_plain_line(value: str, 
 
 
 @given(st.text())
-def test_plain_text_is_printable_and_no_shorter(text: str) -> None:
+def test_text_made_printable_keeps_its_length(text: str) -> None:
     assert to_printable(text).isprintable()
     assert len(to_printable(text)) == len(text)
 
@@ -216,6 +216,6 @@ def test_plain_text_is_printable_and_no_shorter(text: str) -> None:
         ("currency", "42.50", "fˈɔɹTitˌu dˈɑləɹz ænd fˈɪfti sˈɛnts"),
     ],
 )
-def test_the_words_reach_an_engine_unmangled(kind: str, value: str, sounds: str) -> None:
+def test_an_engine_pronounces_the_words_as_meant(kind: str, value: str, sounds: str) -> None:
     hibari = pytest.importorskip("hibari")
     assert " ".join(hibari.Hibari().phonemize(normalise_value(value, kind, "", "en"))) == sounds

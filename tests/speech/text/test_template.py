@@ -1,4 +1,4 @@
-"""Texts with values in them."""
+"""Templates: texts with variables."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mediaserver.speech.text.template import Template
 
 
-def test_values_stand_where_their_names_stood() -> None:
+def test_placeholders_are_replaced_by_values_in_their_formats() -> None:
     template = Template.parse("Hello {name}, {{you}} owe {amount:currency:EUR} by {due:date}.\n{name}!")
     assert template.names == ("name", "amount", "due")
     assert template.render({"name": "Jo", "amount": "42.50", "due": "2026-11-23"}, "en") == (
@@ -16,11 +16,11 @@ def test_values_stand_where_their_names_stood() -> None:
     )
 
 
-def test_a_value_is_no_template() -> None:
+def test_braces_in_a_value_have_no_meaning() -> None:
     assert Template.parse("{a}").render({"a": "{b} {{c}} {a:number}"}, "en") == "{b} {{c}} {a:number}"
 
 
-def test_control_characters_are_spaces_and_a_templates_own_lines_stay() -> None:
+def test_control_characters_become_spaces_and_a_templates_own_newlines_stay() -> None:
     assert Template.parse("One\x07\r\ntwo {a}\n").render({"a": "x\ny\x1b[0m"}, "en") == "One \ntwo x y [0m\n"
 
 
@@ -38,17 +38,17 @@ def test_control_characters_are_spaces_and_a_templates_own_lines_stay() -> None:
         ("{a::x}", "takes nothing"),
     ],
 )
-def test_a_mistake_in_the_text_is_known_before_any_call(text: str, says: str) -> None:
+def test_a_mistake_in_a_template_is_known_before_any_call(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Template.parse(text)
 
 
-def test_all_that_is_missing_is_named() -> None:
+def test_all_missing_values_are_named() -> None:
     with pytest.raises(ValueError, match=r"^no value for \{a\}, \{c\}$"):
         Template.parse("{a} {b} {c} {a}").render({"b": ""}, "en")
 
 
-def test_a_value_that_is_none_is_named_by_its_variable_and_format_and_not_told() -> None:
+def test_an_unusable_value_is_named_by_its_variable_and_not_repeated() -> None:
     with pytest.raises(ValueError, match=r"^\{amount\} cannot be spoken as currency: write it as 42") as error:
         Template.parse("{amount:currency}").render({"amount": "secret"}, "en")
     assert "secret" not in str(error.value)
@@ -63,7 +63,7 @@ def test_a_language_is_checked_before_any_call() -> None:
 
 
 @given(st.text(), st.dictionaries(st.sampled_from("abc"), st.text()))
-def test_whatever_is_parsed_is_rendered_or_refused(text: str, variables: dict[str, str]) -> None:
+def test_any_template_is_rendered_or_refused_in_printable_text(text: str, variables: dict[str, str]) -> None:
     try:
         spoken = Template.parse(text + "{a}").render(variables, "en")
     except ValueError as error:
@@ -72,7 +72,7 @@ def test_whatever_is_parsed_is_rendered_or_refused(text: str, variables: dict[st
 
 
 @given(st.text())
-def test_text_without_values_stays_as_it_is(text: str) -> None:
+def test_a_text_without_placeholders_stays_as_it_is(text: str) -> None:
     escaped = text.replace("{", "{{").replace("}", "}}")
     kept = Template.parse(escaped).render({}, "en")
     if text.isprintable():

@@ -1,4 +1,4 @@
-"""`command`: real programs, good and bad."""
+"""The TTS engine `command`: with real programs, that work or fail."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ def write(target):
         file.writeframes(b"\\x00\\x10" * (2400 * len(text)))
 """
 TO_STDOUT = "import io\nfound = io.BytesIO(); write(found); sys.stdout.buffer.write(found.getvalue())"
-# As those do who cannot seek: sizes unknown.
+# As programs write that cannot seek: the sizes in the header are unknown.
 STREAMED = TO_STDOUT.replace(
     "found.getvalue()", "b'RIFF' + b'\\xff' * 4 + found.getvalue()[8:40] + b'\\xff' * 4 + found.getvalue()[44:]"
 )
@@ -40,7 +40,7 @@ FROM_STDIN, FROM_ARGUMENT = "sys.stdin.read()", "sys.argv[1]"
 
 @pytest.fixture
 async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., SpeechService]]:
-    """Makes a server's speech by a program of such a source."""
+    """Makes a speech service whose program is Python of the given source."""
     made: list[SpeechService] = []
 
     def speech(source: str, *arguments: str, timeout: float = TIMEOUT, text: str = FROM_STDIN) -> SpeechService:
@@ -69,22 +69,24 @@ async def speaking(tmp_path: Path) -> AsyncIterator[Callable[..., SpeechService]
 async def test_a_program_that_writes_wav(
     source: str, arguments: tuple[str, ...], text: str, speaking: Callable[..., SpeechService]
 ) -> None:
-    heard = from_bytes(await speaking(source, *arguments, text=text).say("Ten of them").collect_pcm())
-    assert len(heard) == 11 * 800  # resampled, and whole frames
-    assert (np.abs(heard[400:-400] - 0x1000) < 20).all()
+    samples = from_bytes(await speaking(source, *arguments, text=text).say("Ten of them").collect_pcm())
+    assert len(samples) == 11 * 800  # resampled, and whole frames
+    assert (np.abs(samples[400:-400] - 0x1000) < 20).all()
 
 
-async def test_what_it_is_told(tmp_path: Path, speaking: Callable[..., SpeechService]) -> None:
-    told = tmp_path / "told"
-    source = f"open({str(told)!r}, 'w').write(repr(sys.argv[1:]))\n{TO_STDOUT}"
+async def test_placeholders_are_replaced_in_arguments(
+    tmp_path: Path, speaking: Callable[..., SpeechService]
+) -> None:
+    arguments_file = tmp_path / "arguments_file"
+    source = f"open({str(arguments_file)!r}, 'w').write(repr(sys.argv[1:]))\n{TO_STDOUT}"
     arguments = ("{voice}/{language}", "--rate={rate}", "{text}", "$HOME; {text}")
     speech = speaking(source, *arguments, text="'abc'")
     voice = speech.voice(name="amy", rate=1.25, language="en-GB")
     await speech.say("--version $(id) 'a'", voice).collect_pcm()
-    assert eval(told.read_text()) == [  # noqa: S307 - written a line above
+    assert eval(arguments_file.read_text()) == [  # noqa: S307 - written a line above
         "amy/en-GB",
         "--rate=1.25",
-        " --version $(id) 'a'",  # no option, whoever says it
+        " --version $(id) 'a'",  # the space keeps it from being an option
         "$HOME; --version $(id) 'a'",
     ]
 
@@ -105,7 +107,7 @@ FAILING = {
 }
 
 
-async def test_a_program_that_fails(speaking: Callable[..., SpeechService]) -> None:
+async def test_a_program_that_fails_is_an_error_with_its_reason(speaking: Callable[..., SpeechService]) -> None:
     sources = {how: source for how, (source, _) in FAILING.items()}
     speech = speaking(f"exec({sources!r}[text])")
     for how, (_, why) in FAILING.items():
@@ -117,7 +119,7 @@ async def test_a_program_that_fails(speaking: Callable[..., SpeechService]) -> N
     ("megabytes", "why"),
     [(40, "wrote more than 32000000 bytes of sound"), (300, "wrote a file of more than 268435456 bytes")],
 )
-async def test_a_program_that_writes_too_long_a_file(
+async def test_a_program_that_writes_too_large_a_file_is_an_error(
     megabytes: int, why: str, speaking: Callable[..., SpeechService]
 ) -> None:
     source = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"  # which Python ignores
@@ -126,7 +128,7 @@ async def test_a_program_that_writes_too_long_a_file(
         await speaking(source, "{file}").say("Hello").collect_pcm()
 
 
-async def test_a_program_may_have_shared_memory(speaking: Callable[..., SpeechService]) -> None:
+async def test_a_program_may_use_shared_memory(speaking: Callable[..., SpeechService]) -> None:
     """As espeak-ng has, where it is linked with PulseAudio: a file of 64 MB that is on no disk."""
     source = "os.truncate(os.memfd_create('pulseaudio'), 64 << 20)\nwrite(sys.argv[1])"
     assert await speaking(source, "{file}").say("Hello").collect_pcm()
@@ -135,34 +137,34 @@ async def test_a_program_may_have_shared_memory(speaking: Callable[..., SpeechSe
 async def test_a_program_that_hangs_is_killed_with_what_it_started(
     tmp_path: Path, speaking: Callable[..., SpeechService]
 ) -> None:
-    told = tmp_path / "told"
+    pids_file = tmp_path / "pids_file"
     hang = f"""
 if text == "Hello":
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open({str(told)!r}, "w").write(f"{{os.getpid()}} {{other.pid}}")
+    open({str(pids_file)!r}, "w").write(f"{{os.getpid()}} {{other.pid}}")
     time.sleep(600)
 """
     speech = speaking(hang + TO_STDOUT, timeout=UNIT)
-    while not told.exists():  # a machine may take longer to start it
+    while not pids_file.exists():  # a busy machine may take longer than the time-out to start it
         with pytest.raises(EngineError, match="no sound within"):
             await speech.say("Hello").collect_pcm()
-    await eventually(lambda: not any(map(_runs, told.read_text().split())))
+    await eventually(lambda: not any(map(_runs, pids_file.read_text().split())))
     for _ in range(round(PATIENCE)):
-        with contextlib.suppress(EngineError):  # for the next one it may take longer as well
+        with contextlib.suppress(EngineError):  # it may take longer again
             assert await speech.say("Again").collect_pcm()
             return
     pytest.fail("nothing is spoken any more")
 
 
 def _runs(pid: str) -> bool:
-    """Whether a process is there, and no zombie."""
+    """Whether a process exists and is no zombie."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
 
 
-async def test_it_leaves_no_files(speaking: Callable[..., SpeechService]) -> None:
+async def test_no_files_are_left_behind(speaking: Callable[..., SpeechService]) -> None:
     speech = speaking("write(sys.argv[1])", "{file}")
     await speech.say("Hello").collect_pcm()
     engine = speech._tts_caches["command"]._engine
@@ -183,7 +185,7 @@ async def test_it_leaves_no_files(speaking: Callable[..., SpeechService]) -> Non
         (("true", "{text}", "{voice}"), ""),
     ],
 )
-async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str) -> None:
+async def test_problems_of_the_configuration_are_known_before_a_call(program: tuple[str, ...], why: str) -> None:
     settings = SpeechSettings(engine="command", command=CommandSettings(program=program))
     found = command.config_problem(settings, Voice("command"))
     assert bool(found) == bool(why)
@@ -197,7 +199,7 @@ async def test_what_is_wrong_is_known_before(program: tuple[str, ...], why: str)
 EXAMPLE = ROOT / "config.example.toml"
 
 
-async def test_espeak_by_the_example_of_the_configuration() -> None:
+async def test_espeak_speaks_with_the_example_of_the_configuration() -> None:
     if shutil.which("espeak-ng") is None:
         pytest.skip("no espeak-ng on this machine")
     (example,) = re.findall(r"^program = .*# (\[.*\])$", EXAMPLE.read_text(), re.MULTILINE)
@@ -213,8 +215,8 @@ async def test_espeak_by_the_example_of_the_configuration() -> None:
     assert np.abs(from_bytes(long)).max() > 3000
 
 
-async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has where things are and how people write, and what is configured for it."""
+async def test_a_program_sees_no_secrets_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment has paths, the locale, and the variables that are configured for it."""
     for name, value in {
         "MEDIASERVER_VOIPBIN__TOKEN": "s3cret",
         "MEDIA_TOKEN": "s3cret",
@@ -224,8 +226,8 @@ async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: py
         "TMPDIR": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
-    told = tmp_path / "told"
-    source = f"import json, os\njson.dump(dict(os.environ), open({str(told)!r}, 'w'))\n"
+    environment_file = tmp_path / "environment_file"
+    source = f"import json, os\njson.dump(dict(os.environ), open({str(environment_file)!r}, 'w'))\n"
     program = tmp_path / "program.py"
     program.write_text(source + PROGRAM.replace("{text}", FROM_STDIN) + TO_STDOUT)
     command = CommandSettings.model_validate(
@@ -242,7 +244,7 @@ async def test_a_program_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: py
             await speech.say("Again").collect_pcm()
     finally:
         await speech.close()
-    seen = json.loads(told.read_text())
+    seen = json.loads(environment_file.read_text())
     own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     assert own | {
         "KEY": "for the program",

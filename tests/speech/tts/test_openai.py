@@ -1,4 +1,4 @@
-"""`openai`: against a server that speaks the protocol, with hibari behind it."""
+"""The TTS engine `openai`, with a real HTTP server that has hibari behind it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,15 +13,15 @@ from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import OpenAiSpeechSettings, SpeechSettings
 from mediaserver.errors import EngineError
 from mediaserver.speech.service import SpeechService
-from tests.speech.tts_server import TOKEN, SpeechServer, speech_server
+from tests.speech.tts_server import TOKEN, TtsServer, tts_server
 from tests.timing import TIMEOUT
 
 pytest.importorskip("hibari")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[SpeechServer]:
-    async with speech_server() as serving:
+async def server() -> AsyncIterator[TtsServer]:
+    async with tts_server() as serving:
         yield serving
 
 
@@ -34,27 +34,27 @@ def expected(pcm: bytes) -> np.ndarray:
     return soxr.resample(from_bytes(pcm).astype(np.float64), 24_000, 8000, quality="VHQ")
 
 
-DELAY = 16  # samples, 2 ms: of the filter of a streamed answer
+DELAY = 16  # samples, 2 ms: the delay of the filter that resamples a stream
 
 
-def alike(heard: np.ndarray, pcm: bytes, delay: int = 0) -> None:
-    """The same sound, by another resampler, perhaps a little later, padded to whole frames."""
-    wanted = np.pad(expected(pcm), (delay, 0))
-    assert len(heard) % 160 == 0
-    assert 0 <= len(heard) - len(wanted) < 161
-    wanted = np.pad(wanted, (0, len(heard) - len(wanted)))
-    assert np.sqrt(np.mean((heard - wanted) ** 2)) < 0.05 * np.sqrt(np.mean(wanted**2))
+def assert_alike(received: np.ndarray, pcm: bytes, delay: int = 0) -> None:
+    """Assert that both are the same sound, resampled otherwise, `delay` samples later, padded to whole frames."""
+    reference = np.pad(expected(pcm), (delay, 0))
+    assert len(received) % 160 == 0
+    assert 0 <= len(received) - len(reference) < 161
+    reference = np.pad(reference, (0, len(received) - len(reference)))
+    assert np.sqrt(np.mean((received - reference) ** 2)) < 0.05 * np.sqrt(np.mean(reference**2))
 
 
 @pytest.mark.parametrize("kind", ["", "wav", "streamed wav"])
-async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechServer) -> None:
+async def test_the_request_is_openais_and_its_speech_is_resampled(kind: str, server: TtsServer) -> None:
     server.fault = kind
     speech = speech_by(server.url)
     try:
-        heard = from_bytes(await speech.say("You are next.", speech.voice(name="nova", rate=1.5)).collect_pcm())
+        received = from_bytes(await speech.say("You are next.", speech.voice(name="nova", rate=1.5)).collect_pcm())
     finally:
         await speech.close()
-    assert server.asked == [
+    assert server.requests == [
         {
             "model": "tts-of-the-test",
             "input": "You are next.",
@@ -63,13 +63,13 @@ async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechSe
             "speed": 1.5,
         }
     ]
-    alike(heard, server.pcm, 0 if "wav" in kind else DELAY)
+    assert_alike(received, server.pcm, 0 if "wav" in kind else DELAY)
 
 
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        ("500", r"HTTP status 500$"),  # it repeats our token
+        ("500", r"HTTP status 500$"),  # without its text, which repeats our token
         ("json", "answered with application/json, not PCM: .*no such voice"),
         ("html", "answered with text/html, not PCM: <html>Sign in"),
         ("mp3", "answered with audio/mpeg, not PCM"),
@@ -80,7 +80,9 @@ async def test_it_is_asked_as_it_should_be_and_heard(kind: str, server: SpeechSe
         ("endless", "answered with more than 8640000 bytes"),
     ],
 )
-async def test_what_a_server_does_wrong(fault: str, why: str, server: SpeechServer) -> None:
+async def test_a_fault_of_the_server_is_an_error_and_the_next_sentence_works(
+    fault: str, why: str, server: TtsServer
+) -> None:
     server.fault = fault
     speech = speech_by(server.url)
     try:
@@ -100,7 +102,7 @@ async def test_what_a_server_does_wrong(fault: str, why: str, server: SpeechServ
         ("env:NO_SUCH_VARIABLE", "speech.openai.token: the environment variable NO_SUCH_VARIABLE is not set"),
     ],
 )
-async def test_a_token_that_is_none(token: str, why: str, server: SpeechServer) -> None:
+async def test_a_wrong_or_missing_token_is_an_error(token: str, why: str, server: TtsServer) -> None:
     speech = speech_by(server.url, token=token)
     try:
         with pytest.raises(EngineError, match=why):
@@ -109,7 +111,7 @@ async def test_a_token_that_is_none(token: str, why: str, server: SpeechServer) 
         await speech.close()
 
 
-async def test_a_token_is_read_again_for_each_sentence(server: SpeechServer, tmp_path: Path) -> None:
+async def test_a_token_is_read_again_for_each_sentence(server: TtsServer, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("old")
     speech = speech_by(server.url, token=f"file:{file}")
@@ -122,7 +124,7 @@ async def test_a_token_is_read_again_for_each_sentence(server: SpeechServer, tmp
         await speech.close()
 
 
-async def test_a_server_that_is_not_there_or_says_nothing() -> None:
+async def test_a_server_that_does_not_answer_or_is_not_there_is_an_error() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -143,16 +145,16 @@ async def test_a_server_that_is_not_there_or_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 333, 4800, 100_000])
-def test_a_resampler_does_not_care_how_sound_comes(size: int) -> None:
+def test_a_resampler_gives_the_same_however_its_input_is_cut(size: int) -> None:
     sound = (np.sin(np.arange(24_000) / 12) * 9000).astype("<i2").tobytes() + b"\1"  # and half a sample
     resampler = Resampler(24_000)
     parts = [resampler.feed(sound[at : at + size]) for at in range(0, len(sound), size)]
     assert all(len(part) % 320 == 0 for part in parts)
-    alike(from_bytes(b"".join([*parts, resampler.flush()])), sound[:-1], DELAY)
+    assert_alike(from_bytes(b"".join([*parts, resampler.flush()])), sound[:-1], DELAY)
 
 
 def test_a_resampler_gives_each_frame_with_the_piece_that_completes_it() -> None:
-    """A streamed answer is heard as it comes: one that worked in blocks would hold back a tenth of a second."""
+    """Speech is played as it streams in: a resampler that works in blocks would hold back a tenth of a second."""
     resampler, piece = Resampler(24_000), bytes(2 * 2400)  # 100 ms
     assert [len(resampler.feed(piece)) // 320 for _ in range(5)] == [5] * 5
     assert len(resampler.flush()) == 320  # the 2 ms that the filter held back

@@ -1,4 +1,4 @@
-"""Text in sentences, also while it streams in; and markdown."""
+"""Sentence segmentation, also of text that still streams in, and the removal of Markdown."""
 
 from itertools import pairwise
 
@@ -48,33 +48,30 @@ CASES = {
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_a_text_is_cut_where_a_speaker_pauses(text: str) -> None:
+def test_a_text_is_split_into_sentences(text: str) -> None:
     assert split_sentences(text) == CASES[text]
 
 
-def test_where_ordinals_have_a_dot_a_number_ends_no_sentence() -> None:
+def test_a_number_with_a_dot_ends_no_sentence_where_ordinals_have_dots() -> None:
     assert split_sentences("Am Montag, 23. November. Bis dann.", "de-AT") == [
         "Am Montag, 23. November.",
         "Bis dann.",
     ]
 
 
-def test_what_is_too_long_is_cut_at_a_clause_a_word_or_anywhere() -> None:
+def test_a_long_sentence_is_split_at_a_clause_or_a_word_or_anywhere() -> None:
     assert split_sentences("one two, three four five", max_characters=12) == ["one two,", "three four", "five"]
-    assert split_sentences("Who is it? said he", max_characters=10) == [
-        "Who is",
-        "it? said",
-        "he",
-    ]  # no end before a small letter
+    # A sentence does not end before a small letter.
+    assert split_sentences("Who is it? said he", max_characters=10) == ["Who is", "it? said", "he"]
     assert split_sentences("x" * 25, max_characters=12) == ["x" * 12, "x" * 12, "x"]
 
 
 def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
     splitter = SentenceSplitter()
-    assert splitter.feed("Hello there.") == []  # might be "there.com"
+    assert splitter.feed("Hello there.") == []  # may become "there.com"
     assert splitter.feed(" ") == ["Hello there."]
     assert splitter.feed("I have seen Dr. ") == []
-    assert splitter.feed("Smith go! ") == []  # might be: "go!" he said
+    assert splitter.feed("Smith go! ") == []  # may become: "go!" he said
     assert splitter.feed("W") == ["I have seen Dr. Smith go!"]
     assert splitter.flush() == ["W"]
     assert splitter.flush() == []
@@ -93,12 +90,12 @@ def test_a_sentence_is_given_as_soon_as_it_is_certain() -> None:
         ("今日はとても良い天気です、明日は雨。はい。", ["今日はとても良い天気です、", "明日は雨。"]),
     ],
 )  # fmt: skip
-def test_who_waits_hears_the_first_clause_first(text: str, pieces: list[str]) -> None:
+def test_the_first_clause_is_given_by_itself_with_early_first(text: str, pieces: list[str]) -> None:
     splitter = SentenceSplitter(early_first=True)
     assert (splitter.feed(text) + splitter.flush())[: len(pieces)] == pieces
     splitter = SentenceSplitter(early_first=True)
     first = next(at for at in range(len(text)) if splitter.feed(text[at]))
-    assert first <= len(pieces[0]) + 1  # with the space after it, and not before a letter more than that
+    assert first <= len(pieces[0]) + 1  # as soon as the space after it is there, or the next letter
 
 
 TEXT = st.one_of(
@@ -111,12 +108,12 @@ TEXT = st.one_of(
 
 
 @given(TEXT, st.lists(st.integers(0, 300), max_size=20), st.integers(8, 40), st.booleans())
-def test_however_it_comes_it_is_cut_alike_and_nothing_is_lost_or_doubled(
+def test_pieces_make_no_difference_and_no_text_is_lost_or_doubled(
     text: str, cuts: list[int], max_characters: int, early_first: bool
 ) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     splitter, whole = (SentenceSplitter(max_characters=max_characters, early_first=early_first) for _ in range(2))
-    sentences = [said for start, end in pairwise(edges) for said in splitter.feed(text[start:end])]
+    sentences = [sentence for start, end in pairwise(edges) for sentence in splitter.feed(text[start:end])]
     sentences += splitter.flush()
     assert sentences == whole.feed(text) + whole.flush()
     assert "".join("".join(sentences).split()) == "".join(text.split())
@@ -124,11 +121,10 @@ def test_however_it_comes_it_is_cut_alike_and_nothing_is_lost_or_doubled(
 
 
 @given(TEXT)
-def test_character_by_character_it_is_the_same(text: str) -> None:
+def test_a_text_fed_by_characters_is_split_like_a_whole_one(text: str) -> None:
     splitter = SentenceSplitter(max_characters=MAX_CHARACTERS)
-    assert [said for character in text for said in splitter.feed(character)] + splitter.flush() == split_sentences(
-        text
-    )
+    sentences = [sentence for character in text for sentence in splitter.feed(character)]
+    assert sentences + splitter.flush() == split_sentences(text)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +143,10 @@ def test_character_by_character_it_is_the_same(text: str) -> None:
         ("**Done.**", "Done."),
     ],
 )
-def test_markdown_is_not_spoken(written: str, spoken: str) -> None:
+def test_markdown_is_removed(written: str, spoken: str) -> None:
     assert strip_markdown(written) == spoken
 
 
 @given(TEXT)
-def test_what_is_spoken_of_markdown_is_printable(text: str) -> None:
+def test_text_without_markdown_is_printable(text: str) -> None:
     assert strip_markdown(text).isprintable()
