@@ -15,6 +15,7 @@ from mediaserver.bridge.dial import FinalError, Target, client_session, dial
 from mediaserver.bridge.line import Line
 from mediaserver.call import Call, CloseCode
 from mediaserver.errors import PeerError
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.dialled import OpenWebSocket
@@ -59,12 +60,12 @@ class Relay:
                     while not await self._connection(client):
                         pass
         except PeerError as error:
-            self._tell("bridge.failed", why=str(error))
+            self._tell(EventKind.BRIDGE_FAILED, why=str(error))
             raise
         finally:
             self._buffer.forget()
             self._tell(
-                "bridge.ended",
+                EventKind.BRIDGE_ENDED,
                 connections=self._connections,
                 malformed=self._malformed,
                 said_s=self._buffer.taken / SAMPLE_RATE,
@@ -81,7 +82,7 @@ class Relay:
         application = self._speaks(self._facts)
         self._connections += 1
         self._line = line = Line(websocket, application, self._buffer)
-        self._tell("bridge.connected", connections=self._connections)
+        self._tell(EventKind.BRIDGE_CONNECTED, connections=self._connections)
         code = CloseCode.NORMAL
         try:
             async with self._playing(self._buffer):
@@ -94,7 +95,7 @@ class Relay:
             code = _PROTOCOL_ERROR
             if self._clock() - began >= _LASTS:
                 self._trouble, self._wait = None, 0.0
-            self._tell("bridge.lost", why=str(error))
+            self._tell(EventKind.BRIDGE_LOST, why=str(error))
             if self._is_hopeless:
                 raise
             return False
@@ -171,7 +172,7 @@ class Relay:
         """An event, and a line of the log."""
         facts = {"host": self._target.host} | facts
         self._call.notify(kind, facts)
-        tell = log.error if kind == "bridge.failed" else log.info
+        tell = log.error if kind == EventKind.BRIDGE_FAILED else log.info
         tell(kind.replace(".", " "), stream=self._call.stream.id, **facts)
 
 

@@ -17,6 +17,7 @@ from mediaserver.call.receiver import Packets, Receiver, Take
 from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
 from mediaserver.call.recording.recorder import Recorder, Recording, Stop
 from mediaserver.call.stream import Clock, Stream
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
@@ -179,7 +180,7 @@ class Call:
         else:
             keypad.pass_over(terminator, interdigit if count > 1 else _HABIT)
         if digits:
-            self.notify("digits", {"count": len(digits)} if private else {"digits": digits})
+            self.notify(EventKind.DIGITS, {"count": len(digits)} if private else {"digits": digits})
         return Collected(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
@@ -188,7 +189,7 @@ class Call:
             await asyncio.wait_for(self._speech(mode), timeout)
         except TimeoutError:
             return False
-        self.notify("speech.started", {})
+        self.notify(EventKind.SPEECH_STARTED, {})
         return True
 
     @contextlib.contextmanager
@@ -239,7 +240,7 @@ class Call:
             failed=self._recording_over,
         )
         self._lifetime.control.answer()
-        self.notify("recording.started", {"file": str(path)})
+        self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(self.listen(recorder.take))
@@ -260,7 +261,7 @@ class Call:
 
     def _recording_over(self, recording: Recording) -> None:
         facts = recording.as_dict()
-        self.notify("recording.failed" if recording.error else "recording.done", facts)
+        self.notify(EventKind.RECORDING_FAILED if recording.error else EventKind.RECORDING_DONE, facts)
         tell = log.error if recording.error else log.info
         tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
 
@@ -282,7 +283,7 @@ class Call:
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell the operator's systems of an event. Never waits; after `stream.ended` there is nothing to tell."""
         if not self._ended:
-            self._ended = kind == "stream.ended"
+            self._ended = kind == EventKind.STREAM_ENDED
             self._outbox.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:

@@ -17,6 +17,7 @@ from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.receiver import Receiver
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.errors import ProtocolError
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
@@ -225,7 +226,7 @@ class Session:
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
         stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
         log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
-        self.call.notify("stream.inbound", facts)
+        self.call.notify(EventKind.STREAM_INBOUND, facts)
 
     # -- its connection ------------------------------------------------------------------------------------------
 

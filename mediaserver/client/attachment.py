@@ -16,6 +16,7 @@ from mediaserver.client import advice, dial
 from mediaserver.client.line import CALL_OVER, Line
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError, RefusedError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.routes import Route
 from mediaserver.runtime import sessions
@@ -148,7 +149,9 @@ class Attachment:
                 log.warning(
                     "connection lost", resource=resource, code=end.code, why=str(broken), in_doubt=line.unconfirmed
                 )
-                session.call.notify("stream.disconnected", {"code": end.code, "in_doubt": line.unconfirmed})
+                session.call.notify(
+                    EventKind.STREAM_DISCONNECTED, {"code": end.code, "in_doubt": line.unconfirmed}
+                )
 
     def _on_close(self, code: int) -> str:
         return advice.on_close(code, self.session.stream.resource, self._credential)
@@ -192,11 +195,11 @@ class Attachment:
         try:
             if self._player is not None:
                 session.resume()
-                session.call.notify("stream.reconnected", {"lost": session.lost})
+                session.call.notify(EventKind.STREAM_RECONNECTED, {"lost": session.lost})
                 log.info("connected again", resource=session.stream.resource, lost=session.lost)
             else:
                 self._player = asyncio.create_task(sessions.run_handler(session, self._handler))
-                session.call.notify("stream.started", session.wire_facts)
+                session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
                 log.info("attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:

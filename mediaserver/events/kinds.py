@@ -1,308 +1,99 @@
-"""Every event that a stream tells: its name, when it comes, and the keys of its payload.
+"""The kinds of events that streams emit.
 
-An event is told with a name and a payload, `notify(kind, payload)`. The names of this module are those of
-`[events] types`, of the metric `mediaserver_events_total` and of the webhook's `type`. The payload's keys stand in
-the webhook's `data`, beside `path`, `resource` and `variables`, which every event has. `docs/reference/events.md`
-is made of the docstrings and annotations here, and tests hold every event that they see against them.
-
-A key is `NotRequired` where an event may come without it. Handlers of users' own may tell events of other names.
+A handler emits an event with `call.notify(kind, payload)`. The values of `EventKind` are the names in the setting
+`events.types`, in the label `type` of the metric `mediaserver_events_total`, and in the `type` of a webhook. The
+payload's keys stand in the webhook's `data`, beside `path`, `resource` and `variables`, which every event has.
+Users' own handlers may emit events of other names.
 """
 
-from typing import Annotated, NotRequired, Required, TypedDict
-
-
-class StreamStarted(TypedDict):
-    """A stream begins; one that we dial is connected. `stream.ended` has what was not known by then."""
-
-    wire: Annotated[str, "encapsulation and framing, such as `audiosocket/pcm`"]
-    inbound: Annotated[str, "codec of what is received; `auto` while the peer has sent nothing"]
-
-
-class StreamEnded(TypedDict):
-    """A stream is over. The line `stream ended` of the log has the same keys."""
-
-    path: Annotated[str, "the path of the URL"]
-    peer: Annotated[str, "the peer's address and port"]
-    wire: Annotated[str, "encapsulation and framing, such as `audiosocket/pcm`"]
-    inbound: Annotated[str, "codec of what was received; `auto` where the peer sent nothing"]
-    frames: Annotated[int, "frames of 20 ms sent"]
-    duration_s: Annotated[float, "seconds from the beginning to the end"]
-    late: Annotated[int, "frames caught up after a stall of the process"]
-    skipped: Annotated[int, "frames' worth of time lost for good in a stall of the process"]
-    underruns: Annotated[int, "frames of silence sent for want of sound"]
-    stalls: Annotated[int, "pauses because the peer read too slowly"]
-    received: Annotated[int, "binary messages received"]
-    malformed: Annotated[int, "messages received that the wire format does not allow"]
-    texts: Annotated[int, "text messages received, which are ignored"]
-    dropped: Annotated[int, "received events that a handler was too slow to take"]
-    reason: Annotated[str, "[why it ended](#why-a-stream-ended), in a word"]
-    code: Annotated[int, "WebSocket close code"]
-    why: NotRequired[Annotated[str, "the reason in words, where there is more to say"]]
-    call: NotRequired[Annotated[str, "the peer's own id of the call, where it names one"]]
-    keys: NotRequired[Annotated[int, "keys that came, where a handler waited for any"]]
-    inbound_problems: NotRequired[Annotated[list[str], "each `problem` of `stream.inbound` that was told"]]
-    resource: NotRequired[Annotated[str, "what we dialled: `calls/<id>` or `conferences/<id>`"]]
-    reconnects: NotRequired[Annotated[int, "where we dialled: connections made again"]]
-    lost: NotRequired[Annotated[int, "where we dialled: frames in doubt when a connection broke"]]
-
-
-class StreamDisconnected(TypedDict):
-    """The connection of a stream that we dialled broke, and will be made again."""
-
-    code: Annotated[int, "WebSocket close code"]
-    in_doubt: Annotated[int, "frames sent that are not known to have arrived"]
-
-
-class StreamReconnected(TypedDict):
-    """A stream that we dialled is connected again."""
-
-    lost: Annotated[int, "frames in doubt, of all breaks so far"]
-
-
-class StreamInbound(TypedDict):
-    """What is received cannot be right. Each problem is told once a stream."""
-
-    problem: Annotated[str, "`no-audio`, `half-rate`, `double-rate`, `digital-silence` or `stopped`"]
-    inbound: Annotated[str, "codec that it is taken for"]
-
-
-class Digits(TypedDict, total=False):
-    """Digits were collected, or, with `analyse`, pressed."""
-
-    digits: Annotated[str, "the keys: 0-9, A-D, `*`, `#`"]
-    count: Annotated[int, "in place of `digits` where they are private: how many"]
-
-
-class SpeechStarted(TypedDict, total=False):
-    """The caller begins to speak: with `analyse`, and where a handler waits for speech."""
-
-    at_s: Annotated[float, "with `analyse`: seconds of received audio"]
-
-
-class SpeechStopped(TypedDict):
-    """With `analyse`: the caller has stopped speaking."""
-
-    at_s: Annotated[float, "seconds of received audio"]
-    seconds: Annotated[float, "how long the caller spoke"]
-
-
-class Silence(TypedDict):
-    """With `analyse`: nobody has spoken for `silence_after` seconds."""
-
-    at_s: Annotated[float, "seconds of received audio"]
-    seconds: Annotated[float, "how long nobody has spoken"]
-
-
-class SpeechFailed(TypedDict):
-    """An engine could not speak a text."""
-
-    why: Annotated[str, "the reason, in words"]
-
-
-class RecordingStarted(TypedDict):
-    """A recording begins."""
-
-    file: Annotated[str, "the file's path"]
-
-
-class RecordingDone(TypedDict):
-    """A recording is over, and its file is finished."""
-
-    file: Annotated[str, "the file's path"]
-    seconds: Annotated[float, "its length"]
-    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence` or `digit`"]
-    error: Annotated[str, "empty"]
-
-
-class RecordingFailed(TypedDict):
-    """A recording could not be written. It is told when it happens, in place of `recording.done`."""
-
-    file: Annotated[str, "the path of what was kept"]
-    seconds: Annotated[float, "the length of what was kept"]
-    reason: Annotated[str, "`error`"]
-    error: Annotated[str, "the reason, in words"]
-
-
-class MenuEntered(TypedDict):
-    """A caller comes to a menu."""
-
-    menu: Annotated[str, "the menu's name"]
-
-
-class MenuMissed(TypedDict, total=False):
-    """No key of a menu was pressed in time (`menu.timeout`), or one that it does not have (`menu.invalid`)."""
-
-    menu: Required[Annotated[str, "the menu's name"]]
-    digits: Annotated[str, "what was pressed, unless the digits are private"]
-
-
-class WebhookFailed(TypedDict):
-    """A menu's webhook gave no answer that can be used."""
-
-    menu: Annotated[str, "the menu's name; empty where there was none yet"]
-    webhook: Annotated[str, "its place in the settings, such as `menus.main.keys.1.webhook`"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class Analysis(TypedDict):
-    """With `analyse`: a report of what was received since the report before."""
-
-    from_s: Annotated[float, "its beginning, in seconds of received audio"]
-    to_s: Annotated[float, "its end, in seconds of received audio"]
-    heard_s: Annotated[float, "seconds of audio in it"]
-    rms_dbfs: Annotated[float, "RMS level, dBFS"]
-    peak_dbfs: Annotated[float, "peak, dBFS"]
-    level_dbm0: Annotated[float, "RMS level, dBm0 (ITU-T G.711)"]
-    speech_s: Annotated[float, "seconds of speech"]
-    speech_ratio: Annotated[float, "share of speech, 0 to 1"]
-    talk_spurts: Annotated[int, "how often the caller began to speak"]
-    clipped_samples: Annotated[int, "samples at the end of the scale"]
-    digits: Annotated[str, "keys that were pressed"]
-    packets_lost: Annotated[int, "RTP packets that are missing"]
-    packets_late: Annotated[int, "RTP packets that came too late to be put in order"]
-    packets_duplicate: Annotated[int, "RTP packets that came twice"]
-    jitter_ms: Annotated[float, "interarrival jitter, ms (RFC 3550)"]
-    final: Annotated[bool, "whether it is the last one of the stream"]
-
-
-class FileFailed(TypedDict):
-    """The `file` of `recognise` or `assistant` (`transcript.failed`), or of `analyse` (`report.failed`), cannot be
-    written. It is told once a stream.
-    """
-
-    file: Annotated[str, "the file's path"]
-    error: Annotated[str, "the reason, in words"]
-
-
-class TranscriptPartial(TypedDict):
-    """With `recognise`: what an utterance seems to be so far, at most four times a second."""
-
-    text: Annotated[str, "the words so far"]
-    utterance: Annotated[int, "its number in the stream, from 1"]
-    start_s: Annotated[float, "its beginning, in seconds of received audio"]
-
-
-class TranscriptFinal(TypedDict):
-    """With `recognise`: the words of an utterance."""
-
-    text: Annotated[str, "the words; empty for a noise"]
-    utterance: Annotated[int, "its number in the stream, from 1"]
-    start_s: Annotated[float, "its beginning, in seconds of received audio"]
-    end_s: Annotated[float, "its end, in seconds of received audio"]
-    confidence: Annotated[float | None, "0 to 1 with `vosk`, else null"]
-    seconds: Annotated[float, "from its end, which is `end_silence` after its last sound, to the words"]
-
-
-class Keyword(TypedDict):
-    """With `recognise`: a keyword was spoken. It is told once for each utterance."""
-
-    keyword: Annotated[str, "as it stands in `keywords`"]
-    text: Annotated[str, "the words of the utterance so far"]
-    utterance: Annotated[int, "the utterance's number in the stream, from 1"]
-    start_s: Annotated[float, "the utterance's beginning, in seconds of received audio"]
-    final: Annotated[bool, "false where `text` is partial, so that the final words may take it back"]
-
-
-class RecognitionFailed(TypedDict):
-    """With `recognise`: there are no words for an utterance."""
-
-    utterance: Annotated[int, "its number in the stream, from 1"]
-    start_s: Annotated[float, "its beginning, in seconds of received audio"]
-    end_s: Annotated[float, "its end, in seconds of received audio"]
-    why: Annotated[str, "the reason, in words"]
-    dropped: Annotated[bool, "whether it gave way because more than a minute of speech waited"]
-
-
-class BridgeConnected(TypedDict):
-    """With `bridge`: the application is connected."""
-
-    host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections of this stream so far"]
-
-
-class BridgeTrouble(TypedDict):
-    """With `bridge`: the connection broke (`bridge.lost`), or the application is given up (`bridge.failed`)."""
-
-    host: Annotated[str, "the application's host"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class BridgeEnded(TypedDict):
-    """With `bridge`: the application is done with the stream."""
-
-    host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections in all"]
-    malformed: Annotated[int, "messages of the application that the protocol does not have"]
-    said_s: Annotated[float, "seconds of sound that came from the application"]
-    unsent_s: Annotated[float, "seconds of the caller's sound that the application did not get"]
-    unheard_s: Annotated[float, "seconds of the application's sound that the caller did not get"]
-
-
-class AssistantTurn(TypedDict):
-    """With `assistant`: a caller was answered. Times are from the caller's last voice; a step that was not reached
-    has none.
-    """
-
-    caller: Annotated[str, "the caller's words"]
-    assistant: Annotated[str, "the answer, as far as it was played"]
-    interrupted: Annotated[bool, "whether the caller interrupted it (barge-in)"]
-    words_ms: NotRequired[Annotated[int, "ms to the recognised words"]]
-    first_delta_ms: NotRequired[Annotated[int, "ms to the model's first words"]]
-    first_sentence_ms: NotRequired[Annotated[int, "ms to the first sentence, or clause, that can be spoken"]]
-    first_audio_ms: NotRequired[Annotated[int, "ms to the first sound of the answer"]]
-
-
-class AssistantFailed(TypedDict):
-    """With `assistant`: a stage failed, or took too long."""
-
-    stage: Annotated[str, "`recognition`, `chat`, `speech` or `transfer`"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class AssistantTransfer(TypedDict):
-    """With `assistant`: your webhook took the call."""
-
-    reason: Annotated[str, "the model's reason for the transfer"]
-    hangup: Annotated[bool, "whether the stream ends"]
-
-
-class AssistantHangup(TypedDict):
-    """With `assistant`: the assistant ends the call."""
-
-    why: Annotated[str, "`hang_up`, `transfer`, `idle`, `max_turns` or `failures`"]
-
-
-EVENTS: dict[str, type] = {
-    "stream.started": StreamStarted,
-    "stream.ended": StreamEnded,
-    "stream.disconnected": StreamDisconnected,
-    "stream.reconnected": StreamReconnected,
-    "stream.inbound": StreamInbound,
-    "digits": Digits,
-    "keyword": Keyword,
-    "analysis": Analysis,
-    "silence": Silence,
-    "speech.started": SpeechStarted,
-    "speech.stopped": SpeechStopped,
-    "speech.failed": SpeechFailed,
-    "recording.started": RecordingStarted,
-    "recording.done": RecordingDone,
-    "recording.failed": RecordingFailed,
-    "menu.entered": MenuEntered,
-    "menu.timeout": MenuMissed,
-    "menu.invalid": MenuMissed,
-    "webhook.failed": WebhookFailed,
-    "transcript.partial": TranscriptPartial,
-    "transcript.final": TranscriptFinal,
-    "transcript.failed": FileFailed,
-    "recognition.failed": RecognitionFailed,
-    "report.failed": FileFailed,
-    "bridge.connected": BridgeConnected,
-    "bridge.lost": BridgeTrouble,
-    "bridge.failed": BridgeTrouble,
-    "bridge.ended": BridgeEnded,
-    "assistant.turn": AssistantTurn,
-    "assistant.failed": AssistantFailed,
-    "assistant.hangup": AssistantHangup,
-    "assistant.transfer": AssistantTransfer,
+from enum import StrEnum
+
+from mediaserver.events import payloads
+
+
+class EventKind(StrEnum):
+    """What happened on a stream."""
+
+    STREAM_STARTED = "stream.started"
+    STREAM_ENDED = "stream.ended"
+    STREAM_DISCONNECTED = "stream.disconnected"
+    STREAM_RECONNECTED = "stream.reconnected"
+    STREAM_INBOUND = "stream.inbound"
+    DIGITS = "digits"
+    KEYWORD = "keyword"
+    ANALYSIS = "analysis"
+    SILENCE = "silence"
+    SPEECH_STARTED = "speech.started"
+    SPEECH_STOPPED = "speech.stopped"
+    SPEECH_FAILED = "speech.failed"
+    RECORDING_STARTED = "recording.started"
+    RECORDING_DONE = "recording.done"
+    RECORDING_FAILED = "recording.failed"
+    MENU_ENTERED = "menu.entered"
+    MENU_TIMEOUT = "menu.timeout"
+    MENU_INVALID = "menu.invalid"
+    WEBHOOK_FAILED = "webhook.failed"
+    TRANSCRIPT_PARTIAL = "transcript.partial"
+    TRANSCRIPT_FINAL = "transcript.final"
+    TRANSCRIPT_FAILED = "transcript.failed"
+    RECOGNITION_FAILED = "recognition.failed"
+    REPORT_FAILED = "report.failed"
+    BRIDGE_CONNECTED = "bridge.connected"
+    BRIDGE_LOST = "bridge.lost"
+    BRIDGE_FAILED = "bridge.failed"
+    BRIDGE_ENDED = "bridge.ended"
+    ASSISTANT_TURN = "assistant.turn"
+    ASSISTANT_FAILED = "assistant.failed"
+    ASSISTANT_HANGUP = "assistant.hangup"
+    ASSISTANT_TRANSFER = "assistant.transfer"
+
+
+# The payload of each kind, a TypedDict.
+EVENTS: dict[EventKind, type] = {
+    EventKind.STREAM_STARTED: payloads.StreamStarted,
+    EventKind.STREAM_ENDED: payloads.StreamEnded,
+    EventKind.STREAM_DISCONNECTED: payloads.StreamDisconnected,
+    EventKind.STREAM_RECONNECTED: payloads.StreamReconnected,
+    EventKind.STREAM_INBOUND: payloads.StreamInbound,
+    EventKind.DIGITS: payloads.Digits,
+    EventKind.KEYWORD: payloads.Keyword,
+    EventKind.ANALYSIS: payloads.Analysis,
+    EventKind.SILENCE: payloads.Silence,
+    EventKind.SPEECH_STARTED: payloads.SpeechStarted,
+    EventKind.SPEECH_STOPPED: payloads.SpeechStopped,
+    EventKind.SPEECH_FAILED: payloads.SpeechFailed,
+    EventKind.RECORDING_STARTED: payloads.RecordingStarted,
+    EventKind.RECORDING_DONE: payloads.RecordingDone,
+    EventKind.RECORDING_FAILED: payloads.RecordingFailed,
+    EventKind.MENU_ENTERED: payloads.MenuEntered,
+    EventKind.MENU_TIMEOUT: payloads.MenuMissed,
+    EventKind.MENU_INVALID: payloads.MenuMissed,
+    EventKind.WEBHOOK_FAILED: payloads.WebhookFailed,
+    EventKind.TRANSCRIPT_PARTIAL: payloads.TranscriptPartial,
+    EventKind.TRANSCRIPT_FINAL: payloads.TranscriptFinal,
+    EventKind.TRANSCRIPT_FAILED: payloads.FileFailed,
+    EventKind.RECOGNITION_FAILED: payloads.RecognitionFailed,
+    EventKind.REPORT_FAILED: payloads.FileFailed,
+    EventKind.BRIDGE_CONNECTED: payloads.BridgeConnected,
+    EventKind.BRIDGE_LOST: payloads.BridgeTrouble,
+    EventKind.BRIDGE_FAILED: payloads.BridgeTrouble,
+    EventKind.BRIDGE_ENDED: payloads.BridgeEnded,
+    EventKind.ASSISTANT_TURN: payloads.AssistantTurn,
+    EventKind.ASSISTANT_FAILED: payloads.AssistantFailed,
+    EventKind.ASSISTANT_HANGUP: payloads.AssistantHangup,
+    EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
 }
+
+# Kinds of failures, which alerts watch. Their counters start at 0: a rate does not see a counter that begins at 1.
+FAILURES = (
+    EventKind.RECORDING_FAILED,
+    EventKind.TRANSCRIPT_FAILED,
+    EventKind.REPORT_FAILED,
+    EventKind.SPEECH_FAILED,
+    EventKind.RECOGNITION_FAILED,
+    EventKind.ASSISTANT_FAILED,
+    EventKind.BRIDGE_LOST,
+    EventKind.BRIDGE_FAILED,
+    EventKind.WEBHOOK_FAILED,
+    EventKind.STREAM_INBOUND,
+)

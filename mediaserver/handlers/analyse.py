@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
 from mediaserver.call import Call, Disk
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
 from mediaserver.wire.events import Audio, Event
@@ -49,7 +50,7 @@ class Analyse(files.Keeping, Handler):
 
     async def _report(self, call: Call, watch: "_Watch", path: Path | None, final: bool = False) -> None:
         report = watch.report() | {"final": final}
-        call.notify("analysis", report)
+        call.notify(EventKind.ANALYSIS, report)
         if path is None:
             log.info("analysis", stream=call.stream.id, path=call.stream.path, **report)
             return
@@ -59,7 +60,7 @@ class Analyse(files.Keeping, Handler):
         except OSError as error:
             if not watch.failed:  # it is tried again with the next report, and told of once
                 watch.failed = True
-                files.tell_failure(call, "report", path, error)
+                files.tell_failure(call, EventKind.REPORT_FAILED, path, error)
 
 
 class _Watch:
@@ -79,7 +80,7 @@ class _Watch:
         """Take in what is heard; the keypad has heard it already."""
         if digits := self._keypad.take_waiting():
             self._analyser.digits += digits
-            self._call.notify("digits", {"digits": digits})
+            self._call.notify(EventKind.DIGITS, {"digits": digits})
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
@@ -87,12 +88,12 @@ class _Watch:
         analyser.feed(event.pcm, self._keypad.toning)
         if analyser.speaking and not spoke:
             self._told = False
-            self._call.notify("speech.started", {"at_s": analyser.seconds})
+            self._call.notify(EventKind.SPEECH_STARTED, {"at_s": analyser.seconds})
         elif spoke and not analyser.speaking:
-            self._call.notify("speech.stopped", {"at_s": analyser.seconds, "seconds": analyser.last_spurt})
+            self._call.notify(EventKind.SPEECH_STOPPED, {"at_s": analyser.seconds, "seconds": analyser.last_spurt})
         elif not self._told and analyser.quiet >= self._patience:
             self._told = True
-            self._call.notify("silence", {"at_s": analyser.seconds, "seconds": analyser.quiet})
+            self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.quiet})
 
     def report(self) -> dict[str, Any]:
         """What was heard since the last report, and how it arrived."""

@@ -13,6 +13,7 @@ from mediaserver.call import Stream
 from mediaserver.config.settings import EventSettings, PromptSettings, Settings
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.events import Webhooks, WebhookSettings
+from mediaserver.events.kinds import FAILURES, EventKind
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.pacing.alarm import system_alarm
@@ -58,19 +59,19 @@ class Backend:
 
     def _count(self, kind: str, data: Mapping[str, Any]) -> None:
         metrics = self._metrics
-        if kind == "analysis":
+        if kind == EventKind.ANALYSIS:
             for name, counter in metrics.analysed.items():
                 counter.inc(max(0, data.get(name, 0)))
-        elif kind == "transcript.final":
+        elif kind == EventKind.TRANSCRIPT_FINAL:
             metrics.recognitions.labels("ok" if data.get("text") else "empty").inc()
             metrics.recognition_seconds.observe(data.get("seconds", 0.0))
-        elif kind == "recognition.failed":
+        elif kind == EventKind.RECOGNITION_FAILED:
             metrics.recognitions.labels("dropped" if data.get("dropped") else "failed").inc()
-        elif kind == "stream.inbound":
+        elif kind == EventKind.STREAM_INBOUND:
             metrics.inbound_problems.labels(data.get("problem", "")).inc()
-        elif kind == "keyword":
+        elif kind == EventKind.KEYWORD:
             metrics.keywords.labels(data.get("keyword", "")).inc()
-        elif kind == "assistant.turn" and "first_audio_ms" in data:
+        elif kind == EventKind.ASSISTANT_TURN and "first_audio_ms" in data:
             metrics.first_audio.observe(data["first_audio_ms"] / 1000)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
@@ -88,6 +89,7 @@ class Engine:
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.of(settings, where, problems)
         self.metrics = Metrics()
+        self.metrics.expect_events(FAILURES)
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
         self.speech = SpeechService(

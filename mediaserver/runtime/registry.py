@@ -10,6 +10,7 @@ import structlog
 from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusedError
+from mediaserver.events.kinds import EventKind
 from mediaserver.routing.routes import Route
 from mediaserver.support.metrics import Metrics
 
@@ -121,7 +122,7 @@ class Streams:
         metrics.reconnects.inc(session.reconnects)
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)
-        session.call.notify("stream.ended", summary)
+        session.call.notify(EventKind.STREAM_ENDED, summary)
         self._outbox.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
         if misframed and not session.stream.resource:  # where we dialled, our side says more

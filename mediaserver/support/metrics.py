@@ -27,20 +27,6 @@ LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)
 
 RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
-# Events of what failed, which alerts ask for: they are counted from 0 on, or a rate would not see the first.
-FAILURES = (
-    "recording.failed",
-    "transcript.failed",
-    "report.failed",
-    "speech.failed",
-    "recognition.failed",
-    "assistant.failed",
-    "bridge.lost",
-    "bridge.failed",
-    "webhook.failed",
-    "stream.inbound",
-)
-
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
@@ -117,8 +103,6 @@ class Metrics:
             registry=self.registry,
         )
         self.events = Counter("mediaserver_events", "What happened on streams", ["type"], registry=self.registry)
-        for kind in FAILURES:
-            self.events.labels(kind)
         self.first_audio = Histogram(
             "mediaserver_assistant_first_audio_seconds",
             "From a caller's last voice to the first sound of the answer",
@@ -156,8 +140,13 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         Info("mediaserver_build", "Version of the server", registry=self.registry).info({"version": __version__})
 
+    def expect_events(self, kinds: Iterable[str]) -> None:
+        """Start the counters of these kinds of events at 0: a rate does not see a counter that begins at 1."""
+        for kind in kinds:
+            self.events.labels(kind)
+
     def expect_keywords(self, keywords: Iterable[str]) -> None:
-        """Count them from 0 on, or a rate would not see the first."""
+        """Start the counters of these keywords at 0: a rate does not see a counter that begins at 1."""
         for keyword in keywords:
             self.keywords.labels(keyword)
 

@@ -36,7 +36,7 @@ def write() -> str:
     for kind, payload in EVENTS.items():
         blocks += [f"## {kind}", prose(_when(payload)), table(("key", "type", "what it is"), _keys(payload))]
     blocks += ["## Why a stream ended", "`reason` of `stream.ended`, of the log and of the metric:", _reasons()]
-    return page("Events", "mediaserver/events/kinds.py and EndReason", *blocks)
+    return page("Events", "mediaserver/events and EndReason", *blocks)
 
 
 def _reasons() -> str:

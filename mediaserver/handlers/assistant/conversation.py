@@ -9,6 +9,7 @@ import structlog
 
 from mediaserver.call import Call, Utterance
 from mediaserver.errors import EngineError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.assistant.history import INTERRUPTED, History
 from mediaserver.handlers.assistant.tool_runner import Errands, Over
 from mediaserver.handlers.assistant.transcript import Transcript
@@ -282,12 +283,12 @@ class Conversation:
 
     def _tell(self, turn: Turn) -> None:
         turn.ended = self._call.now
-        self._call.notify("assistant.turn", turn.facts)
+        self._call.notify(EventKind.ASSISTANT_TURN, turn.facts)
         self._transcript.add("assistant", turn.answered(self._began))
 
     def _fail(self, stage: str, why: str) -> None:
         log.warning("assistant failed", stream=self._call.stream.id, stage=stage, why=why)
-        self._call.notify("assistant.failed", {"stage": stage, "why": why})
+        self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": stage, "why": why})
         self._transcript.add("failure", {"stage": stage, "why": why})
 
     async def _give_up_after(self, failed: bool, errands: Errands) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mediaserver.call import Call
 from mediaserver.errors import PeerError, PromptError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
 from mediaserver.handlers.assistant.turn_taking import Floor
@@ -20,7 +21,7 @@ class Over(Exception):  # noqa: N818 - no error
 
     def conclude(self, call: Call) -> None:
         """Tell of it; the call is hung up as well, unless somebody else has taken it."""
-        call.notify("assistant.hangup", {"why": self.why})
+        call.notify(EventKind.ASSISTANT_HANGUP, {"why": self.why})
         if self.why != TRANSFER:
             call.hang_up()
 
@@ -89,9 +90,9 @@ class Errands:
             answer = TransferAnswer.model_validate(await self._call.ask(self._tools.transfer or "", body))
         except (PeerError, ValueError) as error:
             why = str(error) if isinstance(error, PeerError) else "the answer is not understood"
-            self._call.notify("assistant.failed", {"stage": "transfer", "why": why})
+            self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": "transfer", "why": why})
             return "failed: nobody can be reached"
-        self._call.notify("assistant.transfer", {"reason": reason, "hangup": answer.hangup})
+        self._call.notify(EventKind.ASSISTANT_TRANSFER, {"reason": reason, "hangup": answer.hangup})
         heard = (await self._speak(answer.say)).heard if answer.say else ""
         if answer.hangup:
             raise Over(TRANSFER)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.call import Call, Disk, Modes
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
 
 
@@ -40,4 +41,4 @@ class Transcript:
                 await self._disk.do(files.append, self._directory, self._path, lines, self._modes)
             except OSError as error:
                 self._failed = True
-                files.tell_failure(self._call, "transcript", self._path, error)
+                files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._path, error)

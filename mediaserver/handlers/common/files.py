@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from mediaserver.call import USUAL_MODES, Call, Modes, Stream, create, make_folders, stay_within
 from mediaserver.errors import plainly
+from mediaserver.events.kinds import EventKind
 
 FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
@@ -87,11 +88,11 @@ def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], mod
         file.writelines(json.dumps(document) + "\n" for document in documents)
 
 
-def tell_failure(call: Call, kind: str, path: Path, error: OSError) -> None:
-    """Tell that the `transcript` or the `report` of a stream cannot be written: in the log, and as an event."""
+def tell_failure(call: Call, kind: EventKind, path: Path, error: OSError) -> None:
+    """Tell that the transcript or the report of a stream cannot be written: in the log, and as an event."""
     why = plainly(error)
-    log.error(f"{kind} not written", stream=call.stream.id, file=str(path), why=why)
-    call.notify(f"{kind}.failed", {"file": str(path), "error": why})
+    log.error(f"{kind.partition('.')[0]} not written", stream=call.stream.id, file=str(path), why=why)
+    call.notify(kind, {"file": str(path), "error": why})
 
 
 def _safe(value: str) -> str:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticKnownError
 from mediaserver.call import Call
 from mediaserver.config.fields import Table, is_language
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.source import Run
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.service import split_text
@@ -101,7 +102,7 @@ class Phrase(Manner, Table):
         text = self.say.render({**values_of(stream.variables, stream.query), **values}, voice.language)
 
         def failed(why: str) -> None:
-            call.notify("speech.failed", {"why": why})
+            call.notify(EventKind.SPEECH_FAILED, {"why": why})
 
         origin = Origin(stream.route, stream.stranger and (of_url or bool(self.say.names)))
         return speech.say(text, voice, fallback, failed, origin)

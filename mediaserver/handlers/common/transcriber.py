@@ -9,6 +9,7 @@ import structlog
 
 from mediaserver.call import Call, Disk, Utterance, Utterances
 from mediaserver.errors import EngineError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcript import Transcript
 from mediaserver.speech.stt.interface import Recognition, SttEngine
@@ -87,7 +88,7 @@ class Scribe:
         if self._partials and text and text != self._told and now >= self._due:
             self._told, self._due = text, now + _BETWEEN_PARTIALS
             facts = {"text": text, "utterance": utterance.number, "start_s": round(utterance.start, 3)}
-            self._call.notify("transcript.partial", facts)
+            self._call.notify(EventKind.TRANSCRIPT_PARTIAL, facts)
 
     async def _final(self, utterance: Utterance, found: Recognition) -> None:
         facts = _times(utterance) | {
@@ -95,7 +96,7 @@ class Scribe:
             "confidence": found.confidence,
             "seconds": round(utterance.clock() - utterance.over_at, 3),
         }
-        self._call.notify("transcript.final", facts)
+        self._call.notify(EventKind.TRANSCRIPT_FINAL, facts)
         self._look_for_keywords(utterance, found.text, final=True)
         if found.text:
             await self._write(utterance, facts)
@@ -107,12 +108,12 @@ class Scribe:
                 self._heard.add(keyword)
                 start = round(utterance.start, 3)
                 facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
-                self._call.notify("keyword", facts | {"final": final})
+                self._call.notify(EventKind.KEYWORD, facts | {"final": final})
                 log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
 
     def _failed(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
         facts = _times(utterance) | {"why": why}
-        self._call.notify("recognition.failed", facts | {"dropped": dropped})
+        self._call.notify(EventKind.RECOGNITION_FAILED, facts | {"dropped": dropped})
         log.warning("not recognised", stream=self._call.stream.id, path=self._call.stream.path, **facts)
 
     async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ class Scribe:
         try:
             await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
         except OSError as error:
-            files.tell_failure(self._call, "transcript", self._transcript.path, error)
+            files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._transcript.path, error)
             self._transcript = None
 
 

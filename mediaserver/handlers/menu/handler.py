@@ -13,6 +13,7 @@ from mediaserver.call import Call, Collected
 from mediaserver.config import mistakes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.phrase import Phrase, Speaking, values_of
@@ -23,6 +24,7 @@ from mediaserver.speech.engines.requirements import voice_problem
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
 _LINGER_MS = 200
+_MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
 
 log = structlog.get_logger()
 
@@ -143,7 +145,7 @@ class _Visit:
         again: Sequence[str | Phrase] = ()
         menu, why, digits = self._flow.menus[name], "timeout", ""
         self._menu = name
-        self._call.notify("menu.entered", {"menu": name})
+        self._call.notify(EventKind.MENU_ENTERED, {"menu": name})
         for _ in range(1 + menu.retries):
             collected = await self._collect(_entry(menu), (*again, *menu.play), menu, set(menu.keys))
             digits = collected.digits
@@ -155,7 +157,7 @@ class _Visit:
                 return menu.then
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
-            self._call.notify(f"menu.{why}", {"menu": name} if private else {"menu": name, "digits": digits})
+            self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
             self._call.keypad.take_waiting()  # typed ahead for a way that was not there
         self._news = _News(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
@@ -205,7 +207,7 @@ class _Visit:
             why = _first_line(error)
             facts = {"menu": self._menu, "webhook": place, "why": why}
             log.error("webhook failed", stream=stream.id, path=stream.path, **facts)
-            self._call.notify("webhook.failed", facts)
+            self._call.notify(EventKind.WEBHOOK_FAILED, facts)
             return self._flow.on_webhook_error
 
     async def _understood(self, answer: Any, url: str) -> Step:
@@ -245,7 +247,7 @@ class _Visit:
     def _instead(self, why: str) -> Run:
         """What is heard in place of a text that cannot be said."""
         stream = self._call.stream
-        self._call.notify("speech.failed", {"why": why})
+        self._call.notify(EventKind.SPEECH_FAILED, {"why": why})
         if self._flow.fallback is None:
             raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
         log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)

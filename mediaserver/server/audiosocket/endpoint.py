@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mediaserver.call import EndReason, Session, Stream
 from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.access import Access
 from mediaserver.routing.audiosocket_ports import Port
@@ -108,7 +109,7 @@ class AudioSocketEndpoint:
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
     """One stream, to its end."""
     try:
-        session.call.notify("stream.started", session.wire_facts)
+        session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
         end = await sessions.run_handler(session, handler)
         if end.reason is EndReason.FINISHED:
             await session.drain()

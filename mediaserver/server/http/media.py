@@ -14,6 +14,7 @@ from mediaserver.call import CloseCode, End, EndReason, Session, Stream
 from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.call.stream import CREDENTIALS
 from mediaserver.errors import RefusedError, did_you_mean
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing import spoken_queries
 from mediaserver.routing.routes import QUERY_KEYS, Route
@@ -175,7 +176,7 @@ class MediaEndpoint:
         reading = asyncio.create_task(_read(reader, session))
         try:
             await session.media_started()
-            session.call.notify("stream.started", session.wire_facts)
+            session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()
