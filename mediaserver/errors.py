@@ -3,7 +3,7 @@
     MediaServerError
     ├── ConfigError        the operator's: a setting, a path, a file named in the config; a list of problems
     ├── PromptError        the author's: a sound file that cannot be played, with its name and why
-    ├── RefusedError       the caller's: an upgrade we turn down, with the HTTP status that says so
+    ├── RefusedError       the caller's: a request that we refuse, with a RefusalReason and its HTTP status
     └── PeerError          the far end's
         ├── ProtocolError  bytes that no wire format allows
         ├── WebhookError   no answer from the operator's own backend that can be used
@@ -15,6 +15,7 @@ Anything else that escapes is our own fault, and is logged with its traceback.
 import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from enum import StrEnum
 from itertools import islice
 
 _MISSPELT, _CANDIDATES = 3, 50  # letters too many or too few; words compared
@@ -37,19 +38,69 @@ class PromptError(MediaServerError):
     """A sound file cannot be played; the message says why, without the file's name."""
 
 
-class RefusedError(MediaServerError):
-    """A request for a stream is turned down: HTTP `status`, one plain line, and a word for metrics.
+class RefusalReason(StrEnum):
+    """Why a request is refused: the word for metrics and the log, and the HTTP `status` that goes with it."""
 
-    `retry_after` has the seconds for which a server asked us to wait, where it did. `logged` says the same as the
-    message without what the peer wrote, where that may be a token.
+    status: int
+
+    def __new__(cls, word: str, status: int) -> "RefusalReason":
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.status = status
+        return member
+
+    BAD_QUERY = "bad-query", 400
+    BAD_TEXT = "bad-text", 400
+    TOO_LONG = "too-long", 400
+    BAD_VARIABLE = "bad-variable", 400
+    BAD_HANDSHAKE = "bad-handshake", 400
+    MALFORMED = "malformed", 400
+    TLS = "tls", 400
+    UNAUTHORISED = "unauthorised", 401
+    NETWORK = "network", 403
+    SIGNATURE = "signature", 403
+    EXPIRED = "expired", 403
+    UNKNOWN_PATH = "unknown-path", 404
+    UNKNOWN_PROMPT = "unknown-prompt", 404
+    METHOD = "method", 405
+    SLOW_HANDSHAKE = "slow-handshake", 408
+    LONG_PATH = "long-path", 414
+    NOT_WEBSOCKET = "not-websocket", 426
+    TOO_MANY_TEXTS = "too-many-texts", 429
+    HEADERS = "headers", 431
+    FULL = "full", 503
+    PATH_FULL = "path-full", 503
+    PEER_FULL = "peer-full", 503
+    BUSY = "busy", 503
+    DESCRIPTORS = "descriptors", 503
+    DRAINING = "draining", 503
+    # Of the admin port alone.
+    HOST = "host", 403
+    ORIGIN = "origin", 403
+    SLOW = "slow", 408
+    CONNECTIONS = "connections", 503
+    # Of the admin port's /v1, whose answers no metric counts.
+    BAD_BODY = "bad-body", 400
+    BAD_PATH = "bad-path", 400
+    UNKNOWN_STREAM = "unknown-stream", 404
+    NO_CALLS = "no-calls", 503
+
+
+class RefusedError(MediaServerError):
+    """A request is refused: its `reason`, whose HTTP status is `status`, and one plain line.
+
+    `logged` says the same as the message without what the peer wrote, where that may be a token.
     """
 
-    def __init__(
-        self, status: int, message: str, reason: str = "", retry_after: float | None = None, logged: str = ""
-    ) -> None:
+    def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
         super().__init__(one_line(message))
-        self.status, self.reason, self.retry_after = status, reason, retry_after
+        self.reason = reason
         self.logged = logged or str(self)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return self.reason.status
 
 
 class TooLongError(ValueError):

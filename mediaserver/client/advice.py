@@ -4,8 +4,9 @@ Connection drops; no audio received; audio quality poor; cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session
+from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
-from mediaserver.errors import PeerError, RefusedError
+from mediaserver.errors import PeerError
 
 POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
@@ -20,9 +21,9 @@ _REFUSALS = {
 NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN wants one"
 
 
-def on_failure(error: PeerError | RefusedError, resource: str, credential: Credential | None) -> str:
+def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
     """Why there is no connection, and what to check."""
-    if isinstance(error, RefusedError):
+    if isinstance(error, UpgradeRefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
     return f"{resource}: {error}: check voipbin.api, and that the firewall lets WebSockets out{unset}"

@@ -19,7 +19,7 @@ from mediaserver.client.advice import NO_CREDENTIAL
 from mediaserver.client.attachment import Attachment
 from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import Settings
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing.routes import Giving
 from mediaserver.runtime.engine import Engine
@@ -82,7 +82,7 @@ class Attacher:
         try:
             url = URL(request.path)
         except ValueError as error:
-            raise RefusedError(400, f"{request.path} is no path") from error
+            raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is no path") from error
         route, variables = await engine.table.find(url)
         variables |= request.variables
         handler = route.handler_of(variables, url.query, engine.library.catalogue, self._giving)

@@ -13,9 +13,10 @@ import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
+from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.line import CALL_OVER, Line
 from mediaserver.client.voipbin import Credential, Platform, credential_of
-from mediaserver.errors import ConfigError, PeerError, RefusedError
+from mediaserver.errors import ConfigError, PeerError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.routes import Route
@@ -132,7 +133,7 @@ class Attachment:
             while True:
                 try:
                     line = await self._connect(broken, past)
-                except (RefusedError, PeerError) as error:
+                except PeerError as error:
                     return self._lost(error, broken)
                 except ConfigError as error:  # the credential's file is gone
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
@@ -208,14 +209,14 @@ class Attachment:
             line.drop()
             self._line = None
 
-    def _lost(self, error: RefusedError | PeerError, broken: _BrokenError | None) -> End:
+    def _lost(self, error: PeerError, broken: _BrokenError | None) -> End:
         """There is no getting (back) to it: how that ends the stream."""
         resource = self.session.stream.resource
-        if broken is not None and isinstance(error, RefusedError) and error.status in _GONE:
+        if broken is not None and isinstance(error, UpgradeRefusedError) and error.status in _GONE:
             log.info("not there any more: it is over", resource=resource)
             return CALL_OVER
         text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, self._credential)
-        if isinstance(error, RefusedError):
+        if isinstance(error, UpgradeRefusedError):
             return End(EndReason.REFUSED, CloseCode.ABNORMAL, text)
         return End(EndReason.PEER_VANISHED if broken else EndReason.UNREACHABLE, CloseCode.ABNORMAL, text)
 
@@ -231,12 +232,12 @@ async def _nothing() -> None:
 
 def _may_pass(resource: str, deadline: float, error: Exception) -> bool | float:
     """Whether another attempt may go better; the seconds to wait before it, where the server tells them."""
-    if isinstance(error, RefusedError):
+    if isinstance(error, UpgradeRefusedError):
         passing = error.status in _PASSING_STATUS or error.status >= 500
     else:
         passing = isinstance(error, PeerError)
     if passing and not isinstance(error, _BrokenError):
         log.warning("not connected: trying again", resource=resource, why=str(error))
-    if passing and isinstance(error, RefusedError) and error.retry_after:
+    if passing and isinstance(error, UpgradeRefusedError) and error.retry_after:
         return max(0.0, min(error.retry_after, deadline - asyncio.get_running_loop().time()))
     return passing

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
-from mediaserver.errors import PeerError, RefusedError, plainly
+from mediaserver.errors import PeerError, one_line, plainly
 from mediaserver.support.credentials import without_secrets
 from mediaserver.support.http_connector import Connector
 from mediaserver.transport.connection import CLOSE_TIMEOUT
@@ -21,6 +21,17 @@ _MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
 _CREDENTIALS = ("token", "accesskey", "sig")  # parameters of a URL: VoIPBIN's two, and that of links we sign
+
+
+class UpgradeRefusedError(PeerError):
+    """A server that we dialled refused the WebSocket upgrade: HTTP `status`, and the text of its answer in a line.
+
+    `retry_after` has the seconds for which the server asked us to wait, None where it did not.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(one_line(message))
+        self.status, self.retry_after = status, retry_after
 
 
 class NotHttpError(PeerError):
@@ -64,7 +75,7 @@ async def _keep_refusal(
         for word in _private(request.url):  # servers like to show what was asked for
             text = text.replace(word, "…")
         text = " ".join(text.split())[:_REFUSAL_LETTERS]
-        raise RefusedError(
+        raise UpgradeRefusedError(
             response.status,
             text or response.reason or "refused",
             retry_after=seconds_to_wait(response.headers, time.time()),
@@ -105,7 +116,7 @@ def _moment(text: str) -> float | None:
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
-    """Open a media stream. RefusedError where the server turns it down, PeerError where none answers.
+    """Open a media stream. UpgradeRefusedError where the server turns it down, PeerError where none answers.
 
     `http` and `https` are other names of the schemes `ws` and `wss`.
     """

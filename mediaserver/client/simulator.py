@@ -97,7 +97,7 @@ async def simulate(
 ) -> Report:
     """Make one call and report on it. `heard` is given every frame as it comes; `hang_up` ends the call early.
 
-    RefusedError and PeerError where there is no stream, PromptError where the file to send cannot be played.
+    PeerError where there is no stream, PromptError where the file to send cannot be played.
     """
     pcm = await asyncio.to_thread(_read_speech, call.send) if call.send else b""
     script, turn = Script(call.digits, pcm, call.after), Turn()

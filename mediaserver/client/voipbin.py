@@ -63,7 +63,7 @@ class Platform:
     async def dial(
         self, resource: str, encapsulation: Encapsulation, credential: Credential | None
     ) -> OpenWebSocket:
-        """Open a media stream. RefusedError and PeerError as of `dial.dial`."""
+        """Open a media stream. PeerError as of `dial.dial`."""
         if self._client is None:
             self._client = dial.client_session()
         url = media_stream_url(self._settings().api, resource, encapsulation, credential)

@@ -19,7 +19,7 @@ from yarl import URL
 
 from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 
 _NAMED = 5  # paths, at most, in what is told of them
 
@@ -46,7 +46,7 @@ class Access:
         `now` is Unix time.
         """
         if self.networks and not _is_in(address, self.networks):
-            raise RefusedError(403, "not from your network", "network")
+            raise RefusedError(RefusalReason.NETWORK, "not from your network")
         if not self.tokens:
             return
         offered = [*url.query.getall(TOKEN, ()), *credentials(authorization)]
@@ -55,19 +55,19 @@ class Access:
         if SIGNATURE in url.query:
             self._check_link(url, now)
         elif offered:
-            raise RefusedError(401, "the token is wrong", "unauthorised")
+            raise RefusedError(RefusalReason.UNAUTHORISED, "the token is wrong")
         else:
             raise RefusedError(
-                401, "needs a token: ?token=…, Authorization: Bearer, or a signed link", "unauthorised"
+                RefusalReason.UNAUTHORISED, "needs a token: ?token=…, Authorization: Bearer, or a signed link"
             )
 
     def _check_link(self, url: URL, now: float) -> None:
         expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
         numeric = re.fullmatch("[0-9]{1,12}", expires) is not None  # so the lines cannot be cut otherwise
         if not numeric or not are_known([signature], [_signature(url, expires, token) for token in self.tokens]):
-            raise RefusedError(403, "the signature does not fit this URL", "signature")
+            raise RefusedError(RefusalReason.SIGNATURE, "the signature does not fit this URL")
         if now >= int(expires):
-            raise RefusedError(403, "the link has expired", "expired")
+            raise RefusedError(RefusalReason.EXPIRED, "the link has expired")
 
     def sign(self, url: URL, expires: int) -> str:
         """What makes a URL a link that is good until `expires`, Unix seconds, to be added to its query.

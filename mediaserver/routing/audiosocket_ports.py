@@ -12,12 +12,12 @@ from uuid import UUID
 from yarl import URL
 
 from mediaserver.config.settings import AudioSocketSettings
-from mediaserver.errors import RefusedError, one_line
+from mediaserver.errors import RefusalReason, RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing import routes
 from mediaserver.routing.routes import WIRE_KEYS, Route
-from mediaserver.routing.table import UNKNOWN_PATH, RouteTable, are_meant
+from mediaserver.routing.table import RouteTable, are_meant
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
 _LISTED = 8  # paths
@@ -67,7 +67,7 @@ def build(
                 raise ValueError(f"is {taken[number]} as well: choose another port")
             ports[number] = _port(number, path, table)
         except RefusedError as error:
-            if error.reason != UNKNOWN_PATH or not are_meant(unsound, URL(path)):
+            if error.reason is not RefusalReason.UNKNOWN_PATH or not are_meant(unsound, URL(path)):
                 problems.append(one_line(f"{_place(where, number)}: {error}{_known(table)}"))
         except ValueError as error:
             problems.append(one_line(f"{_place(where, number)}: {error}"))

@@ -13,13 +13,12 @@ from typing import Any
 from aiohttp.web import UrlDispatcher
 from yarl import URL
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # of a path that is looked up
 MAX_SLOW_PATH = 256  # characters, where a pattern is slow to match
 MAX_QUERY_KEYS = 100
-LONG_PATH, BAD_QUERY = "long-path", "bad-query"  # why a request is refused
 _SLOW = 3  # repetitions in a row that may match the same characters: time grows with the cube of a path's length
 _ALL = frozenset(map(chr, range(128)))  # one character of each kind is enough to tell that two sets meet
 _CATEGORIES = {
@@ -54,11 +53,11 @@ def check_bounds(url: URL, *, slow: bool) -> None:
     """Turn down what is too long to be looked up; RefusedError 414 or 400. `slow`: a pattern is."""
     path, most = url.path, MAX_SLOW_PATH if slow else MAX_PATH
     if len(path) > most:
-        raise RefusedError(414, f"the path is longer than {most} characters", LONG_PATH)
+        raise RefusedError(RefusalReason.LONG_PATH, f"the path is longer than {most} characters")
     if path.count("/") > MAX_SEGMENTS:
-        raise RefusedError(414, f"the path has more than {MAX_SEGMENTS} segments", LONG_PATH)
+        raise RefusedError(RefusalReason.LONG_PATH, f"the path has more than {MAX_SEGMENTS} segments")
     if url.raw_query_string.count("&") >= MAX_QUERY_KEYS:
-        raise RefusedError(400, f"the query has more than {MAX_QUERY_KEYS} keys", BAD_QUERY)
+        raise RefusedError(RefusalReason.BAD_QUERY, f"the query has more than {MAX_QUERY_KEYS} keys")
 
 
 def is_endless(pattern: str) -> bool:

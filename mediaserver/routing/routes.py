@@ -17,14 +17,14 @@ from mediaserver.config.misplaced_keys import elsewhere
 from mediaserver.config.mistakes import Place, key_of
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.errors import RefusedError, TooLongError, did_you_mean, one_line
+from mediaserver.errors import RefusalReason, RefusedError, TooLongError, did_you_mean, one_line
 from mediaserver.handlers import table as handler_table
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing import patterns
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, MisplacedError, fill, open_urls, texts, without
-from mediaserver.routing.patterns import BAD_QUERY, PATTERN_VARIABLE
+from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.support.credentials import reveal_all, reveal_fields, secret_fields
@@ -51,7 +51,6 @@ QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
 Giving = Callable[[Sequence[str]], str]  # how values of so many variables are given, for people
 
 # Why a request is refused.
-BAD_TEXT, BAD_VARIABLE, TOO_LONG, UNKNOWN_PROMPT = "bad-text", "bad-variable", "too-long", "unknown-prompt"
 
 
 def in_a_query(names: Sequence[str]) -> str:
@@ -137,7 +136,9 @@ class Route:
                 except ValueError:
                     rule = f"is none of {', '.join(kind)}"
                     raise RefusedError(
-                        400, f'{key}="{query[key]}" {rule}', BAD_QUERY, logged=f"{key}: what the URL says {rule}"
+                        RefusalReason.BAD_QUERY,
+                        f'{key}="{query[key]}" {rule}',
+                        logged=f"{key}: what the URL says {rule}",
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
@@ -160,29 +161,33 @@ class Route:
             handler = self._made_for(variables, asked)
             missing = handler.problems(catalogue)
             if missing:
-                raise RefusedError(404, missing[0], UNKNOWN_PROMPT)
+                raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
             if len(self._made) >= _MAX_MADE:
                 self._made.clear()
             self._made[key] = handler
         try:
             handler.check(variables, query, self.speech)
         except MissingValuesError as error:
-            raise RefusedError(400, f"{error}: {giving(error.names)}", BAD_TEXT) from error
+            raise RefusedError(RefusalReason.BAD_TEXT, f"{error}: {giving(error.names)}") from error
         except ValueError as error:
-            raise RefusedError(400, str(error), BAD_TEXT) from error
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
         return handler
 
     def _made_for(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
         for key in asked.keys() - self.handler.query_settings:
-            raise RefusedError(400, f"{key} is not for {self.pattern}, which does not repeat anything", BAD_QUERY)
+            raise RefusedError(
+                RefusalReason.BAD_QUERY, f"{key} is not for {self.pattern}, which does not repeat anything"
+            )
         for name in self.variables:
             if set("{}") & set(value := variables.get(name, "")):  # it would be read as a template of ours
                 told = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
-                raise RefusedError(404, f"{told}: put the value itself there, without braces", UNKNOWN_PROMPT)
+                raise RefusedError(
+                    RefusalReason.UNKNOWN_PROMPT, f"{told}: put the value itself there, without braces"
+                )
         try:
             settings = fill(self.settings, variables, self.handler.template_settings) | dict(asked)
         except MisplacedError as error:
-            raise RefusedError(400, str(error), BAD_VARIABLE) from error
+            raise RefusedError(RefusalReason.BAD_VARIABLE, str(error)) from error
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
@@ -191,8 +196,8 @@ class Route:
             too_much = _asks_too_much(error)
         # Not from the error: garbage collection cannot see through it, and it would hold the peer's connection.
         if key in asked:
-            raise RefusedError(400, line, BAD_QUERY, logged=f"{key}: what the URL says is no value of it")
-        raise RefusedError(400, line, TOO_LONG) if too_much else RefusedError(404, line, UNKNOWN_PROMPT)
+            raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
+        raise RefusedError(RefusalReason.TOO_LONG if too_much else RefusalReason.UNKNOWN_PROMPT, line)
 
 
 def _asks_too_much(error: ValidationError) -> bool:

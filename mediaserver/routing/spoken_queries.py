@@ -4,12 +4,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.routing.patterns import BAD_QUERY
 from mediaserver.routing.routes import Route
 
-TOO_MANY_TEXTS = "too-many-texts"  # why a request is refused
 _PERIOD = 60.0  # seconds
 _PEERS = 10_000  # that are known at a time
 
@@ -24,7 +22,7 @@ def check_text(route: Route, query: Mapping[str, str]) -> None:
     """RefusedError 400 where a URL has a text to be said, and the path does not say it."""
     if _takes_text(route) and "text" in query and not says_text_of_url(route):
         told = "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration"
-        raise RefusedError(400, told, BAD_QUERY)
+        raise RefusedError(RefusalReason.BAD_QUERY, told)
 
 
 def notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
@@ -56,7 +54,7 @@ class Texts:
         said = handler.said_of_url(*told) if route.access.is_open else ""
         if said and not self._is_within(peer, hash((route.pattern, said)), most):
             text = f"{most} different texts a minute are spoken for one address: try again in a minute"
-            raise RefusedError(429, text, TOO_MANY_TEXTS)
+            raise RefusedError(RefusalReason.TOO_MANY_TEXTS, text)
 
     def _is_within(self, peer: str, text: int, most: int) -> bool:
         now, texts = self._clock(), self._of.setdefault(peer, OrderedDict())

@@ -8,12 +8,11 @@ from aiohttp import web
 from aiohttp.web import UrlDispatcher
 from yarl import URL
 
-from mediaserver.errors import RefusedError, did_you_mean
+from mediaserver.errors import RefusalReason, RefusedError, did_you_mean
 from mediaserver.routing import patterns
 from mediaserver.routing.routes import Route
 
 T = TypeVar("T")
-UNKNOWN_PATH = "unknown-path"  # why a request is refused
 
 
 class RouteTable:
@@ -54,7 +53,7 @@ class RouteTable:
             route = route if alike in (None, route) else None
         if route is None:
             known = (route.pattern for route in self if route.access.is_open)  # others are nobody's business
-            raise RefusedError(404, f"no path {url.path}{did_you_mean(url.path, known)}", UNKNOWN_PATH)
+            raise RefusedError(RefusalReason.UNKNOWN_PATH, f"no path {url.path}{did_you_mean(url.path, known)}")
         return route, dict(found)
 
 

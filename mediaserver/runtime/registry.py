@@ -9,7 +9,7 @@ import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
 from mediaserver.config.settings import ServerSettings
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.routing.routes import Route
 from mediaserver.support.metrics import Metrics
@@ -75,15 +75,15 @@ class Streams:
         """Whether there can be one more now, on that path, for that peer; RefusedError 503 where there cannot."""
         limits = self.limits
         if self.draining:
-            raise RefusedError(503, "shutting down: try again later", "draining")
+            raise RefusedError(RefusalReason.DRAINING, "shutting down: try again later")
         if len(self) >= limits.max_streams:
-            raise RefusedError(503, f"full: {_streams(len(self))} playing, try again later", "full")
+            raise RefusedError(RefusalReason.FULL, f"full: {_streams(len(self))} playing, try again later")
         if self._on_path[route.pattern] >= route.max_streams:
             text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
-            raise RefusedError(503, text, "path-full")
+            raise RefusedError(RefusalReason.PATH_FULL, text)
         if peer and self._of_peer[peer] >= limits.max_streams_per_peer:
             text = f"full: {_streams(limits.max_streams_per_peer)} playing to your address, try again later"
-            raise RefusedError(503, text, "peer-full")
+            raise RefusedError(RefusalReason.PEER_FULL, text)
 
     def begin(self, session: Session, route: Route, peer: str = "") -> None:
         """A stream begins, to a peer where it came from one."""

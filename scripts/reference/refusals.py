@@ -1,6 +1,10 @@
 """`refusals.md`: why a stream, or a request to the admin port, is turned down."""
 
-from mediaserver.server.http.refusals import REFUSALS, Refusal
+from collections.abc import Mapping
+
+from mediaserver.errors import RefusalReason
+from mediaserver.server.admin.connections import REFUSALS as ADMIN
+from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\
@@ -15,27 +19,14 @@ The metric `mediaserver_admin_refusals_total{reason}` counts what the admin port
 JSON, `{"error": "…"}`."""
 _RETRY = "With 503 there is a header `Retry-After`, of one second."
 
-ADMIN = [  # reasons of the admin port, as its modules raise them
-    ("malformed", Refusal(400, "the request is no HTTP, or its `Host` or `Origin` is none")),
-    ("unauthorised", Refusal(401, "there is a token, and the request has none, or a wrong one")),
-    (
-        "host",
-        Refusal(403, "without a token: `Host` is none of the server's names; see `admin.hosts`"),
-    ),
-    ("origin", Refusal(403, "without a token: a page of another site asks")),
-    ("slow", Refusal(408, "half a request, or an answer that is not taken, within `server.handshake_timeout`")),
-    ("connections", Refusal(503, "it gave way to another connection: there are 32 of them")),
-]
-
 
 def write() -> str:
     """The page."""
-    public = sorted(REFUSALS.items(), key=lambda each: each[1].status)
     return page(
         "Refusals",
-        "mediaserver/server/http/refusals.py",
+        "RefusalReason and the tables of the ports",
         _ABOUT,
-        _table(public),
+        _table(REFUSALS),
         _RETRY,
         "## The admin port",
         _ADMIN,
@@ -43,6 +34,6 @@ def write() -> str:
     )
 
 
-def _table(refusals: list[tuple[str, Refusal]]) -> str:
-    rows = [(str(refusal.status), code(reason), prose(refusal.when)) for reason, refusal in refusals]
-    return table(("status", "reason", "when"), rows)
+def _table(refusals: Mapping[RefusalReason, str]) -> str:
+    rows = [(str(reason.status), code(reason), prose(when)) for reason, when in refusals.items()]
+    return table(("status", "reason", "when"), sorted(rows, key=lambda row: row[0]))

@@ -9,9 +9,8 @@ from pydantic import Field
 from mediaserver import config
 from mediaserver.call import Call
 from mediaserver.call.stream import Stream
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers import Handler
-from mediaserver.routing import routes
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.filling import MisplacedError, fill
 from tests.handlers.test_handlers import library_of
@@ -139,7 +138,7 @@ def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settin
     value = ".." if "segment" in why else "ws://evil/"
     with pytest.raises(RefusedError, match=f'the URL has "{value}" in place of {{a}}') as caught:
         route.handler_of({"a": value, "b": "admin"}, {}, library_of().catalogue)
-    assert (caught.value.status, caught.value.reason) == (400, routes.BAD_VARIABLE)
+    assert (caught.value.status, caught.value.reason) == (400, RefusalReason.BAD_VARIABLE)
     assert why in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.settings import ServerSettings
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.http.connections import Connections
 from mediaserver.support.metrics import Metrics
@@ -277,8 +277,8 @@ async def test_who_sends_no_uuid_in_time_is_refused_and_gone(loop: VirtualLoop) 
 @in_virtual_time
 async def test_who_makes_room_is_told_so_once(loop: VirtualLoop) -> None:
     connection, pipe, _, reception = audiosocket(loop)
-    connection.turn_away(RefusedError(503, "full", "descriptors"))
-    connection.turn_away(RefusedError(503, "full", "descriptors"))
+    connection.turn_away(RefusedError(RefusalReason.DESCRIPTORS, "full"))
+    connection.turn_away(RefusedError(RefusalReason.DESCRIPTORS, "full"))
     assert (pipe.written, pipe.closing) == (HANGUP, True)
     counted = reception.connections.metrics.refused.labels("descriptors", 503)
     assert counted._value.get() == 1

@@ -11,7 +11,7 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http import refusals
 from mediaserver.server.http.descriptors import ADMIN_CONNECTIONS
 from mediaserver.support.metrics import Metrics
@@ -20,10 +20,19 @@ from mediaserver.support.rate_limit import Rate
 _KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus asks every minute or more often
 _LINGERING = 1.0  # seconds for the rest of a request that is answered already
 _LOGGED = 1  # lines a second
-REASONS = ("unauthorised", "host", "origin", "malformed", "slow", "connections")
 
-_SLOW = RefusedError(408, "the request took too long", "slow")
-_NO_ROOM = RefusedError(503, "too many connections to the admin port: try again later", "connections")
+# When the admin port refuses a request, by its reason. docs/reference/refusals.md is made of this table.
+REFUSALS = {
+    RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
+    RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
+    RefusalReason.HOST: "without a token: `Host` is none of the server's names; see `admin.hosts`",
+    RefusalReason.ORIGIN: "without a token: a page of another site asks",
+    RefusalReason.SLOW: "half a request, or an answer that is not taken, within `server.handshake_timeout`",
+    RefusalReason.CONNECTIONS: "it gave way to another connection: there are 32 of them",
+}
+
+_SLOW = RefusedError(RefusalReason.SLOW, "the request took too long")
+_NO_ROOM = RefusedError(RefusalReason.CONNECTIONS, "too many connections to the admin port: try again later")
 
 log = structlog.get_logger()
 
@@ -37,7 +46,7 @@ class AdminConnections:
 
     def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
-        for reason in REASONS:  # from 0 on, or a rate would not see the first
+        for reason in REFUSALS:  # a rate does not see a counter that begins at 1
             self._refused.labels(reason)
         self.unfinished: dict[AdminConnection, None] = {}  # no request of theirs is in hand; longest first
         self._connections: set[AdminConnection] = set()
@@ -145,8 +154,8 @@ class AdminConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """A request that is none, or our own fault."""
-        if status != 500:
-            self._owner.refuse(RefusedError(status, "malformed request", "malformed"), self.peer)
+        if status == RefusalReason.MALFORMED.status:
+            self._owner.refuse(RefusedError(RefusalReason.MALFORMED, "malformed request"), self.peer)
         return super().handle_error(request, status, exc, message)
 
     def turn_away(self, error: RefusedError) -> None:

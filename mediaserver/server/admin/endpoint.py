@@ -14,7 +14,7 @@ from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.call.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config import mistakes
-from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.routing.access import are_known, credentials
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import listing
@@ -118,7 +118,7 @@ class AdminEndpoint:
             offered = credentials(headers.get("Authorization", ""))  # not in the URL: those are logged
             token = self._engine.configuration.secrets["admin.token"]
             if token and not are_known(offered, [token]):
-                raise RefusedError(401, "needs the token: Authorization: Bearer", "unauthorised")
+                raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
             if not token:  # which no page of another site has
                 check_host(hosts, {settings.host.lower(), *settings.hosts})
         check_origin(headers.getall("Origin", ()), hosts)
@@ -135,7 +135,7 @@ class AdminEndpoint:
 
     async def _attach(self, request: web.Request) -> web.Response:
         if why_not := self._why_closed():
-            raise RefusedError(503, why_not)
+            raise RefusedError(RefusalReason.NO_CALLS, why_not)
         wanted = await _body(request, AttachRequest)
         attachment = await self._attacher.prepare(wanted)
         self._attacher.start(attachment)
@@ -158,7 +158,7 @@ class AdminEndpoint:
     def _find(self, request: web.Request) -> Session:
         session = self._engine.streams.find(request.match_info["id"])
         if session is None:
-            raise RefusedError(404, f"no stream {request.match_info['id']}")
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {request.match_info['id']}")
         return session
 
 
@@ -167,9 +167,9 @@ async def _body(request: web.Request, model: type[B]) -> B:
     try:
         return model.model_validate_json(await request.read())
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, was too slow, or it is no HTTP
-        raise RefusedError(400, "body: it has no end") from error
+        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
     except pydantic.ValidationError as error:
-        raise RefusedError(400, "; ".join(mistakes.problems("body", error, model))) from error
+        raise RefusedError(RefusalReason.BAD_BODY, "; ".join(mistakes.problems("body", error, model))) from error
 
 
 def _error(error: RefusedError) -> web.Response:

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Sequence
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 
 _AUTHORITY = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?"
 _ORIGIN = re.compile(rf"null|[A-Za-z][A-Za-z0-9+.-]*://({_AUTHORITY})")
@@ -21,11 +21,11 @@ def check_host(headers: Sequence[str], names: Collection[str]) -> None:
     RefusedError 400 where there is not just one, or none that is a host; 403 where it is another's.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):
-        raise RefusedError(400, "needs a header Host that is a host and perhaps a port", "malformed")
+        raise RefusedError(RefusalReason.MALFORMED, "needs a header Host that is a host and perhaps a port")
     host = headers[0].rpartition("]")[0][1:] or headers[0].partition(":")[0]
     name = host.lower().removesuffix(".")
     if not (_is_address(name) or name == "localhost" or name in names):
-        raise RefusedError(403, f"{name} is none of this server's names: see admin.hosts", "host")
+        raise RefusedError(RefusalReason.HOST, f"{name} is none of this server's names: see admin.hosts")
 
 
 def check_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
@@ -35,9 +35,9 @@ def check_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
     """
     for origin in origins:
         if not (found := _ORIGIN.fullmatch(origin)):
-            raise RefusedError(400, "the header Origin is no origin", "malformed")
+            raise RefusedError(RefusalReason.MALFORMED, "the header Origin is no origin")
         if found[1] is None or [found[1].lower()] != [host.lower() for host in hosts]:
-            raise RefusedError(403, "not for pages of other sites", "origin")
+            raise RefusedError(RefusalReason.ORIGIN, "not for pages of other sites")
 
 
 def _is_address(host: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from mediaserver.call import CloseCode, End, EndReason, Session
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.audiosocket.allowance import Allowance
 from mediaserver.server.audiosocket.keepalive import is_unanswered, keep_alive
 from mediaserver.server.http.connections import Connections
@@ -121,7 +121,7 @@ class AudioSocketConnection(asyncio.Protocol):
         if not _UUID_HEADER.startswith(said[: len(_UUID_HEADER)]):
             self._reception.connections.metrics.peer_faults.labels("malformed-request").inc()
             http = ": HTTP is for server.port" if said.startswith(b"GET ") else ""
-            self.refuse(RefusedError(400, f"the first message is not the stream's UUID{http}", "malformed"))
+            self.refuse(RefusedError(RefusalReason.MALFORMED, f"the first message is not the stream's UUID{http}"))
             return b""
         if len(said) < _UUID_MESSAGE:
             self._said = said
@@ -140,7 +140,7 @@ class AudioSocketConnection(asyncio.Protocol):
 
     def _too_late(self) -> None:
         self._reception.connections.metrics.peer_faults.labels("slow-handshake").inc()
-        self.refuse(RefusedError(408, "the UUID took too long", "slow-handshake"))
+        self.refuse(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the UUID took too long"))
 
     def begin(self, session: Session) -> None:
         """Give its messages to a stream from now on, and end that when the peer does."""

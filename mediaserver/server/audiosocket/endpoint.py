@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from mediaserver.call import EndReason, Session, Stream
-from mediaserver.errors import ConfigError, RefusedError
+from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.access import Access
@@ -80,7 +80,7 @@ class AudioSocketEndpoint:
         engine, port = self._engine, self._port(connection.number)
         try:
             if not self.connections.handshakes.take(engine.settings.server.handshake_rate):
-                raise RefusedError(503, "too many calls at once: try again in a second", "busy")
+                raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
             handler = port.handler_of(uuid, engine.library.catalogue)
             engine.streams.admit(port.route, connection.peer.group)
         except RefusedError as error:

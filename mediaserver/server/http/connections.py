@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.config.settings import ServerSettings
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http import refusals
 from mediaserver.server.http.descriptors import most_connections
 from mediaserver.server.http.refusals import Refusals
@@ -249,23 +249,23 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
         self.handshake_done()
-        if status == 500:
+        if status != RefusalReason.MALFORMED.status:
             log.error("request failed", peer=self.peer, exc_info=exc)
-            return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+            return web.Response(status=status, text="it is not your fault\n", headers={"Connection": "close"})
         if exc is not None:
             exc.__traceback__ = None  # or it would refer to itself by way of aiohttp's frames
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
-        error = RefusedError(status, f"malformed request: {type(exc).__name__}", "malformed")
+        error = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(exc).__name__}")
         self._owner.refusals.count(error, self.peer)
         return refusals.response(error)
 
     def _too_late(self) -> None:
         self._owner.metrics.peer_faults.labels("slow-handshake").inc()
-        self.turn_away(RefusedError(408, "the request took too long", "slow-handshake"))
+        self.turn_away(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the request took too long"))
 
     def _too_large(self) -> None:
         limit = self._owner.settings().max_header_bytes
-        self.turn_away(RefusedError(431, f"the request's head is larger than {limit} bytes", "headers"))
+        self.turn_away(RefusedError(RefusalReason.HEADERS, f"the request's head is larger than {limit} bytes"))
 
 
 class _Behind:

@@ -4,7 +4,7 @@ import base64
 
 from aiohttp import HttpVersion11, web
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.wire import websocket
 from mediaserver.wire.chan_websocket import SUBPROTOCOL
 
@@ -46,4 +46,4 @@ def answer(request: web.BaseRequest) -> bytes:
 
 
 def _wrong(why: str) -> RefusedError:
-    return RefusedError(400, f"the WebSocket handshake is wrong: {why}", "bad-handshake")
+    return RefusedError(RefusalReason.BAD_HANDSHAKE, f"the WebSocket handshake is wrong: {why}")

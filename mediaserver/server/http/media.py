@@ -13,7 +13,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from mediaserver.call import CloseCode, End, EndReason, Session, Stream
 from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.call.stream import CREDENTIALS
-from mediaserver.errors import RefusedError, did_you_mean
+from mediaserver.errors import RefusalReason, RefusedError, did_you_mean
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing import spoken_queries
@@ -35,7 +35,7 @@ _CALL_CHARACTERS = 128
 _KEYS_COMPARED = 10  # unknown keys of a query that are held against ours
 _SLIPS_LOGGED = 5  # lines a second
 
-_NOT_HTTP_1 = RefusedError(505, "a WebSocket begins with HTTP/1.1", "malformed")
+_NOT_HTTP_1 = RefusedError(RefusalReason.MALFORMED, "a WebSocket begins with HTTP/1.1")
 
 log = structlog.get_logger()
 
@@ -95,12 +95,13 @@ class MediaEndpoint:
         route, variables = await self._engine.table.find(url)
         if request.method != "GET":
             raise RefusedError(
-                405, f"{request.method} is not for a media path: GET with a WebSocket upgrade is", "method"
+                RefusalReason.METHOD,
+                f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
             )
         route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
         limits = self._engine.settings.server
         if not self.connections.handshakes.take(limits.handshake_rate):  # those without access do not count
-            raise RefusedError(503, "too many calls at once: try again in a second", "busy")
+            raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
         # What opens the path is no handler's business; on an open path it is nothing of ours.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
@@ -137,7 +138,7 @@ class MediaEndpoint:
             by_query = error
         if request.headers.get("Upgrade", "").lower() != "websocket":
             text = f"{request.path} is a media stream: connect to it by WebSocket"
-            raise RefusedError(426, text, "not-websocket")
+            raise RefusedError(RefusalReason.NOT_WEBSOCKET, text)
         if by_query is not None:
             raise by_query
         return asked

@@ -1,55 +1,42 @@
 """Turning down: a plain line for the peer, a count for the operator, and a line of the log while there are few."""
 
-from typing import NamedTuple
-
 import structlog
 from aiohttp import web
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LoggedRarely
 
-
-class Refusal(NamedTuple):
-    """Why a stream is turned down: the HTTP status, and when."""
-
-    status: int
-    when: str
-
-
-# By the reason, as the metric, the log and docs/reference/refusals.md have it.
+# When the media ports refuse a request, by its reason. docs/reference/refusals.md is made of this table.
 REFUSALS = {
-    "bad-query": Refusal(400, "the query sets what it cannot, has a value that there is not, or too many keys"),
-    "bad-text": Refusal(400, "a text cannot be spoken: a value is missing or wrong, or it is empty or too long"),
-    "too-long": Refusal(400, "a tone of the URL has more than 20 s in one pass, or more than 64 segments"),
-    "bad-variable": Refusal(400, "a variable of the URL would lead a configured URL to another server or path"),
-    "bad-handshake": Refusal(400, "the WebSocket handshake is wrong; the line says what"),
-    "malformed": Refusal(
-        400,
-        "the request is no HTTP, or, with AudioSocket, the first message is no UUID; with another version of HTTP"
-        " than 1.0 and 1.1 the status is 505",
+    RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
+    RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
+    RefusalReason.TOO_LONG: "a tone of the URL has more than 20 s in one pass, or more than 64 segments",
+    RefusalReason.BAD_VARIABLE: "a variable of the URL would lead a configured URL to another server or path",
+    RefusalReason.BAD_HANDSHAKE: "the WebSocket handshake is wrong; the line says what",
+    RefusalReason.MALFORMED: (
+        "the request is no HTTP/1.0 or HTTP/1.1, or, with AudioSocket, the first message is no UUID"
     ),
-    "tls": Refusal(400, "the TLS handshake failed, or there was none; the log says what"),
-    "unauthorised": Refusal(401, "the path asks for a token, and there is none, or a wrong one"),
-    "network": Refusal(403, "`allow` does not have the peer's network"),
-    "signature": Refusal(403, "the link was signed for another URL, or with another token"),
-    "expired": Refusal(403, "the time of a signed link is over"),
-    "unknown-path": Refusal(404, "no path of the configuration matches the URL"),
-    "unknown-prompt": Refusal(404, "there is no such prompt, tone, or other thing that the URL names"),
-    "method": Refusal(405, "the request is no GET"),
-    "slow-handshake": Refusal(408, "TLS, the request or the UUID took longer than `server.handshake_timeout`"),
-    "long-path": Refusal(414, "the path of the URL is longer than 2048 characters, or has more than 64 segments"),
-    "not-websocket": Refusal(426, "the request is HTTP, and asks for no WebSocket"),
-    "too-many-texts": Refusal(429, "the peer had more texts spoken in a minute than `server.max_texts_per_peer`"),
-    "headers": Refusal(431, "the head of the request is larger than `server.max_header_bytes`"),
-    "full": Refusal(503, "there are `server.max_streams` streams"),
-    "path-full": Refusal(503, "the path has `max_streams` streams"),
-    "peer-full": Refusal(503, "the peer's address has `server.max_streams_per_peer` streams"),
-    "busy": Refusal(503, "there were more handshakes in this second than `server.handshake_rate`"),
-    "descriptors": Refusal(503, "the process has no file descriptors left"),
-    "draining": Refusal(503, "the server shuts down"),
+    RefusalReason.TLS: "the TLS handshake failed, or there was none; the log says what",
+    RefusalReason.UNAUTHORISED: "the path asks for a token, and there is none, or a wrong one",
+    RefusalReason.NETWORK: "`allow` does not have the peer's network",
+    RefusalReason.SIGNATURE: "the link was signed for another URL, or with another token",
+    RefusalReason.EXPIRED: "the time of a signed link is over",
+    RefusalReason.UNKNOWN_PATH: "no path of the configuration matches the URL",
+    RefusalReason.UNKNOWN_PROMPT: "there is no such prompt, tone, or other thing that the URL names",
+    RefusalReason.METHOD: "the request is no GET",
+    RefusalReason.SLOW_HANDSHAKE: "TLS, the request or the UUID took longer than `server.handshake_timeout`",
+    RefusalReason.LONG_PATH: "the path of the URL is longer than 2048 characters, or has more than 64 segments",
+    RefusalReason.NOT_WEBSOCKET: "the request is HTTP, and asks for no WebSocket",
+    RefusalReason.TOO_MANY_TEXTS: "the peer had more texts spoken in a minute than `server.max_texts_per_peer`",
+    RefusalReason.HEADERS: "the head of the request is larger than `server.max_header_bytes`",
+    RefusalReason.FULL: "there are `server.max_streams` streams",
+    RefusalReason.PATH_FULL: "the path has `max_streams` streams",
+    RefusalReason.PEER_FULL: "the peer's address has `server.max_streams_per_peer` streams",
+    RefusalReason.BUSY: "there were more handshakes in this second than `server.handshake_rate`",
+    RefusalReason.DESCRIPTORS: "the process has no file descriptors left",
+    RefusalReason.DRAINING: "the server shuts down",
 }
-REASONS = {reason: refusal.status for reason, refusal in REFUSALS.items()}
 
 log = structlog.get_logger()
 
@@ -59,8 +46,8 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        for reason, status in REASONS.items():  # from 0 on, or a rate would not see the first
-            metrics.refused.labels(reason, status)
+        for reason in REFUSALS:  # a rate does not see a counter that begins at 1
+            metrics.refused.labels(reason, reason.status)
         self._lines = LoggedRarely()
 
     def count(self, error: RefusedError, peer: str, path: str | None = None) -> None:
@@ -76,7 +63,7 @@ def response(error: RefusedError) -> web.Response:
     headers = {
         401: {"WWW-Authenticate": 'Bearer, Basic realm="media"'},
         405: {"Allow": "GET"},
-        400: {"Sec-WebSocket-Version": "13"} if error.reason == "bad-handshake" else {},
+        400: {"Sec-WebSocket-Version": "13"} if error.reason is RefusalReason.BAD_HANDSHAKE else {},
         426: {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
         503: {"Retry-After": "1"},
     }.get(error.status, {})

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 
-NO_ROOM = RefusedError(503, "too many connections: try again later", "descriptors")
+NO_ROOM = RefusedError(RefusalReason.DESCRIPTORS, "too many connections: try again later")
 
 
 class Replaceable(Protocol):

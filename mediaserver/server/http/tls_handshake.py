@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from typing import cast
 
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http.connections import Connections
 
 _SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
@@ -110,7 +110,7 @@ class TlsHandshake(asyncio.Protocol):
             )
         except ssl.SSLError as error:
             reason = (error.reason or "no TLS").replace("_", " ").lower()
-            failed = RefusedError(400, f"the TLS handshake failed: {reason}", "tls")
+            failed = RefusedError(RefusalReason.TLS, f"the TLS handshake failed: {reason}")
             self._connections.refusals.count(failed, self._peer)
             return
         except OSError:  # the peer is gone
@@ -127,7 +127,7 @@ class TlsHandshake(asyncio.Protocol):
 
     def _too_late(self) -> None:
         self._connections.metrics.peer_faults.labels("slow-handshake").inc()
-        self.turn_away(RefusedError(408, "the TLS handshake took too long", "slow-handshake"))
+        self.turn_away(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the TLS handshake took too long"))
 
     def _over(self) -> None:
         """It is a connection of TLS, or none any more."""

@@ -151,6 +151,7 @@ async def test_a_handshake_that_is_wrong_is_a_bad_request(
         ("GET /silence HTTP/1.1", "Connection: keep-alive\r\nConnection: Upgrade", b"101"),
         ("GET /silence HTTP/1.1", "Connection: keep-alive, UPGRADE", b"101"),
         ("GET /silence HTTP/1.0", "Connection: Upgrade", b"400"),
+        ("GET /silence HTTP/2.0", "Connection: Upgrade", b"400"),
     ],
 )
 async def test_a_handshake_as_others_write_it(
