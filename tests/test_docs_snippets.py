@@ -209,9 +209,9 @@ def test_a_backend_signs_links_as_the_docs_say() -> None:
     names: dict[str, Any] = {"hmac": hmac, "time": time, "urlencode": urlencode, "token": "a token"}
     exec(snippet, names)  # noqa: S102 - our own documentation
     link = URL(f"/play/welcome?repeat=2&expires={names['expires']}&sig={names['sig']}")
-    Access(tokens=("a token",)).check("192.0.2.1", link, "", time.time())
+    Access(tokens=("a token",)).authorize("192.0.2.1", link, "", time.time())
     with pytest.raises(RefusedError):
-        Access(tokens=("another",)).check("192.0.2.1", link, "", time.time())
+        Access(tokens=("another",)).authorize("192.0.2.1", link, "", time.time())
 
 
 @pytest.mark.parametrize(("secret", "age", "genuine", "fresh"), [("s", 0, True, True), ("x", 900, False, False)])

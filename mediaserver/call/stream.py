@@ -32,7 +32,7 @@ class Stream:
     path: str  # as dialled, without its query
     peer: str  # address of the far end
     query: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
-    # Of the query (`Route.variables_of`), over them the path's, and over these what `attach` was given.
+    # Of the query (`Route.stream_variables`), over them the path's, and over these what `attach` was given.
     variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # where we dialled: `calls/<id>` or `conferences/<id>`
     route: str = ""  # the path's pattern, as configured

@@ -51,7 +51,7 @@ async def collect_findings(
     settings: Settings, where: str, problems: Sequence[str], progress: Progress
 ) -> Findings:
     """Build the routes, decode every prompt, and hold them against each other."""
-    configuration = Configuration.of(settings, where, [*problems, *tls.load(settings, where)[1]])
+    configuration = Configuration.build(settings, where, [*problems, *tls.load(settings, where)[1]])
     library = open_library(settings, make_store=False)
     try:
         await library.load((), progress)
@@ -63,8 +63,8 @@ async def collect_findings(
         for file, problem in sorted(library.problems.items())
         if file != os.curdir  # the folder itself: told as what is wrong with its setting
     ]
-    unwritable = await asyncio.to_thread(folders.unwritable, configuration)
-    unserved = configuration.unserved(library)
+    unwritable = await asyncio.to_thread(folders.unwritable_folders, configuration)
+    unserved = configuration.paths_without_prompts(library)
     paths = [
         {
             "path": route.pattern,
@@ -90,11 +90,11 @@ async def collect_findings(
         for _, prompt in sorted(library.prompts.items())
     ]
     flows = {
-        route.pattern: menu_flow.ways(getattr(route.examined.table, "menus", None))
+        route.pattern: menu_flow.ways(getattr(route.validated.table, "menus", None))
         for route in configuration.table
     }
     menus = {path: ways for path, ways in flows.items() if ways}
-    warnings = configuration.left_out(library)
+    warnings = configuration.missing_default_prompts(library)
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.trouble else notes
@@ -107,7 +107,7 @@ async def collect_findings(
     ]
     notes += [
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {note}'
-        for route, note in spoken_queries.notes(configuration.table)
+        for route, note in spoken_queries.open_text_notes(configuration.table)
     ]
     return Findings(
         paths,

@@ -13,9 +13,9 @@ from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.handlers.record import Record
-from mediaserver.routing.access import open_to_anybody
+from mediaserver.routing.access import describe_open_paths
 from mediaserver.routing.patterns import PATTERN_VARIABLE
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 from mediaserver.runtime.engine import Engine
 
 _LITTLE_TO_HEAR: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
@@ -34,7 +34,7 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
         told = [f"Try {path} from another terminal:", "", f"    {command}", ""]
         if engine.settings.tls.certificate:
             told[3:] = ["", f"{_TRUST}.", ""]
-    told.append(open_to_anybody(engine.table.open_paths, len(engine.table)))
+    told.append(describe_open_paths(engine.table.open_paths, len(engine.table)))
     return told
 
 
@@ -54,7 +54,7 @@ def _paths(engine: Engine, route: Route) -> Iterator[str]:
     for value in (*list(catalogue.prompts)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
         try:
-            route.handler_of(variables, {}, catalogue)
+            route.build_handler(variables, {}, catalogue)
         except RefusedError:
             continue
         yield PATTERN_VARIABLE.sub(quote(value), route.pattern)

@@ -11,7 +11,7 @@ from mediaserver.cli.findings import Findings
 from mediaserver.cli.menu_flow import Way
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.errors import printable, shown_lines
-from mediaserver.routing.access import open_to_anybody
+from mediaserver.routing.access import describe_open_paths
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
@@ -36,7 +36,7 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
         out.print("everything is in order", style="green")
     if findings.paths:
         out.print(
-            printable(open_to_anybody(findings.open_paths, len(findings.paths))),
+            printable(describe_open_paths(findings.open_paths, len(findings.paths))),
             markup=False,
             highlight=False,
             soft_wrap=True,

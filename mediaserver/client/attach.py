@@ -21,7 +21,7 @@ from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import Settings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.prompts.library import Progress
-from mediaserver.routing.routes import Giving
+from mediaserver.routing.route import DescribeInput
 from mediaserver.runtime.engine import Engine
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.events import Audio, Event
@@ -67,7 +67,7 @@ def _by_options(names: Sequence[str]) -> str:
 class Attacher:
     """All streams that one server dials. `giving` says how values that a text needs may be given."""
 
-    def __init__(self, engine: Engine, giving: Giving = _in_a_body) -> None:
+    def __init__(self, engine: Engine, giving: DescribeInput = _in_a_body) -> None:
         self._engine, self._giving = engine, giving
         self._platform = Platform(lambda: engine.settings.voipbin)
         self._running: set[asyncio.Task[End]] = set()
@@ -83,10 +83,10 @@ class Attacher:
             url = URL(request.path)
         except ValueError as error:
             raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is no path") from error
-        route, variables = await engine.table.find(url)
+        route, variables = await engine.table.match_route(url)
         variables |= request.variables
-        handler = route.handler_of(variables, url.query, engine.library.catalogue, self._giving)
-        wire = route.wire_of(url.query)
+        handler = route.build_handler(variables, url.query, engine.library.catalogue, self._giving)
+        wire = route.wire_settings(url.query)
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)
         engine.streams.admit(route)
@@ -95,7 +95,7 @@ class Attacher:
             path=url.path,
             peer=URL(engine.settings.voipbin.api).host_port_subcomponent or "?",
             query=dict(url.query),
-            variables=route.variables_of(url.query, variables),
+            variables=route.stream_variables(url.query, variables),
             resource=request.resource,
             route=route.pattern,
         )

@@ -19,7 +19,7 @@ from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection

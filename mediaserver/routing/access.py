@@ -1,8 +1,9 @@
-"""Who may dial a path: networks, tokens, and links that a token signed.
+"""Access to a path: by the peer's network, by a token, or by a link that a token signed.
 
-A signed link has `expires` (Unix seconds) and `sig` in its query: the hex HMAC-SHA256 (RFC 2104), by a token, of
-three lines: the path, the expiry, and the rest of the query, sorted by its keys and form-encoded. It is good for
-that path and query until then. Secrets are compared in constant time, and are in no message.
+A signed link has `expires` (Unix seconds) and `sig` in its query. `sig` is the hex HMAC-SHA256 (RFC 2104), with a
+token as its key, of three lines: the path, the expiry, and the rest of the query, sorted by its keys and
+form-encoded. The link opens that path with that query until it expires. Secrets are compared in constant time, and
+no message contains them.
 """
 
 import base64
@@ -21,12 +22,12 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # paths, at most, in what is told of them
+_NAMED = 5  # open paths, at most, that a message names
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may dial a path; none named: everybody."""
+    """Who may dial a path. Without networks and tokens, every peer may."""
 
     networks: Networks = ()
     tokens: tuple[str, ...] = field(default=(), repr=False)
@@ -37,23 +38,23 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may dial it who reaches the port."""
+        """Whether every peer that reaches the port may dial the path."""
         return not (self.tokens or self.networks)
 
-    def check(self, address: str, url: URL, authorization: str, now: float) -> None:
-        """Let a peer pass; RefusedError: 403 for its network or a link that does not hold, 401 without a token.
+    def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
+        """Let a peer dial the path, by its address, the URL, and its Authorization header; `now` is Unix time.
 
-        `now` is Unix time.
+        RefusedError: 403 for its network, or for a link that is forged or expired, 401 without a valid token.
         """
-        if self.networks and not _is_in(address, self.networks):
+        if self.networks and not _is_in_networks(address, self.networks):
             raise RefusedError(RefusalReason.NETWORK, "not from your network")
         if not self.tokens:
             return
-        offered = [*url.query.getall(TOKEN, ()), *credentials(authorization)]
-        if are_known(offered, self.tokens):
+        offered = [*url.query.getall(TOKEN, ()), *tokens_in_header(authorization)]
+        if any_token_matches(offered, self.tokens):
             return
         if SIGNATURE in url.query:
-            self._check_link(url, now)
+            self._verify_link(url, now)
         elif offered:
             raise RefusedError(RefusalReason.UNAUTHORISED, "the token is wrong")
         else:
@@ -61,18 +62,20 @@ class Access:
                 RefusalReason.UNAUTHORISED, "needs a token: ?token=…, Authorization: Bearer, or a signed link"
             )
 
-    def _check_link(self, url: URL, now: float) -> None:
+    def _verify_link(self, url: URL, now: float) -> None:
         expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
-        numeric = re.fullmatch("[0-9]{1,12}", expires) is not None  # so the lines cannot be cut otherwise
-        if not numeric or not are_known([signature], [_signature(url, expires, token) for token in self.tokens]):
+        # Digits alone: a line break in the expiry would shift the lines that are signed.
+        numeric = re.fullmatch("[0-9]{1,12}", expires) is not None
+        signatures = [_signature(url, expires, token) for token in self.tokens]
+        if not numeric or not any_token_matches([signature], signatures):
             raise RefusedError(RefusalReason.SIGNATURE, "the signature does not fit this URL")
         if now >= int(expires):
             raise RefusedError(RefusalReason.EXPIRED, "the link has expired")
 
     def sign(self, url: URL, expires: int) -> str:
-        """What makes a URL a link that is good until `expires`, Unix seconds, to be added to its query.
+        """The part to add to a URL's query, which makes it a link that is valid until `expires`, Unix seconds.
 
-        ValueError where it cannot be signed.
+        ValueError where the path has no tokens, or the query has credentials already.
         """
         if not self.tokens:
             raise ValueError("there are no tokens on this path: anybody may dial it as it is")
@@ -83,19 +86,19 @@ class Access:
 
 def _signature(url: URL, expires: str, token: str) -> str:
     rest = [(key, value) for key, value in url.query.items() if key not in (EXPIRES, SIGNATURE)]
-    rest.sort(key=itemgetter(0))  # of one key that comes twice, the order means something
+    rest.sort(key=itemgetter(0))  # by key alone: the values of a repeated key keep their order
     text = "\n".join((url.path_safe, expires, urlencode(rest, errors="backslashreplace")))
     return hmac.digest(token.encode(), text.encode(errors="backslashreplace"), "sha256").hex()
 
 
-def are_known(offered: Iterable[str], tokens: Sequence[str]) -> bool:
-    """Whether one of those offered is a token; all are compared, each in constant time."""
+def any_token_matches(offered: Iterable[str], tokens: Sequence[str]) -> bool:
+    """Whether one of the `offered` is a token. All pairs are compared, each in constant time."""
     pairs = [(one.encode(errors="backslashreplace"), token.encode()) for one in offered for token in tokens]
     return any([hmac.compare_digest(*pair) for pair in pairs])  # noqa: C419
 
 
-def credentials(authorization: str) -> Iterator[str]:
-    """The token in an Authorization header (RFC 6750, RFC 7617), if there is one."""
+def tokens_in_header(authorization: str) -> Iterator[str]:
+    """The token in an Authorization header: as a bearer token (RFC 6750), or as the password (RFC 7617)."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         yield value.strip()
@@ -106,17 +109,17 @@ def credentials(authorization: str) -> Iterator[str]:
             return
 
 
-def _is_in(address: str, networks: Networks) -> bool:
+def _is_in_networks(address: str, networks: Networks) -> bool:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    ip = getattr(ip, "ipv4_mapped", None) or ip  # as the networks are
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # networks of mapped addresses are kept as IPv4, too
     return any(ip in network for network in networks)
 
 
-def open_to_anybody(open_paths: Sequence[str], paths: int) -> str:
-    """How many of so many paths are open, and which: what an operator should know of a server."""
+def describe_open_paths(open_paths: Sequence[str], paths: int) -> str:
+    """A line for the operator: how many of `paths` paths any peer may dial, and which."""
     if not open_paths:
         return "no path is open to anybody who reaches the port"
     some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"

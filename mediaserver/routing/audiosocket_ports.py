@@ -1,7 +1,7 @@
-"""The ports of AudioSocket over TCP: which path answers on which port, as a configuration says.
+"""The ports of AudioSocket over TCP, and the path that answers on each.
 
-A connection on such a port names no path, no token and no query. The path is the port's own, written as in a URL,
-perhaps with a query, such as `/play/welcome?repeat=2`.
+A connection on such a port carries no path, no token and no query. The configuration gives each port a path,
+written as in a URL, perhaps with a query, such as `/play/welcome?repeat=2`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,13 +15,13 @@ from mediaserver.config.settings import AudioSocketSettings
 from mediaserver.errors import RefusalReason, RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
-from mediaserver.routing import routes
-from mediaserver.routing.routes import WIRE_KEYS, Route
-from mediaserver.routing.table import RouteTable, are_meant
+from mediaserver.routing import requirements
+from mediaserver.routing.route import WIRE_KEYS, Route
+from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # paths
-_NIL = UUID(int=0)  # stands for a call that has not come yet
+_LISTED = 8  # paths that a message lists
+_NIL = UUID(int=0)  # stands for the UUID of a call, to try a port before any call comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,77 +33,78 @@ class Port:
     route: Route
     variables: Mapping[str, str]  # of the path's pattern
 
-    def variables_of(self, uuid: UUID) -> dict[str, str]:
-        """The variables of a call: its UUID, and those of the path."""
+    def call_variables(self, uuid: UUID) -> dict[str, str]:
+        """The variables of a call: its UUID, and those of the path's pattern."""
         return {"uuid": str(uuid), **self.variables}
 
-    def handler_of(self, uuid: UUID, catalogue: Catalogue) -> Handler:
-        """The handler of a call; RefusedError as `Route.handler_of` has it."""
-        return self.route.handler_of(self.variables_of(uuid), self.url.query, catalogue)
+    def build_handler(self, uuid: UUID, catalogue: Catalogue) -> Handler:
+        """The handler for one call; RefusedError as of `Route.build_handler`."""
+        return self.route.build_handler(self.call_variables(uuid), self.url.query, catalogue)
 
     @property
     def wire(self) -> WireSettings:
-        """How to speak: the path's `inbound` and `lead` hold. Its encapsulation and framing are for WebSockets."""
+        """The wire format of its calls. Of the path's, `inbound` and `lead` apply; the rest is for WebSockets."""
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 
-def build(
+def build_ports(
     settings: AudioSocketSettings,
     table: RouteTable,
     where: str,
-    taken: Mapping[int, str] = MappingProxyType({}),
-    unsound: Iterable[str] = (),
+    used_ports: Mapping[int, str] = MappingProxyType({}),
+    invalid_paths: Iterable[str] = (),
 ) -> tuple[dict[int, Port], list[str]]:
-    """The ports by their numbers, and what is wrong with those that are left out.
+    """The ports by their numbers, and a line for each port that is left out.
 
-    `taken` are ports of other listeners, by the settings that name them. `unsound` are paths that the table does
-    not have, since something is wrong with them: that is told of them, and not of their ports again.
+    `used_ports` are the ports of other listeners, with the settings that name them. `invalid_paths` are configured
+    paths that are not in the table because of mistakes. Those mistakes are reported elsewhere, so a port with such
+    a path is left out without a line of its own.
     """
     ports: dict[int, Port] = {}
     problems: list[str] = []
     for number, path in settings.ports.items():
         try:
-            if number and number in taken:
-                raise ValueError(f"is {taken[number]} as well: choose another port")
-            ports[number] = _port(number, path, table)
+            if number and number in used_ports:
+                raise ValueError(f"is {used_ports[number]} as well: choose another port")
+            ports[number] = _build_port(number, path, table)
         except RefusedError as error:
-            if error.reason is not RefusalReason.UNKNOWN_PATH or not are_meant(unsound, URL(path)):
-                problems.append(one_line(f"{_place(where, number)}: {error}{_known(table)}"))
+            if error.reason is not RefusalReason.UNKNOWN_PATH or not matches_any_pattern(invalid_paths, URL(path)):
+                problems.append(one_line(f"{_location(where, number)}: {error}{_known_paths(table)}"))
         except ValueError as error:
-            problems.append(one_line(f"{_place(where, number)}: {error}"))
+            problems.append(one_line(f"{_location(where, number)}: {error}"))
     return ports, problems
 
 
-def _known(table: RouteTable) -> str:
+def _known_paths(table: RouteTable) -> str:
     patterns = [route.pattern for route in table]
     more = [f"and {len(patterns) - _LISTED} more"] if len(patterns) > _LISTED else []
     return f": there are {', '.join([*patterns[:_LISTED], *more])}" if patterns else ": there are no paths"
 
 
 def missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> list[str]:
-    """Why calls on ports would be refused once the prompts are loaded: a prompt is missing, a query is wrong."""
+    """A line for each port whose calls would be refused: a prompt is missing, or the query is wrong."""
     return list(_missing_prompts(ports, catalogue, where))
 
 
 def _missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> Iterator[str]:
     for port in ports:
-        if port.route.examined.mistakes or routes.missing_prompts([port.route], catalogue, where):
-            continue  # told of the path itself
+        if port.route.validated.mistakes or requirements.missing_prompts([port.route], catalogue, where):
+            continue  # reported for the path itself
         try:
-            port.handler_of(_NIL, catalogue)
+            port.build_handler(_NIL, catalogue)
         except RefusedError as error:
-            yield f"{_place(where, port.number)}: {error}"
+            yield f"{_location(where, port.number)}: {error}"
 
 
-def _place(where: str, number: int) -> str:
+def _location(where: str, number: int) -> str:
     return f"{where}: audiosocket.ports.{number}"
 
 
-def _port(number: int, path: str, table: RouteTable) -> Port:
+def _build_port(number: int, path: str, table: RouteTable) -> Port:
     url = URL(path)
     if not path.startswith("/") or url.absolute or url.host or url.fragment:
         raise ValueError("should be a path of this configuration, such as /audio-stream, perhaps with a query")
-    route, variables = table.match(url)
+    route, variables = table.match_route_now(url)
     if route.access.tokens:
         raise ValueError(
             f'paths."{route.pattern}" asks for a token, and AudioSocket carries none:'

@@ -1,5 +1,6 @@
-"""A configuration made ready: its routes, its secrets, and what is wrong with it. Another one takes its place as a
-whole, or not at all.
+"""A configuration in use: settings, with the routes, ports and secrets made of them, and all mistakes.
+
+A reload builds another configuration, which replaces this one as a whole, or not at all.
 """
 
 import os
@@ -14,18 +15,19 @@ from yarl import URL
 from mediaserver.config.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
-from mediaserver.events.kinds import EVENTS
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.routing import audiosocket_ports, routes
+from mediaserver.routing import audiosocket_ports, requirements, route_builder
 from mediaserver.routing.audiosocket_ports import Port
+from mediaserver.routing.route import Route
 from mediaserver.routing.table import RouteTable
 from mediaserver.speech.engines.requirements import requirement_problem
 from mediaserver.support import credentials
 
-_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that are all addresses
+_WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that stand for all addresses
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
-# What listeners, library and webhooks are made of when the server starts.
+# Settings that are read only when the server starts, by table.
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
     "audiosocket": ("host",),
@@ -37,91 +39,98 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED = ("", "ws", "wss", "http", "https")  # schemes of what can be signed; a path is for a backend to complete
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "": a path alone, whose server a backend adds
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings, and what is made of them. `where` names them in messages; `problems` has a line a mistake."""
+    """Settings, and what is built from them. `where` names them in messages; `problems` has a line a mistake."""
 
     settings: Settings
     where: str
     table: RouteTable
     secrets: Mapping[str, str] = field(repr=False)
     problems: Sequence[str]
-    ports: Mapping[int, Port] = field(default_factory=dict)  # of AudioSocket over TCP
+    ports: Mapping[int, Port] = field(default_factory=dict)  # of AudioSocket over TCP, by their numbers
 
     @classmethod
-    def of(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
-        """Build the routes and look the secrets up; `problems` are those known already."""
-        built, wrong = routes.build(settings, where)
-        found, missing = _secrets_of(settings, where)
-        kept_there = misplaced(settings.prompts, settings.source(where, ("prompts", "cache")))
-        lacking = _lacking_engines(built, settings, where)
+    def build(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
+        """Build routes and ports, and read the secrets. `problems` has the mistakes that are known already."""
+        built, wrong = route_builder.build_routes(settings, where)
+        secrets, unread = _read_secrets(settings, where)
+        cache_problems = prompt_cache_problems(settings.prompts, settings.source(where, ("prompts", "cache")))
+        missing_engines = _missing_engines(built, settings, where)
         table = RouteTable(built)
-        taken = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
-        unsound = (settings.paths.keys() | settings.left_out) - {route.pattern for route in built}
+        used_ports = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
+        invalid_paths = (settings.paths.keys() | settings.left_out) - {route.pattern for route in built}
         by = settings.source(where, ("audiosocket", "ports"))
-        answered, unanswered = audiosocket_ports.build(settings.audiosocket, table, by, taken, unsound)
-        wrong = [*wrong, *missing, *kept_there, *lacking, *_same_port(settings, where), *unanswered]
-        return cls(settings, where, table, found, (*problems, *wrong), answered)
+        ports, port_problems = audiosocket_ports.build_ports(
+            settings.audiosocket, table, by, used_ports, invalid_paths
+        )
+        wrong = [*wrong, *unread, *cache_problems, *missing_engines, *_same_port(settings, where), *port_problems]
+        return cls(settings, where, table, secrets, (*problems, *wrong), ports)
 
     async def sign(self, url: str, expires: int) -> str:
-        """What makes a URL of ours a link that is good until `expires`, Unix seconds, to be added to its query.
+        """The part to add to a URL's query, which makes it a link that is valid until `expires`, Unix seconds.
 
-        RefusedError where there is no such path, ValueError where it cannot be signed.
+        RefusedError where the configuration has no such path, ValueError where the URL cannot be signed.
         """
         parsed = URL(url)
-        if parsed.scheme not in _SIGNED or not (parsed.host or url.startswith("/")):
+        if parsed.scheme not in _SIGNED_SCHEMES or not (parsed.host or url.startswith("/")):
             raise ValueError(
                 "should begin with wss://, ws://, https:// or http://, or be a path of the configuration"
             )
         if parsed.fragment:
             raise ValueError("has a fragment (#), which no server sees")
-        route, _ = await self.table.find(parsed)
+        route, _ = await self.table.match_route(parsed)
         return route.access.sign(parsed, expires)
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
-        """What the operator's paths lack in a library that is loaded: it is a mistake."""
+        """A line for each prompt that the operator's paths name and a loaded library lacks: each is a mistake."""
         if library.trouble:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
             return [f"{by}: prompts.directory: {library.directory} {library.trouble}{hint}"]
         catalogue = library.catalogue
-        missing = [] if self.built_in else routes.missing_prompts(self.table, catalogue, self.where)
+        missing = [] if self.built_in else requirements.missing_prompts(self.table, catalogue, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
         return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), catalogue, by)]
 
-    def left_out(self, library: PromptLibrary) -> list[str]:
-        """What the built-in paths lack, which nobody asked for: their callers are refused until it is there."""
+    def missing_default_prompts(self, library: PromptLibrary) -> list[str]:
+        """A line for each prompt that the default paths lack: a warning, as no operator has asked for those paths.
+
+        Their callers are refused until the prompts are there.
+        """
         if not self.built_in or library.trouble:
             return []
-        return routes.missing_prompts(self.table, library.catalogue, self.where)
+        return requirements.missing_prompts(self.table, library.catalogue, self.where)
 
-    def unserved(self, library: PromptLibrary) -> set[str]:
-        """The built-in paths that are left out."""
+    def paths_without_prompts(self, library: PromptLibrary) -> set[str]:
+        """The patterns of default paths that lack prompts."""
         if not self.built_in or library.trouble:
             return set()
-        lacking = (route for route in self.table if routes.missing_prompts([route], library.catalogue, self.where))
-        return {route.pattern for route in lacking}
+        incomplete = (
+            route for route in self.table if requirements.missing_prompts([route], library.catalogue, self.where)
+        )
+        return {route.pattern for route in incomplete}
 
     @property
     def misspelt_events(self) -> list[str]:
-        """What `events.types` has that is almost an event of ours. Others may be of handlers of users' own."""
+        """A line for each name in `events.types` that is almost an EventKind. Users' handlers may emit others."""
         by = self.settings.source(self.where, ("events", "types"))
         return [
             f'{by}: events.types: no event of ours is "{name}"{hint}'
             for name in self.settings.events.types
-            if name not in EVENTS and (hint := did_you_mean(name, EVENTS))
+            if name not in set(EventKind) and (hint := did_you_mean(name, EventKind))
         ]
 
     @property
     def built_in(self) -> bool:
-        """Whether the paths are our own: neither a file nor the environment has any."""
+        """Whether the paths are the default ones: neither a file nor the environment sets any."""
         return "paths" not in self.settings.model_fields_set
 
     def needing_restart(self, other: "Configuration") -> list[str]:
-        """What cannot be changed to `other` without a restart."""
+        """A line for each setting that `other` changes and that only a restart can change."""
         changed = [
             f"{table}.{key}:"
             for table, keys in _AT_START.items()
@@ -136,25 +145,25 @@ class Configuration:
 
     @property
     def files(self) -> list[Path]:
-        """The files, besides its own, that it is read from."""
+        """The files, besides its own, that the configuration is read from: certificates and secrets."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [*certificate, *credentials.files_of([*_tokens(settings), *routes.handler_secrets(settings)])]
+        return [*certificate, *credentials.files_of([*_tokens(settings), *requirements.handler_secrets(settings)])]
 
 
-def _lacking_engines(built: Iterable[routes.Route], settings: Settings, where: str) -> list[str]:
-    """What the engines lack that paths need."""
+def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> list[str]:
+    """A line for each TTS, STT or LLM engine that a path needs and that cannot work."""
     return [
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {problem}'
         for route in built
-        for need in sorted(routes.needs([route]))
+        for need in sorted(requirements.required_engines([route]))
         if need.kind not in settings.mistaken
         and (problem := requirement_problem(need, settings.speech, settings.recognition, settings.chat))
     ]
 
 
-def misplaced(prompts: PromptSettings, where: str) -> list[str]:
-    """What is wrong with where decoded sound is to be kept."""
+def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
+    """A line where the folder for decoded prompts is in the prompt folder, or is no path."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
@@ -172,18 +181,18 @@ def _tokens(settings: Settings) -> Iterable[SecretStr]:
 
 
 def _same_port(settings: Settings, where: str) -> list[str]:
-    """That the two listeners would be in each other's way, if so."""
+    """A line where the media port and the admin port are the same."""
     server, admin = settings.server, settings.admin
-    meet = server.host == admin.host or _EVERYWHERE & {server.host, admin.host}
-    if not server.port or server.port != admin.port or not meet:
+    overlap = server.host == admin.host or _WILDCARDS & {server.host, admin.host}
+    if not server.port or server.port != admin.port or not overlap:
         return []
     return [
         f"{settings.source(where, ('admin', 'port'))}: admin.port: is server.port as well: choose another port"
     ]
 
 
-def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
-    """The secrets that the settings hold or name, "" where there is none, and what names one that is not there."""
+def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
+    """The secrets that settings hold or name, "" where a setting is empty, and a line for each unreadable one."""
     found, problems = {}, []
     for place, secret in (
         (("voipbin", "token"), settings.voipbin.token),
@@ -205,13 +214,13 @@ def _secrets_of(settings: Settings, where: str) -> tuple[dict[str, str], list[st
         except ConfigError as error:
             found[key] = ""
             problems += error.problems
-        if mixed_up := _mixed_up(key, found[key]):
+        if mixed_up := _mistaken_credential(key, found[key]):
             problems.append(f"{by}: {mixed_up}")
     return found, problems
 
 
-def _mixed_up(key: str, secret: str) -> str:
-    """Why one of VoIPBIN's two credentials is the other one, by its form; "" where it is not."""
+def _mistaken_credential(key: str, secret: str) -> str:
+    """Why a VoIPBIN token is an access key by its form, or the other way round; "" where it is not."""
     if key == "voipbin.token" and secret.startswith(ACCESS_KEY):
         return f"is an access key, as it begins with {ACCESS_KEY}: set it as voipbin.access_key"
     if key == "voipbin.access_key" and _JWT.fullmatch(secret):

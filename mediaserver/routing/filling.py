@@ -1,7 +1,7 @@
-"""Settings with `{variables}` in them: which there are, and what they become.
+"""Fills the `{variables}` of a path into settings, such as `prompt = "{prompt}"`.
 
-A setting with `://` in it is a URL. What fills it stays in its place there: the URL keeps its scheme, host, port
-and number of segments. Strangers write the values, and a token or a signature may go with the request.
+Strangers choose the values, and a request that we make to a filled URL may carry a token or a signature. A setting
+with `://` in it is therefore handled as a URL: it keeps its scheme, host, port and number of segments.
 """
 
 import re
@@ -15,35 +15,35 @@ from mediaserver.config.strictness import Text
 from mediaserver.support.urls import leads_elsewhere, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
-_SHOWN = 50  # characters of a value that are told
+_SHOWN = 50  # characters of a value that a message repeats
 
 
-class MisplacedError(ValueError):
-    """A value of a variable would not stay in its place in a URL."""
+class UnsafeVariableError(ValueError):
+    """A variable's value would lead a configured URL to another server or path."""
 
     def __init__(self, names: Iterable[str], variables: Mapping[str, str], why: str) -> None:
-        told = ", ".join(f'"{variables[name][:_SHOWN]}" in place of {{{name}}}' for name in dict.fromkeys(names))
-        super().__init__(f"the URL has {told}: {why}")
+        shown = ", ".join(f'"{variables[name][:_SHOWN]}" in place of {{{name}}}' for name in dict.fromkeys(names))
+        super().__init__(f"the URL has {shown}: {why}")
 
 
-def texts(value: Any) -> Iterable[str]:
-    """All texts in a setting, its lists and tables."""
+def texts_in(value: Any) -> Iterable[str]:
+    """All texts in a setting, in its lists and tables too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from texts(each)
+            yield from texts_in(each)
 
 
-def without(value: Any, keys: frozenset[str]) -> Any:
-    """A setting without these keys of its tables."""
+def without_keys(value: Any, keys: frozenset[str]) -> Any:
+    """A setting without these keys, in its tables at any depth."""
     if isinstance(value, dict):
-        return {key: without(each, keys) for key, each in value.items() if key not in keys}
-    return [without(each, keys) for each in value] if isinstance(value, list) else value
+        return {key: without_keys(each, keys) for key, each in value.items() if key not in keys}
+    return [without_keys(each, keys) for each in value] if isinstance(value, list) else value
 
 
-def open_urls(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
-    """The URLs in a setting whose scheme, user, host or port a variable fills: where, and what is wrong."""
+def urls_with_variable_host(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """The URLs in a setting that have a variable in their scheme, user, host or port: where, and the message."""
     if isinstance(value, str) and "://" in value:
         try:
             names_its_server(value)
@@ -51,23 +51,26 @@ def open_urls(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
             yield place, str(error)
     elif isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from open_urls(each, (*place, key))
+            yield from urls_with_variable_host(each, (*place, key))
 
 
-def fill(value: Any, variables: Mapping[str, str], but: frozenset[str]) -> Any:
-    """A setting with its `{name}`s replaced by the path's variables, but in these keys of its tables.
+def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozenset[str]) -> Any:
+    """A setting with each `{name}` replaced by the path's variable, except under these keys of its tables.
 
-    MisplacedError where a value would not stay in its place in a URL, or makes a URL of what is none.
+    UnsafeVariableError where a value would lead a URL elsewhere, or would make a URL of a text that is none.
     """
     if isinstance(value, str):
         filled = _filled_url(value, variables) if "://" in value else _filled(value, variables)
         if "://" in filled and "://" not in value:
-            raise MisplacedError(_names_in(value, variables), variables, "no URL may stand there")
+            raise UnsafeVariableError(_names_in(value, variables), variables, "no URL may stand there")
         return value if filled == value else Text(filled)
     if isinstance(value, dict):
-        return {key: each if key in but else fill(each, variables, but) for key, each in value.items()}
+        return {
+            key: each if key in except_keys else fill_variables(each, variables, except_keys)
+            for key, each in value.items()
+        }
     if isinstance(value, list):
-        return [fill(each, variables, but) for each in value]
+        return [fill_variables(each, variables, except_keys) for each in value]
     return value
 
 
@@ -80,7 +83,7 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _filled_url(url: str, variables: Mapping[str, str]) -> str:
-    """A URL with the variables of its path and query filled in; each is percent-encoded, down to its slashes."""
+    """A URL with variables filled into its path and query. Each value is percent-encoded, slashes included."""
     begin = origin(url)
     path, mark, rest = re.split("([?#]|$)", url[len(begin) :], maxsplit=1)
     encoded = {
@@ -91,6 +94,6 @@ def _filled_url(url: str, variables: Mapping[str, str]) -> str:
         filled = _filled(segment, encoded)
         if filled != segment and leads_elsewhere(filled):
             why = 'no segment of a path may be empty there, "." or "..", encoded or not'
-            raise MisplacedError(_names_in(segment, variables), variables, why)
+            raise UnsafeVariableError(_names_in(segment, variables), variables, why)
         segments.append(filled)
     return begin + "/".join(segments) + mark + _filled(rest, encoded)

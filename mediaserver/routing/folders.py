@@ -1,4 +1,4 @@
-"""The folders that a configuration writes into, tried out before a call needs them."""
+"""Tests whether the folders that a configuration writes into can be written, before a call needs them."""
 
 import os
 import tempfile
@@ -10,15 +10,20 @@ from mediaserver.errors import one_line, plainly
 from mediaserver.routing.configuration import Configuration
 
 
-def unwritable(configuration: Configuration) -> list[str]:
-    """A line for each folder that is to be written and cannot be, with its key. Blocks."""
+def unwritable_folders(configuration: Configuration) -> list[str]:
+    """A line, with the key, for each configured folder that cannot be written. Blocks."""
     return [
-        one_line(f"{key}: {folder} {why}") for key, folder in _folders(configuration) if (why := why_not(folder))
+        one_line(f"{key}: {folder} {why}")
+        for key, folder in _folders(configuration)
+        if (why := why_unwritable(folder))
     ]
 
 
-def why_not(folder: Path) -> str:
-    """Why no file can be made in a folder, or the folder not be made; "" where it can. Nothing is left there."""
+def why_unwritable(folder: Path) -> str:
+    """Why no file can be made in a folder, or why the folder cannot be made; "" where it can.
+
+    Nothing is left behind there. Blocks.
+    """
     try:
         missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
         if missing:
@@ -27,7 +32,7 @@ def why_not(folder: Path) -> str:
         else:
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except (OSError, ValueError) as error:  # ValueError: no path by its characters
+    except (OSError, ValueError) as error:  # ValueError: a character that no path may have
         return f"cannot be written: {plainly(error)}"
     return ""
 
@@ -35,9 +40,9 @@ def why_not(folder: Path) -> str:
 def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     settings, where = configuration.settings, configuration.where
     for route in configuration.table:
-        with route.as_far_as_known() as handler:
+        with route.known_handler() as handler:
             by = settings.source(where, ("paths", route.pattern, "directory"))
             yield from ((f'{by}: paths."{route.pattern}": directory', folder) for folder in handler.folders())
     cache = settings.prompts.cache_directory
-    if cache is not None and settings.prompts.cache != "auto":  # auto may as well be nowhere
+    if cache is not None and settings.prompts.cache != "auto":  # with auto, the server works without a cache
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

@@ -1,7 +1,7 @@
-"""Patterns of paths, in aiohttp's syntax: what is wrong with one, which are slow, and what is matched at all.
+"""Validates patterns of paths, in aiohttp's syntax, against mistakes and catastrophic backtracking.
 
-A path is matched before it is known who asks. The regular expressions of variables go back and try again, and each
-more that may match the same characters multiplies the time that takes.
+A path is matched before the peer is authorized, so a stranger chooses the text. Python's regular expressions
+backtrack: each further repetition that may match the same characters multiplies the time of a failed match.
 """
 
 import re
@@ -16,11 +16,11 @@ from yarl import URL
 from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
-MAX_PATH, MAX_SEGMENTS = 2048, 64  # of a path that is looked up
-MAX_SLOW_PATH = 256  # characters, where a pattern is slow to match
+MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer ones are refused unmatched
+MAX_SLOW_PATH = 256  # characters of a path, where a pattern of the table is slow to match
 MAX_QUERY_KEYS = 100
-_SLOW = 3  # repetitions in a row that may match the same characters: time grows with the cube of a path's length
-_ALL = frozenset(map(chr, range(128)))  # one character of each kind is enough to tell that two sets meet
+_SLOW = 3  # repetitions in a row of the same characters: the time grows with the cube of the path's length
+_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: enough to tell whether two sets overlap
 _CATEGORIES = {
     "digit": r"\d",
     "space": r"\s",
@@ -31,8 +31,8 @@ _CATEGORIES = {
 }
 
 
-def problems(pattern: str, place: str) -> list[str]:
-    """What is wrong with a pattern, by the place where it stands."""
+def pattern_problems(pattern: str, place: str) -> list[str]:
+    """A line, which begins with `place`, for each mistake in a pattern."""
     if not pattern.startswith("/"):
         return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
     if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
@@ -41,7 +41,7 @@ def problems(pattern: str, place: str) -> list[str]:
         UrlDispatcher().add_resource(pattern)
     except (ValueError, OverflowError, RecursionError):
         return [f"{place}: is not a path pattern such as /play/{{name}}"]
-    if is_endless(pattern):
+    if backtracks_exponentially(pattern):
         return [
             f"{place}: a path could take for ever to be held against it, as a part that is repeated has parts of"
             " many lengths: write one set, such as {name:[a-z0-9-]+}, or put between them what none of them has"
@@ -49,8 +49,8 @@ def problems(pattern: str, place: str) -> list[str]:
     return []
 
 
-def check_bounds(url: URL, *, slow: bool) -> None:
-    """Turn down what is too long to be looked up; RefusedError 414 or 400. `slow`: a pattern is."""
+def check_url_limits(url: URL, *, slow: bool) -> None:
+    """RefusedError 414 or 400 where a URL is too long to be matched. `slow`: the table has a slow pattern."""
     path, most = url.path, MAX_SLOW_PATH if slow else MAX_PATH
     if len(path) > most:
         raise RefusedError(RefusalReason.LONG_PATH, f"the path is longer than {most} characters")
@@ -60,85 +60,85 @@ def check_bounds(url: URL, *, slow: bool) -> None:
         raise RefusedError(RefusalReason.BAD_QUERY, f"the query has more than {MAX_QUERY_KEYS} keys")
 
 
-def is_endless(pattern: str) -> bool:
-    """Whether the time that a pattern takes may double with each character of a path that a stranger makes up."""
+def backtracks_exponentially(pattern: str) -> bool:
+    """Whether the time of a match may double with each character of a path (catastrophic backtracking)."""
     try:
-        return _is_endless(_parts(pattern))
+        return _is_exponential(_regex_parts(pattern))
     except RecursionError:
         return True
 
 
-def is_slow(pattern: str) -> bool:
-    """Whether a path that a stranger makes up may take long to be held against a pattern."""
+def is_slow_to_match(pattern: str) -> bool:
+    """Whether the time of a match may grow with the cube of a path's length, or faster."""
     try:
-        return _is_slow(_parts(pattern))
+        return _is_slow(_regex_parts(pattern))
     except RecursionError:
         return True
 
 
-def _parts(pattern: str) -> list[tuple[Any, Any]]:
+def _regex_parts(pattern: str) -> list[tuple[Any, Any]]:
     expression = UrlDispatcher().add_resource(pattern).get_info().get("pattern")
-    return [] if expression is None else list(_flat(parser.parse(expression.pattern)))
+    return [] if expression is None else list(_flatten(parser.parse(expression.pattern)))
 
 
-def _is_endless(items: Iterable[tuple[Any, Any]]) -> bool:
-    """Whether a repetition has parts of its own that can be told from each other in many ways."""
+def _is_exponential(items: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether a repetition repeats something that can match one text in several ways."""
     for kind, value in items:
-        if kind is ops.BRANCH and any(_is_endless(_flat(branch)) for branch in value[1]):
+        if kind is ops.BRANCH and any(_is_exponential(_flatten(branch)) for branch in value[1]):
             return True
-        if kind in (ops.ASSERT, ops.ASSERT_NOT) and _is_endless(_flat(value[1])):
+        if kind in (ops.ASSERT, ops.ASSERT_NOT) and _is_exponential(_flatten(value[1])):
             return True
         if _is_repeat(kind):
-            inner = list(_flat(value[2]))
-            if _is_endless(inner) or (value[1] > 1 and _is_ambiguous(inner)):
+            inner = list(_flatten(value[2]))
+            if _is_exponential(inner) or (value[1] > 1 and _is_ambiguous(inner)):
                 return True
     return False
 
 
 def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
-    """Whether it cannot be told where one turn of a repetition ends and the next begins."""
-    if any(kind is ops.BRANCH and _meet(value[1]) for kind, value in inner):
+    """Whether a text may be split into turns of a repetition in several ways."""
+    if any(kind is ops.BRANCH and _overlap(value[1]) for kind, value in inner):
         return True
-    elastic = [each for each in inner if _is_elastic(*each)]
-    if not elastic:
+    varying = [each for each in inner if _varies_in_length(*each)]
+    if not varying:
         return False
-    characters = frozenset().union(*(_characters(*each) for each in elastic))
-    apart = (each for each in inner if each not in elastic and not _may_be_empty(*each))
+    characters = frozenset().union(*(_characters(*each) for each in varying))
+    apart = (each for each in inner if each not in varying and not _may_be_empty(*each))
     return not any(_characters(*each).isdisjoint(characters) for each in apart)
 
 
-def _is_elastic(kind: Any, value: Any) -> bool:
-    """Whether a part may have several lengths."""
-    if kind is ops.BRANCH:  # `a|aa` is parsed as an `a` that nothing or an `a` follows
+def _varies_in_length(kind: Any, value: Any) -> bool:
+    """Whether a part may match texts of several lengths."""
+    if kind is ops.BRANCH:  # the parser turns `a|aa` into an `a` with an empty branch or an `a` behind it
         return any(branch.getwidth()[0] == 0 for branch in value[1])
     return _is_repeat(kind) and bool(value[0] != value[1])
 
 
 def _is_slow(items: list[tuple[Any, Any]]) -> bool:
-    """Whether repetitions in a row, with nothing between them that sets them apart, are too many."""
-    run, over = 0, _ALL
+    """Whether too many repetitions follow each other with nothing between them that separates them."""
+    run, common = 0, _ALL
     for kind, value in items:
         characters = _characters(kind, value)
         if _is_unbounded(kind, value):
-            run, over = (run + 1 if run and characters & over else 1), characters
+            run, common = (run + 1 if run and characters & common else 1), characters
             if run >= _SLOW:
                 return True
-        elif not _may_be_empty(kind, value) and not characters & over:
+        elif not _may_be_empty(kind, value) and not characters & common:
             run = 0
     return False
 
 
-def _meet(branches: Iterable[Iterable[tuple[Any, Any]]]) -> bool:
-    """Whether a character is in more than one of several alternatives."""
-    sets = [frozenset().union(*(_characters(*each) for each in _flat(branch))) for branch in branches]
+def _overlap(branches: Iterable[Iterable[tuple[Any, Any]]]) -> bool:
+    """Whether a character is in more than one of the branches."""
+    sets = [frozenset().union(*(_characters(*each) for each in _flatten(branch))) for branch in branches]
     return sum(map(len, sets)) > len(frozenset().union(*sets))
 
 
-def _flat(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """The parts of an expression, those of its groups in their place."""
+def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """The parts of an expression, with groups replaced by their parts."""
     for kind, value in items:
         if kind is ops.SUBPATTERN:
-            yield from _flat(value[3])
+            yield from _flatten(value[3])
         else:
             yield kind, value
 
@@ -156,7 +156,7 @@ def _may_be_empty(kind: Any, value: Any) -> bool:
 
 
 def _characters(kind: Any, value: Any) -> frozenset[str]:
-    """The ASCII characters that a part matches; all, where that is not told by its kind."""
+    """The ASCII characters that a part may match; all, for a kind of part that is not looked into."""
     if kind is ops.LITERAL:
         return frozenset((chr(value),))
     if kind is ops.NOT_LITERAL:
@@ -171,5 +171,5 @@ def _characters(kind: Any, value: Any) -> frozenset[str]:
         found = frozenset().union(*(_characters(*each) for each in value[negated:]))
         return _ALL - found if negated else found
     if _is_repeat(kind):
-        return frozenset().union(*(_characters(*each) for each in _flat(value[2])))
+        return frozenset().union(*(_characters(*each) for each in _flatten(value[2])))
     return _ALL

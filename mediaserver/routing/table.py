@@ -1,4 +1,4 @@
-"""The routes of a configuration, found by the path that is dialled."""
+"""The live table of routes: matches the path that a peer dials."""
 
 from collections.abc import Coroutine, Iterable, Iterator
 from types import SimpleNamespace
@@ -10,20 +10,20 @@ from yarl import URL
 
 from mediaserver.errors import RefusalReason, RefusedError, did_you_mean
 from mediaserver.routing import patterns
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 
 T = TypeVar("T")
 
 
 class RouteTable:
-    """The routes by the path that is dialled."""
+    """The routes of one configuration, matched in their order."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._dispatcher = UrlDispatcher()
         self._routes: dict[web.AbstractRoute, Route] = {}
         for route in routes:
-            self._routes[self._dispatcher.add_get(route.pattern, _nothing, allow_head=False)] = route
-        self.slow = [route.pattern for route in self if patterns.is_slow(route.pattern)]
+            self._routes[self._dispatcher.add_get(route.pattern, _never_called, allow_head=False)] = route
+        self.slow = [route.pattern for route in self if patterns.is_slow_to_match(route.pattern)]
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())
@@ -33,56 +33,58 @@ class RouteTable:
 
     @property
     def open_paths(self) -> list[str]:
-        """The paths that anybody may dial who reaches the port."""
+        """The patterns of routes that any peer may dial that reaches the port."""
         return [route.pattern for route in self if route.access.is_open]
 
-    def match(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """The same as `find`, where nothing can be awaited."""
-        return _at_once(self.find(url))
+    def match_route_now(self, url: URL) -> tuple[Route, dict[str, str]]:
+        """`match_route` for code that cannot await."""
+        return _run_without_waiting(self.match_route(url))
 
-    async def find(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """The route of a URL's path, and the path's variables.
+    async def match_route(self, url: URL) -> tuple[Route, dict[str, str]]:
+        """The route that a URL's path matches, and the path's variables.
 
-        RefusedError: 404 where there is none, 414 or 400 where the URL is too long to be looked up.
+        RefusedError: 404 where no route matches, 414 or 400 where the URL is too long to be matched.
         """
-        patterns.check_bounds(url, slow=bool(self.slow))
+        patterns.check_url_limits(url, slow=bool(self.slow))
         found = await _resolve(self._dispatcher, url)
         route = self._routes.get(found.route)
-        if route is not None and "%2F" in url.raw_path.upper():  # it is no way around the path that it looks like
+        if route is not None and "%2F" in url.raw_path.upper():
+            # An encoded slash must not lead to a route other than the decoded path would, around its access rules.
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
-            known = (route.pattern for route in self if route.access.is_open)  # others are nobody's business
+            known = (route.pattern for route in self if route.access.is_open)  # others are not shown to strangers
             raise RefusedError(RefusalReason.UNKNOWN_PATH, f"no path {url.path}{did_you_mean(url.path, known)}")
         return route, dict(found)
 
 
-def are_meant(unsound: Iterable[str], url: URL) -> bool:
-    """Whether a URL's path is of one of these patterns, as far as they are patterns at all."""
+def matches_any_pattern(candidates: Iterable[str], url: URL) -> bool:
+    """Whether a URL's path matches one of these patterns; one that is no valid pattern is compared as text."""
     dispatcher, path = UrlDispatcher(), url.path.strip("/")
-    for pattern in unsound:
+    for pattern in candidates:
         try:
-            dispatcher.add_get(pattern, _nothing, allow_head=False)
+            dispatcher.add_get(pattern, _never_called, allow_head=False)
         except (ValueError, OverflowError, RecursionError):
             if pattern.strip("/") == path:
                 return True
-    return _at_once(_resolve(dispatcher, url)).http_exception is None
+    return _run_without_waiting(_resolve(dispatcher, url)).http_exception is None
 
 
-def _at_once(finding: Coroutine[Any, Any, T]) -> T:
-    """What is found where nothing can be awaited: aiohttp's dispatcher never waits for anything."""
+def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits, such as a look-up in aiohttp's dispatcher; else RuntimeError."""
     try:
-        finding.send(None)
+        work.send(None)
     except StopIteration as done:
         return cast("T", done.value)
-    finding.close()
+    work.close()
     raise RuntimeError("aiohttp's dispatcher has waited for something")
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher looks at
+    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher reads of a request
     return await dispatcher.resolve(cast("web.Request", request))
 
 
-async def _nothing(request: web.Request) -> web.StreamResponse:
+async def _never_called(request: web.Request) -> web.StreamResponse:
+    """aiohttp's dispatcher wants a handler for each pattern. The routes are only looked up in it."""
     raise NotImplementedError

@@ -20,8 +20,8 @@ from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
 from mediaserver.playout.prompts.watch import watch
-from mediaserver.routing import routes
-from mediaserver.routing.configuration import Configuration, misplaced
+from mediaserver.routing import requirements
+from mediaserver.routing.configuration import Configuration, prompt_cache_problems
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime.loop_lag import LoopLag
 from mediaserver.runtime.registry import Streams
@@ -87,7 +87,7 @@ class Engine:
     """All but the listeners. `where` names the configuration in messages; `problems` is what is wrong with it."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
-        self.configuration = Configuration.of(settings, where, problems)
+        self.configuration = Configuration.build(settings, where, problems)
         self.metrics = Metrics()
         self.metrics.expect_events(FAILURES)
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
@@ -133,7 +133,7 @@ class Engine:
         if problems:
             raise ConfigError(problems)
         self._tell_of_what_is_not_there()
-        self._awaited = routes.needs(configuration.table)
+        self._awaited = requirements.required_engines(configuration.table)
         self.speech.preload(self._awaited)
         if self.library.stock.cache.evictions:
             log.warning(
@@ -145,7 +145,7 @@ class Engine:
     def _tell_of_what_is_not_there(self) -> None:
         """Built-in paths and prompts that are not there at the start, and what to do."""
         library = self.library
-        self._left_out = self.configuration.left_out(library)
+        self._left_out = self.configuration.missing_default_prompts(library)
         for problem in self._left_out:
             log.warning("a built-in path is left out until its prompts are there", why=problem)
         if not library.prompts:
@@ -174,8 +174,8 @@ class Engine:
         """Go on with another configuration, all of it, for streams to come."""
         self.configuration = configuration
         self._tell_of_misspelt_events()
-        needed = routes.needs(configuration.table)
-        self._left_out = configuration.left_out(self.library)
+        needed = requirements.required_engines(configuration.table)
+        self._left_out = configuration.missing_default_prompts(self.library)
         self._awaited &= needed  # what is new starts while others are served, as before
         self.speech.preload(needed)
         self._lacking = 0
@@ -196,7 +196,7 @@ class Engine:
 
     def _first_encodings(self) -> Sequence[Encoding]:
         """What callers hear first, by WebSocket and on the ports of AudioSocket."""
-        encodings = routes.first_encodings(self.table)
+        encodings = requirements.first_encodings(self.table)
         return [*encodings, TCP] if self.configuration.ports else encodings
 
     def _told(self, reloaded: Reloaded) -> None:
@@ -216,7 +216,7 @@ class Engine:
             log.info("the prompt folder can be read again", folder=os.path.normpath(f"{folder}/{name}"))
         if reloaded.failed:
             self.metrics.reloads.labels("failed").inc()
-        left_out = self.configuration.left_out(self.library)
+        left_out = self.configuration.missing_default_prompts(self.library)
         self._left_out = [line for line in self._left_out if line in left_out]  # the others have had theirs
         gone = [line for line in left_out if line not in self._left_out]
         missing = [*self.configuration.missing_prompts(self.library), *gone]
@@ -283,13 +283,13 @@ def _keywords(table: RouteTable) -> set[str]:
 
 def _spoken_store(prompts: PromptSettings) -> Path | None:
     """The folder of what was spoken, beside that of decoded sound; made when there is something to keep."""
-    place = None if misplaced(prompts, "") else prompts.cache_directory
+    place = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return place / "speech" if place is not None else None
 
 
 def _usable_store(prompts: PromptSettings, *, make: bool) -> Path | None:
     """The folder of decoded sound, if there is to be one and it can be written."""
-    if prompts.cache == "off" or misplaced(prompts, ""):
+    if prompts.cache == "off" or prompt_cache_problems(prompts, ""):
         return None
     place, why = prompts.cache_directory, "there is no home directory"
     if place is not None:

@@ -11,7 +11,7 @@ from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, 
 from mediaserver.config.settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
 _MISFRAMED_FRAMES = 50  # a peer gone within a second of the first frame did not like what it got

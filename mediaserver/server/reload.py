@@ -112,7 +112,7 @@ class Reloader:
         settings, problems = self._source.load()
         where = self._source.name
         _, wrong = tls.load(settings, where)  # tried out before anything is changed
-        return Configuration.of(settings, where, [*problems, *wrong])
+        return Configuration.build(settings, where, [*problems, *wrong])
 
     async def _look(self) -> Signature:
         return await asyncio.to_thread(self._signatures)

@@ -87,7 +87,7 @@ class Server:
         self._state = ""
         if self.tls is not None:
             self.tls.tell()
-        served = {route.pattern for route in configuration.table} - configuration.unserved(library)
+        served = {route.pattern for route in configuration.table} - configuration.paths_without_prompts(library)
         log.info(
             "listening",
             version=__version__,

@@ -17,7 +17,7 @@ from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.handlers.bridge import Bridge
 from mediaserver.handlers.table import HANDLERS
-from mediaserver.routing import routes
+from mediaserver.routing import route_builder
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
 from tests.handlers.test_handlers import library_of
@@ -110,7 +110,7 @@ def test_options_of_the_command_line_override() -> None:
     assert (settings.server.host, settings.server.port) == ("::", 8080)
 
 
-def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_each_with_its_key(tmp_path: Path) -> None:
     assert problems(
         tmp_path,
         """
@@ -136,7 +136,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> No
     ]
 
 
-def test_what_is_right_beside_a_mistake_is_looked_at_too(tmp_path: Path) -> None:
+def test_settings_beside_a_mistake_are_validated_too(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         """
         prots = 1
@@ -168,7 +168,7 @@ def test_mistakes_in_variables_are_told_by_their_names_and_hide_no_others(
     assert missing == 'MEDIASERVER_PATHS: paths."/env": handler is missing'
     assert unknown == "MEDIASERVER_SERVR__PORT: unknown setting (did you mean MEDIASERVER_SERVER__PORT?)"
     settings, _ = config.load(tmp_path / "config.toml")
-    (problem,) = routes.build(settings, "config.toml")[1]
+    (problem,) = route_builder.build_routes(settings, "config.toml")[1]
     assert problem.startswith('MEDIASERVER_PATHS: paths."/b": tone: no tone "nope"')
 
 
@@ -201,14 +201,16 @@ def test_a_variable_like_ours_that_is_no_setting_is_a_mistake(
     assert config.load()[1] == [f"{variable}: unknown setting{hint}"]
 
 
-def test_what_must_be_a_table_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_in_place_of_a_table_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIASERVER_SERVER__PORT", "9000")  # or it would hide the mistake
     assert problems(tmp_path, "server = 5\n") == ["config.toml: server: is a table, [server]"]
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "3"])
 @pytest.mark.parametrize("table", ["PATHS", "SERVER"])
-def test_a_variable_that_is_to_be_a_table_is_one(monkeypatch: pytest.MonkeyPatch, table: str, value: str) -> None:
+def test_a_variable_that_should_be_a_table_and_is_none_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, table: str, value: str
+) -> None:
     monkeypatch.setenv(f"MEDIASERVER_{table}", value)
     (problem,) = config.load(None)[1]
     assert problem.startswith(f"MEDIASERVER_{table}: {table.lower()}: should be a table")
@@ -241,7 +243,7 @@ def test_a_file_that_is_no_toml_or_not_there_is_named(tmp_path: Path) -> None:
 
 
 def route_problems(tmp_path: Path, text: str) -> list[str]:
-    return routes.build(load(tmp_path, text), "config.toml")[1]
+    return route_builder.build_routes(load(tmp_path, text), "config.toml")[1]
 
 
 def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ def test_what_the_example_has_commented_out_is_valid_too(tmp_path: Path) -> None
     settings = [line.removeprefix("# ") if is_setting(line) else line for line in lines]
     text = "\n".join(settings)
     tomllib.loads(text)
-    _, found = routes.build(load(tmp_path, text), "config.toml")
+    _, found = route_builder.build_routes(load(tmp_path, text), "config.toml")
     assert found == []
 
 
@@ -338,15 +340,15 @@ keys.1 = { record = { file = "{id}.wav" }, menu = "salse" }
 """
 
 
-def test_a_variable_somewhere_does_not_hide_what_is_wrong_elsewhere(tmp_path: Path) -> None:
+def test_a_variable_in_one_setting_hides_no_mistake_in_another(tmp_path: Path) -> None:
     place = 'config.toml: paths."/{shop}/menu"'
     menus = [
         f'{place}: start: no menu "mian" (did you mean "main"?)',
         f'{place}: menus.main.keys.1: no menu "salse"',
     ]
-    _, found = routes.build(load(tmp_path, FLOW), "config.toml")
+    _, found = route_builder.build_routes(load(tmp_path, FLOW), "config.toml")
     assert found == [f'{place}: menus.main.retry: unknown setting (did you mean "retries"?)', *menus]
-    _, found = routes.build(load(tmp_path, FLOW.replace("retry = 2", "")), "config.toml")
+    _, found = route_builder.build_routes(load(tmp_path, FLOW.replace("retry = 2", "")), "config.toml")
     assert found == menus
 
 
@@ -359,8 +361,8 @@ def test_a_variable_somewhere_does_not_hide_what_is_wrong_elsewhere(tmp_path: Pa
         ('handler = "record"\nmax_duration = inf', "max_duration: should be a finite number"),
     ],
 )
-def test_recordings_stay_where_they_belong(tmp_path: Path, text: str, why: str) -> None:
-    _, found = routes.build(load(tmp_path, f'[paths."/r/{{who}}"]\n{text}'), "config.toml")
+def test_a_recording_path_outside_of_its_folder_is_a_mistake(tmp_path: Path, text: str, why: str) -> None:
+    _, found = route_builder.build_routes(load(tmp_path, f'[paths."/r/{{who}}"]\n{text}'), "config.toml")
     assert [why in line for line in found] == [True], found
 
 
@@ -372,18 +374,18 @@ token = "file:TOKEN"
 """
 
 
-def test_a_handlers_secret_comes_to_it_revealed_and_its_file_is_watched(tmp_path: Path) -> None:
+def test_a_handler_gets_its_secret_and_the_secret_file_is_watched(tmp_path: Path) -> None:
     token = tmp_path / "token"
     text = BOT.replace("TOKEN", str(token))
-    missing = Configuration.of(load(tmp_path, text), "config.toml")
+    missing = Configuration.build(load(tmp_path, text), "config.toml")
     place = 'config.toml: paths."/bot/{who}": token'
     assert list(missing.problems) == [f"{place}: {token} cannot be read: No such file or directory"]
     assert missing.files == [token]  # it may come later
     token.write_text("s3cret {who}\n")
-    there = Configuration.of(load(tmp_path, text), "config.toml")
+    there = Configuration.build(load(tmp_path, text), "config.toml")
     assert (there.problems, there.files) == ((), [token])
     (route,) = there.table
-    handler = route.handler_of({"who": "a/b?c&d"}, {}, library_of().catalogue)
+    handler = route.build_handler({"who": "a/b?c&d"}, {}, library_of().catalogue)
     assert isinstance(handler, Bridge)
     assert handler.token.get_secret_value() == "s3cret {who}"
     assert handler.url == "wss://bots.example/a%2Fb%3Fc%26d?key=a%2Fb%3Fc%26d"
@@ -411,7 +413,9 @@ def test_a_handlers_secret_comes_to_it_revealed_and_its_file_is_watched(tmp_path
     ],
 )
 def test_mistakes_in_a_bridge_are_told(tmp_path: Path, text: str, why: str) -> None:
-    _, found = routes.build(load(tmp_path, f'[paths."/b"]\nhandler = "bridge"\n{text}'), "config.toml")
+    _, found = route_builder.build_routes(
+        load(tmp_path, f'[paths."/b"]\nhandler = "bridge"\n{text}'), "config.toml"
+    )
     assert found == [f'config.toml: paths."/b": {why}']
 
 
@@ -426,7 +430,7 @@ def test_mistakes_in_a_bridge_are_told(tmp_path: Path, text: str, why: str) -> N
         '[voipbin]\ntoken = "s3cret"\naccess_key = "s3cret"',
     ],
 )
-def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> None:
+def test_messages_about_mistakes_contain_no_secrets(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.toml").write_text(text.replace("53cret", "5301"))
     _, found = config.load(tmp_path / "config.toml")
     assert found
@@ -434,7 +438,7 @@ def test_mistakes_do_not_bring_secrets_to_light(tmp_path: Path, text: str) -> No
     assert "5301" not in "".join(found)
 
 
-def test_the_platform_is_shown_one_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_and_an_access_key_together_are_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = '[voipbin]\ntoken = "eyJ.a.b"\naccess_key = "env:KEY"\n'
     why = "config.toml: voipbin: there is a token and an access_key: set only one of them"
     assert problems(tmp_path, both) == [why]
@@ -442,63 +446,65 @@ def test_the_platform_is_shown_one_credential(tmp_path: Path, monkeypatch: pytes
     assert problems(tmp_path, both) == []
 
 
-def test_an_access_key_is_kept_where_a_token_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_access_key_may_be_in_a_variable_or_a_file_as_a_token_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = load(tmp_path, '[voipbin]\naccess_key = "env:KEY"\n')
-    configuration = Configuration.of(settings, "config.toml")
+    configuration = Configuration.build(settings, "config.toml")
     assert configuration.problems == (
         "config.toml: voipbin.access_key: the environment variable KEY is not set, or empty",
     )
     monkeypatch.setenv("KEY", "vb_s3cret")
-    configuration = Configuration.of(settings, "config.toml")
+    configuration = Configuration.build(settings, "config.toml")
     assert configuration.problems == ()
     assert configuration.secrets["voipbin.access_key"] == "vb_s3cret"
     assert "s3cret" not in repr(configuration)
 
 
 @pytest.mark.parametrize(("key", "value"), [("dial_rate", 0), ("start_timeout", -1), ("start_timeout", 61)])
-def test_the_platform_is_dialled_within_reason(tmp_path: Path, key: str, value: int) -> None:
+def test_settings_of_dialling_have_bounds(tmp_path: Path, key: str, value: int) -> None:
     (problem,) = problems(tmp_path, f"[voipbin]\n{key} = {value}\n")
     assert problem.startswith(f"config.toml: voipbin.{key}: should be ")
 
 
-def test_what_a_url_has_in_place_of_a_value_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_placeholder_in_a_url_is_refused_with_what_to_do(tmp_path: Path) -> None:
     text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
-    (route,), _ = routes.build(load(tmp_path, text), "config.toml")
+    (route,), _ = route_builder.build_routes(load(tmp_path, text), "config.toml")
     with pytest.raises(RefusedError) as caught:
-        route.handler_of({"prompt": "${prompt}"}, {}, library_of().catalogue)
+        route.build_handler({"prompt": "${prompt}"}, {}, library_of().catalogue)
     why = 'the URL has "${prompt}" in place of {prompt}: put the value itself there, without braces'
     assert (caught.value.status, str(caught.value)) == (404, why)
 
 
-def test_numbers_and_choices_may_be_a_url_s(tmp_path: Path) -> None:
+def test_a_url_may_fill_in_numbers_and_choices(tmp_path: Path) -> None:
     text = '[paths."/n/{level}/{stereo}"]\nhandler = "noise"\nlevel = "{level}"\n'
-    (route,), found = routes.build(load(tmp_path, text), "config.toml")
+    (route,), found = route_builder.build_routes(load(tmp_path, text), "config.toml")
     assert found == []
-    handler: Any = route.handler_of({"level": "-40", "stereo": "x"}, {}, library_of().catalogue)
+    handler: Any = route.build_handler({"level": "-40", "stereo": "x"}, {}, library_of().catalogue)
     assert handler.level == -40
     with pytest.raises(RefusedError, match=r"level: should be a number \(it is 'loud'\)"):
-        route.handler_of({"level": "loud", "stereo": "x"}, {}, library_of().catalogue)
+        route.build_handler({"level": "loud", "stereo": "x"}, {}, library_of().catalogue)
 
 
-def test_a_path_whose_token_is_not_there_is_not_open(tmp_path: Path) -> None:
+def test_a_path_whose_token_cannot_be_read_stays_closed(tmp_path: Path) -> None:
     text = '[paths."/a"]\nhandler = "silence"\ntokens = ["env:N0T_THERE"]\n[paths."/b"]\nhandler = "silence"\n'
     settings = load(tmp_path, text)
-    assert Configuration.of(settings, "c").table.open_paths == ["/b"]
+    assert Configuration.build(settings, "c").table.open_paths == ["/b"]
     tokens = settings.defaults.model_copy(update={"tokens": (SecretStr("env:N0T_THERE"),)})
-    assert Configuration.of(settings.model_copy(update={"defaults": tokens}), "c").table.open_paths == []
+    assert Configuration.build(settings.model_copy(update={"defaults": tokens}), "c").table.open_paths == []
 
 
-def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) -> None:
+def test_callers_with_the_same_url_share_one_handler(tmp_path: Path) -> None:
     text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
-    (route,), _ = routes.build(load(tmp_path, text), "config.toml")
+    (route,), _ = route_builder.build_routes(load(tmp_path, text), "config.toml")
     library = library_of()
-    first = route.handler_of({"prompt": "welcome"}, {}, library.catalogue)
-    assert route.handler_of({"prompt": "welcome"}, {}, library.catalogue) is first
-    assert route.handler_of({"prompt": "odd"}, {}, library.catalogue) is not first
-    assert route.handler_of({"prompt": "welcome"}, {"repeat": "2"}, library.catalogue) is not first
+    first = route.build_handler({"prompt": "welcome"}, {}, library.catalogue)
+    assert route.build_handler({"prompt": "welcome"}, {}, library.catalogue) is first
+    assert route.build_handler({"prompt": "odd"}, {}, library.catalogue) is not first
+    assert route.build_handler({"prompt": "welcome"}, {"repeat": "2"}, library.catalogue) is not first
     library.catalogue = library.catalogue.changed({"welcome": None}, {})
     with pytest.raises(RefusedError, match='no prompt "welcome"'):
-        route.handler_of({"prompt": "welcome"}, {}, library.catalogue)
+        route.build_handler({"prompt": "welcome"}, {}, library.catalogue)
 
 
 @pytest.mark.parametrize(
@@ -513,7 +519,7 @@ def test_a_callers_handler_is_made_once_for_all_who_ask_alike(tmp_path: Path) ->
         ("off", "/caches", None),
     ],
 )
-def test_where_decoded_sound_is_kept(
+def test_the_folder_of_decoded_prompts(
     monkeypatch: pytest.MonkeyPatch, cache: str, given: str, place: str | None
 ) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
@@ -522,9 +528,9 @@ def test_where_decoded_sound_is_kept(
 
 
 @pytest.mark.parametrize("place", ["prompts", "prompts/cache", "other/../prompts/cache"])
-def test_decoded_sound_is_not_kept_among_the_prompts(tmp_path: Path, place: str) -> None:
+def test_a_cache_in_the_prompt_folder_is_a_mistake(tmp_path: Path, place: str) -> None:
     prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / place))
-    problems = Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    problems = Configuration.build(Settings(prompts=prompts), "config.toml").problems
     assert problems == (
         f'config.toml: prompts.cache: {tmp_path / place} is in the prompt folder: name another one, or "off"',
     )
@@ -542,7 +548,7 @@ async def test_without_a_home_no_folder_of_that_name_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_refused_is_not_made(tmp_path: Path) -> None:
+def test_no_cache_folder_is_made_among_the_prompts(tmp_path: Path) -> None:
     prompts = PromptSettings(directory=tmp_path, cache=str(tmp_path / "cache"))
     open_library(Settings(prompts=prompts))
     assert list(tmp_path.iterdir()) == []
@@ -559,24 +565,24 @@ async def test_check_makes_no_folder_and_uses_one_that_is_there(tmp_path: Path) 
     assert list(sounds.iterdir())
 
 
-def test_a_cache_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+def test_a_cache_folder_behind_a_link_loop_is_logged(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "loop/cache"))
-    assert not Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    assert not Configuration.build(Settings(prompts=prompts), "config.toml").problems
     with capture_logs() as logged:
         open_library(Settings(prompts=prompts))
     assert [line["key"] for line in logged] == ["prompts.cache"]
 
 
 @pytest.mark.parametrize("key", ["directory", "cache"])
-def test_what_is_no_path_is_told(tmp_path: Path, key: str) -> None:
+def test_a_folder_that_is_no_path_is_a_mistake(tmp_path: Path, key: str) -> None:
     prompts = PromptSettings.model_validate({"cache": str(tmp_path / "cache"), key: "a\0b"})
-    (problem,) = Configuration.of(Settings(prompts=prompts), "config.toml").problems
+    (problem,) = Configuration.build(Settings(prompts=prompts), "config.toml").problems
     assert problem.startswith("config.toml: prompts: directory or cache is no path: ")
     open_library(Settings(prompts=prompts))
 
 
-async def test_a_cache_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+async def test_a_cache_folder_that_cannot_be_made_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     prompts = PromptSettings(directory=tmp_path / "prompts", cache=str(tmp_path / "file/cache"))
     with capture_logs() as logged:

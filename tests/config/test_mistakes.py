@@ -20,7 +20,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.handlers.menu.handler import Answer
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import Catalogue
-from mediaserver.routing import routes
+from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
 from mediaserver.server.admin.endpoint import PressedKeys
@@ -37,7 +37,7 @@ async def told(tmp_path: Path, text: str) -> list[str]:
     write_wav(tmp_path / "prompts/welcome.wav", speechlike(160))
     (tmp_path / "c.toml").write_text(text)
     settings, problems = config.load(Path("c.toml"))
-    configuration = Configuration.of(settings, "c.toml", problems)
+    configuration = Configuration.build(settings, "c.toml", problems)
     library = open_library(settings, make_store=False)
     await library.load()
     await library.close()
@@ -293,7 +293,7 @@ def test_a_variable_of_the_environment_is_told_what_json_cannot_carry(monkeypatc
 
 
 @pytest.mark.parametrize("line", ["[paths./a]", "[[ paths . /a ]]", "/a = { handler = 'silence' }", " /a= {}"])
-def test_a_path_that_is_not_quoted_is_said_so(tmp_path: Path, line: str) -> None:
+def test_a_path_without_quotes_is_named_as_the_mistake(tmp_path: Path, line: str) -> None:
     (tmp_path / "c.toml").write_text(f"[server]\nport = 1\n{line}\nhandler = 'silence'\n")
     with pytest.raises(ConfigError) as caught:
         config.load(Path("c.toml"))
@@ -303,7 +303,7 @@ def test_a_path_that_is_not_quoted_is_said_so(tmp_path: Path, line: str) -> None
     assert problem.endswith(': a path stands in quotes, as in [paths."/a"]')
 
 
-def test_a_text_that_is_not_quoted_is_said_so() -> None:
+def test_a_text_without_quotes_is_named_as_the_mistake() -> None:
     Path("c.toml").write_text("[paths.'/a']\nhandler = playback\n")
     with pytest.raises(ConfigError) as caught:
         config.load(Path("c.toml"))
@@ -349,7 +349,7 @@ rate = 9
 """
 
 
-async def test_all_kinds_of_mistakes_are_told_at_once_and_none_of_them_twice(tmp_path: Path) -> None:
+async def test_all_kinds_of_mistakes_are_reported_at_once_and_none_twice(tmp_path: Path) -> None:
     menu = 'paths."/menu"'
     assert await told(tmp_path, ALL_AT_ONCE) == [
         "server.port: should be a whole number (it is 'x')",
@@ -378,7 +378,7 @@ async def test_all_kinds_of_mistakes_are_told_at_once_and_none_of_them_twice(tmp
 
 
 @pytest.mark.parametrize("name", ["tokens", "allow", "lead"])
-async def test_what_a_path_has_is_of_the_right_kind_too(tmp_path: Path, name: str) -> None:
+async def test_a_value_of_another_type_in_a_path_is_a_mistake(tmp_path: Path, name: str) -> None:
     (line,) = await told(tmp_path, f"{LATE}{name} = true")
     assert line.startswith(f'paths."/a".{name}: should be a')
 
@@ -492,10 +492,10 @@ def _look_at(tables: dict[str, Any]) -> list[str]:
     """All that `check` says of tables, of the menus too."""
     settings, wrong, _ = examine(Settings, tables, elsewhere)
     settings.know({}, tables, tables.get("paths", {}))
-    configuration = Configuration.of(settings, "c", [mistake.line("c") for mistake in wrong])
+    configuration = Configuration.build(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
-        menu_flow.ways(getattr(route.examined.table, "menus", None))
-    return [*configuration.problems, *routes.missing_prompts(configuration.table, Catalogue({}), "c")]
+        menu_flow.ways(getattr(route.validated.table, "menus", None))
+    return [*configuration.problems, *requirements.missing_prompts(configuration.table, Catalogue({}), "c")]
 
 
 @pytest.mark.parametrize("name", HANDLERS)

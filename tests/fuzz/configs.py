@@ -11,7 +11,7 @@ from yarl import URL
 
 from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.routing import audiosocket_ports, routes
+from mediaserver.routing import audiosocket_ports, route_builder
 from mediaserver.routing.table import RouteTable
 from mediaserver.support.credentials import reveal
 from tests.fuzz import mutate
@@ -160,13 +160,13 @@ def check(data: bytes, scratch: Path) -> None:
     found: list[str] = []
     try:
         settings, found = config.load(file)
-        built, wrong = routes.build(settings, "config.toml")
+        built, wrong = route_builder.build_routes(settings, "config.toml")
         found += wrong
         reveal(settings.voipbin.token, "config.toml: voipbin.token")
         reveal(settings.events.secret, "config.toml: events.secret")
         table = RouteTable(built)
         asyncio.run(_look_up(table))
-        found += audiosocket_ports.build(settings.audiosocket, table, "config.toml")[1]
+        found += audiosocket_ports.build_ports(settings.audiosocket, table, "config.toml")[1]
     except ConfigError as error:
         found += error.problems or [""]
     for problem in found:
@@ -196,7 +196,7 @@ def _misplaced(data: bytes) -> bool:
 async def _look_up(table: RouteTable) -> None:
     for path in ("/", "/a/b/c", "/a/menu", "/%2e%2e/%00", "/play/" + "x" * 50):
         try:
-            await table.find(URL(path, encoded=True))
+            await table.match_route(URL(path, encoded=True))
         except RefusedError as error:
             assert error.status == 404  # noqa: PT017 - it may as well be found
 

@@ -11,7 +11,7 @@ from yarl import URL
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.bridge import Bridge
-from mediaserver.routing import routes
+from mediaserver.routing import route_builder
 from mediaserver.routing.filling import VARIABLE
 from mediaserver.routing.table import RouteTable
 from tests.fuzz import mutate
@@ -66,7 +66,7 @@ def _table() -> RouteTable:
         f"/{n}/{{a:.*}}/{{b:.*}}": PathSettings.model_validate({"handler": "bridge", "url": template})
         for n, template in enumerate(_TEMPLATES)
     }
-    built, wrong = routes.build(Settings(paths=paths), "config.toml")
+    built, wrong = route_builder.build_routes(Settings(paths=paths), "config.toml")
     assert not wrong, wrong
     return RouteTable(built)
 
@@ -76,8 +76,8 @@ def check(case: tuple[int, str], _: Path) -> None:
     number, path = case
     template = _TEMPLATES[number]
     try:
-        route, variables = _table().match(URL.build(path=f"/{number}/{path}", encoded=True))
-        handler = route.handler_of(variables, {}, library_of({}).catalogue)
+        route, variables = _table().match_route_now(URL.build(path=f"/{number}/{path}", encoded=True))
+        handler = route.build_handler(variables, {}, library_of({}).catalogue)
     except RefusedError as error:
         assert error.status in (400, 404, 414), f"{error.status}: {error}"  # noqa: PT017 - it may as well be taken
         return

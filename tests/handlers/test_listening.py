@@ -251,7 +251,7 @@ async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
 
 def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> None:
     from mediaserver import config
-    from mediaserver.routing import routes
+    from mediaserver.routing import route_builder
 
     file = tmp_path / "config.toml"
     file.write_text(
@@ -259,9 +259,9 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
         '[paths."/bad"]\nhandler = "record"\nfile = "{caller}.wav"\n'
     )
     settings, _ = config.load(file)
-    built, found = routes.build(settings, "config.toml")
+    built, found = route_builder.build_routes(settings, "config.toml")
     assert found == ['config.toml: paths."/bad": file: uses {caller}, which the path does not have']
-    handler = built[0].handler_of({"box": "sales"}, {}, library_of().catalogue)
+    handler = built[0].build_handler({"box": "sales"}, {}, library_of().catalogue)
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"
 

@@ -197,7 +197,7 @@ async def test_a_fallback_is_heard_where_a_text_cannot_be_said(
 
 def configured(settings: str, tmp_path: Path) -> Configuration:
     loaded, problems = config.load(write_config(tmp_path, f'[paths."/m/{{n}}"]\nhandler = "menu"\n{settings}'))
-    return Configuration.of(loaded, "config.toml", problems)
+    return Configuration.build(loaded, "config.toml", problems)
 
 
 def speaking(phrase: str) -> str:
@@ -250,15 +250,15 @@ def test_values_are_there_before_a_call_but_where_only_a_webhook_leads(
     (asking,) = configured(more.replace("PHRASE", phrase), tmp_path).table
     catalogue = Catalogue({"main": library_of(SOUNDS).catalogue.get("main")})
     for route in (alone, asking):
-        route.handler_of({"n": "1"}, {"amount": "2"}, catalogue)
+        route.build_handler({"n": "1"}, {"amount": "2"}, catalogue)
         with pytest.raises(RefusedError, match=r"\{amount\} cannot be spoken as number") as refused:
-            route.handler_of({"n": "1"}, {"amount": "much"}, catalogue)
+            route.build_handler({"n": "1"}, {"amount": "much"}, catalogue)
         assert refused.value.status == 400
     for route in (alone, asking)[: 1 if later else 2]:
         with pytest.raises(RefusedError, match=r"no value for \{amount\}"):
-            route.handler_of({"n": "1"}, {}, catalogue)
+            route.build_handler({"n": "1"}, {}, catalogue)
     if later:
-        asking.handler_of({"n": "1"}, {}, catalogue)
+        asking.build_handler({"n": "1"}, {}, catalogue)
 
 
 @in_virtual_time

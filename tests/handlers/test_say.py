@@ -16,7 +16,7 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError
 from mediaserver.playout.prompts.snapshot import Catalogue
 from mediaserver.routing.configuration import Configuration
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 from mediaserver.server.server import Server
 from mediaserver.speech.service import SpeechService
 from tests.server.process import ServerProcess, get, listen, refusal, serving, write_config
@@ -220,7 +220,7 @@ async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> Non
 def configured(paths: str, tmp_path: Path, **speech: object) -> Configuration:
     tables = "".join(f"{key} = {json.dumps(value)}\n" for key, value in speech.items())
     settings, problems = config.load(write_config(tmp_path, f"[speech]\n{tables}{paths}"))
-    return Configuration.of(settings, "config.toml", problems)
+    return Configuration.build(settings, "config.toml", problems)
 
 
 @pytest.mark.parametrize(
@@ -279,16 +279,16 @@ def test_values_are_the_path_s_before_the_query_s(tmp_path: Path) -> None:
     """And `attach` gives its own as the path's: it looks at them here too."""
     route = route_of('[paths."/{n}"]\nhandler = "say"\ntext = "{n:number} {m:number}"\nvoice = "{n}"\n', tmp_path)
     catalogue = Catalogue()
-    handler = route.handler_of({"n": "1"}, {"n": "no number", "m": "2"}, catalogue)
-    assert handler is route.handler_of({"n": "1"}, {"m": "3"}, catalogue)  # made once, whatever it is to say
+    handler = route.build_handler({"n": "1"}, {"n": "no number", "m": "2"}, catalogue)
+    assert handler is route.build_handler({"n": "1"}, {"m": "3"}, catalogue)  # made once, whatever it is to say
     assert handler.voice == "1"  # type: ignore[attr-defined]
-    assert handler is route.handler_of({"n": "1", "m": "4"}, {}, catalogue)
+    assert handler is route.build_handler({"n": "1", "m": "4"}, {}, catalogue)
     with pytest.raises(RefusedError, match=r"\{m\} cannot be spoken as number"):
-        route.handler_of({"n": "1", "m": "x"}, {"m": "2"}, catalogue)
+        route.build_handler({"n": "1", "m": "x"}, {"m": "2"}, catalogue)
     with pytest.raises(RefusedError, match=r"no value for \{m\}") as refused:
-        route.handler_of({"n": "1"}, {}, catalogue)
+        route.build_handler({"n": "1"}, {}, catalogue)
     assert refused.value.status == 400
 
 
 def test_the_default_configuration_speaks_nothing() -> None:
-    assert not Configuration.of(Settings(), "defaults").problems
+    assert not Configuration.build(Settings(), "defaults").problems

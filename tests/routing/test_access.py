@@ -24,7 +24,7 @@ TOLD = "needs a token: ?token=…, Authorization: Bearer, or a signed link"
 def told(access: Access, url: str, authorization: str = "", address: str = "192.0.2.1") -> tuple[int, str] | None:
     """How a peer is refused, if it is."""
     try:
-        access.check(address, URL(url), authorization, NOW)
+        access.authorize(address, URL(url), authorization, NOW)
     except RefusedError as error:
         return error.status, str(error)
     return None
@@ -44,7 +44,7 @@ def basic(user: str, password: str) -> str:
         ("::/0", ["::/0"]),
     ],
 )
-def test_a_network_of_mapped_addresses_is_what_it_is_in_ipv4(network: str, is_of: list[str]) -> None:
+def test_a_network_of_ipv4_mapped_addresses_is_kept_as_ipv4(network: str, is_of: list[str]) -> None:
     networks = TypeAdapter(Networks).validate_python((network,))
     assert list(map(str, networks)) == is_of
 
@@ -64,7 +64,7 @@ def test_a_mapped_address_passes_as_ipv4(address: str) -> None:
         ("::ffff:10.0.0.1/104", "10.0.0.1/8 has host bits set"),
     ],
 )
-def test_a_network_of_mapped_addresses_that_is_none(network: str, why: str) -> None:
+def test_a_network_of_mapped_addresses_beside_others_is_a_mistake(network: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         TypeAdapter(Networks).validate_python((network,))
 
@@ -114,7 +114,7 @@ def test_a_basic_password_is_all_that_is_behind_the_first_colon(token: str) -> N
         ("", "Bearer \udcff", "the token is wrong"),
     ],
 )
-def test_without_one_it_is_401(query: str, authorization: str, line: str) -> None:
+def test_without_a_valid_token_the_status_is_401(query: str, authorization: str, line: str) -> None:
     assert told(GUARDED, "/a" + query, authorization) == (401, line)
 
 
@@ -211,14 +211,14 @@ def test_the_values_of_one_key_keep_their_order() -> None:
     assert told(GUARDED, turned) == (403, "the signature does not fit this URL")
 
 
-def test_what_is_no_text_is_checked_all_the_same() -> None:
+def test_a_request_with_bytes_that_are_no_text_is_refused_like_others() -> None:
     """A request's line may have any bytes; aiohttp hands them on as lone surrogates."""
     raw = URL.build(path="/a\udcff", query_string="x=\udcff", encoded=True)
     digest = hmac.new(b"sesame", b"/a\\udcff\n1800000060\nx=%5Cudcff", "sha256").hexdigest()
     assert GUARDED.sign(raw, 1800000060) == f"expires=1800000060&sig={digest}"
     link = URL.build(path="/a\udcff", query_string=f"x=\udcff&expires=1800000060&sig={'0' * 64}", encoded=True)
     with pytest.raises(RefusedError, match="the signature does not fit"):
-        GUARDED.check("192.0.2.1", link, "", NOW)
+        GUARDED.authorize("192.0.2.1", link, "", NOW)
 
 
 def test_a_path_without_tokens_cannot_be_signed() -> None:
@@ -244,24 +244,24 @@ def test_a_path_without_tokens_cannot_be_signed() -> None:
         lambda url: url.update_query(sig=url.query["sig"][:-1]),
     ],
 )
-def test_a_link_that_was_changed_does_not_hold(changed: object) -> None:
+def test_a_link_that_was_changed_is_refused(changed: object) -> None:
     url = URL(signed("/a?repeat=2"))
     assert callable(changed)
     assert told(GUARDED, str(changed(url))) == (403, "the signature does not fit this URL")
 
 
-def test_an_encoded_slash_is_not_a_slash() -> None:
+def test_a_link_for_an_encoded_slash_does_not_open_a_path_with_a_slash() -> None:
     query = GUARDED.sign(URL("/play/a%2Fb"), int(NOW) + 60)
     assert told(GUARDED, f"/play/a/b?{query}") == (403, "the signature does not fit this URL")
 
 
 @pytest.mark.parametrize("key", ["token", "expires", "sig"])
-def test_what_is_in_the_query_already_is_not_signed(key: str) -> None:
+def test_a_url_with_credentials_in_its_query_cannot_be_signed(key: str) -> None:
     with pytest.raises(ValueError, match=f"has {key} in its query already"):
         GUARDED.sign(URL(f"/a?{key}=1"), 1)
 
 
-def test_nothing_of_it_is_in_a_representation() -> None:
+def test_a_token_is_not_in_the_representation_of_access() -> None:
     assert "sesame" not in f"{GUARDED!r} {GUARDED}"
     assert str(GUARDED) == "tokens"
     networks = (ipaddress.ip_network("10.0.0.0/8"),)
@@ -272,7 +272,7 @@ def test_nothing_of_it_is_in_a_representation() -> None:
 def signing() -> Configuration:
     path = {"handler": "silence", "tokens": ["sesame"]}
     settings = Settings.model_validate({"paths": {"/a": path}})
-    return Configuration.of(settings, "config.toml")
+    return Configuration.build(settings, "config.toml")
 
 
 @pytest.mark.parametrize("url", ["ws://h/a", "https://h/a", "http://h:8080/a", "/a"])
@@ -281,16 +281,16 @@ async def test_a_link_is_the_same_under_every_name_of_its_scheme(url: str) -> No
 
 
 @pytest.mark.parametrize("url", ["ftp://h/a", "tcp://h:9000", "h:8080/a"])
-async def test_what_is_no_url_of_a_stream_is_not_signed(url: str) -> None:
+async def test_a_url_that_is_no_stream_cannot_be_signed(url: str) -> None:
     with pytest.raises(ValueError, match="should begin with wss://, ws://, https:// or http://"):
         await signing().sign(url, int(NOW))
 
 
 @pytest.mark.parametrize("tokens", [[], ["sesame"]])
-async def test_what_may_open_a_path_is_never_a_variable(tokens: list[str]) -> None:
+async def test_credentials_in_a_query_are_never_variables_of_a_stream(tokens: list[str]) -> None:
     """On a path that is open, too: whoever dials both may show the same token to either."""
     path = {"handler": "silence", "tokens": tokens}
-    configuration = Configuration.of(Settings.model_validate({"paths": {"/a": path}}), "config.toml")
+    configuration = Configuration.build(Settings.model_validate({"paths": {"/a": path}}), "config.toml")
     url = URL("/a?token=sesame&expires=1&sig=ab&name=Ann")
-    route, _ = await configuration.table.find(url)
-    assert route.variables_of(url.query, {}) == {"name": "Ann"}
+    route, _ = await configuration.table.match_route(url)
+    assert route.stream_variables(url.query, {}) == {"name": "Ann"}

@@ -12,7 +12,7 @@ from mediaserver.call.stream import Stream
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers import Handler
 from mediaserver.routing.configuration import Configuration
-from mediaserver.routing.filling import MisplacedError, fill
+from mediaserver.routing.filling import UnsafeVariableError, fill_variables
 from tests.handlers.test_handlers import library_of
 from tests.server.process import write_config
 
@@ -32,8 +32,8 @@ NONE = frozenset[str]()
         ("...", "wss://h/public/.../x?to=...#..."),
     ],
 )
-def test_a_value_is_a_part_of_its_segment(value: str, filled: str) -> None:
-    assert fill("wss://h/public/{x}/x?to={x}#{x}", {"x": value}, NONE) == filled
+def test_a_value_stays_within_its_segment_of_a_url(value: str, filled: str) -> None:
+    assert fill_variables("wss://h/public/{x}/x?to={x}#{x}", {"x": value}, NONE) == filled
 
 
 @pytest.mark.parametrize(
@@ -54,25 +54,25 @@ def test_a_value_is_a_part_of_its_segment(value: str, filled: str) -> None:
     ],
 )
 def test_a_value_that_leads_elsewhere_is_refused(value: str) -> None:
-    with pytest.raises(MisplacedError, match=r"in place of {x}: no segment of a path may be empty there"):
-        fill({"a": ["wss://h/public/{x}/x"]}, {"x": value}, NONE)
-    assert str(fill("wss://h/public/x?to={x}", {"x": value}, NONE)).startswith("wss://h/public/x?to=")
+    with pytest.raises(UnsafeVariableError, match=r"in place of {x}: no segment of a path may be empty there"):
+        fill_variables({"a": ["wss://h/public/{x}/x"]}, {"x": value}, NONE)
+    assert str(fill_variables("wss://h/public/x?to={x}", {"x": value}, NONE)).startswith("wss://h/public/x?to=")
 
 
 @pytest.mark.parametrize(
     ("url", "variables"), [("ws://h/.{x}", {"x": "."}), ("ws://h/{x}{y}", {"x": ".", "y": "."})]
 )
 def test_dots_do_not_come_together_in_a_segment(url: str, variables: dict[str, str]) -> None:
-    with pytest.raises(MisplacedError):
-        fill(url, variables, NONE)
+    with pytest.raises(UnsafeVariableError):
+        fill_variables(url, variables, NONE)
 
 
 @pytest.mark.parametrize(
     ("setting", "value"), [("{x}", "ws://evil/"), ("ws:/{x}", "/evil"), ("w{x}", "s://evil"), ("ws:{x}", "//evil")]
 )
-def test_no_value_makes_a_url_of_what_is_none(setting: str, value: str) -> None:
-    with pytest.raises(MisplacedError, match="no URL may stand there"):
-        fill(setting, {"x": value}, NONE)
+def test_no_value_makes_a_url_of_a_text_that_is_none(setting: str, value: str) -> None:
+    with pytest.raises(UnsafeVariableError, match="no URL may stand there"):
+        fill_variables(setting, {"x": value}, NONE)
 
 
 class Own(Handler):
@@ -87,7 +87,7 @@ class Own(Handler):
 
 def build(directory: Path, settings: str) -> Configuration:
     path = write_config(directory, f'[paths."/bot/{{a}}/{{b}}"]\n{settings}')
-    return Configuration.of(*_loaded(path))
+    return Configuration.build(*_loaded(path))
 
 
 def _loaded(path: Path) -> Any:
@@ -116,7 +116,7 @@ WHY = "no {variable} is filled into a URL before its path: write out its scheme,
         (f'handler = "{__name__}:Own"\nurl = "ws://h/{{a}}"\nmore.x = ["", "ws://{{b}}/"]', "more.x[1]"),
     ],
 )
-def test_who_calls_never_says_which_server_is_asked(tmp_path: Path, settings: str, key: str) -> None:
+def test_a_variable_in_the_host_of_a_url_is_a_mistake(tmp_path: Path, settings: str, key: str) -> None:
     found = build(tmp_path, settings).problems
     assert [f'paths."/bot/{{a}}/{{b}}": {key}: {WHY}' in line or f".{key}: {WHY}" in line for line in found] == [
         True
@@ -137,7 +137,7 @@ def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settin
     (route,) = configuration.table
     value = ".." if "segment" in why else "ws://evil/"
     with pytest.raises(RefusedError, match=f'the URL has "{value}" in place of {{a}}') as caught:
-        route.handler_of({"a": value, "b": "admin"}, {}, library_of().catalogue)
+        route.build_handler({"a": value, "b": "admin"}, {}, library_of().catalogue)
     assert (caught.value.status, caught.value.reason) == (400, RefusalReason.BAD_VARIABLE)
     assert why in str(caught.value)
 
@@ -146,5 +146,5 @@ def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settin
     ("call", "told"),
     [("a b/c", "calls/a%20b%2Fc"), ("..", ""), ("%2e%2e", ""), ("x/../y", ""), ("", ""), (".a", "calls/.a")],
 )
-def test_what_a_call_is_known_by_is_one_segment_or_nothing(call: str, told: str) -> None:
+def test_a_call_id_is_one_segment_of_a_url_or_empty(call: str, told: str) -> None:
     assert Stream("1", "/a", "peer", call=call).told_resource == told

@@ -6,7 +6,7 @@ import pytest
 
 from mediaserver import config
 from mediaserver.cli.findings import collect_findings
-from mediaserver.routing.folders import why_not
+from mediaserver.routing.folders import why_unwritable
 
 BUSY = """
 [prompts]
@@ -65,7 +65,7 @@ async def unwritable(folder: Path, text: str) -> list[str]:
     return findings.unwritable
 
 
-async def test_each_folder_that_cannot_be_written_is_told_with_its_key(
+async def test_each_folder_that_cannot_be_written_is_listed_with_its_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -85,9 +85,9 @@ async def test_a_folder_that_nothing_is_written_into_may_be_anything(
     assert await unwritable(tmp_path, IDLE) == []
 
 
-def test_what_is_tried_out_leaves_nothing(tmp_path: Path) -> None:
-    assert why_not(tmp_path) == why_not(tmp_path / "a/b/c") == ""
+def test_trying_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert why_unwritable(tmp_path) == why_unwritable(tmp_path / "a/b/c") == ""
     assert list(tmp_path.iterdir()) == []
-    assert why_not(Path("a\0b")).startswith("cannot be written: ")
+    assert why_unwritable(Path("a\0b")).startswith("cannot be written: ")
     (tmp_path / "loop").symlink_to("loop")
-    assert why_not(tmp_path / "loop/x") == "cannot be written: Too many levels of symbolic links"
+    assert why_unwritable(tmp_path / "loop/x") == "cannot be written: Too many levels of symbolic links"

@@ -6,7 +6,7 @@ from yarl import URL
 from mediaserver.errors import RefusedError
 from mediaserver.handlers.noise import Silence
 from mediaserver.routing import patterns
-from mediaserver.routing.routes import Route
+from mediaserver.routing.route import Route
 from mediaserver.routing.table import RouteTable
 from mediaserver.wire.encapsulation import WireSettings
 
@@ -19,9 +19,9 @@ SLOW = "/a/{x:.+}/b/{y:.+}/c/{z:.+}"
         *(SLOW, "/{a}-{b}-{c}", "/{a:[a-z]*[a-m]*[b-z]*}", r"/{a:\w+}x{b:\D*}x{c:[^/]+}"),
     ],
 )
-def test_a_pattern_that_goes_back_and_back_is_slow(pattern: str) -> None:
-    assert patterns.is_slow(pattern)
-    assert not patterns.problems(pattern, "here")
+def test_a_pattern_that_backtracks_in_three_repetitions_is_slow(pattern: str) -> None:
+    assert patterns.is_slow_to_match(pattern)
+    assert not patterns.pattern_problems(pattern, "here")
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_a_pattern_that_goes_back_and_back_is_slow(pattern: str) -> None:
         *(r"(?:\w\w?)+z", "(?:a|aa)+", "(?:a{1,2}){1,40}z", "(a*)*", "x(?=(a?)+b)a+", "(?:b|(?:a?)+c)"),
     ],
 )
-def test_one_that_could_take_for_ever_is_a_mistake(expression: str) -> None:
-    assert patterns.problems(f"/{{a:{expression}}}", "here") == [
+def test_a_pattern_that_backtracks_exponentially_is_a_mistake(expression: str) -> None:
+    assert patterns.pattern_problems(f"/{{a:{expression}}}", "here") == [
         "here: a path could take for ever to be held against it, as a part that is repeated has parts of many"
         " lengths: write one set, such as {name:[a-z0-9-]+}, or put between them what none of them has"
     ]
@@ -52,15 +52,15 @@ def test_one_that_could_take_for_ever_is_a_mistake(expression: str) -> None:
         ),
     ],
 )
-def test_others_are_not(pattern: str) -> None:
-    assert not patterns.is_slow(pattern)
-    assert not patterns.problems(pattern, "here")
+def test_other_patterns_are_neither_slow_nor_mistakes(pattern: str) -> None:
+    assert not patterns.is_slow_to_match(pattern)
+    assert not patterns.pattern_problems(pattern, "here")
 
 
 def refused(url: str, *paths: str) -> tuple[int, str, str] | None:
     table = RouteTable(Route(path, Silence, {}, WireSettings()) for path in paths)
     try:
-        table.match(URL(url, encoded=True))
+        table.match_route_now(URL(url, encoded=True))
     except RefusedError as error:
         return error.status, error.reason, str(error)
     return None
@@ -84,13 +84,13 @@ ANY = "/{x:.+}"
         ("/x?" + "&" * 100, (ANY,), (400, "bad-query", "the query has more than 100 keys")),
     ],
 )
-def test_a_url_that_is_too_long_is_not_looked_up(
+def test_a_url_that_is_too_long_is_not_matched(
     url: str, paths: tuple[str, ...], told: tuple[int, str, str] | None
 ) -> None:
     assert refused(url, *paths) == told
 
 
-def test_what_a_long_path_may_have_been_is_not_looked_for() -> None:
+def test_for_a_long_path_no_similar_one_is_searched() -> None:
     assert refused("/" + "x" * 99, "/" + "x" * 98 + "y") == (
         404,
         "unknown-path",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from mediaserver import config
-from mediaserver.routing import routes
+from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from tests.server.process import write_config
@@ -27,16 +27,16 @@ from pathlib import Path
 from mediaserver import config
 from mediaserver.routing.configuration import Configuration
 settings, problems = config.load(Path(sys.argv[1]))
-assert not Configuration.of(settings, "", problems).problems
+assert not Configuration.build(settings, "", problems).problems
 assert {"babel", "num2words"} <= sys.modules.keys()
 """
 
 
-def test_words_are_loaded_for_a_language_that_a_url_says(tmp_path: Path) -> None:
+def test_number_words_are_loaded_at_start_for_a_language_that_a_url_names(tmp_path: Path) -> None:
     """Tens of milliseconds, in which all other callers would hear nothing; a language is a few more."""
     subprocess.run([sys.executable, "-c", LOADED, str(write_config(tmp_path, PATH))], check=True)
 
 
-def test_the_engine_is_known_where_the_language_is_not(tmp_path: Path) -> None:
+def test_an_engine_is_required_also_where_a_url_names_its_language(tmp_path: Path) -> None:
     settings, problems = config.load(write_config(tmp_path, PATH))
-    assert routes.needs(Configuration.of(settings, "", problems).table) == {EngineRequirement(EngineKind.TTS)}
+    assert requirements.required_engines(Configuration.build(settings, "", problems).table) == {EngineRequirement(EngineKind.TTS)}

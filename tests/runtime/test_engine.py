@@ -50,7 +50,7 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
         with capture_logs() as at_start:
             await engine.load()
         with capture_logs() as at_reload:
-            engine.use(Configuration.of(settings, "c"))
+            engine.use(Configuration.build(settings, "c"))
     finally:
         await engine.close()
     assert [line for line in at_start if line["event"] == told["event"]] == [told]

@@ -61,7 +61,7 @@ def reloader(engine: Engine, place: Path, times: int) -> Reloader:
 
 
 async def tokens(engine: Engine) -> tuple[str, ...]:
-    route, _ = await engine.table.find(URL("/new"))
+    route, _ = await engine.table.match_route(URL("/new"))
     return route.access.tokens
 
 

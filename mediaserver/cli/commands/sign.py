@@ -26,7 +26,7 @@ def sign(
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
-        configuration = Configuration.of(settings, terminal.name_of(file), problems)
+        configuration = Configuration.build(settings, terminal.name_of(file), problems)
         if configuration.problems:
             raise ConfigError(configuration.problems)
     try:

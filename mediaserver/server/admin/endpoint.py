@@ -15,7 +15,7 @@ from mediaserver.call.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config import mistakes
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
-from mediaserver.routing.access import are_known, credentials
+from mediaserver.routing.access import any_token_matches, tokens_in_header
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import listing
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
@@ -115,9 +115,9 @@ class AdminEndpoint:
         settings, headers = self._engine.settings.admin, request.headers
         hosts = headers.getall("Host", ())
         if request.path not in _OPEN:
-            offered = credentials(headers.get("Authorization", ""))  # not in the URL: those are logged
+            offered = tokens_in_header(headers.get("Authorization", ""))  # not in the URL: those are logged
             token = self._engine.configuration.secrets["admin.token"]
-            if token and not are_known(offered, [token]):
+            if token and not any_token_matches(offered, [token]):
                 raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
             if not token:  # which no page of another site has
                 check_host(hosts, {settings.host.lower(), *settings.hosts})

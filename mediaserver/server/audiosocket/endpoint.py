@@ -71,7 +71,7 @@ class AudioSocketEndpoint:
         port, allowed = self._port(connection.number), Access(self._engine.settings.audiosocket.allow)
         try:
             for access in (allowed, port.route.access):
-                access.check(connection.peer.address, port.url, "", time.time())
+                access.authorize(connection.peer.address, port.url, "", time.time())
         except RefusedError as error:
             connection.refuse(error, port.url.path)
 
@@ -81,7 +81,7 @@ class AudioSocketEndpoint:
         try:
             if not self.connections.handshakes.take(engine.settings.server.handshake_rate):
                 raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
-            handler = port.handler_of(uuid, engine.library.catalogue)
+            handler = port.build_handler(uuid, engine.library.catalogue)
             engine.streams.admit(port.route, connection.peer.group)
         except RefusedError as error:
             connection.refuse(error, port.url.path)
@@ -96,7 +96,7 @@ class AudioSocketEndpoint:
             path=port.url.path,
             peer=connection.peer.name,
             query=dict(port.url.query),
-            variables=port.route.variables_of(port.url.query, port.variables_of(uuid)),
+            variables=port.route.stream_variables(port.url.query, port.call_variables(uuid)),
             route=port.route.pattern,
             call=str(uuid),
         )

@@ -17,7 +17,7 @@ from mediaserver.errors import RefusalReason, RefusedError, did_you_mean
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing import spoken_queries
-from mediaserver.routing.routes import QUERY_KEYS, Route
+from mediaserver.routing.route import QUERY_KEYS, Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.http import handshake, refusals
@@ -58,7 +58,7 @@ class MediaEndpoint:
         self._engine, self._streams = engine, engine.streams
         self._told_of_proxy = False
         self._slips = LoggedRarely(_SLIPS_LOGGED)
-        self._texts = spoken_queries.Texts()
+        self._texts = spoken_queries.SpokenTextLimiter()
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -92,13 +92,13 @@ class MediaEndpoint:
     async def _admit(self, request: web.BaseRequest, peer: Peer) -> _Admitted:
         """What to play to whom, and how; RefusedError where there is a reason not to."""
         url = request.rel_url
-        route, variables = await self._engine.table.find(url)
+        route, variables = await self._engine.table.match_route(url)
         if request.method != "GET":
             raise RefusedError(
                 RefusalReason.METHOD,
                 f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
             )
-        route.access.check(peer.address, url, request.headers.get("Authorization", ""), time.time())
+        route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
         limits = self._engine.settings.server
         if not self.connections.handshakes.take(limits.handshake_rate):  # those without access do not count
             raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
@@ -107,11 +107,11 @@ class MediaEndpoint:
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
         handler, wire = self._asked(request, route, variables, query)
-        self._texts.take(peer.group, route, handler, (variables, query), limits.max_texts_per_peer)
+        self._texts.admit(peer.group, route, handler, (variables, query), limits.max_texts_per_peer)
         self._streams.admit(route, peer.group)
         self._tell_of_a_slip(request.path, query)
         call = _call_of(variables, query, request.headers)
-        told = route.variables_of(query, variables)
+        told = route.stream_variables(query, variables)
         stream = Stream(
             secrets.token_hex(6),
             request.path,
@@ -130,8 +130,11 @@ class MediaEndpoint:
         """The handler and the wire that a URL asks for; what is not there is told before what is wrong."""
         by_query: RefusedError | None = None
         try:
-            spoken_queries.check_text(route, query)
-            asked = route.handler_of(variables, query, self._engine.library.catalogue), route.wire_of(query)
+            spoken_queries.validate_text_query(route, query)
+            asked = (
+                route.build_handler(variables, query, self._engine.library.catalogue),
+                route.wire_settings(query),
+            )
         except RefusedError as error:
             if error.status == 404:
                 raise

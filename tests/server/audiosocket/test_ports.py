@@ -293,7 +293,7 @@ def test_a_port_of_another_listener_is_told(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(other + table + PATHS)
     settings, problems = config.load(file)
-    assert Configuration.of(settings, "c", problems).problems == (
+    assert Configuration.build(settings, "c", problems).problems == (
         "c: audiosocket.ports.9000: is server.port as well: choose another port",
         "c: audiosocket.ports.9001: is admin.port as well: choose another port",
     )
@@ -314,7 +314,7 @@ def test_what_is_wrong_with_a_path_is_not_told_of_its_port_again(tmp_path: Path)
     """
     file = write_config(tmp_path, f"[audiosocket]\nports = {{ {ports} }}\n{paths}{PATHS}")
     settings, problems = config.load(file)
-    found = Configuration.of(settings, str(file), problems).problems
+    found = Configuration.build(settings, str(file), problems).problems
     assert [line.removeprefix(f"{file}: ").split(": ")[0] for line in found] == [
         'paths."/x/{n}"',
         'paths."/r".handler',
@@ -342,7 +342,7 @@ def test_a_path_s_way_to_speak_does_not_hold_here_but_what_it_hears_and_its_lead
     ports = '[audiosocket]\nports = { 9000 = "/x" }\n'
     path = '[paths."/x"]\nhandler = "silence"\nencapsulation = "rtp"\ninbound = "alaw"\nlead = 3\n'
     settings, problems = config.load(write_config(tmp_path, ports + path))
-    wire = Configuration.of(settings, "c", problems).ports[9000].wire
+    wire = Configuration.build(settings, "c", problems).ports[9000].wire
     assert (wire.encapsulation, wire.inbound, wire.lead) == (Encapsulation.AUDIOSOCKET, InboundCodec.ALAW, 3)
 
 

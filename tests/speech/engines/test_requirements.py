@@ -14,7 +14,7 @@ def config_problems(tmp_path: Path, text: str) -> list[str]:
     file = tmp_path / "config.toml"
     file.write_text(text)
     settings, problems = config.load(file)
-    return list(Configuration.of(settings, "config.toml", problems).problems)
+    return list(Configuration.build(settings, "config.toml", problems).problems)
 
 
 def path(**settings: str) -> str:

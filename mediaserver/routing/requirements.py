@@ -1,0 +1,63 @@
+"""What routes need before they can be served: prompts, speech engines, secrets and encodings."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.settings import Settings
+from mediaserver.handlers import table as handler_table
+from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing.filling import VARIABLE
+from mediaserver.routing.route import Route
+from mediaserver.speech.engines.requirements import EngineRequirement
+from mediaserver.support.credentials import secret_fields
+from mediaserver.wire.encapsulation import Encoding, first_encoding
+
+
+def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
+    """The secrets in the settings of paths' handlers, or the places (`env:`, `file:`) that name them."""
+    for path in settings.paths.values():
+        with contextlib.suppress(ValueError):  # an unknown handler: `build_routes` reports it
+            yield from secret_fields(handler_table.find(path.handler), path.handler_settings).values()
+
+
+def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -> list[str]:
+    """A line for each prompt that routes name and the catalogue lacks. Names with a `{variable}` are left out."""
+    found = []
+    for route in routes:
+        with route.known_handler() as handler:
+            place = f'{route.source or where}: paths."{route.pattern}"'
+            for name in dict.fromkeys(handler.prompt_names()):
+                if not VARIABLE.search(name):
+                    key = next(_keys_with(name, route.settings), "")
+                    found += [f"{place}: {key}{problem}" for problem in handler.problems(catalogue, name.__eq__)]
+    return found
+
+
+def _keys_with(prompt: str, value: Any, place: Place = ()) -> Iterator[str]:
+    """The keys that name a prompt, `menus.main.play: `; "" for `prompt` and `prompts`, which are obvious."""
+    if place and value == prompt:
+        yield "" if place[0] in ("prompt", "prompts") else f"{key_of(place)}: "
+    elif isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _keys_with(prompt, each, (*place, key))
+
+
+def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
+    """The TTS, STT and LLM engines that routes need. A voice that has a `{variable}` in its name is left empty."""
+    found: set[EngineRequirement] = set()
+    for route in routes:
+        with route.known_handler() as handler:
+            found |= {
+                need._replace(voice="") if VARIABLE.search(need.voice) else need for need in handler.engines()
+            }
+    return found
+
+
+def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
+    """The encodings that callers of these routes receive first, unless their URLs ask for others."""
+    encodings = (first_encoding(route.wire) for route in routes)
+    return list({encoding.name: encoding for encoding in encodings}.values())

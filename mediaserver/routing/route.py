@@ -1,0 +1,206 @@
+"""One route: a configured path, and the handler and wire format that it gives to each caller."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from mediaserver.call import Call
+from mediaserver.call.stream import CREDENTIALS, peer_variables
+from mediaserver.config import mistakes
+from mediaserver.config.examination import Examined, examine
+from mediaserver.config.misplaced_keys import elsewhere
+from mediaserver.config.mistakes import Place
+from mediaserver.config.settings import PathSettings
+from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.errors import RefusalReason, RefusedError, TooLongError, did_you_mean
+from mediaserver.handlers.base import Handler
+from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.routing.access import Access
+from mediaserver.routing.filling import VARIABLE, UnsafeVariableError, fill_variables, texts_in, without_keys
+from mediaserver.routing.patterns import PATTERN_VARIABLE
+from mediaserver.speech.text.template import MissingValuesError
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+
+_WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
+    "encapsulation": Encapsulation,
+    "framing": Framing,
+    "rtp_payload": RtpPayload,
+}
+_SHOWN = 50  # characters of a URL's value that a message repeats
+_MAX_HANDLERS = 256  # handlers that one route keeps, for different values of its variables
+HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, where the handler has them
+WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
+QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
+# Tells people how to give values for variables of these names.
+DescribeInput = Callable[[Sequence[str]], str]
+
+
+def describe_query(names: Sequence[str]) -> str:
+    """How a URL's query gives values for variables."""
+    return f"a URL has {'it' if len(names) == 1 else 'them'} as ?{'&'.join(f'{name}=…' for name in names)}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One configured path."""
+
+    pattern: str
+    handler: type[Handler]
+    settings: dict[str, Any]  # the handler's, with `{variables}` in them
+    wire: WireSettings
+    access: Access = field(default_factory=Access)
+    max_streams: int = 10_000
+    time_limit: float = 0.0  # seconds; 0 for no limit
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
+    source: str = ""  # the file or the environment variable that sets the path
+    _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # built so far
+
+    @cached_property
+    def variables(self) -> list[str]:
+        """The variables of the URL that the route's settings use."""
+        used = {name for text in texts_in(self.templated_settings) for name in VARIABLE.findall(text)}
+        return sorted(used - (self.handler.own_variables - set(PATTERN_VARIABLE.findall(self.pattern))))
+
+    @cached_property
+    def templated_settings(self) -> Any:
+        """The settings whose `{variables}` are filled in before the handler is built."""
+        return without_keys(self.settings, self.handler.template_settings)
+
+    def stream_variables(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+        """The variables of a stream: the keys of the URL's query, overridden by `variables`.
+
+        Texts, webhooks and applications use them. A query never fills in settings.
+        """
+        reserved = CREDENTIALS | QUERY_KEYS | self.handler.query_settings
+        named = {key: value for key, value in query.items() if key not in reserved}
+        return {**peer_variables(named, path=self.pattern), **variables}
+
+    @cached_property
+    def validated(self) -> Examined:
+        """The handler, as far as it is known before a URL fills in variables, and the mistakes in its settings.
+
+        Only mistakes that no URL can mend are among them.
+        """
+        return examine(self.handler, self.settings, self._hint, self._depends_on_variable)
+
+    @contextlib.contextmanager
+    def known_handler(self) -> Iterator[Handler]:
+        """The handler, as far as it is known before a URL fills in variables, to ask which prompts it needs.
+
+        Where nothing of it is known, a handler without any needs.
+        """
+        known = self.validated
+        if known.table is None:
+            yield _UnknownHandler()
+        elif known.complete:
+            yield known.table
+        else:
+            with contextlib.suppress(AttributeError, TypeError, ValueError):  # a required setting is None there
+                yield known.table
+
+    def _hint(self, place: Place, near: str) -> str:
+        own = did_you_mean(str(place[-1]), PathSettings.model_fields) if len(place) == 1 else ""
+        return near or own or elsewhere(("paths", self.pattern, *place), "")
+
+    def _depends_on_variable(self, place: Place, text: str) -> bool:
+        """Whether a mistake there may only be that a variable of the URL is not filled in yet."""
+        names = [f"{{{name}}}" for name in self.variables]
+        value: Any = self.settings
+        for key in place:
+            inside = isinstance(value, dict) and key in value
+            inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+            value = value[key] if inside else None
+        if isinstance(value, dict | None):  # of a table as a whole: only where the message names the variable
+            return any(name in text for name in names)
+        return any(name in each for each in texts_in(value) for name in names)
+
+    def wire_settings(self, query: Mapping[str, str]) -> WireSettings:
+        """The wire format for one caller. RefusedError 400 where the query asks for one that does not exist."""
+        given: dict[str, Any] = {}
+        for key, kind in _WIRE_KEYS.items():
+            if key in query:
+                try:
+                    given[key] = kind(query[key])
+                except ValueError:
+                    rule = f"is none of {', '.join(kind)}"
+                    raise RefusedError(
+                        RefusalReason.BAD_QUERY,
+                        f'{key}="{query[key]}" {rule}',
+                        logged=f"{key}: what the URL says {rule}",
+                    ) from None
+        return replace(self.wire, **given) if given else self.wire
+
+    def build_handler(
+        self,
+        variables: Mapping[str, str],
+        query: Mapping[str, str],
+        catalogue: Catalogue,
+        describe_input: DescribeInput = describe_query,
+    ) -> Handler:
+        """The handler for one caller; callers with the same variables and query share it.
+
+        `describe_input` tells how missing values may be given.
+
+        RefusedError: 400 where the query sets what it may not, or where a value for a text is missing or wrong;
+        404 where the URL names a prompt, tone or other thing that does not exist.
+        """
+        asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
+        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), catalogue.version
+        handler = self._handlers.get(key)
+        if handler is None:
+            handler = self._validated_handler(variables, asked)
+            missing = handler.problems(catalogue)
+            if missing:
+                raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
+            if len(self._handlers) >= _MAX_HANDLERS:
+                self._handlers.clear()
+            self._handlers[key] = handler
+        try:
+            handler.check(variables, query, self.speech)
+        except MissingValuesError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, f"{error}: {describe_input(error.names)}") from error
+        except ValueError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        return handler
+
+    def _validated_handler(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
+        for key in asked.keys() - self.handler.query_settings:
+            why = f"{key} is not for {self.pattern}, which does not repeat anything"
+            raise RefusedError(RefusalReason.BAD_QUERY, why)
+        for name in self.variables:
+            if set("{}") & set(value := variables.get(name, "")):  # settings would take it for a variable
+                why = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
+                hint = "put the value itself there, without braces"
+                raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f"{why}: {hint}")
+        try:
+            settings = fill_variables(self.settings, variables, self.handler.template_settings) | dict(asked)
+        except UnsafeVariableError as error:
+            raise RefusedError(RefusalReason.BAD_VARIABLE, str(error)) from error
+        try:
+            return self.handler.model_validate(settings)
+        except ValidationError as error:
+            line = mistakes.problems("", error, self.handler)[0].removeprefix(": ")
+            key = str(next(iter(error.errors()[0]["loc"]), ""))
+            too_long = _is_only_too_long(error)
+        # Raised outside of the block: with the ValidationError as its context, which the garbage collector cannot
+        # traverse, it would keep the peer's connection in memory.
+        if key in asked:
+            raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
+        raise RefusedError(RefusalReason.TOO_LONG if too_long else RefusalReason.UNKNOWN_PROMPT, line)
+
+
+def _is_only_too_long(error: ValidationError) -> bool:
+    """Whether the value has the right form, and is only longer than allowed."""
+    first = error.errors()[0]
+    return first["type"] == "string_too_long" or isinstance(first.get("ctx", {}).get("error"), TooLongError)
+
+
+class _UnknownHandler(Handler):
+    """Stands for a handler whose settings are all unknown: it needs no prompts and no engines."""
+
+    async def run(self, call: Call) -> None:
+        raise NotImplementedError

@@ -1,0 +1,115 @@
+"""Builds the routes of a configuration, and lists all mistakes in its paths."""
+
+from collections.abc import Sequence
+from secrets import token_urlsafe
+
+from pydantic import SecretStr
+
+from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.settings import PathSettings, Settings
+from mediaserver.errors import one_line
+from mediaserver.handlers import table as handler_table
+from mediaserver.routing import patterns
+from mediaserver.routing.access import Access
+from mediaserver.routing.filling import VARIABLE, texts_in, urls_with_variable_host
+from mediaserver.routing.patterns import PATTERN_VARIABLE
+from mediaserver.routing.route import Route
+from mediaserver.support.credentials import reveal_all, reveal_fields
+from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+
+
+def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
+    """The routes of a configuration, and a line for each mistake in its paths.
+
+    A route whose settings have mistakes may still be among the routes, so that its prompts are checked as well.
+    """
+    routes: list[Route] = []
+    tokens, problems = _reveal_tokens(settings.defaults.tokens, _location(settings, where, ("defaults", "tokens")))
+    shapes: dict[str, str] = {}  # patterns without the names of their variables
+    for pattern, path in settings.paths.items():
+        wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
+        first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
+        if first != pattern:
+            place = _location(settings, where, ("paths", pattern))
+            wrong.append(f'{place}: is the same as "{first}", which comes first')
+        route, found = _build_route(pattern, path, settings, tokens, where)
+        problems += [*wrong, *found]
+        if route is not None and not wrong:
+            routes.append(route)
+    return routes, list(map(one_line, problems))
+
+
+def _location(settings: Settings, where: str, place: Place) -> str:
+    """A key in a message, behind the file or the environment variable that sets it."""
+    return one_line(f"{settings.source(where, place)}: {key_of(place)}")
+
+
+def _reveal_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
+    """The tokens, and a line for each that cannot be read.
+
+    Where tokens are configured and none can be read, a random token keeps the path closed.
+    """
+    tokens, problems = reveal_all(settings, place)
+    return (tokens if tokens or not settings else (token_urlsafe(),)), problems
+
+
+def _build_route(
+    pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
+) -> tuple[Route | None, list[str]]:
+    """A path's route, None where its handler does not exist, and a line for each mistake."""
+    defaults = settings.defaults
+    place = _location(settings, where, ("paths", pattern))
+    try:
+        handler = handler_table.find(path.handler)
+    except ValueError as error:
+        return None, [f"{place}.handler: {error}"]
+    wire = WireSettings(
+        Encapsulation(path.encapsulation or defaults.encapsulation),
+        Framing(path.framing or defaults.framing),
+        RtpPayload(path.rtp_payload or defaults.rtp_payload),
+        InboundCodec(path.inbound or defaults.inbound),
+        defaults.lead if path.lead is None else path.lead,
+    )
+    problems: list[str] = []
+    if path.tokens is not None:
+        tokens, problems = _reveal_tokens(path.tokens, f"{place}: tokens")
+    revealed, unrevealed = reveal_fields(handler, path.handler_settings, place)
+    route = Route(
+        pattern,
+        handler,
+        path.handler_settings | revealed,
+        wire,
+        Access(defaults.allow if path.allow is None else path.allow, tokens),
+        path.max_streams or defaults.max_streams,
+        defaults.time_limit if path.time_limit is None else path.time_limit,
+        settings.speech,
+        settings.source(where, ("paths", pattern)),
+    )
+    problems += [*unrevealed, *_variable_problems(route, place)]
+    for mistake in route.validated.mistakes:
+        by = settings.source(where, ("paths", pattern, *mistake.place))
+        problems.append(mistake.line(one_line(f"{by}: {key_of(('paths', pattern))}")))
+    try:
+        with route.known_handler() as known:
+            known.prepare(settings.speech)
+    except ValueError as error:
+        problems.append(f"{place}: {error}")
+    return route, problems
+
+
+def _variable_problems(route: Route, place: str) -> list[str]:
+    """A line for each `{variable}` in the settings that the path does not have, or that is never filled in."""
+    unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
+    problems = [
+        f"{place}: {key}: uses {{{name}}}, which the path does not have"
+        for key, value in route.templated_settings.items()
+        for name in sorted(unknown)
+        if any(f"{{{name}}}" in text for text in texts_in(value))
+    ]
+    problems += [f"{place}: {key_of(at)}: {why}" for at, why in urls_with_variable_host(route.templated_settings)]
+    return problems + [
+        f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
+        for key in sorted(route.handler.fixed_settings & route.settings.keys())
+        if any(map(VARIABLE.search, texts_in(route.settings[key])))
+    ]
