@@ -1,4 +1,4 @@
-"""What settings are made of: tables, and values that pydantic has no kind for."""
+"""Types of settings: the base of all tables, and URLs, networks, ports and tokens, with their validators."""
 
 import ipaddress
 import math
@@ -21,19 +21,20 @@ from pydantic import (
     model_validator,
 )
 
-from mediaserver.config.mistakes import Place, key_of
-from mediaserver.config.strictness import hold
+from mediaserver.config.error_messages import KeyPath, format_key
+from mediaserver.config.strict_types import check_type
 from mediaserver.support.urls import origin
 
-_MAPPED = 96  # bits in front of an address of IPv4 that is mapped into IPv6
+_MAPPED = 96  # bits before the IPv4 address in an IPv4-mapped IPv6 address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class UrlError(ValueError):
-    """A URL's scheme, host or port is wrong.
+    """A URL's scheme, host or port is invalid.
 
-    It `is_certain` where none of them has a `{variable}`: one in the path or query never changes them.
+    The error `is_certain` where none of the three has a `{variable}`, as one in the path or query cannot correct
+    it.
     """
 
     def __init__(self, url: str, message: str) -> None:
@@ -41,8 +42,8 @@ class UrlError(ValueError):
         super().__init__(message)
 
 
-class OpenHostError(UrlError):
-    """A {variable} stands where a URL says which server is asked. No value of it makes that right."""
+class VariableHostError(UrlError):
+    """A URL has a `{variable}` in its scheme, user, host or port, so that a caller would choose the server."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
@@ -53,32 +54,32 @@ class OpenHostError(UrlError):
         self.is_certain = True
 
 
-def is_web(url: str) -> str:
-    """An HTTP URL; UrlError where it is none."""
-    return _check(url, "http", "https")
+def validate_web_url(url: str) -> str:
+    """An http:// or https:// URL; UrlError where it is none."""
+    return _validate_url(url, "http", "https")
 
 
-def is_socket(url: str) -> str:
-    """A WebSocket URL; UrlError where it is none."""
-    return _check(url, "ws", "wss")
+def validate_websocket_url(url: str) -> str:
+    """A ws:// or wss:// URL; UrlError where it is none."""
+    return _validate_url(url, "ws", "wss")
 
 
-def names_its_server(url: str) -> None:
-    """OpenHostError where a variable of a path is to say which server is asked, and so who is sent its token."""
+def check_fixed_host(url: str) -> None:
+    """VariableHostError where a variable would choose the server, which is also sent the configured token."""
     if re.search(r"\{\w+\}", origin(url)):
-        raise OpenHostError(url)
+        raise VariableHostError(url)
 
 
-def _check(url: str, *schemes: str) -> str:
-    if "://" not in url:  # of those with it, `build` tells: also where they are no setting of ours
-        names_its_server(url)
-    told = " or ".join(f"{scheme}://" for scheme in schemes)
+def _validate_url(url: str, *schemes: str) -> str:
+    if "://" not in url:  # `build_routes` checks all URLs with it, also in settings of users' handlers
+        check_fixed_host(url)
+    allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)
-    except ValueError as error:  # brackets around what is no IPv6 address
+    except ValueError as error:  # brackets without an IPv6 address in them
         raise UrlError(url, str(error)) from error
     if parts.scheme not in schemes or not parts.hostname:
-        raise UrlError(url, f"should be a URL that begins with {told}")
+        raise UrlError(url, f"should be a URL that begins with {allowed}")
     try:
         _ = parts.port
     except ValueError:
@@ -86,15 +87,15 @@ def _check(url: str, *schemes: str) -> str:
     return url
 
 
-def has_no_query(url: str) -> str:
-    """A URL that more can be added to; ValueError where it cannot."""
+def validate_no_query(url: str) -> str:
+    """A URL without query and fragment, to which a path can be added; ValueError where it has one."""
     if "?" in url or "#" in url:
         raise ValueError("should have no query: what is asked for is added to it")
     return url
 
 
-def is_host_name(name: str) -> str:
-    """The name of a host, in lower case; ValueError where it is none."""
+def validate_host_name(name: str) -> str:
+    """A host name, in lower case and without the dot at its end; ValueError where it is none."""
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", name):
         raise ValueError(
             "should be the whole name of a host, such as media.internal, with no scheme and no port; addresses"
@@ -103,35 +104,35 @@ def is_host_name(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-def is_language(tag: str) -> str:
-    """A language's tag by its form; ValueError where it is none."""
+def validate_language_tag(tag: str) -> str:
+    """A language tag of BCP 47, checked by its form alone; ValueError where it is none."""
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
         raise ValueError("should be a BCP 47 tag, such as en or en-GB")
     return tag
 
 
-def _is_json(value: Any) -> Any:
-    """A value that JSON can carry (RFC 8259); ValueError, of a line for each part of it that it cannot."""
-    wrong = [f"{key_of(place)}: {why}" if place else why for place, why in _unlike_json(value)]
+def _validate_json(value: Any) -> Any:
+    """A value that JSON can represent (RFC 8259); ValueError, with a line for each part that it cannot."""
+    wrong = [f"{format_key(key)}: {why}" if key else why for key, why in _non_json(value)]
     if wrong:
         raise ValueError("\n".join(wrong))
     return value
 
 
-def _unlike_json(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+def _non_json(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(value, date | time):
-        yield place, "is a date or a time, which JSON does not have: put it in quotes"
+        yield path, "is a date or a time, which JSON does not have: put it in quotes"
     elif isinstance(value, float) and not math.isfinite(value):
-        yield place, "should be a finite number"
+        yield path, "should be a finite number"
     elif isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _unlike_json(each, (*place, key))
+            yield from _non_json(each, (*path, key))
 
 
 def _network(value: object) -> Network:
-    """A network; one of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) as what it is in IPv4.
+    """A network. One of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes the IPv4 network.
 
-    A peer's address is compared as IPv4 where it is mapped.
+    Mapped addresses of peers are compared as IPv4, too.
     """
     try:
         given = ipaddress.ip_interface(str(value))
@@ -148,49 +149,49 @@ def _network(value: object) -> Network:
 
 
 def _port(value: object) -> object:
-    """A port as a key of a table: one way to write each, so that none can be there twice."""
+    """A port as a key of a table: in plain digits, so that no port can be there twice."""
     if isinstance(value, str) and not re.fullmatch("[1-9][0-9]{0,4}", value):
         raise ValueError("should be a port, 1 to 65535, in digits alone, such as 9000")
     return value
 
 
-def _is_there(secret: SecretStr) -> SecretStr:
+def _validate_not_blank(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("an empty token is none")
     return secret
 
 
 PortNumber = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_port)]
-WebUrl = Annotated[str, AfterValidator(is_web)]
-WebSocketUrl = Annotated[str, AfterValidator(is_socket)]
-ApiUrl = Annotated[WebUrl, AfterValidator(has_no_query)]
-HostName = Annotated[str, AfterValidator(is_host_name)]
-JsonValue = Annotated[Any, AfterValidator(_is_json)]
-LanguageTag = Annotated[str, AfterValidator(is_language)]
+WebUrl = Annotated[str, AfterValidator(validate_web_url)]
+WebSocketUrl = Annotated[str, AfterValidator(validate_websocket_url)]
+ApiUrl = Annotated[WebUrl, AfterValidator(validate_no_query)]
+HostName = Annotated[str, AfterValidator(validate_host_name)]
+JsonValue = Annotated[Any, AfterValidator(_validate_json)]
+LanguageTag = Annotated[str, AfterValidator(validate_language_tag)]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
-Tokens = tuple[Annotated[SecretStr, AfterValidator(_is_there)], ...]
+Tokens = tuple[Annotated[SecretStr, AfterValidator(_validate_not_blank)], ...]
 
 
 class Table(BaseModel):
-    """Base of all tables of settings: an unknown key is a mistake, and so is a value of another kind.
+    """Base of all tables of settings. An unknown key is a mistake, and so is a value of another type.
 
-    With a dictionary as the context of a validation, that has each table by the `id` of the values it is made of,
-    also where it is wrong as a whole: what else there is can be looked at then.
+    A dictionary as pydantic's validation context collects every table that is built, by the `id` of its values. It
+    has the tables that are invalid as a whole, too, so that the rest of them can be checked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_types(cls, value: Any, info: ValidationInfo) -> Any:
         if info.field_name is not None:
-            hold(value, cls.model_fields[info.field_name].annotation)
+            check_type(value, cls.model_fields[info.field_name].annotation)
         return value
 
     @model_validator(mode="wrap")
     @classmethod
-    def _made_known(cls, values: Any, make: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        made = make(values)
+    def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, made  # it lives as long as its id is used
-        return made
+            info.context[id(values)] = values, built  # the values are kept, so that their id stays theirs
+        return built

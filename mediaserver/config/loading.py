@@ -1,4 +1,4 @@
-"""TOML and environment to settings: the file is read, and the environment overrides it."""
+"""Loads settings from a TOML file; environment variables override the file."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.config.environment import Environment
-from mediaserver.config.examination import examine
-from mediaserver.config.misplaced_keys import elsewhere
 from mediaserver.config.settings import Settings
+from mediaserver.config.suggestions import suggest_key
+from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError, plainly
 from mediaserver.support.credentials import shown_url
 
@@ -21,46 +21,52 @@ _LINE = re.compile(r"at line (\d+)")
 
 
 def default_file() -> Path | None:
-    """`./config.toml`, where there is one."""
+    """`./config.toml`, or None where that file does not exist."""
     with contextlib.suppress(OSError):  # a folder that cannot be searched
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 
 
 def load(file: Path | None = None) -> tuple[Settings, list[str]]:
-    """Settings of a config file and the environment, and what is wrong with them, all mistakes at once.
+    """Settings of a configuration file and the environment, and a line for each mistake in them.
 
-    Without a file those of `./config.toml`, or the defaults. A relative prompt folder in a file is relative to
-    that file. A wrong setting is left at its default, a path without a handler out, so that the rest can be looked
-    at too. ConfigError where the file cannot be read.
+    Without `file`, `./config.toml` is read where it exists, and the defaults apply otherwise. A relative prompt
+    folder in a file is relative to that file. An invalid setting keeps its default, and an invalid path is left
+    out, so that the rest can be checked too. ConfigError where the file cannot be read, or is not TOML.
     """
     file = file or default_file()
     where = str(file or "defaults")
     tables, wrong = _read(file) if file is not None else ({}, [])
-    environment = Environment.read(os.environ, Settings, frozenset(_named(tables) | _named(dict(os.environ))))
-    given = environment.over(tables)
-    settings, mistakes, _ = examine(Settings, given, elsewhere)
+    environment = Environment.read(
+        os.environ, Settings, frozenset(_secret_variables(tables) | _secret_variables(dict(os.environ)))
+    )
+    given = environment.merge_over(tables)
+    settings, found, _ = validate_table(Settings, given, suggest_key)
     if not isinstance(settings, Settings):
         raise AssertionError("settings have defaults, so there are always some")
-    settings.know_mistakes(mistake.place for mistake in mistakes)
-    settings.know(environment.variables, tables, given.get("paths", {}))
-    problems = [*wrong, *(mistake.line(settings.source(where, mistake.place)) for mistake in mistakes)]
+    settings.set_invalid_tables(problem.key for problem in found)
+    settings.set_sources(environment.variables, tables, given.get("paths", {}))
+    problems = [*wrong, *(problem.line(settings.source(where, problem.key)) for problem in found)]
     if file is not None and ("prompts", "directory") not in environment.variables:
         settings = settings.override("prompts", directory=file.parent / settings.prompts.directory)
     return settings, [*problems, *environment.problems]
 
 
-def _named(value: Any) -> set[str]:
-    """The variables that settings name as the place of a secret."""
+def _secret_variables(value: Any) -> set[str]:
+    """The environment variables that settings name as the place of a secret (`env:NAME`)."""
     if isinstance(value, dict | list):
-        return {name for each in (value.values() if isinstance(value, dict) else value) for name in _named(each)}
+        return {
+            name
+            for each in (value.values() if isinstance(value, dict) else value)
+            for name in _secret_variables(each)
+        }
     if isinstance(value, str):
         return set(re.findall(r"\benv:(\w+)", value, re.IGNORECASE))
     return set()
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """The tables of a file; what is no table where one must be is left out, and told."""
+    """The tables of a file, and a line for each top-level key that should be a table and is none."""
     text = ""
     try:
         text = file.read_text(encoding="utf-8")
@@ -76,7 +82,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unquoted(text: str, why: str) -> str:
-    """The most likely reason why a line is no TOML: a path, or a text, without quotes."""
+    """A hint for the most common error of TOML: a path or a text without quotes. "" where it is not that."""
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):

@@ -1,6 +1,5 @@
-"""Every setting there is, as models. `config.example.toml` is the reference that explains each."""
+"""All tables of settings, as models. `config.example.toml` explains each setting."""
 
-import ipaddress
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,92 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from mediaserver.config.fields import ApiUrl, HostName, Networks, PortNumber, Table, Tokens, is_web
-from mediaserver.config.mistakes import Place
+from mediaserver.config.error_messages import KeyPath
+from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_web_url
+from mediaserver.config.listener_settings import AdminSettings, AudioSocketSettings, ServerSettings, TlsSettings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 
-ACCESS_KEY = "vb_"  # what the platform's access keys begin with
-FRAME_MESSAGE = 340  # bytes: a frame in any encapsulation
-
-
-class ServerSettings(Table):
-    """`[server]`: the public listener that VoIPBIN dials, and its limits."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
-    port: int = Field(8080, ge=0, le=65535)
-    reuse_port: bool = False
-    trusted_proxies: Networks = ()
-    max_streams: int = Field(10_000, ge=1)
-    max_streams_per_peer: int = Field(10_000, ge=1)
-    max_texts_per_peer: int = Field(600, ge=1, description="different texts a minute that strangers have spoken")
-    handshake_rate: int = Field(2_000, ge=1, description="handshakes a second")
-    handshake_timeout: float = Field(10.0, gt=0, description="seconds from the connection to its request")
-    max_header_bytes: int = Field(16_384, ge=1_024)
-    max_message_bytes: int = Field(65_536, ge=1_024)
-    max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
-    heartbeat: float = Field(20.0, ge=0, le=32_767, description="seconds between pings; 0 for none")
-
-    drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
-    stall_timeout: float = Field(
-        10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
-    )
-
-    @model_validator(mode="after")
-    def _one_message_is_no_flood(self) -> Self:
-        most = self.max_message_rate * FRAME_MESSAGE
-        if self.max_message_bytes > most:
-            raise ValueError(
-                f"max_message_bytes is more than a peer may send in a second, max_message_rate times"
-                f" {FRAME_MESSAGE}: {most}"
-            )
-        return self
-
-
-class TlsSettings(Table):
-    """`[tls]`: of the public listener."""
-
-    certificate: str = ""
-    key: str = ""
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("certificate and key go together: one of them is missing")
-        return self
-
-
-class AudioSocketSettings(Table):
-    """`[audiosocket]`: Asterisk's AudioSocket over TCP. Off without ports."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
-    ports: dict[PortNumber, str] = Field(default_factory=dict, description="which path answers on which port")
-    allow: Networks = ()
-
-
-class AdminSettings(Table):
-    """`[admin]`: health, metrics and the streams, never on the public port."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(8081, ge=0, le=65535)
-    token: SecretStr = SecretStr("")
-    open: bool = False
-    hosts: tuple[HostName, ...] = ()
-
-    @model_validator(mode="after")
-    def _guarded(self) -> Self:
-        if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.open):
-            raise ValueError(
-                f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
-                " systems get there"
-            )
-        return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+ACCESS_KEY = "vb_"  # the prefix of VoIPBIN's access keys
 
 
 class PromptSettings(Table):
@@ -117,7 +36,7 @@ class PromptSettings(Table):
 
     @property
     def cache_directory(self) -> Path | None:
-        """Where decoded sound is kept; None for nowhere: off, or in a home where there is none."""
+        """The folder of decoded prompts; None where the cache is off, or its home directory does not exist."""
         if self.cache == "off":
             return None
         given = os.environ.get("XDG_CACHE_HOME", "")
@@ -163,7 +82,7 @@ class VoipbinSettings(Table):
 class EventSettings(Table):
     """`[events]`: a URL of the operator's that is told what happens."""
 
-    url: Annotated[str, AfterValidator(lambda url: url and is_web(url))] = ""
+    url: Annotated[str, AfterValidator(lambda url: url and validate_web_url(url))] = ""
     secret: SecretStr = SecretStr("")
     types: tuple[str, ...] = ()
     timeout: float = Field(5.0, gt=0, description="seconds for one attempt")
@@ -196,7 +115,7 @@ class PathSettings(Table):
 
     @property
     def handler_settings(self) -> dict[str, Any]:
-        """What is the handler's."""
+        """The keys that are the handler's own settings."""
         return dict(self.model_extra or {})
 
 
@@ -226,35 +145,35 @@ class Settings(Table):
     log: LogSettings = LogSettings()
     paths: dict[str, PathSettings] = Field(default_factory=lambda: _paths(DEFAULT_PATHS))
 
-    _variables: Mapping[Place, str] = PrivateAttr(default_factory=dict)
+    _variables: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
     _file: Mapping[str, Any] = PrivateAttr(default_factory=dict)
-    _mistaken: frozenset[str] = PrivateAttr(default=frozenset())
-    _left_out: frozenset[str] = PrivateAttr(default=frozenset())
+    _invalid_tables: frozenset[str] = PrivateAttr(default=frozenset())
+    _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
-    def know(self, variables: Mapping[Place, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Know which environment variables set what, what a file has, and which paths there were to be, if any."""
+    def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
+        """Remember the environment variable of each setting, the tables of the file, and the configured paths."""
         self._variables, self._file = variables, file
-        self._left_out = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
+        self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
-    def know_mistakes(self, places: Iterable[Place]) -> None:
-        """Know where something was wrong, and left out."""
-        self._mistaken = frozenset(str(place[0]) for place in places if place)
-
-    @property
-    def mistaken(self) -> frozenset[str]:
-        """Tables in which something was wrong: what they lack may only follow from that."""
-        return self._mistaken
+    def set_invalid_tables(self, keys: Iterable[KeyPath]) -> None:
+        """Remember the tables in which settings were invalid, and dropped."""
+        self._invalid_tables = frozenset(str(key[0]) for key in keys if key)
 
     @property
-    def left_out(self) -> frozenset[str]:
-        """Paths that are too wrong to be had."""
-        return self._left_out
+    def invalid_tables(self) -> frozenset[str]:
+        """Tables in which a setting was invalid. What they lack may only follow from that."""
+        return self._invalid_tables
 
-    def source(self, where: str, place: Place) -> str:
-        """What says a setting: the environment variable that does, or the file, which is `where`."""
+    @property
+    def invalid_paths(self) -> frozenset[str]:
+        """Configured paths that are left out, because too much of them is invalid."""
+        return self._invalid_paths
+
+    def source(self, where: str, place: KeyPath) -> str:
+        """What sets a key: an environment variable, or the file, whose name is `where`."""
         for depth in range(len(place), 0, -1):
             if depth < len(place) and _is_in(self._file, place[:depth]):
-                break  # of a table that both have, what is not a variable's is the file's
+                break  # a table that both set is the file's, but for the variable's own keys
             if (variable := self._variables.get(place[:depth])) is not None:
                 return variable
         return where
@@ -265,7 +184,7 @@ class Settings(Table):
         return self.model_copy(update={table: getattr(self, table).model_copy(update=given)})
 
 
-def _is_in(table: Any, place: Place) -> bool:
+def _is_in(table: Any, place: KeyPath) -> bool:
     for part in place:
         if not isinstance(table, dict) or part not in table:
             return False

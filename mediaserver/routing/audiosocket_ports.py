@@ -11,7 +11,7 @@ from uuid import UUID
 
 from yarl import URL
 
-from mediaserver.config.settings import AudioSocketSettings
+from mediaserver.config.listener_settings import AudioSocketSettings
 from mediaserver.errors import RefusalReason, RefusedError, one_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
@@ -88,7 +88,7 @@ def missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> 
 
 def _missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> Iterator[str]:
     for port in ports:
-        if port.route.validated.mistakes or requirements.missing_prompts([port.route], catalogue, where):
+        if port.route.validated.problems or requirements.missing_prompts([port.route], catalogue, where):
             continue  # reported for the path itself
         try:
             port.build_handler(_NIL, catalogue)

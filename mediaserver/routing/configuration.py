@@ -62,7 +62,7 @@ class Configuration:
         missing_engines = _missing_engines(built, settings, where)
         table = RouteTable(built)
         used_ports = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
-        invalid_paths = (settings.paths.keys() | settings.left_out) - {route.pattern for route in built}
+        invalid_paths = (settings.paths.keys() | settings.invalid_paths) - {route.pattern for route in built}
         by = settings.source(where, ("audiosocket", "ports"))
         ports, port_problems = audiosocket_ports.build_ports(
             settings.audiosocket, table, by, used_ports, invalid_paths
@@ -157,7 +157,7 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {problem}'
         for route in built
         for need in sorted(requirements.required_engines([route]))
-        if need.kind not in settings.mistaken
+        if need.kind not in settings.invalid_tables
         and (problem := requirement_problem(need, settings.speech, settings.recognition, settings.chat))
     ]
 

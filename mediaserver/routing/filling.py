@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mediaserver.config.fields import OpenHostError, names_its_server
-from mediaserver.config.mistakes import Place
-from mediaserver.config.strictness import Text
+from mediaserver.config.error_messages import KeyPath
+from mediaserver.config.fields import VariableHostError, check_fixed_host
+from mediaserver.config.strict_types import RawText
 from mediaserver.support.urls import leads_elsewhere, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
@@ -42,12 +42,12 @@ def without_keys(value: Any, keys: frozenset[str]) -> Any:
     return [without_keys(each, keys) for each in value] if isinstance(value, list) else value
 
 
-def urls_with_variable_host(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """The URLs in a setting that have a variable in their scheme, user, host or port: where, and the message."""
     if isinstance(value, str) and "://" in value:
         try:
-            names_its_server(value)
-        except OpenHostError as error:
+            check_fixed_host(value)
+        except VariableHostError as error:
             yield place, str(error)
     elif isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
@@ -63,7 +63,7 @@ def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozen
         filled = _filled_url(value, variables) if "://" in value else _filled(value, variables)
         if "://" in filled and "://" not in value:
             raise UnsafeVariableError(_names_in(value, variables), variables, "no URL may stand there")
-        return value if filled == value else Text(filled)
+        return value if filled == value else RawText(filled)
     if isinstance(value, dict):
         return {
             key: each if key in except_keys else fill_variables(each, variables, except_keys)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import Settings
 from mediaserver.handlers import table as handler_table
 from mediaserver.playout.prompts.snapshot import Catalogue
@@ -37,10 +37,10 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
     return found
 
 
-def _keys_with(prompt: str, value: Any, place: Place = ()) -> Iterator[str]:
+def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
     """The keys that name a prompt, `menus.main.play: `; "" for `prompt` and `prompts`, which are obvious."""
     if place and value == prompt:
-        yield "" if place[0] in ("prompt", "prompts") else f"{key_of(place)}: "
+        yield "" if place[0] in ("prompt", "prompts") else f"{format_key(place)}: "
     elif isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _keys_with(prompt, each, (*place, key))

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from mediaserver.call import Call
 from mediaserver.call.stream import CREDENTIALS, peer_variables
-from mediaserver.config import mistakes
-from mediaserver.config.examination import Examined, examine
-from mediaserver.config.misplaced_keys import elsewhere
-from mediaserver.config.mistakes import Place
+from mediaserver.config import error_messages
+from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.settings import PathSettings
 from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.config.suggestions import suggest_key
+from mediaserver.config.validation import Validated, validate_table
 from mediaserver.errors import RefusalReason, RefusedError, TooLongError, did_you_mean
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import Catalogue
@@ -80,12 +80,12 @@ class Route:
         return {**peer_variables(named, path=self.pattern), **variables}
 
     @cached_property
-    def validated(self) -> Examined:
+    def validated(self) -> Validated:
         """The handler, as far as it is known before a URL fills in variables, and the mistakes in its settings.
 
         Only mistakes that no URL can mend are among them.
         """
-        return examine(self.handler, self.settings, self._hint, self._depends_on_variable)
+        return validate_table(self.handler, self.settings, self._hint, self._depends_on_variable)
 
     @contextlib.contextmanager
     def known_handler(self) -> Iterator[Handler]:
@@ -102,11 +102,11 @@ class Route:
             with contextlib.suppress(AttributeError, TypeError, ValueError):  # a required setting is None there
                 yield known.table
 
-    def _hint(self, place: Place, near: str) -> str:
+    def _hint(self, place: KeyPath, near: str) -> str:
         own = did_you_mean(str(place[-1]), PathSettings.model_fields) if len(place) == 1 else ""
-        return near or own or elsewhere(("paths", self.pattern, *place), "")
+        return near or own or suggest_key(("paths", self.pattern, *place), "")
 
-    def _depends_on_variable(self, place: Place, text: str) -> bool:
+    def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
         """Whether a mistake there may only be that a variable of the URL is not filled in yet."""
         names = [f"{{{name}}}" for name in self.variables]
         value: Any = self.settings
@@ -183,7 +183,7 @@ class Route:
         try:
             return self.handler.model_validate(settings)
         except ValidationError as error:
-            line = mistakes.problems("", error, self.handler)[0].removeprefix(": ")
+            line = error_messages.error_lines("", error, self.handler)[0].removeprefix(": ")
             key = str(next(iter(error.errors()[0]["loc"]), ""))
             too_long = _is_only_too_long(error)
         # Raised outside of the block: with the ValidationError as its context, which the garbage collector cannot

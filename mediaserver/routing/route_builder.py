@@ -5,7 +5,7 @@ from secrets import token_urlsafe
 
 from pydantic import SecretStr
 
-from mediaserver.config.mistakes import Place, key_of
+from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.errors import one_line
 from mediaserver.handlers import table as handler_table
@@ -40,9 +40,9 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
     return routes, list(map(one_line, problems))
 
 
-def _location(settings: Settings, where: str, place: Place) -> str:
+def _location(settings: Settings, where: str, place: KeyPath) -> str:
     """A key in a message, behind the file or the environment variable that sets it."""
-    return one_line(f"{settings.source(where, place)}: {key_of(place)}")
+    return one_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 
 def _reveal_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
@@ -87,9 +87,9 @@ def _build_route(
         settings.source(where, ("paths", pattern)),
     )
     problems += [*unrevealed, *_variable_problems(route, place)]
-    for mistake in route.validated.mistakes:
-        by = settings.source(where, ("paths", pattern, *mistake.place))
-        problems.append(mistake.line(one_line(f"{by}: {key_of(('paths', pattern))}")))
+    for problem in route.validated.problems:
+        by = settings.source(where, ("paths", pattern, *problem.key))
+        problems.append(problem.line(one_line(f"{by}: {format_key(('paths', pattern))}")))
     try:
         with route.known_handler() as known:
             known.prepare(settings.speech)
@@ -107,7 +107,9 @@ def _variable_problems(route: Route, place: str) -> list[str]:
         for name in sorted(unknown)
         if any(f"{{{name}}}" in text for text in texts_in(value))
     ]
-    problems += [f"{place}: {key_of(at)}: {why}" for at, why in urls_with_variable_host(route.templated_settings)]
+    problems += [
+        f"{place}: {format_key(at)}: {why}" for at, why in urls_with_variable_host(route.templated_settings)
+    ]
     return problems + [
         f"{place}: {key}: is the same for all callers: no {{variable}} is filled in there"
         for key in sorted(route.handler.fixed_settings & route.settings.keys())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
-from mediaserver.config.settings import ServerSettings
+from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType
 
-from mediaserver.config.settings import FRAME_MESSAGE
+from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
 # Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.

@@ -12,10 +12,10 @@ from pydantic_core.core_schema import ErrorType
 from mediaserver import config
 from mediaserver.cli import menu_flow
 from mediaserver.client.attach import AttachRequest
-from mediaserver.config.examination import examine
-from mediaserver.config.misplaced_keys import elsewhere
-from mediaserver.config.mistakes import MISSING, PLAIN, UNKNOWN, Place, alternatives
+from mediaserver.config.error_messages import MESSAGES, MISSING, UNKNOWN, KeyPath, union_members
 from mediaserver.config.settings import Settings
+from mediaserver.config.suggestions import suggest_key
+from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError
 from mediaserver.handlers.menu.handler import Answer
 from mediaserver.handlers.table import HANDLERS
@@ -440,12 +440,14 @@ def test_every_error_that_there_can_be_is_told_in_plain_words(model: Any) -> Non
         for key, error in (("min_length", "too_short"), ("max_length", "too_long")):
             if schema.get(key) is not None:
                 possible.add(f"string_{error}" if kind == "str" else error)
-    assert possible - PLAIN.keys() - {MISSING, UNKNOWN} == set()
+    assert possible - MESSAGES.keys() - {MISSING, UNKNOWN} == set()
 
 
 def test_the_words_are_of_errors_that_pydantic_has_and_are_plain() -> None:
-    assert PLAIN.keys() - {"path_type"} <= set(get_args(ErrorType))  # which pydantic raises as an error of its own
-    assert not [words for words in PLAIN.values() if "input" in words.lower()]
+    assert MESSAGES.keys() - {"path_type"} <= set(
+        get_args(ErrorType)
+    )  # which pydantic raises as an error of its own
+    assert not [words for words in MESSAGES.values() if "input" in words.lower()]
 
 
 # -- shapes ----------------------------------------------------------------------------------------
@@ -462,9 +464,9 @@ NEEDED: dict[str, dict[str, Any]] = {
 }
 
 
-def _places(kind: Any, above: Place = (), seen: frozenset[Any] = frozenset()) -> Iterator[Place]:
+def _places(kind: Any, above: KeyPath = (), seen: frozenset[Any] = frozenset()) -> Iterator[KeyPath]:
     """Places that a table may have a value at, two entries for a list, a key for a table, and none in itself."""
-    for each in alternatives(kind):
+    for each in union_members(kind):
         below: dict[str | int, Any] = {}
         if isinstance(each, type) and issubclass(each, BaseModel) and each not in seen:
             below = {key: field.annotation for key, field in each.model_fields.items()}
@@ -477,7 +479,7 @@ def _places(kind: Any, above: Place = (), seen: frozenset[Any] = frozenset()) ->
             yield from _places(inner, (*above, key), seen | {each})
 
 
-def _filled(value: Any, place: Place, shape: Any) -> Any:
+def _filled(value: Any, place: KeyPath, shape: Any) -> Any:
     """A copy of values with a shape at a place."""
     if not place:
         return shape
@@ -490,8 +492,8 @@ def _filled(value: Any, place: Place, shape: Any) -> Any:
 
 def _look_at(tables: dict[str, Any]) -> list[str]:
     """All that `check` says of tables, of the menus too."""
-    settings, wrong, _ = examine(Settings, tables, elsewhere)
-    settings.know({}, tables, tables.get("paths", {}))
+    settings, wrong, _ = validate_table(Settings, tables, suggest_key)
+    settings.set_sources({}, tables, tables.get("paths", {}))
     configuration = Configuration.build(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
         menu_flow.ways(getattr(route.validated.table, "menus", None))
@@ -521,7 +523,7 @@ def test_a_value_of_any_shape_at_any_key_of_a_table_is_right_or_told(table: str)
 
 def test_entries_of_a_list_keep_their_numbers_while_others_are_left_out() -> None:
     prompts = [*range(12), {"say": "{"}, "a", {"say": "", "rate": 9}, {"say": 1}]
-    told = [str(mistake.place) for mistake in examine(HANDLERS["playback"], {"prompts": prompts}).mistakes]
+    told = [str(problem.key) for problem in validate_table(HANDLERS["playback"], {"prompts": prompts}).problems]
     assert told == [
         *(str(("prompts", n)) for n in range(12)),
         "('prompts', 12, 'say')",

@@ -10,7 +10,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
 from mediaserver.config.fields import Networks, Tokens
-from mediaserver.config.settings import AdminSettings, Settings, VoipbinSettings
+from mediaserver.config.listener_settings import AdminSettings
+from mediaserver.config.settings import Settings, VoipbinSettings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.routing.access import Access
 from mediaserver.routing.configuration import Configuration

@@ -39,4 +39,6 @@ def test_number_words_are_loaded_at_start_for_a_language_that_a_url_names(tmp_pa
 
 def test_an_engine_is_required_also_where_a_url_names_its_language(tmp_path: Path) -> None:
     settings, problems = config.load(write_config(tmp_path, PATH))
-    assert requirements.required_engines(Configuration.build(settings, "", problems).table) == {EngineRequirement(EngineKind.TTS)}
+    assert requirements.required_engines(Configuration.build(settings, "", problems).table) == {
+        EngineRequirement(EngineKind.TTS)
+    }

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from mediaserver.call import End, EndReason, Session, Stream
-from mediaserver.config.settings import ServerSettings
+from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.http.connections import Connections

@@ -13,7 +13,7 @@ from mediaserver.cli.meter import drawn
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err
 from mediaserver.client import attach as attaching
 from mediaserver.client.attach import AttachRequest
-from mediaserver.config import mistakes
+from mediaserver.config import error_messages
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.support import log
@@ -40,7 +40,7 @@ def attach(
             resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
         )
     except ValidationError as error:
-        terminal.complain(mistakes.problems("attach", error, AttachRequest))
+        terminal.complain(error_messages.error_lines("attach", error, AttachRequest))
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     with terminal.config_errors():
         settings, problems = config.load(file)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from mediaserver.config import mistakes
+from mediaserver.config import error_messages
 from mediaserver.config.fields import Table, WebUrl
 from mediaserver.speech.llm.chat import ToolCall
 
@@ -40,7 +40,9 @@ class Tools(Table):
         try:
             wanted = Wanted.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
-            raise ValueError(f"the arguments are not understood: {mistakes.in_brief(error)}") from None
+            raise ValueError(
+                f"the arguments are not understood: {error_messages.summarize_error(error)}"
+            ) from None
         if call.name == PLAY and wanted.name not in self.play:
             raise ValueError(f"name is none of {', '.join(self.play)}")
         return wanted

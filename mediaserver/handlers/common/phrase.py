@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 from pydantic_core import PydanticKnownError
 
 from mediaserver.call import Call
-from mediaserver.config.fields import Table, is_language
+from mediaserver.config.fields import Table, validate_language_tag
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.source import Run
@@ -38,7 +38,7 @@ class Manner(BaseModel):
 
     voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
     rate: float | None = Field(None, ge=0.5, le=2.0, description="times the engine's own pace")
-    language: Annotated[str, AfterValidator(lambda tag: tag and is_language(tag))] = Field(
+    language: Annotated[str, AfterValidator(lambda tag: tag and validate_language_tag(tag))] = Field(
         "", description="of the text: a BCP 47 tag"
     )
     engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")

@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mediaserver.call import Call, Collected
-from mediaserver.config import mistakes
+from mediaserver.config import error_messages
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.events.kinds import EventKind
@@ -70,7 +70,7 @@ class MenuHandler(files.Keeping, Speaking, Handler):
         for name, menu in self.menus.items():
             for place, each in menu.steps():
                 if each is step:
-                    return f"{mistakes.key_of(('menus', name))}.{place}.webhook"
+                    return f"{error_messages.format_key(('menus', name))}.{place}.webhook"
         return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:
@@ -272,5 +272,5 @@ def _can_be_said(value: Any) -> bool:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return f"the answer is not understood: {mistakes.in_brief(error)}"
+        return f"the answer is not understood: {error_messages.summarize_error(error)}"
     return str(error)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mediaserver.call import BargeIn
+from mediaserver.config.error_messages import format_key
 from mediaserver.config.fields import Table, WebUrl
-from mediaserver.config.mistakes import key_of
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.common.phrase import Members, Phrase, prompts_among
 from mediaserver.handlers.record import RecordSettings
@@ -136,7 +136,7 @@ class Menu(Table):
 
 def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
     """Unknown targets, dead ends, and menus that nothing leads to; `others` are steps outside of menus."""
-    places = {name: key_of(("menus", name)) for name in menus}
+    places = {name: format_key(("menus", name)) for name in menus}
     steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
     steps += others
     found = [f'start: no menu "{start}"{did_you_mean(start, menus)}'] if start not in menus else []

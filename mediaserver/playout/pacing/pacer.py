@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from mediaserver.playout.pacing.outlet import Outlet, Recalled, Watcher, keep
 from mediaserver.playout.pacing.playing import Playing
-from mediaserver.playout.pacing.schedule import Place
+from mediaserver.playout.pacing.schedule import KeyPath
 from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.sources.source import SOURCE_FAULTS, Heard, Source
@@ -59,7 +59,7 @@ class Pacer:
         self._held = False  # silence is sent, and what is to be played waits
         self._started = self._halted = False  # asked to send; told by the far end not to
         self.flush: Callable[[], bool] = _keeps  # has the far end forget what it has not played yet
-        self._place = Place(ticker)
+        self._place = KeyPath(ticker)
         self._extra = self._underruns = 0  # frames sent ahead of their time; and silent ones, for want of sound
 
     # -- for the session -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mediaserver.playout.pacing.ticker import Slot, Stream, Ticker
 
 
-class Place:
+class KeyPath:
     """Where a stream sits while it sends. What it has sent is told by how often its slot has fired."""
 
     __slots__ = ("_at_joining", "_before", "_slot", "_ticker")

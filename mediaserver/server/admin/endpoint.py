@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.call.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
-from mediaserver.config import mistakes
+from mediaserver.config import error_messages
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.routing.access import any_token_matches, tokens_in_header
 from mediaserver.runtime.engine import Engine
@@ -169,7 +169,9 @@ async def _body(request: web.Request, model: type[B]) -> B:
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, was too slow, or it is no HTTP
         raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
     except pydantic.ValidationError as error:
-        raise RefusedError(RefusalReason.BAD_BODY, "; ".join(mistakes.problems("body", error, model))) from error
+        raise RefusedError(
+            RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
+        ) from error
 
 
 def _error(error: RefusedError) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mediaserver.config.settings import FRAME_MESSAGE
+from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.wire import audiosocket
 
 # Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.

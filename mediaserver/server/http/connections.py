@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_websocket import WebSocketReader
 
-from mediaserver.config.settings import ServerSettings
+from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http import refusals
 from mediaserver.server.http.descriptors import most_connections

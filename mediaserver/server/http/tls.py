@@ -8,7 +8,8 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 
-from mediaserver.config.settings import Settings, TlsSettings
+from mediaserver.config.listener_settings import TlsSettings
+from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, plainly
 
 _ENCRYPTED = "the key is encrypted: give one without a passphrase"

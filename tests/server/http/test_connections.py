@@ -8,7 +8,7 @@ import pytest
 import structlog
 from aiohttp import web
 
-from mediaserver.config.settings import ServerSettings
+from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusedError
 from mediaserver.server.http.connections import Connection, Connections
 from mediaserver.server.http.descriptors import most_connections, raise_descriptor_limit

@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.config.settings import Settings, TlsSettings
+from mediaserver.config.listener_settings import TlsSettings
+from mediaserver.config.settings import Settings
 from mediaserver.server.http import tls
 from tests.server.process import ServerProcess, connected, launch, serving, write_config
 from tests.sound import speechlike, write_wav

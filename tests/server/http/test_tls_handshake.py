@@ -14,7 +14,7 @@ import trustme
 import uvloop
 from aiohttp import web
 
-from mediaserver.config.settings import ServerSettings
+from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.listener import Keys, Listener
 from mediaserver.server.http.replaceable import NO_ROOM

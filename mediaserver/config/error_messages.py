@@ -1,6 +1,6 @@
-"""What is wrong with settings, told to people: a line for each mistake, with the key to mend.
+"""Turns pydantic's validation errors into messages for operators: a line for each, with the key to correct.
 
-Secrets are never shown. Pydantic finds the mistakes. `PLAIN` has its errors in plain words.
+`MESSAGES` has pydantic's errors in plain words. Messages never contain secrets.
 """
 
 import re
@@ -12,15 +12,16 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from mediaserver.errors import did_you_mean, one_line
 
-Place = tuple[str | int, ...]  # keys, and indices of lists, from a table down
-_TAGS = ("[key]", "a prompt", "what is said")  # pydantic's places have them, of keys and of unions; files do not
+KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, from the top down
+# Parts that pydantic's locations have, for keys and for members of unions, and files have not.
+_TAGS = ("[key]", "a prompt", "what is said")
 # Keys of settings whose values are never shown.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
-_BRIEF = 5  # mistakes of somebody else's, at most, that are told at once
+_BRIEF = 5  # errors that a summary has at most
 _SCALAR = str | int | float
 
 # Pydantic's errors by their types; {name} is filled in from the error's context.
-PLAIN: dict[str, str] = {
+MESSAGES: dict[str, str] = {
     "assertion_error": "{error}",
     "bool_parsing": "should be true or false",
     "bool_type": "should be true or false",
@@ -58,70 +59,75 @@ PLAIN: dict[str, str] = {
     "union_tag_not_found": "should name what it is: {discriminator}",
     "value_error": "{error}",
 }
-MISSING, UNKNOWN = "missing", "extra_forbidden"  # told by their keys: handler is missing; tokns: unknown setting
+MISSING, UNKNOWN = (
+    "missing",
+    "extra_forbidden",
+)  # these name the key: "handler is missing", "tokns: unknown setting"
 _PATTERNS = {"^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #"}
-_BARE = re.compile(r"[\w*#-]+")  # keys without quotes; * and #, of menus, are told without any too
+_BARE = re.compile(r"[\w*#-]+")  # keys that are shown without quotes; * and # are keys of menus
 _UNQUOTED = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false")
 
 
-class Mistake(NamedTuple):
-    """A mistake, in words, and where it stands."""
+class Problem(NamedTuple):
+    """A mistake in settings: the key, and what is wrong with its value."""
 
-    place: Place
+    key: KeyPath
     text: str
 
     def line(self, where: str) -> str:
-        """As it is told; `where` names what the place is a part of."""
-        key = key_of(self.place)
+        """The message: `where`, which names the file or variable, then the key and the text."""
+        key = format_key(self.key)
         return one_line(f"{where}: {key}: {self.text}" if key else f"{where}: {self.text}")
 
 
-def problems(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A validation error as one line per mistake: where it stands, what is wrong, what may have been meant."""
+def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """A validation error as one line for each mistake, with its key and a suggestion where a name is similar."""
     return [
-        mistake.line(where) for details in error.errors() for mistake in mistakes(details, stated(details), model)
+        problem.line(where)
+        for details in error.errors()
+        for problem in explain_error(details, error_key(details), model)
     ]
 
 
-def in_brief(error: ValidationError) -> str:
-    """The mistakes in what somebody else's system says, without the values: these may be private."""
-    return "; ".join(dict.fromkeys(map(_in_brief, islice(error.errors(include_url=False), _BRIEF))))
+def summarize_error(error: ValidationError) -> str:
+    """The mistakes in an answer of another system, in one line, without its values: these may be private."""
+    return "; ".join(dict.fromkeys(map(_summary, islice(error.errors(include_url=False), _BRIEF))))
 
 
-def _in_brief(details: Any) -> str:
-    place = stated(details)
+def _summary(details: Any) -> str:
+    key = error_key(details)
     if details["type"] == MISSING:
-        return f"{key_of(place)} is missing"
+        return f"{format_key(key)} is missing"
     words = "unknown key" if details["type"] == UNKNOWN else _words(details)
-    return f"{key_of(place)}: {words}" if place else words
+    return f"{format_key(key)}: {words}" if key else words
 
 
-def mistakes(details: Any, place: Place, model: type[BaseModel], hint: str = "") -> list[Mistake]:
-    """One of pydantic's errors; of a whole table it may have several lines. `hint` is of an unknown setting."""
+def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str = "") -> list[Problem]:
+    """One of pydantic's errors; one of a whole table may be several problems. `hint` is for an unknown setting."""
     if details["type"] == MISSING:
-        return [Mistake(place[:-1], f"{place[-1]} is missing")]
+        return [Problem(key[:-1], f"{key[-1]} is missing")]
     if details["type"] == UNKNOWN:
-        return [Mistake(place, f"unknown setting{hint or did_you_mean(str(place[-1]), known(place, model))}")]
+        return [Problem(key, f"unknown setting{hint or did_you_mean(str(key[-1]), known_settings(key, model))}")]
     value = details["input"]
-    shown = isinstance(value, _SCALAR) and not _is_private(place, value, model)
+    shown = isinstance(value, _SCALAR) and not _is_private(key, value, model)
     suffix = f" (it is {_as_written(value)})" if shown else ""
-    return [Mistake(place, f"{line}{suffix}") for line in (_words(details) or "is wrong").splitlines()]
+    return [Problem(key, f"{line}{suffix}") for line in (_words(details) or "is wrong").splitlines()]
 
 
-def stated(details: Any) -> Place:
-    """Where an error stands, without pydantic's own words for parts of unions and for keys."""
+def error_key(details: Any) -> KeyPath:
+    """Where an error is, without the parts that pydantic adds for members of unions and for keys."""
     return tuple(part for part in details["loc"] if part not in _TAGS)
 
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in PLAIN:  # of a type that only handlers of users' own have
+    if kind not in MESSAGES:  # of a type that only users' handlers have
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"
     if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
         return _PATTERNS[context["pattern"]]
-    text = PLAIN[kind].format_map(_Readable(context))
+    text = MESSAGES[kind].format_map(_Readable(context))
     if kind in ("literal_error", "enum"):
         text += did_you_mean(str(value), re.findall('"([^"]*)"', text))
     if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str) and _UNQUOTED.fullmatch(value):
@@ -130,7 +136,7 @@ def _words(details: Any) -> str:
 
 
 class _Readable(dict[str, Any]):
-    """An error's context in words."""
+    """An error's context, to be formatted into a message."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         super().__init__(
@@ -146,34 +152,36 @@ def _as_written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _is_private(place: Place, value: object, model: type[BaseModel]) -> bool:
-    """Whether a value may hold a secret: it is never shown."""
-    is_secret = SecretStr in _kinds_in(kind_at(place, model))
-    return is_secret or not _SECRETS.isdisjoint(place) or any(sign in str(value) for sign in ("//", "?", "@"))
+def _is_private(key: KeyPath, value: object, model: type[BaseModel]) -> bool:
+    """Whether a value may hold a secret, and must not be shown."""
+    is_secret = SecretStr in _types_in(type_at(key, model))
+    return is_secret or not _SECRETS.isdisjoint(key) or any(sign in str(value) for sign in ("//", "?", "@"))
 
 
-def _kinds_in(kind: Any) -> set[Any]:
+def _types_in(kind: Any) -> set[Any]:
     inner: set[Any] = set()
     for each in get_args(kind):
-        inner |= _kinds_in(each)
+        inner |= _types_in(each)
     return inner or ({kind} if isinstance(kind, type) else set())
 
 
-def known(place: Place, model: type[BaseModel]) -> list[str]:
-    """The settings that there are where an unknown one stands."""
-    table = next(filter(_is_model, alternatives(kind_at(place[:-1], model))), None)
+def known_settings(key: KeyPath, model: type[BaseModel]) -> list[str]:
+    """The settings of the table in which an unknown one is."""
+    table = next(filter(_is_model, union_members(type_at(key[:-1], model))), None)
     return list(table.model_fields) if table is not None else []
 
 
-def kind_at(place: Place, model: type[BaseModel]) -> Any:
-    """What a setting is declared as; None where there is none."""
+def type_at(key: KeyPath, model: type[BaseModel]) -> Any:
+    """The declared type of a setting; None where there is no such setting."""
     kind: Any = model
-    for part in place:
-        kind = next((found for each in alternatives(kind) if (found := _below(each, part)) is not None), None)
+    for part in key:
+        kind = next(
+            (found for each in union_members(kind) if (found := _type_below(each, part)) is not None), None
+        )
     return kind
 
 
-def _below(kind: Any, part: str | int) -> Any:
+def _type_below(kind: Any, part: str | int) -> Any:
     if _is_model(kind):
         return kind.model_fields[part].annotation if part in kind.model_fields else None
     if get_origin(kind) is dict:
@@ -181,21 +189,21 @@ def _below(kind: Any, part: str | int) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (tuple, list) else None
 
 
-def alternatives(kind: Any) -> list[Any]:
-    """A union's, a choice's, or itself."""
+def union_members(kind: Any) -> list[Any]:
+    """The members of a union, at any depth; of any other type, the type itself."""
     if kind is None or _is_model(kind) or get_origin(kind) in (None, dict, tuple, list):
         return [kind]
-    return [one for each in get_args(kind) for one in alternatives(each)]
+    return [one for each in get_args(kind) for one in union_members(each)]
 
 
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def key_of(place: Place) -> str:
-    """A place in TOML's own spelling, such as `paths."/hold".handler`."""
+def format_key(path: KeyPath) -> str:
+    """A key path as TOML writes it, such as `paths."/hold".handler`."""
     key = ""
-    for before, part in zip(("", *place), place, strict=False):
+    for before, part in zip(("", *path), path, strict=False):
         if isinstance(part, int):
             key += f"[{part}]"
         else:

@@ -1,0 +1,90 @@
+"""`[server]`, `[tls]`, `[audiosocket]`, `[admin]`: the listeners and their limits."""
+
+import ipaddress
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from mediaserver.config.fields import HostName, Networks, PortNumber, Table
+
+FRAME_MESSAGE = 340  # bytes of a message with one frame, in the largest encapsulation
+
+
+class ServerSettings(Table):
+    """`[server]`: the public listener that VoIPBIN dials, and its limits."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    port: int = Field(8080, ge=0, le=65535)
+    reuse_port: bool = False
+    trusted_proxies: Networks = ()
+    max_streams: int = Field(10_000, ge=1)
+    max_streams_per_peer: int = Field(10_000, ge=1)
+    max_texts_per_peer: int = Field(600, ge=1, description="different texts a minute that strangers have spoken")
+    handshake_rate: int = Field(2_000, ge=1, description="handshakes a second")
+    handshake_timeout: float = Field(10.0, gt=0, description="seconds from the connection to its request")
+    max_header_bytes: int = Field(16_384, ge=1_024)
+    max_message_bytes: int = Field(65_536, ge=1_024)
+    max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
+    heartbeat: float = Field(20.0, ge=0, le=32_767, description="seconds between pings; 0 for none")
+
+    drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
+    stall_timeout: float = Field(
+        10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
+    )
+
+    @model_validator(mode="after")
+    def _one_message_is_no_flood(self) -> Self:
+        most = self.max_message_rate * FRAME_MESSAGE
+        if self.max_message_bytes > most:
+            raise ValueError(
+                f"max_message_bytes is more than a peer may send in a second, max_message_rate times"
+                f" {FRAME_MESSAGE}: {most}"
+            )
+        return self
+
+
+class TlsSettings(Table):
+    """`[tls]`: of the public listener."""
+
+    certificate: str = ""
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key go together: one of them is missing")
+        return self
+
+
+class AudioSocketSettings(Table):
+    """`[audiosocket]`: Asterisk's AudioSocket over TCP. Off without ports."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    ports: dict[PortNumber, str] = Field(default_factory=dict, description="which path answers on which port")
+    allow: Networks = ()
+
+
+class AdminSettings(Table):
+    """`[admin]`: health, metrics and the streams, never on the public port."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+    token: SecretStr = SecretStr("")
+    open: bool = False
+    hosts: tuple[HostName, ...] = ()
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.open):
+            raise ValueError(
+                f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
+                " systems get there"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

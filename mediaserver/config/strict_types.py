@@ -1,0 +1,56 @@
+"""Strict types for settings: `port = true`, `time_limit = false` and `shared = 1` are mistakes.
+
+TOML values have types, which pydantic would convert. Only text from an environment variable or a URL (`RawText`)
+is converted, because it has no type of its own.
+"""
+
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic_core import PydanticKnownError
+
+# By the type of a setting: the types that a value may have, and pydantic's error for another one.
+_ACCEPTED: dict[type, tuple[tuple[type, ...], str]] = {
+    int: ((int,), "int_type"),
+    float: ((int, float), "float_type"),
+    bool: ((bool,), "bool_type"),
+}
+
+
+class RawText(str):
+    """Text from an environment variable or a URL, to be converted to the type of its setting."""
+
+    __slots__ = ()
+
+
+def type_error(value: Any, kind: Any) -> str:
+    """The type of pydantic's error where a value has not a setting's type, "" where it may have.
+
+    Only numbers and booleans are checked here, in lists and tables too. Pydantic checks the rest.
+    """
+    if isinstance(value, RawText):
+        return ""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        members = [each for each in arguments if each is not NoneType or value is None]
+        found = [_string_error(value) if each is str else type_error(value, each) for each in members]
+        return "" if "" in found else found[0]
+    if origin in (list, tuple, set, frozenset) and isinstance(value, list | tuple):
+        return next(filter(None, (type_error(each, arguments[0]) for each in value)), "")
+    if origin is dict and isinstance(value, dict):
+        return next(filter(None, (type_error(each, arguments[1]) for each in value.values())), "")
+    if origin is Annotated:
+        return type_error(value, arguments[0])
+    accepted, error = _ACCEPTED.get(kind, ((object,), ""))
+    is_boolean = isinstance(value, bool) and kind in (int, float)  # to Python, True is a number
+    return error if is_boolean or not isinstance(value, accepted) else ""
+
+
+def _string_error(value: Any) -> str:
+    return "string_type" if isinstance(value, int | float) else ""
+
+
+def check_type(value: Any, kind: Any) -> None:
+    """PydanticKnownError where a value has not a setting's type."""
+    if error := type_error(value, kind):
+        raise PydanticKnownError(error)  # type: ignore[arg-type]  # a type of its own errors

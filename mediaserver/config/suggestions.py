@@ -1,0 +1,40 @@
+"""Suggests the table in which a setting belongs that stands in another one."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from mediaserver.config.error_messages import KeyPath
+from mediaserver.config.fields import Table
+from mediaserver.config.settings import PathSettings, Settings
+
+
+def _locations(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str]]:
+    for key, setting in model.model_fields.items():
+        if isinstance(setting.annotation, type) and issubclass(setting.annotation, Table):
+            yield key, f"[{above}{key}]"
+            yield from _locations(setting.annotation, f"{above}{key}.")
+        elif above:
+            yield key, f"{above}{key}"
+
+
+_BY_NAME: dict[str, str] = {}
+for _key, _location in _locations(Settings):
+    _BY_NAME.setdefault(_key, _location)
+for _key in PathSettings.model_fields:
+    _BY_NAME.setdefault(_key, f'{_key} in a path, such as [paths."/hold"]')
+
+
+def suggest_key(place: KeyPath, near: str) -> str:
+    """` (did you mean server.port?)` for an unknown setting, where another table has one of that name.
+
+    `near` is the suggestion for a similar name in its own table. It is preferred, except at the top level.
+    """
+    *above, key = place
+    name = str(key)
+    if not above and name.startswith("/"):
+        return f' (did you mean [paths."{name}"]?)'
+    found = _BY_NAME.get(name)
+    if found is None or (above and near):
+        return near
+    return f" (did you mean {found}?)"

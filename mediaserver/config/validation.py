@@ -1,0 +1,281 @@
+"""Validates a table of settings, and finds all mistakes in it at once.
+
+Pydantic skips the validators of a whole table as long as one of its values is invalid. So invalid values are
+reported and dropped, and the rest is validated again, until nothing in it is invalid.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from mediaserver.config import error_messages
+from mediaserver.config.error_messages import MISSING, UNKNOWN, KeyPath, Problem
+from mediaserver.config.fields import UrlError
+from mediaserver.errors import did_you_mean
+
+# A line about a whole table that begins with one of its keys.
+_KEYED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
+_HINT = re.compile(r" \(did you mean .*\?\)")
+# Errors of a text that stands where a table or list should: no value of a `{variable}` in the text corrects them.
+_NEVER_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
+_PASSES = 50  # each drops at least one value
+
+M = TypeVar("M", bound=BaseModel)
+# By Python's `id` of the values of a table: those values, and the table that was built from them.
+Built = dict[int, tuple[Any, Any]]
+# A suggestion ` (did you mean …?)` for an unknown setting, or "". It is given one for a similar key of the same
+# table.
+Suggest = Callable[[KeyPath, str], str]
+# Whether a mistake at a key, with this message, may disappear later, such as when a `{variable}` is filled in.
+IsProvisional = Callable[[KeyPath, str], bool]
+
+
+class Validated(NamedTuple):
+    """A table without its invalid values, and the problems with them.
+
+    `table` is None where too little is valid. Where it is not `complete`, it has None for required settings that
+    are missing.
+    """
+
+    table: Any
+    problems: list[Problem]
+    complete: bool = True
+
+
+def validate_table(
+    model: type[M],
+    values: dict[str, Any],
+    suggest: Suggest = lambda key, similar: similar,
+    is_provisional: IsProvisional = lambda key, text: False,
+) -> Validated:
+    """Build a table from values of a file. Mistakes that only follow from others are not among the problems.
+
+    A mistake for which `is_provisional` is true is dropped without a problem.
+    """
+    partial = _PartialTable(model, values, suggest, is_provisional)
+    for _ in range(_PASSES):
+        built: Built = {}
+        try:
+            return partial.result(partial.model.model_validate(partial.values, context=built))
+        except ValidationError as error:
+            if (final := partial.drop_invalid(error, built)) is not None:
+                return final
+        except (AttributeError, TypeError):  # a validator of the whole table met the None of a missing setting
+            if partial.is_complete:
+                raise
+            return partial.result(built.get(id(partial.values), (None, None))[1])
+    return Validated(None, partial.problems, complete=False)
+
+
+class _PartialTable:
+    """Values of a table, from which invalid ones are dropped."""
+
+    def __init__(
+        self, model: type[BaseModel], values: dict[str, Any], suggest: Suggest, is_provisional: IsProvisional
+    ) -> None:
+        self.values: Any = _copy(values)
+        self.problems: list[Problem] = []
+        self.model, self._suggest, self._is_provisional = model, suggest, is_provisional
+        self.is_complete = True
+        self._dropped: set[KeyPath] = set()  # invalid, or given under a misspelt key
+        self._indices: dict[
+            int, list[int]
+        ] = {}  # by `id` of a list: the indices in the file of what is left of it
+        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # invalid as a whole, each emptied where it stands
+
+    def result(self, table: Any) -> Validated:
+        """The table, with those that are invalid as a whole put back: what they name is checked later, too."""
+        for key, invalid in reversed(self._invalid_tables):
+            table = _replaced(table, key, invalid)
+        return Validated(table, self.problems, self.is_complete)
+
+    def drop_invalid(self, error: ValidationError, built: Built) -> Validated | None:
+        """Report an error, and drop the values that it is about; the final result, where nothing is left to
+        check.
+        """
+        dropping: list[KeyPath] = []
+        errors = error.errors(include_url=False)
+        for details in errors:
+            if details["type"] == UNKNOWN:
+                self._note_misspelling(self._key_in_file(details))
+        uncertain = {self._key_in_file(details) for details in errors if not _is_certain(details)}
+        for details in errors:
+            key = self._key_in_file(details)
+            _, table = built.get(id(details["input"]), (None, None))
+            if table is not None and details["type"] in ("value_error", "assertion_error"):
+                self._report_table(details, key)
+                if not key:
+                    return self.result(table)
+                self._empty_table(key, table)
+            elif key not in dropping:  # a union has an error for each of its members
+                self._report(details, key, may_be_provisional=key in uncertain)
+                dropping.append(key if details["type"] != MISSING else key[:-1])
+        if () in dropping and not self._make_optional(errors):
+            return Validated(None, self.problems, complete=False)
+        for key in filter(None, dropping):
+            self._remove(key)
+        return None
+
+    def _make_optional(self, errors: Iterable[Any]) -> bool:
+        """Let the table lack its required settings that are missing, so that the rest is checked.
+
+        False where something else is wrong with the table itself.
+        """
+        absent = [str(each["loc"][0]) for each in errors if each["type"] == MISSING and len(each["loc"]) == 1]
+        fields: dict[str, Any] = {name: (Any, None) for name in absent if name in self.model.model_fields}
+        self.model, self.is_complete = create_model(self.model.__name__, __base__=self.model, **fields), False
+        return bool(fields)
+
+    def _report(self, details: Any, key: KeyPath, *, may_be_provisional: bool) -> None:
+        hint = ""
+        if details["type"] == UNKNOWN:
+            hint = self._suggest(key, self._similar_key(key))
+        found = error_messages.explain_error(details, key, self.model, hint)
+        follows = key in self._dropped or (details["type"] == MISSING and key[:-1] in self._dropped)
+        if not follows and not any(each[: len(key)] == key for each in self._dropped):
+            self.problems += [
+                each for each in found if not (may_be_provisional and self._is_provisional(key, each.text))
+            ]
+            if details["type"] == MISSING:
+                self.problems += self._misspelt_as(key)
+        self._dropped.add(key)
+
+    def _misspelt_as(self, missing: KeyPath) -> list[Problem]:
+        """Keys that are similar to a missing one, in a table that allows any key."""
+        *above, name = missing
+        table, known = self._parent(missing)[0], error_messages.known_settings(missing, self.model)
+        return [
+            Problem((*above, each), f"unknown setting{hint}")
+            for each in (table if isinstance(table, dict) else ())
+            if each not in known and (hint := did_you_mean(each, [str(name)]))
+        ]
+
+    def _note_misspelling(self, key: KeyPath) -> None:
+        """Do not report a setting as missing that is given under a misspelt key."""
+        if similar := self._similar_key(key):
+            meant = similar.split('"')[1]
+            if meant not in self._parent(key)[0]:
+                self._dropped.add((*key[:-1], meant))
+
+    def _similar_key(self, key: KeyPath) -> str:
+        return did_you_mean(str(key[-1]), error_messages.known_settings(key, self.model))
+
+    def _report_table(self, details: Any, key: KeyPath) -> None:
+        """Report what is wrong with a whole table, except what follows from values that were dropped from it."""
+        dropped = [each[len(key) :] for each in self._dropped if each[: len(key)] == key != each]
+        self.problems += [
+            each
+            for each in error_messages.explain_error(details, key, self.model)
+            if not _is_consequence(each.text, dropped) and not self._is_provisional(key, each.text)
+        ]
+
+    def _key_in_file(self, details: Any) -> KeyPath:
+        """Where an error is in the file: pydantic's location, with the indices that lists had at first."""
+        key, value = [], self.values
+        for part in details["loc"]:
+            if isinstance(value, dict) and part in value:
+                key.append(part)
+                value = value[part]
+            elif isinstance(value, list) and isinstance(part, int):
+                key.append(self._indices_of(value)[part])
+                value = value[part]
+        if details["type"] == MISSING:
+            key.append(details["loc"][-1])
+        return tuple(key)
+
+    def _indices_of(self, entries: list[Any]) -> list[int]:
+        return self._indices.setdefault(id(entries), list(range(len(entries))))
+
+    def _parent(self, key: KeyPath) -> tuple[Any, Any]:
+        """The table or list that a value is in, and its key or index there; {} where the parent was dropped."""
+        parent, at, value = {}, None, self.values
+        for part in key:
+            parent, at = value, part
+            if isinstance(parent, list):
+                indices = self._indices_of(parent)
+                at = indices.index(part) if part in indices else len(parent)
+            try:
+                value = parent[at]
+            except (LookupError, TypeError):
+                value = {}
+        return parent, at
+
+    def _empty_table(self, key: KeyPath, table: Any) -> None:
+        """Put an empty table in the place of one that is invalid as a whole; drop one that is empty already."""
+        parent, at = self._parent(key)
+        try:
+            is_empty = parent[at] == {}
+        except LookupError:  # dropped with the table that it is in
+            return
+        if is_empty:
+            self._remove(key)
+        else:
+            parent[at] = {}
+            self._invalid_tables.append((key, table))
+        self._dropped.add(key)
+
+    def _remove(self, key: KeyPath) -> None:
+        parent, at = self._parent(key)
+        with contextlib.suppress(LookupError):
+            del parent[at]
+            if isinstance(parent, list):
+                del self._indices_of(parent)[at]
+            if not parent and isinstance(parent, list):
+                self._dropped.add(key[:-1])  # that the list is empty now only follows
+        self._dropped.add(key)
+
+
+def _is_certain(details: Any) -> bool:
+    """Whether an error remains whatever is filled in for the `{variables}` of the text that it is about."""
+    kind, value = details["type"], details["input"]
+    if isinstance(value, str):
+        error = details.get("ctx", {}).get("error")
+        return kind in _NEVER_TEXT or (isinstance(error, UrlError) and error.is_certain)
+    return kind not in ("value_error", "assertion_error")  # nothing is filled in for a list or a table
+
+
+def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
+    """Whether a line about a whole table may be there only because values were dropped from it."""
+    line = _HINT.sub("", line)  # a suggestion names values that are there
+    keyed = _KEYED.match(line)
+    for each in dropped:
+        key = error_messages.format_key(each)
+        named = f'"{each[-1]}"'
+        if named in line and (keyed is None or f"no {_singular(each)} {named}" in line):
+            return True
+        if keyed is None:
+            if len(each) == 1 and re.search(rf"\b{re.escape(str(each[0]))}\b", line):
+                return True
+        elif f"{keyed[1]}.".startswith(f"{key}."):
+            return True
+        elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
+            return True  # a "no …" names what a remaining value refers to
+    return False
+
+
+def _singular(key: KeyPath) -> str:
+    """What an entry of a table is called: a `menu` of `menus`."""
+    return str(key[-2]).removesuffix("s") if len(key) > 1 else ""
+
+
+def _replaced(table: Any, key: KeyPath, value: Any) -> Any:
+    """A copy of a table with another value at a key, as far as the table has such a key."""
+    if not key:
+        return value
+    name, *rest = key
+    if isinstance(table, dict):
+        return {**table, name: _replaced(table.get(name), tuple(rest), value)}
+    if isinstance(table, BaseModel):
+        inner = _replaced(getattr(table, str(name), None), tuple(rest), value)
+        return table.model_copy(update={str(name): inner})
+    return table
+
+
+def _copy(value: Any) -> Any:
+    """A copy of tables and lists, at any depth; their other values are the same objects."""
+    if isinstance(value, dict):
+        return {key: _copy(each) for key, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list) else value
