@@ -83,7 +83,7 @@ class Caller:
 
     def _tone(self, form: Format, seconds: float) -> Call:
         name = self._rng.choice(_TONES)
-        tone = tones.render(tone_plans.cadence(name))
+        tone = tones.render(tone_plans.resolve_tone(name))
         loop = to_bytes(tone.repeat)
         script = Script(to_bytes(tone.once), loop, None if loop else 0)
         path = f"/tone/{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""What a stretch of audio is like: levels, speech and silence, clipping."""
+"""Measurements of received audio: levels, clipping, speech and silence, as the `analyse` handler reports them."""
 
 from typing import Any
 
@@ -6,57 +6,61 @@ import numpy as np
 
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 
-CLIPPED = 32_124  # µ-law's loudest sample; linear PCM is cut off a little higher
-_BLOCK = SAMPLE_RATE * SAMPLE_BYTES  # bytes that are measured at once
+CLIPPED = 32_124  # the loudest sample of µ-law; linear PCM may clip a little above it
+_BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # one second is measured in one numpy operation
 
 
 class Analyser:
-    """Measures audio as it comes. Times are in seconds of audio since the beginning."""
+    """Measures 8 kHz, 16-bit little-endian, mono PCM as it arrives.
+
+    All times are in seconds of audio since the first sample. `sensitivity` is the VAD's mode, 0 to 3.
+    """
 
     def __init__(self, sensitivity: int = 2) -> None:
-        self._detector = SpeechDetector(sensitivity)
+        self._vad = VoiceActivityDetector(sensitivity)
         self._block = bytearray()
         self._samples = 0
-        self._turned = 0.0  # when speech began, or ended
-        self.last_spurt = 0.0
+        self._changed_at = 0.0  # when speech last began or ended
+        self.last_talkspurt_s = 0.0  # length of the last talkspurt; 0 while the caller speaks
         self.digits = ""
-        self._reported = 0.0
-        self._begin()
+        self._reported_until = 0.0
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._peak, self._power, self._measured, self._clipped = 0, 0.0, 0, 0
-        self._spurts, self._voiced, self._judged = 0, self._detector.voiced, self._detector.frames
+        self._talkspurts = 0
+        self._voiced_before, self._frames_before = self._vad.voiced, self._vad.frames
 
     @property
     def seconds(self) -> float:
-        """Audio heard so far."""
+        """Seconds of audio received so far, to the millisecond."""
         return round(self._samples / SAMPLE_RATE, 3)
 
     @property
     def speaking(self) -> bool:
-        """Whether somebody speaks."""
-        return self._detector.speaking
+        """Whether the VAD is in a talkspurt."""
+        return self._vad.speaking
 
     @property
-    def quiet(self) -> float:
-        """How long nobody has spoken."""
-        return 0.0 if self.speaking else round(self.seconds - self._turned, 3)
+    def silence_s(self) -> float:
+        """Seconds since the last talkspurt ended; 0 within a talkspurt."""
+        return 0.0 if self.speaking else round(self.seconds - self._changed_at, 3)
 
     def feed(self, pcm: bytes, tone: bool = False) -> None:
-        """Take in audio, of any length; `tone`: it is known to be a key's, and no speech."""
-        spoke = self.speaking
+        """Measure audio of any even length. `tone` marks it as a DTMF tone, which does not count as speech."""
+        was_speaking = self.speaking
         self._samples += len(pcm) // SAMPLE_BYTES
-        if self._detector.feed(pcm, tone) is not spoke:
-            self.last_spurt = round(self.seconds - self._turned, 3) if spoke else 0.0
-            self._turned = self.seconds
-            self._spurts += self.speaking
+        if self._vad.feed(pcm, tone) is not was_speaking:
+            self.last_talkspurt_s = round(self.seconds - self._changed_at, 3) if was_speaking else 0.0
+            self._changed_at = self.seconds
+            self._talkspurts += self.speaking
         self._block += pcm
-        if len(self._block) >= _BLOCK:
-            self._measure()
+        if len(self._block) >= _BLOCK_BYTES:
+            self._measure_block()
 
-    def _measure(self) -> None:
+    def _measure_block(self) -> None:
         samples = from_bytes(bytes(self._block)).astype(np.int32)
         self._block.clear()
         if len(samples):
@@ -67,24 +71,24 @@ class Analyser:
             self._measured += len(samples)
 
     def report(self) -> dict[str, Any]:
-        """All that was measured since the last report."""
-        self._measure()
-        rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENT_DB
-        judged = self._detector.frames - self._judged
-        voiced = self._detector.voiced - self._voiced
+        """The measurements since the last report, by the keys of the `analysis` event; a new report begins."""
+        self._measure_block()
+        rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENCE_DB
+        frames = self._vad.frames - self._frames_before
+        voiced = self._vad.voiced - self._voiced_before
         report = {
-            "from_s": self._reported,
+            "from_s": self._reported_until,
             "to_s": self.seconds,
-            "heard_s": round(self.seconds - self._reported, 3),
+            "heard_s": round(self.seconds - self._reported_until, 3),
             "rms_dbfs": round(rms, 1),
             "peak_dbfs": round(levels.amplitude_dbfs(self._peak / FULL_SCALE), 1),
             "level_dbm0": round(levels.dbm0_of_dbfs(rms), 1),
             "speech_s": round(voiced / FRAMES_PER_SECOND, 2),
-            "speech_ratio": round(voiced / judged, 3) if judged else 0.0,
-            "talk_spurts": self._spurts,
+            "speech_ratio": round(voiced / frames, 3) if frames else 0.0,
+            "talk_spurts": self._talkspurts,
             "clipped_samples": self._clipped,
             "digits": self.digits,
         }
-        self._reported, self.digits = self.seconds, ""
-        self._begin()
+        self._reported_until, self.digits = self.seconds, ""
+        self._reset()
         return report

@@ -53,20 +53,20 @@ _A_DECODE, _A_ENCODE = _a_decode_table(), np.roll(_a_encode_table(), -32768)
 
 
 def mulaw_decode(codes: bytes) -> Samples:
-    """One sample per µ-law code."""
+    """16-bit samples of µ-law codes, one sample a code."""
     return _MU_DECODE[np.frombuffer(codes, dtype=np.uint8)]
 
 
 def mulaw_encode(samples: Samples) -> bytes:
-    """One µ-law code per sample."""
+    """µ-law codes of 16-bit samples, one code a sample."""
     return _MU_ENCODE[samples.view(np.uint16)].tobytes()
 
 
 def alaw_decode(codes: bytes) -> Samples:
-    """One sample per A-law code."""
+    """16-bit samples of A-law codes, one sample a code."""
     return _A_DECODE[np.frombuffer(codes, dtype=np.uint8)]
 
 
 def alaw_encode(samples: Samples) -> bytes:
-    """One A-law code per sample."""
+    """A-law codes of 16-bit samples, one code a sample."""
     return _A_ENCODE[samples.view(np.uint16)].tobytes()

@@ -1,6 +1,6 @@
-"""How loud it is: dBFS, dBm0 (ITU-T G.711) and loudness (ITU-R BS.1770-4).
+"""Levels of audio: dBFS, dBm0 (ITU-T G.711) and loudness in LUFS (ITU-R BS.1770-4).
 
-dBFS here is referred to a full-scale *sine*, so that a sine of peak 32 768 reads 0 dBFS by peak and by RMS.
+dBFS here is relative to a full-scale *sine*, so a sine of peak 32 768 reads 0 dBFS by peak and by RMS.
 dBm0 is the level at a point of zero relative level: G.711 puts its overload point, a sine whose peak is the
 µ-law virtual decision value 8159 (of 14 bits; 32 636 of 16), at +3.17 dBm0.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
-SILENT_DB = -100.0  # what an all-zero signal reads: below any 16-bit signal, still a number
+SILENCE_DB = -100.0  # the level given for an all-zero signal: below any 16-bit signal, but finite
 _OVERLOAD_PEAK, _OVERLOAD_DBM0 = 8159 * 4, 3.17
 
 _BLOCK, _HOP = int(0.4 * SAMPLE_RATE), int(0.1 * SAMPLE_RATE)  # BS.1770: 400 ms blocks, 75 % overlap
@@ -19,65 +19,65 @@ _ABSOLUTE_GATE, _RELATIVE_GATE, _OFFSET = -70.0, -10.0, -0.691
 
 
 def peak_of_dbm0(level: float) -> float:
-    """Peak, as a share of full scale, of a sine at `level` dBm0."""
+    """Peak of a sine at `level` dBm0; 1.0 is full scale."""
     return float(_OVERLOAD_PEAK / FULL_SCALE * 10 ** ((level - _OVERLOAD_DBM0) / 20))
 
 
 def rms_of_dbm0(level: float) -> float:
-    """RMS, as a share of full scale, of any signal at `level` dBm0."""
+    """RMS of any signal at `level` dBm0; 1.0 is full scale."""
     return peak_of_dbm0(level) / math.sqrt(2)
 
 
 def peak_dbfs(samples: Samples) -> float:
-    """Highest magnitude in dBFS."""
+    """The highest magnitude among 16-bit samples, in dBFS; SILENCE_DB where all are zero or there are none."""
     return amplitude_dbfs(max(int(samples.max(initial=0)), -int(samples.min(initial=0))) / FULL_SCALE)
 
 
 def rms_dbfs(samples: Samples) -> float:
-    """Mean power in dBFS (a full-scale sine is 0)."""
+    """Mean power of 16-bit samples in dBFS; a full-scale sine reads 0."""
     signal = samples.astype(np.float64)
     return power_dbfs(float(np.dot(signal, signal)) / len(signal) if len(signal) else 0.0)
 
 
 def amplitude_dbfs(peak: float) -> float:
-    """dBFS of a peak, as a share of full scale."""
-    return 20 * math.log10(peak) if peak else SILENT_DB
+    """dBFS of a peak given as a share of full scale."""
+    return 20 * math.log10(peak) if peak else SILENCE_DB
 
 
 def power_dbfs(power: float) -> float:
-    """dBFS of a mean square of 16-bit samples."""
-    return 10 * math.log10(2 * power / FULL_SCALE**2) if power else SILENT_DB
+    """dBFS of the mean square of 16-bit samples."""
+    return 10 * math.log10(2 * power / FULL_SCALE**2) if power else SILENCE_DB
 
 
 def dbm0_of_dbfs(level: float) -> float:
-    """dBm0 of an RMS level in dBFS."""
+    """dBm0 of an RMS level that is given in dBFS."""
     return level - amplitude_dbfs(_OVERLOAD_PEAK / FULL_SCALE) + _OVERLOAD_DBM0
 
 
 def loudness_lufs(samples: Samples) -> float:
     """Integrated loudness in LUFS, gated as in ITU-R BS.1770-4, of 8 kHz mono samples.
 
-    The K-weighting is applied to each block's spectrum: exact in magnitude, and free of a filter's memory.
-    Shorter than one block counts as one block.
+    The K-weighting is applied to each block's spectrum: it is exact in magnitude, and has no filter memory.
+    Fewer samples than a block of 400 ms are padded to one block.
     """
     if len(samples) < _BLOCK:
         samples = np.pad(samples, (0, _BLOCK - len(samples)))
     blocks = np.lib.stride_tricks.sliding_window_view(samples, _BLOCK)[::_HOP]
-    parts = np.array_split(blocks, -(-len(blocks) // 256))  # of hours, all blocks at once would take gigabytes
+    parts = np.array_split(blocks, -(-len(blocks) // 256))  # all blocks of an hour at once would take gigabytes
     power = np.concatenate([_weighted_power(part.astype(np.float64) / FULL_SCALE) for part in parts])
-    heard = power[power > _power_of(_ABSOLUTE_GATE)]
-    if not len(heard):
-        return SILENT_DB
-    heard = heard[heard > heard.mean() * 10 ** (_RELATIVE_GATE / 10)]
-    return _OFFSET + 10 * math.log10(float(heard.mean()))
+    gated = power[power > _power_of_lufs(_ABSOLUTE_GATE)]
+    if not len(gated):
+        return SILENCE_DB
+    gated = gated[gated > gated.mean() * 10 ** (_RELATIVE_GATE / 10)]
+    return _OFFSET + 10 * math.log10(float(gated.mean()))
 
 
-def _power_of(level: float) -> float:
+def _power_of_lufs(level: float) -> float:
     return float(10 ** ((level - _OFFSET) / 10))
 
 
 def _weighted_power(blocks: Signal) -> Signal:
-    """Mean K-weighted power of each row, by Parseval."""
+    """Mean K-weighted power of each row of `blocks`, shape (n,), by Parseval's theorem."""
     spectrum = np.abs(np.fft.rfft(blocks, axis=1)) ** 2
     spectrum[:, 1:-1] *= 2
     weighted: Signal = spectrum @ _k_weight(_BLOCK) / _BLOCK**2
@@ -85,7 +85,7 @@ def _weighted_power(blocks: Signal) -> Signal:
 
 
 def _k_weight(size: int) -> Signal:
-    """|H(f)|² of BS.1770's two filters at the bins of an rfft of `size`, from their analogue prototypes."""
+    """|H(f)|² of the two filters of BS.1770 at the bins of an rfft of `size`, from their analogue prototypes."""
     s = 2j * np.pi * np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     shelf_w, shelf_q, gain = 2 * np.pi * 1681.974450955533, 0.7071752369554196, 10 ** (3.999843853973347 / 20)
     band = gain**0.4996667741545416

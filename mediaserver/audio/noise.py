@@ -1,4 +1,4 @@
-"""Comfort noise: white Gaussian noise in the telephone band, at a level, that repeats without a seam."""
+"""Comfort noise: white Gaussian noise in the telephone band, as a loop without an audible seam."""
 
 import math
 
@@ -7,15 +7,15 @@ import numpy as np
 from mediaserver.audio.levels import rms_of_dbm0
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, quantize
 
-SECONDS = 5  # long enough that nobody hears it repeat
+SECONDS = 5  # long enough that the repetition is not heard
 _BAND = (200.0, 3400.0)  # Hz
 
 
 def render(level: float, seed: int = 0) -> Samples:
-    """Five seconds of noise at `level` dBm0; its end runs on into its beginning."""
+    """Five seconds of noise at `level` dBm0, shape (40000,); its end continues into its beginning."""
     size = SECONDS * SAMPLE_RATE
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(size))
     hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    spectrum[(hz < _BAND[0]) | (hz > _BAND[1])] = 0  # made in the spectrum, noise is periodic: no seam
+    spectrum[(hz < _BAND[0]) | (hz > _BAND[1])] = 0  # noise shaped in its spectrum is periodic: it has no seam
     noise = np.fft.irfft(spectrum, size)
     return quantize(noise * (rms_of_dbm0(level) / math.sqrt(float(np.mean(noise**2)))))

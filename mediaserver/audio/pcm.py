@@ -1,7 +1,7 @@
-"""The one media format of the house, and how samples become frames.
+"""The server's internal media format, and how samples become frames.
 
-8 kHz, mono, 16-bit signed little-endian PCM; one frame is one ptime of 20 ms: 160 samples, 320 bytes
-(VoIPBIN's media format for every encapsulation). Samples are numpy `int16` arrays of shape (n,).
+The format is 8 kHz, mono, 16-bit signed little-endian PCM, which is VoIPBIN's for every encapsulation. A frame is
+one ptime of 20 ms: 160 samples, 320 bytes. Samples are numpy `int16` arrays of shape (n,).
 """
 
 import numpy as np
@@ -31,27 +31,22 @@ def to_bytes(samples: Samples) -> bytes:
 
 
 def quantize(signal: Signal) -> Samples:
-    """16-bit samples of a signal where ±1.0 is full scale: rounded to nearest, clipped."""
+    """16-bit samples of a signal in which ±1.0 is full scale: rounded to the nearest value, then clipped."""
     return np.clip(np.rint(signal * FULL_SCALE), -32768, 32767).astype(np.int16)
 
 
-def whole_frames(pcm: bytes) -> bytes:
-    """PCM with silence after it to the end of its last frame."""
+def pad_to_frames(pcm: bytes) -> bytes:
+    """The PCM, padded with silence to a whole number of 320-byte frames."""
     return pcm + bytes(-len(pcm) % FRAME_BYTES)
 
 
-def frame_count(samples: int) -> int:
-    """Frames that `samples` samples fill, the last one perhaps in part."""
-    return -(-samples // FRAME_SAMPLES)
-
-
-def frames_in(seconds: float) -> int:
-    """Whole frames nearest to a duration in seconds."""
+def nearest_frame_count(seconds: float) -> int:
+    """The number of 20 ms frames nearest to a duration in seconds."""
     return round(seconds * FRAMES_PER_SECOND)
 
 
-class Chunks:
-    """Cuts bytes that come in pieces of any size into pieces of one size."""
+class Chunker:
+    """Cuts a byte stream, received in pieces of any size, into chunks of `size` bytes."""
 
     __slots__ = ("_rest", "size")
 
@@ -60,7 +55,7 @@ class Chunks:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The whole pieces that these bytes complete."""
+        """The whole chunks that these bytes complete."""
         size = self.size
         if self._rest:
             data = self._rest + data
@@ -69,6 +64,6 @@ class Chunks:
         return [data[at : at + size] for at in range(0, end, size)]
 
     def flush(self) -> bytes:
-        """The rest, which is no whole piece."""
+        """The remaining bytes, fewer than a chunk; the stream may begin anew."""
         rest, self._rest = self._rest, b""
         return rest

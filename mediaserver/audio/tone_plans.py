@@ -75,8 +75,8 @@ TONE_PLANS: dict[str, dict[str, str]] = {
 }
 
 
-def plan_of(country: str) -> dict[str, str]:
-    """The tones of a country, by name; ValueError where there is no plan for it."""
+def tone_plan(country: str) -> dict[str, str]:
+    """The notations of a country's tones, by the tones' names; ValueError for a country without a plan."""
     plan = TONE_PLANS.get(country)
     if plan is None:
         hint = did_you_mean(country, TONE_PLANS)
@@ -84,14 +84,14 @@ def plan_of(country: str) -> dict[str, str]:
     return plan
 
 
-def cadence(
+def resolve_tone(
     name: str, country: str = "us", level: float | None = None, digit_ms: int = 100, digit_gap_ms: int = 100
 ) -> tones.Cadence:
-    """A tone by what a user calls it: a name of the plan, `dtmf:…`, `sine:HZ`, or the notation itself.
+    """The cadence of a tone as a user writes it: a name of the plan, `dtmf:…`, `sine:HZ`, or the notation itself.
 
-    `level` is in dBm0 (DTMF keeps its own). ValueError names what is wrong, and comes with a hint.
+    `level` is in dBm0; DTMF tones have levels of their own. ValueError says what is wrong, with a hint.
     """
-    plan = plan_of(country)
+    plan = tone_plan(country)
     kind, _, rest = name.partition(":")
     if kind == "dtmf":
         return tones.normalize(tones.dtmf(rest, digit_ms, digit_gap_ms))

@@ -1,8 +1,9 @@
 """Tones with a cadence: Asterisk's indications notation, DTMF digits, and sines, rendered without clicks.
 
-Notation (Asterisk `indications.conf`): comma-separated segments `[!]F[+F…|*M][/MS]`; `F` in Hz, 0 is silence;
-`+` adds components, `*` modulates the amplitude of the first with the second (90 % deep); `/MS` is a duration in
-milliseconds, without which a segment lasts for ever; segments with `!` are played once, the others repeat.
+The notation is that of Asterisk's `indications.conf`: comma-separated segments `[!]F[+F…|*M][/MS]`. `F` is in Hz,
+and 0 is silence. `+` adds components; `*` modulates the amplitude of the first frequency with the second, 90 %
+deep. `/MS` is a duration in milliseconds, without which a segment never ends. Segments with `!` are played once,
+the others repeat.
 """
 
 import math
@@ -19,12 +20,11 @@ from mediaserver.audio.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 from mediaserver.errors import TooLongError
 
-_RAMP = (
-    4 * SAMPLE_RATE // 1000
-)  # samples of 4 ms: raised cosine at either end of a burst: no click, and far shorter than any cadence
-# Of one pass through a cadence, with what comes before it. A stranger may ask for any tone.
+# Samples, 4 ms, of the raised-cosine ramp at either end of a burst, which prevents clicks.
+_RAMP = 4 * SAMPLE_RATE // 1000
+# Limits of one pass through a cadence, including the part that is played once: any peer may ask for a tone.
 MAX_SECONDS, MAX_SEGMENTS = 20, 64
-_MODULATION = 0.9
+_MODULATION_DEPTH = 0.9
 
 _HZ = r"\d{1,5}(?:\.\d{1,9})?"
 _SEGMENT = re.compile(rf"(?P<once>!)?(?P<hz>{_HZ}(?:\+{_HZ}){{0,3}})(?:\*(?P<by>{_HZ}))?(?:/(?P<ms>\d{{1,6}}))?")
@@ -36,10 +36,8 @@ DTMF = {
     for row, digits in enumerate(("123A", "456B", "789C", "*0#D"))
     for column, digit in enumerate(digits)
 }
-DTMF_LOW_DBM0, DTMF_HIGH_DBM0 = (
-    -8.0,
-    -6.0,
-)  # the high group 2 dB up, against the line's loss at high frequencies
+# The high group is 2 dB louder, because a line attenuates high frequencies more.
+DTMF_LOW_DBM0, DTMF_HIGH_DBM0 = -8.0, -6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +50,20 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Components sounding together for `ms` milliseconds (None: for ever); none at all is silence."""
+    """Components that sound together for `ms` milliseconds, or without end (None); no component is silence."""
 
     components: tuple[Component, ...]
     ms: int | None
     modulation: Fraction | None = None
 
     def same_sound(self, other: "Segment") -> bool:
-        """Whether the sound goes on unchanged from one to the other."""
+        """Whether the sound continues unchanged from this segment into the other."""
         return self.components == other.components and self.modulation == other.modulation
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """What is played once, and what is repeated after it (nothing: the tone ends)."""
+    """Segments that are played once, and segments that repeat after them; without those, the tone ends."""
 
     once: tuple[Segment, ...]
     repeat: tuple[Segment, ...]
@@ -73,14 +71,14 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
-    """A rendered cadence: samples played once, then samples to repeat without a seam."""
+    """A rendered cadence: samples to play once, then samples that repeat without a seam; each of shape (n,)."""
 
     once: Samples
     repeat: Samples
 
 
 def parse(notation: str, level: float) -> Cadence:
-    """The cadence of an indications string whose segments each sound at `level` dBm0 in all.
+    """The cadence of a notation; the components of a segment sound at `level` dBm0 together.
 
     ValueError says which segment is wrong.
     """
@@ -108,21 +106,24 @@ def _segment(match: re.Match[str], level: float) -> Segment:
     if frequencies == [0]:
         return Segment((), ms)
     for hz in frequencies:
-        _require(hz, lowest=Fraction(10))
-    by = Fraction(match["by"]) if match["by"] else None
-    if by is not None:
-        _require(by, lowest=Fraction(1, 10))
-    each = level - 10 * math.log10(len(frequencies))
-    return Segment(tuple(Component(hz, each) for hz in frequencies), ms, by)
+        _validate_frequency(hz, lowest=Fraction(10))
+    modulation = Fraction(match["by"]) if match["by"] else None
+    if modulation is not None:
+        _validate_frequency(modulation, lowest=Fraction(1, 10))
+    component_level = level - 10 * math.log10(len(frequencies))
+    return Segment(tuple(Component(hz, component_level) for hz in frequencies), ms, modulation)
 
 
-def _require(hz: Fraction, lowest: Fraction) -> None:
+def _validate_frequency(hz: Fraction, lowest: Fraction) -> None:
     if not lowest <= hz < SAMPLE_RATE / 2 or (hz * 10).denominator != 1:
         raise ValueError(f"{float(hz):g} Hz is not between {float(lowest):g} and 3999.9 Hz in steps of 0.1 Hz")
 
 
 def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
-    """Digits `0-9 A-D * #` once each, `on_ms` long with `off_ms` of silence between; ValueError on others."""
+    """The cadence of DTMF digits `0-9 A-D * #`: each sounds once for `on_ms`, with `off_ms` of silence after it.
+
+    ValueError on any other letter, or none.
+    """
     segments = []
     for digit in digits:
         if digit.upper() not in DTMF:
@@ -136,9 +137,9 @@ def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
 
 
 def normalize(cadence: Cadence) -> Cadence:
-    """A cadence in which nothing follows a segment that never ends.
+    """The cadence, with an endless last segment as the only one that repeats.
 
-    ValueError where something does, TooLongError where there is more of it than is rendered.
+    ValueError if a segment other than the last is endless; TooLongError beyond MAX_SECONDS or MAX_SEGMENTS.
     """
     segments = (*cadence.once, *cadence.repeat)
     if len(segments) > MAX_SEGMENTS:
@@ -147,44 +148,45 @@ def normalize(cadence: Cadence) -> Cadence:
         raise TooLongError(f"one pass lasts longer than {MAX_SECONDS} s")
     if any(segment.ms is None for segment in (*cadence.once, *cadence.repeat[:-1])):
         raise ValueError("only the last segment may go without a duration")
-    if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:  # what stands before it has its turn once
+    if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:  # the segments before it are played once only
         cadence = Cadence(cadence.once + cadence.repeat[:-1], cadence.repeat[-1:])
     return cadence
 
 
-class Track:
-    """Segments one after another, as samples that are computed piece by piece.
+class ToneTrack:
+    """Segments in sequence, whose samples are computed on demand: `render` computes any part of them.
 
-    There is a ramp wherever the sound changes; phases run on across segments. `passes` of it follow each other.
-    A `steady` one goes on where it ends, without a ramp there, and one that is `entered` likewise where it begins.
+    There is a ramp wherever the sound changes, and phases continue across segments. The track is `passes`
+    repetitions of the segments, `samples` long. `endless` is for one endless segment: the track is a period of it,
+    without a ramp at its end. `fade_in=False` leaves out the ramp at its beginning.
     """
 
     def __init__(
-        self, segments: Sequence[Segment], passes: int = 1, *, steady: bool = False, entered: bool = False
+        self, segments: Sequence[Segment], passes: int = 1, *, endless: bool = False, fade_in: bool = True
     ) -> None:
-        self._parts: list[tuple[int, int, Segment, bool, bool]] = []  # from, to, and where there are ramps
+        self._parts: list[tuple[int, int, Segment, bool, bool]] = []  # start, end, segment, ramp up, ramp down
         at = 0
         for i, segment in enumerate(segments):
-            size = _period(segment) if steady else (segment.ms or 0) * SAMPLE_RATE // 1000
+            size = _period(segment) if endless else (segment.ms or 0) * SAMPLE_RATE // 1000
             before, after = segments[i - 1] if i else None, segments[i + 1] if i + 1 < len(segments) else None
-            starts = not entered and (before is None or not segment.same_sound(before))
-            ends = not steady and (after is None or not segment.same_sound(after))
-            self._parts.append((at, at + size, segment, starts, ends))
+            ramp_up = fade_in and (before is None or not segment.same_sound(before))
+            ramp_down = not endless and (after is None or not segment.same_sound(after))
+            self._parts.append((at, at + size, segment, ramp_up, ramp_down))
             at += size
         self._ends = [end for _, end, *_ in self._parts]
-        self._once = at
+        self._pass_samples = at
         self.samples = at * passes
 
-    def piece(self, start: int, size: int) -> Samples:
-        """So many samples of it from `start` on, or what there is."""
-        end = min(start + size, self.samples)
-        if self._once <= end - start:  # of a short one, all passes are the same
-            whole = quantize(self._signal(0, self._once))
-            return np.tile(whole, -(-end // self._once) if end else 0)[start:end]
-        first, last = start % self._once, start % self._once + end - start
-        if last <= self._once:
+    def render(self, start: int, size: int) -> Samples:
+        """`size` samples from `start` on, or fewer where the track ends; shape (n,)."""
+        end, of_pass = min(start + size, self.samples), self._pass_samples
+        if of_pass <= end - start:  # a short pass is computed once and repeated
+            whole = quantize(self._signal(0, of_pass))
+            return np.tile(whole, -(-end // of_pass) if end else 0)[start:end]
+        first, last = start % of_pass, start % of_pass + end - start
+        if last <= of_pass:
             return quantize(self._signal(first, last))
-        return quantize(np.concatenate((self._signal(first, self._once), self._signal(0, last - self._once))))
+        return quantize(np.concatenate((self._signal(first, of_pass), self._signal(0, last - of_pass))))
 
     def _signal(self, start: int, end: int) -> Signal:
         parts = []
@@ -192,74 +194,77 @@ class Track:
             if begins >= end:
                 break
             at, to = max(begins, start), min(ends, end)
-            sound = _sound(segment, at, to - at)
+            sound = _synthesize(segment, at, to - at)
             ramp = min(_RAMP, (ends - begins) // 2)
             if ramp_up and at - begins < ramp:
-                part = _rise(ramp)[at - begins : to - begins]
+                part = _raised_cosine(ramp)[at - begins : to - begins]
                 sound[: len(part)] *= part
             if ramp_down and ends - to < ramp:
-                part = _rise(ramp)[ends - to : ends - at][::-1]
+                part = _raised_cosine(ramp)[ends - to : ends - at][::-1]
                 sound[len(sound) - len(part) :] *= part
             parts.append(sound)
         return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def tracks(cadence: Cadence) -> tuple[Track, Track, Track]:
-    """What is played once, what follows it once, and what is then repeated; ValueError as in `normalize`.
+def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
+    """Three tracks: one to play once, one to play once after it, and one to repeat; ValueError as in `normalize`.
 
-    A steady tone's first pass fades in, and then there is no seam.
+    The second has the first pass of an endless tone, which fades in, and is empty otherwise. The third repeats
+    without a seam.
     """
     cadence = normalize(cadence)
-    once, repeat = Track(cadence.once), cadence.repeat
+    once, repeat = ToneTrack(cadence.once), cadence.repeat
     if len(repeat) == 1 and repeat[0].ms is None:
-        return once, Track(repeat, steady=True), Track(repeat, steady=True, entered=True)
-    size = Track(repeat).samples
+        return once, ToneTrack(repeat, endless=True), ToneTrack(repeat, endless=True, fade_in=False)
+    size = ToneTrack(repeat).samples
+    # Enough passes for a whole number of frames: whole frames need no re-cutting when they are played.
     passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, size or FRAME_SAMPLES)
-    in_reach = once.samples + passes * size <= MAX_SECONDS * SAMPLE_RATE
-    return once, Track(()), Track(repeat, passes if in_reach else 1)  # whole frames pass on as they are: cheaper
+    fits = once.samples + passes * size <= MAX_SECONDS * SAMPLE_RATE
+    return once, ToneTrack(()), ToneTrack(repeat, passes if fits else 1)
 
 
 def render(cadence: Cadence) -> Tone:
     """All samples of a cadence; ValueError as in `normalize`."""
-    once, lead, repeat = (track.piece(0, track.samples) for track in tracks(cadence))
+    once, lead, repeat = (track.render(0, track.samples) for track in lay_out_tracks(cadence))
     return Tone(np.concatenate((once, lead)), repeat)
 
 
 def _period(segment: Segment) -> int:
-    """Samples of one that goes on for ever: ten seconds hold whole periods of anything in steps of 0.1 Hz."""
+    """Samples of the period of an endless segment: at most 10 s, since frequencies are in steps of 0.1 Hz."""
     frequencies = [component.hz for component in segment.components] + [segment.modulation or Fraction(0)]
     return math.lcm(*(hz.denominator for hz in frequencies)) * SAMPLE_RATE
 
 
-def _sound(segment: Segment, at: int, size: int) -> Signal:
+def _synthesize(segment: Segment, at: int, size: int) -> Signal:
     sound = np.zeros(size)
     for component in segment.components:
         sound += peak_of_dbm0(component.level) * _sine(float(component.hz), at, size)
     if segment.modulation is not None:
-        envelope = 1 + _MODULATION * _sine(float(segment.modulation), at, size)
-        sound *= envelope / math.sqrt(1 + _MODULATION**2 / 2)  # the same power as without
+        envelope = 1 + _MODULATION_DEPTH * _sine(float(segment.modulation), at, size)
+        sound *= envelope / math.sqrt(1 + _MODULATION_DEPTH**2 / 2)  # the power is that of the unmodulated sound
     return sound
 
 
 def _sine(hz: float, at: int, size: int) -> Signal:
     """Samples `at` to `at + size` of a sine.
 
-    sin(a + b) = sin a cos b + cos a sin b, where `a` is a row's phase and `b` a column's: that takes some hundred
-    sines in place of one a sample. Not as a product of matrices: a library for these may start threads of its own.
+    Long ones are computed as sin(a + b) = sin a cos b + cos a sin b: `a` is a row's phase and `b` a column's.
+    That takes some hundred sines in place of one a sample. It is no matrix product, because a BLAS library may
+    start threads of its own.
     """
-    turn = 2 * np.pi * hz / SAMPLE_RATE
+    radians = 2 * np.pi * hz / SAMPLE_RATE  # a sample
     if size <= FRAME_SAMPLES:
-        short: Signal = np.sin(turn * np.arange(at, at + size))
+        short: Signal = np.sin(radians * np.arange(at, at + size))
         return short
-    rows = turn * np.arange(at, at + size, FRAME_SAMPLES)[:, None]
-    columns = turn * np.arange(FRAME_SAMPLES)
+    rows = radians * np.arange(at, at + size, FRAME_SAMPLES)[:, None]
+    columns = radians * np.arange(FRAME_SAMPLES)
     sine: Signal = np.sin(rows) * np.cos(columns)
     sine += np.cos(rows) * np.sin(columns)
     return sine.reshape(-1)[:size]
 
 
 @cache
-def _rise(size: int) -> Signal:
-    """A raised cosine from silence to full, in so many samples."""
-    rise: Signal = (1 - np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))) / 2
-    return rise
+def _raised_cosine(size: int) -> Signal:
+    """A raised cosine from 0 to 1, shape (size,)."""
+    ramp: Signal = (1 - np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))) / 2
+    return ramp

@@ -1,7 +1,8 @@
-"""Voice activity: where speech begins and ends in 8 kHz audio.
+"""Voice activity detection (VAD): where talkspurts begin and end in 8 kHz audio.
 
-Each 20 ms frame is judged by WebRTC's detector (a Gaussian mixture over six sub-bands); a run of voiced frames
-begins a talk spurt, a longer run of others ends it, so that neither a click nor a breath does.
+WebRTC's detector, a Gaussian mixture model over six sub-bands, classifies each 20 ms frame as voiced or not. A run
+of voiced frames begins a talkspurt and a longer run of unvoiced frames ends it, so that a click does not begin one
+and a breath does not end one.
 """
 
 import webrtcvad
@@ -9,42 +10,48 @@ import webrtcvad
 from mediaserver.audio.levels import rms_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, from_bytes
 
-ONSET_FRAMES = 3  # 60 ms of voice begin a talk spurt
-HANGOVER_FRAMES = 20  # 400 ms without end it: longer than the closure of a plosive, shorter than a pause
-FLOOR_DBFS = -55.0  # quieter is a line's own noise, whatever its spectrum
-MODES = 4  # WebRTC's: 0 takes much for speech, 3 little
+ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
+HANGOVER_FRAMES = 20  # 400 ms without voice end it: longer than the closure of a plosive, shorter than a pause
+NOISE_FLOOR_DBFS = -55.0  # a quieter frame is line noise, whatever its spectrum
 
 
-class SpeechDetector:
-    """Tells talk spurts. One for each stream; `mode` 0 to 3 is how sure it wants to be. `onset` and `hangover` are
-    the frames in a row with and without voice that begin and end one.
+class VoiceActivityDetector:
+    """The VAD of one stream of 16-bit little-endian, mono PCM at 8 kHz.
+
+    `mode` is WebRTC's aggressiveness: 0 takes much for speech, 3 little. `onset` and `hangover` are the frames in
+    a row, voiced and unvoiced, that begin and end a talkspurt.
     """
 
     def __init__(self, mode: int = 2, onset: int = ONSET_FRAMES, hangover: int = HANGOVER_FRAMES) -> None:
-        self._is_voice = webrtcvad.Vad(mode).is_speech
+        self._is_speech = webrtcvad.Vad(mode).is_speech
         self._onset, self._hangover = onset, hangover
         self._rest = b""
-        self._run = 0  # frames in a row that speak against the present state
+        self._run = 0  # frames in a row that contradict `speaking`
         self.speaking = False
-        self.frames = 0  # judged so far
-        self.voiced = 0  # of these, within talk spurts
-        self.last_voice = 0  # those until the last one with voice, that included
+        self.frames = 0  # classified so far
+        self.voiced = 0  # frames within talkspurts
+        self.last_voiced_frame = 0  # count of frames up to and including the last voiced one
 
     def feed(self, pcm: bytes, tone: bool = False) -> bool:
-        """Whether somebody is speaking after this audio, of any length; `tone`: it is known to be a key's."""
+        """Whether the stream is in a talkspurt after this audio, which may have any length.
+
+        `tone` marks the audio as a DTMF tone, which does not count as voice.
+        """
         pcm = self._rest + pcm if self._rest else pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         for at in range(0, whole, FRAME_BYTES):
-            self._judge(pcm[at : at + FRAME_BYTES], tone)
+            self._classify(pcm[at : at + FRAME_BYTES], tone)
         self._rest = pcm[whole:]
         return self.speaking
 
-    def _judge(self, frame: bytes, tone: bool) -> None:
-        voice = not tone and self._is_voice(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > FLOOR_DBFS
-        self._run = self._run + 1 if voice is not self.speaking else 0
+    def _classify(self, frame: bytes, tone: bool) -> None:
+        voiced = (
+            not tone and self._is_speech(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > NOISE_FLOOR_DBFS
+        )
+        self._run = self._run + 1 if voiced is not self.speaking else 0
         if self._run >= (self._hangover if self.speaking else self._onset):
             self.speaking, self._run = not self.speaking, 0
         self.frames += 1
-        if voice:
-            self.last_voice = self.frames
+        if voiced:
+            self.last_voiced_frame = self.frames
         self.voiced += self.speaking

@@ -1,7 +1,7 @@
-"""RIFF WAVE in memory: bytes to samples, in every uncompressed flavour telephony meets.
+"""RIFF WAVE files in memory: parsing of the uncompressed formats that telephony uses, and the header we write.
 
 Sources: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" (RIFF), "New Multimedia
-Data Types" (format codes) and KSDATAFORMAT_SUBTYPE for WAVE_FORMAT_EXTENSIBLE. Knows bytes, not files.
+Data Types" (format codes) and KSDATAFORMAT_SUBTYPE for WAVE_FORMAT_EXTENSIBLE. The module takes bytes, not files.
 """
 
 import struct
@@ -18,18 +18,19 @@ PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
 HEADER_BYTES = 44  # of the files we write
 MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
-_STREAMED = 0x7FFF0000  # data sizes from here on are left by writers that cannot seek back: ffmpeg, SoX, others
-_LONGEST_FORMAT = 65_536  # bytes of a format chunk that are read
-_FLOAT_LIMIT = 1e6  # times full scale; louder is no sound
+# Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header.
+_STREAMED = 0x7FFF0000
+_MAX_FORMAT_BYTES = 65_536  # of a format chunk that are read
+_FLOAT_LIMIT = 1e6  # times full scale: a larger value is not audio
 
 
 class UnsupportedCodecError(PromptError):
-    """A sound WAV file whose format code is not one of the uncompressed ones."""
+    """The WAV file is intact, but its format code is not one of the uncompressed formats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wav:
-    """A WAV file's format and its bytes of sound."""
+    """The format and the sample data of a WAV file."""
 
     codec: int
     channels: int
@@ -39,23 +40,23 @@ class Wav:
 
     @property
     def description(self) -> str:
-        """Such as `WAV 44100 Hz 24-bit stereo`."""
+        """The format as text, such as `WAV 44100 Hz 24-bit stereo`."""
         kind = f"{self.bits}-bit" if self.codec == PCM else f"{_NAMES[self.codec]} {self.bits}-bit"
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         return f"WAV {self.rate} Hz {kind} {channels}"
 
     @property
-    def align(self) -> int:
-        """Bytes of one sample of all channels."""
+    def block_align(self) -> int:
+        """Bytes of one sample of all channels (nBlockAlign)."""
         return self.channels * self.bits // 8
 
     @property
     def native(self) -> bool:
-        """Whether the data is the house format already, to be passed on bit for bit."""
+        """Whether the data is 8 kHz 16-bit mono PCM already, the server's internal format."""
         return (self.codec, self.channels, self.rate, self.bits) == (PCM, 1, 8000, 16)
 
     def samples(self) -> Samples:
-        """The samples of mono 16-bit or companded sound, exactly."""
+        """The samples of mono 16-bit or G.711 data, without loss; shape (n,)."""
         if self.codec == MULAW:
             return g711.mulaw_decode(self.data)
         if self.codec == ALAW:
@@ -63,7 +64,10 @@ class Wav:
         return from_bytes(self.data)
 
     def signal(self) -> Signal:
-        """Sound mixed down to one channel, ±1.0 full scale, at the file's own rate; shape (n,)."""
+        """The mean of all channels at the file's own rate; ±1.0 is full scale, shape (n,).
+
+        PromptError if a float file holds values that are no numbers, or far beyond full scale.
+        """
         values = self._values()
         mixed: Signal = values.reshape(-1, self.channels).mean(axis=1) if self.channels > 1 else values
         return mixed
@@ -74,10 +78,10 @@ class Wav:
             return self.samples() / FULL_SCALE
         if self.codec == FLOAT:
             values = np.frombuffer(data, dtype=f"<f{self.bits // 8}")
-            if not (np.abs(values) < _FLOAT_LIMIT).all():  # nor is a comparison with what is no number true
+            if not (np.abs(values) < _FLOAT_LIMIT).all():  # false for a NaN, too
                 raise PromptError("is a damaged WAV file: it holds values that are no sound")
             return values.astype(np.float64)
-        if self.bits == 8:  # the one unsigned width
+        if self.bits == 8:  # the only unsigned width
             return (np.frombuffer(data, dtype=np.uint8).astype(np.float64) - 128) / 128
         if self.bits == 24:
             wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
@@ -89,42 +93,43 @@ class Wav:
 def parse(content: bytes) -> Wav:
     """The WAV file in `content`.
 
-    Raises PromptError where the file is damaged, UnsupportedCodecError where it is sound but compressed.
+    PromptError if the file is damaged, UnsupportedCodecError if it is intact but compressed.
     """
-    file, start, size = locate(lambda at, count: content[at : at + count], len(content))
+    file, start, size = locate_data(lambda at, count: content[at : at + count], len(content))
     return replace(file, data=content[start : start + size])
 
 
-def locate(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, int, int]:
-    """A WAV file of `length` bytes without its sound, and where that begins and how many bytes it has.
+def locate_data(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, int, int]:
+    """The format of a WAV file of `length` bytes, the offset of its sample data, and the size of these in bytes.
 
-    `read` gives the bytes from a place on, as many as asked for. It raises as `parse` does.
+    `read(offset, count)` returns bytes of the file. Errors are those of `parse`.
     """
     head = read(0, 12)
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
-    header: bytes | None = None
+    format_chunk: bytes | None = None
     at = 12
     while at + 8 <= length:
         chunk = read(at, 8)
         name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
         body = at + 8
         if name == b"data":
-            if header is None:
+            if format_chunk is None:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            return _located(header, length - body, body, size)
+            return _validate_data(format_chunk, length - body, body, size)
         if name == b"fmt ":
-            header = read(body, min(size, _LONGEST_FORMAT))
+            format_chunk = read(body, min(size, _MAX_FORMAT_BYTES))
         at = body + size + (size & 1)
     raise PromptError("is a damaged WAV file: it ends before its data")
 
 
-def _located(header: bytes, present: int, body: int, size: int) -> tuple[Wav, int, int]:
-    if len(header) < 16:
+def _validate_data(format_chunk: bytes, present: int, body: int, size: int) -> tuple[Wav, int, int]:
+    """The result of `locate_data`: `present` bytes are in the file from `body` on, and the header says `size`."""
+    if len(format_chunk) < 16:
         raise PromptError("is a damaged WAV file: its format chunk is cut short")
-    codec, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", header)
-    if codec == EXTENSIBLE and len(header) >= 26:
-        codec = int.from_bytes(header[24:26], "little")
+    codec, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", format_chunk)
+    if codec == EXTENSIBLE and len(format_chunk) >= 26:
+        codec = int.from_bytes(format_chunk[24:26], "little")
     if codec not in (PCM, FLOAT, ALAW, MULAW):
         raise UnsupportedCodecError(f"is a WAV file of codec 0x{codec:04x}")
     widths = {PCM: (8, 16, 24, 32), FLOAT: (32, 64)}.get(codec, (8,))
@@ -144,10 +149,10 @@ def _located(header: bytes, present: int, body: int, size: int) -> tuple[Wav, in
 
 
 def header(channels: int, size: int) -> bytes:
-    """What stands before `size` bytes of 16-bit PCM at 8 kHz in a WAV file."""
+    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz."""
     size = min(size, MAX_DATA)
     block = SAMPLE_BYTES * channels
-    form = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)
+    fmt = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)
     return struct.pack(
-        "<4sI4s4sI16s4sI", b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", 16, form, b"data", size
+        "<4sI4s4sI16s4sI", b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", 16, fmt, b"data", size
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call.endpointing import Utterances
 from mediaserver.call.event_sink import Outbox
 from mediaserver.call.keypad import BargeIn, Collected, Keypad
@@ -293,7 +293,7 @@ class Call:
     # -- behind them ---------------------------------------------------------------------------------------------
 
     async def _speech(self, mode: int = 2) -> None:
-        detector, spoken, keypad = SpeechDetector(mode), asyncio.Event(), self.keypad
+        detector, spoken, keypad = VoiceActivityDetector(mode), asyncio.Event(), self.keypad
 
         def take(event: Event) -> None:
             if isinstance(event, Audio) and detector.feed(event.pcm, keypad.toning):

@@ -5,8 +5,8 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, frames_in
-from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector
+from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, nearest_frame_count
+from mediaserver.audio.vad import ONSET_FRAMES, VoiceActivityDetector
 from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
@@ -121,7 +121,7 @@ class Utterances:
         lost: Callable[[Utterance], None] = lambda utterance: None,
     ) -> None:
         self._clock, self._toning, self._started, self._lost = clock, toning, started, lost
-        self._detector = SpeechDetector(mode, onset, max(1, frames_in(end_silence)))
+        self._detector = VoiceActivityDetector(mode, onset, max(1, nearest_frame_count(end_silence)))
         self._onset, self._patience = onset, end_silence + _HELD_UP
         self._longest = longest - PTIME / 2
         self._before: deque[bytes] = deque(maxlen=_BEFORE + onset)
@@ -183,7 +183,7 @@ class Utterances:
     def _hear(self, frame: bytes, tone: bool) -> None:
         detector = self._detector
         speaking = detector.feed(frame, tone)
-        voice = detector.last_voice == detector.frames
+        voice = detector.last_voiced_frame == detector.frames
         self._before.append(SILENCE if tone else frame)
         if self._current is None and speaking and voice:
             self._begin()

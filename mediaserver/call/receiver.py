@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from mediaserver.audio.pcm import FRAME_BYTES, frames_in
+from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Audio, Event
@@ -88,7 +88,7 @@ class Receiver:
         self._samples += self.wire.inbound.samples
         self.wire = wire
         if self._paused_at is not None:
-            frames = frames_in(self._clock() - self._paused_at)
+            frames = nearest_frame_count(self._clock() - self._paused_at)
             self._paused_at = None
             self._pass_on([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, frames_in
+from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_count
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
@@ -84,4 +84,4 @@ class HoldMusic(Handler):
             music = Playlist(Rounds(pieces, random.random() if self.shuffle else None))
         if self.announcement is None:
             return music
-        return Interrupted(music, library.get(self.announcement), frames_in(self.announce_every))
+        return Interrupted(music, library.get(self.announcement), nearest_frame_count(self.announce_every))

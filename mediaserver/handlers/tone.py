@@ -14,7 +14,7 @@ from mediaserver.playout.sources.tones import Tones
 _MEMORY = 64_000_000  # bytes of tones that are kept: some hundred of a few seconds
 
 _tones = Tones(_MEMORY)
-_cadence = lru_cache(maxsize=256)(tone_plans.cadence)  # to read 200 characters takes half a millisecond
+_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # to read 200 characters takes half a millisecond
 
 
 class Tone(Ending, Handler):
@@ -34,7 +34,7 @@ class Tone(Ending, Handler):
     @field_validator("country")
     @classmethod
     def _has_a_plan(cls, country: str) -> str:
-        tone_plans.plan_of(country)
+        tone_plans.tone_plan(country)
         return country
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What is reported of a stretch of audio."""
+"""What `Analyser` reports of the audio it is fed."""
 
 import tracemalloc
 
@@ -23,43 +23,43 @@ def test_a_sine_at_half_of_full_scale() -> None:
     assert report["clipped_samples"] == 0
 
 
-def test_nothing_is_as_quiet_as_can_be_told() -> None:
+def test_a_report_without_audio_reads_minus_100_db_and_zeros() -> None:
     report = Analyser().report()
     assert (report["rms_dbfs"], report["peak_dbfs"], report["speech_ratio"]) == (-100.0, -100.0, 0.0)
     assert (report["heard_s"], report["speech_s"], report["talk_spurts"], report["digits"]) == (0.0, 0.0, 0, "")
 
 
-def test_speech_is_counted_in_seconds_and_spurts() -> None:
+def test_speech_is_counted_in_seconds_and_talkspurts() -> None:
     analyser = Analyser()
     for _ in range(2):
         for at in range(0, len(VOICE), 320):
             analyser.feed(VOICE[at : at + 320])
         assert analyser.speaking
-        assert analyser.quiet == 0.0
+        assert analyser.silence_s == 0.0
         for _ in range(50):
             analyser.feed(QUIET)
         assert not analyser.speaking
-        assert analyser.quiet == pytest.approx(0.6, abs=0.05)  # the end is certain after 400 ms
-        assert analyser.last_spurt == pytest.approx(1.34, abs=0.05)
+        assert analyser.silence_s == pytest.approx(0.6, abs=0.05)  # the end is certain after 400 ms
+        assert analyser.last_talkspurt_s == pytest.approx(1.34, abs=0.05)
     report = analyser.report()
     assert report["talk_spurts"] == 2
     assert report["speech_s"] == pytest.approx(2.7, abs=0.1)
     assert report["speech_ratio"] == pytest.approx(report["speech_s"] / 4, abs=0.002)
 
 
-def test_while_somebody_speaks_the_last_spurt_is_not_told() -> None:
+def test_within_a_talkspurt_the_length_of_the_last_one_reads_zero() -> None:
     analyser = Analyser()
     for data in (VOICE, QUIET * 50):
         for at in range(0, len(data), 320):
             analyser.feed(data[at : at + 320])
-    assert analyser.last_spurt > 0
+    assert analyser.last_talkspurt_s > 0
     for at in range(0, 3200, 320):
         analyser.feed(VOICE[at : at + 320])
     assert analyser.speaking
-    assert analyser.last_spurt == 0.0
+    assert analyser.last_talkspurt_s == 0.0
 
 
-def test_clipped_samples_are_those_from_the_loudest_of_mulaw_on() -> None:
+def test_samples_from_the_loudest_of_mulaw_on_count_as_clipped() -> None:
     analyser = Analyser()
     analyser.feed(to_bytes(np.array([CLIPPED, -CLIPPED, CLIPPED - 1, 1 - CLIPPED, 32767, -32768], dtype=np.int16)))
     report = analyser.report()
@@ -67,7 +67,7 @@ def test_clipped_samples_are_those_from_the_loudest_of_mulaw_on() -> None:
     assert report["peak_dbfs"] == 0.0
 
 
-def test_each_report_is_of_what_came_since_the_last() -> None:
+def test_each_report_covers_the_audio_since_the_last_one() -> None:
     analyser = Analyser()
     loud = to_bytes(np.full(12_000, 32767, dtype=np.int16))
     analyser.feed(loud)
@@ -90,11 +90,16 @@ def test_power_is_the_mean_over_all_blocks() -> None:
     assert analyser.report()["rms_dbfs"] == -9.0  # half the power of a sine of half of full scale
 
 
-def test_before_any_sound_nobody_has_spoken() -> None:
+def test_a_new_analyser_is_not_speaking() -> None:
     analyser = Analyser()
-    assert (analyser.seconds, analyser.quiet, analyser.last_spurt, analyser.speaking) == (0.0, 0.0, 0.0, False)
+    assert (analyser.seconds, analyser.silence_s, analyser.last_talkspurt_s, analyser.speaking) == (
+        0.0,
+        0.0,
+        0.0,
+        False,
+    )
     analyser.feed(QUIET * 5)
-    assert (analyser.seconds, analyser.quiet, analyser.last_spurt) == (0.1, 0.1, 0.0)
+    assert (analyser.seconds, analyser.silence_s, analyser.last_talkspurt_s) == (0.1, 0.1, 0.0)
 
 
 @pytest.mark.parametrize(("samples", "seconds"), [(3, 0.0), (5, 0.001), (8001, 1.0)])
@@ -119,19 +124,19 @@ def test_the_ratio_of_speech_is_told_to_a_thousandth() -> None:
 
 
 @pytest.mark.parametrize(("sensitivity", "seconds"), [((0,), 1.96), ((2,), 1.74), ((3,), 0.92), ((), 1.74)])
-def test_its_sensitivity_is_how_sure_of_speech_it_wants_to_be(sensitivity: tuple[int], seconds: float) -> None:
+def test_sensitivity_is_the_mode_of_the_vad(sensitivity: tuple[int], seconds: float) -> None:
     analyser = Analyser(*sensitivity)
     analyser.feed(to_bytes((speechlike(16_000, 1) * 0.03).astype(np.int16)))
     assert analyser.report()["speech_s"] == seconds
 
 
-def test_the_tone_of_a_key_is_no_speech() -> None:
+def test_a_dtmf_tone_is_not_speech() -> None:
     analyser = Analyser()
     analyser.feed(VOICE, tone=True)
     assert (analyser.speaking, analyser.report()["speech_s"]) == (False, 0.0)
 
 
-def test_speech_that_goes_on_counts_for_each_report_from_its_beginning() -> None:
+def test_speech_across_reports_counts_in_each_of_them() -> None:
     analyser = Analyser()
     spoken = []
     for _ in range(2):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mediaserver.audio import tones
 from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.audio.g711 import alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
-from mediaserver.audio.tone_plans import TONE_PLANS, cadence
+from mediaserver.audio.tone_plans import TONE_PLANS, resolve_tone
 from tests.audio.measure import MILLIWATT_RMS, RATE
 from tests.sound import read_wav, speechlike
 
@@ -52,14 +52,14 @@ def pcm(*sounds):
     return np.clip(np.rint(np.concatenate([*sounds, silence(60)])), -32768, 32767).astype("<i2").tobytes()
 
 
-def heard(audio, cut=FRAME):
+def detected(audio, cut=FRAME):
     detector = DtmfDetector()
     return "".join(detector.feed(audio[at : at + cut]) for at in range(0, len(audio), cut))
 
 
 def at_phases(*sounds, phases=PHASES):
     """What is heard of the same sounds, begun at every phase against the frames."""
-    return {heard(pcm(np.zeros(160 + phase), *sounds)) for phase in phases}
+    return {detected(pcm(np.zeros(160 + phase), *sounds)) for phase in phases}
 
 
 def noise(samples, seed=1):
@@ -76,7 +76,7 @@ def noise(samples, seed=1):
 
 def test_every_digit_of_our_own_tones():
     rendered = tones.render(tones.dtmf(ALL, 50, 50)).once
-    assert heard(pcm(rendered)) == ALL
+    assert detected(pcm(rendered)) == ALL
 
 
 @pytest.mark.parametrize("digit", ALL)
@@ -84,11 +84,11 @@ def test_every_digit_wherever_it_begins(digit):
     assert at_phases(press(digit), phases=range(160)) == {digit}
 
 
-def test_silence_is_nothing():
-    assert heard(bytes(FRAME * 500)) == ""
+def test_silence_has_no_digits():
+    assert detected(bytes(FRAME * 500)) == ""
 
 
-def test_two_streams_share_nothing():
+def test_two_detectors_share_no_state():
     one, other = DtmfDetector(), DtmfDetector()
     audio, quiet = pcm(press("5")), bytes(FRAME)
     reported = [
@@ -105,7 +105,7 @@ def test_two_streams_share_nothing():
 @pytest.mark.parametrize("low", [-0.015, -0.007, 0, 0.007, 0.015])
 @pytest.mark.parametrize("high", [-0.015, -0.007, 0, 0.007, 0.015])
 def test_a_frequency_within_tolerance_is_heard(low, high):
-    assert heard(pcm(*(part for d in ALL for part in (press(d, 40, off=(low, high)), silence(43))))) == ALL
+    assert detected(pcm(*(part for d in ALL for part in (press(d, 40, off=(low, high)), silence(43))))) == ALL
 
 
 @pytest.mark.parametrize("by", [-0.055, -0.05, -0.045, -0.04, -0.035, 0.035, 0.04, 0.045, 0.05, 0.055])
@@ -113,7 +113,7 @@ def test_a_frequency_within_tolerance_is_heard(low, high):
 @pytest.mark.parametrize("twist", [-8, 0, 4])
 def test_a_frequency_out_of_tolerance_is_not_heard(by, group, twist):
     off = by * group[0], by * group[1]
-    assert heard(pcm(*(part for d in ALL for part in (press(d, 200, twist=twist, off=off), silence(43))))) == ""
+    assert detected(pcm(*(part for d in ALL for part in (press(d, 200, twist=twist, off=off), silence(43))))) == ""
 
 
 def test_between_the_frequencies_of_a_group_nothing_is_heard():
@@ -121,28 +121,28 @@ def test_between_the_frequencies_of_a_group_nothing_is_heard():
     for hz in every:
         if all(abs(hz / one - 1) >= 0.035 for one in ROWS + COLUMNS):
             other = 1336 if hz < 1075 else 770
-            assert heard(pcm(silence(20), sines((hz, -10), (other, -10), ms=80))) == ""
+            assert detected(pcm(silence(20), sines((hz, -10), (other, -10), ms=80))) == ""
 
 
 @pytest.mark.parametrize("level", [0, -10, -25])
 def test_a_tone_alone_or_two_of_one_group_are_no_digit(level):
     for hz in ROWS + COLUMNS:
-        assert heard(pcm(sines((hz, level), ms=200))) == ""
+        assert detected(pcm(sines((hz, level), ms=200))) == ""
     for group in (ROWS, COLUMNS):
         for one, other in pairwise(group):
-            assert heard(pcm(sines((one, level), (other, level), ms=200))) == ""
+            assert detected(pcm(sines((one, level), (other, level), ms=200))) == ""
 
 
 def test_three_tones_are_no_digit():
     for third in (600, 852, 1050, 1477, 1800, 2100, 2672):
-        assert heard(pcm(sines((697, -10), (1209, -10), (third, -13), ms=200))) == ""
+        assert detected(pcm(sines((697, -10), (1209, -10), (third, -13), ms=200))) == ""
 
 
-def test_what_is_left_over_of_a_chord_is_no_digit_but_one_that_begins_as_impure_is():
+def test_the_remaining_notes_of_a_chord_are_no_digit_but_a_new_press_of_that_purity_is():
     pair, weak = press("1", 500), sines((1050, -19), ms=500)
     chord = pair[:2400] + sines((1050, -6), ms=300)
-    assert heard(pcm(chord, (pair + weak)[2400:])) == ""
-    assert heard(pcm(silence(300), (pair + weak)[2400:])) == "1"
+    assert detected(pcm(chord, (pair + weak)[2400:])) == ""
+    assert detected(pcm(silence(300), (pair + weak)[2400:])) == "1"
 
 
 # Twist: the high group from 8 dB below the low group (forward) to 4 dB above it (reverse)
@@ -168,14 +168,14 @@ def test_twist_far_outside_is_not_heard(twist):
 @pytest.mark.parametrize("law", ["linear", "µ-law", "A-law"])
 def test_levels_within_limits_are_heard(level, law):
     audio = pcm(*(part for n, d in enumerate(ALL) for part in (press(d, 40, level), silence(40 + n / 4))))
-    assert heard(companded(audio, law)) == ALL
+    assert detected(companded(audio, law)) == ALL
 
 
 @pytest.mark.parametrize("level", [-34, -40, -45, -55])
 @pytest.mark.parametrize("law", ["linear", "µ-law", "A-law"])
 def test_lower_levels_are_not_heard(level, law):
     audio = pcm(*(part for d in ALL for part in (press(d, 200, level), silence(40))))
-    assert heard(companded(audio, law)) == ""
+    assert detected(companded(audio, law)) == ""
 
 
 def companded(audio, law):
@@ -200,7 +200,7 @@ def test_40_ms_is_a_digit(digit, ramp_ms, off, twist):
 @pytest.mark.parametrize("digit", "15#D")
 @pytest.mark.parametrize("ms", [5, 10, 15, 18, 20, 22, 22.9])
 @pytest.mark.parametrize(("level", "twist"), [(0, 0), (-10, 4), (-10, -8), (-25, 0)])
-def test_23_ms_is_none(digit, ms, level, twist):
+def test_23_ms_is_no_digit(digit, ms, level, twist):
     assert at_phases(press(digit, ms, level, twist)) == {""}
 
 
@@ -212,14 +212,14 @@ def test_a_pause_parts_two_digits(pause, ramp_ms):
 
 
 @pytest.mark.parametrize("ms", [1, 3, 5, 8, 10])
-def test_an_interruption_does_not(ms):
+def test_an_interruption_does_not_part_a_digit(ms):
     once = {"7"}
     for before in range(0, 100, 7):
         first, last = press("7", before), press("7", 100 - before, phase=2.0)
         assert at_phases(first, silence(ms), last, phases=range(0, 160, 17)) == once
 
 
-def test_a_digit_that_wavers_is_one_press():
+def test_a_digit_whose_level_wavers_is_one_press():
     sound = press("7", 2000)
     fading = 10 ** (
         -(6 / 20) * (1 - np.cos(np.arange(len(sound)) * 2 * np.pi * 5 / RATE)) / 2
@@ -228,12 +228,12 @@ def test_a_digit_that_wavers_is_one_press():
 
 
 def test_digits_may_follow_each_other_without_a_pause():
-    assert heard(pcm(press("1"), press("5"), press("2"))) == "152"
+    assert detected(pcm(press("1"), press("5"), press("2"))) == "152"
 
 
 def test_a_digit_held_for_long_is_one_press():
     for digit in "1D":
-        assert heard(pcm(press(digit, 10_000), silence(40), press(digit, 5000))) == digit * 2
+        assert detected(pcm(press(digit, 10_000), silence(40), press(digit, 5000))) == digit * 2
 
 
 def test_a_digit_is_held_from_when_it_is_certain_until_it_has_been_gone_for_longer_than_an_interruption():
@@ -274,19 +274,19 @@ def test_1000_digits_in_noise_15_db_below(ms, twist, off, law):
     clean = np.concatenate(sounds)
     power = MILLIWATT_RMS**2 * (10**-1.5 + 10 ** (-1.5 + twist / 10))
     noisy = clean + noise(len(clean)) * math.sqrt(power) * 10 ** (-15 / 20)
-    assert heard(companded(pcm(noisy), law)) == digits
+    assert detected(companded(pcm(noisy), law)) == digits
 
 
 def test_a_dial_tone_10_db_below():
     digits = np.concatenate([part for d in ALL for part in (press(d), silence(50))])
     dial = sines((350, -20), (440, -20), ms=len(digits) / 8)
-    assert heard(pcm(digits + dial)) == ALL
+    assert detected(pcm(digits + dial)) == ALL
 
 
 def test_an_echo_10_db_below_and_20_ms_late():
     digits = np.concatenate([part for d in "1155##" for part in (press(d, 60), silence(60))])
     digits[160:] += digits[:-160] * 10 ** (-10 / 20)
-    assert heard(pcm(digits)) == "1155##"
+    assert detected(pcm(digits)) == "1155##"
 
 
 # However the audio is cut up
@@ -294,7 +294,7 @@ def test_an_echo_10_db_below_and_20_ms_late():
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=40), st.integers(0, 159))
-def test_the_cuts_do_not_matter(sizes, onset):
+def test_audio_may_be_fed_in_pieces_of_any_size(sizes, onset):
     sounds = [press("1", 40), silence(40), press("1", 60, -25), silence(40), press("D", 45, -12, 4)]
     audio = pcm(np.zeros(onset), *sounds, speechlike(4000), press("#"), silence(40))
     detector, at, digits, turn = DtmfDetector(), 0, "", 0
@@ -302,7 +302,7 @@ def test_the_cuts_do_not_matter(sizes, onset):
         size = 2 * sizes[turn % len(sizes)] if turn < 1000 else len(audio)
         digits += detector.feed(audio[at : at + size])
         at, turn = at + size, turn + 1
-    assert digits == heard(audio) == "11D#"
+    assert digits == detected(audio) == "11D#"
 
 
 # Talk-off: an hour of what is no digit
@@ -310,7 +310,7 @@ def test_the_cuts_do_not_matter(sizes, onset):
 
 def falsely_heard(recordings):
     """Digits heard in recordings, and how many seconds those last."""
-    return "".join(heard(pcm(one)) for one in recordings), sum(len(one) for one in recordings) / RATE
+    return "".join(detected(pcm(one)) for one in recordings), sum(len(one) for one in recordings) / RATE
 
 
 SUBJECTS = (
@@ -357,7 +357,7 @@ def test_digits_pressed_over_speech_10_db_below(speech):
     talk *= MILLIWATT_RMS * 10 ** (-20 / 20) / np.sqrt(np.mean(talk[np.abs(talk) > np.abs(talk).max() / 20] ** 2))
     digits = (ALL * 20)[:300]
     pressed = np.concatenate([part for d in digits for part in (press(d, 100), silence(100))])
-    assert heard(pcm(pressed + talk[: len(pressed)])) == digits
+    assert detected(pcm(pressed + talk[: len(pressed)])) == digits
 
 
 def test_an_hour_of_music(pytestconfig):
@@ -370,7 +370,7 @@ def test_an_hour_of_music(pytestconfig):
     assert seconds >= 3600
 
 
-def test_chords_of_rich_sound():
+def test_chords_of_rich_sound_are_no_digits():
     """Random chords, each note with its harmonics, all over the range of the DTMF frequencies."""
     rng = np.random.default_rng(12)
     t = np.arange(2400) / RATE
@@ -384,37 +384,37 @@ def test_chords_of_rich_sound():
 
 
 @pytest.mark.parametrize("country", TONE_PLANS)
-def test_call_progress_tones(country):
+def test_call_progress_tones_are_no_digits(country):
     for name in TONE_PLANS[country]:
-        tone = tones.render(cadence(name, country))
-        assert heard(pcm(tone.once, tone.repeat, tone.repeat)) == ""
+        tone = tones.render(resolve_tone(name, country))
+        assert detected(pcm(tone.once, tone.repeat, tone.repeat)) == ""
 
 
-def test_noise_and_sweeps():
+def test_noise_and_sweeps_are_no_digits():
     for rms in (30, 300, 3000, 10000):
-        assert heard(pcm(noise(60 * RATE) * rms)) == ""
+        assert detected(pcm(noise(60 * RATE) * rms)) == ""
     t = np.arange(20 * RATE) / RATE
     rising, falling = 200 * t + 3500 * t**2 / 40, 3700 * t - 3500 * t**2 / 40  # in cycles
     for cycles in (rising, falling):
-        assert heard(pcm(10000 * np.sin(2 * np.pi * cycles))) == ""
-    assert heard(pcm(7000 * (np.sin(2 * np.pi * rising) + np.sin(2 * np.pi * falling)))) == ""
+        assert detected(pcm(10000 * np.sin(2 * np.pi * cycles))) == ""
+    assert detected(pcm(7000 * (np.sin(2 * np.pi * rising) + np.sin(2 * np.pi * falling)))) == ""
 
 
-def test_broken_audio():
+def test_clipped_and_broken_audio_has_no_digits():
     square = np.where(np.arange(8000) // 4 % 2, 32767, -32768)
     for bad in (np.full(8000, 32767), np.full(8000, -32768), square, (np.arange(8000) % 800 == 0) * 32767):
-        assert heard(pcm(bad)) == ""
+        assert detected(pcm(bad)) == ""
 
 
 # An independent decoder
 
 
 @pytest.mark.skipif(shutil.which("multimon-ng") is None, reason="multimon-ng is not installed")
-def test_multimon_ng_hears_the_same_digits():
+def test_multimon_ng_detects_the_same_digits():
     digits = ALL + "1155##00"
-    audio = pcm(silence(200), tones.render(cadence(f"dtmf:{digits}")).once, silence(200))
+    audio = pcm(silence(200), tones.render(resolve_tone(f"dtmf:{digits}")).once, silence(200))
     at_its_rate = soxr.resample(np.frombuffer(audio, "<i2").astype(np.int16), RATE, 22050)
     command = ["multimon-ng", "-q", "-a", "DTMF", "-t", "raw", "-"]
     said = subprocess.run(command, input=at_its_rate.tobytes(), capture_output=True, check=True).stdout.decode()
     assert [line.removeprefix("DTMF: ") for line in said.splitlines()] == list(digits)
-    assert heard(audio) == digits
+    assert detected(audio) == digits

@@ -79,6 +79,6 @@ def test_digital_silence():
     assert g711.alaw_encode(silence) == b"\xd5\xd5\xd5"
 
 
-def test_nothing_is_nothing():
+def test_no_bytes_are_no_samples_and_back():
     assert g711.mulaw_decode(b"").tolist() == g711.alaw_decode(b"").tolist() == []
     assert g711.mulaw_encode(SAMPLES[:0]) == g711.alaw_encode(SAMPLES[:0]) == b""

@@ -34,7 +34,7 @@ def test_the_peak_of_the_most_negative_sample_is_full_scale():
 
 
 @pytest.mark.parametrize("samples", [NOTHING, np.zeros(800, dtype=np.int16)], ids=["nothing", "silence"])
-def test_silence_has_a_number_too(samples):
+def test_silence_reads_minus_100_db(samples):
     assert levels.peak_dbfs(samples) == levels.rms_dbfs(samples) == levels.loudness_lufs(samples) == -100
 
 
@@ -97,7 +97,7 @@ def test_silence_around_a_signal_does_not_lower_its_loudness(around):
     assert levels.loudness_lufs(padded) == pytest.approx(levels.loudness_lufs(SPEECH), abs=0.1)
 
 
-def test_what_never_rises_above_the_absolute_gate_has_no_loudness():
+def test_audio_below_the_absolute_gate_has_no_loudness():
     assert levels.loudness_lufs(sine16(1000, 16, 5)) == pytest.approx(-69.2, abs=0.2)
     assert levels.loudness_lufs(sine16(1000, 13, 5)) == -100  # 1.8 dB further down
 

@@ -19,11 +19,11 @@ def test_five_seconds_in_whole_frames():
 
 
 @pytest.mark.parametrize("level", [-65.0, -50.0, -30.0, -20.0])
-def test_it_has_the_level_asked_for(level):
+def test_noise_has_the_level_asked_for(level):
     assert dbm0(noise.render(level)) == pytest.approx(level, abs=0.1)
 
 
-def test_it_fills_the_telephone_band_evenly_and_nothing_else():
+def test_noise_fills_the_telephone_band_evenly_and_nothing_else():
     samples = noise.render(-20)
     total = band_power(samples, 0, 4000)
     assert band_power(samples, 200, 3400.1) / total > 0.9999
@@ -36,7 +36,7 @@ def test_the_ends_of_the_band_are_in_it():
     assert min(size[200 * 5], size[3400 * 5]) > 100 * max(size[200 * 5 - 1], size[3400 * 5 + 1])
 
 
-def test_it_is_gaussian():
+def test_noise_is_gaussian():
     samples = noise.render(-30).astype(float)
     kurtosis = np.mean(samples**4) / np.mean(samples**2) ** 2
     assert samples.mean() == pytest.approx(0, abs=0.5)
@@ -48,7 +48,7 @@ def out_of_band_share(passage):
     return 1 - band_power(windowed, 150, 3450) / band_power(windowed, 0, 4001)
 
 
-def test_its_end_runs_on_into_its_beginning():
+def test_the_end_of_the_noise_continues_into_its_beginning():
     samples = noise.render(-20)
     across = np.concatenate((samples[-400:], samples[:400]))
     jumping = np.concatenate((samples[-401:-1], samples[100:500]))

@@ -37,25 +37,20 @@ def test_a_frame_is_20_ms_at_8_khz():
     assert not any(pcm.SILENCE)
 
 
-@pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (159, 1), (160, 1), (161, 2), (8000, 50)])
-def test_frame_count_takes_in_the_last_partial_frame(samples, frames):
-    assert pcm.frame_count(samples) == frames
-
-
 @pytest.mark.parametrize(
     ("seconds", "frames"), [(0, 0), (0.009, 0), (0.011, 1), (0.02, 1), (1, 50), (59.999, 3000)]
 )
-def test_frames_in_is_the_nearest_whole_number(seconds, frames):
-    assert pcm.frames_in(seconds) == frames
+def test_nearest_frame_count_rounds_to_a_whole_number(seconds, frames):
+    assert pcm.nearest_frame_count(seconds) == frames
 
 
 @pytest.mark.parametrize(("size", "padding"), [(0, 0), (1, 319), (319, 1), (320, 0), (321, 319)])
-def test_whole_frames_are_filled_up_with_silence(size, padding):
-    assert pcm.whole_frames(b"x" * size) == b"x" * size + bytes(padding)
+def test_pad_to_frames_fills_the_last_frame_with_silence(size, padding):
+    assert pcm.pad_to_frames(b"x" * size) == b"x" * size + bytes(padding)
 
 
-def test_chunks_are_of_one_size_in_whatever_pieces_they_come():
-    chunks = pcm.Chunks(4)
+def test_chunks_have_one_size_whatever_the_sizes_of_the_pieces():
+    chunks = pcm.Chunker(4)
     assert chunks.flush() == b""
     pieces = [chunks.feed(data) for data in (b"", b"abc", b"d", b"efghijkl", b"m", b"nopqrs")]
     assert pieces == [[], [], [b"abcd"], [b"efgh", b"ijkl"], [], [b"mnop"]]

@@ -1,4 +1,4 @@
-"""Frames from one rate to another: as loud, without distortion or aliases, and each as soon as it comes."""
+"""Sample rate conversion frame by frame: the level is kept, without distortion, aliases or waiting."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def fit(signal: np.ndarray, rate: int, hz: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("hz", [300, 1004, 3000])
-def test_a_tone_stays_what_it_is_both_ways(rate: int, hz: float) -> None:
+def test_a_tone_keeps_its_level_and_purity_both_ways(rate: int, hz: float) -> None:
     for rate_in, rate_out in ((8000, rate), (rate, 8000)):
         level, ratio = fit(resampled(rate_in, rate_out, tone(rate_in, hz)), rate_out, hz)
         assert abs(level) < 0.1
@@ -41,7 +41,7 @@ def test_a_tone_stays_what_it_is_both_ways(rate: int, hz: float) -> None:
 
 @pytest.mark.parametrize("rate", RATES[1:])
 @pytest.mark.parametrize("hz", [4600, 6500])
-def test_what_8_khz_cannot_hold_is_gone(rate: int, hz: float) -> None:
+def test_frequencies_above_4_khz_leave_no_aliases(rate: int, hz: float) -> None:
     heard = resampled(rate, 8000, tone(rate, hz))[1600:]
     assert np.sqrt((heard**2).mean()) < 16_000 * 10 ** (-60 / 20)
 
@@ -62,13 +62,13 @@ def test_full_scale_is_clipped_and_does_not_wrap() -> None:
     assert (np.abs(np.diff(made)) < 65_535).all()
 
 
-def test_a_piece_that_is_no_frame_is_an_error() -> None:
+def test_a_frame_of_another_size_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^318 bytes are no frame of 320$"):
         FrameResampler(8000, 16_000).feed(bytes(318))
 
 
 @pytest.mark.parametrize(("rate", "delay"), [(16_000, 64), (44_100, 178), (48_000, 192)])
-def test_its_sizes_are_in_bytes(rate: int, delay: int) -> None:
+def test_frame_sizes_and_delay_are_in_bytes(rate: int, delay: int) -> None:
     resampler = FrameResampler(rate, 8000)
     assert resampler.feed(bytes(rate // 50 * 2)) == bytes(resampler.frame_bytes_out) == bytes(320)
     assert resampler.delay_bytes_in == delay
@@ -79,7 +79,7 @@ def test_its_sizes_are_in_bytes(rate: int, delay: int) -> None:
     [(16_000, 26), (16_320, 26), (16_576, 26), (16_578, 27), (16_579, 27), (16_639, 27), (1, 1), (0, 1)],
     ids=lambda each: str(each),
 )
-def test_what_comes_in_pieces_is_all_there_in_the_end(size: int, frames: int) -> None:
+def test_flush_returns_all_that_was_fed_in_pieces(size: int, frames: int) -> None:
     """Frames of 640 bytes, of which the filter holds back 64."""
     pcm = np.rint(tone(16_000, 440)).astype("<i2").tobytes()[:size]
     resampler = Resampler(16_000)

@@ -10,13 +10,13 @@ from tests.audio.measure import clicks, component_dbm0, dbm0, loudest_hz
 
 def render(*tone, **settings):
     """The sound of a tone by what a user calls it."""
-    return tones.render(tone_plans.cadence(*tone, **settings))
+    return tones.render(tone_plans.resolve_tone(*tone, **settings))
 
 
 EVERY_TONE = [(country, name) for country, plan in TONE_PLANS.items() for name in plan]
 
 
-def test_the_countries():
+def test_the_countries_with_a_tone_plan():
     assert {"us", "uk", "de", "fr", "jp", "kr"} <= set(TONE_PLANS)
 
 
@@ -83,7 +83,7 @@ def test_a_sine_of_any_frequency():
     assert dbm0(tone.repeat) == pytest.approx(-10, abs=0.05)
 
 
-def test_the_notation_itself():
+def test_a_notation_is_a_tone_as_well():
     tone = render("!950/320,425/500,0/500", level=-12)
     assert len(tone.once) == 320 * 8
     assert len(tone.repeat) == 8000

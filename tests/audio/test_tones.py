@@ -43,7 +43,7 @@ def silence(ms):
         ("0", Cadence((), (silence(None),))),
     ],
 )
-def test_parse(notation, cadence):
+def test_notations_are_parsed(notation, cadence):
     assert tones.parse(notation, -10) == cadence
 
 
@@ -82,7 +82,7 @@ def test_a_modulation_may_take_ten_seconds():
 
 
 @pytest.mark.parametrize(("notation", "count"), [("480/500,620", 1), ("480/500,500/250,620", 2)])
-def test_what_stands_before_a_segment_without_an_end_is_played_once(notation, count):
+def test_segments_before_an_endless_one_are_played_once(notation, count):
     cadence = tones.parse(notation, -10)
     assert tones.normalize(cadence) == Cadence(cadence.repeat[:count], cadence.repeat[count:])
     assert len(cadence.repeat[count:]) == 1
@@ -104,7 +104,7 @@ def test_a_frequency_of_hundreds_of_digits_is_refused_like_any_other():
         (",".join(65 * ["440/1"]), "has 65 segments: at most 64 are played"),
     ],
 )
-def test_a_cadence_that_cannot_be_rendered(notation, message):
+def test_a_cadence_that_cannot_be_rendered_is_refused(notation, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         tones.render(tones.parse(notation, -10))
 
@@ -132,11 +132,11 @@ def test_a_steady_tone_is_one_sine_for_ever(notation, hz):
 @pytest.mark.parametrize(
     ("notation", "samples"), [("440", 8000), ("440.5", 16000), ("440.1", 80000), ("350+440.2", 40000)]
 )
-def test_its_loop_is_as_short_as_whole_periods_allow(notation, samples):
+def test_the_loop_of_a_steady_tone_is_as_short_as_whole_periods_allow(notation, samples):
     assert len(steady(notation).repeat) == samples
 
 
-def test_the_first_pass_fades_in_and_then_nothing_changes():
+def test_a_steady_tone_fades_in_once_and_then_is_unchanged():
     tone = steady("440.5")
     ramp = (1 - np.cos(np.pi * (np.arange(RAMP) + 0.5) / RAMP)) / 2
     assert tone.once.dtype == tone.repeat.dtype == np.int16
@@ -253,7 +253,7 @@ def test_no_click_from_what_is_played_once_to_what_repeats(notation, edges):
     assert clicks(heard, sorted({*edges, *seams})) == []
 
 
-def test_what_is_played_once_comes_first():
+def test_the_segments_played_once_come_first():
     tone = steady("!950/320,!0/80,425/500,0/500")
     assert np.abs(tone.once - beeps((0, 320, 950), total=400)).max() < 3
     assert np.abs(tone.repeat - beeps((0, 500, 425), total=1000)).max() < 3
@@ -267,7 +267,7 @@ def test_a_cadence_that_ends_has_nothing_to_repeat():
 @pytest.mark.parametrize(
     "notation", ["440/333,0/334", "440/1,0/2", "440/375,0/375", "440.7", "425/20,0/20", "400*16"]
 )
-def test_what_repeats_is_whole_frames(notation):
+def test_the_repeated_part_is_whole_frames(notation):
     assert len(steady(notation).repeat) % 160 == 0
 
 

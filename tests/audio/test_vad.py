@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, Samples, to_bytes
-from mediaserver.audio.vad import HANGOVER_FRAMES, ONSET_FRAMES, SpeechDetector
+from mediaserver.audio.vad import HANGOVER_FRAMES, ONSET_FRAMES, VoiceActivityDetector
 from tests.sound import speechlike
 
 VOICE = speechlike(160 * 30, 1)
@@ -16,19 +16,19 @@ def frames(samples: Samples, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("onset", "hangover"), [(ONSET_FRAMES, HANGOVER_FRAMES), (1, 1), (5, 2)])
-def test_so_many_frames_in_a_row_begin_and_end_a_talk_spurt(onset: int, hangover: int) -> None:
-    detector = SpeechDetector(onset=onset, hangover=hangover)
+def test_onset_and_hangover_are_the_frames_that_begin_and_end_a_talkspurt(onset: int, hangover: int) -> None:
+    detector = VoiceActivityDetector(onset=onset, hangover=hangover)
     begun = [detector.feed(frame) for frame in frames(VOICE, 10)]
     assert begun == [False] * (onset - 1) + [True] * (11 - onset)
-    assert (detector.frames, detector.voiced, detector.last_voice) == (10, 11 - onset, 10)
+    assert (detector.frames, detector.voiced, detector.last_voiced_frame) == (10, 11 - onset, 10)
     ended = [detector.feed(QUIET) for _ in range(hangover + 5)]
     assert ended == [True] * (hangover - 1) + [False] * 6
-    assert (detector.frames, detector.last_voice) == (15 + hangover, 10)
+    assert (detector.frames, detector.last_voiced_frame) == (15 + hangover, 10)
     assert detector.voiced == 11 - onset + hangover - 1
 
 
-def test_a_click_begins_nothing_and_a_breath_ends_nothing() -> None:
-    detector = SpeechDetector()
+def test_a_click_begins_no_talkspurt_and_a_breath_ends_none() -> None:
+    detector = VoiceActivityDetector()
     for _ in range(10):
         for frame in (*frames(VOICE, ONSET_FRAMES - 1), QUIET):
             assert detector.feed(frame) is False
@@ -42,31 +42,31 @@ def test_a_click_begins_nothing_and_a_breath_ends_nothing() -> None:
 
 def test_sound_may_come_in_pieces_of_any_size() -> None:
     sound = to_bytes(VOICE[: 160 * 20]) + QUIET * 25
-    whole, pieces = SpeechDetector(), SpeechDetector()
+    whole, pieces = VoiceActivityDetector(), VoiceActivityDetector()
     whole.feed(sound)
     for at in range(0, len(sound), 138):
         pieces.feed(sound[at : at + 138])
-    assert (pieces.frames, pieces.voiced, pieces.last_voice, pieces.speaking) == (45, 37, 20, False)
-    assert (whole.frames, whole.voiced, whole.last_voice, whole.speaking) == (45, 37, 20, False)
+    assert (pieces.frames, pieces.voiced, pieces.last_voiced_frame, pieces.speaking) == (45, 37, 20, False)
+    assert (whole.frames, whole.voiced, whole.last_voiced_frame, whole.speaking) == (45, 37, 20, False)
 
 
-def test_the_tone_of_a_key_is_no_speech() -> None:
-    detector = SpeechDetector()
+def test_a_dtmf_tone_is_not_speech() -> None:
+    detector = VoiceActivityDetector()
     assert not any(detector.feed(frame, tone=True) for frame in frames(VOICE, 10))
-    assert (detector.frames, detector.last_voice) == (10, 0)
+    assert (detector.frames, detector.last_voiced_frame) == (10, 0)
 
 
 @pytest.mark.parametrize(("dbfs", "speaking"), [(-50, True), (-60, False)])
-def test_what_is_as_quiet_as_a_line_is_no_speech(dbfs: float, speaking: bool) -> None:
+def test_audio_below_the_noise_floor_is_not_speech(dbfs: float, speaking: bool) -> None:
     signal = VOICE.astype(float)
     signal *= 32768 / np.sqrt(2) * 10 ** (dbfs / 20) / np.sqrt(np.mean(signal**2))
-    detector = SpeechDetector(mode=0, onset=1, hangover=100)
+    detector = VoiceActivityDetector(mode=0, onset=1, hangover=100)
     assert any(detector.feed(frame) for frame in frames(np.rint(signal).astype(np.int16), 30)) is speaking
 
 
-def test_the_mode_is_how_sure_it_wants_to_be() -> None:
+def test_higher_modes_take_less_for_speech() -> None:
     faint = to_bytes((speechlike(16_000, 1) * 0.03).astype(np.int16))
-    detectors = [SpeechDetector(mode) for mode in (0, 2, 3)] + [SpeechDetector()]
+    detectors = [VoiceActivityDetector(mode) for mode in (0, 2, 3)] + [VoiceActivityDetector()]
     for detector in detectors:
         detector.feed(faint)
     assert [detector.voiced for detector in detectors] == [98, 87, 46, 87]

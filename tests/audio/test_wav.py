@@ -56,7 +56,7 @@ WHOLE = riff(fmt(), chunk(b"data", SOUND))
     ids=["8", "16", "24", "32", "float32", "float64", "mulaw", "alaw"],
 )
 @pytest.mark.parametrize("header", ["plain", "extensible"])
-def test_every_format_exactly(codec, bits, data, expected, header):
+def test_every_format_is_decoded_exactly(codec, bits, data, expected, header):
     file = wav.parse(
         riff(extensible(codec, bits) if header == "extensible" else fmt(codec, bits=bits), chunk(b"data", data))
     )
@@ -188,7 +188,7 @@ def test_the_description_is_for_people(header, data, description):
         ),
     ],
 )
-def test_damage_is_named(content, message):
+def test_errors_name_the_damage(content, message):
     with pytest.raises(PromptError) as caught:
         wav.parse(content)
     assert str(caught.value) == message
@@ -200,7 +200,7 @@ def test_damage_is_named(content, message):
     [(fmt(0x0002, bits=4), "0x0002"), (fmt(0x0055), "0x0055"), (extensible(0x0161, 16), "0x0161")],
     ids=["ADPCM", "MP3", "WMA"],
 )
-def test_a_compressed_file_is_sound_but_not_for_us(header, code):
+def test_a_compressed_file_is_an_unsupported_codec(header, code):
     with pytest.raises(wav.UnsupportedCodecError, match=f"^is a WAV file of codec {code}$"):
         wav.parse(riff(header, chunk(b"data", bytes(8))))
 
@@ -226,7 +226,7 @@ def test_an_extensible_header_without_its_format_code_is_no_codec_we_know():
         wav.parse(riff(fmt(EXTENSIBLE), chunk(b"data", SOUND)))
 
 
-def test_a_float_of_a_million_is_no_sound():
+def test_a_float_file_with_a_value_of_a_million_is_damaged():
     for value in (999_999.0, -999_999.0):
         assert wav.parse(riff(fmt(FLOAT, bits=32), chunk(b"data", struct.pack("<f", value)))).signal() == [value]
     with pytest.raises(PromptError, match=r"it holds values that are no sound$"):
@@ -295,7 +295,7 @@ def test_one_wrong_byte_or_a_cut_raises_nothing_but_prompt_error(at, byte, kept)
 @pytest.mark.parametrize(
     ("channels", "rates", "block"), [(1, "401f0000 803e0000", "0200"), (2, "401f0000 007d0000", "0400")]
 )
-def test_the_header_of_a_file_of_ours_to_the_byte(channels, rates, block):
+def test_the_header_that_we_write_to_the_byte(channels, rates, block):
     expected = (
         b"RIFF\x64\x01\0\0WAVEfmt \x10\0\0\0\x01\0"
         + bytes((channels, 0))
@@ -309,7 +309,7 @@ def test_the_header_of_a_file_of_ours_to_the_byte(channels, rates, block):
 @pytest.mark.parametrize(
     ("size", "data"), [(2**32 - 45, 2**32 - 45), (2**32 - 44, 2**32 - 45), (2**40, 2**32 - 45)]
 )
-def test_more_than_a_file_can_hold_is_told_as_the_most_that_it_can(size, data):
+def test_a_header_states_at_most_what_a_file_can_hold(size, data):
     header = wav.header(1, size)
     assert struct.unpack("<I", header[4:8]) == (data + 36,)
     assert struct.unpack("<I", header[40:]) == (data,)

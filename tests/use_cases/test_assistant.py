@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.llm.chat_server import ChatServer, call
 from tests.speech.recordings import recording_of
@@ -54,7 +54,7 @@ def answer(body: dict[str, Any]) -> list[Any]:
 
 def voiced_after(pcm: bytes) -> float:
     """Seconds from the beginning to the first voice."""
-    detector = SpeechDetector(onset=1)
+    detector = VoiceActivityDetector(onset=1)
     frames = range(0, len(pcm), FRAME_BYTES)
     return next(at / FRAME_BYTES * PTIME for at in frames if detector.feed(pcm[at : at + FRAME_BYTES]))
 

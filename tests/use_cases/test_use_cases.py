@@ -33,14 +33,14 @@ def heard_by(stream: TwinStream) -> Samples:
 
 RECOGNISER = """
 from mediaserver.handlers import Handler
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.wire.events import Audio
 
 class Recogniser(Handler):
     engine: str
 
     async def run(self, call):
-        detector, utterance = SpeechDetector(), b""
+        detector, utterance = VoiceActivityDetector(), b""
         async for event in call.events():
             if not isinstance(event, Audio):
                 continue
@@ -270,7 +270,7 @@ async def test_5_hold_music_loops_without_a_seam(
 
 ASSISTANT = """
 import asyncio
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.handlers import Handler
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.events import Audio
@@ -291,7 +291,7 @@ class Assistant(Handler):
             barging.cancel()
 
     async def listen(self, call):
-        detector, heard = SpeechDetector(), b""
+        detector, heard = VoiceActivityDetector(), b""
         async for event in call.events():
             if isinstance(event, Audio):
                 spoke = detector.speaking

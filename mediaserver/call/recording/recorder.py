@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call.recording.disk import Disk
 from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
 from mediaserver.call.recording.tracks import Tracks
@@ -91,7 +91,7 @@ class Recorder:
         self._last_loud = 0  # the sample after the last one that is not silence
         self._over = asyncio.Event()
         self._reason, self._error = Stop.STREAM_ENDED, ""
-        self._detector = SpeechDetector() if max_silence is not None else None
+        self._detector = VoiceActivityDetector() if max_silence is not None else None
         self._max_silence, self._toning = max_silence, toning
         self._voice_at = self._began = clock()
         self._heard_at = self._began - _PATIENCE  # nothing yet that more could follow

@@ -74,11 +74,11 @@ def _decode(path: Path, file: BinaryIO, longest: float) -> tuple[bytes, str]:
         whole = (to_bytes(expand(block)) for block in _blocks(file, 0, size, 1))
         return _collected(whole, size / SAMPLE_RATE, longest), f"raw 8000 Hz {law} mono"
     try:
-        found, start, size = wav.locate(_reader(file), size)
+        found, start, size = wav.locate_data(_reader(file), size)
     except wav.UnsupportedCodecError:
         return _decode_by_ffmpeg(path, longest)
-    seconds = size / found.align / found.rate
-    parts = (_part_of(found, block) for block in _blocks(file, start, size, found.align))
+    seconds = size / found.block_align / found.rate
+    parts = (_part_of(found, block) for block in _blocks(file, start, size, found.block_align))
     if found.native or (found.codec in (wav.MULAW, wav.ALAW) and (found.rate, found.channels) == (SAMPLE_RATE, 1)):
         return _collected((to_bytes(part.samples()) for part in parts), seconds, longest), found.description
     resampled = _resampled((part.signal() for part in parts), found.rate)

@@ -21,7 +21,7 @@ _OBJECTS = 1.2  # times their bytes: what items take
 class _Piece:
     """A part of a track."""
 
-    def __init__(self, track: tones.Track, start: int) -> None:
+    def __init__(self, track: tones.ToneTrack, start: int) -> None:
         self._track, self._start = track, start
         self.samples = min(_PIECE, track.samples - start)
         self._clip: Clip | None = None
@@ -29,7 +29,7 @@ class _Piece:
     def open(self, encoding: Encoding) -> Items:
         """Its items, computed the first time they are asked for."""
         if self._clip is None:
-            self._clip = Clip(to_bytes(self._track.piece(self._start, self.samples)))
+            self._clip = Clip(to_bytes(self._track.render(self._start, self.samples)))
         return self._clip.open(encoding)
 
 
@@ -57,11 +57,11 @@ class Tones:
         """A tone, at once; ValueError where it cannot be rendered."""
         tone = self.cache.get(cadence)
         if tone is None:
-            once, lead, repeat = (_pieces(track) for track in tones.tracks(cadence))
+            once, lead, repeat = (_pieces(track) for track in tones.lay_out_tracks(cadence))
             tone = TonePieces((*once, *lead), repeat)
             self.cache.put(cadence, tone)
         return tone
 
 
-def _pieces(track: tones.Track) -> tuple[Run, ...]:
+def _pieces(track: tones.ToneTrack) -> tuple[Run, ...]:
     return tuple(_Piece(track, start) for start in range(0, track.samples, _PIECE))

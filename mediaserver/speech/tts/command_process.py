@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from mediaserver.audio.pcm import whole_frames
+from mediaserver.audio.pcm import pad_to_frames
 from mediaserver.errors import EngineError, PromptError, plainly
 from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
@@ -46,7 +46,7 @@ def synthesise(job: dict[str, Any]) -> bytes:
             file.write_bytes(stdout)
         elif file.exists() and file.stat().st_size > _MAX_SOUND_BYTES:
             raise _too_much_sound()
-        return whole_frames(decode_file(file).pcm)
+        return pad_to_frames(decode_file(file).pcm)
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:

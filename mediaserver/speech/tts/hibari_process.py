@@ -16,7 +16,7 @@ import soxr
 from hibari import Hibari
 from hibari.voices import DEFAULT, voice_path
 
-from mediaserver.audio.pcm import SAMPLE_RATE, Signal, quantize, to_bytes, whole_frames
+from mediaserver.audio.pcm import SAMPLE_RATE, Signal, pad_to_frames, quantize, to_bytes
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines import worker_process
 
@@ -50,7 +50,7 @@ class VoiceStore:
         if not len(samples):
             return b""
         signal = soxr.resample(samples.astype(np.float64), voice.sample_rate, SAMPLE_RATE, quality="VHQ")
-        return whole_frames(to_bytes(quantize(_raise_level(_trim_silence(signal)))))
+        return pad_to_frames(to_bytes(quantize(_raise_level(_trim_silence(signal)))))
 
     def _load(self, name: str) -> Hibari:
         if name not in self._loaded:

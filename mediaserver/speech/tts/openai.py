@@ -8,7 +8,7 @@ import aiohttp
 import soxr
 
 from mediaserver.audio import wav
-from mediaserver.audio.pcm import SAMPLE_RATE, quantize, to_bytes, whole_frames
+from mediaserver.audio.pcm import SAMPLE_RATE, pad_to_frames, quantize, to_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PromptError
@@ -113,8 +113,8 @@ def _decode_wav(content: bytes) -> bytes:
     try:
         file = wav.parse(content)
         if file.native:
-            return whole_frames(file.data)
-        return whole_frames(
+            return pad_to_frames(file.data)
+        return pad_to_frames(
             to_bytes(quantize(soxr.resample(file.signal(), file.rate, SAMPLE_RATE, quality="VHQ")))
         )
     except PromptError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
-from mediaserver.audio.vad import SpeechDetector
+from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call import End
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant
@@ -155,6 +155,6 @@ class Talk:
 
 def voiced_after_ms() -> int:
     """When there is voice in the word, from its beginning."""
-    detector = SpeechDetector(onset=1)
+    detector = VoiceActivityDetector(onset=1)
     frames = range(0, len(WORD), FRAME_BYTES)
     return next(at * 20 // FRAME_BYTES for at in frames if detector.feed(WORD[at : at + FRAME_BYTES]))
