@@ -19,7 +19,8 @@ from mediaserver.playout.decoding.formats import ALAW, EXTENSIONS, LINEAR, MULAW
 from mediaserver.server.http.refusals import REFUSALS
 from mediaserver.server.server import Server
 from mediaserver.support.metrics import Metrics
-from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
+from mediaserver.wire.wire import Wire
 from tests.pages import README, ROOT, page, section
 from tests.sound import speechlike, write_wav
 

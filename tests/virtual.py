@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.wire.encapsulation import Wire, WireSettings
+from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.wire import Wire
 
 T = TypeVar("T")
 NS = 1_000_000_000
@@ -121,7 +122,7 @@ class Stage:
 
     def observe(self, data: bytes) -> None:
         """A binary message of the peer's comes, as a session takes it in."""
-        if self.wire.observe(data):
+        if self.wire.negotiate(data):
             self.pacer.wire_changed()
 
     async def until(self, ms: float) -> None:

@@ -96,5 +96,5 @@ def _check(head: bytes, key: bytes) -> None:
     if not status.startswith(b"HTTP/1.1 101 "):
         raise DialError(f"refused: {status.decode(errors='replace')}")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-    if headers.get(b"sec-websocket-accept") != websocket.accept(key.decode()).encode():
+    if headers.get(b"sec-websocket-accept") != websocket.accept_key(key.decode()).encode():
         raise DialError("the answer is not to our handshake: Sec-WebSocket-Accept")

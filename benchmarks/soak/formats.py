@@ -46,7 +46,7 @@ class Wire:
         """The sound in a message; ProtocolError where it is not one frame of it."""
         payload = message
         if self._format.framed:
-            payload = audiosocket.lone_audio(message) or b""
+            payload = audiosocket.single_audio_payload(message) or b""
         elif self._format.payload_type is not None:
             payload = self._follow(rtp.parse(message))
         if len(payload) != self._width:

@@ -70,7 +70,7 @@ class BareLoop:
             self._leave(connection)
         elif b"Sec-WebSocket-Key: " in request:
             key = request.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
-            connection.send(ANSWER % websocket.accept(key.decode()).encode())
+            connection.send(ANSWER % websocket.accept_key(key.decode()).encode())
             min(self._slots, key=len).append(connection.send)
 
     def _leave(self, connection: socket.socket) -> None:

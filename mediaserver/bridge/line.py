@@ -13,7 +13,7 @@ from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.transport.dialled import OpenWebSocket, random_key
 from mediaserver.wire import websocket as frames
-from mediaserver.wire.dialects.application import Application, Clear, HangUp, Mark, Message, Play
+from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
 from mediaserver.wire.websocket import mask
 
 _WAITS = SAMPLE_RATE * SAMPLE_BYTES  # bytes, a second, of what the caller said that wait for a slow application
@@ -30,7 +30,7 @@ _GOODBYE = 2.0  # seconds for the answer to our close
 class Line:
     """A connection while it lasts."""
 
-    def __init__(self, websocket: OpenWebSocket, application: Application, buffer: PlayoutBuffer) -> None:
+    def __init__(self, websocket: OpenWebSocket, application: Dialect, buffer: PlayoutBuffer) -> None:
         self._websocket, self._transport = websocket, websocket.transport
         self._application, self._buffer = application, buffer
         self._waiting = bytearray()
@@ -39,7 +39,7 @@ class Line:
         self.malformed = 0  # messages that the protocol does not have
         self._ponged = asyncio.Event()
         self._left = ""  # why we left it
-        for message in application.opening():
+        for message in application.serialize_start():
             self._write(message)
         # Tasks: a read that is cancelled would leave aiohttp unable to close properly.
         self._tasks: list[asyncio.Task[Any]] = [
@@ -52,7 +52,9 @@ class Line:
         waiting = self._waiting
         waiting += pcm
         while len(waiting) >= FRAME_BYTES and self._transport.get_write_buffer_size() < _ROOM:
-            self._write(self._application.audio(bytes(waiting[:FRAME_BYTES]), self._sent * 1000 // SAMPLE_RATE))
+            self._write(
+                self._application.serialize_audio(bytes(waiting[:FRAME_BYTES]), self._sent * 1000 // SAMPLE_RATE)
+            )
             del waiting[:FRAME_BYTES]
             self._sent += FRAME_BYTES // SAMPLE_BYTES
         over = len(waiting) - _WAITS
@@ -65,10 +67,10 @@ class Line:
     def press(self, digits: str) -> None:
         """Tell of keys."""
         for digit in digits:
-            self._write(self._application.digit(digit))
+            self._write(self._application.serialize_digit(digit))
 
     def _heard(self, name: str) -> None:
-        self._write(self._application.mark(name))
+        self._write(self._application.serialize_mark(name))
 
     def _write(self, message: Message) -> None:
         """Send a message at once, whatever waits."""
@@ -148,7 +150,7 @@ class Line:
         """Say goodbye, and leave."""
         try:
             if not self._websocket.closed:
-                self._write(self._application.closing())
+                self._write(self._application.serialize_stop())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_GOODBYE):  # aiohttp's own is for each message that still comes
                         await self._websocket.close(code=code)

@@ -19,7 +19,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.dialled import OpenWebSocket
-from mediaserver.wire.dialects.application import Application, CallFacts
+from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 4.0  # seconds between attempts; doubled each time, half of it up to chance
@@ -39,7 +39,7 @@ class Relay:
         self,
         call: Call,
         target: Target,
-        speaks: Callable[[CallFacts], Application],
+        speaks: Callable[[CallFacts], Dialect],
         buffer: PlayoutBuffer,
         hold: Callable[[], Source] | None = None,
     ) -> None:

@@ -75,7 +75,7 @@ class StreamStart:
 
     def is_first(self, text: str) -> bool:
         """Whether a text is the one that a channel begins with."""
-        return self.channel is None and chan_websocket.is_start(text)
+        return self.channel is None and chan_websocket.is_media_start(text)
 
     def begin(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
         """The format is named, and holds for both directions. The stream, with what the channel says of itself.
@@ -86,7 +86,7 @@ class StreamStart:
         try:
             self._use(start.media_format())
         except ProtocolError:  # it is no stream of ours, and told of as what it would be
-            self._receiver.wire.unspoken = start.fields.get("format", "")[:20]
+            self._receiver.wire.unsupported_format = start.fields.get("format", "")[:20]
             raise
         self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push)
         self._pacer.flush = self.channel.flush
@@ -111,11 +111,11 @@ class StreamStart:
     def _go_on_unnamed(self, stream: str) -> None:
         """Speak as what came looks, or else as the path says."""
         first = next((message for message in self._held or () if isinstance(message, bytes)), b"")
-        looks_like = chan_websocket.format_of(first)
+        looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:
             self._use(looks_like)
         log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._receiver.wire.name)
 
     def _use(self, media_format: chan_websocket.MediaFormat) -> None:
-        self._receiver.wire.use_format(media_format)
+        self._receiver.wire.set_media_format(media_format)
         self._pacer.wire_changed()

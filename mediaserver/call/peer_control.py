@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from mediaserver.wire import audiosocket, websocket
-from mediaserver.wire.encapsulation import MESSAGE, Wire
+from mediaserver.wire.encapsulation import MESSAGE
+from mediaserver.wire.wire import Wire
 
 
 class PeerControl:

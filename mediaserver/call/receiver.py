@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
+from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # kept for a listener that lags behind: five seconds of audio
 Take = Callable[[Event], None]
@@ -97,7 +97,7 @@ class Receiver:
         inbound = self.wire.inbound
         self._pass_on(inbound.buffer.flush())
         self._packets = self._packets.plus(Packets.of(inbound.buffer))
-        inbound.begin()
+        inbound.reset()
 
     @property
     def packets(self) -> Packets:
@@ -154,7 +154,7 @@ class Receiver:
     def keep(self, take: Take) -> None:
         """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""
         if not self._listeners:
-            self.wire.inbound.begin()  # what came while nobody listened is not missing
+            self.wire.inbound.reset()  # what came while nobody listened is not missing
             self._listened()
         self._listeners = (*self._listeners, take)
 

@@ -23,8 +23,8 @@ from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import SpeechService
 from mediaserver.transport.closing import CloseCode, End, EndReason
-from mediaserver.wire.encapsulation import Wire
 from mediaserver.wire.events import Digit, Event, Hangup, Identity
+from mediaserver.wire.wire import Wire
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Session:
         self.reconnects = 0
         self.lost = 0  # frames sent that are not known to have arrived when a connection broke
         self._started = clock()
-        self._attentive = wire.undecided  # whether a message is to be looked at before it is heard
+        self._attentive = wire.negotiating  # whether a message is to be looked at before it is heard
         self._start = StreamStart(receiver, pacer)
         self._monitor: InboundMonitor | None = None
         self._start_timer: asyncio.TimerHandle | None = None
@@ -181,9 +181,9 @@ class Session:
         if self._start.hold(data):
             return True
         wire = self.receiver.wire
-        if wire.observe(data):
+        if wire.negotiate(data):
             self._pacer.wire_changed()
-        self._attentive = wire.undecided
+        self._attentive = wire.negotiating
         return False
 
     def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
@@ -202,7 +202,7 @@ class Session:
 
     def _hear_held(self) -> None:
         """Take in what came before the handler could listen."""
-        held, self._attentive = self._start.release(), self.receiver.wire.undecided
+        held, self._attentive = self._start.release(), self.receiver.wire.negotiating
         for message in held:
             if isinstance(message, bytes):
                 self.receive(message)
@@ -237,7 +237,7 @@ class Session:
         platform answers before its media is there, and drops what is said until then.
         """
         self.connected = True
-        self._attentive = wire.undecided or self._start.holding
+        self._attentive = wire.negotiating or self._start.holding
         self.receiver.use(wire)
         self._pacer.connect(wire, transport)
         if start_timeout:

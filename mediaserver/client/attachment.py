@@ -24,7 +24,8 @@ from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection
 from mediaserver.transport.dialled import random_key
-from mediaserver.wire.encapsulation import Wire, WireSettings
+from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts

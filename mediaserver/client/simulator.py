@@ -28,8 +28,9 @@ from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket, random_key
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import InboundCodec
-from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Hangup
+from mediaserver.wire.wire import Wire
 
 OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
 T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)

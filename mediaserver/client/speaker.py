@@ -21,7 +21,8 @@ from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.sources.source import Clip, Playlist, silence
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.audiosocket import Kind, Message
-from mediaserver.wire.encapsulation import MESSAGE, TCP, Wire
+from mediaserver.wire.encapsulation import MESSAGE, TCP
+from mediaserver.wire.wire import Wire
 
 PAUSE = ","
 QUIET = 1.0  # seconds without sound after which the far end has finished: longer than the pause between sentences

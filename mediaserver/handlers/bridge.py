@@ -13,11 +13,11 @@ from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Playlist, Repeated, Source, silence
-from mediaserver.wire.dialects.application import Application, CallFacts
-from mediaserver.wire.dialects.plain import Plain
-from mediaserver.wire.dialects.twilio import Twilio
+from mediaserver.wire.dialects.dialect import CallFacts, Dialect
+from mediaserver.wire.dialects.plain import PlainDialect
+from mediaserver.wire.dialects.twilio import TwilioDialect
 
-_PROTOCOLS: dict[str, Callable[[CallFacts], Application]] = {"pcm": Plain, "twilio": Twilio}
+_PROTOCOLS: dict[str, Callable[[CallFacts], Dialect]] = {"pcm": PlainDialect, "twilio": TwilioDialect}
 
 _PATIENCE_MS = 1000  # silence before the hold prompt: most connections are there sooner
 

@@ -10,7 +10,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.runtime.engine import Engine
-from mediaserver.wire.encapsulation import Wire
+from mediaserver.wire.wire import Wire
 
 log = structlog.get_logger()
 

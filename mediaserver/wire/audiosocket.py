@@ -1,11 +1,11 @@
 """AudioSocket messages: `kind u8 | length u16 big-endian | payload` (Asterisk's `res_audiosocket`).
 
-Over WebSocket every binary message holds whole AudioSocket messages, as a rule one: the platform passes it on
-to Asterisk verbatim, and Asterisk ends the channel when a payload lags behind its header. Over TCP they follow
-each other on a byte stream (`StreamParser`).
+Over WebSocket, every binary message holds whole AudioSocket messages, as a rule one. The platform passes them to
+Asterisk unchanged, and Asterisk ends the channel if a payload does not follow its header at once. Over TCP they
+follow each other on a byte stream (`StreamParser`).
 
-Kind 0x10 carries the channel's own format at 8 kHz: signed linear, or G.711 where Asterisk was asked for that.
-What Asterisk takes is signed linear in any case.
+Kind 0x10 carries the channel's own format at 8 kHz: signed linear, or G.711 where Asterisk was configured so.
+Asterisk itself accepts signed linear only.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from mediaserver.wire.events import Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
-MAX_MESSAGES = 256  # in one WebSocket message: five seconds of sound
-_DIGITS = b"0123456789ABCD*#"
+MAX_MESSAGES = 256  # in one WebSocket message: five seconds of audio
+_DTMF_DIGITS = b"0123456789ABCD*#"
 
 
 class Kind(IntEnum):
-    """What a message carries. Signed linear audio at other rates than 8 kHz is 0x11 to 0x18 (`RATES`)."""
+    """The kind of a message. Signed linear audio at other rates than 8 kHz has the kinds of `RATES`."""
 
     HANGUP = 0x00
     UUID = 0x01
@@ -45,7 +45,7 @@ RATES = {
 }
 HANGUP = bytes((Kind.HANGUP, 0, 0))  # the whole message
 
-_SLIN = int(Kind.SLIN)  # an enum's member is slow to compare
+_SLIN = int(Kind.SLIN)  # comparing with a member of an enum is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,21 @@ class Message:
 
 
 def header(kind: int, length: int) -> bytes:
-    """The three bytes in front of `length` bytes of payload."""
+    """The three-byte header of a message with `length` bytes of payload."""
     return bytes((kind, length >> 8, length & 0xFF))
 
 
 def serialize(message: Message) -> bytes:
-    """The bytes of a message; ValueError where the payload is over 65 535 bytes."""
+    """The bytes of a message; ValueError if the payload exceeds 65 535 bytes."""
     if len(message.payload) > MAX_PAYLOAD:
         raise ValueError(f"an AudioSocket payload of {len(message.payload)} bytes is over {MAX_PAYLOAD}")
     return header(message.kind, len(message.payload)) + message.payload
 
 
 def parse(data: bytes) -> list[Message]:
-    """The whole messages in `data`, one after another; ProtocolError where any byte is left over or missing.
+    """The messages in `data`, in order; ProtocolError if `data` is empty or the last message is cut short.
 
-    Also where there are more than a peer would put together: thousands of tiny ones would hold up all streams.
+    ProtocolError also beyond MAX_MESSAGES messages, since thousands of tiny ones would delay all other streams.
     """
     messages: list[Message] = []
     at = 0
@@ -93,23 +93,23 @@ def parse(data: bytes) -> list[Message]:
 
 
 def is_message(data: bytes) -> bool:
-    """Whether `data` is exactly one well-formed message: its length field equals what follows."""
+    """Whether `data` is exactly one message: its length field equals the bytes after the header."""
     return len(data) >= HEADER_BYTES and int.from_bytes(data[1:HEADER_BYTES], "big") == len(data) - HEADER_BYTES
 
 
-def lone_audio(data: bytes) -> bytes | None:
-    """The payload of `data` where it is one message of audio at 8 kHz and nothing else, as nearly all are."""
+def single_audio_payload(data: bytes) -> bytes | None:
+    """The payload of `data` if it is exactly one message of audio at 8 kHz, as nearly all are; None otherwise."""
     size = len(data) - HEADER_BYTES
     if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size:
         return data[HEADER_BYTES:]
     return None
 
 
-def event(message: Message) -> Event:
-    """What a message without sound says; ProtocolError for what Asterisk never sends."""
+def to_event(message: Message) -> Event:
+    """The event of a message other than audio; ProtocolError for messages that Asterisk never sends."""
     kind, payload = message.kind, message.payload
     match kind:
-        case Kind.DTMF if len(payload) == 1 and payload in _DIGITS:
+        case Kind.DTMF if len(payload) == 1 and payload in _DTMF_DIGITS:
             return Digit(payload.decode("ascii"))
         case Kind.UUID if len(payload) == 16:
             return Identity(UUID(bytes=payload))
@@ -121,9 +121,9 @@ def event(message: Message) -> Event:
 
 
 class StreamParser:
-    """Cuts a TCP byte stream into whole AudioSocket messages, header included, in whatever pieces it comes.
+    """Cuts a TCP byte stream, received in pieces of any size, into whole AudioSocket messages with their headers.
 
-    No message is larger than 65 538 bytes, so that is the most that waits here.
+    It keeps the bytes of an incomplete message, 65 537 at most.
     """
 
     __slots__ = ("_rest",)
@@ -132,7 +132,7 @@ class StreamParser:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The messages that these bytes complete, one after another."""
+        """The messages that these bytes complete, in order, each as bytes."""
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -147,5 +147,5 @@ class StreamParser:
 
     @property
     def pending(self) -> int:
-        """Bytes of a message that has only begun."""
+        """Bytes of an incomplete message that have been received."""
         return len(self._rest)

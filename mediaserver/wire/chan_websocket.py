@@ -1,8 +1,8 @@
-"""Asterisk's WebSocket channel, `chan_websocket`: its texts, and the format that a call is in.
+"""Asterisk's WebSocket channel, `chan_websocket`: its text messages, and the media formats that they name.
 
-Asterisk dials us. Binary messages hold the channel's codec without any header, text messages hold control, in
-plain words or as JSON, one way or the other for a whole connection. The first text is MEDIA_START; it names the
-format that holds for both directions. Commands in the other of the two forms are answered by ERROR.
+Asterisk dials us. Binary messages hold audio in the channel's codec without a header. Text messages hold events
+and commands, as plain words or as JSON, in one of the two forms for a whole connection. The first text is
+MEDIA_START, which names the format of both directions. Asterisk answers a command in the other form by ERROR.
 
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and texts seen from a running one.
 """
@@ -16,30 +16,27 @@ from typing import Any
 
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.codec import Codec, StreamCodec
+from mediaserver.wire.codec import Codec, CodecDetector
 
 SUBPROTOCOL = "media"
-MAX_COMMAND_BYTES = 127  # Asterisk takes no longer text
-_MAX_TEXT = 16 * 1024  # letters of a text that is looked at
-_MAX_FIELD = 256  # letters of a field that are kept: a stranger wrote it
-_START = "MEDIA_START"
+_MAX_TEXT = 16 * 1024  # characters; a longer text is not parsed
+_MAX_FIELD = 256  # characters of a field that are kept, because its content is the peer's
+_MEDIA_START = "MEDIA_START"
 
 
 class Command(StrEnum):
-    """What Asterisk can be told."""
+    """The commands that we send."""
 
     ANSWER = "ANSWER"
     HANGUP = "HANGUP"
     FLUSH_MEDIA = "FLUSH_MEDIA"
-    MARK_MEDIA = "MARK_MEDIA"
     REPORT_QUEUE_DRAINED = "REPORT_QUEUE_DRAINED"
-    GET_STATUS = "GET_STATUS"
 
 
 class EventName(StrEnum):
-    """What Asterisk says."""
+    """The events that Asterisk sends."""
 
-    MEDIA_START = _START
+    MEDIA_START = _MEDIA_START
     DTMF_END = "DTMF_END"
     MEDIA_XOFF = "MEDIA_XOFF"
     MEDIA_XON = "MEDIA_XON"
@@ -52,7 +49,7 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
-    """How sound is coded in both directions: codec, rate in Hz, and bytes of one of Asterisk's frames."""
+    """The audio format of both directions: Asterisk's name of it, codec, rate in Hz, and Asterisk's frame size."""
 
     name: str
     codec: Codec
@@ -65,7 +62,7 @@ class MediaFormat:
         return self.rate // FRAMES_PER_SECOND * self.codec.sample_bytes
 
 
-# Formats by Asterisk's names (`main/codec_builtin.c`): codec, and rate in Hz.
+# Formats by Asterisk's names (`main/codec_builtin.c`): codec and rate in Hz.
 _FORMATS = {
     "slin": (Codec.SLIN, SAMPLE_RATE),
     "slin12": (Codec.SLIN, 12_000),
@@ -79,58 +76,63 @@ _FORMATS = {
     "ulaw": (Codec.MULAW, SAMPLE_RATE),
     "alaw": (Codec.ALAW, SAMPLE_RATE),
 }
-_MOST_PTIMES = 50  # of 20 ms in one frame of Asterisk's: its frames are 60 ms at most
+_MAX_PTIMES = 50  # of 20 ms in one frame of Asterisk's; its real frames are 60 ms at most
 
 
 @dataclass(frozen=True, slots=True)
 class ControlEvent:
-    """One text of Asterisk's. `fields` are its words `name:value`, or the members of its JSON, fit for a log."""
+    """One text message from Asterisk.
+
+    `fields` are its words `name:value`, or the members of its JSON. They are printable and bounded, fit for a log.
+    """
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)  # of the channel; in JSON only
+    variables: Mapping[str, str] = field(default_factory=dict)  # channel variables; in JSON only
     is_json: bool = False
 
     def media_format(self) -> MediaFormat:
-        """The format that a MEDIA_START names; ProtocolError where we do not speak it."""
+        """The format that a MEDIA_START names; ProtocolError if it is not supported."""
         name = self.fields.get("format", "")
         if name not in _FORMATS:
             raise ProtocolError(f'the format "{name[:20]}" is none of {", ".join(_FORMATS)}')
         codec, rate = _FORMATS[name]
-        of_ptime = rate // FRAMES_PER_SECOND * codec.sample_bytes
-        size = self.fields.get("optimal_frame_size", str(of_ptime))
-        if not (
-            size.isascii() and size.isdecimal() and len(size) < 8 and 0 < int(size) <= _MOST_PTIMES * of_ptime
-        ):
+        ptime_bytes = rate // FRAMES_PER_SECOND * codec.sample_bytes
+        size = self.fields.get("optimal_frame_size", str(ptime_bytes))
+        is_number = size.isascii() and size.isdecimal() and len(size) < 8
+        if not (is_number and 0 < int(size) <= _MAX_PTIMES * ptime_bytes):
             raise ProtocolError(f"MEDIA_START with an optimal_frame_size of {size[:20]}")
         return MediaFormat(name, codec, rate, int(size))
 
 
-def format_of(message: bytes) -> MediaFormat | None:
-    """The format that a binary message of one frame looks like, None where it is like none.
+def guess_format(message: bytes) -> MediaFormat | None:
+    """The format that a binary message of one frame appears to have; None if it fits no format.
 
-    It is asked where none is named: a busy Asterisk may do so a second after its first sound (asterisk#1712).
+    The guess serves until MEDIA_START: a busy Asterisk may send that a second after its first audio
+    (asterisk#1712).
     """
-    codec = StreamCodec()
-    codec.observe(message)
-    for name, (kind, rate) in _FORMATS.items():
-        found = MediaFormat(name, kind, rate, rate // FRAMES_PER_SECOND * kind.sample_bytes)
-        if len(message) == found.frame_bytes and (kind is codec.codec or rate != SAMPLE_RATE):
-            return found
+    detector = CodecDetector()
+    detector.detect(message)
+    for name, (codec, rate) in _FORMATS.items():
+        media_format = MediaFormat(name, codec, rate, rate // FRAMES_PER_SECOND * codec.sample_bytes)
+        if len(message) == media_format.frame_bytes and (codec is detector.codec or rate != SAMPLE_RATE):
+            return media_format
     return None
 
 
-def is_start(text: str) -> bool:
-    """Whether a text is the first one of Asterisk's WebSocket channel."""
+def is_media_start(text: str) -> bool:
+    """Whether a text is MEDIA_START, the first text of Asterisk's WebSocket channel."""
     if text.startswith("{"):
+        if f'"{_MEDIA_START}"' not in text or len(text) > _MAX_TEXT:
+            return False
         with contextlib.suppress(ProtocolError):
-            return f'"{_START}"' in text and len(text) <= _MAX_TEXT and _members(text).get("event") == _START
+            return _parse_object(text).get("event") == _MEDIA_START
         return False
-    return text.startswith(_START) and (text == _START or text[len(_START)].isspace())
+    return text.startswith(_MEDIA_START) and (text == _MEDIA_START or text[len(_MEDIA_START)].isspace())
 
 
 def parse(text: str) -> ControlEvent:
-    """The event of one text; ProtocolError where it is none."""
+    """The event of one text; ProtocolError if the text is too long, or no event of Asterisk's."""
     if len(text) > _MAX_TEXT:
         raise ProtocolError(f"a text of {len(text)} letters")
     if text.startswith("{"):
@@ -139,58 +141,51 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, why = text.partition(" error_text:")  # the only value with spaces in it, and the last
-    if why:
-        fields["error_text"] = _plainly(why)
+    text, _, error_text = text.partition(" error_text:")  # the only value that has spaces, and the last
+    if error_text:
+        fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:
         key, colon, value = word.partition(":")
-        fields[key if colon else "correlation_id"] = _plainly(value if colon else word)
+        fields[key if colon else "correlation_id"] = _printable(value if colon else word)
     return ControlEvent(name, fields)
 
 
 def _parse_json(text: str) -> ControlEvent:
-    members = _members(text)
+    members = _parse_object(text)
     name = members.get("event")
     if not isinstance(name, str):
         raise ProtocolError("JSON without an event")
     variables = members.get("channel_variables")
     return ControlEvent(
         name,
-        {key: value for key, value in _texts(members).items() if key != "event"},
-        _texts(variables) if isinstance(variables, dict) else {},
+        {key: value for key, value in _printable_members(members).items() if key != "event"},
+        _printable_members(variables) if isinstance(variables, dict) else {},
         is_json=True,
     )
 
 
-def _members(text: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any]:
     try:
-        members: dict[str, Any] = json.loads(text)  # an object: it begins with a brace
+        members: dict[str, Any] = json.loads(text)  # an object, since the text begins with a brace
     except (ValueError, RecursionError):
         raise ProtocolError("a text message that is not JSON") from None
     return members
 
 
-def _texts(members: Mapping[str, Any]) -> dict[str, str]:
-    """The members that are texts or numbers."""
+def _printable_members(members: Mapping[str, Any]) -> dict[str, str]:
+    """The members that are texts or numbers, as printable texts."""
     return {
-        _plainly(key): _plainly(str(value))
+        _printable(key): _printable(str(value))
         for key, value in members.items()
         if isinstance(value, str | int | float)
     }
 
 
-def _plainly(text: str) -> str:
-    """What of a text can be shown, and said in UTF-8: JSON may hold half a character."""
+def _printable(text: str) -> str:
+    """The printable characters of a text, bounded; lone surrogates, which JSON may hold, are not printable."""
     return "".join(filter(str.isprintable, text[:_MAX_FIELD]))
 
 
-def serialize(command: Command, argument: str = "", *, as_json: bool) -> str:
-    """A command as a text; ValueError where it is longer than Asterisk takes."""
-    if as_json:
-        members = {"command": str(command)} | ({"correlation_id": argument} if argument else {})
-        text = json.dumps(members, separators=(",", ":"))
-    else:
-        text = f"{command} {argument}".rstrip()
-    if len(text.encode()) > MAX_COMMAND_BYTES:
-        raise ValueError(f"a command of {len(text.encode())} bytes is over {MAX_COMMAND_BYTES}")
-    return text
+def serialize(command: Command, *, as_json: bool) -> str:
+    """A command as a text message."""
+    return json.dumps({"command": str(command)}, separators=(",", ":")) if as_json else str(command)

@@ -1,9 +1,10 @@
-"""The codec of what is heard, decided once for each stream.
+"""Audio codecs, and the detection of the codec that a peer sends.
 
 A platform may send G.711 where its encapsulation says linear: VoIPBIN has Asterisk send 160 bytes of µ-law
-under AudioSocket's kind 0x10, under RTP's payload type 96, and bare. Only the payloads tell. Their rate does not:
-after a stall of the network everything comes at once. So a codec is decided from the size and the silence of
-payloads, and is then kept over stalls and over messages of any other size, such as the short last frame of a file.
+under AudioSocket's kind 0x10, under RTP's payload type 96, and raw. Only the payloads show the codec. The rate of
+messages does not, because after a stall of the network many arrive at once. So the codec is decided from the sizes
+of payloads and from payloads of silence. It is then kept over stalls, and over messages of any other size, such as
+the short last frame of a file.
 """
 
 from enum import StrEnum
@@ -12,12 +13,12 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 
-_ENOUGH = 3  # payloads in a row whose size says the same
-_LEAST_SILENCE = 80  # bytes of one value that are silence: 10 ms of G.711
+_REQUIRED_VOTES = 3  # payloads in a row whose size implies the same codec
+_MIN_SILENCE_BYTES = 80  # equal bytes that count as silence: 10 ms of G.711
 
 
 class Codec(StrEnum):
-    """How samples are coded in payloads, all of them at 8 kHz unless a wire says otherwise."""
+    """How samples are encoded in payloads, at 8 kHz unless the wire format names another rate."""
 
     SLIN = "slin"  # 16-bit signed linear, little-endian
     MULAW = "mulaw"  # ITU-T G.711 µ-law
@@ -34,7 +35,7 @@ class Codec(StrEnum):
         return FRAME_SAMPLES * self.sample_bytes
 
     def decode(self, payload: bytes) -> bytes:
-        """The 16-bit little-endian PCM of a payload; ProtocolError where it is empty, or half a sample."""
+        """The 16-bit little-endian PCM of a payload; ProtocolError if it is empty, or ends in half a sample."""
         if not payload or (self is Codec.SLIN and len(payload) % SAMPLE_BYTES):
             raise ProtocolError(f"{len(payload)} bytes are not 16-bit PCM")
         match self:
@@ -46,55 +47,62 @@ class Codec(StrEnum):
 
 
 class InboundCodec(StrEnum):
-    """The setting `inbound`: a codec, or `auto`, which decides by what comes."""
+    """The setting `inbound`: a codec, or `auto`, which detects the codec of the peer's payloads."""
 
     AUTO = "auto"
-    SLIN = "slin"
-    MULAW = "mulaw"
-    ALAW = "alaw"
+    SLIN = Codec.SLIN.value
+    MULAW = Codec.MULAW.value
+    ALAW = Codec.ALAW.value
 
 
-# Digital silence: every byte of a payload is the code of 0. µ-law and A-law have two zeros each (ITU-T G.711).
+# Digital silence: every byte of a payload is the code of 0. µ-law and A-law have two codes of 0 (ITU-T G.711).
 _SILENCE = {0x00: Codec.SLIN, 0xFF: Codec.MULAW, 0x7F: Codec.MULAW, 0xD5: Codec.ALAW, 0x55: Codec.ALAW}
 
 
-class StreamCodec:
-    """Decides the codec of one stream's inbound payloads, and keeps it.
+class CodecDetector:
+    """Detects the codec of one stream's inbound payloads, and decodes them.
 
-    `expected` is what the stream starts with: µ-law where we dialled the platform, nothing where a peer dialled.
+    `codec` is the codec assumed so far, and `decided` whether it is final. The stream starts with `expected`:
+    µ-law on a stream that we dialled, None on a stream that a peer dialled.
     """
 
-    __slots__ = ("_votes", "codec", "settled")
+    __slots__ = ("_votes", "codec", "decided")
 
     def __init__(self, setting: InboundCodec = InboundCodec.AUTO, expected: Codec | None = None) -> None:
-        self.settled = setting is not InboundCodec.AUTO
-        self.codec = Codec(setting) if self.settled else expected
+        self.decided = setting is not InboundCodec.AUTO
+        self.codec = Codec(setting) if self.decided else expected
         self._votes = 0
 
-    def settle(self, codec: Codec) -> None:
-        """The peer has said what it sends."""
-        self.codec, self.settled = codec, True
+    def decide(self, codec: Codec) -> None:
+        """Make a codec final, as one that the peer has named is."""
+        self.codec, self.decided = codec, True
 
-    def observe(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
-        """Take in the payload of one message while the codec is open. `g711_law` is what 160 bytes mean."""
+    def detect(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
+        """Assume a codec by the payload of one message, while none is final.
+
+        `g711_law` is the codec of a payload of 160 bytes, which µ-law and A-law both fill.
+        """
         size = len(payload)
-        if size >= _LEAST_SILENCE and payload.count(payload[:1]) == size:
+        if size >= _MIN_SILENCE_BYTES and payload.count(payload[:1]) == size:
             silent = _SILENCE.get(payload[0])
             # Linear samples of -1, or of another constant, look like G.711 silence of another length than 20 ms.
             if silent is not None and (silent in (Codec.SLIN, self.codec) or size == FRAME_SAMPLES):
-                self.settle(silent)
+                self.decide(silent)
             return
         if size not in (FRAME_BYTES, FRAME_SAMPLES):
             return
-        seen = Codec.SLIN if size == FRAME_BYTES else g711_law
-        self._votes = self._votes + 1 if seen is self.codec else 1
-        self.codec = seen
-        self.settled = self._votes >= _ENOUGH
+        implied = Codec.SLIN if size == FRAME_BYTES else g711_law
+        self._votes = self._votes + 1 if implied is self.codec else 1
+        self.codec = implied
+        self.decided = self._votes >= _REQUIRED_VOTES
 
     def decode(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> bytes:
-        """The PCM of a payload; ProtocolError where it is none. Without any sign the payload is linear."""
-        if not self.settled:
-            self.observe(payload, g711_law)
+        """The 16-bit little-endian PCM of a payload, taken as linear while there is no other sign.
+
+        ProtocolError if the payload is empty, or ends in half a sample.
+        """
+        if not self.decided:
+            self.detect(payload, g711_law)
         return (self.codec or Codec.SLIN).decode(payload)
 
     def __str__(self) -> str:

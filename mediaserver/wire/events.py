@@ -1,4 +1,4 @@
-"""What a peer says, whatever the encapsulation it says it in."""
+"""The events that a peer sends, in whatever encapsulation."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,29 +6,29 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes."""
+    """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes."""
 
     pcm: bytes
-    concealed: bool = False  # made up in place of a lost packet
+    concealed: bool = False  # silence in place of a lost packet (packet loss concealment)
 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """A key pressed at the far end: one of `0-9 A-D * #`."""
+    """A DTMF key pressed at the far end: one of `0-9 A-D * #`."""
 
     digit: str
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The UUID the peer gives its stream (AudioSocket kind 0x01)."""
+    """The UUID that the peer gives its stream (AudioSocket kind 0x01)."""
 
     uuid: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """The peer says that the call is over."""
+    """The peer has hung up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""RTP packets (RFC 3550) with the audio payload types VoIPBIN knows (RFC 3551).
+"""RTP packets (RFC 3550) with the audio payload types of RFC 3551 that VoIPBIN supports.
 
-Payload type 0 is PCMU, 8 is PCMA, and 96 is the platform's own: it takes L16 under it, *little-endian*, against
-RFC 3551, and sends µ-law (`wire.codec`).
+Payload type 0 is PCMU and 8 is PCMA. 96 is the platform's own: the platform accepts L16 under it, *little-endian*
+against RFC 3551, and sends µ-law under it (`wire.codec`).
 """
 
 import random
@@ -23,7 +23,7 @@ _MARKER = 0x80
 
 
 class PayloadType(IntEnum):
-    """The payload types in use."""
+    """The supported payload types."""
 
     PCMU = 0
     PCMA = 8
@@ -32,7 +32,7 @@ class PayloadType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One RTP packet, header fields as in RFC 3550, section 5.1; padding is never kept."""
+    """One RTP packet with the header fields of RFC 3550, section 5.1, without padding."""
 
     payload_type: int
     sequence: int  # u16
@@ -57,7 +57,7 @@ def serialize(packet: Packet) -> bytes:
 
 
 def parse(data: bytes) -> Packet:
-    """The packet in `data`; ProtocolError where it is none."""
+    """The packet in `data`; ProtocolError if it is cut short, or of another version than 2."""
     if len(data) < HEADER_BYTES:
         raise ProtocolError(f"RTP header cut short: {len(data)} of {HEADER_BYTES} bytes")
     first, second, sequence, timestamp, ssrc = _FIXED.unpack_from(data)
@@ -83,7 +83,7 @@ def parse(data: bytes) -> Packet:
 
 
 def payload_type(packet: Packet) -> PayloadType:
-    """Which of the payload types in use a packet has; ProtocolError for any other."""
+    """The payload type of a packet; ProtocolError if it is not one of the supported ones."""
     try:
         return PayloadType(packet.payload_type)
     except ValueError:
@@ -93,8 +93,11 @@ def payload_type(packet: Packet) -> PayloadType:
 
 
 class Packetizer:
-    """Writes one stream's packets: a random SSRC and random first sequence number and timestamp (RFC 3550,
-    section 5.1), then sequence + 1 and timestamp + 160 a packet, across silence too."""
+    """Makes the packets of one stream.
+
+    The SSRC, the first sequence number and the first timestamp are random (RFC 3550, section 5.1). Then the
+    sequence number grows by 1 and the timestamp by 160 a packet, in silence as well.
+    """
 
     __slots__ = ("_marker", "_pack", "_payload_type", "_sequences", "_ssrc", "_start", "_timestamps")
 
@@ -105,35 +108,39 @@ class Packetizer:
         payload_bytes: int | None = None,
     ) -> None:
         self._ssrc = random_bits(32)
-        self._sequences = _counting(random_bits(16), 1, 1 << 16)
-        self._timestamps = _counting(random_bits(32), FRAME_SAMPLES, 1 << 32)
+        self._sequences = _wrapping_counter(random_bits(16), 1, 1 << 16)
+        self._timestamps = _wrapping_counter(random_bits(32), FRAME_SAMPLES, 1 << 32)
         self._marker = 0
-        self.use(payload_type, payload_bytes)
+        self.set_payload_type(payload_type, payload_bytes)
 
-    def use(self, payload_type: PayloadType, payload_bytes: int | None = None) -> None:
-        """Whoever asks for `packets` from now on gets this payload type's.
+    def set_payload_type(self, payload_type: PayloadType, payload_bytes: int | None = None) -> None:
+        """Make the iterators that `packets` returns from now on send this payload type.
 
-        `payload_bytes` of a frame are those of the payload type's codec, unless the peer takes another under it.
+        `payload_bytes` is the size of a frame's payload, unless it is that of the payload type's codec.
         """
-        self._start, self._pack = _layout(payload_bytes or _frame_bytes(payload_type))
+        self._start, self._pack = _message_layout(payload_bytes or _frame_bytes(payload_type))
         self._payload_type = int(payload_type)
 
-    def talkspurt(self, *, begins: bool = True) -> None:
-        """Set the marker bit of the next packet: a talkspurt begins (RFC 3551, section 4.1). Or clear it again."""
+    def mark_talkspurt(self, *, begins: bool = True) -> None:
+        """Set the marker bit of the next packet, as a talkspurt's first has it (RFC 3551, section 4.1).
+
+        With `begins=False`, clear it again.
+        """
         self._marker = _MARKER if begins else 0
 
     def packets(self, payloads: Iterable[bytes]) -> Iterator[bytes]:
-        """Frames' payloads as whole WebSocket messages, each made when it is asked for, in C.
+        """The packets of frames' payloads as whole WebSocket messages, each made on demand, in C.
 
-        A payload is asked for before its numbers, and packed after them: `0s` takes one and writes nothing of it.
-        So the end of the payloads uses no number up, and what is next to be played is followed without a gap.
+        `map` takes a payload before it takes a sequence number and a timestamp, so that the end of the payloads
+        uses up none of them, and the next source continues the sequence without a gap. That is why `pack` is given
+        each payload twice: first as `0s`, which writes nothing, and last to be written.
         """
-        asked, payloads = tee(payloads)
-        kinds = chain(map(self._mark, (self._payload_type,)), repeat(self._payload_type))
+        first, payloads = tee(payloads)
+        kinds = chain(map(self._with_marker, (self._payload_type,)), repeat(self._payload_type))
         numbers = self._sequences, self._timestamps
-        return map(self._pack, asked, repeat(self._start), kinds, *numbers, repeat(self._ssrc), payloads)
+        return map(self._pack, first, repeat(self._start), kinds, *numbers, repeat(self._ssrc), payloads)
 
-    def _mark(self, payload_type: int) -> int:
+    def _with_marker(self, payload_type: int) -> int:
         marker, self._marker = self._marker, 0
         return payload_type | marker
 
@@ -143,14 +150,14 @@ def _frame_bytes(payload_type: PayloadType) -> int:
 
 
 @cache
-def _layout(size: int) -> tuple[bytes, Callable[..., bytes]]:
-    """How messages with a payload of `size` bytes begin, and what packs the rest: see `Packetizer.packets`."""
+def _message_layout(size: int) -> tuple[bytes, Callable[..., bytes]]:
+    """The first bytes of messages with a payload of `size` bytes, and the `pack` of `Packetizer.packets`."""
     start = websocket.header(HEADER_BYTES + size) + bytes((VERSION << 6,))
     return start, struct.Struct(f">0s{len(start)}sBHII{size}s").pack
 
 
-def _counting(first: int, step: int, modulus: int) -> Iterator[int]:
-    """Numbers without end, modulo so many; Python runs only where they wrap."""
+def _wrapping_counter(first: int, step: int, modulus: int) -> Iterator[int]:
+    """Numbers from `first` on in steps, modulo `modulus`, without end; Python code runs only where they wrap."""
 
     def ramps() -> Iterator[range]:
         at = first

@@ -1,7 +1,7 @@
-"""RFC 6455 framing of media: one unfragmented message per frame; and what a server says besides.
+"""WebSocket framing (RFC 6455): media as one unfragmented message a frame, and a server's control frames.
 
-Server to client frames are unmasked, so a cached frame's message is the same bytes for every listener.
-Client to server frames are masked, each with a fresh random key (RFC 6455, section 5.3).
+Frames from server to client are unmasked, so a cached frame's message is the same bytes for every peer.
+Frames from client to server are masked, each with a fresh random key (RFC 6455, section 5.3).
 """
 
 import base64
@@ -10,17 +10,17 @@ import hashlib
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-KEY_BYTES = 16  # of a client's handshake
-PING = bytes((_FIN_PING, 0))  # a server's, without a payload
+KEY_BYTES = 16  # of Sec-WebSocket-Key in a client's handshake
+PING = bytes((_FIN_PING, 0))  # a server's ping without a payload
 
 
-def accept(key: str) -> str:
-    """What shows a client that its handshake was understood, of the key in it (RFC 6455, section 4.2.2)."""
+def accept_key(key: str) -> str:
+    """The Sec-WebSocket-Accept that answers a client's Sec-WebSocket-Key (RFC 6455, section 4.2.2)."""
     return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
 
 
 def pong(payload: bytes) -> bytes:
-    """A server's answer to a ping, with the ping's payload of at most 125 bytes."""
+    """A server's pong, with the payload of the ping that it answers, of at most 125 bytes."""
     return bytes((_FIN_PONG, len(payload))) + payload
 
 
@@ -30,7 +30,7 @@ def close(code: int, reason: bytes = b"") -> bytes:
 
 
 def header(length: int, first: int = _FIN_BINARY) -> bytes:
-    """Header of an unmasked message, binary unless its first byte says else, with `length` bytes of payload."""
+    """The header of an unmasked message with `length` bytes of payload; `first` is its first byte."""
     if length < 126:
         return bytes((first, length))
     if length < 1 << 16:
@@ -50,7 +50,7 @@ def text(payload: str) -> bytes:
 
 
 def mask(message: bytes, key: bytes) -> bytes:
-    """A whole unmasked message as the client must send it: masked with the four bytes of `key`."""
+    """A whole unmasked message, masked with the four bytes of `key` as a client must send it."""
     start = {126: 4, 127: 10}.get(message[1], 2)
     payload = message[start:]
     size = len(payload)

@@ -15,7 +15,7 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, al
     """Answer a handshake, with frames in the same write perhaps."""
     head = await reader.readuntil(b"\r\n\r\n")
     key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
-    writer.write(_UPGRADED % websocket.accept(key.decode()).encode() + also)
+    writer.write(_UPGRADED % websocket.accept_key(key.decode()).encode() + also)
 
 
 @contextlib.asynccontextmanager

@@ -23,9 +23,9 @@ from mediaserver.bridge.line import Line
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.server.server import Server
-from mediaserver.wire.dialects.application import CallFacts
-from mediaserver.wire.dialects.plain import Plain
-from mediaserver.wire.dialects.twilio import Twilio
+from mediaserver.wire.dialects.dialect import CallFacts
+from mediaserver.wire.dialects.plain import PlainDialect
+from mediaserver.wire.dialects.twilio import TwilioDialect
 from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
 from tests.call.caller import digits
 from tests.server.process import UPGRADE, write_config
@@ -445,7 +445,7 @@ async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
     async def call(port: int) -> None:
         async with dial.client_session() as client:
             websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{port}/bot"))
-            line = Line(websocket, Twilio(CallFacts("s")), PlayoutBuffer())
+            line = Line(websocket, TwilioDialect(CallFacts("s")), PlayoutBuffer())
             reading = asyncio.create_task(line.read())
             await asyncio.wait((reading,), timeout=0.05 if bot is echo else UNIT)
             reading.cancel()
@@ -486,7 +486,7 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
     try:
         async with dial.client_session() as client:
             websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{bots.port}/slow"))
-            line = Line(websocket, Plain(CallFacts("s")), PlayoutBuffer())
+            line = Line(websocket, PlainDialect(CallFacts("s")), PlayoutBuffer())
             sent = 0
             while not line.dropped:  # until the sockets and a second are full
                 sent += 1

@@ -10,8 +10,9 @@ from mediaserver.call import Call, CloseCode, End, EndReason, InboundProblem, Se
 from mediaserver.call.inbound_monitor import InboundMonitor
 from mediaserver.playout.sources.source import Clip, Heard
 from mediaserver.wire.codec import InboundCodec
-from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio
+from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend, Caller
 from tests.handlers.test_handlers import library_of
 from tests.virtual import Stage, VirtualLoop, in_virtual_time

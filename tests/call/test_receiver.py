@@ -9,8 +9,9 @@ import pytest
 
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.call.receiver import MAX_EVENTS, Packets, Receiver
-from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Hangup
+from mediaserver.wire.wire import Wire
 from tests.virtual import VirtualLoop, in_virtual_time
 
 PLAIN = WireSettings(framing=Framing.PCM)

@@ -13,8 +13,9 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.live import Live
 from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
 from mediaserver.wire import audiosocket, websocket
-from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit
+from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
 

@@ -14,9 +14,10 @@ from mediaserver.client.simulator import Call
 from mediaserver.client.speaker import Script, Speaker, Turn
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.depacketizers import Depacketizer
+from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio
-from mediaserver.wire.inbound import Depacketizer
+from mediaserver.wire.wire import Wire
 from tests.server.process import audiosocket_ports, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT

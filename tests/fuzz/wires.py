@@ -9,9 +9,10 @@ from mediaserver.audio.analysis import Analyser
 from mediaserver.call.keypad import Keypad
 from mediaserver.call.receiver import Receiver
 from mediaserver.wire import rtp
-from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
 from mediaserver.wire.jitter import MAX_CONCEALED
+from mediaserver.wire.wire import Wire
 from tests.fuzz import mutate
 
 SIZES = {"pcm": 4 + 320, "message": 4 + 323, "pcmu": 4 + 172, "pcma": 4 + 172, "l16": 4 + 332}  # of our messages
@@ -102,7 +103,7 @@ def check(conversation: Conversation, _: Path) -> None:
     with hearing.listen(take):
         for data, now in conversation.messages:  # noqa: B007 - the clock reads it
             before = wire.encoding
-            assert wire.observe(data) or wire.encoding is before
+            assert wire.negotiate(data) or wire.encoding is before
             hearing.receive(data)
             _speak(wire, conversation.dialled)
     _judge(heard, hearing, sum(len(data) for data, _ in conversation.messages))

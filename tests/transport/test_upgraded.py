@@ -16,7 +16,8 @@ from mediaserver.server.http.connections import Connections
 from mediaserver.support.metrics import Metrics
 from mediaserver.transport.upgraded import Upgraded
 from mediaserver.wire import websocket
-from mediaserver.wire.encapsulation import Carrier, Wire, WireSettings
+from mediaserver.wire.encapsulation import Carrier, WireSettings
+from mediaserver.wire.wire import Wire
 from tests.handlers.test_handlers import library_of
 from tests.server.plain_peer import HANGUP, SILENCE, UUID_MESSAGE
 from tests.virtual import Stage, VirtualLoop, in_virtual_time

@@ -21,8 +21,9 @@ from aiohttp import web
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.call import EndReason, Session, Stream
-from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.wire import Wire
 from tests.bridge.bots import Bots, Visit
 from tests.client.attached import Desk, desk
 from tests.handlers.test_handlers import library_of

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message, StreamParser
-from mediaserver.wire.codec import StreamCodec
+from mediaserver.wire.codec import CodecDetector
+from mediaserver.wire.depacketizers import AudioSocketDepacketizer
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
-from mediaserver.wire.inbound import AudioSocket
 
 MESSAGES = st.builds(Message, st.integers(0, 255), st.binary(max_size=400))
 FRAME = bytes(range(256)) + bytes(64)
@@ -19,7 +19,7 @@ FRAME = bytes(range(256)) + bytes(64)
 
 def events_of(data: bytes) -> list[Event]:
     """What one binary message of AudioSocket framing says."""
-    return AudioSocket(StreamCodec(), framed=True).depacketize(data, 0.0)
+    return AudioSocketDepacketizer(CodecDetector(), framed=True).depacketize(data, 0.0)
 
 
 def test_a_frame_of_sound():
@@ -39,7 +39,7 @@ def test_the_largest_payload_fits_and_one_byte_more_does_not():
         audiosocket.serialize(Message(Kind.SLIN, bytes(65536)))
 
 
-def test_as_many_messages_as_a_peer_would_put_together_are_taken_and_not_one_more():
+def test_at_most_256_messages_in_one_are_parsed():
     assert audiosocket.parse(audiosocket.HANGUP * 256) == [Message(Kind.HANGUP)] * 256
     with pytest.raises(ProtocolError, match=r"^more than 256 AudioSocket messages in one$"):
         audiosocket.parse(audiosocket.HANGUP * 257)
@@ -65,7 +65,7 @@ def test_messages_one_after_another_are_all_found(messages):
         (b"\x00\x00\x00\x10", "AudioSocket header cut short: 1 of 3 bytes"),
     ],
 )
-def test_what_is_missing_is_named(data, message):
+def test_errors_name_the_missing_bytes(data, message):
     with pytest.raises(ProtocolError, match=f"^{message}$"):
         audiosocket.parse(data)
 
@@ -99,8 +99,8 @@ def test_is_message_goes_by_the_length_field(data, whole):
         (b"", None),
     ],
 )
-def test_lone_audio_is_one_message_of_sound_and_nothing_else(data, payload):
-    assert audiosocket.lone_audio(data) == payload
+def test_single_audio_payload_is_of_one_audio_message_and_nothing_else(data, payload):
+    assert audiosocket.single_audio_payload(data) == payload
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_lone_audio_is_one_message_of_sound_and_nothing_else(data, payload):
     ],
     ids=["audio", "digit", "hash", "uuid", "hangup", "error", "error without code"],
 )
-def test_each_kind_is_an_event(data, event):
+def test_each_kind_has_its_event(data, event):
     assert events_of(data) == [event]
 
 
@@ -139,7 +139,7 @@ def test_several_messages_are_several_events_in_order():
         (b"\x42\x00\x01a", "AudioSocket message of kind 0x42 with 1 bytes"),
     ],
 )
-def test_what_asterisk_never_sends_is_an_error(data, message):
+def test_messages_that_asterisk_never_sends_are_errors(data, message):
     with pytest.raises(ProtocolError, match=f"^{message}$"):
         events_of(data)
 
@@ -174,7 +174,7 @@ def in_pieces(data: bytes, sizes: list[int]) -> list[bytes]:
 
 
 @given(st.lists(MESSAGES, min_size=1, max_size=6), st.lists(st.integers(1, 500), max_size=12))
-def test_messages_are_whole_in_whatever_pieces_they_come(messages, sizes):
+def test_the_stream_parser_cuts_whole_messages_from_pieces_of_any_size(messages, sizes):
     whole = [audiosocket.serialize(message) for message in messages]
     parser = StreamParser()
     found = [message for piece in in_pieces(b"".join(whole), sizes) for message in parser.feed(piece)]
@@ -182,7 +182,7 @@ def test_messages_are_whole_in_whatever_pieces_they_come(messages, sizes):
     assert parser.pending == 0
 
 
-def test_a_message_that_has_only_begun_waits():
+def test_an_incomplete_message_is_pending():
     parser = StreamParser()
     assert parser.pending == 0
     assert list(parser.feed(b"\x10")) == []
@@ -192,7 +192,7 @@ def test_a_message_that_has_only_begun_waits():
     assert list(parser.feed(b"\x00")) == [audiosocket.HANGUP]
 
 
-def test_a_message_that_is_whole_waits_no_more_while_it_is_handed_out():
+def test_a_complete_message_is_not_pending_while_it_is_yielded():
     parser = StreamParser()
     assert list(parser.feed(b"\x10\x00")) == []
     messages = parser.feed(b"\x02ab" + audiosocket.HANGUP)
@@ -201,8 +201,8 @@ def test_a_message_that_is_whole_waits_no_more_while_it_is_handed_out():
     assert list(messages) == [audiosocket.HANGUP]
 
 
-def test_a_wideband_message_without_sound_hides_nothing_behind_it():
-    inbound = AudioSocket(StreamCodec(), framed=True)
+def test_an_empty_wideband_message_does_not_hide_the_messages_after_it():
+    inbound = AudioSocketDepacketizer(CodecDetector(), framed=True)
     for data in (b"\x12\x00\x00", b"\x12\x00\x01x"):
         with pytest.raises(ProtocolError):
             inbound.depacketize(data, 0.0)

@@ -1,4 +1,4 @@
-"""Packets out of order, missing, double or of another run, and the jitter they arrive with."""
+"""The jitter buffer with packets out of order, lost, duplicated or restarted, and the measured jitter."""
 
 import math
 import struct
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.wire.events import Audio
-from mediaserver.wire.jitter import MAX_DROPOUT, MAX_MISORDER, Jitter, JitterBuffer
+from mediaserver.wire.jitter import MAX_DROPOUT, MAX_MISORDER, JitterBuffer, JitterEstimator
 
 U16 = st.integers(0, 2**16 - 1)
 GONE = Audio(bytes(FRAME_BYTES), concealed=True)
@@ -196,7 +196,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("arrivals", "at_the_end", "counted"), CASES.values(), ids=CASES)
-def test_what_each_packet_completes(arrivals, at_the_end, counted):
+def test_the_audio_that_each_packet_completes(arrivals, at_the_end, counted):
     buffer = JitterBuffer()
     for number, ms, numbers in arrivals:
         assert put(buffer, number, ms) == heard(*numbers), (number, ms)
@@ -206,15 +206,15 @@ def test_what_each_packet_completes(arrivals, at_the_end, counted):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
-def test_depth_is_how_many_wait(depth):
+def test_at_most_depth_packets_wait_behind_a_gap(depth):
     buffer = JitterBuffer(depth, math.inf)
     put(buffer, 1)
     assert [put(buffer, 3 + n) for n in range(depth)] == [[]] * depth
     assert put(buffer, 3 + depth) == heard(..., *range(3, 4 + depth))
 
 
-def test_patience_is_how_long_they_wait():
-    buffer = JitterBuffer(10, patience=0.5)
+def test_packets_behind_a_gap_wait_for_max_wait():
+    buffer = JitterBuffer(10, max_wait=0.5)
     put(buffer, 1)
     assert put(buffer, 3, 0) == put(buffer, 4, 499) == []
     assert put(buffer, 5, 500) == heard(..., 3, 4, 5)
@@ -256,14 +256,14 @@ def test_silence_for_a_gap_is_two_seconds_at_most(size, filled):
         (-MAX_MISORDER - 2, [], [9999 - MAX_MISORDER, 10_000 - MAX_MISORDER]),
     ],
 )
-def test_what_is_a_gap_and_what_is_a_new_beginning(jump, first, second):
+def test_the_jump_that_is_a_gap_and_the_jump_that_is_a_restart(jump, first, second):
     buffer = JitterBuffer(depth=0)
     for number in range(9990 - MAX_MISORDER, 10_001):
         put(buffer, number)
     assert [put(buffer, 10_001 + jump), put(buffer, 10_002 + jump)] == [heard(*first), heard(*second)]
 
 
-def test_a_new_beginning_just_behind_costs_one_second_at_most():
+def test_a_restart_just_behind_costs_one_second_at_most():
     buffer = JitterBuffer()
     for number in range(MAX_MISORDER):
         put(buffer, number)
@@ -272,7 +272,7 @@ def test_a_new_beginning_just_behind_costs_one_second_at_most():
     assert counters(buffer) == {"received": 101, "duplicates": 50}
 
 
-def test_a_new_beginning_knows_nothing_of_old_losses():
+def test_a_restart_forgets_old_losses():
     buffer = JitterBuffer()
     for number in (1000, 1002, 1003, 1004, 1005, *range(900, 1001)):
         put(buffer, number)
@@ -281,7 +281,7 @@ def test_a_new_beginning_knows_nothing_of_old_losses():
     assert counters(buffer) == {"received": 108, "lost": 1, "reordered": 1, "restarts": 1}
 
 
-def test_an_old_loss_is_forgotten_by_the_time_its_number_comes_round_again():
+def test_an_old_loss_is_forgotten_before_its_sequence_number_recurs():
     buffer = JitterBuffer(depth=0)
     for number in (0, *range(2, 2**16 + 3)):
         put(buffer, number)
@@ -333,7 +333,7 @@ def test_any_loss_duplication_and_reordering(first, packets, steps, depth):
 
 
 @given(st.lists(st.tuples(U16, st.binary(max_size=4), st.floats(0, 1)), max_size=80), st.integers(0, 5))
-def test_any_sequence_numbers_whatever_raise_nothing_and_add_up(packets, depth):
+def test_arbitrary_sequence_numbers_raise_nothing_and_the_counters_add_up(packets, depth):
     buffer, heard, at = JitterBuffer(depth), [], 0.0
     for sequence, sound, later in packets:
         at += later
@@ -349,7 +349,7 @@ NEAR = st.lists(st.integers(0, 400) | U16, max_size=40)
 
 
 @given(NEAR, st.integers(0, 500) | U16)
-def test_a_stream_is_heard_again_after_anything(history, first):
+def test_a_stream_recovers_after_arbitrary_packets(history, first):
     buffer = JitterBuffer()
     for n, sequence in enumerate(history):
         put(buffer, sequence, 20 * n)
@@ -359,7 +359,7 @@ def test_a_stream_is_heard_again_after_anything(history, first):
 
 
 @given(U16, st.integers(1, 5), st.integers(MAX_DROPOUT + 1, 2**16 - MAX_MISORDER - 2), st.booleans())
-def test_a_new_beginning_is_heard_from_its_second_packet_on(first, count, jump, gap):
+def test_a_restart_is_passed_on_from_its_second_packet_on(first, count, jump, gap):
     buffer = JitterBuffer()
     for n in range(count):
         put(buffer, first + n)
@@ -378,15 +378,15 @@ def test_a_new_beginning_is_heard_from_its_second_packet_on(first, count, jump, 
 
 def jitter(*arrivals):
     """In ms after each arrival of (ms, samples)."""
-    measured, estimates = Jitter(), []
+    measured, estimates = JitterEstimator(), []
     for ms, samples in arrivals:
-        measured.arrived(1000 + ms / 1000, samples)
+        measured.update(1000 + ms / 1000, samples)
         estimates.append(measured.ms)
     return pytest.approx(estimates, abs=1e-6)
 
 
 def test_no_jitter_before_there_are_two_packets():
-    assert Jitter().ms == 0
+    assert JitterEstimator().ms == 0
     assert jitter((0, 0)) == [0]
     assert jitter((5, 123_456)) == [0]
 
@@ -400,15 +400,15 @@ def test_packets_of_different_lengths_at_their_time_are_no_jitter():
     assert jitter((0, 0), (20, 160), (60, 480), (70, 560), (2070, 16_560)) == [0] * 5
 
 
-def test_the_formula_by_hand():
+def test_jitter_is_the_formula_of_rfc_3550():
     """J += (|D| - J) / 16, with D of 0, +10, -10, +4 ms: the third is 0.625 + 9.375 / 16."""
     assert jitter((0, 0), (20, 160), (50, 320), (60, 480), (84, 640)) == [0, 0, 0.625, 1.2109375, 1.38525390625]
 
 
 def test_late_every_other_time_comes_to_the_lateness():
-    measured = Jitter()
+    measured = JitterEstimator()
     for n in range(200):
-        measured.arrived(n * 0.02 + n % 2 * 0.008, n * 160)
+        measured.update(n * 0.02 + n % 2 * 0.008, n * 160)
     assert measured.ms == pytest.approx(8 * (1 - (15 / 16) ** 199))
 
 
@@ -440,7 +440,7 @@ def test_a_second_is_the_most_that_counts():
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(-(2**40), 2**40)), max_size=50))
 def test_jitter_is_never_more_than_the_most_that_counts(arrivals):
-    measured = Jitter()
+    measured = JitterEstimator()
     for at, samples in arrivals:
-        measured.arrived(at, samples)
+        measured.update(at, samples)
         assert 0 <= measured.ms <= 1000

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import rtp
-from mediaserver.wire.codec import StreamCodec
+from mediaserver.wire.codec import CodecDetector
+from mediaserver.wire.depacketizers import RtpDepacketizer
 from mediaserver.wire.events import Audio
-from mediaserver.wire.inbound import Rtp
 from mediaserver.wire.rtp import Packet, Packetizer, PayloadType
 
 U32 = st.integers(0, 2**32 - 1)
@@ -84,14 +84,14 @@ def test_padding_is_taken_off(packet, padding):
         (b"\xa0" + HEADER[1:] + b"abc\x05", "RTP packet cut short: 16 bytes"),  # a padding over the payload
     ],
 )
-def test_what_is_wrong_is_named(data, message):
+def test_errors_say_what_is_wrong_with_a_packet(data, message):
     with pytest.raises(ProtocolError, match=f"^{message}$"):
         rtp.parse(data)
 
 
 def heard(data):
     """The PCM of a lone packet of a peer that dialled us."""
-    events = Rtp(StreamCodec()).depacketize(data, 0.0)
+    events = RtpDepacketizer(CodecDetector()).depacketize(data, 0.0)
     return b"".join(event.pcm for event in events if isinstance(event, Audio))
 
 
@@ -117,7 +117,7 @@ def test_sound_is_decoded_by_payload_type(payload_type, payload, samples):
         (96, bytes(3), "3 bytes are not 16-bit PCM"),
     ],
 )
-def test_what_is_no_sound_of_ours_is_an_error(payload_type, payload, message):
+def test_unsupported_payloads_are_errors(payload_type, payload, message):
     with pytest.raises(ProtocolError, match=f"^{message}$"):
         heard(rtp.serialize(Packet(payload_type, 7, 7, 0, payload)))
 
@@ -189,10 +189,10 @@ def test_sequence_goes_up_by_1_and_timestamp_by_160_under_one_ssrc():
     assert {packet[4] for packet in sent} == {50_000}
 
 
-def test_a_peer_may_take_other_payloads_than_their_type_says():
+def test_payloads_may_have_another_size_than_their_type_implies():
     packetizer = Packetizer(PayloadType.PCMU, payload_bytes=320)
     assert packet(packetizer, 320)[1::4] == (0, bytes(320))
-    packetizer.use(PayloadType.L16, 160)
+    packetizer.set_payload_type(PayloadType.L16, 160)
     assert packet(packetizer, 160)[1::4] == (96, bytes(160))
 
 
@@ -209,7 +209,7 @@ def test_sequence_and_timestamp_wrap_again_and_again():
     assert fields(last)[2:4] == (140_000 % 2**16, 160 * 70_000)
 
 
-def test_the_end_of_a_run_uses_no_number_up():
+def test_the_end_of_the_payloads_uses_up_no_sequence_number():
     packetizer = starting_at(10, 1600)
     runs = [list(packetizer.packets([bytes(160)] * count)) for count in (2, 0, 1, 3)]
     sent = [fields(message) for run in runs for message in run]
@@ -222,7 +222,7 @@ def test_the_marker_is_on_the_first_packet_of_a_talkspurt_only():
     markers = []
     for begins in (False, True, False, False, True, True, False):
         if begins:
-            packetizer.talkspurt()
+            packetizer.mark_talkspurt()
         markers += [sent[0] for sent in packets(packetizer, 3)]
     assert markers == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]
 
@@ -231,31 +231,31 @@ def test_a_talkspurt_may_begin_when_the_first_payload_is_asked_for():
     packetizer = starting_at(0, 0)
 
     def payloads():
-        packetizer.talkspurt()
+        packetizer.mark_talkspurt()
         yield from (bytes(160), bytes(160))
 
     assert [fields(message)[0] for message in packetizer.packets(payloads())] == [1, 0]
 
 
-def test_a_talkspurt_that_does_not_begin_after_all_leaves_nothing():
+def test_a_talkspurt_mark_that_is_taken_back_leaves_nothing():
     packetizer = starting_at(0, 0)
-    packetizer.talkspurt()
-    packetizer.talkspurt(begins=False)
+    packetizer.mark_talkspurt()
+    packetizer.mark_talkspurt(begins=False)
     assert packet(packetizer)[:2] == (0, 0)
 
 
 def test_the_marker_does_not_touch_the_payload_type():
     packetizer = starting_at(0, 0, PayloadType.L16)
-    packetizer.talkspurt()
+    packetizer.mark_talkspurt()
     assert packet(packetizer, 320)[:2] == (1, 96)
 
 
 def test_another_payload_type_goes_on_in_the_same_sequence():
     packetizer = starting_at(7, 1600)
     packet(packetizer)
-    packetizer.use(PayloadType.L16)
+    packetizer.set_payload_type(PayloadType.L16)
     assert packet(packetizer, 320) == (0, 96, 8, 1760, 1600, bytes(320))
-    packetizer.use(PayloadType.PCMA)
+    packetizer.set_payload_type(PayloadType.PCMA)
     assert packet(packetizer) == (0, 8, 9, 1920, 1600, bytes(160))
 
 

@@ -74,10 +74,10 @@ def test_a_key_of_zeros_changes_nothing():
 
 
 def test_the_handshake_of_the_rfc():
-    assert websocket.accept("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    assert websocket.accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
-def test_what_a_server_says_besides_sound():
+def test_the_control_frames_of_a_server():
     assert websocket.text("é") == b"\x81\x02\xc3\xa9"
     assert websocket.text("x" * 126) == b"\x81\x7e\x00\x7e" + b"x" * 126
     assert websocket.PING == b"\x89\x00"

@@ -6,7 +6,8 @@ from itertools import chain, repeat
 
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.sources.source import Source
-from mediaserver.wire.encapsulation import Encoding, Wire
+from mediaserver.wire.encapsulation import Encoding
+from mediaserver.wire.wire import Wire
 
 Watcher = Callable[[Encoding, bytes], None]
 Recalled = Callable[[int], None]
@@ -61,12 +62,12 @@ class Outlet:
 
     def fill_up(self) -> None:
         """Send what is left of the peer's last frame, where that is longer than ours."""
-        if (rest := self.wire.rest()) and not self.transport.is_closing():
+        if (rest := self.wire.flush()) and not self.transport.is_closing():
             self.transport.write(rest)
 
     def _turn(self, *, silent: bool) -> Iterator[bytes]:
         """No item, but what is to happen when the first one is asked for."""
         if silent or self._silent:
-            self.wire.talkspurt(begins=not silent)  # a source that had no frame leaves no mark on the silence
+            self.wire.mark_talkspurt(begins=not silent)  # a source that had no frame leaves no mark on the silence
         self._silent = silent
         yield from ()

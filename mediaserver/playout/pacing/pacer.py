@@ -18,7 +18,7 @@ from mediaserver.playout.pacing.schedule import KeyPath
 from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.sources.source import SOURCE_FAULTS, Heard, Source
-from mediaserver.wire.encapsulation import Wire
+from mediaserver.wire.wire import Wire
 
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
 
@@ -232,7 +232,7 @@ class Pacer:
         if self._steady:
             self._begin()
         if flushed:
-            self._outlet.wire.rest()  # goes nowhere, or what was stopped would end in what comes next
+            self._outlet.wire.flush()  # goes nowhere, or what was stopped would end in what comes next
             self._run_ahead()
 
     def _suspend(self) -> None:
@@ -253,7 +253,7 @@ class Pacer:
     def _join(self) -> None:
         if self._started and not (self._place.taken or self._halted or self._slow_peer.waiting):
             wire = self._outlet.wire
-            self._place.take(self, self._sending, wire.lead, _LISTEN_NS if wire.listening else 0)
+            self._place.take(self, self._sending, wire.lead, _LISTEN_NS if wire.awaits_first_message else 0)
 
     def _leave(self) -> None:
         self._place.leave(self)
@@ -272,7 +272,7 @@ class Pacer:
         """Send the frames owed, from whatever plays now."""
         if not self._place.taken or not self._owed:
             return  # stopped or paused meanwhile, or settled already: nothing is due any more
-        self._outlet.wire.settle()
+        self._outlet.wire.fix_framing()
         if self._ahead and not self._held:
             self._extra += self._ahead
             self._owed += self._ahead

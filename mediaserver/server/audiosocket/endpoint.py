@@ -16,7 +16,8 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.listener import Keys, Listener
-from mediaserver.wire.encapsulation import Carrier, Wire
+from mediaserver.wire.encapsulation import Carrier
+from mediaserver.wire.wire import Wire
 
 
 class AudioSocketEndpoint:

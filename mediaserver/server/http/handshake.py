@@ -38,7 +38,7 @@ def answer(request: web.BaseRequest) -> bytes:
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",
         "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {websocket.accept(key)}",
+        f"Sec-WebSocket-Accept: {websocket.accept_key(key)}",
         "Server: mediaserver",
         *([f"Sec-WebSocket-Protocol: {agreed}"] if (agreed := subprotocol(request)) else ()),
     )

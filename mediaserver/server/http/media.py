@@ -27,7 +27,8 @@ from mediaserver.support.rate_limit import LoggedRarely
 from mediaserver.transport import connection
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.transport.upgraded import Upgraded
-from mediaserver.wire.encapsulation import Encapsulation, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
+from mediaserver.wire.wire import Wire
 
 _CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")

@@ -1,1 +1,1 @@
-"""Protocols of applications that a call is bridged to, one file each. Sans-I/O, as all of `wire`."""
+"""Dialects: the protocols of the applications that calls are bridged to, one module each; sans-I/O."""

@@ -1,62 +1,61 @@
-"""A protocol for applications that want samples and no more: 16-bit little-endian PCM at 8 kHz in binary messages.
+"""The dialect `pcm`: 16-bit little-endian PCM at 8 kHz in binary messages, and JSON in text messages.
 
-The rest is JSON in text messages. We say `start`, `dtmf`, `mark` and `stop`; the application `mark`, `clear` and
-`stop`.
+We send `start`, `dtmf`, `mark` and `stop`. The application sends `mark`, `clear` and `stop`.
 """
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.dialects.application import (
-    Application,
+from mediaserver.wire.dialects.dialect import (
+    ApplicationCommand,
     CallFacts,
     Clear,
+    Dialect,
     HangUp,
     Message,
     Play,
-    Said,
-    encode,
-    mark_named,
     parse_json,
+    parse_mark,
+    to_json,
 )
 
 
-class Plain(Application):
-    """One connection."""
+class PlainDialect(Dialect):
+    """The dialect `pcm` on one connection."""
 
     def __init__(self, call: CallFacts) -> None:
         self._call = call
 
-    def opening(self) -> list[Message]:
-        """`start`, with what is known of the stream."""
+    def serialize_start(self) -> list[Message]:
+        """`start`, with the facts and variables of the call."""
         facts = self._call.facts | {"variables": dict(self._call.variables)}
-        return [encode({"event": "start", **facts, "sampleRate": SAMPLE_RATE})]
+        return [to_json({"event": "start", **facts, "sampleRate": SAMPLE_RATE})]
 
-    def audio(self, pcm: bytes, ms: int) -> Message:
-        """The frame as it is."""
+    def serialize_audio(self, pcm: bytes, ms: int) -> Message:
+        """The frame itself, as a binary message."""
         return pcm
 
-    def digit(self, digit: str) -> Message:
-        """`dtmf`."""
-        return encode({"event": "dtmf", "digit": digit})
+    def serialize_digit(self, digit: str) -> Message:
+        """`dtmf`, with the key."""
+        return to_json({"event": "dtmf", "digit": digit})
 
-    def mark(self, name: str) -> Message:
-        """`mark`."""
-        return encode({"event": "mark", "name": name})
+    def serialize_mark(self, name: str) -> Message:
+        """`mark`, with its name."""
+        return to_json({"event": "mark", "name": name})
 
-    def closing(self) -> Message:
+    def serialize_stop(self) -> Message:
         """`stop`."""
-        return encode({"event": "stop"})
+        return to_json({"event": "stop"})
 
-    def parse(self, message: Message) -> Said:
-        """Sound of any even number of bytes, `mark`, `clear` or `stop`."""
+    def parse(self, message: Message) -> ApplicationCommand:
+        """Audio of any even number of bytes, `mark`, `clear` or `stop`; ProtocolError for any other message."""
         if isinstance(message, bytes):
             if len(message) % SAMPLE_BYTES:
                 raise ProtocolError(f"{len(message)} bytes are not 16-bit PCM")
             return Play(message)
-        said = parse_json(message)
-        match said.get("event"):
+        members = parse_json(message)
+        match members.get("event"):
             case "mark":
-                return mark_named(said.get("name"))
+                return parse_mark(members.get("name"))
             case "clear":
                 return Clear()
             case "stop":

@@ -1,8 +1,8 @@
-"""Twilio's Media Streams, as Twilio speaks it to the application of a bidirectional stream.
+"""The dialect `twilio`: Twilio's Media Streams, Twilio's side of a bidirectional stream.
 
 Messages and their fields are those of "Media Streams - WebSocket Messages"
 (https://www.twilio.com/docs/voice/media-streams/websocket-messages): JSON in text messages, numbers as strings,
-sound as base64 of 8 kHz µ-law.
+audio as base64 of 8 kHz µ-law.
 """
 
 import binascii
@@ -13,51 +13,50 @@ from typing import Any
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import SAMPLE_RATE, from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.dialects.application import (
-    Application,
+from mediaserver.wire.dialects.dialect import (
+    ApplicationCommand,
     CallFacts,
     Clear,
-    Mark,
+    Dialect,
     Message,
     Play,
-    Said,
-    encode,
-    mark_named,
     parse_json,
+    parse_mark,
+    to_json,
 )
 
-_ACCOUNT = "AC" + "0" * 32  # there are no accounts here
+_ACCOUNT = "AC" + "0" * 32  # this server has no accounts
 _FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": SAMPLE_RATE, "channels": 1}
 
 
 def call_sid(call: CallFacts) -> str:
-    """A call's SID: the digits of its own id where that is a UUID or another hexadecimal number."""
+    """A call's SID: the digits of its id if that is a hexadecimal number such as a UUID, or else of its hash."""
     return "CA" + _hex(call.call or call.stream, 32)
 
 
 def stream_sid(call: CallFacts) -> str:
-    """A stream's SID: its id, and the count of the connection, for Twilio never gives a SID twice."""
+    """A stream's SID: its id and the count of the connection, because Twilio never uses a SID twice."""
     return "MZ" + _hex(call.stream, 24) + f"{call.connection:08x}"
 
 
 def _hex(name: str, digits: int) -> str:
-    """A name as so many hexadecimal digits: its own where it has no others, those of its hash otherwise."""
+    """`name` as `digits` hexadecimal digits: its own if it has no other characters, or else those of its hash."""
     own = name.replace("-", "").lower()
     if re.fullmatch(f"[0-9a-f]{{1,{digits}}}", own):
         return own.zfill(digits)
     return hashlib.blake2b(name.encode(errors="backslashreplace"), digest_size=digits // 2).hexdigest()
 
 
-class Twilio(Application):
-    """One connection. The caller's is the track `inbound`."""
+class TwilioDialect(Dialect):
+    """The dialect `twilio` on one connection. The caller's audio is the track `inbound`."""
 
     def __init__(self, call: CallFacts) -> None:
         self._call = call
         self._stream_sid, self._call_sid = stream_sid(call), call_sid(call)
         self._sequence = self._chunk = 0
 
-    def opening(self) -> list[Message]:
-        """`connected` and `start`; what is known of the stream stands in `customParameters`."""
+    def serialize_start(self) -> list[Message]:
+        """`connected`, and `start` with the facts and variables of the call as `customParameters`."""
         variables = {name: str(value) for name, value in self._call.variables.items()}
         start = {
             "accountSid": _ACCOUNT,
@@ -67,11 +66,11 @@ class Twilio(Application):
             "mediaFormat": _FORMAT,
             "customParameters": variables | self._call.facts,
         }
-        connected = encode({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+        connected = to_json({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         return [connected, self._message("start", start)]
 
-    def audio(self, pcm: bytes, ms: int) -> Message:
-        """A `media` message, put together by hand: there are fifty a second."""
+    def serialize_audio(self, pcm: bytes, ms: int) -> Message:
+        """A `media` message, formatted without the JSON encoder, since there are fifty a second."""
         self._sequence += 1
         self._chunk += 1
         payload = binascii.b2a_base64(g711.mulaw_encode(from_bytes(pcm)), newline=False).decode()
@@ -80,50 +79,50 @@ class Twilio(Application):
             f'"chunk":"{self._chunk}","timestamp":"{ms}","payload":"{payload}"}},"streamSid":"{self._stream_sid}"}}'
         )
 
-    def digit(self, digit: str) -> Message:
+    def serialize_digit(self, digit: str) -> Message:
         """A `dtmf` message."""
         return self._message("dtmf", {"track": "inbound_track", "digit": digit})
 
-    def mark(self, name: str) -> Message:
+    def serialize_mark(self, name: str) -> Message:
         """A `mark` message."""
         return self._message("mark", {"name": name})
 
-    def closing(self) -> Message:
+    def serialize_stop(self) -> Message:
         """A `stop` message."""
         return self._message("stop", {"accountSid": _ACCOUNT, "callSid": self._call_sid})
 
     def _message(self, event: str, content: dict[str, Any]) -> str:
         self._sequence += 1
         number = str(self._sequence)
-        return encode({"event": event, "sequenceNumber": number, event: content, "streamSid": self._stream_sid})
+        return to_json({"event": event, "sequenceNumber": number, event: content, "streamSid": self._stream_sid})
 
-    def parse(self, message: Message) -> Said:
-        """A `media`, `mark` or `clear` message. There is one stream a connection: its SID is not looked at."""
+    def parse(self, message: Message) -> ApplicationCommand:
+        """A `media`, `mark` or `clear` message; ProtocolError for any other.
+
+        The SID of the stream is ignored, because a connection has one stream.
+        """
         if isinstance(message, bytes):
             raise ProtocolError("a binary message, which Twilio's protocol does not have")
-        said = parse_json(message)
-        match said.get("event"):
+        members = parse_json(message)
+        match members.get("event"):
             case "media":
-                return Play(_decoded(_inner(said, "media").get("payload")))
+                return Play(_decode_payload(_object(members, "media").get("payload")))
             case "mark":
-                return _mark(said)
+                return parse_mark(_object(members, "mark").get("name"))
             case "clear":
                 return Clear()
         raise ProtocolError("a message that is none of media, mark and clear")
 
 
-def _inner(said: dict[str, Any], key: str) -> dict[str, Any]:
-    inner = said.get(key)
-    if not isinstance(inner, dict):
+def _object(members: dict[str, Any], key: str) -> dict[str, Any]:
+    value = members.get(key)
+    if not isinstance(value, dict):
         raise ProtocolError(f'a message without the object "{key}"')
-    return inner
+    return value
 
 
-def _mark(said: dict[str, Any]) -> Mark:
-    return mark_named(_inner(said, "mark").get("name"))
-
-
-def _decoded(payload: object) -> bytes:
+def _decode_payload(payload: object) -> bytes:
+    """16-bit little-endian PCM of a payload of base64 of µ-law."""
     if not isinstance(payload, str):
         raise ProtocolError("media without a payload")
     try:

@@ -16,7 +16,8 @@ import pytest
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import PTIME_NS, Ticker
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
-from mediaserver.wire.encapsulation import Encapsulation, Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
+from mediaserver.wire.wire import Wire
 
 WIRES = {
     "audiosocket, pcm": WireSettings(framing=Framing.PCM),

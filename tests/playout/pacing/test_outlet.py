@@ -8,7 +8,8 @@ from mediaserver.audio.pcm import SILENCE
 from mediaserver.playout.pacing.outlet import Outlet, keep
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.chan_websocket import ControlEvent
-from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, WireSettings
+from mediaserver.wire.wire import Wire
 from tests.virtual import Line, VirtualLoop, in_virtual_time
 
 AS_PCM = WireSettings(framing=Framing.PCM)
@@ -137,7 +138,7 @@ async def test_the_rest_of_a_longer_frame_is_sent_once_where_the_connection_stan
 ) -> None:
     out = Outgoing(loop)
     fields = {"format": "slin", "optimal_frame_size": "960"}
-    out.outlet.wire.use_format(ControlEvent("MEDIA_START", fields).media_format())
+    out.outlet.wire.set_media_format(ControlEvent("MEDIA_START", fields).media_format())
     out.outlet.fill_up()
     assert out.send(Source(frames(1)), 1) == [b""]
     out.line.closing = closing

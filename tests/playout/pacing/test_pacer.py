@@ -16,7 +16,8 @@ from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, 
 from mediaserver.wire import rtp, websocket
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
-from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, Wire, WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, Encoding, Framing, RtpPayload, WireSettings
+from mediaserver.wire.wire import Wire
 from tests.virtual import Stage, VirtualLoop, in_virtual_time
 
 PCM = WireSettings(framing=Framing.PCM)
@@ -936,7 +937,7 @@ async def test_what_is_left_of_the_far_ends_last_frame_is_sent_unless_it_is_gone
     closing: bool, sent: list[bytes], loop: VirtualLoop
 ) -> None:
     stage = Stage(loop, PCM)
-    stage.wire.use_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
+    stage.wire.set_media_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
     if not closing:
         stage.pacer.start()
     stage.pacer.play(source(1, 2, 3))

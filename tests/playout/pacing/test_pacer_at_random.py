@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
-from mediaserver.wire.encapsulation import Framing, Wire, WireSettings
+from mediaserver.wire.encapsulation import Framing, WireSettings
+from mediaserver.wire.wire import Wire
 from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
 
 SEEDS = range(250)

@@ -8,7 +8,8 @@ import pytest
 from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
-from mediaserver.wire.encapsulation import Encoding, Wire
+from mediaserver.wire.encapsulation import Encoding
+from mediaserver.wire.wire import Wire
 from tests.playout.pacing.test_pacer import PCM, ahead, frame, frames, heard_on, source
 from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
 
@@ -62,7 +63,7 @@ async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next
 @in_virtual_time
 async def test_half_a_frame_of_what_was_stopped_does_not_begin_what_comes_next(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
-    stage.wire.use_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
+    stage.wire.set_media_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
     stage.pacer.flush = lambda: True
     stage.pacer.start()
     stage.pacer.play(source(*range(1, 50)))

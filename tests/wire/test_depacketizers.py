@@ -1,4 +1,4 @@
-"""What a depacketizer knows of a stream besides its sound: sizes, counts, jitter, and what it forgets."""
+"""The statistics of a depacketizer: frame sizes, counts of samples and packets, jitter, and their reset."""
 
 import struct
 
@@ -7,16 +7,22 @@ import pytest
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import rtp
-from mediaserver.wire.codec import Codec, InboundCodec, StreamCodec
+from mediaserver.wire.codec import Codec, CodecDetector, InboundCodec
+from mediaserver.wire.depacketizers import (
+    AudioSocketDepacketizer,
+    Depacketizer,
+    RawDepacketizer,
+    ResamplingDepacketizer,
+    RtpDepacketizer,
+)
 from mediaserver.wire.events import Audio
-from mediaserver.wire.inbound import AudioSocket, Bare, Depacketizer, Resampled, Rtp
 
 LINEAR = struct.pack("<160h", *range(1, 161))
 MULAW = bytes(range(160))
 
 
-def of(setting: str) -> StreamCodec:
-    return StreamCodec(InboundCodec(setting))
+def of(setting: str) -> CodecDetector:
+    return CodecDetector(InboundCodec(setting))
 
 
 def packet(payload: bytes, sequence: int = 0, payload_type: int = 96) -> bytes:
@@ -30,19 +36,19 @@ def message(payload: bytes, kind: int = 0x10) -> bytes:
 @pytest.mark.parametrize(
     ("inbound", "data", "size"),
     [
-        (Bare(of("slin")), LINEAR, 320),
-        (Bare(of("mulaw")), MULAW, 160),
-        (AudioSocket(of("slin"), framed=True), message(LINEAR), 323),
-        (AudioSocket(of("mulaw"), framed=True), message(MULAW), 163),
-        (AudioSocket(of("slin"), framed=False), LINEAR, 320),
-        (AudioSocket(of("slin"), framed=None), message(LINEAR), 323),
-        (AudioSocket(of("slin"), framed=None), LINEAR, 320),
-        (AudioSocket(of("auto"), framed=True), message(bytes(640), 0x12), 643),
-        (Rtp(of("slin")), packet(LINEAR), 332),
-        (Rtp(of("mulaw")), packet(MULAW), 172),
-        (Rtp(of("auto")), packet(MULAW, payload_type=0), 172),
-        (Rtp(of("auto")), packet(MULAW, payload_type=8), 172),
-        (Resampled(Codec.SLIN, 16_000), bytes(640), 640),
+        (RawDepacketizer(of("slin")), LINEAR, 320),
+        (RawDepacketizer(of("mulaw")), MULAW, 160),
+        (AudioSocketDepacketizer(of("slin"), framed=True), message(LINEAR), 323),
+        (AudioSocketDepacketizer(of("mulaw"), framed=True), message(MULAW), 163),
+        (AudioSocketDepacketizer(of("slin"), framed=False), LINEAR, 320),
+        (AudioSocketDepacketizer(of("slin"), framed=None), message(LINEAR), 323),
+        (AudioSocketDepacketizer(of("slin"), framed=None), LINEAR, 320),
+        (AudioSocketDepacketizer(of("auto"), framed=True), message(bytes(640), 0x12), 643),
+        (RtpDepacketizer(of("slin")), packet(LINEAR), 332),
+        (RtpDepacketizer(of("mulaw")), packet(MULAW), 172),
+        (RtpDepacketizer(of("auto")), packet(MULAW, payload_type=0), 172),
+        (RtpDepacketizer(of("auto")), packet(MULAW, payload_type=8), 172),
+        (ResamplingDepacketizer(Codec.SLIN, 16_000), bytes(640), 640),
     ],
 )
 def test_the_size_of_a_message_that_is_one_frame_is_known_once_the_codec_is(
@@ -56,13 +62,15 @@ def test_the_size_of_a_message_that_is_one_frame_is_known_once_the_codec_is(
 @pytest.mark.parametrize(
     ("inbound", "data"),
     [
-        (Bare(of("auto")), LINEAR),
-        (AudioSocket(of("auto"), framed=True), message(LINEAR)),
-        (Rtp(of("auto")), packet(LINEAR)),
-        (Rtp(of("auto"), trusted=False), packet(MULAW, payload_type=0)),
+        (RawDepacketizer(of("auto")), LINEAR),
+        (AudioSocketDepacketizer(of("auto"), framed=True), message(LINEAR)),
+        (RtpDepacketizer(of("auto")), packet(LINEAR)),
+        (RtpDepacketizer(of("auto"), trust_payload_type=False), packet(MULAW, payload_type=0)),
     ],
 )
-def test_it_is_not_known_before_three_payloads_have_said_the_same(inbound: Depacketizer, data: bytes) -> None:
+def test_the_frame_size_is_unknown_before_three_payloads_imply_the_codec(
+    inbound: Depacketizer, data: bytes
+) -> None:
     sizes = []
     for _ in range(3):
         inbound.depacketize(data, 0.0)
@@ -71,32 +79,32 @@ def test_it_is_not_known_before_three_payloads_have_said_the_same(inbound: Depac
 
 
 def test_a_payload_type_that_names_its_codec_holds_from_the_first_packet_on() -> None:
-    inbound = Rtp(StreamCodec())
+    inbound = RtpDepacketizer(CodecDetector())
     (audio,) = inbound.depacketize(packet(b"\x2a\xaa", 0, payload_type=8), 0.0)
     assert audio == Audio(struct.pack("<2h", -32256, 32256))
     assert inbound.codec.codec is Codec.ALAW
 
 
-def test_what_we_dialled_names_no_codec_by_its_payload_types() -> None:
-    inbound = Rtp(StreamCodec(expected=Codec.MULAW), trusted=False)
+def test_payload_types_of_a_dialled_stream_name_no_codec() -> None:
+    inbound = RtpDepacketizer(CodecDetector(expected=Codec.MULAW), trust_payload_type=False)
     (audio,) = inbound.depacketize(packet(LINEAR, 0, payload_type=0), 0.0)
     assert audio == Audio(LINEAR)
 
 
-def test_the_law_of_what_we_dialled_is_that_of_its_payload_type() -> None:
-    inbound = Rtp(StreamCodec(expected=Codec.MULAW), trusted=False)
+def test_payload_types_of_a_dialled_stream_name_the_law_of_160_bytes() -> None:
+    inbound = RtpDepacketizer(CodecDetector(expected=Codec.MULAW), trust_payload_type=False)
     (audio,) = inbound.depacketize(packet(b"\x2a\xaa" * 80, payload_type=8), 0.0)
     assert audio == Audio(struct.pack("<2h", -32256, 32256) * 80)
 
 
-def test_a_gap_is_given_up_when_packets_have_waited_behind_it() -> None:
-    inbound = Rtp(of("slin"))
+def test_a_gap_is_concealed_after_packets_have_waited_behind_it() -> None:
+    inbound = RtpDepacketizer(of("slin"))
     heard = [inbound.depacketize(packet(LINEAR, sequence), at) for sequence, at in ((0, 0.0), (2, 0.02), (3, 0.1))]
     assert heard == [[Audio(LINEAR)], [], [Audio(bytes(320), concealed=True), Audio(LINEAR), Audio(LINEAR)]]
 
 
-def test_a_packet_without_sound_takes_its_place_and_says_nothing_of_the_codec() -> None:
-    inbound = Rtp(StreamCodec())
+def test_an_empty_packet_counts_in_the_sequence_and_shows_no_codec() -> None:
+    inbound = RtpDepacketizer(CodecDetector())
     heard = [
         inbound.depacketize(packet(payload, n), n / 50) for n, payload in enumerate((b"", LINEAR, b"", LINEAR))
     ]
@@ -109,10 +117,10 @@ def test_a_packet_without_sound_takes_its_place_and_says_nothing_of_the_codec() 
 @pytest.mark.parametrize(
     ("inbound", "data", "samples"),
     [
-        (Bare(of("slin")), LINEAR, 160),
-        (Bare(of("mulaw")), MULAW, 160),
-        (AudioSocket(of("slin"), framed=True), message(LINEAR) * 2, 320),
-        (Rtp(of("slin")), packet(LINEAR), 160),
+        (RawDepacketizer(of("slin")), LINEAR, 160),
+        (RawDepacketizer(of("mulaw")), MULAW, 160),
+        (AudioSocketDepacketizer(of("slin"), framed=True), message(LINEAR) * 2, 320),
+        (RtpDepacketizer(of("slin")), packet(LINEAR), 160),
     ],
 )
 def test_sound_is_counted_in_samples_at_8_khz(inbound: Depacketizer, data: bytes, samples: int) -> None:
@@ -121,10 +129,12 @@ def test_sound_is_counted_in_samples_at_8_khz(inbound: Depacketizer, data: bytes
     assert inbound.samples == 2 * samples
 
 
-@pytest.mark.parametrize("inbound", [Resampled(Codec.SLIN, 16_000), AudioSocket(of("auto"), framed=True)])
+@pytest.mark.parametrize(
+    "inbound", [ResamplingDepacketizer(Codec.SLIN, 16_000), AudioSocketDepacketizer(of("auto"), framed=True)]
+)
 def test_sound_at_another_rate_is_counted_at_8_khz(inbound: Depacketizer) -> None:
     for n in range(50):
-        data = bytes(640) if isinstance(inbound, Resampled) else message(bytes(640), 0x12)
+        data = bytes(640) if isinstance(inbound, ResamplingDepacketizer) else message(bytes(640), 0x12)
         for audio in inbound.depacketize(data, n / 50):
             assert isinstance(audio, Audio)
             assert len(audio.pcm) % FRAME_BYTES == 0
@@ -134,23 +144,26 @@ def test_sound_at_another_rate_is_counted_at_8_khz(inbound: Depacketizer) -> Non
 
 @pytest.mark.parametrize(
     ("inbound", "data"),
-    [(Resampled(Codec.SLIN, 16_000), b"ab"), (AudioSocket(of("auto"), framed=True), message(b"ab", 0x12))],
+    [
+        (ResamplingDepacketizer(Codec.SLIN, 16_000), b"ab"),
+        (AudioSocketDepacketizer(of("auto"), framed=True), message(b"ab", 0x12)),
+    ],
 )
-def test_what_completes_no_frame_at_8_khz_is_no_sound_yet(inbound: Depacketizer, data: bytes) -> None:
+def test_a_message_that_completes_no_frame_at_8_khz_has_no_event(inbound: Depacketizer, data: bytes) -> None:
     assert inbound.depacketize(data, 0.0) == []
     assert inbound.samples == 0
 
 
 def test_wideband_sound_of_one_kind_goes_on_where_its_last_message_ended() -> None:
     tone = struct.pack("<3200h", *([8000, 8000, -8000, -8000] * 800))
-    pieces = AudioSocket(StreamCodec(), framed=True)
+    pieces = AudioSocketDepacketizer(CodecDetector(), framed=True)
     heard = b"".join(
         audio.pcm
         for at in range(0, len(tone), 640)
         for audio in pieces.depacketize(message(tone[at : at + 640], 0x12), 0.0)
         if isinstance(audio, Audio)
     )
-    whole = Resampled(Codec.SLIN, 16_000)
+    whole = ResamplingDepacketizer(Codec.SLIN, 16_000)
     (at_once,) = whole.depacketize(tone, 0.0)
     assert isinstance(at_once, Audio)
     assert heard == at_once.pcm[: len(heard)]
@@ -160,31 +173,29 @@ def test_wideband_sound_of_one_kind_goes_on_where_its_last_message_ended() -> No
 @pytest.mark.parametrize(
     ("inbound", "data"),
     [
-        (Bare(of("slin")), [LINEAR] * 3),
-        (AudioSocket(of("slin"), framed=True), [message(LINEAR)] * 3),
-        (Rtp(of("slin")), [packet(LINEAR, n % 2**16) for n in (65_534, 65_535, 65_536)]),
+        (RawDepacketizer(of("slin")), [LINEAR] * 3),
+        (AudioSocketDepacketizer(of("slin"), framed=True), [message(LINEAR)] * 3),
+        (RtpDepacketizer(of("slin")), [packet(LINEAR, n % 2**16) for n in (65_534, 65_535, 65_536)]),
     ],
 )
-def test_lateness_is_jitter_and_whoever_begins_to_listen_does_not_inherit_it(
-    inbound: Depacketizer, data: list[bytes]
-) -> None:
+def test_late_messages_are_jitter_and_reset_forgets_it(inbound: Depacketizer, data: list[bytes]) -> None:
     for at, each in zip((0.0, 0.02, 0.056), data, strict=True):
         inbound.depacketize(each, at)
     assert inbound.jitter.ms == pytest.approx(1.0)  # 16 ms late, of which a sixteenth counts
-    inbound.begin()
+    inbound.reset()
     assert inbound.jitter.ms == 0
 
 
-def test_whoever_begins_to_listen_misses_no_packet_that_came_before() -> None:
-    inbound = Rtp(of("slin"))
+def test_packets_before_a_reset_are_not_missing() -> None:
+    inbound = RtpDepacketizer(of("slin"))
     inbound.depacketize(packet(LINEAR, 10), 0.0)
-    inbound.begin()
+    inbound.reset()
     assert inbound.depacketize(packet(LINEAR, 40), 0.6) == [Audio(LINEAR)]
     assert (inbound.buffer.received, inbound.buffer.lost, inbound.buffer.late) == (1, 0, 0)
 
 
-def test_a_message_that_is_no_sound_leaves_no_trace() -> None:
-    inbound = Rtp(of("slin"))
+def test_a_message_without_audio_changes_no_statistics() -> None:
+    inbound = RtpDepacketizer(of("slin"))
     for data in (b"", packet(b"odd"), packet(LINEAR, payload_type=101)):
         with pytest.raises(ProtocolError):
             inbound.depacketize(data, 0.0)

@@ -1,4 +1,4 @@
-"""What applications are told, to the letter, and what is taken of what they say."""
+"""The messages of each dialect, to the letter, and the commands that are parsed from applications' messages."""
 
 import base64
 import json
@@ -9,9 +9,9 @@ import pytest
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.errors import ProtocolError
-from mediaserver.wire.dialects.application import Application, CallFacts, Clear, HangUp, Mark, Message, Play
-from mediaserver.wire.dialects.plain import Plain
-from mediaserver.wire.dialects.twilio import Twilio, call_sid, stream_sid
+from mediaserver.wire.dialects.dialect import CallFacts, Clear, Dialect, HangUp, Mark, Message, Play
+from mediaserver.wire.dialects.plain import PlainDialect
+from mediaserver.wire.dialects.twilio import TwilioDialect, call_sid, stream_sid
 from tests.sound import speechlike
 
 CALL = CallFacts(
@@ -28,9 +28,13 @@ CODES = g711.mulaw_encode(from_bytes(FRAME))
 
 
 def test_twilios_messages_are_those_of_its_documentation() -> None:
-    twilio = Twilio(CALL)
-    said: list[Message] = [*twilio.opening(), twilio.audio(FRAME, 0), twilio.audio(FRAME, 40)]
-    said += [twilio.digit("5"), twilio.mark("my label"), twilio.closing()]
+    twilio = TwilioDialect(CALL)
+    said: list[Message] = [
+        *twilio.serialize_start(),
+        twilio.serialize_audio(FRAME, 0),
+        twilio.serialize_audio(FRAME, 40),
+    ]
+    said += [twilio.serialize_digit("5"), twilio.serialize_mark("my label"), twilio.serialize_stop()]
     assert list(map(json.loads, said)) == [
         {"event": "connected", "protocol": "Call", "version": "1.0.0"},
         {
@@ -101,9 +105,9 @@ def test_every_connection_has_a_sid_of_its_own() -> None:
     assert stream_sid(CallFacts("7ca7b09ff407", connection=11)) == "MZ0000000000007ca7b09ff4070000000b"
 
 
-def test_plain_messages() -> None:
-    plain = Plain(CALL)
-    (start,) = plain.opening()
+def test_the_messages_of_the_plain_dialect() -> None:
+    plain = PlainDialect(CALL)
+    (start,) = plain.serialize_start()
     assert json.loads(start) == {
         "event": "start",
         "stream": CALL.stream,
@@ -113,33 +117,35 @@ def test_plain_messages() -> None:
         "variables": {"bot": "sales", "path": "not this one"},
         "sampleRate": 8000,
     }
-    assert plain.audio(FRAME, 20) == FRAME
-    assert plain.digit("5") == '{"event":"dtmf","digit":"5"}'
-    assert plain.mark("ü") == '{"event":"mark","name":"\\u00fc"}'
-    assert plain.closing() == '{"event":"stop"}'
+    assert plain.serialize_audio(FRAME, 20) == FRAME
+    assert plain.serialize_digit("5") == '{"event":"dtmf","digit":"5"}'
+    assert plain.serialize_mark("ü") == '{"event":"mark","name":"\\u00fc"}'
+    assert plain.serialize_stop() == '{"event":"stop"}'
 
 
 @pytest.mark.parametrize(
     ("protocol", "message", "said"),
     [
         (
-            Twilio,
+            TwilioDialect,
             {"event": "media", "streamSid": "MZ1", "media": {"payload": base64.b64encode(CODES).decode()}},
             Play(to_bytes(g711.mulaw_decode(CODES))),
         ),
-        (Twilio, {"event": "media", "media": {"payload": ""}}, Play(b"")),
-        (Twilio, {"event": "mark", "streamSid": "MZ1", "mark": {"name": "label"}}, Mark("label")),
-        (Twilio, {"event": "clear", "streamSid": "MZ1"}, Clear()),
-        (Twilio, {"event": "mark", "mark": {"name": "x" * 1024}}, Mark("x" * 1024)),
-        (Plain, {"event": "mark", "name": ""}, Mark("")),
-        (Plain, b"", Play(b"")),
-        (Plain, FRAME[:6], Play(FRAME[:6])),
-        (Plain, {"event": "mark", "name": "label"}, Mark("label")),
-        (Plain, {"event": "clear"}, Clear()),
-        (Plain, {"event": "stop"}, HangUp()),
+        (TwilioDialect, {"event": "media", "media": {"payload": ""}}, Play(b"")),
+        (TwilioDialect, {"event": "mark", "streamSid": "MZ1", "mark": {"name": "label"}}, Mark("label")),
+        (TwilioDialect, {"event": "clear", "streamSid": "MZ1"}, Clear()),
+        (TwilioDialect, {"event": "mark", "mark": {"name": "x" * 1024}}, Mark("x" * 1024)),
+        (PlainDialect, {"event": "mark", "name": ""}, Mark("")),
+        (PlainDialect, b"", Play(b"")),
+        (PlainDialect, FRAME[:6], Play(FRAME[:6])),
+        (PlainDialect, {"event": "mark", "name": "label"}, Mark("label")),
+        (PlainDialect, {"event": "clear"}, Clear()),
+        (PlainDialect, {"event": "stop"}, HangUp()),
     ],
 )
-def test_what_applications_say(protocol: type[Application], message: Any, said: object) -> None:
+def test_commands_are_parsed_from_messages_of_applications(
+    protocol: type[Dialect], message: Any, said: object
+) -> None:
     text = message if isinstance(message, bytes) else json.dumps(message)
     assert protocol(CALL).parse(text) == said  # type: ignore[call-arg]
 
@@ -147,35 +153,37 @@ def test_what_applications_say(protocol: type[Application], message: Any, said: 
 @pytest.mark.parametrize(
     ("protocol", "message", "why"),
     [
-        (Twilio, FRAME, "a binary message, which Twilio's protocol does not have"),
-        (Twilio, "hello", "a text message that is not JSON"),
-        (Twilio, "[" * 100_000, "a text message that is not JSON"),
-        (Twilio, "1" * 10_000, "a text message that is not JSON"),
-        (Twilio, "[1]", "JSON that is no object"),
-        (Twilio, "{}", "a message that is none of media, mark and clear"),
-        (Twilio, '{"event": ["media"]}', "a message that is none of media, mark and clear"),
-        (Twilio, '{"event": "stop"}', "a message that is none of media, mark and clear"),
-        (Twilio, '{"event": "media"}', 'a message without the object "media"'),
-        (Twilio, '{"event": "media", "media": "AA=="}', 'a message without the object "media"'),
-        (Twilio, '{"event": "media", "media": {}}', "media without a payload"),
-        (Twilio, '{"event": "media", "media": {"payload": 1}}', "media without a payload"),
-        (Twilio, '{"event": "media", "media": {"payload": "AA"}}', "media whose payload is not base64"),
-        (Twilio, '{"event": "media", "media": {"payload": "AA*AA"}}', "media whose payload is not base64"),
-        (Twilio, '{"event": "media", "media": {"payload": "AÄ=="}}', "media whose payload is not base64"),
-        (Twilio, '{"event": "mark"}', 'a message without the object "mark"'),
-        (Twilio, '{"event": "mark", "mark": {"name": 1}}', "a mark without a name of at most 1024 letters"),
-        (Plain, FRAME[:5], "5 bytes are not 16-bit PCM"),
-        (Plain, "hello", "a text message that is not JSON"),
-        (Plain, '{"event": "media"}', "a message that is none of mark, clear and stop"),
-        (Plain, '{"event": "mark"}', "a mark without a name of at most 1024 letters"),
+        (TwilioDialect, FRAME, "a binary message, which Twilio's protocol does not have"),
+        (TwilioDialect, "hello", "a text message that is not JSON"),
+        (TwilioDialect, "[" * 100_000, "a text message that is not JSON"),
+        (TwilioDialect, "1" * 10_000, "a text message that is not JSON"),
+        (TwilioDialect, "[1]", "JSON that is no object"),
+        (TwilioDialect, "{}", "a message that is none of media, mark and clear"),
+        (TwilioDialect, '{"event": ["media"]}', "a message that is none of media, mark and clear"),
+        (TwilioDialect, '{"event": "stop"}', "a message that is none of media, mark and clear"),
+        (TwilioDialect, '{"event": "media"}', 'a message without the object "media"'),
+        (TwilioDialect, '{"event": "media", "media": "AA=="}', 'a message without the object "media"'),
+        (TwilioDialect, '{"event": "media", "media": {}}', "media without a payload"),
+        (TwilioDialect, '{"event": "media", "media": {"payload": 1}}', "media without a payload"),
+        (TwilioDialect, '{"event": "media", "media": {"payload": "AA"}}', "media whose payload is not base64"),
+        (TwilioDialect, '{"event": "media", "media": {"payload": "AA*AA"}}', "media whose payload is not base64"),
+        (TwilioDialect, '{"event": "media", "media": {"payload": "AÄ=="}}', "media whose payload is not base64"),
+        (TwilioDialect, '{"event": "mark"}', 'a message without the object "mark"'),
+        (TwilioDialect, '{"event": "mark", "mark": {"name": 1}}', "a mark without a name of at most 1024 letters"),
+        (PlainDialect, FRAME[:5], "5 bytes are not 16-bit PCM"),
+        (PlainDialect, "hello", "a text message that is not JSON"),
+        (PlainDialect, '{"event": "media"}', "a message that is none of mark, clear and stop"),
+        (PlainDialect, '{"event": "mark"}', "a mark without a name of at most 1024 letters"),
         (
-            Plain,
+            PlainDialect,
             json.dumps({"event": "mark", "name": "x" * 1025}),
             "a mark without a name of at most 1024 letters",
         ),
     ],
 )
-def test_what_no_protocol_has(protocol: type[Application], message: Message, why: str) -> None:
+def test_messages_that_a_dialect_does_not_have_are_errors(
+    protocol: type[Dialect], message: Message, why: str
+) -> None:
     with pytest.raises(ProtocolError) as error:
         protocol(CALL).parse(message)  # type: ignore[call-arg]
     assert str(error.value) == why

@@ -1,0 +1,165 @@
+"""Depacketizers: a peer's binary messages to audio and events, with statistics of loss and jitter.
+
+A depacketizer takes the messages of one encapsulation apart into payloads. The payloads of all encapsulations are
+decoded by `wire.codec`.
+"""
+
+from abc import ABC, abstractmethod
+
+from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES
+from mediaserver.audio.resample import Resampler
+from mediaserver.wire import audiosocket, rtp
+from mediaserver.wire.codec import Codec, CodecDetector
+from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.jitter import JitterBuffer, JitterEstimator, sequence_distance
+
+_RTP_LAWS = {rtp.PayloadType.PCMU: Codec.MULAW, rtp.PayloadType.PCMA: Codec.ALAW}
+
+
+class Depacketizer(ABC):
+    """The inbound half of one stream's wire format.
+
+    `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else. It is 0 until
+    the codec is decided. While there are no listeners, a message of that size need not be decoded.
+    """
+
+    def __init__(self, codec: CodecDetector) -> None:
+        self.codec = codec
+        self.buffer = (
+            JitterBuffer()
+        )  # counts lost, late and duplicate packets, where the encapsulation numbers them
+        self.jitter = JitterEstimator()
+        self.frame_size = 0
+        self.samples = 0  # of decoded audio, at 8 kHz
+
+    def reset(self) -> None:
+        """Begin new statistics with the next message, so that messages not decoded until now are not missing."""
+        self.jitter = JitterEstimator()
+
+    @abstractmethod
+    def depacketize(self, data: bytes, at: float) -> list[Event]:
+        """The events that a binary message completes, in order. It arrived at `at` seconds.
+
+        ProtocolError if the message is not in the wire format.
+        """
+
+    def _decode(self, payload: bytes, at: float) -> Audio:
+        """Decode a payload of an encapsulation without sequence numbers."""
+        pcm = self.codec.decode(payload)
+        if not self.frame_size:
+            self._set_frame_size()
+        return self._count_arrival(Audio(pcm), at)
+
+    def _set_frame_size(self) -> None:
+        if self.codec.decided and self.codec.codec is not None:
+            self.frame_size = self._message_size(self.codec.codec.frame_bytes)
+
+    def _message_size(self, payload_bytes: int) -> int:
+        """The size in bytes of a message with one payload."""
+        return payload_bytes
+
+    def _count_arrival(self, audio: Audio, at: float) -> Audio:
+        self.jitter.update(at, self.samples)
+        self.samples += len(audio.pcm) // SAMPLE_BYTES
+        return audio
+
+
+class RtpDepacketizer(Depacketizer):
+    """RTP packets, put in order by their sequence numbers.
+
+    A static payload type of RFC 3551 names the codec. VoIPBIN's payload types do not, so on a stream that we
+    dialled `trust_payload_type` is False, and the size of the payload decides the codec.
+    """
+
+    def __init__(self, codec: CodecDetector, *, trust_payload_type: bool = True) -> None:
+        super().__init__(codec)
+        self._trust_payload_type = trust_payload_type
+        self._extended_sequence = 0  # the latest packet's sequence number, continued beyond 65535
+
+    def reset(self) -> None:
+        """Begin new statistics, and a new sequence, with the next packet."""
+        super().reset()
+        self.buffer = JitterBuffer()
+
+    def depacketize(self, data: bytes, at: float) -> list[Event]:
+        """The audio that is in order with this packet."""
+        packet = rtp.parse(data)
+        pcm = self._decode_packet(packet)
+        self.samples += len(pcm) // SAMPLE_BYTES
+        self._extended_sequence += sequence_distance(packet.sequence, self._extended_sequence)
+        self.jitter.update(at, self._extended_sequence * FRAME_SAMPLES)
+        return [*self.buffer.put(packet.sequence, pcm, at)]
+
+    def _decode_packet(self, packet: rtp.Packet) -> bytes:
+        payload_type = rtp.payload_type(packet)
+        if not packet.payload:  # a keep-alive for NATs (RFC 6263)
+            return b""
+        law = _RTP_LAWS.get(payload_type)
+        if law is not None and self._trust_payload_type and not self.codec.decided:
+            self.codec.codec, self.frame_size = law, rtp.HEADER_BYTES + law.frame_bytes
+            return law.decode(packet.payload)
+        pcm = self.codec.decode(packet.payload, law or Codec.MULAW)
+        self._set_frame_size()
+        return pcm
+
+    def _message_size(self, payload_bytes: int) -> int:
+        return rtp.HEADER_BYTES + payload_bytes
+
+
+class RawDepacketizer(Depacketizer):
+    """Payloads without a header."""
+
+    def depacketize(self, data: bytes, at: float) -> list[Event]:
+        """The audio of one message."""
+        return [self._decode(data, at)]
+
+
+class AudioSocketDepacketizer(Depacketizer):
+    """AudioSocket messages if `framed`, raw payloads if not; with None, the first message decides."""
+
+    def __init__(self, codec: CodecDetector, framed: bool | None) -> None:
+        super().__init__(codec)
+        self.framed = framed
+        self._resamplers: dict[int, Resampler] = {}  # of wideband audio, by AudioSocket kind
+
+    def depacketize(self, data: bytes, at: float) -> list[Event]:
+        """The events of one message."""
+        if self.framed is None:  # decided once, because some raw frames look like a message by chance
+            self.framed = audiosocket.is_message(data)
+        if not self.framed:
+            return [self._decode(data, at)]
+        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message
+            return [self._decode(payload, at)]
+        return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
+
+    def _events(self, message: audiosocket.Message, at: float) -> list[Event]:
+        if message.kind == audiosocket.Kind.SLIN:
+            return [self._decode(message.payload, at)]
+        if (rate := audiosocket.RATES.get(message.kind)) is not None:
+            if message.kind not in self._resamplers:
+                self._resamplers[message.kind] = Resampler(rate)
+            pcm = self._resamplers[message.kind].feed(Codec.SLIN.decode(message.payload))
+            self.codec.codec = Codec.SLIN
+            if len(message.payload) == rate // FRAMES_PER_SECOND * SAMPLE_BYTES:
+                self.frame_size = self._message_size(len(message.payload))
+            return [self._count_arrival(Audio(pcm), at)] if pcm else []
+        return [audiosocket.to_event(message)]
+
+    def _message_size(self, payload_bytes: int) -> int:
+        return payload_bytes + audiosocket.HEADER_BYTES if self.framed else payload_bytes
+
+
+class ResamplingDepacketizer(Depacketizer):
+    """Payloads without a header, in a codec and at a rate that the peer has named, such as `slin16`."""
+
+    def __init__(self, codec: Codec, rate: int) -> None:
+        detector = CodecDetector()
+        detector.decide(codec)
+        super().__init__(detector)
+        self._resampler = Resampler(rate)
+
+    def depacketize(self, data: bytes, at: float) -> list[Event]:
+        """The audio at 8 kHz that one message completes; an empty list if it completes no frame."""
+        pcm = self._resampler.feed(self.codec.decode(data))
+        self.frame_size = len(data)
+        return [self._count_arrival(Audio(pcm), at)] if pcm else []

@@ -1,0 +1,217 @@
+"""The wire format of one stream: encapsulation, framing and payload, in both directions."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.errors import ProtocolError
+from mediaserver.wire import audiosocket, depacketizers, rtp, websocket
+from mediaserver.wire.chan_websocket import MediaFormat
+from mediaserver.wire.codec import Codec, CodecDetector
+from mediaserver.wire.encapsulation import (
+    L16,
+    MESSAGE,
+    MESSAGE_ENCODINGS,
+    PAYLOAD_ENCODINGS,
+    PCM,
+    RTP_ENCODINGS,
+    TCP,
+    Carrier,
+    Encapsulation,
+    Encoding,
+    Framing,
+    RtpPayload,
+    WireSettings,
+    first_encoding,
+)
+from mediaserver.wire.repacketizer import Repacketizer
+
+_RTP_PAYLOAD_TYPES = {encoding.name: payload_type for payload_type, encoding in RTP_ENCODINGS.items()}
+_MAX_LEAD = 3  # frames: a conference drops audio that runs further ahead; `chan_websocket` has a queue of its own
+
+
+class Wire:
+    """The wire format of one stream: its encapsulation, framing and payload, and the state of both directions.
+
+    It starts as the settings say. Where a setting is `auto`, `negotiate` decides it by what the peer sends.
+    `encoding` is what we send now, and `inbound` decodes what we receive.
+
+    With `random_key`, which returns four random bytes, the stream is a WebSocket client's: every message is masked
+    with a fresh key, an `audiosocket` framing that the peer's first message does not decide becomes `message`, and
+    the peer is taken for the platform, which sends µ-law.
+    """
+
+    def __init__(
+        self,
+        settings: WireSettings,
+        random_key: Callable[[], bytes] | None = None,
+        carrier: Carrier = Carrier.WEBSOCKET,
+    ) -> None:
+        self.settings = settings
+        self.media_format: MediaFormat | None = None  # named by Asterisk's WebSocket channel
+        self.unsupported_format = ""  # named by Asterisk's WebSocket channel, and not supported
+        self._carrier, self._dialled = carrier, random_key is not None
+        self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
+        self._repacketizer: Repacketizer | None = None
+        self._wideband = ""  # the suffix of `name` for a channel on TCP at another rate than 8 kHz
+        self._rtp: rtp.Packetizer | None = None
+        self._audiosocket: depacketizers.AudioSocketDepacketizer | None = None
+        self._negotiating = self._is_auto()
+        self.encoding = self._first_encoding()
+        if settings.encapsulation == Encapsulation.RTP:
+            self._rtp = rtp.Packetizer(_RTP_PAYLOAD_TYPES[self.encoding.name])
+        detector = CodecDetector(settings.inbound, Codec.MULAW if self._dialled else None)
+        self.inbound = self._depacketizer(detector)
+
+    def _is_auto(self) -> bool:
+        match self.settings.encapsulation:
+            case Encapsulation.AUDIOSOCKET:
+                return self.settings.framing == Framing.AUTO or self._carrier is Carrier.TCP
+            case Encapsulation.RTP:
+                return self.settings.rtp_payload == RtpPayload.AUTO
+        return False
+
+    def _first_encoding(self) -> Encoding:
+        if self._carrier is Carrier.TCP:
+            return TCP
+        if self._dialled and self._negotiating:
+            return L16 if self.settings.encapsulation == Encapsulation.RTP else MESSAGE
+        return first_encoding(self.settings)
+
+    def _depacketizer(self, codec: CodecDetector) -> depacketizers.Depacketizer:
+        match self.settings.encapsulation:
+            case Encapsulation.RTP:
+                return depacketizers.RtpDepacketizer(codec, trust_payload_type=not self._dialled)
+            case Encapsulation.SLN:
+                return depacketizers.RawDepacketizer(codec)
+        framed = {Framing.MESSAGE: True, Framing.PCM: False}.get(self.settings.framing)
+        if self._carrier is Carrier.TCP:
+            framed = True
+        self._audiosocket = depacketizers.AudioSocketDepacketizer(codec, framed)
+        return self._audiosocket
+
+    @property
+    def name(self) -> str:
+        """The wire format as logs and events name it: `audiosocket/message`, `rtp/pcmu`, `chan_websocket/ulaw`."""
+        if self.media_format is not None or self.unsupported_format:
+            name = self.media_format.name if self.media_format else self.unsupported_format
+            return f"chan_websocket/{name}"
+        if self._carrier is Carrier.TCP:
+            return f"{self.settings.encapsulation}/{TCP.name}{self._wideband}"
+        return f"{self.settings.encapsulation}/{self.encoding.name}"
+
+    @property
+    def lead(self) -> int:
+        """Frames to send ahead of their time."""
+        return self.settings.lead if self.media_format is not None else min(self.settings.lead, _MAX_LEAD)
+
+    # -- outbound ------------------------------------------------------------------------------------------------
+
+    def messages(self, encoded_frames: Iterable[bytes]) -> Iterator[bytes]:
+        """The stream's messages of encoded frames, one by one, made on demand.
+
+        A message is b"" where the peer's messages hold several frames and this frame completes none.
+        """
+        items = encoded_frames
+        if self._rtp is not None:
+            items = self._rtp.packets(items)
+        elif self._repacketizer is not None:
+            items = map(self._repacketizer.pack, items)
+        if self._mask is not None:
+            items = map(self._mask, items)
+        return iter(items)
+
+    def flush(self) -> bytes:
+        """A last message, of the frame of the peer's that has begun and is longer than ours; b"" if none has."""
+        return self._repacketizer.flush(self.encoding.silence) if self._repacketizer is not None else b""
+
+    @property
+    def marks_talkspurts(self) -> bool:
+        """Whether messages mark where sound follows silence, as RTP's do."""
+        return self._rtp is not None
+
+    def mark_talkspurt(self, *, begins: bool = True) -> None:
+        """Mark the next message as the first of a talkspurt; with `begins=False`, take the mark back."""
+        if self._rtp is not None:
+            self._rtp.mark_talkspurt(begins=begins)
+
+    # -- negotiation ---------------------------------------------------------------------------------------------
+
+    @property
+    def negotiating(self) -> bool:
+        """Whether a message of the peer's may still change what we send."""
+        return self._negotiating
+
+    @property
+    def awaits_first_message(self) -> bool:
+        """Whether the peer's first message decides the framing that we send from our first frame on."""
+        return self._negotiating and self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP
+
+    def fix_framing(self) -> None:
+        """Fix a framing that the peer has not decided, because our first frame is due.
+
+        RTP and TCP wait for the peer's first sound, and so does a stream that we dialled, where we send silence
+        until the peer sends sound.
+        """
+        if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
+            self._negotiating = False
+
+    def negotiate(self, data: bytes) -> bool:
+        """Decide what is still `auto` by a binary message of the peer's; True if that changes what we send."""
+        if not self._negotiating:
+            return False
+        if self._rtp is not None:
+            return self._follow_payload_type(data, self._rtp)
+        if self._carrier is Carrier.TCP:
+            return self._follow_rate(data[0])
+        before = self.encoding
+        self._negotiating = False
+        framed = audiosocket.is_message(data)
+        self.encoding = MESSAGE if framed else PCM
+        if self._audiosocket is not None:
+            self._audiosocket.framed = framed
+        return self.encoding is not before
+
+    def _follow_rate(self, kind: int) -> bool:
+        """Send AudioSocket at the rate of the peer's message; True if that is another rate than 8 kHz."""
+        rate = audiosocket.RATES.get(kind)
+        self._negotiating = kind != audiosocket.Kind.SLIN and rate is None
+        if rate is None:
+            return False
+        size = rate // FRAMES_PER_SECOND * SAMPLE_BYTES
+        header = audiosocket.header(kind, size)
+        self.encoding, self._repacketizer = L16, Repacketizer(rate, size, lambda frame: header + frame)
+        self._wideband = f"/slin{rate // 1000}"
+        return True
+
+    def _follow_payload_type(self, data: bytes, packetizer: rtp.Packetizer) -> bool:
+        """Send RTP in the payload type of the peer's packet; True if that changes what we send."""
+        try:
+            payload_type = rtp.payload_type(rtp.parse(data))
+        except ProtocolError:
+            return False  # no audio that we support; the next packet may be
+        self._negotiating = False
+        if self._dialled:  # the platform takes linear samples under the payload type under which it sends µ-law
+            packetizer.set_payload_type(payload_type, FRAME_BYTES)
+            return payload_type != rtp.PayloadType.L16
+        before, self.encoding = self.encoding, RTP_ENCODINGS[payload_type]
+        packetizer.set_payload_type(payload_type)
+        return self.encoding is not before
+
+    def set_media_format(self, media_format: MediaFormat) -> None:
+        """Send and receive the format that Asterisk's WebSocket channel has named.
+
+        A source in playout must be asked for new `messages` afterwards.
+        """
+        self.media_format, self._negotiating, self._rtp, self._audiosocket = media_format, False, None, None
+        codec, at_8_khz = media_format.codec, media_format.rate == SAMPLE_RATE
+        if at_8_khz:
+            detector = CodecDetector()
+            detector.decide(codec)
+            self.inbound = depacketizers.RawDepacketizer(detector)
+        else:
+            self.inbound = depacketizers.ResamplingDepacketizer(codec, media_format.rate)
+        if at_8_khz and media_format.frame_bytes == media_format.ptime_bytes:
+            self.encoding, self._repacketizer = MESSAGE_ENCODINGS[codec], None
+        else:
+            self.encoding = PAYLOAD_ENCODINGS[codec]
+            self._repacketizer = Repacketizer(media_format.rate, media_format.frame_bytes)
