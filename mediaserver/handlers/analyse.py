@@ -90,7 +90,9 @@ class _Watch:
             self._told = False
             self._call.notify(EventKind.SPEECH_STARTED, {"at_s": analyser.seconds})
         elif spoke and not analyser.speaking:
-            self._call.notify(EventKind.SPEECH_STOPPED, {"at_s": analyser.seconds, "seconds": analyser.last_talkspurt_s})
+            self._call.notify(
+                EventKind.SPEECH_STOPPED, {"at_s": analyser.seconds, "seconds": analyser.last_talkspurt_s}
+            )
         elif not self._told and analyser.silence_s >= self._patience:
             self._told = True
             self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.silence_s})
