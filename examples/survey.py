@@ -57,4 +57,4 @@ class Survey(Handler):
         except PeerError:  # it is down, slow, or talks nonsense: the caller need not know
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
-        return wanted if isinstance(wanted, str) and wanted in call.library.prompts else self.thanks
+        return wanted if isinstance(wanted, str) and wanted in call.prompts.by_name else self.thanks

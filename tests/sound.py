@@ -70,5 +70,5 @@ class Pcm:
     def __init__(self) -> None:
         self.blocks: list[bytes] = []
 
-    async def take(self, pcm: bytes) -> None:
+    async def feed_pcm(self, pcm: bytes) -> None:
         self.blocks.append(pcm)

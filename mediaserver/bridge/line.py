@@ -136,9 +136,9 @@ class Line:
         """Do what the application says; whether it goes on."""
         match self._application.parse(message):
             case Play(pcm):
-                self._buffer.put(pcm)
+                self._buffer.push_audio(pcm)
             case Mark(name):
-                if not self._buffer.mark(partial(self._heard, name)):
+                if not self._buffer.add_mark(partial(self._heard, name)):
                     raise ProtocolError("more marks than may be pending")
             case Clear():
                 self._buffer.clear()

@@ -63,12 +63,12 @@ class Relay:
             self._tell(EventKind.BRIDGE_FAILED, why=str(error))
             raise
         finally:
-            self._buffer.forget()
+            self._buffer.reset()
             self._tell(
                 EventKind.BRIDGE_ENDED,
                 connections=self._connections,
                 malformed=self._malformed,
-                said_s=self._buffer.taken / SAMPLE_RATE,
+                said_s=self._buffer.accepted / SAMPLE_RATE,
                 unsent_s=self._dropped / SAMPLE_RATE,
                 unheard_s=self._buffer.dropped / SAMPLE_RATE,
             )
@@ -78,7 +78,7 @@ class Relay:
         async with self._playing(self._hold()):
             websocket = await self._reach(client)
         began = self._clock()
-        self._buffer.forget()  # a connection begins anew
+        self._buffer.reset()  # a connection begins anew
         application = self._speaks(self._facts)
         self._connections += 1
         self._line = line = Line(websocket, application, self._buffer)
@@ -143,7 +143,7 @@ class Relay:
     async def _said(self) -> None:
         """Until what the application said is heard."""
         heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._buffer.mark(partial(_settle, heard)):
+        if self._buffer.add_mark(partial(_settle, heard)):
             await heard
 
     @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from mediaserver.call.stream import Clock, Stream
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.sources.source import Heard, Playlist, Run, Source
+from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment, Source
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason
@@ -31,7 +31,7 @@ _HABIT = 1.0  # seconds after a single digit, in which some press a terminator t
 log = structlog.get_logger()
 T = TypeVar("T")
 
-Sound = Source | Run | SpokenText | str | Path  # what can be played; by name a prompt, by path any sound file
+Sound = Source | Segment | SpokenText | str | Path  # what can be played; by name a prompt, by path any sound file
 
 
 class Call:
@@ -52,7 +52,7 @@ class Call:
         speech: SpeechService,
     ) -> None:
         self.speech = speech
-        self.library = library.catalogue  # the prompts, as they are when the stream begins
+        self.prompts = library.snapshot  # the prompts, as they are when the stream begins
         self._decode = library.decode
         self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
         self._clock, self._outbox = clock, outbox
@@ -64,7 +64,7 @@ class Call:
         """What the stream is: its id, its path, its peer, and its variables."""
         return self._lifetime.stream
 
-    async def play(self, sound: Sound) -> Heard:
+    async def play(self, sound: Sound) -> PlaybackResult:
         """Play a source, a run of sound, a text (`call.speech.say`), a prompt by name, or a sound file by its
         path, and wait until it is over.
 
@@ -72,7 +72,7 @@ class Call:
         source. PromptError where there is no such prompt, or the file cannot be played.
         """
         if isinstance(sound, str):
-            sound = self.library.get(sound)
+            sound = self.prompts.get(sound)
         elif isinstance(sound, Path):
             sound = await self._decode(sound)
         if not isinstance(sound, Source):

@@ -83,9 +83,9 @@ async def collect_findings(
         {
             "name": prompt.name,
             "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
-            "source": prompt.about.source,
-            "peak_dbfs": round(prompt.about.peak_dbfs, 1),
-            "loudness_lufs": round(prompt.about.loudness_lufs, 1),
+            "source": prompt.info.source,
+            "peak_dbfs": round(prompt.info.peak_dbfs, 1),
+            "loudness_lufs": round(prompt.info.loudness_lufs, 1),
         }
         for _, prompt in sorted(library.prompts.items())
     ]
@@ -97,7 +97,7 @@ async def collect_findings(
     warnings = configuration.missing_default_prompts(library)
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
-    notes = [] if library.prompts or library.trouble else notes
+    notes = [] if library.prompts or library.folder_problem else notes
     notes += configuration.misspelt_events
     notes += [
         f'{settings.source(where, ("paths", path))}: paths."{path}": several of its variables may match the same'

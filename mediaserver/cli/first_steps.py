@@ -50,11 +50,11 @@ def _to_try(engine: Engine) -> tuple[Route, str] | None:
 
 def _paths(engine: Engine, route: Route) -> Iterator[str]:
     """A path that the route answers now, if one is found."""
-    catalogue = engine.library.catalogue
-    for value in (*list(catalogue.prompts)[:1], _TONE):
+    snapshot = engine.library.snapshot
+    for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
         try:
-            route.build_handler(variables, {}, catalogue)
+            route.build_handler(variables, {}, snapshot)
         except RefusedError:
             continue
         yield PATTERN_VARIABLE.sub(quote(value), route.pattern)

@@ -85,7 +85,7 @@ class Attacher:
             raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is no path") from error
         route, variables = await engine.table.match_route(url)
         variables |= request.variables
-        handler = route.build_handler(variables, url.query, engine.library.catalogue, self._giving)
+        handler = route.build_handler(variables, url.query, engine.library.snapshot, self._giving)
         wire = route.wire_settings(url.query)
         if request.encapsulation is not None:
             wire = replace(wire, encapsulation=request.encapsulation)

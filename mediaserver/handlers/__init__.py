@@ -6,7 +6,7 @@ Who writes a handler of their own needs what this package names, and no more.
 from mediaserver.call import BargeIn, Call, Collected, Recording, Stream, Utterance
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source, silence
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source, silence
 from mediaserver.wire.events import Audio, Digit, Event
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Ending",
     "Event",
     "Handler",
-    "Heard",
     "PeerError",
+    "PlaybackResult",
     "Playlist",
     "PromptError",
     "Recording",

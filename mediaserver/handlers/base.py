@@ -20,7 +20,7 @@ from mediaserver.call import Call
 from mediaserver.config.fields import Table
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.source import silence
 from mediaserver.speech.engines.requirements import EngineRequirement
 
@@ -65,12 +65,12 @@ class Handler(Table, ABC):
         """What of a URL an engine has to speak, "" for nothing: for another, another sound has to be made."""
         return ""
 
-    def problems(self, catalogue: Catalogue, known: Callable[[str], bool] = lambda name: True) -> list[str]:
-        """What is missing in the catalogue, of the names that are `known` already."""
+    def problems(self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True) -> list[str]:
+        """What is missing in the snapshot, of the names that are `known` already."""
         found = []
         for name in filter(known, self.prompt_names()):
             try:
-                catalogue.match([name]) if self.globs else catalogue.get(name)
+                snapshot.match([name]) if self.globs else snapshot.get(name)
             except PromptError as error:
                 found.append(str(error))
         return found

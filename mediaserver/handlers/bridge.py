@@ -64,5 +64,5 @@ class Bridge(Ending, Handler):
     def _hold_of(self, call: Call) -> Callable[[], Source] | None:
         if self.hold is None:
             return None
-        prompt = call.library.get(self.hold)
-        return lambda: Playlist(Repeated([prompt], None, lead=[silence(_PATIENCE_MS)]))
+        prompt = call.prompts.get(self.hold)
+        return lambda: Playlist(Repeated([prompt], None, intro=[silence(_PATIENCE_MS)]))

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources.live import Live
+from mediaserver.playout.sources.live import LiveSource
 from mediaserver.wire.events import Audio, Event
 
 
@@ -15,11 +15,11 @@ class Echo(Handler):
 
     async def run(self, call: Call) -> None:
         """Play what comes."""
-        live = Live(self.delay_ms)
+        live = LiveSource(self.delay_ms)
 
         def take(event: Event) -> None:
             if isinstance(event, Audio):
-                live.put(event.pcm)
+                live.push_audio(event.pcm)
 
         with call.listen(take):
             await call.play(live)

@@ -12,7 +12,7 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_coun
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
-from mediaserver.playout.sources.source import Interrupted, Playlist, Source
+from mediaserver.playout.sources.source import MusicWithAnnouncements, Playlist, Source
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class HoldMusic(Handler):
         await call.play(self._source(call))
 
     def _source(self, call: Call) -> Source:
-        library = call.library
+        library = call.prompts
         pieces = library.match(self.prompts)
         if self.shared:
             music: Source = join(Rounds(pieces, 0 if self.shuffle else None), time.time())
@@ -84,4 +84,4 @@ class HoldMusic(Handler):
             music = Playlist(Rounds(pieces, random.random() if self.shuffle else None))
         if self.announcement is None:
             return music
-        return Interrupted(music, library.get(self.announcement), nearest_frame_count(self.announce_every))
+        return MusicWithAnnouncements(music, library.get(self.announcement), nearest_frame_count(self.announce_every))

@@ -9,7 +9,7 @@ from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common.phrase import Member, Phrase, Speaking, prompts_among, values_of
-from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
+from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
 
 MAX_REPEAT = 1_000_000
 
@@ -30,7 +30,7 @@ class Repeating(BaseModel):
     repeat: Annotated[int | Literal["forever"], BeforeValidator(_count)] = 1
     gap_ms: int = Field(0, ge=0, le=600_000, description="silence between two prompts, and between two repeats")
 
-    def repeated(self, members: Sequence[Run | Iterable[Run]]) -> Repeated:
+    def repeated(self, members: Sequence[Segment | Iterable[Segment]]) -> Repeated:
         """As often as it should be."""
         times = None if self.repeat == "forever" else self.repeat
         return Repeated(members, times, silence(self.gap_ms) if self.gap_ms else None)

@@ -52,7 +52,7 @@ class Say(Repeating, Manner, Ending, Handler):
 
     async def run(self, call: Call) -> None:
         """Say it, then close or fall silent."""
-        fallback = call.library.get(self.fallback) if self.fallback else None
+        fallback = call.prompts.get(self.fallback) if self.fallback else None
         query = call.stream.query
         spoken = self._phrase(query).spoken(call, fallback, of_url="text" in query)
         await call.play(Playlist(self.repeated([spoken])))

@@ -9,11 +9,11 @@ from mediaserver.call import Call
 from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Playlist, Repeated
-from mediaserver.playout.sources.tones import Tones
+from mediaserver.playout.sources.tones import ToneCache
 
 _MEMORY = 64_000_000  # bytes of tones that are kept: some hundred of a few seconds
 
-_tones = Tones(_MEMORY)
+_tones = ToneCache(_MEMORY)
 _cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # to read 200 characters takes half a millisecond
 
 
@@ -53,5 +53,5 @@ class Tone(Ending, Handler):
     async def run(self, call: Call) -> None:
         """Play, then close or fall silent."""
         tone = _tones.get(self._cadence())
-        await call.play(Playlist(Repeated(tone.repeat, None, lead=tone.once) if tone.repeat else tone.once))
+        await call.play(Playlist(Repeated(tone.repeat, None, intro=tone.once) if tone.repeat else tone.once))
         await self.conclude(call)

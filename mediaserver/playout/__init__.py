@@ -1,1 +1,4 @@
-"""What is heard, and when: the prompt library, sources of frames, and the clock that paces them."""
+"""What is played, and when: decoded sound files, the prompt library, sources of frames, and their pacer.
+
+Knows nothing of calls, handlers or routes.
+"""

@@ -14,7 +14,7 @@ from yarl import URL
 from mediaserver.config.listener_settings import AudioSocketSettings
 from mediaserver.errors import RefusalReason, RefusedError, one_line
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
@@ -37,9 +37,9 @@ class Port:
         """The variables of a call: its UUID, and those of the path's pattern."""
         return {"uuid": str(uuid), **self.variables}
 
-    def build_handler(self, uuid: UUID, catalogue: Catalogue) -> Handler:
+    def build_handler(self, uuid: UUID, snapshot: PromptSnapshot) -> Handler:
         """The handler for one call; RefusedError as of `Route.build_handler`."""
-        return self.route.build_handler(self.call_variables(uuid), self.url.query, catalogue)
+        return self.route.build_handler(self.call_variables(uuid), self.url.query, snapshot)
 
     @property
     def wire(self) -> WireSettings:
@@ -81,17 +81,17 @@ def _known_paths(table: RouteTable) -> str:
     return f": there are {', '.join([*patterns[:_LISTED], *more])}" if patterns else ": there are no paths"
 
 
-def missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> list[str]:
+def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> list[str]:
     """A line for each port whose calls would be refused: a prompt is missing, or the query is wrong."""
-    return list(_missing_prompts(ports, catalogue, where))
+    return list(_missing_prompts(ports, snapshot, where))
 
 
-def _missing_prompts(ports: Iterable[Port], catalogue: Catalogue, where: str) -> Iterator[str]:
+def _missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> Iterator[str]:
     for port in ports:
-        if port.route.validated.problems or requirements.missing_prompts([port.route], catalogue, where):
+        if port.route.validated.problems or requirements.missing_prompts([port.route], snapshot, where):
             continue  # reported for the path itself
         try:
-            port.build_handler(_NIL, catalogue)
+            port.build_handler(_NIL, snapshot)
         except RefusedError as error:
             yield f"{_location(where, port.number)}: {error}"
 

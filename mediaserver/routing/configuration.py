@@ -87,30 +87,30 @@ class Configuration:
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
         """A line for each prompt that the operator's paths name and a loaded library lacks: each is a mistake."""
-        if library.trouble:
+        if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
-            return [f"{by}: prompts.directory: {library.directory} {library.trouble}{hint}"]
-        catalogue = library.catalogue
-        missing = [] if self.built_in else requirements.missing_prompts(self.table, catalogue, self.where)
+            return [f"{by}: prompts.directory: {library.directory} {library.folder_problem}{hint}"]
+        snapshot = library.snapshot
+        missing = [] if self.built_in else requirements.missing_prompts(self.table, snapshot, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
-        return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), catalogue, by)]
+        return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), snapshot, by)]
 
     def missing_default_prompts(self, library: PromptLibrary) -> list[str]:
         """A line for each prompt that the default paths lack: a warning, as no operator has asked for those paths.
 
         Their callers are refused until the prompts are there.
         """
-        if not self.built_in or library.trouble:
+        if not self.built_in or library.folder_problem:
             return []
-        return requirements.missing_prompts(self.table, library.catalogue, self.where)
+        return requirements.missing_prompts(self.table, library.snapshot, self.where)
 
     def paths_without_prompts(self, library: PromptLibrary) -> set[str]:
         """The patterns of default paths that lack prompts."""
-        if not self.built_in or library.trouble:
+        if not self.built_in or library.folder_problem:
             return set()
         incomplete = (
-            route for route in self.table if requirements.missing_prompts([route], library.catalogue, self.where)
+            route for route in self.table if requirements.missing_prompts([route], library.snapshot, self.where)
         )
         return {route.pattern for route in incomplete}
 

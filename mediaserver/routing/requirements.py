@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import Settings
 from mediaserver.handlers import table as handler_table
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.filling import VARIABLE
 from mediaserver.routing.route import Route
 from mediaserver.speech.engines.requirements import EngineRequirement
@@ -24,8 +24,8 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
             yield from secret_fields(handler_table.find(path.handler), path.handler_settings).values()
 
 
-def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -> list[str]:
-    """A line for each prompt that routes name and the catalogue lacks. Names with a `{variable}` are left out."""
+def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
+    """A line for each prompt that routes name and the snapshot lacks. Names with a `{variable}` are left out."""
     found = []
     for route in routes:
         with route.known_handler() as handler:
@@ -33,7 +33,7 @@ def missing_prompts(routes: Iterable[Route], catalogue: Catalogue, where: str) -
             for name in dict.fromkeys(handler.prompt_names()):
                 if not VARIABLE.search(name):
                     key = next(_keys_with(name, route.settings), "")
-                    found += [f"{place}: {key}{problem}" for problem in handler.problems(catalogue, name.__eq__)]
+                    found += [f"{place}: {key}{problem}" for problem in handler.problems(snapshot, name.__eq__)]
     return found
 
 

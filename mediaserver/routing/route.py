@@ -18,7 +18,7 @@ from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import Validated, validate_table
 from mediaserver.errors import RefusalReason, RefusedError, TooLongError, did_you_mean
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, UnsafeVariableError, fill_variables, texts_in, without_keys
 from mediaserver.routing.patterns import PATTERN_VARIABLE
@@ -138,7 +138,7 @@ class Route:
         self,
         variables: Mapping[str, str],
         query: Mapping[str, str],
-        catalogue: Catalogue,
+        snapshot: PromptSnapshot,
         describe_input: DescribeInput = describe_query,
     ) -> Handler:
         """The handler for one caller; callers with the same variables and query share it.
@@ -149,11 +149,11 @@ class Route:
         404 where the URL names a prompt, tone or other thing that does not exist.
         """
         asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
-        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), catalogue.version
+        key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), snapshot.version
         handler = self._handlers.get(key)
         if handler is None:
             handler = self._validated_handler(variables, asked)
-            missing = handler.problems(catalogue)
+            missing = handler.problems(snapshot)
             if missing:
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
             if len(self._handlers) >= _MAX_HANDLERS:

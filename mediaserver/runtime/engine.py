@@ -18,8 +18,8 @@ from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.playout.prompts.library import Progress, PromptLibrary, Reloaded
-from mediaserver.playout.prompts.watch import watch
+from mediaserver.playout.prompts.library import Progress, PromptLibrary, ReloadResult
+from mediaserver.playout.prompts.watch import watch_prompts
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration, prompt_cache_problems
 from mediaserver.routing.table import RouteTable
@@ -135,7 +135,7 @@ class Engine:
         self._tell_of_what_is_not_there()
         self._awaited = requirements.required_engines(configuration.table)
         self.speech.preload(self._awaited)
-        if self.library.stock.cache.evictions:
+        if self.library.store.cache.evictions:
             log.warning(
                 "the prompts do not fit into memory: some are decoded again when they are asked for",
                 key="prompts.memory_limit",
@@ -185,7 +185,9 @@ class Engine:
     def watch(self) -> None:
         """Take in what changes in the prompt folder, from now on."""
         settings = self.settings.prompts
-        self._watching = asyncio.create_task(watch(self.library, self._first_encodings, settings, self._told))
+        self._watching = asyncio.create_task(
+            watch_prompts(self.library, self._first_encodings, settings, self._told)
+        )
 
     async def look(self) -> None:
         """Take in what changed in the prompt folder, where nobody watches it."""
@@ -199,7 +201,7 @@ class Engine:
         encodings = requirements.first_encodings(self.table)
         return [*encodings, TCP] if self.configuration.ports else encodings
 
-    def _told(self, reloaded: Reloaded) -> None:
+    def _told(self, reloaded: ReloadResult) -> None:
         """Prompts have changed: what there is to say of it."""
         if reloaded.added or reloaded.replaced or reloaded.removed:
             self.metrics.reloads.labels("ok").inc()
@@ -212,7 +214,7 @@ class Engine:
                 log.error("the prompt folder is gone: all prompts stay as they were", folder=folder, why=why)
             else:
                 log.error("prompt not taken in", file=file, why=why)
-        for name in reloaded.back:
+        for name in reloaded.readable_again:
             log.info("the prompt folder can be read again", folder=os.path.normpath(f"{folder}/{name}"))
         if reloaded.failed:
             self.metrics.reloads.labels("failed").inc()
@@ -236,7 +238,7 @@ class Engine:
         self.ticker.close()
 
     def _export(self) -> None:
-        ticker, cache, library, pool = self.ticker, self.library.stock.cache, self.library, self.library.pool
+        ticker, cache, library, pool = self.ticker, self.library.store.cache, self.library, self.library.pool
         counter, gauge = self.metrics.counter, self.metrics.gauge
         counter("frames", "Frames sent", lambda: ticker.frames)
         counter(

@@ -99,7 +99,7 @@ class Server:
             paths=len(served),
             open_paths=len(served & set(configuration.table.open_paths)),  # to anybody who reaches the port
             prompts=len(library.prompts),
-            cached_mb=round(library.stock.cache.bytes / MEGABYTE, 1),
+            cached_mb=round(library.store.cache.bytes / MEGABYTE, 1),
         )
 
     @property

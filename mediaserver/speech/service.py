@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.playout.sources.source import Run
+from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.engines.table import STT_ENGINES, TTS_ENGINES
@@ -73,7 +73,7 @@ class SpeechService:
         self,
         text: str,
         voice: Voice | None = None,
-        fallback: Run | None = None,
+        fallback: Segment | None = None,
         on_failure: Callable[[str], None] = lambda why: None,
         origin: Origin = TRUSTED,
     ) -> SpokenText:

@@ -68,8 +68,8 @@ def bot() -> Timeline:
 
         def say(name: str, seconds: float) -> None:
             note(f"media, mark {name}")
-            buffer.put(to_bytes(voice[: round(seconds * SAMPLE_RATE)]))
-            buffer.mark(partial(note, f"mark {name} back"))
+            buffer.push_audio(to_bytes(voice[: round(seconds * SAMPLE_RATE)]))
+            buffer.add_mark(partial(note, f"mark {name} back"))
 
         playing = asyncio.ensure_future(call.play(buffer))
         await asyncio.sleep(0.2)

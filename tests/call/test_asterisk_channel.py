@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mediaserver.call import Call, CloseCode, End, EndReason, Stream
-from mediaserver.playout.sources.source import Clip, Heard
+from mediaserver.playout.sources.source import Clip, PlaybackResult
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit
@@ -225,7 +225,7 @@ async def test_clear_flushes_its_queue_and_the_lead_was_not_heard(loop: VirtualL
     await asterisk.call(run, 300, (110, asterisk.session.call.clear))
     assert asterisk.stage.line.times == [*[1] * 11, 21, 41, 61, 81, 101]
     assert asterisk.texts == [(0, "ANSWER"), (110, "FLUSH_MEDIA")]
-    assert heard == [Heard(6, complete=False)]
+    assert heard == [PlaybackResult(6, complete=False)]
 
 
 @in_virtual_time

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from mediaserver.call import Call, CloseCode, End, EndReason, InboundProblem, Session, Stream
 from mediaserver.call.inbound_monitor import InboundMonitor
-from mediaserver.playout.sources.source import Clip, Heard
+from mediaserver.playout.sources.source import Clip, PlaybackResult
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio
@@ -42,7 +42,7 @@ def begin_of_sound(stage: Stage) -> float:
 
 
 async def play_clip(call: Call) -> None:
-    assert await call.play(CLIP) == Heard(5, complete=True)
+    assert await call.play(CLIP) == PlaybackResult(5, complete=True)
 
 
 UUID = b"\x01\x00\x10" + bytes(16)

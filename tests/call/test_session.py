@@ -10,8 +10,8 @@ from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Str
 from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.sources.live import Live
-from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
+from mediaserver.playout.sources.live import LiveSource
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Repeated, Source
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit
@@ -83,8 +83,8 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        assert await session.call.play(Clip(b"\x01" * 640)) == Heard(2, complete=True)
-        assert await session.call.play(Source([b"\x02" * 320])) == Heard(1, complete=True)
+        assert await session.call.play(Clip(b"\x01" * 640)) == PlaybackResult(2, complete=True)
+        assert await session.call.play(Source([b"\x02" * 320])) == PlaybackResult(1, complete=True)
 
     assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
     await stage.until(200)
@@ -215,7 +215,7 @@ async def test_clear_tells_how_much_was_heard(tmp_path, loop: VirtualLoop) -> No
         await asyncio.sleep(0.1)
         session.call.clear()
         heard = await playing
-        assert heard == Heard(5, complete=False)
+        assert heard == PlaybackResult(5, complete=False)
         assert heard.seconds == 0.1
 
     await session.run(work())
@@ -552,9 +552,9 @@ async def test_a_summary_tells_of_what_was_not_in_time(tmp_path, loop: VirtualLo
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
-        live = Live(0)
+        live = LiveSource(0)
         playing = asyncio.create_task(session.call.play(live))
-        live.put(bytes(320) * 2)
+        live.push_audio(bytes(320) * 2)
         await stage.until(110)
         playing.cancel()
         playing = asyncio.create_task(session.call.play(ENDLESS))

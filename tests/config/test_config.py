@@ -383,7 +383,7 @@ def test_a_handler_gets_its_secret_and_the_secret_file_is_watched(tmp_path: Path
     there = Configuration.build(load(tmp_path, text), "config.toml")
     assert (there.problems, there.files) == ((), [token])
     (route,) = there.table
-    handler = route.build_handler({"who": "a/b?c&d"}, {}, library_of().catalogue)
+    handler = route.build_handler({"who": "a/b?c&d"}, {}, library_of().snapshot)
     assert isinstance(handler, Bridge)
     assert handler.token.get_secret_value() == "s3cret {who}"
     assert handler.url == "wss://bots.example/a%2Fb%3Fc%26d?key=a%2Fb%3Fc%26d"
@@ -467,7 +467,7 @@ def test_a_placeholder_in_a_url_is_refused_with_what_to_do(tmp_path: Path) -> No
     text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
     (route,), _ = route_builder.build_routes(load(tmp_path, text), "config.toml")
     with pytest.raises(RefusedError) as caught:
-        route.build_handler({"prompt": "${prompt}"}, {}, library_of().catalogue)
+        route.build_handler({"prompt": "${prompt}"}, {}, library_of().snapshot)
     why = 'the URL has "${prompt}" in place of {prompt}: put the value itself there, without braces'
     assert (caught.value.status, str(caught.value)) == (404, why)
 
@@ -476,10 +476,10 @@ def test_a_url_may_fill_in_numbers_and_choices(tmp_path: Path) -> None:
     text = '[paths."/n/{level}/{stereo}"]\nhandler = "noise"\nlevel = "{level}"\n'
     (route,), found = route_builder.build_routes(load(tmp_path, text), "config.toml")
     assert found == []
-    handler: Any = route.build_handler({"level": "-40", "stereo": "x"}, {}, library_of().catalogue)
+    handler: Any = route.build_handler({"level": "-40", "stereo": "x"}, {}, library_of().snapshot)
     assert handler.level == -40
     with pytest.raises(RefusedError, match=r"level: should be a number \(it is 'loud'\)"):
-        route.build_handler({"level": "loud", "stereo": "x"}, {}, library_of().catalogue)
+        route.build_handler({"level": "loud", "stereo": "x"}, {}, library_of().snapshot)
 
 
 def test_a_path_whose_token_cannot_be_read_stays_closed(tmp_path: Path) -> None:
@@ -494,13 +494,13 @@ def test_callers_with_the_same_url_share_one_handler(tmp_path: Path) -> None:
     text = '[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"'
     (route,), _ = route_builder.build_routes(load(tmp_path, text), "config.toml")
     library = library_of()
-    first = route.build_handler({"prompt": "welcome"}, {}, library.catalogue)
-    assert route.build_handler({"prompt": "welcome"}, {}, library.catalogue) is first
-    assert route.build_handler({"prompt": "odd"}, {}, library.catalogue) is not first
-    assert route.build_handler({"prompt": "welcome"}, {"repeat": "2"}, library.catalogue) is not first
-    library.catalogue = library.catalogue.changed({"welcome": None}, {})
+    first = route.build_handler({"prompt": "welcome"}, {}, library.snapshot)
+    assert route.build_handler({"prompt": "welcome"}, {}, library.snapshot) is first
+    assert route.build_handler({"prompt": "odd"}, {}, library.snapshot) is not first
+    assert route.build_handler({"prompt": "welcome"}, {"repeat": "2"}, library.snapshot) is not first
+    library.snapshot = library.snapshot.updated({"welcome": None}, {})
     with pytest.raises(RefusedError, match='no prompt "welcome"'):
-        route.build_handler({"prompt": "welcome"}, {}, library.catalogue)
+        route.build_handler({"prompt": "welcome"}, {}, library.snapshot)
 
 
 @pytest.mark.parametrize(

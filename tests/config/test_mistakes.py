@@ -19,7 +19,7 @@ from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError
 from mediaserver.handlers.menu.handler import Answer
 from mediaserver.handlers.table import HANDLERS
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import open_library
@@ -497,7 +497,7 @@ def _look_at(tables: dict[str, Any]) -> list[str]:
     configuration = Configuration.build(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
         menu_flow.ways(getattr(route.validated.table, "menus", None))
-    return [*configuration.problems, *requirements.missing_prompts(configuration.table, Catalogue({}), "c")]
+    return [*configuration.problems, *requirements.missing_prompts(configuration.table, PromptSnapshot({}), "c")]
 
 
 @pytest.mark.parametrize("name", HANDLERS)

@@ -96,7 +96,7 @@ async def opened(directory: Path) -> AsyncIterator[Lab]:
             try:
                 yield Lab(server, pool, directory)
             finally:
-                await pool.rest()
+                await pool.release_decoders()
 
 
 @contextlib.asynccontextmanager

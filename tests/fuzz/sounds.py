@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from mediaserver.audio import wav
 from mediaserver.errors import PromptError
-from mediaserver.playout.decoding.decode import Decoded, decode_file
+from mediaserver.playout.decoding.decode import DecodedAudio, decode_file
 from mediaserver.playout.decoding.formats import ALAW, LINEAR, MULAW
 from tests.fuzz import mutate
 from tests.fuzz.lab import Lab
@@ -133,7 +133,7 @@ async def meet(file: File, lab: Lab) -> None:
         if "cannot be decoded:" in str(error):  # what a decoder says of an error that nobody foresaw
             raise
     else:
-        _judge_sound(Decoded(b"".join(taken.blocks), *about))
+        _judge_sound(DecodedAudio(b"".join(taken.blocks), *about))
     finally:
         path.unlink()
 
@@ -143,7 +143,7 @@ def _judge_words(error: PromptError) -> None:
     assert len(str(error).splitlines()) == 1, f"more than one line: {str(error)!r}"
 
 
-def _judge_sound(decoded: Decoded) -> None:
+def _judge_sound(decoded: DecodedAudio) -> None:
     assert decoded.pcm
     assert len(decoded.pcm) % 2 == 0
     assert len(decoded.source.splitlines()) == 1

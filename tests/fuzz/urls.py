@@ -77,7 +77,7 @@ def check(case: tuple[int, str], _: Path) -> None:
     template = _TEMPLATES[number]
     try:
         route, variables = _table().match_route_now(URL.build(path=f"/{number}/{path}", encoded=True))
-        handler = route.build_handler(variables, {}, library_of({}).catalogue)
+        handler = route.build_handler(variables, {}, library_of({}).snapshot)
     except RefusedError as error:
         assert error.status in (400, 404, 414), f"{error.status}: {error}"  # noqa: PT017 - it may as well be taken
         return

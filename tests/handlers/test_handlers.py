@@ -20,8 +20,8 @@ from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
 from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.tone import Tone
-from mediaserver.playout.decoding.pool import DecodePool, Description
-from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
@@ -41,9 +41,9 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     """A library that is loaded already."""
     library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
     for name, samples in sounds.items():
-        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), Description("test", 0.0, 0.0), library.stock)
-        library.catalogue = library.catalogue.changed({name: prompt}, {})
-        library.stock.cache.put((prompt, PCM.name), Items(PCM.packetize(to_bytes(samples)), len(samples)))
+        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), AudioInfo("test", 0.0, 0.0), library.store)
+        library.snapshot = library.snapshot.updated({name: prompt}, {})
+        library.store.cache.put((prompt, PCM.name), EncodedFrames(PCM.packetize(to_bytes(samples)), len(samples)))
     return library
 
 
@@ -168,9 +168,9 @@ async def test_hold_music_of_ones_own_begins_at_the_top_and_goes_round_without_a
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.49, 2.51, 3.004, 1_700_000_000.123])
 def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
     library = library_of()
-    pieces = library.catalogue.match(["music/*"])
+    pieces = library.snapshot.match(["music/*"])
     tune = np.concatenate([SOUNDS[piece.name] for piece in pieces])
-    items = join(Rounds(pieces, None), at).items(PCM)
+    items = join(Rounds(pieces, None), at).iter_frames(PCM)
     heard = from_bytes(b"".join(next(items)[4:] for _ in range(200)))
     position = int(at * 8000) % len(tune)
     starts = [(position - back) % len(tune) for back in range(160)]
@@ -180,17 +180,17 @@ def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle: bool) -> None:
     """Two processes agree as well: nothing but the wall clock and the library goes in."""
-    pieces = library_of().catalogue.match(
+    pieces = library_of().snapshot.match(
         ["music/a", "music/b"]
     )  # whole frames, so the sound is the same to the bit
     rounds = Rounds(pieces, 0 if shuffle else None)
-    early, late = join(rounds, 5000.0).items(PCM), join(rounds, 5007.0).items(PCM)
+    early, late = join(rounds, 5000.0).iter_frames(PCM), join(rounds, 5007.0).iter_frames(PCM)
     heard_early = [next(early) for _ in range(700)]
     assert heard_early[350:] == [next(late) for _ in range(350)]
 
 
 def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_order() -> None:
-    pieces = library_of().catalogue.match(["music/*", "welcome", "odd"])
+    pieces = library_of().snapshot.match(["music/*", "welcome", "odd"])
     rounds = Rounds(pieces, 0)
     orders = [[piece.name for piece in rounds.order(number)] for number in range(20)]
     assert all(sorted(order) == sorted(piece.name for piece in pieces) for order in orders)
@@ -199,7 +199,7 @@ def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_ord
 
 @pytest.mark.parametrize("seed", [None, 0])
 def test_rounds_follow_one_another_from_wherever_one_begins(seed: float | None) -> None:
-    pieces = library_of().catalogue.match(["music/*", "welcome", "odd"])
+    pieces = library_of().snapshot.match(["music/*", "welcome", "odd"])
     whole = Rounds(pieces, seed)
     expected = [piece for number in range(7) for piece in whole.order(number)]
     assert list(islice(whole, 35)) == expected
@@ -207,9 +207,9 @@ def test_rounds_follow_one_another_from_wherever_one_begins(seed: float | None) 
 
 
 def test_where_one_piece_ends_the_next_begins() -> None:
-    pieces = library_of().catalogue.match(["music/a", "music/b"])  # 1 s and 1.5 s
+    pieces = library_of().snapshot.match(["music/a", "music/b"])  # 1 s and 1.5 s
     for at, name in ((0.0, "music/a"), (0.98, "music/a"), (1.0, "music/b"), (2.48, "music/b"), (2.5, "music/a")):
-        sound = from_bytes(b"".join([next(join(Rounds(pieces, None), at).items(PCM))])[4:])
+        sound = from_bytes(b"".join([next(join(Rounds(pieces, None), at).iter_frames(PCM))])[4:])
         start = round((at - (1.0 if name == "music/b" else 0.0)) % 2.5 * 8000)
         assert (sound == SOUNDS[name][start : start + 160]).all()
 
@@ -220,10 +220,10 @@ async def test_shared_music_is_the_one_timeline_s(loop: VirtualLoop, shuffle: bo
     before = time.time()
     heard, _ = await hear(loop, HoldMusic(prompts=("music/a", "music/b"), shuffle=shuffle), 20_000)
     after = time.time()
-    rounds = Rounds(library_of().catalogue.match(["music/a", "music/b"]), 0 if shuffle else None)
+    rounds = Rounds(library_of().snapshot.match(["music/a", "music/b"]), 0 if shuffle else None)
 
     def tune(at: float) -> bool:
-        items = join(rounds, at).items(PCM)
+        items = join(rounds, at).iter_frames(PCM)
         return (from_bytes(b"".join(next(items)[4:] for _ in range(len(heard) // 160))) == heard).all()
 
     assert any(tune(before + n * 0.02) for n in range(int((after - before) / 0.02) + 2))
@@ -237,7 +237,7 @@ async def test_music_of_ones_own_is_shuffled_where_that_is_asked_for(loop: Virtu
         stage = Stage(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
         source = HoldMusic(prompts=("music/*",), shared=False, shuffle=True)._source(session.call)
-        begins.add(next(source.items(PCM)))
+        begins.add(next(source.iter_frames(PCM)))
     assert len(begins) > 1
 
 
@@ -368,10 +368,10 @@ def test_tone_settings_are_validated(settings, why: str) -> None:
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:
     library = library_of()
-    assert Playback(prompts=("welcome", "od")).problems(library.catalogue) == [
+    assert Playback(prompts=("welcome", "od")).problems(library.snapshot) == [
         'no prompt "od" (did you mean "odd"?)'
     ]
-    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library.catalogue) == [
+    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library.snapshot) == [
         'no prompt matches "jazz/*"',
         'no prompt "x"',
     ]

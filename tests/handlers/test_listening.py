@@ -17,7 +17,7 @@ from mediaserver.handlers.common import files
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.record import Record
 from mediaserver.handlers.table import HANDLERS
-from mediaserver.playout.sources.live import Live
+from mediaserver.playout.sources.live import LiveSource
 from mediaserver.wire.encapsulation import PCM as PCM_ENCODING
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.call.caller import Caller, digits
@@ -132,22 +132,22 @@ async def test_what_is_said_comes_back(loop: VirtualLoop, delay_ms: int, frames:
 
 
 def test_a_live_source_keeps_its_delay_and_drops_what_comes_too_fast() -> None:
-    live = Live(delay_ms=40)
-    items = live.items(PCM_ENCODING)
+    live = LiveSource(delay_ms=40)
+    items = live.iter_frames(PCM_ENCODING)
     head = len(PCM_ENCODING.header)
 
     def hear() -> int:
         return next(items)[head]
 
     assert [hear() for _ in range(3)] == [0, 0, 0]
-    live.put(b"\1" * 320)
+    live.push_audio(b"\1" * 320)
     assert hear() == 0  # not yet 40 ms
-    live.put(b"\2" * 320)
+    live.push_audio(b"\2" * 320)
     assert [hear() for _ in range(3)] == [1, 2, 0]
     assert live.underruns == 1
-    live.put(b"\3" * 320)
+    live.push_audio(b"\3" * 320)
     assert hear() == 0  # 40 ms again
-    live.put(b"\4" * 320 * 20)
+    live.push_audio(b"\4" * 320 * 20)
     assert live.dropped == 19 * 160  # all but the delay
     assert [hear() for _ in range(3)] == [4, 4, 0]
 
@@ -261,7 +261,7 @@ def test_the_file_template_of_a_config_may_have_the_fields(tmp_path: Path) -> No
     settings, _ = config.load(file)
     built, found = route_builder.build_routes(settings, "config.toml")
     assert found == ['config.toml: paths."/bad": file: uses {caller}, which the path does not have']
-    handler = built[0].build_handler({"box": "sales"}, {}, library_of().catalogue)
+    handler = built[0].build_handler({"box": "sales"}, {}, library_of().snapshot)
     assert isinstance(handler, Record)
     assert handler.file == "sales/{time}-{id}.wav"
 

@@ -15,7 +15,7 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import End
 from mediaserver.errors import EngineError, RefusedError
 from mediaserver.handlers.menu.handler import MenuHandler
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.sessions import run_handler
 from mediaserver.speech.engines.table import TTS_ENGINES, TTS_PROBLEMS
@@ -248,17 +248,17 @@ def test_values_are_there_before_a_call_but_where_only_a_webhook_leads(
     phrase = '{say = "{n:number} and {amount:number}."}'
     (alone,) = configured(speaking(phrase), tmp_path).table
     (asking,) = configured(more.replace("PHRASE", phrase), tmp_path).table
-    catalogue = Catalogue({"main": library_of(SOUNDS).catalogue.get("main")})
+    snapshot = PromptSnapshot({"main": library_of(SOUNDS).snapshot.get("main")})
     for route in (alone, asking):
-        route.build_handler({"n": "1"}, {"amount": "2"}, catalogue)
+        route.build_handler({"n": "1"}, {"amount": "2"}, snapshot)
         with pytest.raises(RefusedError, match=r"\{amount\} cannot be spoken as number") as refused:
-            route.build_handler({"n": "1"}, {"amount": "much"}, catalogue)
+            route.build_handler({"n": "1"}, {"amount": "much"}, snapshot)
         assert refused.value.status == 400
     for route in (alone, asking)[: 1 if later else 2]:
         with pytest.raises(RefusedError, match=r"no value for \{amount\}"):
-            route.build_handler({"n": "1"}, {}, catalogue)
+            route.build_handler({"n": "1"}, {}, snapshot)
     if later:
-        asking.build_handler({"n": "1"}, {}, catalogue)
+        asking.build_handler({"n": "1"}, {}, snapshot)
 
 
 @in_virtual_time

@@ -14,7 +14,7 @@ from mediaserver import config
 from mediaserver.config.settings import Settings
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import RefusedError
-from mediaserver.playout.prompts.snapshot import Catalogue
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.route import Route
 from mediaserver.server.server import Server
@@ -278,15 +278,15 @@ def route_of(paths: str, tmp_path: Path) -> Route:
 def test_values_are_the_path_s_before_the_query_s(tmp_path: Path) -> None:
     """And `attach` gives its own as the path's: it looks at them here too."""
     route = route_of('[paths."/{n}"]\nhandler = "say"\ntext = "{n:number} {m:number}"\nvoice = "{n}"\n', tmp_path)
-    catalogue = Catalogue()
-    handler = route.build_handler({"n": "1"}, {"n": "no number", "m": "2"}, catalogue)
-    assert handler is route.build_handler({"n": "1"}, {"m": "3"}, catalogue)  # made once, whatever it is to say
+    snapshot = PromptSnapshot()
+    handler = route.build_handler({"n": "1"}, {"n": "no number", "m": "2"}, snapshot)
+    assert handler is route.build_handler({"n": "1"}, {"m": "3"}, snapshot)  # made once, whatever it is to say
     assert handler.voice == "1"  # type: ignore[attr-defined]
-    assert handler is route.build_handler({"n": "1", "m": "4"}, {}, catalogue)
+    assert handler is route.build_handler({"n": "1", "m": "4"}, {}, snapshot)
     with pytest.raises(RefusedError, match=r"\{m\} cannot be spoken as number"):
-        route.build_handler({"n": "1", "m": "x"}, {"m": "2"}, catalogue)
+        route.build_handler({"n": "1", "m": "x"}, {"m": "2"}, snapshot)
     with pytest.raises(RefusedError, match=r"no value for \{m\}") as refused:
-        route.build_handler({"n": "1"}, {}, catalogue)
+        route.build_handler({"n": "1"}, {}, snapshot)
     assert refused.value.status == 400
 
 

@@ -137,7 +137,7 @@ def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settin
     (route,) = configuration.table
     value = ".." if "segment" in why else "ws://evil/"
     with pytest.raises(RefusedError, match=f'the URL has "{value}" in place of {{a}}') as caught:
-        route.build_handler({"a": value, "b": "admin"}, {}, library_of().catalogue)
+        route.build_handler({"a": value, "b": "admin"}, {}, library_of().snapshot)
     assert (caught.value.status, caught.value.reason) == (400, RefusalReason.BAD_VARIABLE)
     assert why in str(caught.value)
 

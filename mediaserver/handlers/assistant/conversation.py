@@ -17,7 +17,7 @@ from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_detector import Ears
 from mediaserver.handlers.assistant.turn_taking import Floor
 from mediaserver.handlers.assistant.utterance_playback import Saying
-from mediaserver.playout.sources.source import Run
+from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.markdown import strip_markdown
@@ -45,7 +45,9 @@ class Words(NamedTuple, Generic[T]):
 class Conversation:
     """From the greeting to the end. `fallback` is heard where speech fails."""
 
-    def __init__(self, settings: "Assistant", call: Call, voice: Voice, words: Words[str], fallback: Run) -> None:
+    def __init__(
+        self, settings: "Assistant", call: Call, voice: Voice, words: Words[str], fallback: Segment
+    ) -> None:
         self._settings, self._call, self._words = settings, call, words
         self._voice, self._fallback = voice, fallback
         self._recogniser = call.speech.recogniser(settings.recognition_engine or "")

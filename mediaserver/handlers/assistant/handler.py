@@ -106,6 +106,6 @@ class Assistant(files.Keeping, Manner, Handler):
         stream = call.stream
         voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
         words = self._words(values_of(stream.variables, stream.query), voice.language)
-        fallback = call.library.get(self.fallback) if self.fallback else _tone()
+        fallback = call.prompts.get(self.fallback) if self.fallback else _tone()
         await Conversation(self, call, voice, words, fallback).run()
         await call.play(silence(_LINGER_MS))

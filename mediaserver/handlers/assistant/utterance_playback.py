@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.call import Call
 from mediaserver.handlers.assistant.history import INTERRUPTED, begun
-from mediaserver.playout.sources.source import Heard, Playlist, Run, silence
+from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment, silence
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SpokenText
@@ -22,7 +22,7 @@ _PACE = 3.3  # frames a letter takes, where a sentence is cut off before its len
 class _Timed(Playlist):
     """Notes when its first sound goes out, as far as that is not known to be missing."""
 
-    def __init__(self, runs: Iterable[Run], sounding: Callable[[], None]) -> None:
+    def __init__(self, runs: Iterable[Segment], sounding: Callable[[], None]) -> None:
         super().__init__(runs)
         self._sounding: Callable[[], None] | None = sounding
 
@@ -46,7 +46,7 @@ class _Sentence:
         self.complete = False
         self.broken = False  # the engine failed
 
-    def was_heard(self, heard: Heard, spoken: SpokenText) -> None:
+    def was_heard(self, heard: PlaybackResult, spoken: SpokenText) -> None:
         """So much of it was."""
         self.complete = heard.complete and not self.broken
         if self.complete:

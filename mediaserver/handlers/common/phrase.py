@@ -14,7 +14,7 @@ from mediaserver.call import Call
 from mediaserver.config.fields import Table, validate_language_tag
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.events.kinds import EventKind
-from mediaserver.playout.sources.source import Run
+from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.service import split_text
 from mediaserver.speech.text.template import Template
@@ -86,7 +86,7 @@ class Phrase(Manner, Table):
     def spoken(
         self,
         call: Call,
-        fallback: Run | None,
+        fallback: Segment | None,
         values: Mapping[str, str] = _NOTHING,
         *,
         of_url: bool = False,
@@ -167,9 +167,9 @@ class Speaking(Manner):
 
     def sound(
         self, members: Iterable[str | Phrase], call: Call, values: Mapping[str, str] = _NOTHING
-    ) -> list[Run | SpokenText]:
+    ) -> list[Segment | SpokenText]:
         """The sound of some members on a stream. ValueError where a text cannot be said with these values."""
-        get = call.library.get
+        get = call.prompts.get
         fallback = get(self.fallback) if self.fallback else None
         return [
             get(member) if isinstance(member, str) else member.under(self).spoken(call, fallback, values)

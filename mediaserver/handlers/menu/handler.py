@@ -19,7 +19,7 @@ from mediaserver.handlers.common import files
 from mediaserver.handlers.common.phrase import Phrase, Speaking, values_of
 from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
-from mediaserver.playout.sources.source import Playlist, Repeated, Run, silence
+from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
 MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
@@ -218,7 +218,7 @@ class _Visit:
         for problem in plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
         for name in step.prompts():
-            self._call.library.get(name)
+            self._call.prompts.get(name)
         speech = self._call.speech.settings
         for phrase in self._flow.phrases(step.play):
             await asyncio.to_thread(phrase.prepare, speech)  # of a language not spoken before it takes a while
@@ -236,7 +236,7 @@ class _Visit:
 
     def _sound(self, members: Sequence[str | Phrase]) -> Playlist:
         """EngineError where a text lacks a value, and there is no fallback."""
-        runs: list[Run | Iterable[Run]] = []
+        runs: list[Segment | Iterable[Segment]] = []
         for member in members:
             try:
                 runs += self._flow.sound((member,), self._call, self._values_with({}))
@@ -244,14 +244,14 @@ class _Visit:
                 runs.append(self._instead(str(error)))
         return Playlist(Repeated(runs, 1))
 
-    def _instead(self, why: str) -> Run:
+    def _instead(self, why: str) -> Segment:
         """What is heard in place of a text that cannot be said."""
         stream = self._call.stream
         self._call.notify(EventKind.SPEECH_FAILED, {"why": why})
         if self._flow.fallback is None:
             raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
         log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
-        return self._call.library.get(self._flow.fallback)
+        return self._call.prompts.get(self._flow.fallback)
 
 
 def _entry(menu: Menu) -> Collect:

@@ -1,1 +1,4 @@
-"""Sound files to 8 kHz PCM, in worker processes."""
+"""Decodes sound files to PCM (16 bits, 8 kHz, mono) in worker processes, and keeps the result on disk.
+
+Knows nothing of prompts' names, encodings or streams.
+"""

@@ -1,7 +1,8 @@
-"""A sound file of any kind to 8 kHz mono PCM. Runs in worker processes: it may be slow, and knows no asyncio.
+"""Decodes a sound file of any format to PCM (16-bit little-endian, 8 kHz, mono).
 
-It works block by block: memory is bounded by what is kept, 16 bits a sample, whatever rate, channels and length a
-file claims to have. What would become longer than is asked for is not decoded.
+Runs in worker processes: it may be slow, and knows no asyncio. It works block by block, so that memory is bounded
+by the PCM that is kept, whatever rate, channels and length a file claims to have. A file that would be longer than
+allowed is not decoded further.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,17 +24,17 @@ _BLOCK = 1 << 20  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """A sound file's samples in the house format, and what it was."""
+class DecodedAudio:
+    """A sound file's samples, and what the file was."""
 
     pcm: bytes  # 16-bit little-endian, 8 kHz, mono
-    source: str  # the file's own format, for people
+    source: str  # the file's own format, to be shown
     peak_dbfs: float
     loudness_lufs: float
 
 
-def decode_file(path: Path, longest: float = LONGEST) -> Decoded:
-    """Decode the file at `path` by its extension; PromptError says why it cannot be played."""
+def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
+    """Decode a file by its extension; PromptError says why it cannot be played. `longest` in seconds."""
     try:
         with path.open("rb") as file:
             return decode(path, file, longest)
@@ -41,8 +42,8 @@ def decode_file(path: Path, longest: float = LONGEST) -> Decoded:
         raise PromptError(f"cannot be read: {plainly(error)}") from error
 
 
-def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> Decoded:
-    """The same of a file that is open; ffmpeg opens it again. `longest` in seconds."""
+def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio:
+    """Decode a file that is open already, in the same way; ffmpeg opens it again by its path."""
     try:
         pcm, source = _decode(path, file, longest)
     except OSError as error:
@@ -50,11 +51,11 @@ def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> Decoded:
     if not pcm:
         raise PromptError("has no sound in it")
     samples = np.frombuffer(pcm, dtype="<i2")
-    return Decoded(pcm, source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
+    return DecodedAudio(pcm, source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
 
 
-def too_long(longest: float) -> PromptError:
-    """That a file's sound is longer than it may be."""
+def too_long_error(longest: float) -> PromptError:
+    """The error for a file of more than `longest` seconds."""
     return PromptError(f"is longer than {longest:g} s: cut it into parts, or raise prompts.longest")
 
 
@@ -67,30 +68,32 @@ def _decode(path: Path, file: BinaryIO, longest: float) -> tuple[bytes, str]:
     if extension in LINEAR:
         if size % SAMPLE_BYTES:
             raise PromptError(f"is not 16-bit PCM: {size} bytes are not a whole number of samples")
-        whole = _blocks(file, 0, size, SAMPLE_BYTES)
-        return _collected(whole, size / SAMPLE_BYTES / SAMPLE_RATE, longest), "raw 8000 Hz 16-bit mono"
+        blocks = _read_blocks(file, 0, size, SAMPLE_BYTES)
+        return _join_pcm(blocks, size / SAMPLE_BYTES / SAMPLE_RATE, longest), "raw 8000 Hz 16-bit mono"
     if extension in MULAW | ALAW:
         law, expand = ("µ-law", g711.mulaw_decode) if extension in MULAW else ("A-law", g711.alaw_decode)
-        whole = (to_bytes(expand(block)) for block in _blocks(file, 0, size, 1))
-        return _collected(whole, size / SAMPLE_RATE, longest), f"raw 8000 Hz {law} mono"
+        blocks = (to_bytes(expand(block)) for block in _read_blocks(file, 0, size, 1))
+        return _join_pcm(blocks, size / SAMPLE_RATE, longest), f"raw 8000 Hz {law} mono"
     try:
-        found, start, size = wav.locate_data(_reader(file), size)
+        header, start, size = wav.locate_data(_random_reader(file), size)
     except wav.UnsupportedCodecError:
         return _decode_by_ffmpeg(path, longest)
-    seconds = size / found.block_align / found.rate
-    parts = (_part_of(found, block) for block in _blocks(file, start, size, found.block_align))
-    if found.native or (found.codec in (wav.MULAW, wav.ALAW) and (found.rate, found.channels) == (SAMPLE_RATE, 1)):
-        return _collected((to_bytes(part.samples()) for part in parts), seconds, longest), found.description
-    resampled = _resampled((part.signal() for part in parts), found.rate)
-    return _collected(resampled, seconds, longest), found.description
+    seconds = size / header.block_align / header.rate
+    parts = (_wav_part(header, block) for block in _read_blocks(file, start, size, header.block_align))
+    if header.native or (
+        header.codec in (wav.MULAW, wav.ALAW) and (header.rate, header.channels) == (SAMPLE_RATE, 1)
+    ):
+        return _join_pcm((to_bytes(part.samples()) for part in parts), seconds, longest), header.description
+    resampled = _resample((part.signal() for part in parts), header.rate)
+    return _join_pcm(resampled, seconds, longest), header.description
 
 
-def _part_of(file: wav.Wav, data: bytes) -> wav.Wav:
-    """A part of a WAV file's sound."""
-    return wav.Wav(file.codec, file.channels, file.rate, file.bits, data)
+def _wav_part(header: wav.Wav, data: bytes) -> wav.Wav:
+    """A part of a WAV file's audio, in the format of its header."""
+    return wav.Wav(header.codec, header.channels, header.rate, header.bits, data)
 
 
-def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
+def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:
     def read(at: int, count: int) -> bytes:
         file.seek(at)
         return file.read(count)
@@ -98,8 +101,8 @@ def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
     return read
 
 
-def _blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes]:
-    """So many bytes of a file in blocks of whole samples."""
+def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes]:
+    """`size` bytes of a file from `start` on, in blocks of whole samples of `align` bytes."""
     file.seek(start)
     most = max(1, _BLOCK // align) * align
     while size and (block := file.read(min(size, most))):
@@ -109,20 +112,23 @@ def _blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes
         raise PromptError("became shorter while it was read")
 
 
-def _collected(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
-    """All PCM; PromptError where that is longer than it may be, at once where `seconds` tell."""
+def _join_pcm(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
+    """A file's PCM, all blocks of it; PromptError where it, or the `seconds` it claims, are over `longest`."""
     most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
     if seconds > longest:
-        raise too_long(longest)
+        raise too_long_error(longest)
     for block in blocks:
         pcm += block
         if len(pcm) > most:
-            raise too_long(longest)
+            raise too_long_error(longest)
     return bytes(pcm)
 
 
-def _resampled(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
-    """PCM at 8 kHz. "VHQ" keeps aliases and images below -120 dB; pydub's own resampling is linear."""
+def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
+    """PCM at 8 kHz of signals (±1.0) at `rate` Hz.
+
+    soxr's "VHQ" keeps aliases and images below -120 dB, while pydub resamples linearly.
+    """
     if rate == SAMPLE_RATE:
         yield from (to_bytes(quantize(signal)) for signal in signals)
         return
@@ -137,7 +143,7 @@ def _decode_by_ffmpeg(path: Path, longest: float) -> tuple[bytes, str]:
     stream = ffmpeg.probe(path)
     channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
     if stream.seconds > longest:
-        raise too_long(longest)
-    with ffmpeg.opened(path, stream) as blocks:
-        pcm = _collected(_resampled(blocks, stream.rate), 0, longest)
+        raise too_long_error(longest)
+    with ffmpeg.decoded_blocks(path, stream) as blocks:
+        pcm = _join_pcm(_resample(blocks, stream.rate), 0, longest)
     return pcm, f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}"

@@ -1,4 +1,4 @@
-"""Sound by ffmpeg, as it comes through a pipe: however long a file is, no more than a block of it is in memory."""
+"""Decodes sound files by ffmpeg, through a pipe: of a file of any length, only one block is in memory."""
 
 import shutil
 import subprocess
@@ -16,11 +16,11 @@ from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
 _BLOCK = 1 << 20  # bytes
-_SAID = 4096  # bytes of what it complains of
+_STDERR_TAIL = 4096  # bytes that are kept of ffmpeg's messages
 
 
-class Stream(NamedTuple):
-    """The first audio stream of a file, as ffprobe sees it."""
+class AudioStream(NamedTuple):
+    """The first audio stream of a file, as ffprobe describes it."""
 
     rate: int  # Hz
     channels: int
@@ -28,7 +28,7 @@ class Stream(NamedTuple):
 
 
 def require_ffmpeg() -> None:
-    """PromptError where the programs are not there."""
+    """PromptError where ffmpeg or ffprobe are not installed."""
     missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
     if missing:
         raise PromptError(
@@ -36,10 +36,10 @@ def require_ffmpeg() -> None:
         )
 
 
-def probe(path: Path) -> Stream:
-    """What a file's first audio stream is; PromptError in ffmpeg's own words where there is none."""
+def probe(path: Path) -> AudioStream:
+    """Describe a file's first audio stream; PromptError in ffmpeg's own words where there is none."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub's sources carry escapes that newer Pythons warn of
+        warnings.simplefilter("ignore")  # newer Pythons warn of escapes in pydub's source code
         from pydub.utils import mediainfo_json
     try:
         found: dict[str, Any] = mediainfo_json(path)
@@ -48,61 +48,58 @@ def probe(path: Path) -> Stream:
         seconds = float(stream.get("duration") or found.get("format", {}).get("duration") or 0)
         if rate < 1 or channels < 1:
             raise ValueError("no sound")
-    except (
-        LookupError,
-        StopIteration,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # pydub trips over odd ones
-        with opened(path, Stream(8000, 1, 0)) as blocks:
+    # pydub raises any of these where ffprobe's answer is not what it expects.
+    except (LookupError, StopIteration, ValueError, TypeError, AttributeError) as error:
+        with decoded_blocks(path, AudioStream(8000, 1, 0)) as blocks:
             for _ in blocks:
                 break
         raise PromptError("cannot be decoded by ffmpeg: it finds no sound in it") from error
-    return Stream(rate, channels, seconds)
+    return AudioStream(rate, channels, seconds)
 
 
 @contextmanager
-def opened(path: Path, stream: Stream) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
-    """The sound of a file, mixed down to one channel, ±1.0 full scale, in blocks of its own rate.
+def decoded_blocks(
+    path: Path, stream: AudioStream
+) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
+    """The audio of a file in blocks: mixed down to one channel, ±1.0 full scale, at the file's own rate.
 
-    PromptError where ffmpeg fails; whoever leaves early has it killed.
+    PromptError where ffmpeg fails. It is killed when the context ends before the file does.
     """
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ar", str(stream.rate), "-ac", str(stream.channels), "-f", "f32le", "-c:a", "pcm_f32le", "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603
         try:
-            yield _blocks(process, path, stream.channels)
+            yield _read_blocks(process, path, stream.channels)
         finally:
             process.kill()
 
 
-def _blocks(
+def _read_blocks(
     process: "subprocess.Popen[bytes]", path: Path, channels: int
 ) -> Generator[NDArray[np.float32], None, None]:
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
-    said = bytearray()
-    complaining = threading.Thread(target=_keep_end, args=(process.stderr, said), daemon=True)
-    complaining.start()
+    messages = bytearray()
+    stderr_reader = threading.Thread(target=_keep_tail, args=(process.stderr, messages), daemon=True)
+    stderr_reader.start()
     size = max(1, _BLOCK // (channels * _SAMPLE.itemsize)) * channels * _SAMPLE.itemsize
     while block := process.stdout.read(size):
         whole = len(block) - len(block) % (channels * _SAMPLE.itemsize)
         values = np.frombuffer(block[:whole], _SAMPLE).reshape(-1, channels)
         yield values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float64)
     code = process.wait()
-    complaining.join(1.0)
+    stderr_reader.join(1.0)
     if code:
-        raise PromptError(f"cannot be decoded by ffmpeg: {_reason(bytes(said), path)}")
+        raise PromptError(f"cannot be decoded by ffmpeg: {_last_message(bytes(messages), path)}")
 
 
-def _keep_end(line: IO[bytes], kept: bytearray) -> None:
-    """Read to the end; the last of it is kept."""
-    while data := line.read1(_SAID):  # type: ignore[attr-defined]
-        kept += data
-        del kept[:-_SAID]
+def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
+    """Read to the end, and keep the last bytes."""
+    while data := stderr.read1(_STDERR_TAIL):  # type: ignore[attr-defined]
+        tail += data
+        del tail[:-_STDERR_TAIL]
 
 
-def _reason(said: bytes, path: Path) -> str:
-    """The last of ffmpeg's own words, without the path that they name: ours is said once already."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+def _last_message(messages: bytes, path: Path) -> str:
+    """ffmpeg's last message without the file's path, which our own message has already."""
+    lines = [line.strip() for line in messages.decode(errors="replace").splitlines() if line.strip()]
     return (lines[-1] if lines else "it says nothing").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")

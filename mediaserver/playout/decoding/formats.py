@@ -1,4 +1,4 @@
-"""Which files are sound, by their extensions, and how long one may be."""
+"""Which files are sound files, by their extensions, and how long one may be."""
 
 LINEAR = {".pcm", ".raw", ".sln"}
 MULAW = {".ulaw", ".ul", ".mulaw"}
@@ -9,4 +9,4 @@ FFMPEG = {
     *(".aiff", ".aif", ".aifc", ".au", ".amr", ".gsm", ".caf", ".mka"),
 }
 EXTENSIONS = LINEAR | MULAW | ALAW | WAVE | FFMPEG
-LONGEST = 7200.0  # seconds of sound in one, where nothing else is said: prompts.longest
+LONGEST = 7200.0  # seconds of sound in one file, the default of the setting `prompts.longest`

@@ -1,4 +1,4 @@
-"""Decoding in processes of our own."""
+"""The pool of decoder processes, as the serving process sees it."""
 
 import asyncio
 import json
@@ -12,62 +12,65 @@ import structlog
 
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST
+from mediaserver.playout.decoding.fingerprint import decoder_fingerprint
 from mediaserver.playout.decoding.formats import LONGEST
-from mediaserver.playout.decoding.recipe import recipe
-from mediaserver.playout.prompts.encoded_frames import BLOCK
+from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES
 from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
 
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
-_IDLE = 3.0  # seconds after which decoders that nobody needs are let go
+_IDLE = 3.0  # seconds after which idle decoders are ended
 
 log = structlog.get_logger()
 
 
-class Description(NamedTuple):
-    """What a sound file is, for people."""
+class AudioInfo(NamedTuple):
+    """What a sound file is: shown to users, not used for playing it."""
 
-    source: str  # its own format
+    source: str  # the file's own format, such as "WAV 44100 Hz 16-bit stereo"
     peak_dbfs: float
     loudness_lufs: float
 
 
-class Taker(Protocol):
-    """Takes the PCM of a file (16-bit little-endian, 8 kHz, mono) as it comes, in blocks of whole frames."""
+class PcmSink(Protocol):
+    """Is fed the PCM of a file (16-bit little-endian, 8 kHz, mono) as it is decoded, in blocks of whole frames."""
 
-    async def take(self, pcm: bytes) -> None:
+    async def feed_pcm(self, pcm: bytes) -> None:
         """The next block."""
 
 
-T = TypeVar("T", bound=Taker)
+T = TypeVar("T", bound=PcmSink)
 
 
 class DecodePool:
-    """Decodes files in as many processes at once as there are cores. They start when needed, and end soon after.
+    """Decodes files in as many processes at once as there are cores; they start when needed, and end when idle.
 
-    With a `store`, a folder, and a `limit` in bytes, what was decoded before is found there. What is longer than
-    `longest` seconds is not decoded.
+    With a `store`, a folder for at most `limit` bytes, decoded files are cached on disk. Files of more than
+    `longest` seconds are not decoded.
     """
 
     def __init__(self, store: Path | None = None, limit: int = 0, longest: float = LONGEST) -> None:
-        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files, by what became of them in the store
+        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files, by how the cache on disk served them
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
-        self._place = [str(store), str(limit)] if store is not None else []
+        self._store_arguments = [str(store), str(limit)] if store is not None else []
         self._decoders = Pool(
             "mediaserver.playout.decoding.decoder_process",
-            lambda: (recipe(), f"{longest:g}", *self._place),
+            lambda: (decoder_fingerprint(), f"{longest:g}", *self._store_arguments),
             os.cpu_count() or 1,
             idle=_IDLE,
         )
-        self._turn = asyncio.Lock()
-        self._trouble = ""
+        self._feeding = asyncio.Lock()
+        self._logged_problem = ""
 
-    async def decode(self, path: Path, taker: Callable[[], T], *, store: bool = True) -> tuple[Description, T]:
-        """Decode one file into a taker; PromptError where it cannot be played, or where its decoder dies of it."""
-        for _ in range(2):  # the first may have died of something else
+    async def decode(self, path: Path, new_sink: Callable[[], T], *, store: bool = True) -> tuple[AudioInfo, T]:
+        """Decode one file into a new sink; PromptError where it cannot be played, or where it kills its decoder.
+
+        Without `store`, nothing is cached on disk.
+        """
+        for _ in range(2):  # once more, because the first decoder may have died of something else
             began = time.monotonic()
             try:
                 async with self._decoders.child() as decoder:
-                    answer, taken = await self._ask(decoder, path, taker, store)
+                    answer, sink = await self._request(decoder, path, new_sink, store)
             except NoProcessError as error:
                 raise PromptError(f"cannot be decoded: {error}") from error
             except DEAD:
@@ -75,39 +78,39 @@ class DecodePool:
             self._count(answer, time.monotonic() - began)
             if "error" in answer:
                 raise PromptError(answer["error"])
-            return Description(*(answer[field] for field in Description._fields)), taken
+            return AudioInfo(*(answer[field] for field in AudioInfo._fields)), sink
         raise PromptError("cannot be decoded: the decoder died of it")
 
-    async def _ask(
-        self, decoder: Child, path: Path, taker: Callable[[], T], store: bool
+    async def _request(
+        self, decoder: Child, path: Path, new_sink: Callable[[], T], store: bool
     ) -> tuple[dict[str, Any], T]:
-        """A decoder's answer, and the sound in a taker of its own."""
+        """A decoder's answer, and the sink that was fed the PCM."""
         name = os.fsencode(path)
         try:
             async with asyncio.timeout(_TIMEOUT):
                 await decoder.send(REQUEST.pack(len(name), store) + name)
                 size, left = ANSWER.unpack(await decoder.receive(ANSWER.size))
-                answer, taken = json.loads(await decoder.receive(size)), taker()
+                answer, sink = json.loads(await decoder.receive(size)), new_sink()
                 while left:
-                    block = await decoder.receive(min(left, BLOCK))
-                    async with self._turn:  # one at a time, however many there are: the loop has others to serve
-                        await taken.take(block)
+                    block = await decoder.receive(min(left, PCM_BLOCK_BYTES))
+                    async with self._feeding:  # one block at a time, so that streams get their turns of the loop
+                        await sink.feed_pcm(block)
                     left -= len(block)
-                return answer, taken
+                return answer, sink
         except TimeoutError:
             raise PromptError(f"takes longer than {_TIMEOUT} s to decode") from None
 
     def _count(self, answer: dict[str, Any], seconds: float) -> None:
-        stored, trouble = answer.get("stored"), answer.get("trouble")
+        stored, problem = answer.get("stored"), answer.get("problem")
         if stored:
             self.stored[stored] += 1
         if stored != "hit":
             self.decodes += 1
             self.decode_seconds += seconds
-        if trouble and trouble != self._trouble:  # once, not with every file
-            log.warning("decoded prompts are not kept on disk", folder=self._place[0], why=trouble)
-            self._trouble = trouble
+        if problem and problem != self._logged_problem:  # once, not with every file
+            log.warning("decoded prompts are not kept on disk", folder=self._store_arguments[0], why=problem)
+            self._logged_problem = problem
 
-    async def rest(self) -> None:
-        """Let the decoders go; the next file starts a new one."""
+    async def release_decoders(self) -> None:
+        """End the decoder processes; the next file starts a new one."""
         await self._decoders.rest()

@@ -1,1 +1,4 @@
-"""When frames are sent: one ticker, a pacer a stream, and what becomes of a slow peer. The hot path, no more."""
+"""When frames are sent: one ticker for all streams, a pacer for each, and what happens to a slow peer.
+
+This is the hot path, and nothing else: it knows no prompts, no calls and no sockets beyond `Transport`.
+"""

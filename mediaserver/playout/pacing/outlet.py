@@ -53,7 +53,7 @@ class Outlet:
         """What writes the next message each time it is asked: a source's from frame `start`, or silence."""
         wire = self.wire
         encoding = wire.encoding
-        items = repeat(encoding.silence) if source is None else source.items(encoding, start)
+        items = repeat(encoding.silence) if source is None else source.iter_frames(encoding, start)
         for watcher, _ in self._watchers:
             items = map(partial(_watched, watcher, encoding), items)
         if wire.marks_talkspurts:

@@ -17,7 +17,7 @@ from mediaserver.playout.pacing.playing import Playing
 from mediaserver.playout.pacing.schedule import KeyPath
 from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.playout.sources.source import SOURCE_FAULTS, Heard, Source
+from mediaserver.playout.sources.source import SOURCE_FAULTS, PlaybackResult, Source
 from mediaserver.wire.wire import Wire
 
 _LISTEN_NS = 10_000_000  # at least so long a peer may speak first where its framing decides ours
@@ -100,7 +100,7 @@ class Pacer:
         self._halted = False
         self._join()
 
-    def play(self, source: Source) -> asyncio.Future[Heard]:
+    def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Play a source after those queued before it. The future tells how much was sent, or why it broke."""
         playing = Playing(source, self._loop.create_future())
         self._queue.append(playing)
@@ -114,7 +114,7 @@ class Pacer:
             self._finish(self._queue.pop(), complete=False)
         self._cut()
 
-    def drop(self, done: asyncio.Future[Heard]) -> None:
+    def drop(self, done: asyncio.Future[PlaybackResult]) -> None:
         """Stop, or never begin, the one source that `done` is the future of."""
         if self._playing is not None and self._playing.done is done:
             self._cut()

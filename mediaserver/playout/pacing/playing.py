@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from mediaserver.playout.sources.source import Heard, Source
+from mediaserver.playout.sources.source import PlaybackResult, Source
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Playing:
     """
 
     source: Source
-    done: asyncio.Future[Heard]
+    done: asyncio.Future[PlaybackResult]
     started: int | None = None  # frames that the stream had sent when its turn came; None while it waits
     before: int = 0  # frames of it that were sent in turns before this one
 
@@ -34,7 +34,7 @@ class Playing:
     def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
         """It is over: its player is told how much of it was heard."""
         if not self.done.done():
-            self.done.set_result(Heard(self.heard(now, unsent), complete))
+            self.done.set_result(PlaybackResult(self.heard(now, unsent), complete))
 
     def fail(self, error: BaseException) -> None:
         """It broke: its player is told."""

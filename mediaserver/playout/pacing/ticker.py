@@ -130,7 +130,7 @@ class Ticker:
         self._alarm.close()
 
     def tick(self) -> None:
-        """Run every step that is due, and set the alarm for the next one with a stream in it."""
+        """Segment every step that is due, and set the alarm for the next one with a stream in it."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
         wheel = self._wheel

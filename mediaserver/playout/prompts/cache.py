@@ -1,4 +1,4 @@
-"""What is ready-made for the wire, shared by all streams, under a limit of memory."""
+"""A cache in memory of what is encoded for the wire, shared by all streams, least recently used first out."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -6,20 +6,20 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """What knows how much memory it takes."""
+    """An entry that knows how much memory it takes."""
 
     @property
     def size(self) -> int:
-        """Bytes of it."""
+        """Bytes of memory."""
 
 
 T = TypeVar("T", bound=Sized)
 
 
-class ItemCache(Generic[T]):
-    """Items, or what has some, by key, least recently used first out.
+class LruCache(Generic[T]):
+    """Entries by key, at most `limit` bytes of them: those least recently used are evicted first.
 
-    The newest entry always stays: somebody asked for it.
+    The newest entry always stays, even where it alone is larger than the limit, because a stream has asked for it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -29,7 +29,7 @@ class ItemCache(Generic[T]):
         self.hits = self.misses = self.evictions = 0
 
     def get(self, key: Hashable) -> T | None:
-        """The entry, now the most recently used; None where it is not here."""
+        """The entry, which becomes the most recently used; None where there is none."""
         entry = self._entries.get(key)
         if entry is None:
             self.misses += 1
@@ -39,16 +39,16 @@ class ItemCache(Generic[T]):
         return entry
 
     def put(self, key: Hashable, entry: T) -> None:
-        """Keep an entry, and let go of the least recently used beyond the limit."""
-        self.drop(key)
+        """Keep an entry, and evict the least recently used ones beyond the limit."""
+        self.pop(key)
         self._entries[key] = entry
         self.bytes += entry.size
         while self.bytes > self._limit and len(self._entries) > 1:
-            self.drop(next(iter(self._entries)))
+            self.pop(next(iter(self._entries)))
             self.evictions += 1
 
-    def drop(self, key: Hashable) -> T | None:
-        """Forget an entry, and give it back; streams that play it keep it until they are done."""
+    def pop(self, key: Hashable) -> T | None:
+        """Remove an entry and return it; streams that play it keep their reference until they are done."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size

@@ -1,4 +1,4 @@
-"""The system's notices of what changes in a folder, where its file system has any."""
+"""Change events of the system (inotify and the like) for the prompt folder, where its file system has them."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,22 @@ from watchfiles import Change
 from mediaserver.errors import plainly
 
 _MOUNTS = Path("/proc/self/mountinfo")
-# What these hold may change on another machine, or behind the kernel's back: nobody is told of it here.
-_SILENT = {
+# File systems whose files may change on another machine, or without the kernel's knowledge: they have no events of
+# it.
+_WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
 }
-_STEP_MS = 500  # between two looks of the thread that waits for notices; it ends as soon when told to
+_STEP_MS = 500  # how often the thread that waits for events looks whether it is to stop
 
 log = structlog.get_logger()
 
 
-class Notices:
-    """Notices of one folder at a time. `changed` is set at each, however many files it is about.
+class ChangeEvents:
+    """Listens to the change events of one folder at a time. `changed` is set at each, for any number of files.
 
-    `how`: "auto" has none where the file system does not tell of all changes, "poll" has none at all.
+    `how` is the setting `prompts.watch`: "auto" listens only where the file system reports all changes, "poll"
+    never.
     """
 
     def __init__(self, directory: Path, how: Literal["auto", "events", "poll"]) -> None:
@@ -41,31 +43,32 @@ class Notices:
         self._listening: asyncio.Future[None] | None = None
 
     @property
-    def live(self) -> bool:
-        """Whether there will be notices."""
+    def listening(self) -> bool:
+        """Whether events will come."""
         return self._listening is not None and not self._listening.done()
 
-    async def follow(self, folder: tuple[int, int] | None) -> None:
-        """Have notices of this folder, which is the one at the path now; None: of none. It need not succeed."""
+    async def listen_to(self, folder: tuple[int, int] | None) -> None:
+        """Listen to this folder (device and inode), which is at the path now; to none with None. It may fail."""
         if folder == self._folder:
             return
         await self.close()
         self._folder = folder
         if folder is None or self._how == "poll":
             return
-        if self._how == "events" or await asyncio.to_thread(has_notices, folder):
+        if self._how == "events" or await asyncio.to_thread(reports_all_changes, folder):
             self._stop = threading.Event()
-            self._thread = ThreadPoolExecutor(1, "prompt-notices")  # the loop's own has few, and others wait
+            # A thread of its own, because it is busy for long, and the loop's pool has few for all others.
+            self._thread = ThreadPoolExecutor(1, "prompt-events")
             self._listening = self._loop.run_in_executor(self._thread, self._listen, self._stop)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for a notice, so long at most."""
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait for an event, `seconds` at most."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.changed.wait(), seconds)
         self.changed.clear()
 
     async def close(self) -> None:
-        """Have no more notices. Nothing is left behind."""
+        """Stop listening, and end the thread."""
         self._stop.set()
         if self._listening is not None and self._thread is not None:
             await asyncio.wait([self._listening])
@@ -73,39 +76,39 @@ class Notices:
         self._listening = None
 
     def _listen(self, stop: threading.Event) -> None:
-        """The thread. In each step it holds the interpreter for some microseconds."""
-        itself = (Change.deleted, str(self._directory.absolute()))
+        """Runs in the thread. At each step it holds the interpreter for some microseconds."""
+        folder_deleted = (Change.deleted, str(self._directory.absolute()))
         try:
             for changes in watchfiles.watch(
                 self._directory,
-                watch_filter=None,  # the next look will tell what concerns us
+                watch_filter=None,  # the next scan tells which changes matter
                 debounce=2 * _STEP_MS,
                 step=_STEP_MS,
                 stop_event=stop,
                 rust_timeout=0,
                 raise_interrupt=False,
                 force_polling=False,
-                ignore_permission_denied=False,  # or it passes over any trouble, such as the limit of watches
+                ignore_permission_denied=False,  # True would hide any error, such as the limit of watches
             ):
                 self._loop.call_soon_threadsafe(self.changed.set)
-                if itself in changes:  # what is there next may look like it, down to the inode
+                if folder_deleted in changes:  # the next folder at the path may have the same inode
                     self._folder = None
                     return
-        except Exception as error:  # the system's limit of watches, or the folder is gone already
+        except Exception as error:  # the system's limit of watches is reached, or the folder is gone already
             log.warning(
-                "no notices of changed prompts: they are looked for every now and then",
+                "no change events for the prompt folder: it is scanned every now and then",
                 folder=str(self._directory),
                 why=plainly(error),
             )
 
 
-def has_notices(folder: tuple[int, int]) -> bool:
-    """Whether changes in a folder, given as device and inode, are told on its file system."""
-    return kind_of(folder[0]).split(".")[0] not in _SILENT
+def reports_all_changes(folder: tuple[int, int]) -> bool:
+    """Whether the file system of a folder, given as device and inode, has events for all changes in it."""
+    return file_system_of(folder[0]).split(".")[0] not in _WITHOUT_EVENTS
 
 
-def kind_of(device: int) -> str:
-    """A mounted file system's kind, such as `ext4`; "" where that is not known: a local one, for all we know."""
+def file_system_of(device: int) -> str:
+    """The type of a mounted file system, such as `ext4`; "" where it is not known, and taken for a local one."""
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()

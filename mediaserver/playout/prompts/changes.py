@@ -1,62 +1,65 @@
-"""What changed in a folder since it was taken in, and for how long it has been as it is now."""
+"""Detects what changed in the prompt folder since it was loaded, once the change has settled."""
 
 import os
 from collections.abc import Iterator
 
-from mediaserver.playout.prompts.scan import ABSENT, Inventory, Sight
+from mediaserver.playout.prompts.scan import ABSENT, FileSnapshot, FolderScan
 
-_TICK = 0.001  # seconds: a clock counts no finer everywhere
+_CLOCK_TICK = 0.001  # seconds: some clocks count no finer
 
 
-class Changes:
-    """Compares looks at a folder with what was taken in.
+class ChangeDetector:
+    """Compares scans of a folder with the files that were loaded from it.
 
-    A change counts once two looks, `settle` seconds apart, found the same: a file still being copied is left to
-    grow, and one that is written by deleting it first is not taken for removed. Each name waits for itself.
+    A change counts once two scans, `settle` seconds apart, found the same: so a file that is still being copied is
+    not loaded half, and one that is replaced by deleting it first is not taken for removed. Each name settles by
+    itself.
     """
 
     def __init__(self) -> None:
-        self._taken: dict[str, Sight] = {}
-        self._waiting: dict[str, tuple[Sight, float]] = {}  # changed, and since when it is so
+        self._loaded: dict[str, FileSnapshot] = {}
+        self._unsettled: dict[str, tuple[FileSnapshot, float]] = {}  # changed files, and since when they are so
         self._folder: tuple[int, int] | None = None
 
     @property
-    def waiting(self) -> bool:
-        """Whether there are changes that another look may settle."""
-        return bool(self._waiting)
+    def has_unsettled(self) -> bool:
+        """Whether there are changes that a further scan may find settled."""
+        return bool(self._unsettled)
 
-    def take(self, name: str, sight: Sight) -> None:
-        """It is taken in, for good or bad: nothing changed there any more."""
-        self._waiting.pop(name, None)
-        if sight == ABSENT:
-            self._taken.pop(name, None)
+    def mark_loaded(self, name: str, file: FileSnapshot) -> None:
+        """This state of a file was loaded, or has failed to: it is no change any more."""
+        self._unsettled.pop(name, None)
+        if file == ABSENT:
+            self._loaded.pop(name, None)
         else:
-            self._taken[name] = sight
+            self._loaded[name] = file
 
-    def settled(self, inventory: Inventory, now: float, settle: float) -> dict[str, Sight]:
-        """What a look made at `now` settles, by name; ABSENT where something was."""
-        inventory = self._unless_away(inventory)
-        found = dict(self._different(inventory))
-        self._waiting = {name: self._first_seen(name, sight, now) for name, sight in found.items()}
-        return {name: sight for name, sight in found.items() if self._waiting[name][1] + settle <= now + _TICK}
+    def settled_changes(self, scan: FolderScan, now: float, settle: float) -> dict[str, FileSnapshot]:
+        """The changes that have settled by a scan made at `now`, by prompt name; ABSENT where a file is gone."""
+        scan = self._unless_unmounted(scan)
+        found = dict(self._changed(scan))
+        self._unsettled = {name: self._with_first_seen(name, file, now) for name, file in found.items()}
+        return {
+            name: file for name, file in found.items() if self._unsettled[name][1] + settle <= now + _CLOCK_TICK
+        }
 
-    def _first_seen(self, name: str, sight: Sight, now: float) -> tuple[Sight, float]:
-        before = self._waiting.get(name)
-        return before if before is not None and before[0] == sight else (sight, now)
+    def _with_first_seen(self, name: str, file: FileSnapshot, now: float) -> tuple[FileSnapshot, float]:
+        before = self._unsettled.get(name)
+        return before if before is not None and before[0] == file else (file, now)
 
-    def _different(self, inventory: Inventory) -> Iterator[tuple[str, Sight]]:
-        sights, hidden = inventory.sights, inventory.hidden
-        for name in {**self._taken, **sights}:
-            sight = sights.get(name, ABSENT)
-            if sight == ABSENT and name.startswith(hidden):
-                continue  # nobody can tell
-            if sight != self._taken.get(name, ABSENT):
-                yield name, sight
+    def _changed(self, scan: FolderScan) -> Iterator[tuple[str, FileSnapshot]]:
+        files, unreadable = scan.files, scan.unreadable
+        for name in {**self._loaded, **files}:
+            file = files.get(name, ABSENT)
+            if file == ABSENT and name.startswith(unreadable):
+                continue  # it may be there
+            if file != self._loaded.get(name, ABSENT):
+                yield name, file
 
-    def _unless_away(self, inventory: Inventory) -> Inventory:
-        """A look at another folder than before, and an empty one, is a look at a mount point without its mount."""
-        if self._folder in (None, inventory.folder) or inventory.sights:
-            self._folder = inventory.folder or self._folder
-            return inventory
-        away = Sight(None, {os.curdir: "is another folder than it was, and empty"}, ())
-        return Inventory({"": away}, inventory.ignored, inventory.folder)
+    def _unless_unmounted(self, scan: FolderScan) -> FolderScan:
+        """The scan, or a problem where the folder is another one and empty: a mount point without its mount."""
+        if self._folder in (None, scan.folder) or scan.files:
+            self._folder = scan.folder or self._folder
+            return scan
+        unmounted = FileSnapshot(None, {os.curdir: "is another folder than it was, and empty"}, ())
+        return FolderScan({"": unmounted}, scan.ignored, scan.folder)

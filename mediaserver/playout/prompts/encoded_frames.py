@@ -1,4 +1,4 @@
-"""A run of sound made ready for the wire: one item a frame, in one encoding."""
+"""PCM encoded for the wire: one `bytes` object a frame of 20 ms, in one encoding."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,55 +8,59 @@ from typing import overload
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
 from mediaserver.wire.encapsulation import PCM, Encoding
 
-_OBJECT_BYTES = 33 + 8  # a bytes object's own header, and its place in a list
-_FRAMES = 250
-BLOCK = _FRAMES * FRAME_BYTES  # of PCM, made into items between two turns of the loop: well under a millisecond
+_OBJECT_BYTES = 33 + 8  # the header of a bytes object, and its place in a list
+_BLOCK_FRAMES = 250
+# Bytes of PCM that are encoded between two turns of the loop: that takes well under a millisecond.
+PCM_BLOCK_BYTES = _BLOCK_FRAMES * FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
-    """Items of `samples` samples; the last frame is padded with silence.
+class EncodedFrames:
+    """The frames of `samples` samples in one encoding; the last frame is padded with silence.
 
-    Where they are kept they are a tuple: garbage collection looks through a long list again and again.
+    Frames that are kept are a tuple, because garbage collection scans a long list again and again.
     """
 
-    items: Sequence[bytes]
+    frames: Sequence[bytes]
     samples: int
 
     @property
     def size(self) -> int:
-        """Bytes of memory, the interpreter's share included."""
-        return len(self.items) * (len(self.items[0]) + _OBJECT_BYTES) if self.items else 0
+        """Bytes of memory, the interpreter's overhead per object included."""
+        return len(self.frames) * (len(self.frames[0]) + _OBJECT_BYTES) if self.frames else 0
 
 
-class Making:
-    """Makes items of PCM while it comes, in several encodings at once."""
+class FrameEncoder:
+    """Encodes PCM into frames while it is being decoded, in several encodings at once."""
 
     def __init__(self, encodings: Iterable[Encoding]) -> None:
-        self._made: list[tuple[Encoding, list[bytes]]] = [(encoding, []) for encoding in encodings]
+        self._encoded: list[tuple[Encoding, list[bytes]]] = [(encoding, []) for encoding in encodings]
         self.samples = 0
 
-    async def take(self, pcm: bytes) -> None:
-        """The next PCM: whole frames but for the last, and no more than a `BLOCK`. Streams play meanwhile."""
+    async def feed_pcm(self, pcm: bytes) -> None:
+        """Encode the next PCM: at most `PCM_BLOCK_BYTES`, and whole frames except at the end of the sound.
+
+        The loop gets a turn after each encoding, so that streams keep playing.
+        """
         self.samples += len(pcm) // SAMPLE_BYTES
-        for encoding, items in self._made:
-            items += encoding.packetize(pcm)
+        for encoding, frames in self._encoded:
+            frames += encoding.packetize(pcm)
             await asyncio.sleep(0)
 
     @property
-    def items(self) -> Mapping[str, Items]:
-        """What is made so far, by encoding."""
-        return {encoding.name: Items(tuple(items), self.samples) for encoding, items in self._made}
+    def encoded(self) -> Mapping[str, EncodedFrames]:
+        """The frames encoded so far, by the encoding's name."""
+        return {encoding.name: EncodedFrames(tuple(frames), self.samples) for encoding, frames in self._encoded}
 
 
-class _Recoded(Sequence[bytes]):
-    """Items of one encoding seen in another, each made when it is asked for."""
+class _TranscodedFrames(Sequence[bytes]):
+    """Frames of one encoding as those of another; each is transcoded when it is asked for."""
 
-    def __init__(self, items: Sequence[bytes], encoding: Encoding, base: Encoding) -> None:
-        self._items, self._encoding, self._base = items, encoding, base
+    def __init__(self, frames: Sequence[bytes], encoding: Encoding, base: Encoding) -> None:
+        self._frames, self._encoding, self._base = frames, encoding, base
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._frames)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -64,37 +68,37 @@ class _Recoded(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
-            return _Recoded(self._items[index], self._encoding, self._base)
-        return self._encoding.encode(self._base.decode(self._items[index]))
+            return _TranscodedFrames(self._frames[index], self._encoding, self._base)
+        return self._encoding.encode(self._base.decode(self._frames[index]))
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(self._encoding.encode, map(self._base.decode, self._items))
+        return map(self._encoding.encode, map(self._base.decode, self._frames))
 
 
-def recoded(items: Items, encoding: Encoding, base: Encoding = PCM) -> Items:
-    """Items of one encoding as another's, at once, at the cost of encoding each frame when it is played."""
-    return Items(_Recoded(items.items, encoding, base), items.samples)
+def transcode_lazily(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
+    """Frames in the encoding `base` as those of another, at once; each is transcoded when it is played."""
+    return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base), encoded.samples)
 
 
-async def recode(base: Items, encoding: Encoding) -> Items:
-    """PCM items as another encoding's, ready-made."""
-    making = Making((encoding,))
-    for at in range(0, len(base.items), _FRAMES):
-        await making.take(b"".join(map(PCM.decode, base.items[at : at + _FRAMES])))
-    return Items(making.items[encoding.name].items, base.samples)
+async def transcode(pcm: EncodedFrames, encoding: Encoding) -> EncodedFrames:
+    """PCM frames as those of another encoding, all transcoded now, with turns of the loop in between."""
+    encoder = FrameEncoder((encoding,))
+    for at in range(0, len(pcm.frames), _BLOCK_FRAMES):
+        await encoder.feed_pcm(b"".join(map(PCM.decode, pcm.frames[at : at + _BLOCK_FRAMES])))
+    return EncodedFrames(encoder.encoded[encoding.name].frames, pcm.samples)
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """A sound file that is no prompt, to be played once or twice: its PCM items, seen in any encoding."""
+    """A decoded sound file that is no prompt, such as a recording, to be played once or twice."""
 
-    pcm: Items
+    pcm: EncodedFrames
 
     @property
     def samples(self) -> int:
         """Its length."""
         return self.pcm.samples
 
-    def open(self, encoding: Encoding) -> Items:
-        """Its items."""
-        return self.pcm if encoding is PCM else recoded(self.pcm, encoding)
+    def get_frames(self, encoding: Encoding) -> EncodedFrames:
+        """Its frames in an encoding, transcoded as they are played where that is not PCM."""
+        return self.pcm if encoding is PCM else transcode_lazily(self.pcm, encoding)

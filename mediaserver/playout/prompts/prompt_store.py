@@ -1,13 +1,13 @@
-"""Prompts' items: kept ready-made for as long as memory allows, or made when they are asked for."""
+"""The encoded frames of all prompts: in memory as far as its limit allows, else encoded on demand."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mediaserver.playout.decoding.pool import DecodePool, Description
-from mediaserver.playout.prompts.cache import ItemCache
-from mediaserver.playout.prompts.encoded_frames import Items, Making, recode, recoded
+from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
+from mediaserver.playout.prompts.cache import LruCache
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
 ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # the lossless first
@@ -15,94 +15,96 @@ ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, P
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Prompt:
-    """One playable file, as it was when it was decoded. `open` gives its items, at once or soon.
+    """One sound file that can be played, as it was when it was decoded.
 
-    They are in the stock's cache until the file changes, and from then on `kept` here: for exactly as long as
-    somebody plays them.
+    Its encoded frames are in the store's cache until the file changes. From then on they are in `detached` here,
+    so that they live exactly as long as a stream plays them.
     """
 
     name: str
     path: Path
     samples: int
-    about: Description
-    stock: "Stock" = field(repr=False)
-    kept: dict[str, Items] | None = field(default=None, repr=False)  # by encoding
+    info: AudioInfo
+    store: "PromptStore" = field(repr=False)
+    detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # by the encoding's name
 
-    def open(self, encoding: Encoding) -> "Items | asyncio.Future[Items]":
-        """Its items in an encoding; where they must be decoded again first, a future that all who ask share."""
-        return self.stock.open(self, encoding)
+    def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
+        """Its frames in an encoding; where the file must be decoded, a future that all callers share."""
+        return self.store.get_frames(self, encoding)
 
 
-class Stock:
-    """The items of all prompts, under a limit of memory in bytes."""
+class PromptStore:
+    """The encoded frames of all prompts, in at most `memory_limit` bytes."""
 
     def __init__(self, memory_limit: int, pool: DecodePool) -> None:
-        self.cache: ItemCache[Items] = ItemCache(memory_limit)
+        self.cache: LruCache[EncodedFrames] = LruCache(memory_limit)
         self._pool = pool
-        self._building: dict[tuple[Prompt, str], asyncio.Future[Items]] = {}
+        self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}  # under way
 
-    def open(self, prompt: Prompt, encoding: Encoding) -> Items | asyncio.Future[Items]:
-        """A prompt's items: ready-made, made on the fly from other ones, or after decoding again."""
-        entry = self._ready_made(prompt, encoding)
-        if entry is not None:
-            return entry
-        building = self._building.get((prompt, encoding.name))
-        if building is None:
-            building = self._build(prompt, encoding)
-        base = self._base(prompt)
-        return recoded(base, encoding) if base is not None else building
+    def get_frames(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | asyncio.Future[EncodedFrames]:
+        """A prompt's frames: from the cache, transcoded lazily from its PCM, or in future, once decoded again."""
+        cached = self._cached(prompt, encoding)
+        if cached is not None:
+            return cached
+        under_way = self._encoding.get((prompt, encoding.name))
+        if under_way is None:
+            under_way = self._start_encoding(prompt, encoding)
+        pcm = self._pcm_of(prompt)
+        return transcode_lazily(pcm, encoding) if pcm is not None else under_way
 
-    def put(self, prompt: Prompt, made: Mapping[str, Items]) -> None:
-        """Keep what is made of a prompt, by encoding."""
-        for name, items in made.items():
-            self.cache.put((prompt, name), items)
+    def put(self, prompt: Prompt, encoded: Mapping[str, EncodedFrames]) -> None:
+        """Keep a prompt's frames, by the encoding's name."""
+        for name, frames in encoded.items():
+            self.cache.put((prompt, name), frames)
 
-    def leave(self, prompt: Prompt) -> Mapping[str, Items]:
-        """What is ready-made of a prompt, from now on kept by itself: its streams play it to their ends.
+    def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
+        """Move a prompt's frames from the cache to the prompt, whose file has changed: its streams play them on.
 
-        Where memory was too small for it, there is nothing left to keep, and its name may be another sound's.
+        The frames that the memory limit had evicted are lost: the file cannot be decoded again, because it may
+        hold another sound by now.
         """
-        if prompt.kept is None:
-            found = {name: self.cache.drop((prompt, name)) for name in ENCODINGS}
-            prompt.kept = {name: items for name, items in found.items() if items is not None}
-        return prompt.kept
+        if prompt.detached is None:
+            found = {name: self.cache.pop((prompt, name)) for name in ENCODINGS}
+            prompt.detached = {name: frames for name, frames in found.items() if frames is not None}
+        return prompt.detached
 
-    def _ready_made(self, prompt: Prompt, encoding: Encoding) -> Items | None:
-        if prompt.kept is not None:
-            return prompt.kept.get(encoding.name)
+    def _cached(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | None:
+        if prompt.detached is not None:
+            return prompt.detached.get(encoding.name)
         return self.cache.get((prompt, encoding.name))
 
-    def _base(self, prompt: Prompt) -> Items | None:
-        """Its PCM, as good as it can be had without its file, where that may be another's by now."""
-        if prompt.kept is None:
+    def _pcm_of(self, prompt: Prompt) -> EncodedFrames | None:
+        """A prompt's PCM frames, if they are in memory; a detached prompt's in the best quality that is left."""
+        if prompt.detached is None:
             return self.cache.get((prompt, PCM.name))
         for name, encoding in ENCODINGS.items():
-            if name in prompt.kept:
-                return prompt.kept[name] if encoding is PCM else recoded(prompt.kept[name], PCM, encoding)
+            if name in prompt.detached:
+                frames = prompt.detached[name]
+                return frames if encoding is PCM else transcode_lazily(frames, PCM, encoding)
         return None
 
-    def _build(self, prompt: Prompt, encoding: Encoding) -> asyncio.Future[Items]:
+    def _start_encoding(self, prompt: Prompt, encoding: Encoding) -> asyncio.Future[EncodedFrames]:
         key = (prompt, encoding.name)
-        task = asyncio.get_running_loop().create_task(self._make(prompt, encoding))
-        self._building[key] = task
+        task = asyncio.get_running_loop().create_task(self._encode(prompt, encoding))
+        self._encoding[key] = task
 
-        def finished(task: asyncio.Future[Items]) -> None:
-            del self._building[key]
+        def finished(task: asyncio.Future[EncodedFrames]) -> None:
+            del self._encoding[key]
             if not task.cancelled():
-                task.exception()  # whoever waits for it is told; nobody else need be
+                task.exception()  # the streams that wait raise it; without any, asyncio need not log it
 
         task.add_done_callback(finished)
         return task
 
-    async def _make(self, prompt: Prompt, encoding: Encoding) -> Items:
-        base = self._base(prompt)
-        if base is not None:
-            entry = await recode(base, encoding)
+    async def _encode(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames:
+        pcm = self._pcm_of(prompt)
+        if pcm is not None:
+            frames = await transcode(pcm, encoding)
         else:
-            _, making = await self._pool.decode(prompt.path, lambda: Making((encoding,)))
-            entry = making.items[encoding.name]
-        if prompt.kept is not None:  # by now, perhaps
-            prompt.kept[encoding.name] = entry
+            _, encoder = await self._pool.decode(prompt.path, lambda: FrameEncoder((encoding,)))
+            frames = encoder.encoded[encoding.name]
+        if prompt.detached is not None:  # the file may have changed meanwhile
+            prompt.detached[encoding.name] = frames
         else:
-            self.cache.put((prompt, encoding.name), entry)
-        return entry
+            self.cache.put((prompt, encoding.name), frames)
+        return frames

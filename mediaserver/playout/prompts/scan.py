@@ -1,4 +1,4 @@
-"""What a folder of sound files holds, by prompt names: one look, at the price of one `stat` a file."""
+"""Scans a folder of sound files: what it holds, by prompt names, at the price of one `stat` a file."""
 
 import os
 import stat
@@ -10,69 +10,70 @@ from pathlib import Path
 from mediaserver.errors import plainly
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-# Bytes, time of the last change in ns, inode; and who may read it, so that one not readable is tried again.
+# Bytes, time of the last change in ns and inode tell another content; mode, owner and group tell who may read it,
+# so that a file that could not be read is tried again.
 Signature = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """All that one look finds under one name. Two that are equal hold the same."""
+class FileSnapshot:
+    """All that one scan finds under one prompt name. Two snapshots that are equal stand for the same content."""
 
-    path: Path | None  # what can be a prompt; None where nothing can
-    problems: dict[str, str]  # why others cannot, by their paths in the folder
-    signatures: tuple[Signature | None, ...]  # of all its files; None of one that cannot be looked at
+    path: Path | None  # the file that can be a prompt; None where none can
+    problems: dict[str, str]  # why other files cannot, by their paths in the folder
+    signatures: tuple[Signature | None, ...]  # of all files of the name; None of a file that has no `stat`
 
 
-ABSENT = Sight(None, {}, ())
+ABSENT = FileSnapshot(None, {}, ())
 
 
 @dataclass(frozen=True, slots=True)
-class Inventory:
-    """A folder and all below it.
+class FolderScan:
+    """What one scan finds in a folder and all below it.
 
-    A folder that cannot be read has a sight of its own, by its name and a slash ("" is the whole): what is below
-    it is not known.
+    A folder that cannot be read has a file snapshot of its own, under its name and a slash ("" is the whole
+    folder): the files below it are not known.
     """
 
-    sights: dict[str, Sight]  # by name
-    ignored: list[str]  # files that are no sound
-    folder: tuple[int, int] | None  # which one it is, as device and inode; None where there is none
+    files: dict[str, FileSnapshot]  # by prompt name
+    ignored: list[str]  # files that are no sound, by their extensions
+    folder: tuple[int, int] | None  # the folder's identity, as device and inode; None where there is no folder
 
     @property
-    def hidden(self) -> tuple[str, ...]:
-        """What the names begin with that cannot be seen now."""
-        return tuple(name for name in self.sights if not name or name.endswith("/"))
+    def unreadable(self) -> tuple[str, ...]:
+        """The names of folders that cannot be read: prompts whose names begin with one of them are not known."""
+        return tuple(name for name in self.files if not name or name.endswith("/"))
 
     @property
-    def trouble(self) -> str:
-        """Why nothing of it can be seen, "" where it can."""
+    def problem(self) -> str:
+        """Why the whole folder cannot be read, "" where it can."""
         if self.folder is None:
             return "is not a folder"
-        return "; ".join(self.sights[""].problems.values()) if "" in self.sights else ""
+        return "; ".join(self.files[""].problems.values()) if "" in self.files else ""
 
 
-def scan(directory: Path) -> Inventory:
-    """Look through a folder and all below it, links followed. Dot files are passed over. It may take its time."""
-    sights: dict[str, Sight] = {}
+def scan_folder(directory: Path) -> FolderScan:
+    """Scan a folder and all below it; links are followed, dot files passed over. It blocks: run it in a thread."""
+    files: dict[str, FileSnapshot] = {}
     candidates: dict[str, list[tuple[str, Signature | None]]] = {}
     problems: dict[str, dict[str, str]] = {}
     ignored: list[str] = []
     for file, found in _walk(directory):
         if isinstance(found, Exception):
-            sights[_folder_name(file)] = Sight(None, {file or ".": f"cannot be read: {plainly(found)}"}, ())
+            files[_folder_name(file)] = FileSnapshot(None, {file or ".": f"cannot be read: {plainly(found)}"}, ())
         elif os.path.splitext(file)[1].lower() not in EXTENSIONS:  # noqa: PTH122
             ignored.append(file)
         elif found is not None and not stat.S_ISREG(found.st_mode):
-            problems.setdefault(_name(file), {})[file] = "is not a regular file"
+            problems.setdefault(_prompt_name(file), {})[file] = "is not a regular file"
         else:
-            candidates.setdefault(_name(file), []).append((file, _signature(found)))
+            candidates.setdefault(_prompt_name(file), []).append((file, _signature(found)))
     for name in sorted(candidates.keys() | problems.keys()):
-        sights[name] = _sight(directory, name, candidates.get(name, []), problems.get(name, {}))
-    return Inventory(sights, sorted(ignored), folder_at(directory))
+        files[name] = _file_snapshot(directory, name, candidates.get(name, []), problems.get(name, {}))
+    return FolderScan(files, sorted(ignored), folder_identity(directory))
 
 
-def folder_at(directory: Path) -> tuple[int, int] | None:
-    """Which folder is at a path now, as device and inode: after a rename, or a link switched, it is another."""
+def folder_identity(directory: Path) -> tuple[int, int] | None:
+    """Device and inode of the folder at a path; they change when the folder is renamed, or a link is switched."""
     try:
         found = directory.stat()
     except (OSError, ValueError):
@@ -80,20 +81,20 @@ def folder_at(directory: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
-def _sight(
+def _file_snapshot(
     directory: Path, name: str, candidates: list[tuple[str, Signature | None]], problems: dict[str, str]
-) -> Sight:
+) -> FileSnapshot:
     files = [file for file, _ in candidates]
     if len(files) > 1:
         for file in files:
             others = " and ".join(other for other in files if other != file)
             problems[file] = f'has the same name, "{name}", as {others}'
     path = directory / files[0] if len(files) == 1 else None
-    return Sight(path, problems, tuple(signature for _, signature in candidates))
+    return FileSnapshot(path, problems, tuple(signature for _, signature in candidates))
 
 
-def _name(file: str) -> str:
-    """The prompt's name of a file in the folder."""
+def _prompt_name(file: str) -> str:
+    """The prompt name of a file in the folder: its path without the extension."""
     return unicodedata.normalize("NFC", os.path.splitext(file)[0])  # noqa: PTH122
 
 
@@ -110,9 +111,9 @@ def _signature(found: os.stat_result | None) -> Signature | None:
 def _walk(
     directory: Path, folder: str = "", seen: set[str] | None = None
 ) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
-    """Files by their paths in the folder, with what the system says of each; None of one that it cannot find.
+    """The files by their paths in the folder, each with its `stat`, or None where the system finds no such file.
 
-    A folder that cannot be read comes with the error.
+    A folder that cannot be read comes with the error in place of a `stat`.
     """
     seen = set() if seen is None else seen
     place = os.path.join(directory, folder)  # noqa: PTH118 - here and below: each file's share must be small
@@ -120,10 +121,10 @@ def _walk(
         real = os.path.realpath(place)
         with os.scandir(place) as entries:
             listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
-    except (OSError, ValueError) as error:  # no path at all, by its characters
+    except (OSError, ValueError) as error:  # ValueError: the characters are those of no path
         yield folder, error
         return
-    if real in seen:  # a link back up would go round for ever
+    if real in seen:  # a link to a folder above would be walked for ever
         return
     seen.add(real)
     folders = []

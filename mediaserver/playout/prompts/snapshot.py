@@ -1,4 +1,4 @@
-"""The prompts that there are at one time, by name."""
+"""The prompts that there are at one time, by name: what a path or a call looks prompts up in."""
 
 import fnmatch
 import posixpath
@@ -12,21 +12,21 @@ from mediaserver.playout.prompts.prompt_store import Prompt
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """Prompts, and why others cannot be played: by name, then by the file's path in the folder.
+class PromptSnapshot:
+    """The prompts by name, and why other files cannot be played: by prompt name, then by path in the folder.
 
-    It never changes; a library has another one when its folder changes. So a stream goes on with the prompts that
-    there were when it began.
+    A snapshot never changes: when the folder changes, the library gets another one. So a call keeps the prompts
+    that there were when it began.
     """
 
-    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    by_name: Mapping[str, Prompt] = field(default_factory=dict)
     problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 0
 
     def get(self, name: str) -> Prompt:
-        """The prompt of that name; PromptError where there is none, or where its file is broken."""
+        """The prompt of that name; PromptError where there is none, or where its file cannot be played."""
         normal = unicodedata.normalize("NFC", name)
-        prompt = self.prompts.get(normal)
+        prompt = self.by_name.get(normal)
         if prompt is not None:
             return prompt
         for file, why in self.problems.get(normal, {}).items():
@@ -36,17 +36,20 @@ class Catalogue:
     def _hint(self, name: str) -> str:
         bare, extension = posixpath.splitext(name)
         if extension.lower() not in EXTENSIONS:
-            return did_you_mean(name, self.prompts)
-        if bare in self.prompts:
+            return did_you_mean(name, self.by_name)
+        if bare in self.by_name:
             return f' (did you mean "{bare}"? Prompts are named without the extension)'
-        return f"{did_you_mean(bare, self.prompts)}: prompts are named without the extension"
+        return f"{did_you_mean(bare, self.by_name)}: prompts are named without the extension"
 
     def match(self, patterns: Iterable[str]) -> list[Prompt]:
-        """Prompts by names and globs, in the order given, a glob's by name; PromptError where one has none."""
+        """The prompts of names and globs, in the order given; those of one glob are sorted by name.
+
+        PromptError where a name or a glob matches none.
+        """
         matched: list[Prompt] = []
         for pattern in patterns:
-            if pattern not in self.prompts and any(sign in pattern for sign in "*?["):
-                names = sorted(fnmatch.filter(self.prompts, pattern))
+            if pattern not in self.by_name and any(sign in pattern for sign in "*?["):
+                names = sorted(fnmatch.filter(self.by_name, pattern))
                 if not names:
                     raise PromptError(f'no prompt matches "{pattern}"')
             else:
@@ -54,10 +57,10 @@ class Catalogue:
             matched += map(self.get, names)
         return matched
 
-    def changed(
+    def updated(
         self, prompts: Mapping[str, Prompt | None], problems: Mapping[str, Mapping[str, str]]
-    ) -> "Catalogue":
-        """One with other prompts, or without those that are None, and with what is wrong with these names now."""
-        kept = {name: prompt for name, prompt in {**self.prompts, **prompts}.items() if prompt is not None}
+    ) -> "PromptSnapshot":
+        """A new snapshot: these prompts added or replaced, those that are None removed, these problems known."""
+        kept = {name: prompt for name, prompt in {**self.by_name, **prompts}.items() if prompt is not None}
         wrong = {name: why for name, why in {**self.problems, **problems}.items() if why}
-        return Catalogue(kept, wrong, self.version + bool(prompts))
+        return PromptSnapshot(kept, wrong, self.version + bool(prompts))

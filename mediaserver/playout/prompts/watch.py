@@ -1,7 +1,8 @@
-"""Keeps a prompt library as its folder is.
+"""Watches the prompt folder, and loads what changes in it.
 
-What is new is only ever found by looking at the folder again. Notices of the system make that prompt, and polls
-make it sure: not all file systems have notices, and none has them of a folder put in another's place.
+A change is only ever found by scanning the folder. Change events of the system make the next scan prompt, and
+polling makes it certain: not all file systems have events, and none has one for a folder that is put in the place
+of another.
 """
 
 import asyncio
@@ -11,48 +12,51 @@ import structlog
 
 from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import plainly
-from mediaserver.playout.prompts.change_events import Notices
-from mediaserver.playout.prompts.library import PromptLibrary, Reloaded
+from mediaserver.playout.prompts.change_events import ChangeEvents
+from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.wire.encapsulation import Encoding
 
 log = structlog.get_logger()
 
 
-async def watch(
+async def watch_prompts(
     library: PromptLibrary,
     encodings: Callable[[], Sequence[Encoding]],
     settings: PromptSettings,
-    told: Callable[[Reloaded], None],
+    on_reload: Callable[[ReloadResult], None],
 ) -> None:
-    """Look again and again until cancelled, and tell what came of it where there was something new.
+    """Refresh a library again and again until cancelled; `on_reload` is called where a refresh changed something.
 
-    `encodings` are those that new prompts are made ready in. Returns at once where `watch` is "off".
+    `encodings` are those in which new prompts are encoded at once. Returns immediately where `watch` is "off".
     """
     if settings.watch == "off":
         return
-    notices, trouble = Notices(library.directory, settings.watch), ""
+    events, last_error = ChangeEvents(library.directory, settings.watch), ""
     try:
         while True:
             try:
-                reloaded = await library.refresh(encodings(), settings.settle)
-                if reloaded is not None:
-                    told(reloaded)
-                await notices.follow(library.folder)
-                trouble = ""
-            except Exception as error:  # whatever it is, the next look may do better
-                if repr(error) != trouble:  # and this one's words are not said again at each
-                    log.exception("cannot look at the prompts", folder=str(library.directory), why=plainly(error))
-                trouble = repr(error)
-            await _pause(library, settings, notices)
+                result = await library.refresh(encodings(), settings.settle)
+                if result is not None:
+                    on_reload(result)
+                await events.listen_to(library.folder)
+                last_error = ""
+            except Exception as error:  # whatever it is, the next refresh may succeed
+                if repr(error) != last_error:  # an error that repeats is logged once
+                    log.exception(
+                        "the prompt folder cannot be scanned", folder=str(library.directory), why=plainly(error)
+                    )
+                last_error = repr(error)
+            await _wait_for_next_scan(library, settings, events)
     finally:
-        await notices.close()
+        await events.close()
 
 
-async def _pause(library: PromptLibrary, settings: PromptSettings, notices: Notices) -> None:
-    """Wait until it is time to look again."""
-    if not notices.live:  # a remote file's state may be seconds old: a second look at once would see nothing new
+async def _wait_for_next_scan(library: PromptLibrary, settings: PromptSettings, events: ChangeEvents) -> None:
+    if (
+        not events.listening
+    ):  # a remote file's `stat` may be cached for seconds: an earlier scan would find nothing
         await asyncio.sleep(settings.poll_interval)
         return
     await asyncio.sleep(settings.settle)
-    if not library.unsettled:
-        await notices.wait(settings.poll_interval)
+    if not library.has_unsettled_changes:
+        await events.wait_for_change(settings.poll_interval)

@@ -1,1 +1,4 @@
-"""What is played: frames of prompts, playlists, tones, live sound. A source never sleeps, blocks or does I/O."""
+"""Sources, what a pacer plays: prompts, playlists, tones, live audio. A source never sleeps, blocks or does I/O.
+
+Knows nothing of tickers, calls or connections: a source gives a frame whenever it is asked for the next.
+"""

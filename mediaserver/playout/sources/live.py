@@ -1,4 +1,4 @@
-"""A live source: sound as it comes, from a bounded queue."""
+"""A live source: audio as it arrives, from a bounded queue."""
 
 from collections.abc import Iterator
 
@@ -6,47 +6,47 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # of jitter: sound that waits this much longer than it should makes the oldest give way
+_SLACK_MS = 200  # of jitter: when more than this waits beyond the delay, the oldest audio is dropped
 
 
 def _bytes_of(ms: int) -> int:
     return ms * SAMPLE_RATE // 1000 * SAMPLE_BYTES
 
 
-class Live(Source):
-    """Plays what is put into it, `delay_ms` later; silence where nothing is there, and never an end.
+class LiveSource(Source):
+    """Plays the audio that is pushed, `delay_ms` later, and silence while there is none. It never ends.
 
-    When it runs dry it waits for so much sound again. `dropped` counts samples that came too fast.
+    After an underrun it waits for `delay_ms` of audio again. `dropped` counts samples that came too fast.
     """
 
     def __init__(self, delay_ms: int = 0) -> None:
-        self._delay = max(FRAME_BYTES, _bytes_of(delay_ms))
-        self._most = self._delay + _bytes_of(_SLACK_MS)
-        self._waiting = bytearray()
+        self._delay_bytes = max(FRAME_BYTES, _bytes_of(delay_ms))
+        self._max_bytes = self._delay_bytes + _bytes_of(_SLACK_MS)
+        self._buffer = bytearray()
         self._playing = False
         self.underruns = 0
         self.dropped = 0
 
-    def put(self, pcm: bytes) -> None:
-        """Add sound, of any length."""
-        self._waiting += pcm
-        over = len(self._waiting) - self._most
+    def push_audio(self, pcm: bytes) -> None:
+        """Append audio, any number of samples."""
+        self._buffer += pcm
+        over = len(self._buffer) - self._max_bytes
         if over > 0:
-            over = len(self._waiting) - self._delay
-            del self._waiting[:over]
+            over = len(self._buffer) - self._delay_bytes
+            del self._buffer[:over]
             self.dropped += over // SAMPLE_BYTES
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its items, without end."""
-        return map(encoding.encode, iter(self._frame, None))
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Its frames, without end."""
+        return map(encoding.encode, iter(self._next_frame, None))
 
-    def _frame(self) -> bytes:
-        waiting = self._waiting
-        if len(waiting) < (FRAME_BYTES if self._playing else self._delay):
+    def _next_frame(self) -> bytes:
+        buffer = self._buffer
+        if len(buffer) < (FRAME_BYTES if self._playing else self._delay_bytes):
             self.underruns += self._playing
             self._playing = False
             return SILENCE
         self._playing = True
-        frame = bytes(waiting[:FRAME_BYTES])
-        del waiting[:FRAME_BYTES]
+        frame = bytes(buffer[:FRAME_BYTES])
+        del buffer[:FRAME_BYTES]
         return frame

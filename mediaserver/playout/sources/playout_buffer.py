@@ -1,4 +1,4 @@
-"""A live source of what an application says: whole sentences at once, or sound as it is spoken."""
+"""The playout buffer of a live source that speaks: whole sentences at once (TTS), or audio as it is spoken."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -7,89 +7,89 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-MOST_SECONDS = 120  # of sound that may wait
-MOST_MARKS = 4096  # that may be pending
-_TOLD = 32  # marks a tick: thousands that are due at once keep nobody else waiting
-_LATE = 5  # frames: sound that comes so soon after the last belongs to it, and was late
+MAX_SECONDS = 120  # of audio that may wait
+MAX_MARKS = 4096  # that may be pending
+_MARKS_PER_TICK = 32  # calls at most, so that thousands of marks due at once do not delay other streams
+_UNDERRUN_FRAMES = 5  # audio that comes within so many frames after the last belongs to it, and was late
 
 
 class PlayoutBuffer(Source):
-    """Plays what is put into it end to end, silence where nothing is there, and never ends.
+    """Plays the audio that is pushed, end to end, and silence while there is none. It never ends.
 
-    Sound after silence waits until there is `delay_ms` of it, but no longer than that: a sentence that comes at
-    once does not wait, and one that is sent as it is spoken may come that unevenly. Silence between utterances is
-    nothing that is missing; where sound goes on within a tenth of a second, it was late, and the silence before
-    it counts as underruns. `dropped` counts samples for which there was no room.
+    After silence, audio waits until there is `delay_ms` of it, but no longer than `delay_ms`: so a sentence that
+    comes whole is not delayed, and one that is sent as it is spoken may arrive unevenly by that much. Silence
+    between utterances is no underrun. Where audio goes on within a tenth of a second, it was late, and the silence
+    before it counts as underruns. `dropped` counts samples for which there was no room.
     """
 
     def __init__(self, delay_ms: int = 0) -> None:
         self._delay = round(delay_ms / 1000 / PTIME)  # frames
-        self._waiting = bytearray()
-        self._begun = False  # under way: its next frame is played as soon as it is due
-        self._held = 0  # frames that the sound has waited
-        self._dry = _LATE + 1  # frames since the last sound
-        self._put = self._given = 0  # bytes so far
-        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._buffer = bytearray()
+        self._playing = False  # the delay is over: each frame is played as soon as it is due
+        self._delayed = 0  # frames for which the audio has waited
+        self._silent = _UNDERRUN_FRAMES + 1  # frames since the last audio
+        self._pushed = self._played = 0  # bytes so far
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # bytes to be played first, and the call then
         self.underruns = 0
         self.dropped = 0
 
     @property
-    def taken(self) -> int:
-        """Samples put so far, without those dropped."""
-        return self._put // SAMPLE_BYTES
+    def accepted(self) -> int:
+        """Samples pushed so far, without those dropped."""
+        return self._pushed // SAMPLE_BYTES
 
-    def put(self, pcm: bytes) -> None:
-        """Add sound, any number of samples; what there is no room for is dropped."""
-        room = MOST_SECONDS * FRAMES_PER_SECOND * FRAME_BYTES - len(self._waiting)
+    def push_audio(self, pcm: bytes) -> None:
+        """Append audio, any number of samples; those for which there is no room are dropped."""
+        room = MAX_SECONDS * FRAMES_PER_SECOND * FRAME_BYTES - len(self._buffer)
         self.dropped += max(0, len(pcm) - room) // SAMPLE_BYTES
-        self._waiting += pcm[:room]
-        self._put += len(pcm[:room])
+        self._buffer += pcm[:room]
+        self._pushed += len(pcm[:room])
 
-    def mark(self, heard: Callable[[], None]) -> bool:
-        """Call `heard` at the tick at which the sound put so far is over; False where too many wait already."""
-        if len(self._marks) >= MOST_MARKS:
+    def add_mark(self, on_played: Callable[[], None]) -> bool:
+        """Call `on_played` at the tick when all audio pushed so far is played; False where too many marks wait."""
+        if len(self._marks) >= MAX_MARKS:
             return False
-        self._marks.append((self._put, heard))
+        self._marks.append((self._pushed, on_played))
         return True
 
     def clear(self) -> None:
-        """Forget the sound; marks are over at the next ticks."""
-        self._waiting.clear()
-        self._given, self._begun, self._held, self._dry = self._put, False, 0, _LATE + 1
+        """Drop the audio; its marks are called at the next ticks."""
+        self._buffer.clear()
+        self._played, self._playing, self._delayed, self._silent = self._pushed, False, 0, _UNDERRUN_FRAMES + 1
 
-    def forget(self) -> None:
-        """Forget sound and marks: nobody is told any more."""
+    def reset(self) -> None:
+        """Drop the audio and the marks, which are not called any more."""
         self._marks.clear()
         self.clear()
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its items, without end."""
-        return map(encoding.encode, iter(self._frame, None))
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Its frames, without end."""
+        return map(encoding.encode, iter(self._next_frame, None))
 
-    def _tell(self) -> None:
+    def _call_marks(self) -> None:
         marks = self._marks
-        for _ in range(min(len(marks), _TOLD)):
-            if marks[0][0] > self._given:
+        for _ in range(min(len(marks), _MARKS_PER_TICK)):
+            if marks[0][0] > self._played:
                 return
             marks.popleft()[1]()
 
-    def _frame(self) -> bytes:
+    def _next_frame(self) -> bytes:
         if self._marks:
-            self._tell()
-        waiting = self._waiting
-        if not waiting:
-            self._begun, self._held = False, 0
-            self._dry += 1
+            self._call_marks()
+        buffer = self._buffer
+        if not buffer:
+            self._playing, self._delayed = False, 0
+            self._silent += 1
             return SILENCE
-        if not self._begun:
-            if len(waiting) < self._delay * FRAME_BYTES and self._held < self._delay:
-                self._held += 1
+        if not self._playing:
+            if len(buffer) < self._delay * FRAME_BYTES and self._delayed < self._delay:
+                self._delayed += 1
                 return SILENCE
-            self._begun = True
-            if 0 < self._dry <= _LATE:
-                self.underruns += self._dry + self._held
-        self._dry = 0
-        frame = bytes(waiting[:FRAME_BYTES])
-        del waiting[:FRAME_BYTES]
-        self._given += len(frame)
+            self._playing = True
+            if 0 < self._silent <= _UNDERRUN_FRAMES:
+                self.underruns += self._silent + self._delayed
+        self._silent = 0
+        frame = bytes(buffer[:FRAME_BYTES])
+        del buffer[:FRAME_BYTES]
+        self._played += len(frame)
         return frame if len(frame) == FRAME_BYTES else frame.ljust(FRAME_BYTES, b"\0")

@@ -1,67 +1,67 @@
-"""Tones as runs of sound: each second of one is computed when it is about to be played, and kept with the tone.
+"""Tones as segments of a playlist: each second of a tone is computed shortly before it is played, and then kept.
 
-A second takes some tenths of a millisecond, so that nobody hears of it, whatever tones strangers ask for; and who
-hangs up costs no more than what was played.
+Computing a second takes some tenths of a millisecond, so that no tone that a caller asks for delays other calls;
+and a caller who hangs up has cost no more than what was played.
 """
 
 from dataclasses import dataclass
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES, to_bytes
-from mediaserver.playout.prompts.cache import ItemCache
-from mediaserver.playout.prompts.encoded_frames import Items
-from mediaserver.playout.sources.source import Clip, Run
+from mediaserver.playout.prompts.cache import LruCache
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
+from mediaserver.playout.sources.source import Clip, Segment
 from mediaserver.wire.encapsulation import Encoding
 
-_PIECE = FRAMES_PER_SECOND * FRAME_SAMPLES  # samples
-_ENCODINGS = 5  # that a tone may be played in
-_OBJECTS = 1.2  # times their bytes: what items take
+_SEGMENT_SAMPLES = FRAMES_PER_SECOND * FRAME_SAMPLES
+_ENCODINGS = 5  # in which a tone may be played
+_OVERHEAD = 1.2  # memory of encoded frames, in times of their bytes
 
 
-class _Piece:
-    """A part of a track."""
+class _ToneSegment:
+    """A second of a track, or what is left of it at its end."""
 
     def __init__(self, track: tones.ToneTrack, start: int) -> None:
         self._track, self._start = track, start
-        self.samples = min(_PIECE, track.samples - start)
+        self.samples = min(_SEGMENT_SAMPLES, track.samples - start)
         self._clip: Clip | None = None
 
-    def open(self, encoding: Encoding) -> Items:
-        """Its items, computed the first time they are asked for."""
+    def get_frames(self, encoding: Encoding) -> EncodedFrames:
+        """Its frames, computed the first time they are asked for."""
         if self._clip is None:
             self._clip = Clip(to_bytes(self._track.render(self._start, self.samples)))
-        return self._clip.open(encoding)
+        return self._clip.get_frames(encoding)
 
 
 @dataclass(frozen=True, slots=True)
-class TonePieces:
-    """What is played once, and what is repeated after it (nothing where the tone ends)."""
+class ToneSegments:
+    """The segments that are played once, and those that are repeated after them (none where the tone ends)."""
 
-    once: tuple[Run, ...]
-    repeat: tuple[Run, ...]
+    once: tuple[Segment, ...]
+    repeat: tuple[Segment, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of memory at most: all of it computed, in all encodings."""
-        samples = sum(run.samples for run in (*self.once, *self.repeat))
-        return int((1 + _ENCODINGS * _OBJECTS) * samples * SAMPLE_BYTES)
+        """Bytes of memory at most: with all of it computed, in all encodings."""
+        samples = sum(segment.samples for segment in (*self.once, *self.repeat))
+        return int((1 + _ENCODINGS * _OVERHEAD) * samples * SAMPLE_BYTES)
 
 
-class Tones:
-    """Tones by their cadences, under a limit of memory in bytes."""
+class ToneCache:
+    """Tones by their cadences, in at most `limit` bytes of memory."""
 
     def __init__(self, limit: int) -> None:
-        self.cache: ItemCache[TonePieces] = ItemCache(limit)
+        self.cache: LruCache[ToneSegments] = LruCache(limit)
 
-    def get(self, cadence: tones.Cadence) -> TonePieces:
-        """A tone, at once; ValueError where it cannot be rendered."""
+    def get(self, cadence: tones.Cadence) -> ToneSegments:
+        """The segments of a tone, at once; ValueError where it cannot be rendered."""
         tone = self.cache.get(cadence)
         if tone is None:
-            once, lead, repeat = (_pieces(track) for track in tones.lay_out_tracks(cadence))
-            tone = TonePieces((*once, *lead), repeat)
+            once, intro, repeat = (_segments(track) for track in tones.lay_out_tracks(cadence))
+            tone = ToneSegments((*once, *intro), repeat)
             self.cache.put(cadence, tone)
         return tone
 
 
-def _pieces(track: tones.ToneTrack) -> tuple[Run, ...]:
-    return tuple(_Piece(track, start) for start in range(0, track.samples, _PIECE))
+def _segments(track: tones.ToneTrack) -> tuple[Segment, ...]:
+    return tuple(_ToneSegment(track, start) for start in range(0, track.samples, _SEGMENT_SAMPLES))

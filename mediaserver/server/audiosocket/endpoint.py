@@ -82,7 +82,7 @@ class AudioSocketEndpoint:
         try:
             if not self.connections.handshakes.take(engine.settings.server.handshake_rate):
                 raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
-            handler = port.build_handler(uuid, engine.library.catalogue)
+            handler = port.build_handler(uuid, engine.library.snapshot)
             engine.streams.admit(port.route, connection.peer.group)
         except RefusedError as error:
             connection.refuse(error, port.url.path)

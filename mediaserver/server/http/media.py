@@ -133,7 +133,7 @@ class MediaEndpoint:
         try:
             spoken_queries.validate_text_query(route, query)
             asked = (
-                route.build_handler(variables, query, self._engine.library.catalogue),
+                route.build_handler(variables, query, self._engine.library.snapshot),
                 route.wire_settings(query),
             )
         except RefusedError as error:

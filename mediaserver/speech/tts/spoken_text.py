@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from mediaserver.audio.pcm import SAMPLE_BYTES
 from mediaserver.errors import EngineError
-from mediaserver.playout.prompts.encoded_frames import Items
-from mediaserver.playout.sources.source import Clip, Coming, Run
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
+from mediaserver.playout.sources.source import Clip, PendingFrames, Segment
 from mediaserver.wire.encapsulation import Encoding
 
-_NO_FRAMES = Items((), 0)
+_NO_FRAMES = EncodedFrames((), 0)
 
 
 class SentenceAudio:
@@ -65,7 +65,7 @@ class SpokenText:
         self,
         texts: Sequence[str],
         synthesise: Callable[[str], SentenceAudio],
-        fallback: Run | None = None,
+        fallback: Segment | None = None,
         on_failure: Callable[[str], None] = lambda why: None,
     ) -> None:
         self.texts = texts
@@ -77,7 +77,7 @@ class SpokenText:
         for sentence in self.sentences:
             sentence.release()
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[Segment]:
         for number in range(len(self.texts)):
             sentence = self._sentence(number)
             if number + 1 < len(self.texts):
@@ -113,7 +113,7 @@ class SpokenText:
             self.sentences.append(sentence)
         return self.sentences[number]
 
-    def take_fallback(self, why: str) -> Run:
+    def take_fallback(self, why: str) -> Segment:
         """Report a failure, and return what is played instead. Raises EngineError where there is no fallback."""
         if not self._failure_reported:
             self._failure_reported = True
@@ -127,7 +127,7 @@ class _PendingFrames(NamedTuple):
     """Encoded frames that are not known yet (a `Coming`)."""
 
     done: Callable[[], bool]
-    result: Callable[[], Items | Coming]
+    result: Callable[[], EncodedFrames | PendingFrames]
 
 
 class _SentencePart:
@@ -141,14 +141,14 @@ class _SentencePart:
         """Its length in samples, 0 while it is not known."""
         return self._sentence.clips[self._part].samples if self._available else 0
 
-    def open(self, encoding: Encoding) -> Items | Coming:
+    def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
         """Its encoded frames, or a `Coming` that will know them."""
         if self._available:
-            return self._sentence.clips[self._part].open(encoding)
+            return self._sentence.clips[self._part].get_frames(encoding)
         return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))
 
-    def _result(self, encoding: Encoding) -> Items | Coming:
-        return self.open(encoding) if self._available else _NO_FRAMES
+    def _result(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
+        return self.get_frames(encoding) if self._available else _NO_FRAMES
 
     @property
     def _available(self) -> bool:
@@ -167,9 +167,9 @@ class _FailedRest:
     def __init__(self, spoken: SpokenText, why: str) -> None:
         self._spoken, self._why = spoken, why
 
-    def open(self, encoding: Encoding) -> Coming:
+    def get_frames(self, encoding: Encoding) -> PendingFrames:
         """The fallback's encoded frames."""
-        return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).open(encoding))
+        return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).get_frames(encoding))
 
 
 def split_pcm(pcm: bytes, samples: int) -> Iterator[bytes]:

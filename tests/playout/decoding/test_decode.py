@@ -38,7 +38,7 @@ def test_headerless_pcm_passes_bit_exact(tmp_path: Path, extension: str) -> None
         *((name, g711.alaw_encode, g711.alaw_decode) for name in ("alaw", "al")),
     ],
 )
-def test_headerless_companded(tmp_path: Path, extension, encode, decode) -> None:
+def test_headerless_companded_audio_is_expanded(tmp_path: Path, extension, encode, decode) -> None:
     path = tmp_path / f"a.{extension}"
     path.write_bytes(encode(speechlike(1000)))
     assert (samples_of(path) == decode(encode(speechlike(1000)))).all()
@@ -130,7 +130,9 @@ def test_without_ffmpeg_the_message_says_what_to_do(tmp_path: Path, monkeypatch:
         ("a.wav", b"RIFF\x24\x00\x00\x00WAVE", "ends before its data"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, name: str, content: bytes, why: str) -> None:
+def test_a_damaged_file_is_an_error_that_says_what_is_wrong(
+    tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PromptError, match=why):
         decode_file(tmp_path / name)
@@ -143,7 +145,7 @@ def test_a_file_cut_short_is_not_played_in_part(tmp_path: Path) -> None:
         decode_file(path)
 
 
-def test_what_ffmpeg_cannot_decode_is_named(tmp_path: Path, ffmpeg: str) -> None:
+def test_a_file_that_ffmpeg_cannot_decode_is_an_error_in_its_words(tmp_path: Path, ffmpeg: str) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"this is no sound at all, whatever its name says" * 20)
     with pytest.raises(PromptError, match="cannot be decoded by ffmpeg: ") as caught:
@@ -153,13 +155,13 @@ def test_what_ffmpeg_cannot_decode_is_named(tmp_path: Path, ffmpeg: str) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", speechlike(100))
     path.chmod(0)
     with pytest.raises(PromptError, match="cannot be read: Permission denied"):
         decode_file(path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="cannot be read: No such file or directory"):
         decode_file(tmp_path / "a.wav")

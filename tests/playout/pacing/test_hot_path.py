@@ -145,7 +145,7 @@ async def test_a_cached_frame_is_sent_as_it_is(name: str) -> None:
     studio = Studio(WIRES[name], 3, keep=PTIMES)
     await studio.begin()
     studio.play(2 * PTIMES)
-    messages = {id(message) for encoded in PROMPT._items.values() for message in encoded.items}
+    messages = {id(message) for encoded in PROMPT._encoded.values() for message in encoded.frames}
     for line in studio.lines:
         assert len(line.sent) == PTIMES
         assert {id(message) for message in line.sent} <= messages  # not one of them is a copy

@@ -32,7 +32,7 @@ class Seekable(Source):
         super().__init__(sound)
         self._sound = sound
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         return map(encoding.encode, self._sound[start:])
 
 

@@ -12,7 +12,7 @@ import pytest
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.playout.sources.source import Clip, Heard, Playlist, Repeated, Source
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Repeated, Source
 from mediaserver.wire import rtp, websocket
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
@@ -69,7 +69,7 @@ async def test_a_source_played_before_the_first_tick_is_the_first_thing_heard(lo
         (41, websocket.binary(frame(3))),
         (61, QUIET),
     ]
-    assert await done == Heard(3, complete=True)
+    assert await done == PlaybackResult(3, complete=True)
 
 
 @in_virtual_time
@@ -95,7 +95,7 @@ async def test_sources_queue_up(loop: VirtualLoop) -> None:
     all_done = asyncio.gather(*(stage.pacer.play(source(*numbers)) for numbers in ((1, 2), (), (3,))))
     await stage.until(95)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None]
-    assert await all_done == [Heard(2, True), Heard(0, True), Heard(1, True)]
+    assert await all_done == [PlaybackResult(2, True), PlaybackResult(0, True), PlaybackResult(1, True)]
 
 
 @in_virtual_time
@@ -103,14 +103,14 @@ async def test_an_empty_source_costs_nobody_a_frame(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
 
-    async def handler() -> Heard:
+    async def handler() -> PlaybackResult:
         await stage.pacer.play(source(1))
         return await stage.pacer.play(source())
 
     task = asyncio.create_task(handler())
     await stage.until(70)
     assert heard_on(stage) == [frame(1), None, None, None]
-    assert await task == Heard(0, True)
+    assert await task == PlaybackResult(0, True)
 
 
 @in_virtual_time
@@ -121,7 +121,7 @@ async def test_repeats_are_seamless(loop: VirtualLoop) -> None:
     done = stage.pacer.play(Playlist(Repeated([clip], 3)))
     await stage.until(135)
     assert heard_on(stage) == [*frames(1, 2, 1, 2, 1, 2), None]
-    assert await done == Heard(6, True)
+    assert await done == PlaybackResult(6, True)
 
 
 @in_virtual_time
@@ -133,8 +133,8 @@ async def test_clear_is_silence_from_the_next_tick_on_and_tells_how_much_was_hea
     stage.pacer.clear()
     await stage.until(95)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None]
-    assert await playing == Heard(3, complete=False)
-    assert await queued == Heard(0, complete=False)
+    assert await playing == PlaybackResult(3, complete=False)
+    assert await queued == PlaybackResult(0, complete=False)
 
 
 @in_virtual_time
@@ -160,8 +160,8 @@ async def test_dropping_one_source_lets_the_next_one_begin(loop: VirtualLoop) ->
     stage.pacer.drop(second)
     await stage.until(75)
     assert heard_on(stage) == [*frames(1, 2, 6), None]
-    assert await first == Heard(2, False)
-    assert await third == Heard(1, True)
+    assert await first == PlaybackResult(2, False)
+    assert await third == PlaybackResult(1, True)
 
 
 @in_virtual_time
@@ -173,7 +173,7 @@ async def test_stopping_in_the_middle_of_a_slot_sends_nothing_more(loop: Virtual
     stage.pacer.stop()
     await stage.until(200)
     assert stage.line.times == [1, 21, 41]
-    assert await done == Heard(3, False)
+    assert await done == PlaybackResult(3, False)
     assert stage.pacer.frames == stage.ticker.frames == 3
     assert stage.ticker.streams == 0
 
@@ -219,7 +219,7 @@ async def test_a_source_that_ends_within_a_burst_is_followed_without_a_gap(loop:
     stage = Stage(loop, ahead(3))
     stage.pacer.start()
 
-    async def handler() -> list[Heard]:
+    async def handler() -> list[PlaybackResult]:
         return [await stage.pacer.play(source(1, 2, 3)), await stage.pacer.play(source(4, 5, 6, 7))]
 
     task = asyncio.create_task(handler())
@@ -228,7 +228,7 @@ async def test_a_source_that_ends_within_a_burst_is_followed_without_a_gap(loop:
     await stage.until(150)
     assert stage.line.times == [1, 1, 1, 1, 21, 101, 101, 101, 101, 121, 141]
     assert heard_on(stage) == [*frames(1, 2, 3, 4, 5, 6, 7), None, None, None, None]
-    assert await task == [Heard(3, True), Heard(4, True)]
+    assert await task == [PlaybackResult(3, True), PlaybackResult(4, True)]
 
 
 # A lead
@@ -242,7 +242,7 @@ async def test_a_stream_begins_as_many_frames_ahead_as_its_lead(loop: VirtualLoo
     await stage.until(75)
     assert stage.line.times == [1, 1, 1, 21, 41, 61]
     assert heard_on(stage) == [*frames(1, 2, 3, 4), None, None]
-    assert await done == Heard(4, True)
+    assert await done == PlaybackResult(4, True)
     assert stage.pacer.frames == stage.ticker.frames == 6
     assert (stage.pacer.late, stage.pacer.skipped) == (0, 0)
 
@@ -271,7 +271,7 @@ async def test_what_runs_ahead_is_heard_where_the_far_end_cannot_forget_it(loop:
     done = stage.pacer.play(source(*range(1, 50)))
     await stage.until(45)
     stage.pacer.clear()
-    assert await done == Heard(5, False)
+    assert await done == PlaybackResult(5, False)
     await stage.until(65)
     assert stage.line.times == [1, 1, 1, 21, 41, 61]  # and the lead stays
     assert heard_on(stage)[-1] is None
@@ -292,11 +292,11 @@ async def test_a_far_end_that_forgets_has_not_heard_the_lead_and_gets_it_anew(lo
     await stage.until(45)
     stage.pacer.drop(first)
     assert flushed == [0.045]
-    assert await first == Heard(3, False)
+    assert await first == PlaybackResult(3, False)
     await stage.until(65)
     assert stage.line.times == [1, 1, 1, 21, 41, 61, 61, 61]
     assert heard_on(stage)[5:] == [frame(9), None, None]
-    assert await second == Heard(1, True)
+    assert await second == PlaybackResult(1, True)
     stage.pacer.clear()  # nothing plays
     assert len(flushed) == 1
 
@@ -319,7 +319,7 @@ async def test_a_stream_on_hold_sends_silence_and_begins_within_a_frame_of_its_r
     stage.pacer.release()  # once is enough
     await stage.until(105)
     assert stage.line.times[6:] == [101]
-    assert await done == Heard(3, True)
+    assert await done == PlaybackResult(3, True)
 
 
 @in_virtual_time
@@ -333,7 +333,7 @@ async def test_what_is_played_on_hold_and_dropped_was_not_heard(loop: VirtualLoo
     stage.pacer.release()
     await stage.until(70)
     assert heard_on(stage) == [None, None, frame(3), frame(4)]
-    assert await second == Heard(2, True)
+    assert await second == PlaybackResult(2, True)
     assert first.done() is False
 
 
@@ -353,7 +353,7 @@ async def test_another_connection_may_hold_what_plays_and_it_goes_on_where_it_wa
     await stage.until(230)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None, None, *frames(4, 5, 6), None, None]
     assert stage.line.times[3:] == [101, 121, 141, 161, 161, 181, 201, 221]
-    assert await done == Heard(6, True)
+    assert await done == PlaybackResult(6, True)
 
 
 # A far end that is full
@@ -373,7 +373,7 @@ async def test_a_far_end_that_is_full_gets_nothing_until_it_has_room(loop: Virtu
     await stage.until(250)
     assert stage.line.times == [1, 1, 21, 201, 221, 241]
     assert heard_on(stage) == [*frames(1, 2, 3, 4, 5), None]
-    assert await done == Heard(5, True)
+    assert await done == PlaybackResult(5, True)
 
 
 @in_virtual_time
@@ -415,7 +415,7 @@ class EagerlyBroken(Source):
     def __init__(self) -> None:
         super().__init__(())
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         raise LookupError("nothing to play")
 
 
@@ -446,11 +446,11 @@ async def test_whatever_breaks_one_after_another_the_clock_goes_on(
     with pytest.raises(KeyError):
         await broken
     if queued is source:
-        assert await after == Heard(0, True)
+        assert await after == PlaybackResult(0, True)
     else:
         with pytest.raises(LookupError):
             await after
-    assert await last == Heard(1, True)
+    assert await last == PlaybackResult(1, True)
 
 
 @in_virtual_time
@@ -471,10 +471,10 @@ class Raising(Source):
         super().__init__(self._give())
         self._error, self._at_once = error, at_once
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         if self._at_once:
             raise self._error
-        return super().items(encoding, start)
+        return super().iter_frames(encoding, start)
 
     def _give(self) -> Iterator[bytes]:
         yield frame(1)
@@ -567,7 +567,7 @@ async def test_a_slow_peer_pauses_its_stream_where_it_is(loop: VirtualLoop) -> N
     await stage.until(3000)
     assert heard_on(stage)[: sent + 3] == frames(*range(1, sent + 4))  # it goes on with the very next frame
     assert stage.pacer.stalls == 1
-    assert await done == Heard(39, True)
+    assert await done == PlaybackResult(39, True)
 
 
 @pytest.mark.parametrize("gone", ["slow", "full", "away"])
@@ -580,7 +580,7 @@ async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, lo
     await stage.until(170)
     if gone == "slow":
         stage.line.held = 5000  # seen in the tenth tick, at 181 ms
-    assert await done == Heard(9, True)
+    assert await done == PlaybackResult(9, True)
     if gone == "full":
         stage.pacer.halt()
     if gone == "away":
@@ -594,7 +594,7 @@ async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, lo
     stage.pacer.start()
     await stage.until(600)
     assert heard_on(stage)[:12] == [*frames(*range(1, 12)), None]
-    assert await after == Heard(2, True)
+    assert await after == PlaybackResult(2, True)
     assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent)
 
 
@@ -713,7 +713,7 @@ async def test_a_stream_that_stops_asks_nobody_to_forget_anything(loop: VirtualL
     await stage.until(45)
     stage.pacer.stop()
     assert asked == []
-    assert await done == Heard(5, False)
+    assert await done == PlaybackResult(5, False)
 
 
 @in_virtual_time
@@ -757,7 +757,7 @@ async def test_rtp_auto_follows_the_peer_in_mid_prompt_without_losing_its_place(
     assert [packet.payload for packet in sent[2:]] == [*frames(3, 4, 5), SILENCE]
     assert [(packet.sequence - sent[0].sequence) % 65536 for packet in sent] == [0, 1, 2, 3, 4, 5]
     assert [(packet.timestamp - sent[0].timestamp) % 2**32 for packet in sent] == [160 * n for n in range(6)]
-    assert await done == Heard(5, True)
+    assert await done == PlaybackResult(5, True)
 
 
 @in_virtual_time
@@ -852,14 +852,14 @@ class LateSource(Source):
 async def test_underruns_are_counted_and_are_not_heard(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
-    assert await stage.pacer.play(LateSource()) == Heard(3, True)
+    assert await stage.pacer.play(LateSource()) == PlaybackResult(3, True)
     assert stage.pacer.underruns == 2
     assert heard_on(stage)[:5] == [None, None, *frames(1, 2, 3)]
     again = stage.pacer.play(LateSource())
     await stage.until(150)
     assert not again.done()
     assert stage.pacer.underruns == 4  # also while it plays
-    assert await again == Heard(3, True)
+    assert await again == PlaybackResult(3, True)
     assert stage.pacer.underruns == 4
 
 
@@ -877,7 +877,11 @@ async def test_a_tick_that_is_settled_twice_begins_no_source_twice(loop: Virtual
     other.pacer.start()
     await stage.until(400)
     assert [message for message in heard_on(stage) if message] == frames(1, 2, 3, 4, 5, 6, 7)
-    assert [await done for done in played] == [Heard(2, True), Heard(3, True), Heard(2, True)]
+    assert [await done for done in played] == [
+        PlaybackResult(2, True),
+        PlaybackResult(3, True),
+        PlaybackResult(2, True),
+    ]
 
 
 @in_virtual_time

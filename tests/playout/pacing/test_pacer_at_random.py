@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.wire import Wire
 from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
@@ -30,7 +30,7 @@ class Stream:
         self.others = [self.stage]
         self.lines = [self.stage.line]
         self.lengths: list[int] = []
-        self.played: list[asyncio.Future[Heard]] = []
+        self.played: list[asyncio.Future[PlaybackResult]] = []
         self.dropped: set[int] = set()
         self.flushes = rng.random() < 0.4
         if self.flushes:

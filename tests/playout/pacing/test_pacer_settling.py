@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mediaserver.playout.sources.source import Clip, Heard, Playlist, Source
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encoding
@@ -34,10 +34,10 @@ async def test_a_transport_that_is_gone_is_no_fault_of_the_source(loop: VirtualL
 class Unrepeatable(Source):
     """One that cannot be asked for its items again."""
 
-    def items(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         if start:
             raise ValueError("it cannot go on")
-        return super().items(encoding, start)
+        return super().iter_frames(encoding, start)
 
 
 @pytest.mark.parametrize("how", ["another wire", "a watcher"])
@@ -57,7 +57,7 @@ async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next
     await stage.until(85)
     assert heard_on(stage) == [*frames(1, 2, 4, 5), None]
     assert isinstance(broken.exception(), ValueError)
-    assert await following == Heard(2, complete=True)
+    assert await following == PlaybackResult(2, complete=True)
 
 
 @in_virtual_time
@@ -103,7 +103,7 @@ async def test_dropping_one_that_waits_leaves_what_plays_alone(loop: VirtualLoop
     first, second = stage.pacer.play(source(1, 2, 3)), stage.pacer.play(source(4))
     await stage.until(25)
     stage.pacer.drop(second)
-    assert await first == Heard(3, complete=True)
+    assert await first == PlaybackResult(3, complete=True)
     await stage.until(85)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None]
 
@@ -139,7 +139,7 @@ async def test_one_that_goes_on_breaking_is_left_for_the_next_in_the_same_tick(l
     await stage.until(65)
     assert heard_on(stage) == [*frames(1, 2), None, None]
     assert isinstance(played[1].exception(), ValueError)
-    assert await played[2] == Heard(1, complete=True)
+    assert await played[2] == PlaybackResult(1, complete=True)
 
 
 @pytest.mark.parametrize("lead", [0, 2])
@@ -149,11 +149,11 @@ async def test_all_that_is_played_as_a_source_ends_is_heard(lead: int, loop: Vir
     stage = Stage(loop, ahead(lead))
     stage.pacer.start()
 
-    async def handler() -> list[Heard]:
+    async def handler() -> list[PlaybackResult]:
         first = await stage.pacer.play(source(1))
         played = stage.pacer.play(source(2)), stage.pacer.play(source(3))
         return [first, *await asyncio.gather(*played)]
 
-    assert await asyncio.wait_for(handler(), 1) == [Heard(1, complete=True)] * 3
+    assert await asyncio.wait_for(handler(), 1) == [PlaybackResult(1, complete=True)] * 3
     assert [message for message in heard_on(stage) if message] == frames(1, 2, 3)
     assert heard_on(stage)[:3] == frames(1, 2, 3)

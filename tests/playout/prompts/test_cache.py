@@ -1,12 +1,12 @@
-from mediaserver.playout.prompts.cache import ItemCache
-from mediaserver.playout.prompts.encoded_frames import Items
+from mediaserver.playout.prompts.cache import LruCache
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 
 FRAME = bytes(324)
-ONE = Items([FRAME] * 10, 1600)  # 3650 bytes with the interpreter's share
+ONE = EncodedFrames([FRAME] * 10, 1600)  # 3650 bytes with the interpreter's share
 
 
-def test_the_least_recently_used_goes_first() -> None:
-    cache = ItemCache(limit=2 * ONE.size)
+def test_the_least_recently_used_entry_is_evicted_first() -> None:
+    cache = LruCache(limit=2 * ONE.size)
     cache.put("a", ONE)
     cache.put("b", ONE)
     assert cache.get("a") is ONE
@@ -21,8 +21,8 @@ def test_the_least_recently_used_goes_first() -> None:
     assert (cache.hits, cache.misses, cache.evictions) == (3, 3, 2)
 
 
-def test_what_was_asked_for_last_stays_even_where_it_is_over_the_limit() -> None:
-    cache = ItemCache(limit=100)
+def test_the_newest_entry_stays_even_where_it_is_over_the_limit() -> None:
+    cache = LruCache(limit=100)
     cache.put("a", ONE)
     assert cache.get("a") is ONE
     cache.put("b", ONE)
@@ -30,11 +30,11 @@ def test_what_was_asked_for_last_stays_even_where_it_is_over_the_limit() -> None
     assert cache.get("a") is None
 
 
-def test_putting_again_replaces() -> None:
-    cache = ItemCache(limit=10 * ONE.size)
+def test_an_entry_put_again_replaces_the_old_one() -> None:
+    cache = LruCache(limit=10 * ONE.size)
     cache.put("a", ONE)
-    cache.put("a", Items([FRAME], 160))
+    cache.put("a", EncodedFrames([FRAME], 160))
     assert cache.bytes == 365
-    cache.drop("a")
-    cache.drop("a")
+    cache.pop("a")
+    cache.pop("a")
     assert cache.bytes == 0

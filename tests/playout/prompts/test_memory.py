@@ -21,8 +21,8 @@ MOST = 160_000_000
 MEASURED = """
 import json, re, resource, sys
 from pathlib import Path
-from mediaserver.playout.decoding.decoder_process import answer
-about, pcm = answer(sys.argv[1], None, float(sys.argv[2]))
+from mediaserver.playout.decoding.decoder_process import answer_request
+about, pcm = answer_request(sys.argv[1], None, float(sys.argv[2]))
 # Of itself, getrusage tells what the process that started it had, where that was more.
 (own,) = re.findall(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())
 others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -46,7 +46,9 @@ def silence(ffmpeg: str, path: Path, seconds: int, *options: str) -> Path:
 
 
 @pytest.mark.parametrize(("name", "options"), [("a.flac", ("-c:a", "flac")), ("a.wav", ("-c:a", "pcm_s24le"))])
-def test_ten_minutes_of_48_khz_stereo(tmp_path: Path, ffmpeg: str, name: str, options: tuple[str, ...]) -> None:
+def test_ten_minutes_of_48_khz_stereo_take_bounded_memory(
+    tmp_path: Path, ffmpeg: str, name: str, options: tuple[str, ...]
+) -> None:
     """As a whole, it would be hundreds of megabytes of the file's own samples, and more of floating point."""
     about, size, own, others = decoded(silence(ffmpeg, tmp_path / name, 60 * MINUTES, *options), 7200)
     assert "error" not in about
@@ -55,7 +57,7 @@ def test_ten_minutes_of_48_khz_stereo(tmp_path: Path, ffmpeg: str, name: str, op
     assert others < MOST
 
 
-def test_hours_that_a_small_file_claims_to_have(tmp_path: Path, ffmpeg: str) -> None:
+def test_a_small_file_that_claims_hours_is_not_decoded(tmp_path: Path, ffmpeg: str) -> None:
     """With its length in it, nothing of it is decoded."""
     short = silence(ffmpeg, tmp_path / "short.flac", 1)
     content = bytearray(short.read_bytes())
@@ -69,7 +71,7 @@ def test_hours_that_a_small_file_claims_to_have(tmp_path: Path, ffmpeg: str) -> 
     assert (size, own < MOST) == (0, True)
 
 
-def test_hours_that_a_small_file_does_not_tell_of(tmp_path: Path, ffmpeg: str) -> None:
+def test_a_small_file_that_has_hours_is_decoded_up_to_the_limit(tmp_path: Path, ffmpeg: str) -> None:
     """A stream has no length: it is decoded as far as it may be."""
     path = tmp_path / "streamed.flac"
     source = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", str(HOURS * 360))
@@ -90,7 +92,7 @@ def test_a_headerless_file_that_is_too_long_is_not_read(tmp_path: Path, name: st
     assert own < MOST
 
 
-async def test_what_was_decoded_when_more_was_allowed_is_too_long_as_well(tmp_path: Path) -> None:
+async def test_a_cached_file_that_is_longer_than_allowed_now_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.sln"
     path.write_bytes(bytes(16_000 * 3))
     pools = [DecodePool(tmp_path / "cache", 10_000_000, longest) for longest in (3, 2)]
@@ -99,7 +101,7 @@ async def test_what_was_decoded_when_more_was_allowed_is_too_long_as_well(tmp_pa
         await pools[1].decode(path, Pcm)
     assert pools[0].stored["miss"] == 1
     for pool in pools:
-        await pool.rest()
+        await pool.release_decoders()
 
 
 FAKE = """#!/bin/sh
@@ -108,7 +110,7 @@ exit 1
 """
 
 
-async def test_its_programs_have_bounded_memory_and_no_token_of_ours(
+async def test_ffmpeg_has_bounded_memory_and_none_of_our_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ffmpeg", "ffprobe"):
@@ -120,7 +122,7 @@ async def test_its_programs_have_bounded_memory_and_no_token_of_ours(
     pool = DecodePool(longest=100)
     with pytest.raises(PromptError, match="cannot be decoded by ffmpeg"):
         await pool.decode(tmp_path / "a.mp3", Pcm)
-    await pool.rest()
+    await pool.release_decoders()
     for name in ("ffmpeg", "ffprobe"):
         *variables, limit = (tmp_path / f"{name}.told").read_text().splitlines()
         assert not any("s3cret" in each for each in variables)

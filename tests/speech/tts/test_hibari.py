@@ -60,7 +60,7 @@ async def test_speech_is_as_loud_as_a_prompt_and_the_same_each_time(speech: Spee
 
 async def test_a_second_call_shares_the_encoded_frames(speech: SpeechService) -> None:
     await speech.say(TEXT).collect_pcm()
-    first, second = (list(Playlist(speech.say(TEXT)).items(PCM)) for _ in range(2))
+    first, second = (list(Playlist(speech.say(TEXT)).iter_frames(PCM)) for _ in range(2))
     assert len(first) > 50
     assert all(one is other for one, other in zip(first, second, strict=True))
     assert speech.results == {"memory": 2, "disk": 0, "made": 1, "failed": 0, "dropped": 0}

@@ -67,7 +67,7 @@ def spoken_of(cache: TtsCache, *texts: str, **options: Any) -> SpokenText:
 async def frames(spoken: SpokenText, start: int = 0, encoding: Encoding = PCM) -> list[int]:
     """Play a text to its end, a frame every 20 ms; return the first byte of each frame. 0 is silence."""
     found = []
-    for item in Playlist(spoken).items(encoding, start):
+    for item in Playlist(spoken).iter_frames(encoding, start):
         found.append(encoding.decode(item)[0])
         await asyncio.sleep(0.02)
     return found
@@ -110,8 +110,8 @@ async def test_calls_share_a_sentence_while_it_is_synthesised_and_later(loop: Vi
     cache = cache_of(engine)
     both = await asyncio.gather(frames(spoken_of(cache, "a")), frames(spoken_of(cache, "a")))
     assert both == [[0, 0, 0, 1, 1]] * 2
-    items = list(Playlist(spoken_of(cache, "a")).items(PCM))
-    again = list(Playlist(spoken_of(cache, "a")).items(PCM))
+    items = list(Playlist(spoken_of(cache, "a")).iter_frames(PCM))
+    again = list(Playlist(spoken_of(cache, "a")).iter_frames(PCM))
     assert engine.asked == ["a"]
     assert all(one is other for one, other in zip(items, again, strict=True))  # even the encoded frames are shared
     assert cache.results == {"memory": 3, "disk": 0, "made": 1, "failed": 0, "dropped": 0}
@@ -269,7 +269,7 @@ def test_a_failure_after_the_caller_hung_up_is_not_reported(
 
 @in_virtual_time
 async def test_the_sentence_before_a_failure_is_played_to_its_end(loop: VirtualLoop) -> None:
-    items = Playlist(spoken_of(cache_of(ScriptedTts(a=[sound(1, 20)], b=["refused"])), "a", "b")).items(PCM)
+    items = Playlist(spoken_of(cache_of(ScriptedTts(a=[sound(1, 20)], b=["refused"])), "a", "b")).iter_frames(PCM)
     played = []
     for _ in range(21):
         played.append(PCM.decode(next(items))[0])
@@ -285,7 +285,7 @@ async def test_a_playlist_goes_on_after_a_failure(loop: VirtualLoop) -> None:
     cache = cache_of(ScriptedTts(a=[sound(1, 1)], b=[99.0], c=[sound(3, 1)]))
     spoken = spoken_of(cache, "a", "b", "c", fallback=Clip(sound(9, 2)))
     played = []
-    for item in Playlist(Repeated([Clip(sound(7, 3)), spoken, Clip(sound(8, 2))], 2)).items(PCM):
+    for item in Playlist(Repeated([Clip(sound(7, 3)), spoken, Clip(sound(8, 2))], 2)).iter_frames(PCM):
         played.append(PCM.decode(item)[0])
         await asyncio.sleep(0.02)
     once = [7, 7, 7, 1, 9, 9, 8, 8]

@@ -1,0 +1,88 @@
+"""A cache on disk of decoded sound files, by their content."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from io import BufferedReader
+from typing import NamedTuple
+
+from mediaserver.errors import plainly
+from mediaserver.support.store import Store
+
+# Seconds in which a second change may leave a file's times as they are, because the clocks of file systems are
+# coarse.
+_SETTLED = 2.0
+_SECOND = 1_000_000_000  # ns
+
+
+class CacheLookup(NamedTuple):
+    """A decoded file, and how it was come by.
+
+    `stored` is "hit" where it was found in the cache, "miss" where it was decoded, "failed" where it was decoded
+    and could not be written to the cache, for the reason `problem`.
+    """
+
+    decoded: bytes
+    stored: str
+    problem: str = ""
+
+
+class DecodeCache:
+    """Decoded files in a store. `fingerprint` names the decoder: another decoder finds nothing of this one's."""
+
+    def __init__(self, store: Store, fingerprint: str) -> None:
+        self._store, self._fingerprint = store, fingerprint
+
+    def get_or_decode(self, path: str, decode: Callable[[BufferedReader], bytes], now: float) -> CacheLookup:
+        """A decoded file: from the cache, or made by `decode` of the open file. `now` in seconds since 1970.
+
+        A file is known by a digest of its content. Only a file that is exactly as it was, down to the inode and
+        the time of the last change (ctime), which no program can set, is not read again. That holds for times that
+        have fractions of a second: in an image of a disk, all files may have one time, and the same in the next
+        image. OSError where the file cannot be read.
+        """
+        before = os.stat(path)
+        key_by_state = f"{self._fingerprint}; {os.fsencode(path)!r} {_state(before)}"
+        settled = before.st_ctime < now - _SETTLED and before.st_ctime_ns % _SECOND != 0
+        if settled and (key := self._store.get(key_by_state)) is not None:
+            decoded = self._store.get(key.decode())
+            if decoded is not None:
+                return CacheLookup(decoded, "hit")
+        extension = os.path.splitext(path)[1].lower()
+        with open(path, "rb") as file:
+            digest = _digest(file)
+            key_by_content = f"{self._fingerprint}; {extension} {digest}"
+            found = self._store.get(key_by_content)
+            file.seek(0)
+            decoded, stored = (decode(file), "miss") if found is None else (found, "hit")
+        if not _unchanged(path, before, digest):  # it may have been decoded from another content
+            return CacheLookup(decoded, stored)
+        try:
+            if found is None:
+                self._store.put(key_by_content, decoded)
+            if settled:
+                self._store.put(key_by_state, key_by_content.encode())
+        except OSError as error:
+            return CacheLookup(decoded, "failed", plainly(error))
+        return CacheLookup(decoded, stored)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _digest(file: BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unchanged(path: str, before: os.stat_result, digest: str) -> bool:
+    """Whether a file is as it was before it was decoded, in its state and its content.
+
+    The content is read again because ffmpeg opens the file by itself, and because the times do not tell of two
+    changes within one tick of the file system's clock.
+    """
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return _state(os.stat(path)) == _state(before) and _digest(file) == digest
+    return False
