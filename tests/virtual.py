@@ -123,7 +123,7 @@ class Stage:
     def observe(self, data: bytes) -> None:
         """A binary message of the peer's comes, as a session takes it in."""
         if self.wire.negotiate(data):
-            self.pacer.wire_changed()
+            self.pacer.on_wire_changed()
 
     async def until(self, ms: float) -> None:
         """Let time pass until `ms`."""

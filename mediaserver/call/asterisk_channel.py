@@ -98,9 +98,9 @@ class AsteriskChannel(PeerControl):
                     raise ProtocolError("a key that no telephone has")
                 self._hear(Digit(digit))
             case EventName.MEDIA_XOFF:
-                self._pacer.halt()
+                self._pacer.xoff()
             case EventName.MEDIA_XON:
-                self._pacer.proceed()
+                self._pacer.xon()
             case EventName.QUEUE_DRAINED:
                 self._drained.set()
             case EventName.ERROR:

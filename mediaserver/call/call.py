@@ -82,12 +82,12 @@ class Call:
         try:
             return await done
         except asyncio.CancelledError:
-            self._pacer.drop(done)
+            self._pacer.cancel(done)
             raise
 
     def clear(self) -> None:
         """Stop what plays and what is queued; their players are told how much was heard."""
-        self._pacer.clear()
+        self._pacer.cancel_all()
 
     def answer(self) -> None:
         """Answer the call, where that is ours to do: before anything is played this happens by itself."""
@@ -245,7 +245,7 @@ class Call:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(self.listen(recorder.take))
                 if stereo:
-                    stack.enter_context(self._pacer.watch(recorder.sent, recorder.recalled))
+                    stack.enter_context(self._pacer.observe(recorder.sent, recorder.recalled))
                 if finish_on:
                     stack.enter_context(self.keypad.taking(finish_on, lambda: recorder.stop(Stop.DIGIT)))
                 await recorder.run()

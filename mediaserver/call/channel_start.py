@@ -89,7 +89,7 @@ class StreamStart:
             self._receiver.wire.unsupported_format = start.fields.get("format", "")[:20]
             raise
         self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push)
-        self._pacer.flush = self.channel.flush
+        self._pacer.flush_peer = self.channel.flush
         if self._named is not None and not self._named.done():
             self._named.set_result(None)
         named = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
@@ -118,4 +118,4 @@ class StreamStart:
 
     def _use(self, media_format: chan_websocket.MediaFormat) -> None:
         self._receiver.wire.set_media_format(media_format)
-        self._pacer.wire_changed()
+        self._pacer.on_wire_changed()

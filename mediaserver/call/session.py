@@ -182,7 +182,7 @@ class Session:
             return True
         wire = self.receiver.wire
         if wire.negotiate(data):
-            self._pacer.wire_changed()
+            self._pacer.on_wire_changed()
         self._attentive = wire.negotiating
         return False
 
@@ -239,7 +239,7 @@ class Session:
         self.connected = True
         self._attentive = wire.negotiating or self._start.holding
         self.receiver.use(wire)
-        self._pacer.connect(wire, transport)
+        self._pacer.reconnect(wire, transport)
         if start_timeout:
             self._pacer.hold()
             self.receiver.when_heard(self._release)
@@ -276,7 +276,7 @@ class Session:
 
     async def drain(self) -> None:
         """The media is over: wait until the peer has played it, and have it hang up where that was asked for."""
-        self._pacer.fill_up()
+        self._pacer.write_partial_frame()
         await self.control.drain()
         if self.hanging_up:
             self.control.hang_up()
@@ -301,8 +301,8 @@ class Session:
             **self.wire_facts,
             "frames": pacer.frames,
             "duration_s": round(self._clock() - self._started, 3),
-            "late": pacer.late,
-            "skipped": pacer.skipped,
+            "late": pacer.late_ticks,
+            "skipped": pacer.skipped_ticks,
             "underruns": pacer.underruns,
             "stalls": pacer.stalls,
             "received": receiver.received,

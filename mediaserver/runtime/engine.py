@@ -242,9 +242,9 @@ class Engine:
         counter, gauge = self.metrics.counter, self.metrics.gauge
         counter("frames", "Frames sent", lambda: ticker.frames)
         counter(
-            "late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_frames
+            "late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_ticks
         )
-        counter("skipped_ticks", "Frames never sent because time was lost", lambda: ticker.skipped_frames)
+        counter("skipped_ticks", "Frames never sent because time was lost", lambda: ticker.skipped_ticks)
         self.metrics.histogram(
             "tick_lateness_seconds", "How late the frames of one moment were sent", lambda: ticker.lateness
         )

@@ -1,8 +1,8 @@
-"""Wakes the ticker at absolute times of the monotonic clock.
+"""Alarms: what wakes the ticker at absolute times of the monotonic clock.
 
-On Linux a timerfd, read through the loop's `add_reader`: exact to some 30 µs. uvloop's own timers have 1 ms
-resolution and may fire early, which makes a ticker that re-arms them spin; so elsewhere `call_at` is armed for
-no less than a millisecond ahead.
+On Linux that is a timerfd, read through the loop's `add_reader`, which is exact to some 30 µs. uvloop's own timers
+have a resolution of 1 ms and may fire early, so that a ticker that re-arms them would spin. Elsewhere, `call_at`
+is therefore armed for no less than a millisecond ahead.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ _NS = 1_000_000_000
 
 
 class Alarm(Protocol):
-    """Calls back at or soon after the time it is armed for; arming again replaces that time.
+    """Calls `wake` at the time it is armed for, or soon after; arming it again replaces that time.
 
-    Who is called back must arm or disarm it.
+    `wake` must arm or disarm the alarm.
     """
 
     def arm(self, at: int) -> None:
@@ -33,14 +33,14 @@ class Alarm(Protocol):
         """Do not wake."""
 
     def close(self) -> None:
-        """Let go of what the alarm holds."""
+        """Release the alarm's resources."""
 
 
 class TimerFdAlarm:
     """An alarm on a Linux timerfd, on CLOCK_MONOTONIC (`time.monotonic_ns`).
 
-    It is never read, which saves a system call: to arm or to disarm it clears what there is to be read, and who is
-    woken does one or the other.
+    The timerfd is never read, which saves a system call: arming or disarming it makes it unreadable again, and
+    `wake` does one or the other.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
@@ -77,7 +77,7 @@ class CallAtAlarm:
         self._handle: asyncio.TimerHandle | None = None
 
     def arm(self, at: int) -> None:
-        """Wake at `at` ns, or a millisecond from now where that is sooner."""
+        """Wake at `at` ns, or a millisecond from now where that is later."""
         self.disarm()
         self._handle = self._loop.call_at(max(at / _NS, self._loop.time() + 0.001), self._wake)
 
@@ -87,10 +87,10 @@ class CallAtAlarm:
             self._handle.cancel()
 
     def close(self) -> None:
-        """Nothing but the timer is held."""
+        """Cancel the timer."""
         self.disarm()
 
 
 def system_alarm(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> Alarm:
-    """The best alarm this system has."""
+    """The most exact alarm that this system has."""
     return TimerFdAlarm(loop, wake) if sys.platform == "linux" else CallAtAlarm(loop, wake)

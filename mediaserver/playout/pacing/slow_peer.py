@@ -1,15 +1,15 @@
-"""A peer that does not take what it is sent: its stream waits, and is given up in the end."""
+"""A slow peer, one that does not take what it is sent: its stream waits, and is closed if that takes too long."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-MAX_BUFFERED = 4096  # bytes the transport may hold back (12 frames) before the peer counts as slow
-_PROBE = 0.1  # seconds between looks at a slow peer
+MAX_BUFFERED = 4096  # bytes (12 frames) that the transport may hold back before the peer counts as slow
+_PROBE_INTERVAL = 0.1  # seconds
 
 
 class Transport(Protocol):
-    """Where messages go: the part of `asyncio.WriteTransport` that a pacer uses."""
+    """Where messages are written: the part of `asyncio.WriteTransport` that a pacer uses."""
 
     def write(self, data: bytes) -> None:
         """Send a whole message, or hold it back until the peer takes it."""
@@ -18,45 +18,47 @@ class Transport(Protocol):
         """Bytes held back."""
 
     def is_closing(self) -> bool:
-        """Whether the connection is at its end."""
+        """Whether the connection is closed or closing."""
 
 
 class SlowPeer:
-    """Waits for a slow peer, `timeout` seconds at most."""
+    """Waits until a slow peer has taken all that the transport holds back, `timeout` seconds at most."""
 
     def __init__(self, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
-        self._probe: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         self.stalls = 0
 
     @property
     def waiting(self) -> bool:
         """Whether it waits now."""
-        return self._probe is not None
+        return self._timer is not None
 
     def is_slow(self, transport: Transport) -> bool:
-        """Whether too much is held back."""
+        """Whether the transport holds back so much that its peer counts as slow."""
         return transport.get_write_buffer_size() > MAX_BUFFERED
 
-    def wait_for(self, transport: Transport, again: Callable[[], None], stalled: Callable[[], None]) -> None:
-        """Look every so often: call `again` when it took all, `stalled` when it has not in time."""
+    def wait_until_drained(
+        self, transport: Transport, on_drained: Callable[[], None], on_stalled: Callable[[], None]
+    ) -> None:
+        """Call `on_drained` once the peer has taken all, or `on_stalled` once the timeout is over."""
         self.stalls += 1
         self._since = self._loop.time()
-        self._probe = self._loop.call_later(_PROBE, self._look, transport, again, stalled)
+        self._timer = self._loop.call_later(_PROBE_INTERVAL, self._probe, transport, on_drained, on_stalled)
 
-    def forget(self) -> None:
-        """Look no more."""
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
+    def cancel(self) -> None:
+        """Stop waiting; neither function is called."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _look(self, transport: Transport, again: Callable[[], None], stalled: Callable[[], None]) -> None:
-        self._probe = None
+    def _probe(self, transport: Transport, on_drained: Callable[[], None], on_stalled: Callable[[], None]) -> None:
+        self._timer = None
         if not transport.get_write_buffer_size():
-            again()
+            on_drained()
         elif self._loop.time() - self._since >= self._timeout:
-            stalled()
+            on_stalled()
         else:
-            self._probe = self._loop.call_later(_PROBE, self._look, transport, again, stalled)
+            self._timer = self._loop.call_later(_PROBE_INTERVAL, self._probe, transport, on_drained, on_stalled)

@@ -1,13 +1,15 @@
-"""One clock for all streams: a wheel of slots within each ptime.
+"""The one clock of all streams: a wheel of slots within each ptime of 20 ms.
 
-Every stream sits in one slot and sends one frame each time the slot comes round, every 20 ms, so frame *n* is due
-at a fixed time and nothing drifts. Slots are filled one by one, each up to `BURST` streams, because to wake up
-costs a process as much as some ten frames; only then load spreads evenly over the ptime. Lost time (a stall of
-the process) is caught up by as many frames as the stream runs ahead, its lead: so many the far end has played
-meanwhile, and any more would wait there for good. The rest moves the schedule.
+Every stream is in one slot and sends one frame at each tick of the slot, every 20 ms, so frame *n* is due at a
+fixed time and nothing drifts. Slots are filled one by one, each up to `STREAMS_PER_SLOT` streams, because a
+wake-up costs the process as much as some ten frames; only then load spreads evenly over the ptime.
 
-The hot path is `Slot.fire`: no logging, no await, nothing counted per frame, and one call a frame, `next` of an
-iterator that sends; the rest runs in C. What a stream has sent is told by how often its slot has fired.
+When the process has stalled, a stream catches up as many ticks as its lead, the frames by which it runs ahead: so
+many frames the far end has played meanwhile, and any more would stay in its queue for good (late ticks). The other
+ticks are skipped, and the schedule moves by them.
+
+The hot path is `Slot.fire`: no logging, no await, no count per frame, and one call per frame, `next` of an
+iterator that writes; the rest runs in C. How many frames a stream has sent is read off the ticks of its slot.
 """
 
 import time
@@ -19,58 +21,58 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000
-BURST = 100  # frames sent one right after the other as long as there are slots without streams: half a millisecond
-_SOON_NS = 15_000_000  # wait for the first frame, at most, as long as there are slots with room
-_CHECK_EVERY = 10  # turns of a slot between looks at its streams' send buffers
+STREAMS_PER_SLOT = 100  # as long as there are empty slots; to send their frames takes half a millisecond
+_MAX_WAIT_NS = 15_000_000  # for the first frame, as long as there are slots with room
+_CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
 
-class Stream(Protocol):
-    """What sits in a slot: the pacer of one stream."""
+class PacedStream(Protocol):
+    """What is in a slot: the pacer of one stream. None of the methods may raise."""
 
-    def advance(self) -> None:
-        """What it sends is at its end, and a frame is due."""
+    def on_source_end(self) -> None:
+        """A frame is due, and the iterator of writes is at its end."""
 
-    def fail(self, error: BaseException) -> None:
-        """A frame could not be made or written."""
+    def on_write_error(self, error: BaseException) -> None:
+        """A frame is due, and making or writing it has raised an error."""
 
-    def check(self) -> None:
-        """Look whether the peer still takes what is sent."""
+    def check_send_buffer(self) -> None:
+        """Check whether the peer still takes what is sent."""
 
 
 class Slot:
     """Streams of one lead that send at the same moment of every ptime."""
 
-    __slots__ = ("fired", "late", "lead", "sending", "skipped", "streams")
+    __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
 
     def __init__(self, lead: int) -> None:
-        self.lead = lead  # frames that are caught up at the most
-        self.streams: list[Stream] = []
-        self.sending: list[Iterator[None]] = []  # what each sends: a frame whenever it is asked for its next
-        self.fired = 0  # frames sent by each stream that was here all along
-        self.late = 0  # of these, caught up after their time
-        self.skipped = 0  # frames' worth of time by which the schedule has moved
+        self.lead = lead  # ticks that are caught up at most
+        self.streams: list[PacedStream] = []
+        self.writes: list[Iterator[None]] = []  # by stream: writes a frame at each `next`
+        self.ticks = 0  # so far; a stream that was here for all of them has sent so many frames
+        self.late_ticks = 0  # of these, caught up after their time
+        self.skipped_ticks = 0  # never run: by so many frames the schedule has moved
 
-    def replace(self, stream: Stream, sending: Iterator[None]) -> None:
-        """From now on, a stream of this slot sends something else."""
-        self.sending[self.streams.index(stream)] = sending
+    def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
+        """From the next tick on, use another iterator for a stream of this slot."""
+        self.writes[self.streams.index(stream)] = writes
 
     def fire(self) -> None:
-        """Send a frame of each stream."""
-        self.fired += 1
-        for sending in self.sending:
+        """One tick: send a frame of each stream."""
+        self.ticks += 1
+        for writes in self.writes:
             try:
-                next(sending)
+                next(writes)
             except StopIteration:
-                self._stream_of(sending).advance()
+                self._stream_of(writes).on_source_end()
             except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
-                self._stream_of(sending).fail(error)
+                self._stream_of(writes).on_write_error(error)
 
-    def _stream_of(self, sending: Iterator[None]) -> Stream:
-        return self.streams[self.sending.index(sending)]
+    def _stream_of(self, writes: Iterator[None]) -> PacedStream:
+        return self.streams[self.writes.index(writes)]
 
 
 class Ticker:
-    """The wheel, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
+    """The wheel of slots, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
 
     def __init__(
         self,
@@ -79,48 +81,48 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # by moment: a slot for each lead
+        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # by moment of the ptime: a slot for each lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
-        self._next = 0  # the first step not yet run, counted from the epoch; step n belongs to moment n % slots
+        self._next = 0  # the first step not yet run, counted from the epoch; step n is at moment n % slots
         self._alarm = make_alarm(self.tick)
         self.streams = 0
         self.frames = 0  # sent by all streams since the start
-        self.late_frames = 0
-        self.skipped_frames = 0
+        self.late_ticks = 0  # of all streams
+        self.skipped_ticks = 0  # of all streams
         self.lateness = Lateness()
 
-    def join(self, stream: Stream, sending: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
+    def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
         """Put a stream into a slot: its first frame is sent when that is due, within a ptime.
 
-        With `listen_ns`, only moments after it count: a peer may say something first.
+        With `listen_ns`, the first frame is due no earlier than that, so that the peer may send something first.
         """
-        self.tick()  # what is overdue is not this stream's
+        self.tick()  # steps that are overdue must not count for this stream
         count = len(self._wheel)
         steps = range(self._next + listen_ns // self._step, self._next + count)
-        slot = _slot_of(self._choose([self._wheel[step % count] for step in steps]), lead)
+        slot = _slot_for_lead(self._choose_moment([self._wheel[step % count] for step in steps]), lead)
         slot.streams.append(stream)
-        slot.sending.append(sending)
+        slot.writes.append(writes)
         self.streams += 1
-        self._arm()
+        self._arm_alarm()
         return slot
 
-    def _choose(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
+    def _choose_moment(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
         """The fullest moment with room that is due soon, or an empty one, or the emptiest.
 
-        `ahead` is in due order.
+        `ahead` is in the order in which they are due.
         """
-        soon = ahead[: _SOON_NS // self._step]
-        if begun := [moment for moment in soon if 0 < _load(moment) < BURST]:
-            return max(begun, key=_load)
-        if empty := [moment for moment in soon if not _load(moment)]:
-            return empty[-1 if self.streams else 0]  # the last: as many as possible who come later find it soon
-        return min(ahead, key=_load)
+        soon = ahead[: _MAX_WAIT_NS // self._step]
+        if begun := [moment for moment in soon if 0 < _stream_count(moment) < STREAMS_PER_SLOT]:
+            return max(begun, key=_stream_count)
+        if empty := [moment for moment in soon if not _stream_count(moment)]:
+            return empty[-1 if self.streams else 0]  # the last is soon for as many later streams as possible
+        return min(ahead, key=_stream_count)
 
-    def leave(self, stream: Stream, slot: Slot) -> None:
+    def leave(self, stream: PacedStream, slot: Slot) -> None:
         """Take a stream out of its slot."""
-        place = slot.streams.index(stream)
-        del slot.streams[place], slot.sending[place]
+        index = slot.streams.index(stream)
+        del slot.streams[index], slot.writes[index]
         self.streams -= 1
         if not self.streams:
             self._alarm.disarm()
@@ -130,28 +132,28 @@ class Ticker:
         self._alarm.close()
 
     def tick(self) -> None:
-        """Segment every step that is due, and set the alarm for the next one with a stream in it."""
+        """Run every step that is due, and arm the alarm for the next one that has a stream."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
         wheel = self._wheel
         count = len(wheel)
         first, self._next = self._next, max(self._next, now + 1)
         if not self.streams:
-            return  # and the alarm was disarmed when the last one left
+            return  # the alarm was disarmed when the last stream left
         try:
             for step in range(first, min(now + 1, first + count)):
                 for slot in wheel[step % count]:
                     if slot.streams:
                         self.lateness.add(elapsed - step * self._step)
-                        self._turn(slot, now - step)
+                        self._run_slot(slot, now - step)
         finally:  # whatever happens, the clock goes on
-            self._arm()
+            self._arm_alarm()
 
-    def _turn(self, slot: Slot, late: int) -> None:
-        """A slot is due, so many steps late: as a rule once.
+    def _run_slot(self, slot: Slot, late: int) -> None:
+        """Run the ticks of a slot that is due and `late` steps behind: normally one.
 
-        A far end that has run dry plays on from now: when the next frame is nearer than the one that is due, that
-        one would make its queue longer than the lead.
+        A far end that has run dry resumes playing now. So when the next frame's time is nearer than the time of
+        the one that is due, sending that one as well would make the far end's queue longer than the lead.
         """
         ptime, count = len(self._wheel), len(slot.streams)
         due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)
@@ -160,15 +162,15 @@ class Ticker:
             slot.fire()
         self.frames += times * count
         if due > 1:
-            slot.late += times - 1
-            slot.skipped += due - times
-            self.late_frames += (times - 1) * count
-            self.skipped_frames += (due - times) * count
-        if slot.fired % _CHECK_EVERY < times:
+            slot.late_ticks += times - 1
+            slot.skipped_ticks += due - times
+            self.late_ticks += (times - 1) * count
+            self.skipped_ticks += (due - times) * count
+        if slot.ticks % _CHECK_EVERY < times:
             for stream in slot.streams[:]:
-                stream.check()
+                stream.check_send_buffer()
 
-    def _arm(self) -> None:
+    def _arm_alarm(self) -> None:
         wheel = self._wheel
         for step in range(self._next, self._next + len(wheel)):
             for slot in wheel[step % len(wheel)]:
@@ -177,12 +179,12 @@ class Ticker:
                     return
 
 
-def _load(moment: list[Slot]) -> int:
+def _stream_count(moment: list[Slot]) -> int:
     """Streams that send at a moment."""
     return sum(len(slot.streams) for slot in moment)
 
 
-def _slot_of(moment: list[Slot], lead: int) -> Slot:
+def _slot_for_lead(moment: list[Slot], lead: int) -> Slot:
     """The moment's slot of a lead, made where there is none."""
     for slot in moment:
         if slot.lead == lead:

@@ -176,7 +176,7 @@ async def test_stereo_is_as_long_as_the_call_where_the_caller_falls_silent(
 async def test_what_a_far_end_forgot_is_not_on_the_right(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of(), WireSettings(framing=Framing.PCM, lead=10))
     session, heard = caller.session, []
-    caller.stage.pacer.flush = lambda: True  # as of Asterisk's queue
+    caller.stage.pacer.flush_peer = lambda: True  # as of Asterisk's queue
 
     async def run(call: Call) -> None:
         async def play() -> None:

@@ -43,7 +43,7 @@ async def bedside(request: pytest.FixtureRequest) -> AsyncIterator[Bedside]:
     beside.alarm.close()
 
 
-async def test_it_wakes_once_and_not_before_its_time(bedside: Bedside) -> None:
+async def test_an_alarm_wakes_once_and_not_before_its_time(bedside: Bedside) -> None:
     at = time.monotonic_ns() + AHEAD
     bedside.alarm.arm(at)
     await eventually(lambda: bedside.woken)
@@ -81,7 +81,7 @@ async def test_times_beyond_a_second_are_whole_seconds_and_a_rest(bedside: Bedsi
 
 @pytest.mark.parametrize(("ahead", "woken"), [(-5, 1), (0, 1), (0.5, 1), (1, 1), (5, 5), (20, 20)])
 @in_virtual_time
-async def test_a_loops_own_timer_is_never_set_for_less_than_a_millisecond(
+async def test_a_timer_of_the_loop_is_never_set_for_less_than_a_millisecond(
     ahead: float, woken: float, loop: VirtualLoop
 ) -> None:
     await asyncio.sleep(1)
@@ -93,7 +93,7 @@ async def test_a_loops_own_timer_is_never_set_for_less_than_a_millisecond(
 
 
 @pytest.mark.parametrize("end", ["disarm", "close"])
-async def test_it_does_not_wake_any_more(end: str) -> None:
+async def test_an_alarm_that_is_disarmed_or_closed_does_not_wake(end: str) -> None:
     for kind in (CallAtAlarm, system_alarm):
         beside = Bedside(kind)
         beside.alarm.arm(time.monotonic_ns() + AHEAD)
@@ -105,7 +105,7 @@ async def test_it_does_not_wake_any_more(end: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's")
-async def test_a_timerfd_is_let_go_of_and_not_inherited() -> None:
+async def test_a_timerfd_is_closed_and_not_inherited() -> None:
     before = timers()
     beside = Bedside(system_alarm)
     (own,) = timers() - before

@@ -30,11 +30,11 @@ CHECKS = 0.1  # of a look at a stream's send buffer, per frame: there is one eve
 PROMPT = Clip(bytes(range(256)) * 5 * 80)  # 320 frames, so that it ends and begins again meanwhile
 
 
-class Bell:
-    """An alarm that is rung by hand."""
+class ManualAlarm:
+    """An alarm that the test sets off by calling `wake`."""
 
     def arm(self, at: int) -> None:
-        """Nothing: it is rung anyway."""
+        """Nothing: the test sets it off anyway."""
 
     def disarm(self) -> None:
         """Nothing."""
@@ -43,7 +43,7 @@ class Bell:
         """Nothing."""
 
 
-class Line:
+class RecordingTransport:
     """A transport that keeps the last messages; to write one is a call of C, as uvloop's is."""
 
     def __init__(self, keep: int) -> None:
@@ -55,28 +55,28 @@ class Line:
         return False
 
 
-class Studio:
-    """So many streams that play one prompt for ever, in slots that are turned by hand."""
+class ManyStreams:
+    """Streams that all play one prompt for ever, on a ticker whose clock the test moves."""
 
     def __init__(self, wire: WireSettings, streams: int, keep: int = 1) -> None:
         self.now = 0
-        self._ring: Callable[[], None] = lambda: None
+        self._wake: Callable[[], None] = lambda: None
         self.ticker = Ticker(self._alarm, lambda: self.now)
-        self.lines = [Line(keep) for _ in range(streams)]
-        for line in self.lines:
-            pacer = Pacer(self.ticker, Wire(wire), line)
+        self.transports = [RecordingTransport(keep) for _ in range(streams)]
+        for transport in self.transports:
+            pacer = Pacer(self.ticker, Wire(wire), transport)
             pacer.play(Playlist(Repeated([PROMPT], None)))
             pacer.start()
 
-    def _alarm(self, ring: Callable[[], None]) -> Bell:
-        self._ring = ring
-        return Bell()
+    def _alarm(self, wake: Callable[[], None]) -> ManualAlarm:
+        self._wake = wake
+        return ManualAlarm()
 
     def play(self, ptimes: int) -> None:
-        """Let so much time pass."""
+        """Let so many ptimes pass."""
         for _ in range(ptimes):
             self.now += PTIME_NS
-            self._ring()
+            self._wake()
 
     async def begin(self) -> None:
         """Until all streams are under way, past their first frames."""
@@ -104,33 +104,33 @@ class Counts:
 
 async def counted(wire: WireSettings, streams: int) -> Counts:
     """What it takes to play for a while."""
-    studio, counts = Studio(wire, streams), Counts()
-    await studio.begin()
+    many, counts = ManyStreams(wire, streams), Counts()
+    await many.begin()
     tracer, profiler = sys.gettrace(), sys.getprofile()
     try:
         sys.settrace(Counts().trace)  # CPython 3.12 tells of no instruction the first time that code is traced
-        studio.play(1)
+        many.play(1)
         sys.settrace(tracer)
-        before = studio.ticker.frames
+        before = many.ticker.frames
         sys.setprofile(counts.profile)
-        studio.play(PTIMES)
+        many.play(PTIMES)
         sys.setprofile(profiler)
         sys.settrace(counts.trace)
-        studio.play(PTIMES)
+        many.play(PTIMES)
     finally:
         sys.settrace(tracer)
         sys.setprofile(profiler)
-    assert studio.ticker.frames - before == 2 * PTIMES * streams
+    assert many.ticker.frames - before == 2 * PTIMES * streams
     return counts
 
 
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
 async def test_one_more_stream_costs_one_call_a_frame(wire: WireSettings) -> None:
-    few, many = await counted(wire, 10), await counted(wire, 90)
+    few, more = await counted(wire, 10), await counted(wire, 90)
     frames = PTIMES * 80
-    assert (many.python - few.python) / frames <= 2 * CHECKS + 0.1  # and where a prompt ends and begins again
-    assert (many.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the look at the send buffer
-    assert (many.instructions - few.instructions) / frames <= 8 + 40 * CHECKS + 1
+    assert (more.python - few.python) / frames <= 2 * CHECKS + 0.1  # and where a prompt ends and begins again
+    assert (more.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the look at the send buffer
+    assert (more.instructions - few.instructions) / frames <= 8 + 40 * CHECKS + 1
 
 
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
@@ -142,19 +142,19 @@ async def test_a_tick_costs_little_besides_its_frames(wire: WireSettings) -> Non
 
 @pytest.mark.parametrize("name", [name for name in WIRES if name != "rtp"])
 async def test_a_cached_frame_is_sent_as_it_is(name: str) -> None:
-    studio = Studio(WIRES[name], 3, keep=PTIMES)
-    await studio.begin()
-    studio.play(2 * PTIMES)
+    many = ManyStreams(WIRES[name], 3, keep=PTIMES)
+    await many.begin()
+    many.play(2 * PTIMES)
     messages = {id(message) for encoded in PROMPT._encoded.values() for message in encoded.frames}
-    for line in studio.lines:
-        assert len(line.sent) == PTIMES
-        assert {id(message) for message in line.sent} <= messages  # not one of them is a copy
+    for transport in many.transports:
+        assert len(transport.sent) == PTIMES
+        assert {id(message) for message in transport.sent} <= messages  # not one of them is a copy
 
 
-async def test_nothing_is_kept_of_what_was_sent() -> None:
-    studio = Studio(WIRES["audiosocket, pcm"], 50)
-    await studio.begin()
-    studio.play(2 * PTIMES)
+async def test_frames_that_were_sent_leave_no_objects_behind() -> None:
+    many = ManyStreams(WIRES["audiosocket, pcm"], 50)
+    await many.begin()
+    many.play(2 * PTIMES)
     before = sys.getallocatedblocks()
-    studio.play(10 * PTIMES)
+    many.play(10 * PTIMES)
     assert sys.getallocatedblocks() - before < 100  # of 100 000 frames

@@ -99,7 +99,7 @@ async def test_sources_queue_up(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_an_empty_source_costs_nobody_a_frame(loop: VirtualLoop) -> None:
+async def test_an_empty_source_costs_no_frame(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
 
@@ -125,12 +125,14 @@ async def test_repeats_are_seamless(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_clear_is_silence_from_the_next_tick_on_and_tells_how_much_was_heard(loop: VirtualLoop) -> None:
+async def test_cancelling_all_is_silence_from_the_next_tick_on(
+    loop: VirtualLoop,
+) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     playing, queued = stage.pacer.play(source(*range(1, 50))), stage.pacer.play(source(99))
     await stage.until(50)
-    stage.pacer.clear()
+    stage.pacer.cancel_all()
     await stage.until(95)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None]
     assert await playing == PlaybackResult(3, complete=False)
@@ -138,26 +140,26 @@ async def test_clear_is_silence_from_the_next_tick_on_and_tells_how_much_was_hea
 
 
 @in_virtual_time
-async def test_clear_then_play_in_the_same_tick_leaves_no_gap(loop: VirtualLoop) -> None:
+async def test_cancelling_all_and_playing_in_the_same_tick_leaves_no_gap(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     stage.pacer.play(source(1, 2, 3, 4))
     await stage.until(30)
-    stage.pacer.clear()
+    stage.pacer.cancel_all()
     stage.pacer.play(source(8, 9))
     await stage.until(75)
     assert heard_on(stage) == frames(1, 2, 8, 9)
 
 
 @in_virtual_time
-async def test_dropping_one_source_lets_the_next_one_begin(loop: VirtualLoop) -> None:
+async def test_cancelling_one_source_lets_the_next_one_begin(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     first = stage.pacer.play(source(1, 2, 3, 4))
     second, third = stage.pacer.play(source(5)), stage.pacer.play(source(6))
     await stage.until(30)
-    stage.pacer.drop(first)
-    stage.pacer.drop(second)
+    stage.pacer.cancel(first)
+    stage.pacer.cancel(second)
     await stage.until(75)
     assert heard_on(stage) == [*frames(1, 2, 6), None]
     assert await first == PlaybackResult(2, False)
@@ -179,7 +181,7 @@ async def test_stopping_in_the_middle_of_a_slot_sends_nothing_more(loop: Virtual
 
 
 @in_virtual_time
-async def test_a_frame_owed_when_the_stream_stops_is_not_counted(loop: VirtualLoop) -> None:
+async def test_a_frame_due_when_the_stream_stops_is_not_counted(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     await stage.pacer.play(source(1, 2))  # over at 41 ms, when a third frame is due
@@ -207,11 +209,11 @@ async def test_lost_ticks_are_caught_up_by_the_lead_and_the_rest_moves_the_sched
     burst = [back] * (1 + late)
     assert stage.line.times == [*[1] * (1 + lead), 21, *burst, back + 20, back + 40]
     assert heard_on(stage) == frames(*range(1, 1 + len(stage.line.times)))  # nothing of the source is dropped
-    assert (stage.pacer.late, stage.pacer.skipped) == (late, skipped)
-    assert (stage.ticker.late_frames, stage.ticker.skipped_frames) == (late, skipped)
+    assert (stage.pacer.late_ticks, stage.pacer.skipped_ticks) == (late, skipped)
+    assert (stage.ticker.late_ticks, stage.ticker.skipped_ticks) == (late, skipped)
     stage.pacer.stop()
     assert (await done).frames == len(stage.line.times)
-    assert (stage.pacer.late, stage.pacer.skipped) == (late, skipped)
+    assert (stage.pacer.late_ticks, stage.pacer.skipped_ticks) == (late, skipped)
 
 
 @in_virtual_time
@@ -244,7 +246,7 @@ async def test_a_stream_begins_as_many_frames_ahead_as_its_lead(loop: VirtualLoo
     assert heard_on(stage) == [*frames(1, 2, 3, 4), None, None]
     assert await done == PlaybackResult(4, True)
     assert stage.pacer.frames == stage.ticker.frames == 6
-    assert (stage.pacer.late, stage.pacer.skipped) == (0, 0)
+    assert (stage.pacer.late_ticks, stage.pacer.skipped_ticks) == (0, 0)
 
 
 @in_virtual_time
@@ -261,16 +263,16 @@ async def test_streams_of_different_leads_share_a_moment(loop: VirtualLoop) -> N
         [1, 1, 21, 81, 81],
         [1, 1, 1, 1, 21, 81, 81, 81],
     ]
-    assert [(stage.pacer.late, stage.pacer.skipped) for stage in stages] == [(0, 2), (1, 1), (2, 0)]
+    assert [(stage.pacer.late_ticks, stage.pacer.skipped_ticks) for stage in stages] == [(0, 2), (1, 1), (2, 0)]
 
 
 @in_virtual_time
-async def test_what_runs_ahead_is_heard_where_the_far_end_cannot_forget_it(loop: VirtualLoop) -> None:
+async def test_the_lead_counts_as_played_where_the_far_end_cannot_flush_it(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(2))
     stage.pacer.start()
     done = stage.pacer.play(source(*range(1, 50)))
     await stage.until(45)
-    stage.pacer.clear()
+    stage.pacer.cancel_all()
     assert await done == PlaybackResult(5, False)
     await stage.until(65)
     assert stage.line.times == [1, 1, 1, 21, 41, 61]  # and the lead stays
@@ -278,7 +280,7 @@ async def test_what_runs_ahead_is_heard_where_the_far_end_cannot_forget_it(loop:
 
 
 @in_virtual_time
-async def test_a_far_end_that_forgets_has_not_heard_the_lead_and_gets_it_anew(loop: VirtualLoop) -> None:
+async def test_a_far_end_that_flushes_has_not_played_the_lead_and_gets_a_new_one(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(2))
     flushed: list[float] = []
 
@@ -286,18 +288,18 @@ async def test_a_far_end_that_forgets_has_not_heard_the_lead_and_gets_it_anew(lo
         flushed.append(loop.time())
         return True
 
-    stage.pacer.flush = flush
+    stage.pacer.flush_peer = flush
     stage.pacer.start()
     first, second = stage.pacer.play(source(*range(1, 50))), stage.pacer.play(source(9))
     await stage.until(45)
-    stage.pacer.drop(first)
+    stage.pacer.cancel(first)
     assert flushed == [0.045]
     assert await first == PlaybackResult(3, False)
     await stage.until(65)
     assert stage.line.times == [1, 1, 1, 21, 41, 61, 61, 61]
     assert heard_on(stage)[5:] == [frame(9), None, None]
     assert await second == PlaybackResult(1, True)
-    stage.pacer.clear()  # nothing plays
+    stage.pacer.cancel_all()  # nothing plays
     assert len(flushed) == 1
 
 
@@ -323,13 +325,13 @@ async def test_a_stream_on_hold_sends_silence_and_begins_within_a_frame_of_its_r
 
 
 @in_virtual_time
-async def test_what_is_played_on_hold_and_dropped_was_not_heard(loop: VirtualLoop) -> None:
+async def test_a_source_that_is_cancelled_on_hold_was_not_played(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.hold()
     stage.pacer.start()
     first, second = stage.pacer.play(source(1, 2)), stage.pacer.play(source(3, 4))
     await stage.until(30)
-    stage.pacer.drop(first)
+    stage.pacer.cancel(first)
     stage.pacer.release()
     await stage.until(70)
     assert heard_on(stage) == [None, None, frame(3), frame(4)]
@@ -345,7 +347,7 @@ async def test_another_connection_may_hold_what_plays_and_it_goes_on_where_it_wa
     await stage.until(50)
     stage.pacer.pause()
     await stage.until(100)
-    stage.pacer.connect(Wire(ahead(1)), stage.line)
+    stage.pacer.reconnect(Wire(ahead(1)), stage.line)
     stage.pacer.hold()
     stage.pacer.start()
     await stage.until(150)
@@ -360,16 +362,16 @@ async def test_another_connection_may_hold_what_plays_and_it_goes_on_where_it_wa
 
 
 @in_virtual_time
-async def test_a_far_end_that_is_full_gets_nothing_until_it_has_room(loop: VirtualLoop) -> None:
+async def test_after_xoff_nothing_is_sent_until_xon(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(1))
     stage.pacer.start()
     done = stage.pacer.play(source(*range(1, 6)))
     await stage.until(30)
-    stage.pacer.halt()
+    stage.pacer.xoff()
     await stage.until(200)
     assert stage.line.times == [1, 1, 21]
-    stage.pacer.proceed()
-    stage.pacer.proceed()  # once is enough
+    stage.pacer.xon()
+    stage.pacer.xon()  # once is enough
     await stage.until(250)
     assert stage.line.times == [1, 1, 21, 201, 221, 241]
     assert heard_on(stage) == [*frames(1, 2, 3, 4, 5), None]
@@ -377,7 +379,7 @@ async def test_a_far_end_that_is_full_gets_nothing_until_it_has_room(loop: Virtu
 
 
 @in_virtual_time
-async def test_a_far_end_that_is_full_is_left_alone_though_its_connection_has_room_again(
+async def test_after_xoff_nothing_is_sent_though_a_slow_connection_has_drained(
     loop: VirtualLoop,
 ) -> None:
     stage = Stage(loop, PCM)
@@ -385,17 +387,17 @@ async def test_a_far_end_that_is_full_is_left_alone_though_its_connection_has_ro
     stage.line.held = 10_000
     await stage.until(400)  # slow by now
     sent = len(stage.line.sent)
-    stage.pacer.halt()
+    stage.pacer.xoff()
     stage.line.held = 0
     await stage.until(800)
     assert len(stage.line.sent) == sent
-    stage.pacer.proceed()
+    stage.pacer.xon()
     await stage.until(850)
     assert len(stage.line.sent) > sent
 
 
 @in_virtual_time
-async def test_a_source_that_breaks_tells_its_player_and_the_peer_hears_silence(loop: VirtualLoop) -> None:
+async def test_a_source_that_fails_raises_in_its_future_and_is_followed_by_silence(loop: VirtualLoop) -> None:
     def broken() -> Iterator[bytes]:
         yield frame(1)
         raise KeyError("no such frame")
@@ -429,7 +431,7 @@ def breaking_after(*numbers: int) -> Source:
 
 @pytest.mark.parametrize("queued", [EagerlyBroken, source, breaking_after])
 @in_virtual_time
-async def test_whatever_breaks_one_after_another_the_clock_goes_on(
+async def test_the_clock_goes_on_whatever_fails_one_after_another(
     queued: Callable[[], Source], loop: VirtualLoop
 ) -> None:
     stage = Stage(loop, PCM)
@@ -454,7 +456,7 @@ async def test_whatever_breaks_one_after_another_the_clock_goes_on(
 
 
 @in_virtual_time
-async def test_a_source_that_cannot_begin_tells_its_player(loop: VirtualLoop) -> None:
+async def test_a_source_that_cannot_begin_raises_in_its_future(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     await stage.until(30)
@@ -504,7 +506,7 @@ async def test_nothing_that_a_source_raises_silences_its_stream_or_its_neighbour
 
 @pytest.mark.parametrize("late", [False, True])
 @in_virtual_time
-async def test_a_watcher_that_breaks_costs_its_own_stream_and_is_told(late: bool, loop: VirtualLoop) -> None:
+async def test_an_observer_that_fails_costs_its_own_stream_and_is_reported(late: bool, loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=1)
     stage, neighbour = Stage(loop, PCM, ticker), Stage(loop, PCM, ticker)
     told: list[object] = []
@@ -514,7 +516,7 @@ async def test_a_watcher_that_breaks_costs_its_own_stream_and_is_told(late: bool
         if not late or stage.line.sent:
             raise LookupError("no such watcher")
 
-    with stage.pacer.watch(broken):
+    with stage.pacer.observe(broken):
         stage.pacer.start()
         neighbour.pacer.start()
         done = stage.pacer.play(source(1, 2, 3))
@@ -528,7 +530,7 @@ async def test_a_watcher_that_breaks_costs_its_own_stream_and_is_told(late: bool
 
 
 @in_virtual_time
-async def test_a_frame_of_the_wrong_size_breaks_its_source_not_the_stream(loop: VirtualLoop) -> None:
+async def test_a_frame_of_the_wrong_size_fails_its_source_not_the_stream(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     done = stage.pacer.play(Source([frame(1), bytes(100)]))
@@ -572,7 +574,7 @@ async def test_a_slow_peer_pauses_its_stream_where_it_is(loop: VirtualLoop) -> N
 
 @pytest.mark.parametrize("gone", ["slow", "full", "away"])
 @in_virtual_time
-async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, loop: VirtualLoop) -> None:
+async def test_a_frame_that_is_due_as_the_stream_pauses_is_not_sent_later(gone: str, loop: VirtualLoop) -> None:
     """The source is over in the very tick in which the stream leaves its place: nothing was settled yet."""
     stage = Stage(loop, PCM)
     stage.pacer.start()
@@ -582,7 +584,7 @@ async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, lo
         stage.line.held = 5000  # seen in the tenth tick, at 181 ms
     assert await done == PlaybackResult(9, True)
     if gone == "full":
-        stage.pacer.halt()
+        stage.pacer.xoff()
     if gone == "away":
         stage.pacer.pause()
     assert stage.ticker.streams == 0
@@ -590,7 +592,7 @@ async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, lo
     assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent) == 9
     after = stage.pacer.play(source(10, 11))
     stage.line.held = 0
-    stage.pacer.proceed()
+    stage.pacer.xon()
     stage.pacer.start()
     await stage.until(600)
     assert heard_on(stage)[:12] == [*frames(*range(1, 12)), None]
@@ -601,7 +603,7 @@ async def test_a_frame_that_is_due_as_the_stream_pauses_is_no_debt(gone: str, lo
 @in_virtual_time
 async def test_a_peer_that_takes_nothing_for_too_long_is_reported(loop: VirtualLoop) -> None:
     reported: list[float] = []
-    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=2.0)
+    stage = Stage(loop, PCM, on_stalled=lambda: reported.append(loop.time()), stall_timeout=2.0)
     stage.pacer.start()
     stage.line.held = 5000
     await stage.until(10_000)
@@ -611,9 +613,9 @@ async def test_a_peer_that_takes_nothing_for_too_long_is_reported(loop: VirtualL
 
 
 @in_virtual_time
-async def test_a_slow_peer_is_given_the_whole_time_anew_at_each_stall(loop: VirtualLoop) -> None:
+async def test_a_slow_peer_has_the_whole_timeout_at_each_stall(loop: VirtualLoop) -> None:
     reported: list[float] = []
-    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
+    stage = Stage(loop, PCM, on_stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
     stage.pacer.start()
     for begin in (0, 2000):
         await stage.until(begin + 100)
@@ -640,9 +642,9 @@ async def test_bytes_held_back_up_to_the_limit_are_no_stall(loop: VirtualLoop) -
 
 @pytest.mark.parametrize("end", ["pause", "stop"])
 @in_virtual_time
-async def test_a_connection_that_is_gone_is_not_waited_for(end: str, loop: VirtualLoop) -> None:
+async def test_a_paused_or_stopped_stream_does_not_wait_for_its_slow_peer(end: str, loop: VirtualLoop) -> None:
     reported: list[float] = []
-    stage = Stage(loop, PCM, stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
+    stage = Stage(loop, PCM, on_stalled=lambda: reported.append(loop.time()), stall_timeout=1.0)
     stage.pacer.start()
     stage.line.held = 5000
     await stage.until(500)
@@ -658,17 +660,17 @@ async def test_a_connection_that_is_gone_is_not_waited_for(end: str, loop: Virtu
 
 
 @in_virtual_time
-async def test_room_in_the_queue_of_a_connection_that_is_gone_starts_nothing(loop: VirtualLoop) -> None:
+async def test_xon_does_not_start_a_stream_that_is_not_started_or_paused(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
-    stage.pacer.proceed()  # not asked to send yet
+    stage.pacer.xon()  # not asked to send yet
     await stage.until(30)
     assert stage.line.sent == []
     stage.pacer.start()
     await stage.until(75)
     sent = len(stage.line.sent)
-    stage.pacer.halt()
+    stage.pacer.xoff()
     stage.pacer.pause()
-    stage.pacer.proceed()
+    stage.pacer.xon()
     await stage.until(200)
     assert len(stage.line.sent) == sent
     assert stage.ticker.streams == 0
@@ -676,7 +678,7 @@ async def test_room_in_the_queue_of_a_connection_that_is_gone_starts_nothing(loo
 
 @pytest.mark.parametrize("held", ["slow", "full"])
 @in_virtual_time
-async def test_another_connection_owes_nothing_to_the_one_before(held: str, loop: VirtualLoop) -> None:
+async def test_another_connection_is_not_held_up_by_the_one_before(held: str, loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 30))))]))
@@ -685,11 +687,11 @@ async def test_another_connection_owes_nothing_to_the_one_before(held: str, loop
         await stage.until(500)
     else:
         await stage.until(190)
-        stage.pacer.halt()
+        stage.pacer.xoff()
     sent = len(stage.line.sent)
     stage.pacer.pause()
     stage.line.held = 0
-    stage.pacer.connect(Wire(PCM), stage.line)
+    stage.pacer.reconnect(Wire(PCM), stage.line)
     stage.pacer.start()
     await stage.until(570)
     assert len(stage.line.sent) >= sent + 3
@@ -699,7 +701,7 @@ async def test_another_connection_owes_nothing_to_the_one_before(held: str, loop
 
 
 @in_virtual_time
-async def test_a_stream_that_stops_asks_nobody_to_forget_anything(loop: VirtualLoop) -> None:
+async def test_a_stream_that_stops_does_not_flush_the_far_end(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(2))
     asked: list[None] = []
 
@@ -707,7 +709,7 @@ async def test_a_stream_that_stops_asks_nobody_to_forget_anything(loop: VirtualL
         asked.append(None)
         return True
 
-    stage.pacer.flush = flush
+    stage.pacer.flush_peer = flush
     stage.pacer.start()
     done = stage.pacer.play(source(*range(1, 50)))
     await stage.until(45)
@@ -794,7 +796,7 @@ async def test_on_another_connection_sound_begins_with_a_marker(loop: VirtualLoo
     await stage.until(25)
     stage.pacer.pause()
     stage.line.sent.clear()
-    stage.pacer.connect(Wire(settings), stage.line)
+    stage.pacer.reconnect(Wire(settings), stage.line)
     stage.pacer.start()
     await stage.until(75)
     sent = packets(stage)
@@ -823,11 +825,11 @@ async def test_the_marker_is_not_on_silence_and_not_within_a_talkspurt(loop: Vir
     stage.pacer.start()
     await stage.until(10)
     stage.pacer.play(source(9))
-    stage.pacer.clear()  # before its first frame was sent
+    stage.pacer.cancel_all()  # before its first frame was sent
     await stage.until(30)
     stage.pacer.play(source(1, 2, 3))
     await stage.until(70)
-    stage.pacer.clear()
+    stage.pacer.cancel_all()
     stage.pacer.play(source(4, 5))  # in the same tick: there was no silence
     await stage.until(110)
     sent = packets(stage)
@@ -849,7 +851,7 @@ class LateSource(Source):
 
 
 @in_virtual_time
-async def test_underruns_are_counted_and_are_not_heard(loop: VirtualLoop) -> None:
+async def test_underruns_are_counted_and_do_not_count_as_played(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     assert await stage.pacer.play(LateSource()) == PlaybackResult(3, True)
@@ -871,8 +873,8 @@ async def test_a_tick_that_is_settled_twice_begins_no_source_twice(loop: Virtual
     stage.pacer.start()
     played = [stage.pacer.play(source(*numbers)) for numbers in ((1, 2), (3, 4, 5), (6, 7))]
     await stage.until(41)
-    stage.pacer.halt()
-    stage.pacer.proceed()
+    stage.pacer.xoff()
+    stage.pacer.xon()
     loop.stall(20)
     other.pacer.start()
     await stage.until(400)
@@ -885,32 +887,32 @@ async def test_a_tick_that_is_settled_twice_begins_no_source_twice(loop: Virtual
 
 
 @in_virtual_time
-async def test_who_watches_is_told_of_frames_that_the_far_end_forgot(loop: VirtualLoop) -> None:
+async def test_observers_are_told_of_frames_that_the_far_end_has_flushed(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(3))
-    stage.pacer.flush = lambda: True
+    stage.pacer.flush_peer = lambda: True
     kept: list[bytes] = []
 
     def recalled(count: int) -> None:
         del kept[-count:]
 
-    with stage.pacer.watch(lambda encoding, item: kept.append(encoding.decode(item)), recalled):
+    with stage.pacer.observe(lambda encoding, item: kept.append(encoding.decode(item)), recalled):
         stage.pacer.start()
         stage.pacer.play(source(*range(1, 50)))
         await stage.until(65)
-        stage.pacer.clear()
+        stage.pacer.cancel_all()
         assert kept == frames(1, 2, 3, 4)
         await stage.until(85)
     assert len(kept) == 4 + 1 + 3  # and it runs ahead anew
 
 
 @in_virtual_time
-async def test_who_begins_to_watch_in_mid_source_is_told_from_the_next_frame_on(loop: VirtualLoop) -> None:
+async def test_an_observer_added_in_mid_source_sees_frames_from_the_next_one_on(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     told: list[int] = []
     stage.pacer.start()
     stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 10))))]))
     await stage.until(25)
-    with stage.pacer.watch(lambda encoding, item: told.append(item[4])):
+    with stage.pacer.observe(lambda encoding, item: told.append(item[4])):
         await stage.until(65)
     await stage.until(105)
     assert told == [3, 4]
@@ -918,17 +920,17 @@ async def test_who_begins_to_watch_in_mid_source_is_told_from_the_next_frame_on(
 
 
 @in_virtual_time
-async def test_who_watches_no_more_is_told_nothing_and_others_still_are(loop: VirtualLoop) -> None:
+async def test_a_removed_observer_sees_no_more_frames_and_others_still_do(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(1))
-    stage.pacer.flush = lambda: True
+    stage.pacer.flush_peer = lambda: True
     first, second, recalls = [], [], []
     stage.pacer.start()
     stage.pacer.play(source(*range(1, 50)))
-    with stage.pacer.watch(lambda encoding, item: second.append(item[4]), recalls.append):
-        with stage.pacer.watch(lambda encoding, item: first.append(item[4]), recalls.append):
+    with stage.pacer.observe(lambda encoding, item: second.append(item[4]), recalls.append):
+        with stage.pacer.observe(lambda encoding, item: first.append(item[4]), recalls.append):
             await stage.until(25)
         await stage.until(45)
-        stage.pacer.clear()
+        stage.pacer.cancel_all()
     await stage.until(85)
     assert first == [1, 2, 3]
     assert second == [1, 2, 3, 4]
@@ -937,7 +939,7 @@ async def test_who_watches_no_more_is_told_nothing_and_others_still_are(loop: Vi
 
 @pytest.mark.parametrize(("closing", "sent"), [(False, [frame(1) + frame(2), frame(3) + SILENCE]), (True, [])])
 @in_virtual_time
-async def test_what_is_left_of_the_far_ends_last_frame_is_sent_unless_it_is_gone(
+async def test_a_partial_frame_is_sent_unless_the_connection_is_closed(
     closing: bool, sent: list[bytes], loop: VirtualLoop
 ) -> None:
     stage = Stage(loop, PCM)
@@ -948,6 +950,6 @@ async def test_what_is_left_of_the_far_ends_last_frame_is_sent_unless_it_is_gone
     await stage.until(50)
     stage.line.closing = closing
     stage.pacer.stop()
-    stage.pacer.fill_up()
-    stage.pacer.fill_up()  # once is enough
+    stage.pacer.write_partial_frame()
+    stage.pacer.write_partial_frame()  # once is enough
     assert [message[4:] for message in stage.line.messages if message] == sent

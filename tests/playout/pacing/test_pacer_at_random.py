@@ -34,7 +34,7 @@ class Stream:
         self.dropped: set[int] = set()
         self.flushes = rng.random() < 0.4
         if self.flushes:
-            self.stage.pacer.flush = lambda: True
+            self.stage.pacer.flush_peer = lambda: True
         self.started = False
 
     def act(self) -> None:
@@ -43,7 +43,15 @@ class Stream:
         acts: list[Callable[[], object]] = [
             *[self.play] * 5,
             *[self.stall, self.stall_and_join, self.drop, self.reconnect, self.start, self.leave_and_return],
-            *[pacer.clear, pacer.release, pacer.halt, pacer.proceed, pacer.wire_changed, self.pause, self.hold],
+            *[
+                pacer.cancel_all,
+                pacer.release,
+                pacer.xoff,
+                pacer.xon,
+                pacer.on_wire_changed,
+                self.pause,
+                self.hold,
+            ],
             *[lambda: self.hold_up(10_000), lambda: self.hold_up(0)],
         ]
         self.rng.choice(acts)()
@@ -59,7 +67,7 @@ class Stream:
         waiting = [n for n, done in enumerate(self.played) if not done.done()]
         if waiting:
             self.dropped.add(n := self.rng.choice(waiting))
-            self.stage.pacer.drop(self.played[n])
+            self.stage.pacer.cancel(self.played[n])
 
     def start(self) -> None:
         if not self.started:
@@ -75,8 +83,8 @@ class Stream:
             self.stage.pacer.hold()
 
     def leave_and_return(self) -> None:
-        self.stage.pacer.halt()
-        self.stage.pacer.proceed()
+        self.stage.pacer.xoff()
+        self.stage.pacer.xon()
 
     def hold_up(self, size: int) -> None:
         self.lines[-1].held = size
@@ -84,7 +92,7 @@ class Stream:
     def reconnect(self) -> None:
         self.pause()
         self.lines.append(line := Line(self.loop))
-        self.stage.pacer.connect(Wire(self.settings), line)
+        self.stage.pacer.reconnect(Wire(self.settings), line)
 
     def stall(self) -> None:
         self.loop.stall(self.rng.choice([1, 5, 18, 25, 40, 60, 300]))
@@ -98,7 +106,7 @@ class Stream:
     async def settle(self) -> None:
         """All that hinders it is over, and all is played."""
         self.hold_up(0)
-        self.stage.pacer.proceed()
+        self.stage.pacer.xon()
         self.start()
         self.stage.pacer.release()
         await asyncio.sleep(0.5 + 0.02 * (sum(self.lengths) + 50))
@@ -110,7 +118,7 @@ class Stream:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @in_virtual_time
-async def test_whatever_happens_every_frame_is_sent_once_and_told_of(seed: int, loop: VirtualLoop) -> None:
+async def test_whatever_happens_every_frame_is_sent_once_and_counted(seed: int, loop: VirtualLoop) -> None:
     rng = random.Random(seed)
     stream = Stream(loop, rng)
     for _ in range(rng.randrange(5, 40)):

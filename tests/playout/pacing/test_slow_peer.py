@@ -1,4 +1,4 @@
-"""When a slow peer is looked at, and what is made of it; the loop's clock is virtual."""
+"""Waiting for a slow peer: when its buffer is probed, and when it counts as stalled; in virtual time."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from tests.virtual import Line, VirtualLoop, in_virtual_time
 
 
 class Waiting:
-    """A slow peer that is waited for, and the milliseconds at which either end came."""
+    """A slow peer that is waited for, and the milliseconds at which the wait has ended in either way."""
 
     def __init__(self, loop: VirtualLoop, timeout: float, held: int = 5000) -> None:
         self._loop = loop
@@ -17,7 +17,7 @@ class Waiting:
         self.ends: list[tuple[str, float]] = []
 
     def wait(self) -> None:
-        self.peer.wait_for(self.line, lambda: self._end("again"), lambda: self._end("stalled"))
+        self.peer.wait_until_drained(self.line, lambda: self._end("drained"), lambda: self._end("stalled"))
 
     def _end(self, name: str) -> None:
         self.ends.append((name, self._loop.now_ns / 1_000_000))
@@ -36,17 +36,17 @@ async def test_a_peer_is_slow_above_twelve_frames(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_nothing_is_waited_for_before_it_is_asked_for(loop: VirtualLoop) -> None:
+async def test_there_is_no_wait_before_it_is_asked_for(loop: VirtualLoop) -> None:
     waiting = Waiting(loop, timeout=1.0)
     assert (waiting.peer.waiting, waiting.peer.stalls) == (False, 0)
-    waiting.peer.forget()
+    waiting.peer.cancel()
     await waiting.until(1000)
     assert waiting.ends == []
     assert loop.waiting == []
 
 
 @in_virtual_time
-async def test_it_goes_on_at_the_first_look_at_which_the_peer_has_taken_all(loop: VirtualLoop) -> None:
+async def test_the_wait_ends_at_the_first_probe_that_finds_the_buffer_empty(loop: VirtualLoop) -> None:
     waiting = Waiting(loop, timeout=1.0)
     waiting.wait()
     await waiting.until(250)
@@ -55,12 +55,12 @@ async def test_it_goes_on_at_the_first_look_at_which_the_peer_has_taken_all(loop
     assert (waiting.peer.waiting, waiting.ends) == (True, [])
     waiting.line.held = 0
     await waiting.until(2000)
-    assert (waiting.peer.waiting, waiting.ends) == (False, [("again", 400)])
+    assert (waiting.peer.waiting, waiting.ends) == (False, [("drained", 400)])
     assert waiting.peer.stalls == 1
 
 
 @in_virtual_time
-async def test_it_is_given_up_at_the_first_look_after_its_time(loop: VirtualLoop) -> None:
+async def test_the_peer_is_stalled_at_the_first_probe_after_the_timeout(loop: VirtualLoop) -> None:
     loop.stall(7000)
     waiting = Waiting(loop, timeout=0.25)
     waiting.wait()
@@ -69,7 +69,7 @@ async def test_it_is_given_up_at_the_first_look_after_its_time(loop: VirtualLoop
 
 
 @in_virtual_time
-async def test_its_time_is_over_when_it_has_passed_and_not_later(loop: VirtualLoop) -> None:
+async def test_the_timeout_is_over_exactly_when_it_has_passed(loop: VirtualLoop) -> None:
     waiting = Waiting(loop, timeout=0.125)
     waiting.wait()
     loop.stall(125)
@@ -78,7 +78,7 @@ async def test_its_time_is_over_when_it_has_passed_and_not_later(loop: VirtualLo
 
 
 @in_virtual_time
-async def test_each_stall_has_the_whole_time_and_is_counted(loop: VirtualLoop) -> None:
+async def test_each_stall_has_the_whole_timeout_and_is_counted(loop: VirtualLoop) -> None:
     waiting = Waiting(loop, timeout=0.25)
     for begin in (0, 1000):
         await waiting.until(begin)
@@ -87,16 +87,16 @@ async def test_each_stall_has_the_whole_time_and_is_counted(loop: VirtualLoop) -
         await waiting.until(begin + 150)
         waiting.line.held = 0
         await waiting.until(begin + 900)
-    assert waiting.ends == [("again", 200), ("again", 1200)]
+    assert waiting.ends == [("drained", 200), ("drained", 1200)]
     assert waiting.peer.stalls == 2
 
 
 @in_virtual_time
-async def test_what_is_forgotten_is_looked_at_no_more(loop: VirtualLoop) -> None:
+async def test_a_cancelled_wait_probes_no_more(loop: VirtualLoop) -> None:
     waiting = Waiting(loop, timeout=0.25)
     waiting.wait()
     await waiting.until(150)
-    waiting.peer.forget()
+    waiting.peer.cancel()
     assert (waiting.peer.waiting, loop.waiting) == (False, [])
     await waiting.until(2000)
     assert waiting.ends == []

@@ -1,4 +1,4 @@
-"""The wheel: where streams sit, and when the alarm is set."""
+"""The wheel of slots: which slot a stream joins, and when the alarm is armed."""
 
 import asyncio
 from functools import partial
@@ -7,25 +7,25 @@ from typing import cast
 import pytest
 
 from mediaserver.playout.pacing.alarm import CallAtAlarm
-from mediaserver.playout.pacing.ticker import BURST, Slot, Ticker
+from mediaserver.playout.pacing.ticker import STREAMS_PER_SLOT, Slot, Ticker
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
-class Bell:
-    """A stream that notes the milliseconds of its ticks."""
+class RecordingStream:
+    """A stream that records the milliseconds of its ticks."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        self.rung: list[float] = []
-        self.sending = map(self.rung.append, iter(lambda: loop.now_ns / 1_000_000, None))
+        self.ticks_at: list[float] = []
+        self.writes = map(self.ticks_at.append, iter(lambda: loop.now_ns / 1_000_000, None))
         self.checks = 0
 
-    def advance(self) -> None:
+    def on_source_end(self) -> None:
         raise AssertionError("never at its end")
 
-    def fail(self, error: BaseException) -> None:
+    def on_write_error(self, error: BaseException) -> None:
         raise error
 
-    def check(self) -> None:
+    def check_send_buffer(self) -> None:
         self.checks += 1
 
 
@@ -45,7 +45,7 @@ def ticker_on(loop: VirtualLoop) -> Ticker:
 
 def join(ticker: Ticker) -> Slot:
     """The slot of one more stream, which is never looked at."""
-    return ticker.join(bell := Bell(cast("VirtualLoop", asyncio.get_running_loop())), bell.sending)
+    return ticker.join(stream := RecordingStream(cast("VirtualLoop", asyncio.get_running_loop())), stream.writes)
 
 
 async def pass_time(loop: VirtualLoop, until_ms: float) -> None:
@@ -55,80 +55,80 @@ async def pass_time(loop: VirtualLoop, until_ms: float) -> None:
 @in_virtual_time
 async def test_slots_are_filled_one_by_one(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop) for _ in range(2 * BURST + 1)]
-    for bell in bells:
-        ticker.join(bell, bell.sending)
+    streams = [RecordingStream(loop) for _ in range(2 * STREAMS_PER_SLOT + 1)]
+    for stream in streams:
+        ticker.join(stream, stream.writes)
     await pass_time(loop, 40.5)
-    first = [bell.rung[0] for bell in bells]
-    assert first == BURST * [1] + BURST * [15] + [14]
-    assert all(bell.rung[1] - bell.rung[0] == 20 for bell in bells)
+    first = [stream.ticks_at[0] for stream in streams]
+    assert first == STREAMS_PER_SLOT * [1] + STREAMS_PER_SLOT * [15] + [14]
+    assert all(stream.ticks_at[1] - stream.ticks_at[0] == 20 for stream in streams)
 
 
 @in_virtual_time
-async def test_what_fills_no_slot_any_more_spreads_evenly_over_the_ptime(loop: VirtualLoop) -> None:
+async def test_with_all_slots_full_further_streams_spread_evenly_over_the_ptime(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=4)
-    for _ in range(4 * BURST + 7):
-        bell = Bell(loop)
-        ticker.join(bell, bell.sending)
+    for _ in range(4 * STREAMS_PER_SLOT + 7):
+        stream = RecordingStream(loop)
+        ticker.join(stream, stream.writes)
     await pass_time(loop, 20.5)
-    assert ticker.frames == 4 * BURST + 7
+    assert ticker.frames == 4 * STREAMS_PER_SLOT + 7
     counts = [len(slot.streams) for slot in {id(slot): slot for slot in (join(ticker) for _ in range(5))}.values()]
-    assert sorted(counts) == [BURST + 3] * 4
+    assert sorted(counts) == [STREAMS_PER_SLOT + 3] * 4
 
 
 @in_virtual_time
 async def test_slots_next_to_each_other_fire_each_at_its_own_time(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=2)
-    bells = [Bell(loop) for _ in range(BURST + 1)]
-    for bell in bells:
-        ticker.join(bell, bell.sending)
+    streams = [RecordingStream(loop) for _ in range(STREAMS_PER_SLOT + 1)]
+    for stream in streams:
+        ticker.join(stream, stream.writes)
     await pass_time(loop, 45)
-    assert (bells[0].rung, bells[-1].rung) == ([10, 30], [20, 40])
+    assert (streams[0].ticks_at, streams[-1].ticks_at) == ([10, 30], [20, 40])
     assert ticker.lateness.total == 0
 
 
 @in_virtual_time
-async def test_nobody_waits_long_for_a_slot_that_has_room(loop: VirtualLoop) -> None:
+async def test_no_stream_waits_long_for_a_slot_that_has_room(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    waits = []
+    joined = []
     for at in range(10, 400, 7):
         await pass_time(loop, at)
-        bell = Bell(loop)
-        ticker.join(bell, bell.sending)
+        stream = RecordingStream(loop)
+        ticker.join(stream, stream.writes)
         await pass_time(loop, at + 6.5)
-        waits.append(bell)
+        joined.append(stream)
     await pass_time(loop, 500)
-    assert max(bell.rung[0] - at for bell, at in zip(waits, range(10, 400, 7), strict=True)) <= 15
-    assert len({bell.rung[-1] for bell in waits}) == 2  # and yet there are few slots
+    assert max(stream.ticks_at[0] - at for stream, at in zip(joined, range(10, 400, 7), strict=True)) <= 15
+    assert len({stream.ticks_at[-1] for stream in joined}) == 2  # and yet there are few slots
 
 
 @in_virtual_time
 async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop) for _ in range(3 * BURST)]
-    slots = [ticker.join(bell, bell.sending) for bell in bells]
-    ticker.leave(bells[BURST], slots[BURST])
-    assert join(ticker) is slots[BURST]
+    streams = [RecordingStream(loop) for _ in range(3 * STREAMS_PER_SLOT)]
+    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    ticker.leave(streams[STREAMS_PER_SLOT], slots[STREAMS_PER_SLOT])
+    assert join(ticker) is slots[STREAMS_PER_SLOT]
 
 
 @in_virtual_time
-async def test_a_slot_that_everybody_has_left_is_not_fired(loop: VirtualLoop) -> None:
+async def test_a_slot_without_streams_does_not_tick(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop), Bell(loop)]
-    slots = [ticker.join(bell, bell.sending, lead) for lead, bell in enumerate(bells)]
+    streams = [RecordingStream(loop), RecordingStream(loop)]
+    slots = [ticker.join(stream, stream.writes, lead) for lead, stream in enumerate(streams)]
     assert slots[0] is not slots[1]
-    ticker.leave(bells[1], slots[1])
+    ticker.leave(streams[1], slots[1])
     await pass_time(loop, 50)
-    assert (slots[0].fired, slots[1].fired, sum(ticker.lateness.counts)) == (3, 0, 3)
+    assert (slots[0].ticks, slots[1].ticks, sum(ticker.lateness.counts)) == (3, 0, 3)
 
 
 @in_virtual_time
-async def test_nobody_is_woken_for_a_slot_that_everybody_has_left(loop: VirtualLoop) -> None:
+async def test_the_alarm_is_not_armed_for_a_slot_without_streams(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CountingAlarm, loop), loop.clock, slots=2)
-    bells = [Bell(loop) for _ in range(BURST + 1)]
-    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    streams = [RecordingStream(loop) for _ in range(STREAMS_PER_SLOT + 1)]
+    slots = [ticker.join(stream, stream.writes) for stream in streams]
     assert slots[-1] is not slots[0]
-    ticker.leave(bells[-1], slots[-1])
+    ticker.leave(streams[-1], slots[-1])
     await pass_time(loop, 25)
     armed = CountingAlarm.armed
     await pass_time(loop, 225)
@@ -136,73 +136,75 @@ async def test_nobody_is_woken_for_a_slot_that_everybody_has_left(loop: VirtualL
 
 
 @in_virtual_time
-async def test_thin_slots_die_out_as_streams_come_and_go(loop: VirtualLoop) -> None:
+async def test_slots_with_few_streams_get_no_more_while_fuller_ones_have_room(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop) for _ in range(3 * BURST)]
-    slots = [ticker.join(bell, bell.sending) for bell in bells]
-    for bell, slot in list(zip(bells, slots, strict=True))[BURST + 1 : -5]:
-        ticker.leave(bell, slot)
-    assert len(slots[BURST].streams) == 1
+    streams = [RecordingStream(loop) for _ in range(3 * STREAMS_PER_SLOT)]
+    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    for stream, slot in list(zip(streams, slots, strict=True))[STREAMS_PER_SLOT + 1 : -5]:
+        ticker.leave(stream, slot)
+    assert len(slots[STREAMS_PER_SLOT].streams) == 1
     assert len(slots[-1].streams) == 5
-    assert [join(ticker) for _ in range(BURST)] == [slots[-1]] * (BURST - 5) + [slots[BURST]] * 5
+    assert [join(ticker) for _ in range(STREAMS_PER_SLOT)] == [slots[-1]] * (STREAMS_PER_SLOT - 5) + [
+        slots[STREAMS_PER_SLOT]
+    ] * 5
 
 
 @pytest.mark.parametrize(("listen_ms", "first"), [(0, 1), (4, 5), (10, 11)])
 @in_virtual_time
-async def test_a_stream_that_listens_first_is_given_time(listen_ms: int, first: int, loop: VirtualLoop) -> None:
+async def test_a_stream_that_listens_first_starts_later(listen_ms: int, first: int, loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending, listen_ns=listen_ms * 1_000_000)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes, listen_ns=listen_ms * 1_000_000)
     await pass_time(loop, 35)
-    assert bell.rung == [first, first + 20]
+    assert stream.ticks_at == [first, first + 20]
 
 
 @in_virtual_time
 async def test_time_is_counted_from_when_the_ticker_was_made(loop: VirtualLoop) -> None:
     loop.stall(7)
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 60)
-    assert bell.rung == [8, 28, 48]
+    assert stream.ticks_at == [8, 28, 48]
     assert ticker.lateness.total == 0
 
 
 @in_virtual_time
-async def test_a_stream_that_runs_ahead_of_nothing_catches_nothing_up(loop: VirtualLoop) -> None:
+async def test_a_stream_without_a_lead_catches_no_tick_up(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 21.5)
     loop.stall(44.5)
     await pass_time(loop, 82)
-    assert bell.rung == [1, 21, 66, 81]
+    assert stream.ticks_at == [1, 21, 66, 81]
 
 
 @in_virtual_time
-async def test_nothing_is_left_to_wake_up_for_when_the_last_stream_has_left(loop: VirtualLoop) -> None:
+async def test_the_alarm_is_disarmed_when_the_last_stream_has_left(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop), Bell(loop)]
-    slots = [ticker.join(bell, bell.sending) for bell in bells]
-    ticker.leave(bells[0], slots[0])
+    streams = [RecordingStream(loop), RecordingStream(loop)]
+    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    ticker.leave(streams[0], slots[0])
     assert len(loop.waiting) == 1
-    ticker.leave(bells[1], slots[1])
+    ticker.leave(streams[1], slots[1])
     assert loop.waiting == []
 
 
 @in_virtual_time
-async def test_a_stream_is_not_charged_for_time_lost_before_it_came(loop: VirtualLoop) -> None:
+async def test_time_lost_before_a_stream_joined_does_not_count_for_it(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    early, late = Bell(loop), Bell(loop)
-    ticker.join(early, early.sending)
+    early, late = RecordingStream(loop), RecordingStream(loop)
+    ticker.join(early, early.writes)
     await pass_time(loop, 25)
     loop.stall(190)
-    slot = ticker.join(late, late.sending)
+    slot = ticker.join(late, late.writes)
     assert slot.streams == [early, late]
-    before = (slot.late, slot.skipped)
+    before = (slot.late_ticks, slot.skipped_ticks)
     await pass_time(loop, 250)
-    assert [at - 215 for at in late.rung] == [6, 26]  # when its slot is due, and nothing in bulk
-    assert (slot.late, slot.skipped) == before
+    assert [at - 215 for at in late.ticks_at] == [6, 26]  # when its slot is due, and nothing in bulk
+    assert (slot.late_ticks, slot.skipped_ticks) == before
 
 
 @in_virtual_time
@@ -211,10 +213,10 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CountingAlarm, loop), loop.clock)
     await pass_time(loop, 1000)
     assert CountingAlarm.armed == 0
-    bell = Bell(loop)
-    slot = ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    slot = ticker.join(stream, stream.writes)
     await pass_time(loop, 1100)
-    ticker.leave(bell, slot)
+    ticker.leave(stream, slot)
     armed = CountingAlarm.armed
     await pass_time(loop, 5000)
     assert CountingAlarm.armed == armed
@@ -224,25 +226,25 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
 @in_virtual_time
 async def test_idle_time_is_not_lost_time(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    slot = ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    slot = ticker.join(stream, stream.writes)
     await pass_time(loop, 30)
-    ticker.leave(bell, slot)
+    ticker.leave(stream, slot)
     await pass_time(loop, 60_000)
-    ticker.join(bell, bell.sending)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 60_045)
-    assert bell.rung == [1, 21, 60_001, 60_021, 60_041]
-    assert (ticker.late_frames, ticker.skipped_frames) == (0, 0)
+    assert stream.ticks_at == [1, 21, 60_001, 60_021, 60_041]
+    assert (ticker.late_ticks, ticker.skipped_ticks) == (0, 0)
 
 
 @in_virtual_time
 async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 2000)
-    assert len(bell.rung) == 100
-    assert bell.checks == 10
+    assert len(stream.ticks_at) == 100
+    assert stream.checks == 10
 
 
 @pytest.mark.parametrize(
@@ -250,78 +252,78 @@ async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     [(0, 9, 1), (0, 25, 1), (1, 9, 1), (1, 29, 2), (1, 30, 1), (2, 30, 2), (2, 49, 3), (2, 50, 2), (3, 500, 4)],
 )
 @in_virtual_time
-async def test_where_the_next_frame_is_nearer_than_the_one_due_that_one_is_left_out(
+async def test_a_late_tick_is_skipped_where_the_next_one_is_nearer(
     lead: int, late: int, sent: int, loop: VirtualLoop
 ) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    slot = ticker.join(bell, bell.sending, lead)
+    stream = RecordingStream(loop)
+    slot = ticker.join(stream, stream.writes, lead)
     await pass_time(loop, 21.5)
     before = ticker.lateness.total
     loop.stall(41 + late - 21.5)
     await pass_time(loop, 41 + late + 0.5)
     due = 1 + late // 20
-    assert bell.rung == [1, 21] + [41 + late] * sent
-    assert (slot.fired, slot.late, slot.skipped) == (2 + sent, sent - 1, due - sent)
-    assert (ticker.frames, ticker.late_frames, ticker.skipped_frames) == (2 + sent, sent - 1, due - sent)
+    assert stream.ticks_at == [1, 21] + [41 + late] * sent
+    assert (slot.ticks, slot.late_ticks, slot.skipped_ticks) == (2 + sent, sent - 1, due - sent)
+    assert (ticker.frames, ticker.late_ticks, ticker.skipped_ticks) == (2 + sent, sent - 1, due - sent)
     assert (sum(ticker.lateness.counts), ticker.lateness.total - before) == (3, late * 1_000_000)
     await pass_time(loop, 41 + 20 * due + 0.5)
-    assert bell.rung[-1] == 41 + 20 * due  # and it goes on in its own place
+    assert stream.ticks_at[-1] == 41 + 20 * due  # and it goes on in its own place
 
 
 @in_virtual_time
-async def test_what_is_late_and_what_is_left_out_is_counted_over_all_stalls(loop: VirtualLoop) -> None:
+async def test_late_and_skipped_ticks_are_counted_over_all_stalls(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop), Bell(loop)]
-    slot = ticker.join(bells[0], bells[0].sending, 1)
-    assert ticker.join(bells[1], bells[1].sending, 1) is slot
+    streams = [RecordingStream(loop), RecordingStream(loop)]
+    slot = ticker.join(streams[0], streams[0].writes, 1)
+    assert ticker.join(streams[1], streams[1].writes, 1) is slot
     for at in (21.5, 141.5):
         await pass_time(loop, at)
         loop.stall(65)  # three frames are due by then: two are sent, one of them late, and one is left out
         await pass_time(loop, at + 70)
-    assert (slot.late, slot.skipped) == (2, 2)
-    assert (ticker.late_frames, ticker.skipped_frames) == (4, 4)
+    assert (slot.late_ticks, slot.skipped_ticks) == (2, 2)
+    assert (ticker.late_ticks, ticker.skipped_ticks) == (4, 4)
 
 
 @in_virtual_time
-async def test_a_burst_does_not_jump_over_a_check(loop: VirtualLoop) -> None:
+async def test_caught_up_ticks_do_not_jump_over_a_check(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    slot = ticker.join(bell, bell.sending, 3)
+    stream = RecordingStream(loop)
+    slot = ticker.join(stream, stream.writes, 3)
     await pass_time(loop, 161.5)
     loop.stall(60)
     await pass_time(loop, 240)
-    assert slot.fired == 12
-    assert bell.checks == 1
+    assert slot.ticks == 12
+    assert stream.checks == 1
 
 
 @in_virtual_time
-async def test_a_ticker_that_is_closed_wakes_nobody(loop: VirtualLoop) -> None:
+async def test_a_closed_ticker_does_not_tick(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 30)
     ticker.close()
     await pass_time(loop, 1000)
-    assert bell.rung == [1, 21]
+    assert stream.ticks_at == [1, 21]
 
 
 @in_virtual_time
-async def test_who_stays_is_still_woken_when_another_leaves(loop: VirtualLoop) -> None:
+async def test_a_stream_goes_on_when_another_leaves_its_slot(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bells = [Bell(loop), Bell(loop)]
-    slots = [ticker.join(bell, bell.sending) for bell in bells]
+    streams = [RecordingStream(loop), RecordingStream(loop)]
+    slots = [ticker.join(stream, stream.writes) for stream in streams]
     await pass_time(loop, 30)
-    ticker.leave(bells[0], slots[0])
+    ticker.leave(streams[0], slots[0])
     await pass_time(loop, 70)
-    assert [bell.rung for bell in bells] == [[1, 21], [1, 21, 41, 61]]
+    assert [stream.ticks_at for stream in streams] == [[1, 21], [1, 21, 41, 61]]
     assert (ticker.streams, ticker.frames) == (1, 6)
 
 
 @in_virtual_time
 async def test_nothing_drifts(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
-    bell = Bell(loop)
-    ticker.join(bell, bell.sending)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
     await pass_time(loop, 600_000)
-    assert bell.rung == [1 + 20 * n for n in range(30_000)]
+    assert stream.ticks_at == [1 + 20 * n for n in range(30_000)]

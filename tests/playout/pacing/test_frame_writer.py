@@ -1,11 +1,11 @@
-"""What leaves by an outlet, and who is told of it."""
+"""What leaves by an writer, and who is told of it."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.pacing.outlet import Outlet, keep
+from mediaserver.playout.pacing.frame_writer import FrameWriter, ignore_flushed
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.chan_websocket import ControlEvent
 from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, WireSettings
@@ -37,16 +37,16 @@ class Seekable(Source):
 
 
 class Outgoing:
-    """An outlet on a line, which keeps what was sent."""
+    """An writer on a line, which keeps what was sent."""
 
     def __init__(self, loop: VirtualLoop, settings: WireSettings = AS_PCM) -> None:
         self.line = Line(loop)
-        self.outlet = Outlet(Wire(settings), self.line)
+        self.writer = FrameWriter(Wire(settings), self.line)
 
     def send(self, source: Source | None, count: int, start: int = 0) -> list[bytes]:
         """The next messages of a source, or of silence, as they were written."""
         before = len(self.line.sent)
-        sending = self.outlet.sending(source, start)
+        sending = self.writer.iter_writes(source, start)
         for _ in range(count):
             next(sending, None)
         return self.line.messages[before:]
@@ -65,49 +65,49 @@ async def test_a_source_is_written_from_the_frame_asked_for(loop: VirtualLoop) -
 
 
 @in_virtual_time
-async def test_watchers_are_given_each_item_with_its_encoding_in_the_order_in_which_they_came(
+async def test_observers_see_each_frame_with_its_encoding_in_the_order_in_which_they_were_added(
     loop: VirtualLoop,
 ) -> None:
     out = Outgoing(loop, WireSettings(Encapsulation.RTP))
     seen: list[tuple[str, Encoding, bytes]] = []
-    out.outlet.add(lambda encoding, item: seen.append(("one", encoding, item)), keep)
-    out.outlet.add(lambda encoding, item: seen.append(("other", encoding, item)), keep)
+    out.writer.add_observer(lambda encoding, item: seen.append(("one", encoding, item)), ignore_flushed)
+    out.writer.add_observer(lambda encoding, item: seen.append(("other", encoding, item)), ignore_flushed)
     out.send(Source(frames(1)), 1)
     item = PCMU.encode(frames(1)[0])
     assert seen == [("one", PCMU, item), ("other", PCMU, item)]
 
 
 @in_virtual_time
-async def test_a_watcher_that_is_removed_is_given_no_more_and_another_stays(loop: VirtualLoop) -> None:
+async def test_an_observer_that_is_removed_sees_no_more_frames_and_another_stays(loop: VirtualLoop) -> None:
     out = Outgoing(loop)
     seen: dict[str, list[bytes]] = {"one": [], "other": []}
     back: dict[str, list[int]] = {"one": [], "other": []}
     watchers = {name: (lambda _, item, name=name: seen[name].append(item)) for name in seen}
     for name, watcher in watchers.items():
-        out.outlet.add(watcher, back[name].append)
+        out.writer.add_observer(watcher, back[name].append)
     out.send(Source(frames(1)), 1)
-    out.outlet.recall(1)
-    out.outlet.remove(watchers["one"])
+    out.writer.report_flushed(1)
+    out.writer.remove_observer(watchers["one"])
     out.send(Source(frames(2)), 1)
-    out.outlet.recall(2)
+    out.writer.report_flushed(2)
     assert seen == {"one": items(1), "other": items(1, 2)}
     assert back == {"one": [1], "other": [1, 2]}
 
 
 @in_virtual_time
-async def test_another_connection_takes_the_place_of_the_one_before_and_watchers_stay(loop: VirtualLoop) -> None:
+async def test_observers_stay_when_another_connection_is_used(loop: VirtualLoop) -> None:
     out, line, seen = Outgoing(loop), Line(loop), []
-    out.outlet.add(lambda _, item: seen.append(item), keep)
+    out.writer.add_observer(lambda _, item: seen.append(item), ignore_flushed)
     out.send(Source(frames(1)), 1)
-    out.outlet.connect(Wire(RTP), line)
-    next(out.outlet.sending(Seekable(frames(2))))
+    out.writer.use_connection(Wire(RTP), line)
+    next(out.writer.iter_writes(Seekable(frames(2))))
     assert out.line.messages == items(1)
     assert [message[16:] for message in line.messages] == [PCMU.encode(frames(2)[0])]
     assert seen == [*items(1), PCMU.encode(frames(2)[0])]
 
 
 @in_virtual_time
-async def test_sound_after_silence_is_marked_and_after_sound_is_not(loop: VirtualLoop) -> None:
+async def test_a_talkspurt_is_marked_after_silence_and_not_after_sound(loop: VirtualLoop) -> None:
     out = Outgoing(loop, RTP)
     assert out.markers(Source(frames(1, 2)), 2) == [MARKER, 0]  # nothing was sent before
     assert out.markers(Source(frames(3)), 1) == [0]
@@ -127,22 +127,22 @@ async def test_a_source_without_a_frame_leaves_no_mark_on_the_silence_after_it(l
 async def test_sound_on_another_connection_is_marked_again(loop: VirtualLoop) -> None:
     out = Outgoing(loop, RTP)
     assert out.markers(Source(frames(1)), 1) == [MARKER]
-    out.outlet.connect(Wire(RTP), out.line)
+    out.writer.use_connection(Wire(RTP), out.line)
     assert out.markers(Source(frames(2)), 1) == [MARKER]
 
 
 @pytest.mark.parametrize("closing", [False, True])
 @in_virtual_time
-async def test_the_rest_of_a_longer_frame_is_sent_once_where_the_connection_stands(
+async def test_a_partial_frame_is_sent_once_unless_the_connection_is_closed(
     closing: bool, loop: VirtualLoop
 ) -> None:
     out = Outgoing(loop)
     fields = {"format": "slin", "optimal_frame_size": "960"}
-    out.outlet.wire.set_media_format(ControlEvent("MEDIA_START", fields).media_format())
-    out.outlet.fill_up()
+    out.writer.wire.set_media_format(ControlEvent("MEDIA_START", fields).media_format())
+    out.writer.write_partial_frame()
     assert out.send(Source(frames(1)), 1) == [b""]
     out.line.closing = closing
-    out.outlet.fill_up()
-    out.outlet.fill_up()
+    out.writer.write_partial_frame()
+    out.writer.write_partial_frame()
     filled = b"\x82\x7e\x03\xc0" + frames(1)[0] + bytes(640)
     assert out.line.messages == ([b""] if closing else [b"", filled])

@@ -15,7 +15,7 @@ from tests.virtual import Line, Stage, VirtualLoop, in_virtual_time
 
 
 @in_virtual_time
-async def test_a_transport_that_is_gone_is_no_fault_of_the_source(loop: VirtualLoop) -> None:
+async def test_a_closed_transport_does_not_fail_the_source(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     done = stage.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 8))))]))
@@ -25,7 +25,7 @@ async def test_a_transport_that_is_gone_is_no_fault_of_the_source(loop: VirtualL
     assert loop.waiting == []  # it has left the ticker, which has nobody else
     assert not done.done()
     stage.line = Line(loop)
-    stage.pacer.connect(Wire(PCM), stage.line)
+    stage.pacer.reconnect(Wire(PCM), stage.line)
     stage.pacer.start()
     assert (await done).complete
     assert heard_on(stage) == frames(4, 5, 6, 7)  # from where it is in time
@@ -42,7 +42,7 @@ class Unrepeatable(Source):
 
 @pytest.mark.parametrize("how", ["another wire", "a watcher"])
 @in_virtual_time
-async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next(
+async def test_a_source_that_fails_when_the_encoding_changes_is_followed_by_the_next(
     how: str, loop: VirtualLoop
 ) -> None:
     stage = Stage(loop, PCM)
@@ -50,9 +50,9 @@ async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next
     broken, following = stage.pacer.play(Unrepeatable(frames(1, 2, 3))), stage.pacer.play(source(4, 5))
     await stage.until(25)
     if how == "another wire":
-        stage.pacer.wire_changed()
+        stage.pacer.on_wire_changed()
     else:
-        with stage.pacer.watch(lambda encoding, item: None):
+        with stage.pacer.observe(lambda encoding, item: None):
             pass
     await stage.until(85)
     assert heard_on(stage) == [*frames(1, 2, 4, 5), None]
@@ -61,14 +61,14 @@ async def test_a_source_that_cannot_go_on_in_another_way_is_followed_by_the_next
 
 
 @in_virtual_time
-async def test_half_a_frame_of_what_was_stopped_does_not_begin_what_comes_next(loop: VirtualLoop) -> None:
+async def test_a_partial_frame_of_a_cancelled_source_does_not_begin_the_next(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.wire.set_media_format(MediaFormat("slin", Codec.SLIN, 8000, 640))
-    stage.pacer.flush = lambda: True
+    stage.pacer.flush_peer = lambda: True
     stage.pacer.start()
     stage.pacer.play(source(*range(1, 50)))
     await stage.until(45)  # the third waits for the fourth
-    stage.pacer.clear()
+    stage.pacer.cancel_all()
     stage.pacer.play(source(7, 8, 9, 10))
     await stage.until(145)
     assert [message[4:] for message in stage.line.messages if message][:3] == [
@@ -79,44 +79,44 @@ async def test_half_a_frame_of_what_was_stopped_does_not_begin_what_comes_next(l
 
 
 @in_virtual_time
-async def test_nothing_is_recalled_from_a_far_end_that_forgets_nothing(loop: VirtualLoop) -> None:
+async def test_nothing_is_reported_as_flushed_by_a_far_end_that_cannot_flush(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(3))
     recalls: list[int] = []
-    with stage.pacer.watch(lambda encoding, item: None, recalls.append):
+    with stage.pacer.observe(lambda encoding, item: None, recalls.append):
         stage.pacer.start()
         stage.pacer.play(source(*range(1, 50)))
         await stage.until(45)
-        stage.pacer.clear()
+        stage.pacer.cancel_all()
         await stage.until(85)
         assert recalls == []
-        stage.pacer.flush = lambda: True
+        stage.pacer.flush_peer = lambda: True
         stage.pacer.play(source(*range(1, 50)))
         await stage.until(125)
-        stage.pacer.clear()
+        stage.pacer.cancel_all()
     assert recalls == [3]
 
 
 @in_virtual_time
-async def test_dropping_one_that_waits_leaves_what_plays_alone(loop: VirtualLoop) -> None:
+async def test_cancelling_a_source_that_waits_leaves_the_one_that_plays_alone(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     first, second = stage.pacer.play(source(1, 2, 3)), stage.pacer.play(source(4))
     await stage.until(25)
-    stage.pacer.drop(second)
+    stage.pacer.cancel(second)
     assert await first == PlaybackResult(3, complete=True)
     await stage.until(85)
     assert heard_on(stage) == [*frames(1, 2, 3), None, None]
 
 
 @in_virtual_time
-async def test_frames_of_every_run_ahead_are_counted(loop: VirtualLoop) -> None:
+async def test_the_frames_of_every_lead_are_counted(loop: VirtualLoop) -> None:
     stage = Stage(loop, ahead(2))
-    stage.pacer.flush = lambda: True
+    stage.pacer.flush_peer = lambda: True
     stage.pacer.start()
     for _ in range(3):  # each runs ahead anew
         stage.pacer.play(source(*range(1, 50)))
         await asyncio.sleep(0.04)
-        stage.pacer.clear()
+        stage.pacer.cancel_all()
     await asyncio.sleep(0.04)
     assert stage.pacer.frames == stage.ticker.frames == len(stage.line.sent) == 8 + 4 * 2
 
@@ -132,7 +132,7 @@ class Breaking:
 
 
 @in_virtual_time
-async def test_one_that_goes_on_breaking_is_left_for_the_next_in_the_same_tick(loop: VirtualLoop) -> None:
+async def test_a_source_that_fails_is_followed_by_the_next_in_the_same_tick(loop: VirtualLoop) -> None:
     stage = Stage(loop, PCM)
     stage.pacer.start()
     played = [stage.pacer.play(each) for each in (source(1), Source(Breaking()), source(2))]
@@ -144,7 +144,7 @@ async def test_one_that_goes_on_breaking_is_left_for_the_next_in_the_same_tick(l
 
 @pytest.mark.parametrize("lead", [0, 2])
 @in_virtual_time
-async def test_all_that_is_played_as_a_source_ends_is_heard(lead: int, loop: VirtualLoop) -> None:
+async def test_all_sources_played_as_one_ends_are_sent(lead: int, loop: VirtualLoop) -> None:
     """Within a tick, and, with a lead, within what is sent ahead of it: two at once, the first is not lost."""
     stage = Stage(loop, ahead(lead))
     stage.pacer.start()

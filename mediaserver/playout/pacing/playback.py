@@ -1,0 +1,120 @@
+"""The sources of one stream: the one that plays, those that wait, and how much of each was played."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from mediaserver.playout.sources.source import PlaybackResult, Source
+
+
+@dataclass(slots=True)
+class Playback:
+    """One source that plays, or waits for its turn.
+
+    Its methods take `now`, the number of frames that the stream has sent so far, as their clock.
+    """
+
+    source: Source
+    done: asyncio.Future[PlaybackResult]
+    started: int | None = None  # frames that the stream had sent when the turn began; None while the source waits
+    before: int = 0  # frames of the source that were sent in earlier turns
+
+    def begin(self, now: int) -> int:
+        """The turn begins; returns the frame of the source to go on with."""
+        self.started = now
+        return self.played(now)
+
+    def suspend(self, now: int) -> None:
+        """The turn ends before the source does: there will be another."""
+        self.before, self.started = self._sent(now), None
+
+    def played(self, now: int, unsent: int = 0) -> int:
+        """Frames of the source that were played, without the silence of underruns.
+
+        `unsent` of the last frames do not count: they are due but not sent, or the far end has flushed them.
+        """
+        return max(0, self._sent(now) - unsent - self.source.underruns)
+
+    def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
+        """The source ends: resolve the future with how much of it was played."""
+        if not self.done.done():
+            self.done.set_result(PlaybackResult(self.played(now, unsent), complete))
+
+    def fail(self, error: BaseException) -> None:
+        """The source has raised an error: the future raises it too."""
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures do not take these
+            fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
+            fault.__cause__ = error
+        else:
+            fault = error
+        if not self.done.done():
+            self.done.set_exception(fault)
+
+    def _sent(self, now: int) -> int:
+        return self.before + (now - self.started if self.started is not None else 0)
+
+
+class PlaybackQueue:
+    """The sources of one stream, played end to end: `current` plays, or is None while the stream sends silence."""
+
+    __slots__ = ("_loop", "_past_underruns", "_waiting", "current")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.current: Playback | None = None
+        self._waiting: deque[Playback] = deque()
+        self._past_underruns = 0  # of sources that have ended
+
+    @property
+    def underruns(self) -> int:
+        """Frames of silence that sources gave in place of audio that was not there in time."""
+        return self._past_underruns + (self.current.source.underruns if self.current is not None else 0)
+
+    def append(self, source: Source) -> asyncio.Future[PlaybackResult]:
+        """Queue a source; the future tells how much of it was played."""
+        playback = Playback(source, self._loop.create_future())
+        self._waiting.append(playback)
+        return playback.done
+
+    def begin_next(self) -> Playback | None:
+        """Make the first source that waits the current one; None where none waits."""
+        if not self._waiting:
+            return None
+        self.current = self._waiting.popleft()
+        return self.current
+
+    def suspend_current(self, now: int) -> None:
+        """Put the current source back in front of those that wait: at its next turn it goes on from its place."""
+        if self.current is not None:
+            self.current.suspend(now)
+            self._waiting.appendleft(self.current)
+            self.current = None
+
+    def finish_current(self, now: int, *, complete: bool, unsent: int = 0) -> None:
+        """End the current source, if there is one."""
+        if self.current is not None:
+            self.current.finish(now, complete=complete, unsent=unsent)
+            self._retire(self.current)
+
+    def fail_current(self, error: BaseException) -> None:
+        """End the current source, if there is one, with an error."""
+        if self.current is not None:
+            self.current.fail(error)
+            self._retire(self.current)
+
+    def cancel_waiting(self, now: int) -> None:
+        """End the sources that wait."""
+        while self._waiting:
+            playback = self._waiting.pop()
+            playback.finish(now, complete=False)
+            self._retire(playback)
+
+    def remove_waiting(self, done: asyncio.Future[PlaybackResult]) -> None:
+        """Forget the source that waits with this future, which stays unresolved."""
+        for playback in [playback for playback in self._waiting if playback.done is done]:
+            self._waiting.remove(playback)
+
+    def _retire(self, playback: Playback) -> None:
+        self._past_underruns += playback.source.underruns
+        if playback is self.current:
+            self.current = None

@@ -1,0 +1,243 @@
+"""The sequencer of one stream: what it sends at each tick, source after source, and silence in between.
+
+It knows nothing of when the stream sends: that is the pacer's part.
+"""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+from mediaserver.playout.pacing.frame_writer import FlushObserver, FrameObserver, FrameWriter, ignore_flushed
+from mediaserver.playout.pacing.playback import PlaybackQueue
+from mediaserver.playout.pacing.slot_membership import SlotMembership
+from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.sources.source import SOURCE_FAULTS, PlaybackResult, Source
+from mediaserver.wire.wire import Wire
+
+
+def cannot_flush() -> bool:
+    """In place of `flush_peer`: most far ends play whatever they were sent."""
+    return False
+
+
+class Sequencer(ABC):
+    """Plays sources on one stream, queued end to end; between them, and before and after, silence."""
+
+    def __init__(self, ticker: Ticker, wire: Wire, transport: Transport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ticker, self._membership = ticker, SlotMembership(ticker)
+        self._writer = FrameWriter(wire, transport)
+        self._queue = PlaybackQueue()
+        self._nothing: Iterator[None] = iter(())  # before the start, and while it is decided what comes next
+        self._writes = self._nothing  # writes a frame at each tick
+        self._frames_due = 0  # ticks without a frame, while it is decided what follows a source
+        self._lead_due = 0  # frames to be sent ahead of their time, with the next one
+        self._lead = 0  # frames by which the stream has run ahead
+        self._extra_frames = 0  # frames sent ahead of their time
+        self._on_hold = False  # silence is sent, and sources wait
+        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue; False where it cannot
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Send nothing until the next start: the connection is lost. What plays keeps its place."""
+
+    @abstractmethod
+    def check_send_buffer(self) -> None:
+        """Check whether the peer still takes what is sent."""
+
+    # -- for the session and its handler -------------------------------------------------------------------------
+
+    def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
+        """Play a source after those in the queue. The future tells how much was played, or raises its error."""
+        done = self._queue.append(source)
+        if self._queue.current is None and self._writing:
+            self._begin_next()
+        return done
+
+    def cancel_all(self) -> None:
+        """Stop what plays, and drop the sources that wait: silence from the next tick on."""
+        self._queue.cancel_waiting(self.frames)
+        self._interrupt()
+
+    def cancel(self, done: asyncio.Future[PlaybackResult]) -> None:
+        """Stop, or never begin, the source whose future is `done`."""
+        if self._queue.current is not None and self._queue.current.done is done:
+            self._interrupt()
+        self._queue.remove_waiting(done)
+
+    def on_wire_changed(self) -> None:
+        """The wire's encoding has changed, perhaps in mid-prompt, after what the peer has sent."""
+        self._restart_writes()
+
+    def hold(self) -> None:
+        """Send silence from the next start on, until released: the far end does not hear us yet."""
+        self._on_hold = True
+
+    def release(self) -> None:
+        """The far end hears us: play the sources that wait, from the next tick on, ahead by the lead."""
+        if self._on_hold:
+            self._on_hold = False
+            self._send_lead()
+
+    @contextlib.contextmanager
+    def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
+        """Give each frame to `on_frame` as it is sent, with its encoding; it must return at once.
+
+        `on_flushed` is told how many of the frames sent last the far end has flushed, unplayed.
+        """
+        self._writer.add_observer(on_frame, on_flushed)
+        self._restart_writes()
+        try:
+            yield
+        finally:
+            self._writer.remove_observer(on_frame)
+            self._restart_writes()
+
+    @property
+    def frames(self) -> int:
+        """Frames sent."""
+        return self._membership.ticks + self._extra_frames - self._frames_due
+
+    @property
+    def underruns(self) -> int:
+        """Frames of silence sent in place of audio that was not there in time."""
+        return self._queue.underruns
+
+    # -- for the ticker: none of these may raise, whatever a source or a transport does ---------------------------
+
+    def on_source_end(self) -> None:
+        """A frame is due and the iterator is at its end: the source is over, or the stream begins.
+
+        The task that waits for the source first gets a turn of the loop to play the next one, whose first frame is
+        then still sent in this tick: so plays that follow each other are joined gaplessly.
+        """
+        self._queue.finish_current(self.frames, complete=True, unsent=1)
+        self._owe_frame()
+
+    def on_write_error(self, error: BaseException) -> None:
+        """The source has failed: its future raises the error, and the next one plays. Or the transport closed."""
+        if self._writer.transport.is_closing():
+            self._loop.call_soon(self.pause)
+        else:
+            self._queue.fail_current(error)
+            self._owe_frame()
+
+    # -- in between ----------------------------------------------------------------------------------------------
+
+    @property
+    def _writing(self) -> bool:
+        """Whether the stream is under way, and it is not being decided what comes next."""
+        return self._writes is not self._nothing
+
+    def _restart_writes(self) -> None:
+        """Ask what plays for its frames again, from its place: how they are to be sent has changed."""
+        if self._writing:
+            current = self._queue.current
+            try:
+                self._start_writes(current.played(self.frames) if current is not None else 0)
+            except SOURCE_FAULTS as error:
+                self._queue.fail_current(error)
+                self._begin_next()
+
+    def _interrupt(self) -> None:
+        """Stop what plays, here and in the far end's queue, if that can be flushed.
+
+        A far end that flushes its queue has not played the lead; any other will still play it.
+        """
+        if self._queue.current is None:
+            return
+        flushed = self.flush_peer()
+        if flushed:
+            self._writer.report_flushed(self._lead)
+        self._queue.finish_current(self.frames, complete=False, unsent=self._lead if flushed else 0)
+        if self._writing:
+            self._begin_next()
+        if flushed:
+            self._writer.wire.flush()  # dropped, or a partial frame of what was stopped would begin what comes next
+            self._send_lead()
+
+    def _suspend_current(self) -> None:
+        """Put what plays back in front of the queue: it goes on from its place when its turn comes again."""
+        self._writes = self._nothing
+        self._queue.suspend_current(self.frames)
+
+    def _send_lead(self) -> None:
+        """With the next frame, send as many more at once as the lead has."""
+        self._lead_due = self._writer.wire.lead
+        if self._writing:
+            self._suspend_current()
+            self._set_writes(self._nothing)
+
+    def _owe_frame(self) -> None:
+        """The frame of this tick is still to be sent, as soon as it is decided what comes next."""
+        self._frames_due += 1
+        self._ticker.frames -= 1
+        self._set_writes(self._nothing)
+        if self._frames_due == 1:
+            self._loop.call_soon(self._send_due_frames)
+
+    def _send_due_frames(self) -> None:
+        """Send the frames that are due, from whatever plays now."""
+        if not self._membership.joined or not self._frames_due:
+            return  # stopped or paused meanwhile, or sent already: nothing is due any more
+        self._writer.wire.fix_framing()
+        if self._lead_due and not self._on_hold:
+            self._extra_frames += self._lead_due
+            self._frames_due += self._lead_due
+            self._lead, self._lead_due = self._lead_due, 0
+        self._begin_next()
+        any_sent = False
+        while self._frames_due:
+            try:
+                next(self._writes)
+            except StopIteration:
+                self._queue.finish_current(self.frames, complete=True)
+                if any_sent:  # the task that waits for the source gets a turn first, as in `on_source_end`
+                    self._set_writes(self._nothing)
+                    self._loop.call_soon(self._send_due_frames)
+                    return
+                self._begin_next()  # the source had no frame
+            except SOURCE_FAULTS as error:
+                if not self._recover(error):
+                    return
+            else:
+                any_sent = True
+                self._frames_due -= 1
+                self._ticker.frames += 1
+
+    def _recover(self, error: BaseException) -> bool:
+        """A write has failed: turn to the next source that can be played. False where the transport is closed.
+
+        Where not even silence can be sent, an observer is at fault, or the wire: then the error is raised to the
+        loop.
+        """
+        if self._writer.transport.is_closing() or self._queue.current is None:
+            self._loop.call_soon(self.pause)
+            if self._writer.transport.is_closing():
+                return False
+            raise error
+        self._queue.fail_current(error)
+        self._begin_next()
+        return True
+
+    def _begin_next(self) -> None:
+        """Turn to the next source in the queue that can be played, or to silence."""
+        while not self._on_hold and (playback := self._queue.begin_next()) is not None:
+            try:
+                self._start_writes(playback.begin(self.frames))
+            except SOURCE_FAULTS as error:
+                self._queue.fail_current(error)
+            else:
+                return
+        self._start_writes(0)
+
+    def _start_writes(self, start: int) -> None:
+        """Write the current source from frame `start`, or silence, from the next tick on."""
+        current = self._queue.current
+        self._set_writes(self._writer.iter_writes(current.source if current is not None else None, start))
+
+    def _set_writes(self, writes: Iterator[None]) -> None:
+        self._writes = writes
+        self._membership.replace(self, writes)

@@ -1,0 +1,53 @@
+"""A stream's membership in a slot of the ticker, and what it has sent in this slot and in earlier ones."""
+
+from collections.abc import Iterator
+
+from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
+
+
+class SlotMembership:
+    """The slot that a stream is in while it sends. What it has sent is read off the slot's counters."""
+
+    __slots__ = ("_at_joining", "_before", "_slot", "_ticker")
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+        self._slot: Slot | None = None
+        self._before = self._at_joining = (0, 0, 0)  # ticks, late ticks, skipped ticks
+
+    @property
+    def joined(self) -> bool:
+        """Whether the stream is in a slot."""
+        return self._slot is not None
+
+    def join(self, stream: PacedStream, writes: Iterator[None], lead: int, listen_ns: int) -> None:
+        """Join a slot of that lead, whose first tick is at least `listen_ns` away."""
+        self._slot = slot = self._ticker.join(stream, writes, lead, listen_ns)
+        self._at_joining = slot.ticks, slot.late_ticks, slot.skipped_ticks
+
+    def leave(self, stream: PacedStream) -> None:
+        """Leave the slot: nothing more is sent."""
+        if self._slot is not None:
+            self._before = self.ticks, self.late_ticks, self.skipped_ticks
+            self._ticker.leave(stream, self._slot)
+            self._slot = None
+
+    def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
+        """From the next tick on, use another iterator of writes."""
+        if self._slot is not None:
+            self._slot.replace(stream, writes)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks so far, each of which is a frame that was due."""
+        return self._before[0] + (self._slot.ticks - self._at_joining[0] if self._slot is not None else 0)
+
+    @property
+    def late_ticks(self) -> int:
+        """Ticks of these that were caught up after their time."""
+        return self._before[1] + (self._slot.late_ticks - self._at_joining[1] if self._slot is not None else 0)
+
+    @property
+    def skipped_ticks(self) -> int:
+        """Ticks that were never run because time was lost: by so many frames the stream's schedule has moved."""
+        return self._before[2] + (self._slot.skipped_ticks - self._at_joining[2] if self._slot is not None else 0)
