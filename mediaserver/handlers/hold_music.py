@@ -84,4 +84,5 @@ class HoldMusic(Handler):
             music = Playlist(Rounds(pieces, random.random() if self.shuffle else None))
         if self.announcement is None:
             return music
-        return MusicWithAnnouncements(music, library.get(self.announcement), nearest_frame_count(self.announce_every))
+        every = nearest_frame_count(self.announce_every)
+        return MusicWithAnnouncements(music, library.get(self.announcement), every)

@@ -70,6 +70,8 @@ class FrameWriter:
     def _mark_talkspurt(self, *, silent: bool) -> Iterator[bytes]:
         """No frame, but what must happen before the first one: the wire learns that a talkspurt begins, or not."""
         if silent or self._silent:
-            self.wire.mark_talkspurt(begins=not silent)  # silence takes back the mark of a source that had no frame
+            self.wire.mark_talkspurt(
+                begins=not silent
+            )  # silence takes back the mark of a source that had no frame
         self._silent = silent
         yield from ()
