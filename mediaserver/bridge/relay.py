@@ -113,7 +113,7 @@ class Relay:
             stream.id,
             stream.call or (stream.subject if stream.resource else ""),
             stream.path,
-            stream.told_resource,
+            stream.event_resource,
             stream.variables,
             self._connections,
         )
@@ -163,7 +163,7 @@ class Relay:
         line = self._line
         if line is None:
             return
-        if digits := self._call.keypad.take_waiting():
+        if digits := self._call.keypad.drain_digits():
             line.press(digits)
         if isinstance(event, Audio):
             line.hear(event.pcm)

@@ -1,38 +1,42 @@
-"""One stream with one peer: what a handler sees of a call. Knows no sockets: the shell around it has them."""
+"""One call: `Call` is what a handler has of it, `Session` is the lifecycle of its stream.
+
+Here are the receiver of inbound media, the keypad (DTMF), endpointing and recording. The package knows no sockets
+and no HTTP: the servers and clients that own a connection pass its messages to the session.
+"""
 
 from mediaserver.call.call import Call
-from mediaserver.call.endpointing import Utterance, Utterances
-from mediaserver.call.event_sink import Outbox
+from mediaserver.call.endpointing import Endpointer, Utterance
+from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound_monitor import InboundProblem
-from mediaserver.call.keypad import BargeIn, Collected
+from mediaserver.call.keypad import BargeIn, CollectedDigits
 from mediaserver.call.receiver import MAX_EVENTS
-from mediaserver.call.recording.disk import Disk
-from mediaserver.call.recording.file_modes import USUAL_MODES, Modes, create, make_folders
+from mediaserver.call.recording.disk import DiskExecutor
+from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
 from mediaserver.call.recording.recorder import Recording
-from mediaserver.call.recording.wav_writer import stay_within
+from mediaserver.call.recording.wav_writer import ensure_within
 from mediaserver.call.session import Session
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
 __all__ = [
+    "DEFAULT_MODES",
     "MAX_EVENTS",
-    "USUAL_MODES",
     "BargeIn",
     "Call",
     "CloseCode",
-    "Collected",
-    "Disk",
+    "CollectedDigits",
+    "DiskExecutor",
     "End",
     "EndReason",
+    "Endpointer",
+    "EventSink",
+    "FileModes",
     "InboundProblem",
-    "Modes",
-    "Outbox",
     "Recording",
     "Session",
     "Stream",
     "Utterance",
-    "Utterances",
-    "create",
+    "create_file",
+    "ensure_within",
     "make_folders",
-    "stay_within",
 ]

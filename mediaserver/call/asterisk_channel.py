@@ -1,7 +1,7 @@
-"""A stream that is an Asterisk WebSocket channel (`chan_websocket`): its control, both ways.
+"""Control of an Asterisk WebSocket channel (`chan_websocket`), in both directions.
 
-Asterisk queues what we send, 1000 frames at the most, and says when to stop and when to go on; what comes beyond
-it drops without a word.
+Asterisk queues up to 1000 frames of what we send. It says when the queue is full (MEDIA_XOFF) and when to go on
+(MEDIA_XON), and silently drops what exceeds the queue.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName
 from mediaserver.wire.events import Digit, Event
 
-_DRAIN_TIMEOUT = 5.0  # seconds: its queue holds no more than the lead, as a rule
+_DRAIN_TIMEOUT = 5.0  # seconds; the queue rarely holds more than the lead, which is shorter
 _DIGITS = frozenset("0123456789ABCD*#")
 
 log = structlog.get_logger()
 
 
 class AsteriskChannel(PeerControl):
-    """Says commands by `write_text`, and turns Asterisk's texts into events and into pauses of the playout."""
+    """Sends commands by `write_text`, and turns Asterisk's control texts into events and pauses of the playout."""
 
     def __init__(
         self,
@@ -31,29 +31,29 @@ class AsteriskChannel(PeerControl):
         stream: str,
         pacer: Pacer,
         write_text: Callable[[str], None],
-        hear: Callable[[Event], None],
+        push_event: Callable[[Event], None],
     ) -> None:
         self._json, self._stream = start.is_json, stream
-        self._pacer, self._write_text, self._hear = pacer, write_text, hear
-        self._drained = asyncio.Event()  # or there is no queue any more
-        self._passes_through = False  # it has no queue of its own, and refuses to talk of one
-        self._told = False  # that it has refused a command: the peer could fill the log with that
+        self._pacer, self._write_text, self._push_event = pacer, write_text, push_event
+        self._drained = asyncio.Event()  # set as well when the connection, and the queue with it, is gone
+        self._passes_through = False  # the channel has no queue, and refuses commands about one
+        self._refusal_logged = False  # only the first refused command is logged: a peer could fill the log
 
     def answer(self) -> None:
-        """Answer the channel, once. One that Asterisk has answered by itself takes no notice."""
+        """Answer the channel, once. Asterisk ignores the command where it has answered the channel itself."""
         if not self.answered:
             self.answered = True
             self._command(Command.ANSWER)
 
     def flush(self) -> bool:
-        """Empty its queue, where it has one."""
+        """Have Asterisk empty its queue; False where it has none."""
         if self._passes_through:
             return False
         self._command(Command.FLUSH_MEDIA)
         return True
 
     async def drain(self) -> None:
-        """Wait until its queue is empty: a close, and a hang-up, cut what is in it."""
+        """Wait until Asterisk has played its queue: a close, or a hang-up, would discard the rest of it."""
         self._command(Command.REPORT_QUEUE_DRAINED)
         try:
             await asyncio.wait_for(self._drained.wait(), _DRAIN_TIMEOUT)
@@ -63,18 +63,18 @@ class AsteriskChannel(PeerControl):
             )
 
     def hang_up(self) -> None:
-        """End the channel, and with it the call."""
+        """Hang the channel up, and with it the call."""
         self._command(Command.HANGUP)
 
-    def lost(self) -> None:
-        """The connection is gone, and its queue with it."""
+    def on_disconnect(self) -> None:
+        """Stop waiting for the queue: the connection is gone, and the queue with it."""
         self._drained.set()
 
     def _command(self, command: Command) -> None:
         self._write_text(chan_websocket.serialize(command, as_json=self._json))
 
     def on_text(self, text: str) -> bool:
-        """Take in one of Asterisk's texts; whether it was one."""
+        """Process a control text of Asterisk's; False where the text is none."""
         try:
             self._on_event(chan_websocket.parse(text))
         except ProtocolError:
@@ -82,12 +82,12 @@ class AsteriskChannel(PeerControl):
         return True
 
     def _on_refusal(self, why: str) -> None:
-        """A command was not taken. A channel that passes media through (its option `p`) has no queue to flush."""
+        """Process a refused command. A channel that passes media through (option `p`) has no queue to flush."""
         if "passthrough" in why:
             self._passes_through = True
             self._drained.set()
-        if not self._told:
-            self._told = True
+        if not self._refusal_logged:
+            self._refusal_logged = True
             log.warning("Asterisk refuses a command", stream=self._stream, why=why)
 
     def _on_event(self, event: ControlEvent) -> None:
@@ -96,7 +96,7 @@ class AsteriskChannel(PeerControl):
                 digit = event.fields.get("digit", "").upper()
                 if digit not in _DIGITS:
                     raise ProtocolError("a key that no telephone has")
-                self._hear(Digit(digit))
+                self._push_event(Digit(digit))
             case EventName.MEDIA_XOFF:
                 self._pacer.xoff()
             case EventName.MEDIA_XON:
@@ -106,6 +106,6 @@ class AsteriskChannel(PeerControl):
             case EventName.ERROR:
                 self._on_refusal(event.fields.get("error_text", "")[:200])
             case EventName.STATUS | EventName.MEDIA_MARK_PROCESSED | EventName.MEDIA_BUFFERING_COMPLETED:
-                pass  # we did not ask
+                pass  # answers to commands that we do not send
             case _:
                 raise ProtocolError("an event that Asterisk does not have")

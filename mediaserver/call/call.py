@@ -1,21 +1,21 @@
-"""What a handler has of a call: it plays, listens, asks and records."""
+"""`Call`: what a handler has of a call. It plays, listens, collects digits, and records."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
-from mediaserver.audio.vad import VoiceActivityDetector
-from mediaserver.call.endpointing import Utterances
-from mediaserver.call.event_sink import Outbox
-from mediaserver.call.keypad import BargeIn, Collected, Keypad
+from mediaserver.call.endpointing import Endpointer, wait_for_voice
+from mediaserver.call.event_sink import EventSink
+from mediaserver.call.keypad import BargeIn, CollectedDigits, Keypad
 from mediaserver.call.lifetime import Lifetime
-from mediaserver.call.receiver import Packets, Receiver, Take
-from mediaserver.call.recording.file_modes import USUAL_MODES, Modes
-from mediaserver.call.recording.recorder import Recorder, Recording, Stop
+from mediaserver.call.receiver import EventListener, PacketCounts, Receiver
+from mediaserver.call.recording.disk import uninterrupted
+from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
+from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -24,21 +24,22 @@ from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason
-from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.events import Event
 
-_HABIT = 1.0  # seconds after a single digit, in which some press a terminator that nobody asked for
+_TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
-Sound = Source | Segment | SpokenText | str | Path  # what can be played; by name a prompt, by path any sound file
+Sound = (
+    Source | Segment | SpokenText | str | Path
+)  # what can be played; a string names a prompt, a path any sound file
 
 
 class Call:
     """One call, as a handler has it: both directions of its stream.
 
     When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
-    another: the handler notices nothing but the time.
+    another one: the handler is not told, and its sound continues where it broke off.
     """
 
     def __init__(
@@ -48,28 +49,28 @@ class Call:
         pacer: Pacer,
         receiver: Receiver,
         clock: Clock,
-        outbox: Outbox,
+        event_sink: EventSink,
         speech: SpeechService,
     ) -> None:
         self.speech = speech
-        self.prompts = library.snapshot  # the prompts, as they are when the stream begins
+        self.prompts = library.snapshot  # the prompts as they are when the stream begins
         self._decode = library.decode
         self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
-        self._clock, self._outbox = clock, outbox
+        self._clock, self._event_sink = clock, event_sink
         self._keypad: Keypad | None = None
-        self._ended = False
+        self._ended = False  # the event `stream.ended` has been emitted
 
     @property
     def stream(self) -> Stream:
-        """What the stream is: its id, its path, its peer, and its variables."""
+        """The identity of the stream: its id, path, peer and variables."""
         return self._lifetime.stream
 
     async def play(self, sound: Sound) -> PlaybackResult:
-        """Play a source, a run of sound, a text (`call.speech.say`), a prompt by name, or a sound file by its
-        path, and wait until it is over.
+        """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
 
-        Returns how much of it was sent; sources played at the same time queue up. Cancelling the call stops the
-        source. PromptError where there is no such prompt, or the file cannot be played.
+        Waits until it has been played, and returns how much of it was sent. Sources that are played at the same
+        time queue up. Cancelling the coroutine stops the source. PromptError where there is no such prompt, or the
+        file cannot be played.
         """
         if isinstance(sound, str):
             sound = self.prompts.get(sound)
@@ -86,15 +87,15 @@ class Call:
             raise
 
     def clear(self) -> None:
-        """Stop what plays and what is queued; their players are told how much was heard."""
+        """Stop what is playing and what is queued. Each pending `play` returns how much of its sound was sent."""
         self._pacer.cancel_all()
 
     def answer(self) -> None:
-        """Answer the call, where that is ours to do: before anything is played this happens by itself."""
+        """Answer the call, where the peer leaves that to us. `play` and `record` do so by themselves."""
         self._lifetime.control.answer()
 
     def hang_up(self) -> None:
-        """Have the call hung up when the stream is over. Where its wire cannot say so, only the stream ends."""
+        """Have the peer hang the call up when the stream ends. Where the peer cannot, only the stream ends."""
         self._lifetime.hanging_up = True
 
     def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
@@ -106,40 +107,40 @@ class Call:
         await asyncio.get_running_loop().create_future()
 
     def events(self) -> AsyncIterator[Event]:
-        """What the peer sends, from now on. At most 250 events wait; the oldest give way and are counted."""
+        """Iterate over what the peer sends from now on. At most 250 events are queued; the oldest give way."""
         return self._receiver.events()
 
-    def listen(self, take: Take) -> contextlib.AbstractContextManager[None]:
-        """Give every event to `take` as it comes, within a `with` block. It must return at once."""
-        return self._receiver.listen(take)
+    def listen(self, listener: EventListener) -> contextlib.AbstractContextManager[None]:
+        """Call `listener` with every event as it arrives, within a `with` block. It must return at once."""
+        return self._receiver.listen(listener)
 
     @property
     def keypad(self) -> Keypad:
-        """The caller's digits, from the first time anybody asks for it."""
+        """The caller's digits (DTMF). Digits are detected from the first use of this property on."""
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
-            self._receiver.keep(self._keypad.take)
+            self._receiver.add_listener(self._keypad.on_event)
         return self._keypad
 
     @property
     def keys(self) -> int | None:
-        """How many keys came; None where nobody waited for any."""
+        """The number of digits received; None where the handler has never asked for one."""
         keypad = self._keypad
-        return keypad.pressed if keypad is not None and keypad.wanted else None
+        return keypad.presses if keypad is not None and keypad.awaited else None
 
     async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
-        """Play a prompt until its end, or until the caller barges in; whether by speech.
+        """Play a prompt until its end, or until the caller barges in. Returns whether speech stopped it.
 
-        A digit that does is kept for whoever collects digits next.
+        A digit that stops the prompt stays in the type-ahead buffer, for the next collection of digits.
         """
-        if barge_in != BargeIn.OFF and self.keypad.waiting:
+        if barge_in != BargeIn.OFF and self.keypad.has_digit:
             return False
         playing = asyncio.ensure_future(self.play(prompt))
         stops: dict[asyncio.Future[Any], bool] = {}
         if barge_in != BargeIn.OFF:
-            stops[asyncio.ensure_future(self.keypad.wait())] = False
+            stops[asyncio.ensure_future(self.keypad.wait_for_digit())] = False
         if barge_in == BargeIn.SPEECH:
-            stops[asyncio.ensure_future(self._speech())] = True
+            stops[asyncio.ensure_future(self._wait_for_voice())] = True
         try:
             await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
             if playing.done():
@@ -161,49 +162,50 @@ class Call:
         barge_in: BargeIn | str = BargeIn.DIGITS,
         enough: Callable[[str], bool] = lambda digits: False,
         private: bool = False,
-    ) -> Collected:
-        """Play a prompt, perhaps, and collect up to `count` digits.
+    ) -> CollectedDigits:
+        """Play a prompt, if one is given, and collect up to `count` digits (DTMF).
 
-        It is over with the last of them, at a `terminator` (which is not among the digits; "" is none), when
-        `enough` says so of the digits so far, or `timeout` seconds after the prompt, `interdigit` after a digit.
-        A digit typed ahead counts; with barge-in it stops the prompt, or keeps it from beginning. `private` digits
-        are not told as an event, only their count.
+        The collection ends with the last of them, at the `terminator` (which is not among the digits; "" for
+        none), or when `enough`, called with the digits so far, returns True. It times out `timeout` seconds after
+        the prompt where no digit comes, and `interdigit` seconds after a digit where no other follows. Digits
+        typed ahead count; with barge-in they stop the prompt, or keep it from beginning. Of `private` digits the
+        event has only the count.
         """
         keypad, digits, timed_out = self.keypad, "", False
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
         while len(digits) < count and not enough(digits):
-            digit = await keypad.press(interdigit if digits else timeout)
+            digit = await keypad.next_digit(interdigit if digits else timeout)
             timed_out = not digit
             if timed_out or digit in terminator:
                 break
             digits += digit
         else:
-            keypad.pass_over(terminator, interdigit if count > 1 else _HABIT)
+            keypad.ignore_next(terminator, interdigit if count > 1 else _TERMINATOR_GRACE)
         if digits:
             self.notify(EventKind.DIGITS, {"count": len(digits)} if private else {"digits": digits})
-        return Collected(digits, timed_out, spoke)
+        return CollectedDigits(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
-        """Wait until the caller speaks; False where nobody does in `timeout` seconds."""
+        """Wait until the caller speaks (VAD, of aggressiveness `mode`); False after `timeout` seconds without."""
         try:
-            await asyncio.wait_for(self._speech(mode), timeout)
+            await asyncio.wait_for(self._wait_for_voice(mode), timeout)
         except TimeoutError:
             return False
         self.notify(EventKind.SPEECH_STARTED, {})
         return True
 
     @contextlib.contextmanager
-    def utterances(self, **options: Any) -> Iterator[Utterances]:
-        """What the caller says from now on, cut into utterances, within a `with` block; `options` as theirs.
+    def utterances(self, **options: Any) -> Iterator[Endpointer]:
+        """Cut what the caller says into utterances, within a `with` block. `options` are those of `Endpointer`.
 
         with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
-                found = await utterance.words(call.speech.recogniser(), timeout=5)
+                found = await utterance.transcribe(call.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
-        utterances = Utterances(self._clock, lambda: keypad.toning, **options)
+        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, **options)
         try:
-            with self.listen(utterances.take):
+            with self.listen(utterances.on_event):
                 yield utterances
         finally:
             utterances.close()
@@ -218,14 +220,16 @@ class Call:
         max_silence: float | None = None,
         finish_on: str = "",
         trim_silence: bool = False,
-        modes: Modes = USUAL_MODES,
+        modes: FileModes = DEFAULT_MODES,
     ) -> Recording:
-        """Record what is heard to a WAV file, until one of the limits is reached or the stream ends.
+        """Record the caller to a WAV file, until one of the limits is reached or the stream ends.
 
-        `within`: a folder that no link may lead out of. `stereo`: the caller on the left, what we send on the
-        right. `max_silence`: so many seconds without speech end it. `finish_on`: digits that end it. `modes`: who
-        may read it. A disk that is full, or a folder that cannot be written, end the file, and are told at once;
-        the limits hold as before, and `Recording.error` tells.
+        `within`: a folder that no symbolic link may lead out of. `stereo`: the caller on the left, what we send on
+        the right. `max_duration`: seconds. `max_silence`: seconds without speech that end it. `finish_on`: digits
+        that end it. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
+
+        Where the disk is full, or the folder cannot be written, the file ends, and the event `recording.failed` is
+        emitted at once. The limits hold as before, and `Recording.error` has the reason.
         """
         recorder = Recorder(
             path,
@@ -234,45 +238,45 @@ class Call:
             trim_silence=trim_silence,
             max_duration=max_duration,
             max_silence=max_silence,
-            toning=lambda: self._keypad is not None and self._keypad.toning,
+            dtmf_active=lambda: self._keypad is not None and self._keypad.dtmf_active,
             clock=self._clock,
             modes=modes,
-            failed=self._recording_over,
+            on_failure=self._report_recording,
         )
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
-                stack.enter_context(self.listen(recorder.take))
+                stack.enter_context(self.listen(recorder.on_event))
                 if stereo:
-                    stack.enter_context(self._pacer.observe(recorder.sent, recorder.recalled))
+                    stack.enter_context(self._pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
                 if finish_on:
-                    stack.enter_context(self.keypad.taking(finish_on, lambda: recorder.stop(Stop.DIGIT)))
+                    stack.enter_context(self.keypad.intercept(finish_on, lambda: recorder.stop(StopReason.DIGIT)))
                 await recorder.run()
         finally:
-            recording = await _to_its_end(self._finish_recording(recorder))
+            recording = await uninterrupted(self._finish_recording(recorder))
         return recording
 
     async def _finish_recording(self, recorder: Recorder) -> Recording:
         recording = await recorder.close()
-        if not recording.error:  # or it is told already
-            self._recording_over(recording)
+        if not recording.error:  # the recorder has reported an error already
+            self._report_recording(recording)
         return recording
 
-    def _recording_over(self, recording: Recording) -> None:
+    def _report_recording(self, recording: Recording) -> None:
         facts = recording.as_dict()
         self.notify(EventKind.RECORDING_FAILED if recording.error else EventKind.RECORDING_DONE, facts)
-        tell = log.error if recording.error else log.info
-        tell("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
+        log_line = log.error if recording.error else log.info
+        log_line("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
 
     @property
-    def packets(self) -> Packets:
-        """What became of the caller's RTP packets while somebody listened, over all connections."""
+    def packets(self) -> PacketCounts:
+        """Counts of the caller's RTP packets that came while there was a listener, over all connections."""
         return self._receiver.packets
 
     @property
     def jitter_ms(self) -> float:
-        """Interarrival jitter of the caller's RTP packets now (RFC 3550, section 6.4.1)."""
+        """Present interarrival jitter of the caller's RTP packets, in ms (RFC 3550, section 6.4.1)."""
         return self._receiver.jitter_ms
 
     @property
@@ -281,36 +285,15 @@ class Call:
         return self._clock()
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Tell the operator's systems of an event. Never waits; after `stream.ended` there is nothing to tell."""
+        """Emit an event to the operator's systems. Never waits. After `stream.ended` nothing more is emitted."""
         if not self._ended:
             self._ended = kind == EventKind.STREAM_ENDED
-            self._outbox.emit(self.stream, kind, data)
+            self._event_sink.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a JSON question to the operator's own backend; PeerError where no JSON comes back."""
-        return await self._outbox.ask(url, body, timeout)
+        """POST a JSON question to the operator's backend, and return its JSON answer; PeerError without one."""
+        return await self._event_sink.ask(url, body, timeout)
 
-    # -- behind them ---------------------------------------------------------------------------------------------
-
-    async def _speech(self, mode: int = 2) -> None:
-        detector, spoken, keypad = VoiceActivityDetector(mode), asyncio.Event(), self.keypad
-
-        def take(event: Event) -> None:
-            if isinstance(event, Audio) and detector.feed(event.pcm, keypad.toning):
-                spoken.set()
-
-        with self.listen(take):
-            await spoken.wait()
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do something that must not be left half done; who is cancelled meanwhile, is so after it."""
-    task, cancelled = asyncio.ensure_future(work), None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return task.result()
+    async def _wait_for_voice(self, mode: int = 2) -> None:
+        keypad = self.keypad
+        await wait_for_voice(self.listen, lambda: keypad.dtmf_active, mode)

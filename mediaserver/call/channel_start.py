@@ -1,6 +1,6 @@
-"""How a stream begins: what the peer sends before its handler can listen is kept for that.
+"""The beginning of a stream: what the peer sends before its handler can listen is buffered.
 
-Asterisk's WebSocket channel names its format first.
+A peer that is Asterisk's WebSocket channel (`chan_websocket`) names its media format first, in a MEDIA_START.
 """
 
 import asyncio
@@ -17,105 +17,106 @@ from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire import chan_websocket
 
-_TIMEOUT = 2.0  # seconds for its MEDIA_START, where the handshake promised one
-_MOST_HELD = 512 * 1024  # bytes, beside MAX_EVENTS messages, which are so many at 48 kHz; the oldest give way
+_MEDIA_START_TIMEOUT = 2.0  # seconds to wait for a MEDIA_START that the handshake has promised
+_MAX_BUFFERED = 512 * 1024  # bytes, as many as MAX_EVENTS messages at 48 kHz have; the oldest give way
 
 log = structlog.get_logger()
 
 
-class StreamStart:
-    """Of a peer that is, or may yet turn out to be, such a channel; with `channel` it is one.
+class ChannelStart:
+    """Buffers a peer's first messages, and recognises Asterisk's channel, which is `channel` from then on.
 
-    What the peer sends waits, where it may come before the handler can listen, and where the handshake promised a
-    MEDIA_START.
+    Messages are buffered while they may come before the handler can listen, and while a promised MEDIA_START is
+    still to come.
     """
 
-    __slots__ = ("_held", "_named", "_pacer", "_receiver", "_size", "channel")
+    __slots__ = ("_buffered", "_buffered_size", "_media_start", "_pacer", "_receiver", "channel")
 
     def __init__(self, receiver: Receiver, pacer: Pacer) -> None:
         self._receiver, self._pacer = receiver, pacer
         self.channel: AsteriskChannel | None = None
-        self._held: deque[bytes | str] | None = None
-        self._size = 0  # of what is held: bytes, and characters
-        self._named: asyncio.Future[None] | None = None
+        self._buffered: deque[bytes | str] | None = None
+        self._buffered_size = 0  # bytes of binary messages, characters of texts
+        self._media_start: asyncio.Future[None] | None = None
 
-    def wait(self) -> None:
-        """Keep what comes, from now on."""
-        self._held = deque()
+    def start_buffering(self) -> None:
+        """Buffer messages from now on."""
+        self._buffered = deque()
 
-    def expect(self) -> None:
-        """The handshake promised a MEDIA_START."""
-        self._named = asyncio.get_running_loop().create_future()
+    def expect_media_start(self) -> None:
+        """Note that the handshake has promised a MEDIA_START."""
+        self._media_start = asyncio.get_running_loop().create_future()
 
     @property
-    def holding(self) -> bool:
-        """Whether what comes waits."""
-        return self._held is not None
+    def buffering(self) -> bool:
+        """Whether messages are buffered."""
+        return self._buffered is not None
 
-    def hold(self, message: bytes | str) -> bool:
-        """Keep a message for later; False where there is no need to."""
-        held = self._held
-        if held is None:
+    def buffer(self, message: bytes | str) -> bool:
+        """Buffer a message; False, without doing so, where messages are not buffered any more."""
+        buffered = self._buffered
+        if buffered is None:
             return False
-        held.append(message)
-        self._size += len(message)
-        while len(held) > MAX_EVENTS or self._size > _MOST_HELD:
-            self._size -= len(held.popleft())
+        buffered.append(message)
+        self._buffered_size += len(message)
+        while len(buffered) > MAX_EVENTS or self._buffered_size > _MAX_BUFFERED:
+            self._buffered_size -= len(buffered.popleft())
             self._receiver.dropped += 1
         return True
 
-    def hold_text(self, text: str) -> bool:
-        """Keep a text of Asterisk's channel in its place among the messages; nobody else's says anything."""
-        return (self._named is not None or self.channel is not None) and self.hold(text)
+    def buffer_text(self, text: str) -> bool:
+        """Buffer a control text of Asterisk in its place among the messages; False for any other peer's text."""
+        return (self._media_start is not None or self.channel is not None) and self.buffer(text)
 
-    def release(self) -> deque[bytes | str]:
-        """All that waited. From now on nothing is kept."""
-        held, self._held = self._held, None
-        return held if held is not None else deque()
+    def take_buffered(self) -> deque[bytes | str]:
+        """Return the buffered messages, and buffer no more."""
+        buffered, self._buffered = self._buffered, None
+        return buffered if buffered is not None else deque()
 
-    def is_first(self, text: str) -> bool:
-        """Whether a text is the one that a channel begins with."""
+    def is_start(self, text: str) -> bool:
+        """Whether a text is the MEDIA_START of a channel that has not started yet."""
         return self.channel is None and chan_websocket.is_media_start(text)
 
-    def begin(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
-        """The format is named, and holds for both directions. The stream, with what the channel says of itself.
+    def start_channel(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
+        """Take the media format of a MEDIA_START for both directions.
 
-        ProtocolError where we do not speak that format.
+        Returns the stream with the ids and variables of the channel. ProtocolError where the format is not
+        supported.
         """
         start = chan_websocket.parse(text)
         try:
-            self._use(start.media_format())
-        except ProtocolError:  # it is no stream of ours, and told of as what it would be
+            self._set_media_format(start.media_format())
+        except ProtocolError:  # the stream's log line names the format that the peer asked for
             self._receiver.wire.unsupported_format = start.fields.get("format", "")[:20]
             raise
-        self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push)
+        self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push_event)
         self._pacer.flush_peer = self.channel.flush
-        if self._named is not None and not self._named.done():
-            self._named.set_result(None)
-        named = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
+        if self._media_start is not None and not self._media_start.done():
+            self._media_start.set_result(None)
+        names = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
         return replace(
             stream,
             call=stream.call or start.fields.get("channel_id", ""),
-            variables={**peer_variables(start.variables, stream.id, stream.path), **named, **stream.variables},
+            variables={**peer_variables(start.variables, stream.id, stream.path), **names, **stream.variables},
         )
 
-    async def named(self, stream: str, over: asyncio.Future[None]) -> None:
-        """Wait until the format is named, where it is to be, or the stream is over; after 2 s go on without."""
-        if self._named is None:
+    async def wait_for_media_start(self, stream: str, over: asyncio.Future[None]) -> None:
+        """Wait for a promised MEDIA_START, at most 2 s, or until the stream is over; then guess the format."""
+        if self._media_start is None:
             return
-        either = (self._named, over)
-        await asyncio.wait(either, timeout=_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        if not self._named.done() and not over.done():
-            self._go_on_unnamed(stream)
+        either = (self._media_start, over)
+        await asyncio.wait(either, timeout=_MEDIA_START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        if not self._media_start.done() and not over.done():
+            self._guess_format(stream)
 
-    def _go_on_unnamed(self, stream: str) -> None:
-        """Speak as what came looks, or else as the path says."""
-        first = next((message for message in self._held or () if isinstance(message, bytes)), b"")
+    def _guess_format(self, stream: str) -> None:
+        """Take the media format that the first message looks like, or else the path's."""
+        first = next((message for message in self._buffered or () if isinstance(message, bytes)), b"")
         looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:
-            self._use(looks_like)
+            self._set_media_format(looks_like)
         log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._receiver.wire.name)
 
-    def _use(self, media_format: chan_websocket.MediaFormat) -> None:
+    def _set_media_format(self, media_format: chan_websocket.MediaFormat) -> None:
         self._receiver.wire.set_media_format(media_format)
         self._pacer.on_wire_changed()

@@ -1,4 +1,7 @@
-"""What is heard, cut into utterances: each from a little before its first sound to the pause after its last."""
+"""Endpointing: cuts inbound audio into utterances by voice activity detection (VAD).
+
+An utterance begins a little before its first voice, and ends with the pause after its last.
+"""
 
 import asyncio
 import contextlib
@@ -12,224 +15,247 @@ from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.wire.events import Audio, Event
 
-END_SILENCE = 0.7  # seconds without voice that end an utterance: people pause for half of one to think
-LONGEST = 30.0  # seconds, after which one is cut
-_BEFORE = 15  # frames before the onset that belong to it: the first consonant is no voice to a detector
-_PIECE = 5  # frames that are handed on together
-_MOST_WAITING = 60.0  # seconds of sound that may wait for somebody who is slow
-_HELD_UP = 0.5  # seconds by which a peer's sound may be late, and still be expected
+END_SILENCE = 0.7  # seconds without voice that end an utterance: speakers pause for half a second to think
+MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
+_PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance: VAD misses the first consonant
+_CHUNK_FRAMES = 5  # frames that are handed to the recogniser together
+_MAX_PENDING = 60.0  # seconds of audio that may be queued for a slow recogniser
+_JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer is taken to send none
 
 
 class Utterance:
-    """What somebody says in one go. Its sound can be iterated over once, while it is still being said: 16-bit PCM
-    in pieces of 100 ms or more.
+    """What the caller says between two pauses.
 
-    `start` and `end` are those of the voice, in seconds of what was heard; its sound has a little more at both
-    ends. `heard_at` and `over_at` are times of the clock: when its last voice was heard, and when it was known
-    to be over.
+    Its audio can be iterated over once, while it is still being spoken: 16-bit PCM at 8 kHz, in chunks of 100 ms
+    or more. `start` and `end` are those of the voice, in seconds of received audio; the audio itself has a little
+    more at both ends. `last_voice_at` and `ended_at` are times of the clock: when its last voice was received, and
+    when endpointing ended it.
     """
 
     def __init__(self, number: int, start: float, clock: Clock) -> None:
-        self.number = number  # of the stream's, from 1
+        self.number = number  # counts the stream's utterances, from 1
         self.start = self.end = start
         self.clock = clock
-        self.heard_at = self.over_at = clock()
-        self.over = False  # nothing more comes
-        self.cut = False  # it was too long: the next one goes on with it
-        self.seconds = 0.0  # of its sound so far
-        self._frames: list[bytes] = []  # that nobody has taken
-        self._news = asyncio.Event()
-        self._when_over: Callable[[], None] = _nothing
+        self.last_voice_at = self.ended_at = clock()
+        self.ended = False  # no more audio follows
+        self.cut = False  # it became too long: the next utterance continues it
+        self.seconds = 0.0  # duration of its audio so far
+        self._frames: list[bytes] = []  # not yet read
+        self._changed = asyncio.Event()
+        self._end_callback: Callable[[], None] = _ignore_end
 
-    async def words(
+    async def transcribe(
         self,
         recogniser: SttEngine,
         timeout: float,
-        partial: Callable[[str], None] = lambda text: None,
+        on_partial: Callable[[str], None] = lambda text: None,
         language: str = "",
     ) -> Recognition:
-        """What an engine recognises in it; EngineError where there is nothing `timeout` seconds after its end."""
+        """Have a speech-to-text engine transcribe the utterance, and return its final result.
+
+        `on_partial` is called with each partial transcript. `language` is a BCP 47 tag, "" for the engine's
+        default. EngineError where the engine fails, or has no result `timeout` seconds after the utterance has
+        ended.
+        """
         try:
             async with asyncio.timeout(None) as limit:
                 loop = asyncio.get_running_loop()
-                with self._once_over(lambda: limit.reschedule(loop.time() + timeout)):
-                    return await recogniser.recognise(self, partial, language)
+                with self._on_end(lambda: limit.reschedule(loop.time() + timeout)):
+                    return await recogniser.recognise(self, on_partial, language)
         except TimeoutError:
             raise EngineError(f"no words within {timeout:g} s of the end") from None
 
     @contextlib.contextmanager
-    def _once_over(self, act: Callable[[], None]) -> Iterator[None]:
-        """Do something as soon as it is over, if it still matters then."""
-        if self.over:
-            act()
-        self._when_over = act
+    def _on_end(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` as soon as the utterance ends, if that happens within the `with` block."""
+        if self.ended:
+            callback()
+        self._end_callback = callback
         try:
             yield
         finally:
-            self._when_over = _nothing
+            self._end_callback = _ignore_end
 
-    def add(self, frame: bytes) -> None:
-        """More of it has come."""
+    def push_frame(self, frame: bytes) -> None:
+        """Add a frame of audio."""
         self._frames.append(frame)
         self.seconds += PTIME
-        if len(self._frames) >= _PIECE:
-            self._news.set()
+        if len(self._frames) >= _CHUNK_FRAMES:
+            self._changed.set()
 
-    def voiced(self, end: float) -> None:
-        """There was voice in it until now."""
-        self.end, self.heard_at = end, self.clock()
+    def mark_voice(self, end: float) -> None:
+        """Note that its last frame had voice, `end` seconds into the received audio."""
+        self.end, self.last_voice_at = end, self.clock()
 
     def finish(self, cut: bool = False) -> None:
-        """That was all of it."""
-        self.over, self.over_at, self.cut = True, self.clock(), cut
-        self._news.set()
-        self._when_over()
+        """End the utterance. `cut`: it became too long, and the next one continues it."""
+        self.ended, self.ended_at, self.cut = True, self.clock(), cut
+        self._changed.set()
+        self._end_callback()
 
     def __aiter__(self) -> "Utterance":
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._news.is_set():
-            await self._news.wait()
+        while not self._changed.is_set():
+            await self._changed.wait()
         if not self._frames:
             raise StopAsyncIteration
         pcm = b"".join(self._frames)
         self._frames.clear()
-        if not self.over:
-            self._news.clear()
+        if not self.ended:
+            self._changed.clear()
         return pcm
 
 
-class Utterances:
-    """Iterates over utterances, each from its beginning on, until it is closed and none waits.
+class Endpointer:
+    """Iterates over utterances, each as soon as it begins, until it is closed and none is pending.
 
-    `mode` is the detector's; `onset` the frames in a row with voice that begin one, `end_silence` the seconds
-    without that end it, `longest` the seconds after which it is cut. `started` is told of each at once. Where more
-    than a minute of sound waits, the oldest gives way: `lost` is told of it, and `dropped` counts them.
+    `mode` is the aggressiveness of the VAD, 0 to 3. `onset_frames` frames in a row with voice begin an utterance,
+    `end_silence` seconds without voice end it, and after `max_duration` seconds it is cut. `on_start` is called
+    with each utterance as it begins. Where more than a minute of audio is pending, the oldest utterance is
+    dropped: `on_dropped` is called with it, and `dropped` counts it. `dtmf_active` says whether a key's tone is
+    being received, which is no voice.
     """
 
     def __init__(
         self,
         clock: Clock,
-        toning: Callable[[], bool] = lambda: False,
+        dtmf_active: Callable[[], bool] = lambda: False,
         *,
         mode: int = 2,
-        onset: int = ONSET_FRAMES,
+        onset_frames: int = ONSET_FRAMES,
         end_silence: float = END_SILENCE,
-        longest: float = LONGEST,
-        started: Callable[[Utterance], None] = lambda utterance: None,
-        lost: Callable[[Utterance], None] = lambda utterance: None,
+        max_duration: float = MAX_UTTERANCE,
+        on_start: Callable[[Utterance], None] = lambda utterance: None,
+        on_dropped: Callable[[Utterance], None] = lambda utterance: None,
     ) -> None:
-        self._clock, self._toning, self._started, self._lost = clock, toning, started, lost
-        self._detector = VoiceActivityDetector(mode, onset, max(1, nearest_frame_count(end_silence)))
-        self._onset, self._patience = onset, end_silence + _HELD_UP
-        self._longest = longest - PTIME / 2
-        self._before: deque[bytes] = deque(maxlen=_BEFORE + onset)
-        self._rest = b""
+        self._clock, self._dtmf_active, self._on_start, self._on_dropped = clock, dtmf_active, on_start, on_dropped
+        self._detector = VoiceActivityDetector(mode, onset_frames, max(1, nearest_frame_count(end_silence)))
+        self._onset_frames, self._gap_timeout = onset_frames, end_silence + _JITTER_ALLOWANCE
+        self._max_duration = max_duration - PTIME / 2
+        self._pre_roll: deque[bytes] = deque(maxlen=_PRE_ROLL_FRAMES + onset_frames)
+        self._remainder = b""
         self._current: Utterance | None = None
-        self._heard_at = 0.0
-        self._watching: asyncio.TimerHandle | None = None
-        self._waiting: deque[Utterance] = deque()
+        self._last_audio_at = 0.0
+        self._gap_timer: asyncio.TimerHandle | None = None
+        self._pending: deque[Utterance] = deque()
         self._closed = False
-        self._begun = 0
-        self._news = asyncio.Event()
+        self._count = 0
+        self._changed = asyncio.Event()
         self.dropped = 0
 
     @property
     def current(self) -> Utterance | None:
-        """What is being said."""
+        """The utterance that is being spoken."""
         return self._current
 
     @property
-    def waiting(self) -> bool:
-        """Whether one has begun that nobody has taken."""
-        return bool(self._waiting)
+    def has_pending(self) -> bool:
+        """Whether an utterance has begun that the iteration has not yet returned."""
+        return bool(self._pending)
 
-    def take(self, event: Event) -> None:
-        """Take in what is heard; the keypad has heard it already."""
+    def on_event(self, event: Event) -> None:
+        """Process received audio. The keypad must have had the event before: `dtmf_active` depends on it."""
         if not isinstance(event, Audio):
             return
-        self._heard_at = self._clock()
-        tone = self._toning()
-        pcm = self._rest + event.pcm
+        self._last_audio_at = self._clock()
+        dtmf = self._dtmf_active()
+        pcm = self._remainder + event.pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         for at in range(0, whole, FRAME_BYTES):
-            self._hear(pcm[at : at + FRAME_BYTES], tone)
-        self._rest = pcm[whole:]
+            self._push_frame(pcm[at : at + FRAME_BYTES], dtmf)
+        self._remainder = pcm[whole:]
 
     def close(self) -> None:
-        """Nothing more is heard: what is being said ends here."""
+        """End the present utterance, and after the pending ones the iteration."""
         self._closed = True
         self._finish()
-        self._news.set()
+        self._changed.set()
 
-    def left(self) -> list[Utterance]:
-        """Take all that wait."""
-        left = list(self._waiting)
-        self._waiting.clear()
-        return left
+    def take_pending(self) -> list[Utterance]:
+        """Remove and return all pending utterances."""
+        pending = list(self._pending)
+        self._pending.clear()
+        return pending
 
-    def __aiter__(self) -> "Utterances":
+    def __aiter__(self) -> "Endpointer":
         return self
 
     async def __anext__(self) -> Utterance:
-        while not self._waiting:
+        while not self._pending:
             if self._closed:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+        return self._pending.popleft()
 
-    def _hear(self, frame: bytes, tone: bool) -> None:
+    def _push_frame(self, frame: bytes, dtmf: bool) -> None:
         detector = self._detector
-        speaking = detector.feed(frame, tone)
+        speaking = detector.feed(frame, dtmf)
         voice = detector.last_voiced_frame == detector.frames
-        self._before.append(SILENCE if tone else frame)
+        self._pre_roll.append(SILENCE if dtmf else frame)
         if self._current is None and speaking and voice:
             self._begin()
         elif self._current is not None:
-            self._current.add(self._before.pop())
+            self._current.push_frame(self._pre_roll.pop())
         if self._current is not None:
             if voice:
-                self._current.voiced(detector.frames * PTIME)
-            if not speaking or self._current.seconds > self._longest:
+                self._current.mark_voice(detector.frames * PTIME)
+            if not speaking or self._current.seconds > self._max_duration:
                 self._finish(cut=speaking)
 
     def _begin(self) -> None:
-        began = self._detector.frames - min(self._onset, len(self._before))
-        self._begun += 1
-        self._current = utterance = Utterance(self._begun, began * PTIME, self._clock)
-        for frame in self._before:
-            utterance.add(frame)
-        self._before.clear()
-        self._make_room()
-        self._waiting.append(utterance)
-        self._news.set()
-        self._watch()
-        self._started(utterance)
+        began = self._detector.frames - min(self._onset_frames, len(self._pre_roll))
+        self._count += 1
+        self._current = utterance = Utterance(self._count, began * PTIME, self._clock)
+        for frame in self._pre_roll:
+            utterance.push_frame(frame)
+        self._pre_roll.clear()
+        self._drop_oldest()
+        self._pending.append(utterance)
+        self._changed.set()
+        self._watch_for_gap()
+        self._on_start(utterance)
 
     def _finish(self, cut: bool = False) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
+            self._gap_timer = None
         if self._current is not None:
             self._current.finish(cut)
             self._current = None
 
-    def _make_room(self) -> None:
-        while sum(utterance.seconds for utterance in self._waiting) > _MOST_WAITING:
+    def _drop_oldest(self) -> None:
+        while sum(utterance.seconds for utterance in self._pending) > _MAX_PENDING:
             self.dropped += 1
-            self._lost(self._waiting.popleft())
+            self._on_dropped(self._pending.popleft())
 
-    def _watch(self) -> None:
-        """A peer that sends nothing in a pause, or none any more, has ended its utterance by that."""
-        due = self._heard_at + self._patience - self._clock()
+    def _watch_for_gap(self) -> None:
+        """End the utterance where the peer stops sending: some peers send nothing in a pause, or have gone."""
+        due = self._last_audio_at + self._gap_timeout - self._clock()
         if due > 0:
-            self._watching = asyncio.get_running_loop().call_later(due, self._watch)
+            self._gap_timer = asyncio.get_running_loop().call_later(due, self._watch_for_gap)
         else:
-            self._watching = None
+            self._gap_timer = None
             self._finish()
 
 
-def _nothing() -> None:
-    """Nobody waits for an end."""
+async def wait_for_voice(
+    listen: Callable[[Callable[[Event], None]], contextlib.AbstractContextManager[None]],
+    dtmf_active: Callable[[], bool],
+    mode: int,
+) -> None:
+    """Wait until the VAD finds speech in what `listen` brings; a key's tone is none."""
+    detector, spoken = VoiceActivityDetector(mode), asyncio.Event()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active()):
+            spoken.set()
+
+    with listen(on_event):
+        await spoken.wait()
+
+
+def _ignore_end() -> None:
+    """Stand in for the end callback where there is none."""

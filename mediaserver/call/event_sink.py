@@ -1,4 +1,4 @@
-"""Where a stream's events go, and who is asked what next."""
+"""The event sink: where a stream's events go, and which answers a handler's questions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,21 +7,21 @@ from mediaserver.call.stream import Stream
 from mediaserver.errors import PeerError
 
 
-class Outbox(Protocol):
-    """Where a stream's events go, and who is asked what next: the operator's own systems."""
+class EventSink(Protocol):
+    """The operator's own systems: they receive a stream's events, and answer a handler's questions."""
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Tell of an event; returns at once."""
+        """Queue an event for delivery, and return at once."""
 
     def forget(self, stream: Stream) -> None:
-        """The stream's last event has been told."""
+        """Let go of what is kept for a stream: its last event has been emitted."""
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """The JSON answer to a question; PeerError where there is none."""
+        """POST a JSON question, and return the JSON answer; PeerError where there is none in `timeout` seconds."""
 
 
-class Nobody:
-    """Nobody is told, and nobody can be asked."""
+class NullEventSink:
+    """Drops every event, and answers no question: for streams without an operator's systems."""
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         pass

@@ -1,8 +1,8 @@
-"""Looks once a second whether what is heard of a peer can be right, and tells of each kind of trouble once.
+"""Monitors inbound media: checks once a second whether it can be right, and reports each kind of problem once.
 
-Sound at twice or half of real time is sound in another codec than we take it for. A stream of nothing but digital
-silence listens in the wrong place. One that stops may be a call that has ended without a word. One that
-never begins, though a handler listens, may be dialled one-way.
+Audio at half or twice of real time is in another codec than it is decoded by. Nothing but digital silence comes of
+a stream that is attached in the wrong place. Audio that stops may mean a call that has ended without a hang-up.
+Audio that never begins, though a handler listens, may mean a one-way stream.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from typing import Protocol
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 
-_EVERY = 1.0  # seconds
-_IN_A_ROW = 5  # looks that must agree: a stall of the network and the burst behind it do not
-_HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # of real time
-_SILENT_AFTER = 10.0  # seconds of digital silence from the beginning
-NO_AUDIO_AFTER = 5.0  # seconds in which a handler listens and no sound comes
-_MOST_OF_A_FRAME = 128  # samples
+_CHECK_INTERVAL = 1.0  # seconds
+_CONSECUTIVE_CHECKS = 5  # checks that must agree: a stall of the network and the burst after it do not
+_HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # ranges of the rate, relative to real time
+_SILENCE_LIMIT = 10.0  # seconds of digital silence from the beginning
+NO_AUDIO_AFTER = 5.0  # seconds in which a handler listens and no audio comes
+_MIN_DECODED_SAMPLES = 128  # samples a message, on average, where all of them have been decoded
 
 
 class InboundProblem(StrEnum):
-    """What can be wrong with what is heard."""
+    """Kinds of problems with inbound media."""
 
     HALF_RATE = "half-rate"
     DOUBLE_RATE = "double-rate"
@@ -30,7 +30,7 @@ class InboundProblem(StrEnum):
     NO_AUDIO = "no-audio"
 
     def hint(self, *, dialled: bool) -> str:
-        """What to do about it, on a stream that we dialled or that dialled us."""
+        """What to do about it. `dialled`: we dialled the peer; otherwise the peer dialled us."""
         if self is InboundProblem.NO_AUDIO:
             return NO_AUDIO_DIALLED if dialled else _NO_AUDIO_DIALLED_US
         return _HINTS[self]
@@ -52,82 +52,82 @@ _NO_AUDIO_DIALLED_US = (
 )
 
 
-class Inbound(Protocol):
-    """What is counted of a peer's messages."""
+class InboundCounts(Protocol):
+    """Counts of a peer's messages."""
 
     received: int  # binary messages
-    silent: bool  # no sample but 0 so far
+    silent: bool  # every decoded sample has been 0 so far
 
     @property
     def samples(self) -> int:
-        """Of decoded sound, at 8 kHz."""
+        """Samples decoded so far, at 8 kHz."""
 
 
 class InboundMonitor:
-    """Watches one stream from its first message on, or from when sound is expected.
+    """Monitors one stream, from its first message or from when audio is expected.
 
-    `tell` is called once for each problem.
+    `report` is called once for each problem.
     """
 
     __slots__ = (
-        "_at",
-        "_began",
-        "_doubled",
-        "_expected_at",
-        "_halved",
-        "_idle",
+        "_audio_expected_at",
+        "_audio_since",
+        "_checked_at",
+        "_double_rate_checks",
+        "_half_rate_checks",
+        "_idle_checks",
         "_inbound",
         "_loop",
         "_received",
+        "_report",
+        "_reported",
         "_samples",
-        "_tell",
         "_timer",
-        "_told",
     )
 
-    def __init__(self, inbound: Inbound, tell: Callable[[InboundProblem], None]) -> None:
+    def __init__(self, inbound: InboundCounts, report: Callable[[InboundProblem], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._inbound, self._tell = inbound, tell
-        self._told: set[InboundProblem] = set()
-        self._at = self._began = self._loop.time()
-        self._expected_at: float | None = None
+        self._inbound, self._report = inbound, report
+        self._reported: set[InboundProblem] = set()
+        self._checked_at = self._audio_since = self._loop.time()
+        self._audio_expected_at: float | None = None
         self._received, self._samples = inbound.received, inbound.samples
-        self._halved = self._doubled = self._idle = 0
-        self._timer = self._loop.call_later(_EVERY, self._look)
+        self._half_rate_checks = self._double_rate_checks = self._idle_checks = 0
+        self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
 
-    def expect(self) -> None:
-        """Somebody listens, or will: sound should come from now on."""
-        if self._expected_at is None:
-            self._expected_at = self._loop.time()
+    def expect_audio(self) -> None:
+        """Expect audio from now on, because a handler listens or will do so."""
+        if self._audio_expected_at is None:
+            self._audio_expected_at = self._loop.time()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Check no more."""
         self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         inbound, now = self._inbound, self._loop.time()
         samples, received = inbound.samples, inbound.received
-        speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._at, 1e-3)
-        self._halved = self._halved + 1 if _HALF[0] < speed < _HALF[1] else 0
-        self._doubled = self._doubled + 1 if _DOUBLE[0] < speed < _DOUBLE[1] else 0
-        self._idle = self._idle + 1 if samples and received == self._received else 0
-        self._at, self._samples, self._received = now, samples, received
-        if self._halved == _IN_A_ROW:
-            self._once(InboundProblem.HALF_RATE)
-        if self._doubled == _IN_A_ROW:
-            self._once(InboundProblem.DOUBLE_RATE)
-        if self._idle == _IN_A_ROW:
-            self._once(InboundProblem.STOPPED)
+        speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._checked_at, 1e-3)
+        self._half_rate_checks = self._half_rate_checks + 1 if _HALF[0] < speed < _HALF[1] else 0
+        self._double_rate_checks = self._double_rate_checks + 1 if _DOUBLE[0] < speed < _DOUBLE[1] else 0
+        self._idle_checks = self._idle_checks + 1 if samples and received == self._received else 0
+        self._checked_at, self._samples, self._received = now, samples, received
+        if self._half_rate_checks == _CONSECUTIVE_CHECKS:
+            self._report_once(InboundProblem.HALF_RATE)
+        if self._double_rate_checks == _CONSECUTIVE_CHECKS:
+            self._report_once(InboundProblem.DOUBLE_RATE)
+        if self._idle_checks == _CONSECUTIVE_CHECKS:
+            self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._began = now  # of the sound, which is still to come
-            if self._expected_at is not None and now - self._expected_at >= NO_AUDIO_AFTER:
-                self._once(InboundProblem.NO_AUDIO)
-        decoded = samples >= _MOST_OF_A_FRAME * received  # what nobody listened to may have been sound
-        if inbound.silent and decoded and now - self._began >= _SILENT_AFTER:
-            self._once(InboundProblem.DIGITAL_SILENCE)
-        self._timer = self._loop.call_later(_EVERY, self._look)
+            self._audio_since = now  # until the first audio comes
+            if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
+                self._report_once(InboundProblem.NO_AUDIO)
+        decoded = samples >= _MIN_DECODED_SAMPLES * received  # what came without a listener may have had sound
+        if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
+            self._report_once(InboundProblem.DIGITAL_SILENCE)
+        self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
 
-    def _once(self, problem: InboundProblem) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            self._tell(problem)
+    def _report_once(self, problem: InboundProblem) -> None:
+        if problem not in self._reported:
+            self._reported.add(problem)
+            self._report(problem)

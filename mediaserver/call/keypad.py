@@ -1,4 +1,4 @@
-"""Digits that a caller presses, and what a handler asks of them."""
+"""The keypad: DTMF digits that the caller presses, buffered until a handler collects them."""
 
 import asyncio
 import contextlib
@@ -11,125 +11,129 @@ from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
-MAX_TYPED_AHEAD = 64
-_SAME_PRESS = 0.5  # seconds: a message this soon after its tone is the same press
+MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; the oldest give way
+_SAME_PRESS = 0.5  # seconds: a message with the digit that soon after its tone is the same press
 
 
 class BargeIn(StrEnum):
-    """What of a caller's stops a prompt."""
+    """Barge-in: what the caller does that stops a prompt."""
 
     OFF = "off"
     DIGITS = "digits"
-    SPEECH = "speech"  # speech as well as digits
+    SPEECH = "speech"  # speech, and digits as well
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What a caller pressed when asked. `timed_out` where less came than was asked for."""
+class CollectedDigits:
+    """The digits that a caller pressed when a handler asked for some."""
 
-    digits: str
-    timed_out: bool
-    spoke: bool = False  # whether speech stopped the prompt
+    digits: str  # without the terminator
+    timed_out: bool  # a time-out ended the collection, the first-digit or the interdigit one
+    spoke: bool = False  # the caller's speech stopped the prompt
 
 
 class Keypad:
-    """Digits as they are pressed, kept until somebody asks: callers who know a menu type ahead.
+    """Receives digits, and keeps them in a type-ahead buffer: callers who know a menu press keys before it asks.
 
-    They come as messages (AudioSocket) or in the audio, where VoIPBIN leaves them. A peer that sends messages is
-    not listened to for tones any more: it would be heard twice.
+    Digits come as messages (AudioSocket) or as DTMF tones in the audio, where VoIPBIN leaves them. Once a peer has
+    sent a digit as a message, its audio is not searched for tones any more: every press would count twice.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._detector: DtmfDetector | None = DtmfDetector()
-        self._toned, self._let_go = "", 0.0  # the last digit heard as a tone, and when it was still heard
-        self._waiting: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
-        self._came = asyncio.Event()
-        self._passed_over, self._until = "", 0.0
-        self._takers: tuple[tuple[str, Callable[[], None]], ...] = ()
-        self.pressed = 0  # keys that came
-        self.wanted = False  # somebody has waited for one
+        self._last_tone = ""  # the last digit that was detected as a tone
+        self._last_tone_at = 0.0  # when that tone was last received
+        self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
+        self._arrived = asyncio.Event()
+        self._ignored, self._ignored_until = "", 0.0
+        self._interceptors: tuple[tuple[str, Callable[[], None]], ...] = ()
+        self.presses = 0  # digits received so far
+        self.awaited = False  # a handler has asked for a digit
 
-    def take(self, event: Event) -> None:
-        """Take in what is heard."""
+    def on_event(self, event: Event) -> None:
+        """Process audio, which may have DTMF tones in it, or a digit that came as a message."""
         if isinstance(event, Audio):
-            digits = self._listen(event.pcm)
+            digits = self._detect(event.pcm)
         elif isinstance(event, Digit):
-            same_press = event.digit == self._toned and self._clock() - self._let_go <= _SAME_PRESS
+            same_press = event.digit == self._last_tone and self._clock() - self._last_tone_at <= _SAME_PRESS
             digits = "" if same_press else event.digit
-            self._detector, self._toned = None, ""
+            self._detector, self._last_tone = None, ""
         else:
             return
-        self.pressed += len(digits)
-        if digits and self._passed_over:
-            if digits[0] in self._passed_over and self._clock() <= self._until:
+        self.presses += len(digits)
+        if digits and self._ignored:
+            if digits[0] in self._ignored and self._clock() <= self._ignored_until:
                 digits = digits[1:]
-            self._passed_over = ""
+            self._ignored = ""
         for digit in digits:
-            takers = [pressed for wanted, pressed in self._takers if digit in wanted]
-            for pressed in takers:
-                pressed()
-            if not takers:
-                self._waiting.append(digit)
-                self._came.set()
+            callbacks = [on_digit for intercepted, on_digit in self._interceptors if digit in intercepted]
+            for on_digit in callbacks:
+                on_digit()
+            if not callbacks:
+                self._typed_ahead.append(digit)
+                self._arrived.set()
 
-    def _listen(self, pcm: bytes) -> str:
+    def _detect(self, pcm: bytes) -> str:
         if self._detector is None:
             return ""
         digits = self._detector.feed(pcm)
         if digits:
-            self._toned = digits[-1]
+            self._last_tone = digits[-1]
         if self._detector.holding:
-            self._let_go = self._clock()
+            self._last_tone_at = self._clock()
         return digits
 
     @property
-    def toning(self) -> bool:
-        """Whether a key's tone is being heard."""
+    def dtmf_active(self) -> bool:
+        """Whether a DTMF tone is being received."""
         return self._detector is not None and self._detector.holding
 
-    def pass_over(self, digits: str, seconds: float) -> None:
-        """One of these, if it comes next and soon, is for nobody: a terminator after the last digit asked for."""
-        if self._waiting:
-            if self._waiting[0] in digits:
-                self._waiting.popleft()
+    def ignore_next(self, digits: str, timeout: float) -> None:
+        """Drop the next digit if it is one of these and comes within `timeout` seconds.
+
+        Callers press the terminator out of habit even after the last digit of a fixed number of them.
+        """
+        if self._typed_ahead:
+            if self._typed_ahead[0] in digits:
+                self._typed_ahead.popleft()
         else:
-            self._passed_over, self._until = digits, self._clock() + seconds
+            self._ignored, self._ignored_until = digits, self._clock() + timeout
 
     @property
-    def waiting(self) -> bool:
-        """Whether a digit waits to be asked for."""
-        return bool(self._waiting)
+    def has_digit(self) -> bool:
+        """Whether the type-ahead buffer has a digit."""
+        return bool(self._typed_ahead)
 
-    async def press(self, seconds: float | None = None) -> str:
-        """The next digit, or nothing where none is pressed in so many seconds."""
+    async def next_digit(self, timeout: float | None = None) -> str:
+        """Wait for the next digit and return it; "" where none is pressed within `timeout` seconds."""
         try:
-            async with asyncio.timeout(seconds):
-                await self.wait()
+            async with asyncio.timeout(timeout):
+                await self.wait_for_digit()
         except TimeoutError:
             return ""
-        return self._waiting.popleft()
+        return self._typed_ahead.popleft()
 
-    async def wait(self) -> None:
-        """Until a digit waits to be asked for."""
-        self.wanted = True
-        while not self._waiting:  # of several who wait for it, one gets it
-            self._came.clear()
-            await self._came.wait()
+    async def wait_for_digit(self) -> None:
+        """Wait until the type-ahead buffer has a digit."""
+        self.awaited = True
+        while not self._typed_ahead:  # where several tasks wait, another may have taken it
+            self._arrived.clear()
+            await self._arrived.wait()
 
     @contextlib.contextmanager
-    def taking(self, digits: str, pressed: Callable[[], None]) -> Iterator[None]:
-        """Call `pressed` when one of these comes, which then is for nobody else."""
-        self.wanted = True
-        taker = digits, pressed
-        self._takers = (*self._takers, taker)
+    def intercept(self, digits: str, on_digit: Callable[[], None]) -> Iterator[None]:
+        """Call `on_digit` when one of these digits comes, within a `with` block. It does not enter the buffer."""
+        self.awaited = True
+        interceptor = digits, on_digit
+        self._interceptors = (*self._interceptors, interceptor)
         try:
             yield
         finally:
-            self._takers = tuple(each for each in self._takers if each is not taker)
+            self._interceptors = tuple(each for each in self._interceptors if each is not interceptor)
 
-    def take_waiting(self) -> str:
-        """All the digits that wait; none waits any more."""
-        digits = "".join(self._waiting)
-        self._waiting.clear()
+    def drain_digits(self) -> str:
+        """Empty the type-ahead buffer, and return its digits."""
+        digits = "".join(self._typed_ahead)
+        self._typed_ahead.clear()
         return digits

@@ -1,6 +1,7 @@
-"""What a session and its call share: how the peer is controlled, and whether the stream is over."""
+"""The state that a session and its call share: the stream's identity, its peer's control, and its end."""
 
 import asyncio
+from dataclasses import replace
 
 from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.stream import Stream
@@ -8,30 +9,36 @@ from mediaserver.transport.closing import End
 
 
 class Lifetime:
-    """One stream, from its begin to its end.
+    """One stream, from its beginning to its end.
 
-    It refers neither to the session nor to the call, which both refer to it: a stream that is over is let go of at
-    once, without a garbage collection.
+    It refers neither to the session nor to the call, which both refer to it. Without a cycle of references, a
+    stream that is over is freed at once, not only by a garbage collection.
     """
 
     __slots__ = ("control", "end", "hanging_up", "over", "stream", "task")
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream  # what is known of it; the peer may name itself later
+        self.stream = stream  # replaced where the peer names itself or its call later
         self.control = PeerControl()
-        self.hanging_up = False  # the call is to end with the stream
+        self.hanging_up = False  # the peer is to hang the call up when the stream ends
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
-        self.task: asyncio.Task[None] | None = None  # in which the handler works
+        self.task: asyncio.Task[None] | None = None  # runs the handler
+
+    def identify(self, uuid: str) -> None:
+        """Take the UUID that an AudioSocket peer sends: as a variable, and as the call's id where it has none."""
+        stream = self.stream
+        call = stream.call or ("" if stream.resource else uuid)
+        self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
 
     def finish(self, end: End) -> None:
-        """End the stream; the first reason given stands."""
+        """End the stream, and cancel its handler. The first end that is given stands."""
         if self.end is None:
             self.end = end
             self.over.set_result(None)
             asyncio.get_running_loop().call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        """Not at once: a handler that closes its stream as the last thing it does must not be cancelled after."""
+        """Cancel the handler one turn of the loop later: it may return right after it closed the stream."""
         if self.task is not None:
             self.task.cancel()

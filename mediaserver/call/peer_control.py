@@ -1,4 +1,4 @@
-"""What a peer can be told besides sound. Most peers can be told nothing."""
+"""Call control towards the peer, besides audio: answer, flush, drain, hang up. Most peers support none of it."""
 
 from collections.abc import Callable
 
@@ -8,35 +8,35 @@ from mediaserver.wire.wire import Wire
 
 
 class PeerControl:
-    """A peer that takes sound and nothing else."""
+    """A peer that understands audio and nothing else."""
 
-    answered = False  # or somebody has asked for that
+    answered = False  # the handler has answered the call, by itself or by playing
 
     def answer(self) -> None:
-        """Answer the call, where that is ours to do."""
+        """Answer the call, where the peer leaves that to us."""
         self.answered = True
 
     def flush(self) -> bool:
-        """Have the peer forget what it was sent and has not played; False where it plays that all the same."""
+        """Have the peer drop the audio that it has queued; False where it cannot, and plays it all the same."""
         return False
 
     async def drain(self) -> None:
-        """Wait until the peer has played what it was sent, no longer than is sensible."""
+        """Wait until the peer has played the audio that it has queued, but not for ever."""
 
     def hang_up(self) -> None:
         """Have the peer hang the call up, where it can."""
 
-    def lost(self) -> None:
-        """The connection is gone: there is nothing to wait for any more."""
+    def on_disconnect(self) -> None:
+        """Stop waiting for the peer: its connection is lost."""
 
 
 class AudioSocketControl(PeerControl):
-    """AudioSocket over a WebSocket that dialled us: a message of its own says that the call is over."""
+    """AudioSocket over a WebSocket that the peer has dialled: it has a message that hangs the call up."""
 
     def __init__(self, wire: Wire, write: Callable[[bytes], None]) -> None:
         self._wire, self._write = wire, write
 
     def hang_up(self) -> None:
-        """Say it, where the peer takes AudioSocket messages and not raw PCM."""
+        """Send the hang-up message, where the framing is AudioSocket messages and not raw PCM."""
         if self._wire.encoding is MESSAGE:
             self._write(websocket.binary(audiosocket.HANGUP))

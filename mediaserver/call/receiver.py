@@ -1,4 +1,8 @@
-"""What is heard of the peer: its messages become events while somebody listens, and nothing is kept otherwise."""
+"""The receiver: the inbound half of a stream.
+
+The peer's messages are decoded into events while a handler listens. Without a listener they are only counted, so
+that a stream nobody listens to costs nothing.
+"""
 
 import asyncio
 import contextlib
@@ -12,24 +16,16 @@ from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
 from mediaserver.wire.wire import Wire
 
-MAX_EVENTS = 250  # kept for a listener that lags behind: five seconds of audio
-Take = Callable[[Event], None]
+MAX_EVENTS = 250  # events queued for an iterator that lags behind: five seconds of audio
+EventListener = Callable[[Event], None]
 
 
-def _ignore(error: Exception) -> None:
-    """Is told of listeners' failures where nobody else is."""
+def _ignore(*args: object) -> None:
+    """Stand in for a callback that was not given."""
 
 
-def _overhear(event: Event) -> None:
-    """Is told of what is no sound where nobody else is."""
-
-
-def _go_on() -> None:
-    """Is told that somebody listens where nobody else is."""
-
-
-class Packets(NamedTuple):
-    """Counts of RTP packets."""
+class PacketCounts(NamedTuple):
+    """Counts of RTP packets, as the jitter buffer keeps them."""
 
     received: int = 0
     lost: int = 0
@@ -37,151 +33,153 @@ class Packets(NamedTuple):
     duplicate: int = 0
 
     @classmethod
-    def of(cls, buffer: JitterBuffer) -> "Packets":
-        """What a buffer has counted."""
+    def from_jitter_buffer(cls, buffer: JitterBuffer) -> "PacketCounts":
+        """The counts of one jitter buffer."""
         return cls(buffer.received, buffer.lost, buffer.late, buffer.duplicates)
 
-    def plus(self, other: "Packets") -> "Packets":
-        """Both together."""
-        return Packets(*(one + another for one, another in zip(self, other, strict=True)))
+    def plus(self, other: "PacketCounts") -> "PacketCounts":
+        """The sums of both counts."""
+        return PacketCounts(*(one + another for one, another in zip(self, other, strict=True)))
 
 
 class Receiver:
-    """The inbound half of a stream. Listeners are given each event as it comes, in order, at once.
+    """Decodes what the peer sends, and calls each listener with each event, in order, as soon as it arrives.
 
-    `signalled` is given what is no sound, such as a hang-up, whether or not anybody listens. `listened` is called
-    when somebody begins to listen where nobody did.
+    `on_signal` is called with every event that is not audio, such as a hang-up, with or without listeners.
+    `on_first_listener` is called when a listener is added and there was none. `on_listener_error` is called with
+    the exception that a listener, or one of these callbacks, has raised.
     """
 
     def __init__(
         self,
         wire: Wire,
         clock: Callable[[], float],
-        failed: Callable[[Exception], None] = _ignore,
-        signalled: Take = _overhear,
-        listened: Callable[[], None] = _go_on,
+        on_listener_error: Callable[[Exception], None] = _ignore,
+        on_signal: EventListener = _ignore,
+        on_first_listener: Callable[[], None] = _ignore,
     ) -> None:
-        self.wire, self._clock, self._failed, self._signalled = wire, clock, failed, signalled
-        self._listened = listened
-        self._began: Callable[[], None] | None = None  # is called at the first sound
-        self._listeners: tuple[Take, ...] = ()
-        self._paused_at: float | None = None
-        self._packets = Packets()
+        self.wire, self._clock = wire, clock
+        self._on_listener_error, self._on_signal = on_listener_error, on_signal
+        self._on_first_listener = on_first_listener
+        self._on_audio: Callable[[], None] | None = None  # called once, with the next audio
+        self._listeners: tuple[EventListener, ...] = ()
+        self._paused_at: float | None = None  # when the connection was lost
+        self._packets = PacketCounts()  # of earlier connections
         self.received = 0  # binary messages from the peer
-        self.malformed = 0  # of these, not in the wire format
-        self.dropped = 0  # events that an iterator's reader was too slow for
-        self.silent = True  # no sample but 0 so far
-        self._samples = 0  # heard over connections before this one
+        self.malformed = 0  # those of them that are not in the wire format
+        self.dropped = 0  # events that gave way in the queue of an iterator that was too slow
+        self.silent = True  # every decoded sample has been 0 so far
+        self._samples = 0  # decoded samples of earlier connections
 
     def close(self) -> None:
-        """Nobody is told of anything any more, so that a stream does not refer to itself."""
-        self._listeners, self._failed, self._signalled, self._began = (), _ignore, _overhear, None
-        self._listened = _go_on
+        """Let go of all listeners and callbacks, so that a stream that is over does not refer to itself."""
+        self._listeners, self._on_listener_error, self._on_signal, self._on_audio = (), _ignore, _ignore, None
+        self._on_first_listener = _ignore
 
     def pause(self) -> None:
-        """Nothing is heard for now: the connection is gone."""
-        self._let_go()
+        """Stop at the loss of the connection, until `switch_wire` brings the next one."""
+        self._flush_jitter_buffer()
         self._paused_at = self._clock()
 
-    def use(self, wire: Wire) -> None:
-        """The peer is heard over another connection from now on; the time without one was silence."""
+    def switch_wire(self, wire: Wire) -> None:
+        """Receive over another connection from now on. Listeners get silence for the time without a connection."""
         self._samples += self.wire.inbound.samples
         self.wire = wire
         if self._paused_at is not None:
             frames = nearest_frame_count(self._clock() - self._paused_at)
             self._paused_at = None
-            self._pass_on([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
+            self._deliver([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 
-    def _let_go(self) -> None:
-        """Pass on what is held back for its order, and keep the counts: what comes next begins anew."""
+    def _flush_jitter_buffer(self) -> None:
+        """Deliver what the jitter buffer holds back for its order, keep its counts, and start it anew."""
         inbound = self.wire.inbound
-        self._pass_on(inbound.buffer.flush())
-        self._packets = self._packets.plus(Packets.of(inbound.buffer))
+        self._deliver(inbound.buffer.flush())
+        self._packets = self._packets.plus(PacketCounts.from_jitter_buffer(inbound.buffer))
         inbound.reset()
 
     @property
-    def packets(self) -> Packets:
-        """What became of RTP packets while somebody listened, over all connections."""
-        return self._packets.plus(Packets.of(self.wire.inbound.buffer))
+    def packets(self) -> PacketCounts:
+        """Counts of the RTP packets that came while there was a listener, over all connections."""
+        return self._packets.plus(PacketCounts.from_jitter_buffer(self.wire.inbound.buffer))
 
     @property
     def jitter_ms(self) -> float:
-        """Interarrival jitter now (RFC 3550, section 6.4.1)."""
+        """Interarrival jitter of the present connection, in ms (RFC 3550, section 6.4.1)."""
         return self.wire.inbound.jitter.ms
 
     @property
     def samples(self) -> int:
-        """Samples of decoded sound, at 8 kHz; what nobody listens to is not decoded."""
+        """Samples decoded so far, at 8 kHz. Audio that comes without a listener is not decoded."""
         return self._samples + self.wire.inbound.samples
 
-    def when_heard(self, began: Callable[[], None]) -> None:
-        """Call `began` once, at the next sound that comes."""
-        self._began = began
+    def on_next_audio(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when the next audio arrives."""
+        self._on_audio = callback
 
     def receive(self, data: bytes) -> None:
-        """Take in a binary message. A frame of sound that nobody listens to is counted, and not looked at."""
+        """Decode a binary message and deliver its events. Without a listener, an audio frame is only counted."""
         self.received += 1
         inbound = self.wire.inbound
-        if not self._listeners and len(data) == inbound.frame_size and self._began is None:
+        if not self._listeners and len(data) == inbound.frame_size and self._on_audio is None:
             return
         try:
             events = inbound.depacketize(data, self._clock())
         except ProtocolError:
             self.malformed += 1
         else:
-            self._pass_on(events)
+            self._deliver(events)
 
-    def push(self, event: Event) -> None:
-        """An event that came by another way than a binary message."""
-        self._pass_on((event,))
+    def push_event(self, event: Event) -> None:
+        """Deliver an event that came by another way than a binary message, such as a digit of the admin API."""
+        self._deliver((event,))
 
-    def _pass_on(self, events: Iterable[Event]) -> None:
+    def _deliver(self, events: Iterable[Event]) -> None:
         try:
             for event in events:
                 if type(event) is Audio:
                     if self.silent:
                         self.silent = not event.pcm.strip(b"\0")
-                    if self._began is not None and event.pcm:
-                        began, self._began = self._began, None
-                        began()
+                    if self._on_audio is not None and event.pcm:
+                        callback, self._on_audio = self._on_audio, None
+                        callback()
                 else:
-                    self._signalled(event)
-                for take in self._listeners:
-                    take(event)
-        except Exception as error:  # a handler's own fault, which is not the reader's
-            self._failed(error)
+                    self._on_signal(event)
+                for listener in self._listeners:
+                    listener(event)
+        except Exception as error:  # raised by a handler's code: it must not end the connection's reader
+            self._on_listener_error(error)
 
-    def keep(self, take: Take) -> None:
-        """Give every event to `take`, which returns at once, to the stream's end. Any number may listen."""
+    def add_listener(self, listener: EventListener) -> None:
+        """Call `listener` with every event until the stream ends. It must return at once. There may be several."""
         if not self._listeners:
-            self.wire.inbound.reset()  # what came while nobody listened is not missing
-            self._listened()
-        self._listeners = (*self._listeners, take)
+            self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
+            self._on_first_listener()
+        self._listeners = (*self._listeners, listener)
 
     @contextlib.contextmanager
-    def listen(self, take: Take) -> Iterator[None]:
-        """The same, for a while."""
-        self.keep(take)
+    def listen(self, listener: EventListener) -> Iterator[None]:
+        """Call `listener` with every event, within a `with` block."""
+        self.add_listener(listener)
         try:
             yield
         finally:
             if len(self._listeners) == 1:
-                self._let_go()
-            self._listeners = tuple(listener for listener in self._listeners if listener is not take)
+                self._flush_jitter_buffer()
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Events to iterate over, from now on. At most 250 wait; the oldest give way and are counted."""
-        waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
-        came = asyncio.Event()
+        """Iterate over events from now on. At most 250 are queued; the oldest give way and count as `dropped`."""
+        pending: deque[Event] = deque(maxlen=MAX_EVENTS)
+        arrived = asyncio.Event()
 
-        def take(event: Event) -> None:
-            self.dropped += len(waiting) == MAX_EVENTS
-            waiting.append(event)
-            came.set()
+        def enqueue(event: Event) -> None:
+            self.dropped += len(pending) == MAX_EVENTS
+            pending.append(event)
+            arrived.set()
 
-        with self.listen(take):
+        with self.listen(enqueue):
             while True:
-                while waiting:
-                    yield waiting.popleft()
-                came.clear()
-                await came.wait()
+                while pending:
+                    yield pending.popleft()
+                arrived.clear()
+                await arrived.wait()

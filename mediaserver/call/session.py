@@ -1,21 +1,22 @@
-"""A stream while it lasts: its handler's work, its end, and its connection, or one after another."""
+"""The session: the lifecycle of a stream. It runs the handler, and holds the state that outlives a connection."""
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from mediaserver.call.call import Call
-from mediaserver.call.channel_start import StreamStart
-from mediaserver.call.event_sink import Nobody, Outbox
+from mediaserver.call.channel_start import ChannelStart
+from mediaserver.call.event_sink import EventSink, NullEventSink
 from mediaserver.call.inbound_monitor import InboundMonitor, InboundProblem
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.receiver import Receiver
 from mediaserver.call.stream import Clock, Stream
+from mediaserver.call.summary import summarise, wire_facts
 from mediaserver.errors import ProtocolError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -30,7 +31,11 @@ log = structlog.get_logger()
 
 
 class Session:
-    """A stream while it lasts, for whoever has its connection. Its handler has `call`, and nothing else of it."""
+    """One stream, for the server or client that owns its connection. Its handler sees only `call`.
+
+    The owner passes what it reads to `receive` and `receive_text`, and runs the handler by `run`. A stream that we
+    dial has connections one after another: `connect`, `disconnect`, then `connect` again and `resume`.
+    """
 
     def __init__(
         self,
@@ -39,30 +44,36 @@ class Session:
         library: PromptLibrary,
         pacer: Pacer,
         clock: Clock = time.monotonic,
-        outbox: Outbox | None = None,
+        event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
     ) -> None:
-        receiver = Receiver(wire, clock, self._listener_failed, self._signalled, self._expect_audio)
+        receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self.receiver, self._pacer, self._clock = receiver, pacer, clock
         self._lifetime = Lifetime(stream)
         self.call = Call(
-            self._lifetime, library, pacer, receiver, clock, outbox or Nobody(), speech or SpeechService()
+            self._lifetime,
+            library,
+            pacer,
+            receiver,
+            clock,
+            event_sink or NullEventSink(),
+            speech or SpeechService(),
         )
-        self.write_text: Callable[[str], None] | None = None  # says a text to the peer, where its wire has texts
-        self.connected = True  # one that we dial is not always
-        self.texts = 0  # messages that were text, and nothing that we understand
+        self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
+        self.connected = True  # false of a stream that we dial, while it has no connection
+        self.texts = 0  # text messages that nothing here understands
         self.reconnects = 0
-        self.lost = 0  # frames sent that are not known to have arrived when a connection broke
+        self.lost = 0  # frames sent that had not been confirmed when a connection broke
         self._started = clock()
-        self._attentive = wire.negotiating  # whether a message is to be looked at before it is heard
-        self._start = StreamStart(receiver, pacer)
+        self._inspecting = wire.negotiating  # whether `_inspect` must see a message before it is received
+        self._start = ChannelStart(receiver, pacer)
         self._monitor: InboundMonitor | None = None
-        self._start_timer: asyncio.TimerHandle | None = None
-        self.problems: list[InboundProblem] = []  # with what is heard
+        self._playout_hold = PlayoutHold(pacer, receiver)
+        self.inbound_problems: list[InboundProblem] = []  # in the order in which they were found
 
     @property
     def stream(self) -> Stream:
-        """What the stream is, as far as that is known by now."""
+        """The identity of the stream, as far as it is known by now."""
         return self._lifetime.stream
 
     @property
@@ -77,7 +88,7 @@ class Session:
 
     @property
     def control(self) -> PeerControl:
-        """What the peer can be told besides sound."""
+        """Call control towards the peer."""
         return self._lifetime.control
 
     @control.setter
@@ -85,20 +96,20 @@ class Session:
         self._lifetime.control = control
 
     async def run(self, work: Coroutine[Any, Any, None]) -> End:
-        """Start the playout and do a handler's work in this task, until it is done or the session is finished.
+        """Start the playout and run a handler in this task, until it returns or the session is finished.
 
-        A handler's own failure is raised after the playout has stopped, with `end` set.
+        `work` is the handler's coroutine. Its exception is raised after the playout has stopped and `end` is set.
         """
         life = self._lifetime
         try:
-            if life.end is not None:  # over before it began
+            if life.end is not None:  # the stream ended before its handler began
                 work.close()
-                self._hear_held()  # nobody listens; but it came, and is counted
+                self._receive_held()  # for the counts
                 return life.end
             life.task = asyncio.current_task()
-            self._pacer.start()  # what a handler plays before it first awaits is heard from the first tick on
-            if self._start.holding:
-                asyncio.get_running_loop().call_soon(self._hear_held)  # and what it listens to
+            self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
+            if self._start.buffering:
+                asyncio.get_running_loop().call_soon(self._receive_held)  # once the handler has begun to listen
             await work
         except asyncio.CancelledError as error:
             if life.end is None and life.task is not None and not life.task.cancelling():
@@ -120,14 +131,14 @@ class Session:
 
     @property
     def hanging_up(self) -> bool:
-        """Whether the call is to end with the stream."""
+        """Whether the handler has asked for the call to be hung up when the stream ends."""
         return self._lifetime.hanging_up
 
     def finish(self, end: End) -> None:
-        """End the stream; the first reason given stands."""
+        """End the stream, and cancel its handler. The first end that is given stands."""
         self._lifetime.finish(end)
 
-    def _listener_failed(self, error: Exception) -> None:
+    def _on_listener_error(self, error: Exception) -> None:
         stream = self.stream
         log.error("handler failed: it cannot listen", stream=stream.id, path=stream.path, exc_info=error)
         self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
@@ -135,94 +146,92 @@ class Session:
     # -- what the peer sends -------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Take in a binary message. Without a listener it is looked at only as far as `auto` needs."""
-        if self._attentive and self._attend(data):
+        """Process a binary message. Without a listener it is inspected only as far as `auto` settings need it."""
+        if self._inspecting and self._inspect(data):
             return
         self.receiver.receive(data)
         if self._monitor is None and self.end is None:
-            self._monitor = InboundMonitor(self.receiver, self._tell_problem)
+            self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
-    def _expect_audio(self) -> None:
-        """Somebody listens, or, where we dialled, may: a peer that sends nothing is worth a word."""
+    def _on_audio_expected(self) -> None:
+        """Have the monitor report a peer that sends no audio: a handler listens, or we have dialled the peer."""
         if self.connected and self.end is None and not self.receiver.samples:
-            self._monitor = self._monitor or InboundMonitor(self.receiver, self._tell_problem)
-            self._monitor.expect()
+            self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
+            self._monitor.expect_audio()
 
-    def press(self, digits: str) -> None:
-        """Take in keys that the caller pressed and that came by another way, as if they had been heard here."""
+    def push_digits(self, digits: str) -> None:
+        """Process digits that came by another way, such as the admin API, as if the caller had pressed them."""
         _ = self.call.keypad
         for digit in digits:
-            self.receiver.push(Digit(digit))
+            self.receiver.push_event(Digit(digit))
 
-    def texted(self, text: str) -> None:
-        """Take in a text message. It is never media; Asterisk's WebSocket channel has its control in them."""
+    def receive_text(self, text: str) -> None:
+        """Process a text message, which is never media. Asterisk's WebSocket channel has its control in texts."""
         start = self._start
-        if self.end is None and self.write_text is not None and start.is_first(text):
+        if self.end is None and self.write_text is not None and start.is_start(text):
             self._start_channel(text, self.write_text)
-        elif not start.hold_text(text):
+        elif not start.buffer_text(text):
             self.texts += start.channel is None or not start.channel.on_text(text)
 
-    def hold(self) -> None:
-        """Keep what the peer sends until the handler listens, so that it hears the first message too."""
-        self._start.wait()
-        self._attentive = True
+    def hold_inbound(self) -> None:
+        """Buffer what the peer sends until the handler runs, so that it receives the first message too."""
+        self._start.start_buffering()
+        self._inspecting = True
 
     def expect_media_start(self) -> None:
-        """The peer is Asterisk's WebSocket channel: what it sends waits until it has named its format."""
-        self.hold()
-        self._start.expect()
+        """Buffer what the peer sends until its MEDIA_START: the handshake says that it is Asterisk's channel."""
+        self.hold_inbound()
+        self._start.expect_media_start()
 
-    async def media_started(self) -> None:
-        """Wait until the peer has named its format, where it is to come, or is over; it is late after 2 s."""
-        await self._start.named(self.stream.id, self.over)
+    async def wait_for_media_start(self) -> None:
+        """Wait for a MEDIA_START that is expected, at most 2 s, or until the stream is over."""
+        await self._start.wait_for_media_start(self.stream.id, self.over)
 
-    def _attend(self, data: bytes) -> bool:
-        """A message of the peer's may settle how we must speak, even in mid-prompt; whether it is to wait."""
-        if self._start.hold(data):
+    def _inspect(self, data: bytes) -> bool:
+        """Buffer a message, and return True, or have it settle the `auto` settings of what we send."""
+        if self._start.buffer(data):
             return True
         wire = self.receiver.wire
         if wire.negotiate(data):
             self._pacer.on_wire_changed()
-        self._attentive = wire.negotiating
+        self._inspecting = wire.negotiating
         return False
 
     def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
-        """Asterisk's WebSocket channel begins."""
+        """Take a MEDIA_START; end the stream where its format is not supported."""
         try:
-            self._lifetime.stream = self._start.begin(text, self.stream, write_text)
+            self._lifetime.stream = self._start.start_channel(text, self.stream, write_text)
         except ProtocolError as error:
             log.warning("Asterisk's channel cannot be served", stream=self.stream.id, why=str(error))
             self.finish(End(EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED, str(error)))
             return
-        channel, before = self._start.channel, self.control
-        assert channel is not None  # noqa: S101 - it has just begun
-        self._attentive, self.control = self._start.holding, channel
-        if before.answered:  # a handler was not told to wait for it
+        channel, previous = self._start.channel, self.control
+        assert channel is not None  # noqa: S101 - set by start_channel
+        self._inspecting, self.control = self._start.buffering, channel
+        if previous.answered:  # the handler answered before the channel was known
             channel.answer()
 
-    def _hear_held(self) -> None:
-        """Take in what came before the handler could listen."""
-        held, self._attentive = self._start.release(), self.receiver.wire.negotiating
+    def _receive_held(self) -> None:
+        """Process the messages that were buffered before the handler could listen."""
+        held, self._inspecting = self._start.take_buffered(), self.receiver.wire.negotiating
         for message in held:
             if isinstance(message, bytes):
                 self.receive(message)
             else:
-                self.texted(message)
+                self.receive_text(message)
 
-    def _signalled(self, event: Event) -> None:
-        """Take in what is no sound."""
+    def _on_signal(self, event: Event) -> None:
+        """Process an event that is not audio."""
         match event:
             case Hangup():
                 self.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL))
             case Identity():
-                uuid, stream = str(event.uuid), self.stream
-                call = stream.call or ("" if stream.resource else uuid)
-                self._lifetime.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
+                self._lifetime.identify(str(event.uuid))
 
-    def _tell_problem(self, problem: InboundProblem) -> None:
-        if problem in self.problems:  # on a connection before this one
+    def _report_problem(self, problem: InboundProblem) -> None:
+        if problem in self.inbound_problems:  # reported on an earlier connection
             return
-        self.problems.append(problem)
+        self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
         stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
         log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
@@ -231,51 +240,41 @@ class Session:
     # -- its connection ------------------------------------------------------------------------------------------
 
     def connect(self, wire: Wire, transport: Transport, start_timeout: float | None = None) -> None:
-        """There is a connection, the first or another: the peer is heard, and hears from `run` or `resume` on.
+        """Attach a connection, the first one or the next. The playout starts with `run` or `resume`.
 
-        With a `start_timeout` it hears silence until its own first sound has come, or for so many seconds: a
-        platform answers before its media is there, and drops what is said until then.
+        With a `start_timeout` only silence is sent until the peer's first audio, or for so many seconds.
         """
         self.connected = True
-        self._attentive = wire.negotiating or self._start.holding
-        self.receiver.use(wire)
+        self._inspecting = wire.negotiating or self._start.buffering
+        self.receiver.switch_wire(wire)
         self._pacer.reconnect(wire, transport)
         if start_timeout:
-            self._pacer.hold()
-            self.receiver.when_heard(self._release)
-            self._start_timer = asyncio.get_running_loop().call_later(start_timeout, self._release)
+            self._playout_hold.begin(start_timeout)
         else:
             self._pacer.release()
-        self._expect_audio()
-
-    def _release(self) -> None:
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-            self._start_timer = None
-        self._pacer.release()
+        self._on_audio_expected()
 
     def _stop_timers(self) -> None:
         if self._monitor is not None:
             self._monitor.stop()
-            self._monitor = None  # or the stream would refer to itself
-        if self._start_timer is not None:
-            self._start_timer.cancel()
+            self._monitor = None  # it refers to this session: without it there is no cycle of references
+        self._playout_hold.cancel()
 
     def resume(self) -> None:
-        """Go on speaking, from where the connection before broke."""
+        """Continue the playout on a new connection, from where the previous one broke."""
         self.reconnects += 1
         self._pacer.start()
 
     def disconnect(self) -> None:
-        """The connection is gone: playout keeps its place."""
+        """Detach a lost connection. The playout pauses, and keeps its place."""
         self.connected = False
         self._stop_timers()
         self._pacer.pause()
         self.receiver.pause()
-        self.control.lost()
+        self.control.on_disconnect()
 
     async def drain(self) -> None:
-        """The media is over: wait until the peer has played it, and have it hang up where that was asked for."""
+        """Wait, after the handler's end, until the peer has played its queue; then hang up if that is wanted."""
         self._pacer.write_partial_frame()
         await self.control.drain()
         if self.hanging_up:
@@ -283,40 +282,25 @@ class Session:
 
     @property
     def frames(self) -> int:
-        """Frames sent so far."""
+        """Number of frames sent so far."""
         return self._pacer.frames
 
     @property
     def wire_facts(self) -> dict[str, str]:
-        """How the stream speaks, and in what codec it is heard, as far as that is known by now."""
-        wire = self.receiver.wire
-        return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
+        """The wire format that we send, and the codec of what we receive, as far as they are known by now."""
+        return wire_facts(self.receiver.wire)
 
     def summary(self) -> dict[str, Any]:
-        """What there is to say of the stream in one line of a log."""
-        pacer, receiver = self._pacer, self.receiver
-        return {
-            "path": self.stream.path,
-            "peer": self.stream.peer,
-            **self.wire_facts,
-            "frames": pacer.frames,
-            "duration_s": round(self._clock() - self._started, 3),
-            "late": pacer.late_ticks,
-            "skipped": pacer.skipped_ticks,
-            "underruns": pacer.underruns,
-            "stalls": pacer.stalls,
-            "received": receiver.received,
-            "malformed": receiver.malformed,
-            "texts": self.texts,
-            "dropped": receiver.dropped,
-            "reason": str(self.end.reason) if self.end else None,
-            "code": self.end.code if self.end else None,
-            **({"why": self.end.text} if self.end and self.end.text else {}),
-            **({"call": self.stream.call} if self.stream.call else {}),
-            **({"keys": self.call.keys} if self.call.keys is not None else {}),
-            **({"inbound_problems": list(map(str, self.problems))} if self.problems else {}),
-        } | (
-            {"resource": self.stream.resource, "reconnects": self.reconnects, "lost": self.lost}
-            if self.stream.resource
-            else {}
+        """The facts of the stream for its log line and its `stream.ended` event."""
+        return summarise(
+            self.stream,
+            self.end,
+            self._pacer,
+            self.receiver,
+            duration=self._clock() - self._started,
+            texts=self.texts,
+            keys=self.call.keys,
+            inbound_problems=self.inbound_problems,
+            reconnects=self.reconnects,
+            lost=self.lost,
         )

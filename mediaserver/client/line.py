@@ -104,7 +104,7 @@ class Line:
 
     def _on_text(self, text: str) -> None:
         if self._session is not None:
-            self._session.texted(text)
+            self._session.receive_text(text)
             if self._session.texts == 1:
                 log.warning(advice.TEXT)
 

@@ -3,7 +3,7 @@
 Who writes a handler of their own needs what this package names, and no more.
 """
 
-from mediaserver.call import BargeIn, Call, Collected, Recording, Stream, Utterance
+from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source, silence
@@ -14,7 +14,7 @@ __all__ = [
     "BargeIn",
     "Call",
     "Clip",
-    "Collected",
+    "CollectedDigits",
     "Digit",
     "Ending",
     "Event",

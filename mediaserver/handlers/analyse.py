@@ -9,7 +9,7 @@ import structlog
 from pydantic import AfterValidator, Field
 
 from mediaserver.audio.analysis import Analyser
-from mediaserver.call import Call, Disk
+from mediaserver.call import Call, DiskExecutor
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
@@ -56,7 +56,7 @@ class Analyse(files.Keeping, Handler):
             return
         try:
             about = {"time": files.now(), "stream": call.stream.id, "path": call.stream.path}
-            await watch.disk.do(files.append, self.directory, path, [about | report], self.modes)
+            await watch.disk.run_blocking(files.append, self.directory, path, [about | report], self.modes)
         except OSError as error:
             if not watch.failed:  # it is tried again with the next report, and told of once
                 watch.failed = True
@@ -72,20 +72,20 @@ class _Watch:
         self._patience = settings.silence_after
         self._told = False  # of the present silence
         self._keypad = call.keypad
-        self.disk = Disk()
+        self.disk = DiskExecutor()
         self.failed = False  # a report could not be written
         self._packets = call.packets
 
     def take(self, event: Event) -> None:
         """Take in what is heard; the keypad has heard it already."""
-        if digits := self._keypad.take_waiting():
+        if digits := self._keypad.drain_digits():
             self._analyser.digits += digits
             self._call.notify(EventKind.DIGITS, {"digits": digits})
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
         spoke = analyser.speaking
-        analyser.feed(event.pcm, self._keypad.toning)
+        analyser.feed(event.pcm, self._keypad.dtmf_active)
         if analyser.speaking and not spoke:
             self._told = False
             self._call.notify(EventKind.SPEECH_STARTED, {"at_s": analyser.seconds})

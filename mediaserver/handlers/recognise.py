@@ -74,7 +74,10 @@ class Recognise(files.Keeping, Handler):
             Transcript(self.directory, path, self.modes) if path is not None else None,
         )
         with call.utterances(
-            mode=self.sensitivity, end_silence=self.end_silence, longest=self.max_utterance, lost=scribe.lost
+            mode=self.sensitivity,
+            end_silence=self.end_silence,
+            max_duration=self.max_utterance,
+            on_dropped=scribe.lost,
         ) as utterances:
             writing = asyncio.create_task(scribe.run(utterances))
             try:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import USUAL_MODES, Call, Modes, Recording
+from mediaserver.call import DEFAULT_MODES, Call, FileModes, Recording
 from mediaserver.config.fields import Table
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.handlers.common import files
@@ -38,7 +38,7 @@ class RecordSettings(Table):
         return self.beep if isinstance(self.beep, str) else None
 
     async def record(
-        self, call: Call, directory: Path, prompt: str | None = None, modes: Modes = USUAL_MODES
+        self, call: Call, directory: Path, prompt: str | None = None, modes: FileModes = DEFAULT_MODES
     ) -> Recording:
         """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
         if self.beep:

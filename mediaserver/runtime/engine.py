@@ -52,7 +52,7 @@ class Backend:
             return
         about: dict[str, Any] = {
             "path": stream.path,
-            "resource": stream.told_resource,
+            "resource": stream.event_resource,
             "variables": dict(stream.variables),
         }
         self._webhooks.emit(stream.id, kind, {**about, **data})

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, InboundProblem, Outbox, Session
+from mediaserver.call import CloseCode, End, EndReason, EventSink, InboundProblem, Session
 from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
@@ -39,12 +39,12 @@ class Streams:
 
     limits: ServerSettings
 
-    def __init__(self, metrics: Metrics, outbox: Outbox) -> None:
+    def __init__(self, metrics: Metrics, event_sink: EventSink) -> None:
         for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
             metrics.peer_faults.labels(kind)
         for problem in InboundProblem:
             metrics.inbound_problems.labels(problem)
-        self._metrics, self._outbox = metrics, outbox
+        self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
         self._on_path: Counter[str] = Counter()
         self._of_peer: Counter[str] = Counter()
@@ -123,7 +123,7 @@ class Streams:
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)
         session.call.notify(EventKind.STREAM_ENDED, summary)
-        self._outbox.forget(session.stream)
+        self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
         if misframed and not session.stream.resource:  # where we dialled, our side says more
             log.warning(

@@ -31,8 +31,8 @@ def open_session(
         session.finish(End(EndReason.STALLED, CloseCode.ABNORMAL))
 
     pacer = Pacer(engine.ticker, wire, transport, on_stall or stalled, engine.settings.server.stall_timeout)
-    session = Session(stream, wire, engine.library, pacer, outbox=engine.backend, speech=engine.speech)
-    session.hold()
+    session = Session(stream, wire, engine.library, pacer, event_sink=engine.backend, speech=engine.speech)
+    session.hold_inbound()
     return session
 
 

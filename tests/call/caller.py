@@ -1,4 +1,4 @@
-"""A call under virtual time: a handler on one end, and a caller who speaks, presses keys, and hears."""
+"""A call under virtual time: a handler at one end, and at the other a caller who speaks and presses keys."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -16,7 +16,7 @@ from tests.virtual import Stage, VirtualLoop
 
 
 class Backend:
-    """The operator's systems: keeps every event, and answers questions from a list."""
+    """An event sink that keeps every event, and answers questions from a list."""
 
     def __init__(self, *answers: Any, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -46,7 +46,7 @@ class Backend:
 
 
 def digits(keys: str, on_ms: int = 100, gap_ms: int = 100) -> bytes:
-    """Keys as they sound."""
+    """The DTMF tones of some keys, as PCM."""
     parts = []
     for key in keys:
         low, high = tones.DTMF[key]
@@ -55,7 +55,7 @@ def digits(keys: str, on_ms: int = 100, gap_ms: int = 100) -> bytes:
 
 
 class Caller:
-    """Sends a frame every 20 ms: what is said, silence otherwise."""
+    """Sends a frame every 20 ms: of what it was given to say, or of silence."""
 
     def __init__(
         self,
@@ -69,12 +69,14 @@ class Caller:
         self.backend = Backend(*answers, clock=loop.time)
         self.stage = Stage(loop, settings or WireSettings(framing=Framing.PCM))
         stream = stream or Stream("id", "/path", "peer", variables={"name": "value"})
-        self.session = Session(stream, self.stage.wire, library, self.stage.pacer, loop.time, outbox=self.backend)
+        self.session = Session(
+            stream, self.stage.wire, library, self.stage.pacer, loop.time, event_sink=self.backend
+        )
         self.quiet = False  # sends nothing
         self._saying = b""
 
     def say(self, pcm: bytes) -> None:
-        """From the next frame on."""
+        """Send some PCM, from the next frame on."""
         self._saying += pcm
 
     async def call(
@@ -83,7 +85,7 @@ class Caller:
         ms: float,
         *acts: tuple[float, Callable[[], object]],
     ) -> End | None:
-        """Have a handler run for so long, and do things at their times; how the stream ended, if it did."""
+        """Run a handler for `ms`, with each of `acts` at its time in ms. Returns how the stream ended, or None."""
         work = cast("Coroutine[Any, Any, None]", run(self.session.call))  # what it returns is nobody's
         running = asyncio.create_task(self.session.run(work))
         pending = sorted(acts, key=lambda act: act[0])
@@ -108,9 +110,9 @@ class Caller:
 
     @property
     def heard(self) -> Samples:
-        """All that the caller heard."""
+        """All audio that the caller was sent."""
         return from_bytes(b"".join(message[4:] for message in self.stage.line.messages))
 
     def sounding(self) -> np.ndarray:
-        """Whether each frame heard has sound in it."""
+        """For each frame that the caller was sent, whether it has sound in it."""
         return np.any(self.heard.reshape(-1, 160), axis=1)

@@ -37,7 +37,7 @@ def as_json(name: str, size: int) -> str:
 
 
 class Asterisk(Caller):
-    """A caller that is silent, and to whom texts are said."""
+    """A silent caller that is an Asterisk channel, and keeps the texts that it is sent."""
 
     def __init__(
         self, loop: VirtualLoop, lead: int = 0, framing: Framing = Framing.AUTO, stream: Stream | None = None
@@ -54,9 +54,9 @@ class Asterisk(Caller):
 
 @pytest.mark.parametrize("text", [PLAIN.format("ulaw", 160), as_json("ulaw", 160)])
 @in_virtual_time
-async def test_the_format_that_it_names_holds_both_ways(text: str, loop: VirtualLoop) -> None:
+async def test_the_format_of_a_media_start_holds_both_ways(text: str, loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(text)
+    asterisk.session.receive_text(text)
 
     async def run(call: Call) -> None:
         await call.play(Clip(bytes(320)))
@@ -82,13 +82,13 @@ async def test_a_format_named_late_changes_what_is_sent_in_mid_prompt(loop: Virt
     async def run(call: Call) -> None:
         await call.play(LONG)
 
-    await asterisk.call(run, 100, (50, lambda: asterisk.session.texted(PLAIN.format("slin16", 640))))
+    await asterisk.call(run, 100, (50, lambda: asterisk.session.receive_text(PLAIN.format("slin16", 640))))
     assert [len(payload) for payload in asterisk.payloads] == [320, 320, 640, 640, 640]
 
 
 @pytest.mark.parametrize("framing", [Framing.AUTO, Framing.PCM])
 @in_virtual_time
-async def test_what_comes_before_the_format_and_the_handler_waits_for_both(
+async def test_messages_before_the_media_start_and_the_handler_are_buffered(
     loop: VirtualLoop, framing: Framing
 ) -> None:
     asterisk = Asterisk(loop, framing=framing)
@@ -96,11 +96,11 @@ async def test_what_comes_before_the_format_and_the_handler_waits_for_both(
     session.expect_media_start()
     for number in (1, 2):
         session.receive(bytes([number]) * 640)
-    session.texted(PLAIN.format("slin16", 640))
+    session.receive_text(PLAIN.format("slin16", 640))
     session.receive(b"\x03" * 640)
-    session.texted("DTMF_END digit:5 channel_id:ws-1a2b3c4d")
+    session.receive_text("DTMF_END digit:5 channel_id:ws-1a2b3c4d")
     session.receive(b"\x04" * 640)
-    await session.media_started()
+    await session.wait_for_media_start()
     assert loop.time() == 0
 
     async def run(call: Call) -> None:
@@ -130,7 +130,7 @@ async def test_a_format_that_never_comes_is_waited_for_no_longer_than_2_s(
     asterisk = Asterisk(loop)
     asterisk.session.expect_media_start()
     asterisk.session.receive(first)
-    await asterisk.session.media_started()
+    await asterisk.session.wait_for_media_start()
     assert loop.time() == 2.0
     await asterisk.session.run(asyncio.sleep(0.01))
     assert asterisk.session.receiver.received == 1
@@ -139,9 +139,9 @@ async def test_a_format_that_never_comes_is_waited_for_no_longer_than_2_s(
 
 
 @in_virtual_time
-async def test_a_format_that_we_do_not_speak_ends_the_stream_with_a_word(loop: VirtualLoop) -> None:
+async def test_an_unsupported_format_ends_the_stream_and_is_named(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(PLAIN.format("opus", 960))
+    asterisk.session.receive_text(PLAIN.format("opus", 960))
     end = asterisk.session.end
     assert end is not None
     assert (end.reason, end.code) == (EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED)
@@ -153,11 +153,11 @@ async def test_a_format_that_we_do_not_speak_ends_the_stream_with_a_word(loop: V
     ("start", "answer"), [(PLAIN.format("slin", 320), "ANSWER"), (as_json("slin", 320), '{"command":"ANSWER"}')]
 )
 @in_virtual_time
-async def test_it_is_answered_once_when_a_handler_begins_to_speak(
+async def test_a_channel_is_answered_once_when_a_handler_begins_to_play(
     start: str, answer: str, loop: VirtualLoop
 ) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(start)
+    asterisk.session.receive_text(start)
 
     async def run(call: Call) -> None:
         await call.collect_digits(timeout=0.1)
@@ -169,13 +169,13 @@ async def test_it_is_answered_once_when_a_handler_begins_to_speak(
 
 
 @in_virtual_time
-async def test_it_is_answered_where_a_handler_speaks_before_it_says_what_it_is(loop: VirtualLoop) -> None:
+async def test_a_channel_is_answered_where_a_handler_plays_before_the_media_start(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
 
     async def run(call: Call) -> None:
         await call.play(Clip(bytes(320)))
 
-    await asterisk.call(run, 100, (5, lambda: asterisk.session.texted(PLAIN.format("slin", 320))))
+    await asterisk.call(run, 100, (5, lambda: asterisk.session.receive_text(PLAIN.format("slin", 320))))
     assert [text for _, text in asterisk.texts] == ["ANSWER"]
 
 
@@ -183,23 +183,23 @@ async def test_it_is_answered_where_a_handler_speaks_before_it_says_what_it_is(l
     "text", ["MEDIA_STARTED format:opus", '{"event":"STATUS","of":"MEDIA_START","format":"opus"}', "{"]
 )
 @in_virtual_time
-async def test_what_only_looks_like_a_start_is_a_text_like_any(text: str, loop: VirtualLoop) -> None:
+async def test_a_text_that_only_looks_like_a_media_start_is_unknown(text: str, loop: VirtualLoop) -> None:
     session = Asterisk(loop).session
-    session.texted(text)
+    session.receive_text(text)
     assert (session.end, session.texts) == (None, 1)
 
 
 @in_virtual_time
 async def test_keys_reach_the_keypad(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(PLAIN.format("ulaw", 160))
+    asterisk.session.receive_text(PLAIN.format("ulaw", 160))
     collected = []
 
     async def run(call: Call) -> None:
         collected.append(await call.collect_digits(3))
 
     def key(text: str):
-        return lambda: asterisk.session.texted(text)
+        return lambda: asterisk.session.receive_text(text)
 
     await asterisk.call(
         run,
@@ -216,7 +216,7 @@ async def test_keys_reach_the_keypad(loop: VirtualLoop) -> None:
 @in_virtual_time
 async def test_clear_flushes_its_queue_and_the_lead_was_not_heard(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop, lead=10)
-    asterisk.session.texted(PLAIN.format("slin", 320))
+    asterisk.session.receive_text(PLAIN.format("slin", 320))
     heard = []
 
     async def run(call: Call) -> None:
@@ -231,14 +231,14 @@ async def test_clear_flushes_its_queue_and_the_lead_was_not_heard(loop: VirtualL
 @in_virtual_time
 async def test_a_full_queue_holds_the_source_and_loses_nothing(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(PLAIN.format("slin", 320))
+    asterisk.session.receive_text(PLAIN.format("slin", 320))
     numbers = [bytes([n]) * 320 for n in range(1, 9)]
 
     async def run(call: Call) -> None:
         await call.play(Clip(b"".join(numbers)))
         await call.silence()
 
-    text = asterisk.session.texted
+    text = asterisk.session.receive_text
     await asterisk.call(run, 400, (50, lambda: text("MEDIA_XOFF")), (210, lambda: text("MEDIA_XON")))
     assert [at for at in asterisk.stage.line.times if 50 < at < 210] == []
     assert [payload for payload in asterisk.payloads if any(payload)] == numbers
@@ -249,25 +249,25 @@ async def test_a_full_queue_holds_the_source_and_loses_nothing(loop: VirtualLoop
 async def test_before_the_end_its_queue_is_played_out(hangs_up: bool, loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
     session = asterisk.session
-    session.texted(PLAIN.format("slin", 320))
+    session.receive_text(PLAIN.format("slin", 320))
 
     async def work() -> None:
         if hangs_up:
             session.call.hang_up()
 
     assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
-    loop.call_later(0.25, session.texted, "QUEUE_DRAINED")
+    loop.call_later(0.25, session.receive_text, "QUEUE_DRAINED")
     await session.drain()
     assert loop.time() == 0.25
     assert asterisk.texts == [(0, "REPORT_QUEUE_DRAINED"), *([(250, "HANGUP")] if hangs_up else [])]
 
 
 @in_virtual_time
-async def test_a_queue_that_is_never_said_to_be_empty_is_waited_for_5_s(
+async def test_the_drain_of_a_queue_times_out_after_5_s(
     loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(PLAIN.format("slin", 320))
+    asterisk.session.receive_text(PLAIN.format("slin", 320))
     await asterisk.session.drain()
     assert loop.time() == 5.0
     assert "Asterisk does not say that its queue is empty" in capfd.readouterr().out
@@ -277,22 +277,22 @@ async def test_a_queue_that_is_never_said_to_be_empty_is_waited_for_5_s(
 async def test_the_rest_of_a_longer_frame_is_filled_up_at_the_end(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
     session = asterisk.session
-    session.texted(PLAIN.format("slin", 640))
+    session.receive_text(PLAIN.format("slin", 640))
 
     async def work() -> None:
         await session.call.play(Clip(b"\x01" * 320 * 3))
 
     await session.run(work())
-    loop.call_later(0.25, session.texted, "QUEUE_DRAINED")
+    loop.call_later(0.25, session.receive_text, "QUEUE_DRAINED")
     await session.drain()
     assert [payload for payload in asterisk.payloads if payload] == [b"\x01" * 640, b"\x01" * 320 + bytes(320)]
 
 
 @in_virtual_time
-async def test_the_rest_of_a_longer_frame_is_forgotten_where_the_queue_is(loop: VirtualLoop) -> None:
+async def test_the_rest_of_a_longer_frame_is_dropped_with_the_queue(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
     session = asterisk.session
-    session.texted(PLAIN.format("slin", 640))
+    session.receive_text(PLAIN.format("slin", 640))
 
     async def run(call: Call) -> None:
         await call.play(Clip(b"\x01" * 320 * 100))
@@ -304,9 +304,9 @@ async def test_the_rest_of_a_longer_frame_is_forgotten_where_the_queue_is(loop: 
 
 @pytest.mark.parametrize("before", [True, False])
 @in_virtual_time
-async def test_nobody_waits_for_the_queue_of_one_that_is_gone(before: bool, loop: VirtualLoop) -> None:
+async def test_the_queue_of_a_lost_connection_is_not_waited_for(before: bool, loop: VirtualLoop) -> None:
     session = Asterisk(loop).session
-    session.texted(PLAIN.format("slin", 320))
+    session.receive_text(PLAIN.format("slin", 320))
     if before:
         session.disconnect()
     else:
@@ -316,15 +316,17 @@ async def test_nobody_waits_for_the_queue_of_one_that_is_gone(before: bool, loop
 
 
 @in_virtual_time
-async def test_what_it_refuses_is_told_and_unknown_texts_are_counted(
+async def test_a_refused_command_is_logged_and_unknown_texts_are_counted(
     loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(as_json("slin", 320))
-    asterisk.session.texted('{"event":"ERROR","channel_id":"ws-1","error_text":"Unable to parse JSON command"}')
+    asterisk.session.receive_text(as_json("slin", 320))
+    asterisk.session.receive_text(
+        '{"event":"ERROR","channel_id":"ws-1","error_text":"Unable to parse JSON command"}'
+    )
     assert "Unable to parse JSON command" in capfd.readouterr().out
     for text in ("hello", "{", '{"event":"STATUS"}', "SOMETHING_NEW"):
-        asterisk.session.texted(text)
+        asterisk.session.receive_text(text)
     assert asterisk.session.texts == 3  # one of them is understood
 
 
@@ -334,7 +336,7 @@ async def test_a_channel_without_a_queue_is_not_asked_again_and_not_waited_for(
 ) -> None:
     """Its option `p` passes media through: it refuses to flush, and to tell when a queue is empty."""
     asterisk = Asterisk(loop, lead=10)
-    text = asterisk.session.texted
+    text = asterisk.session.receive_text
     text(PLAIN.format("slin", 320))
     heard = []
 
@@ -355,25 +357,25 @@ async def test_a_channel_without_a_queue_is_not_asked_again_and_not_waited_for(
 @in_virtual_time
 async def test_whether_its_queue_can_be_flushed(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
-    asterisk.session.texted(PLAIN.format("slin", 320))
+    asterisk.session.receive_text(PLAIN.format("slin", 320))
     channel = asterisk.session.control
     assert channel.flush()
-    asterisk.session.texted("ERROR channel_id:ws-1 error_text:something else")
+    asterisk.session.receive_text("ERROR channel_id:ws-1 error_text:something else")
     assert channel.flush()
-    asterisk.session.texted("ERROR channel_id:ws-1 error_text:not supported in passthrough mode")
+    asterisk.session.receive_text("ERROR channel_id:ws-1 error_text:not supported in passthrough mode")
     assert not channel.flush()
     assert [text for _, text in asterisk.texts] == ["FLUSH_MEDIA"] * 2
 
 
 @in_virtual_time
-async def test_a_stream_that_is_over_waits_for_no_format(
+async def test_a_stream_that_is_over_does_not_wait_for_a_media_start(
     loop: VirtualLoop, capfd: pytest.CaptureFixture[str]
 ) -> None:
     session = Asterisk(loop).session
     session.expect_media_start()
     session.receive(b"\xd5" * 160)
     loop.call_later(0.5, session.call.close)
-    await session.media_started()
+    await session.wait_for_media_start()
     assert loop.time() == 0.5
     assert session.summary()["wire"].startswith("audiosocket")  # nothing is made of what came
     assert "MEDIA_START" not in capfd.readouterr().out
@@ -383,10 +385,10 @@ async def test_a_stream_that_is_over_waits_for_no_format(
 async def test_a_text_before_the_first_sound_does_not_name_its_format(loop: VirtualLoop) -> None:
     session = Asterisk(loop).session
     session.expect_media_start()
-    session.texted("STATUS channel_id:ws-1")
+    session.receive_text("STATUS channel_id:ws-1")
     session.receive(bytes(640))
     session.receive(bytes(160))
-    await session.media_started()
+    await session.wait_for_media_start()
     assert session.summary()["wire"] == "chan_websocket/slin16"
 
 
@@ -396,7 +398,7 @@ async def test_the_channel_s_id_names_a_call_that_has_no_name(loop: VirtualLoop,
     query, variables = {"token": "secret", "channel": "x"}, {"name": "value"}
     stream = Stream("id", "/path", "peer", query, variables, call=call)
     session = Asterisk(loop, stream=stream).session
-    session.texted(PLAIN.format("ulaw", 160))
+    session.receive_text(PLAIN.format("ulaw", 160))
     assert session.stream.call == named
     assert session.stream.variables == {
         "channel": "WebSocket/lab/0x7f0000000000",

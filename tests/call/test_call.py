@@ -1,4 +1,4 @@
-"""What handlers are made of: digits collected, prompts stopped, speech waited for."""
+"""`Call`, as handlers use it: collecting digits, prompts with barge-in, waiting for speech."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Call, Collected, Session
+from mediaserver.call import Call, CollectedDigits, Session
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire import audiosocket
@@ -25,10 +25,10 @@ VOICE = to_bytes((speechlike(8000, 9) * (np.sin(np.arange(8000) / 300) > -0.8)).
 async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | None = None, **options):
     """What a handler collects of a caller who does things at their times, and when it had it, in ms."""
     caller = Caller(loop, library_of(), settings)
-    found: list[tuple[float, Collected]] = []
+    found: list[tuple[float, CollectedDigits]] = []
 
     async def run(call: Call) -> None:
-        found.append((0, Collected("", False)))
+        found.append((0, CollectedDigits("", False)))
         found[0] = loop.time(), await call.collect_digits(**options)
         found.append((loop.time() * 1000, found[0][1]))
 
@@ -39,7 +39,7 @@ async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | 
 @in_virtual_time
 async def test_one_digit_ends_a_prompt_before_the_key_is_up(loop: VirtualLoop) -> None:
     caller, _, got = await collect(loop, 1500, (500, "5"), count=1, prompt=PROMPT)
-    assert got == Collected("5", timed_out=False)
+    assert got == CollectedDigits("5", timed_out=False)
     last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20  # the prompt sounds from the first frame on
     assert 500 <= last_heard <= 560  # while the key is still down: 100 ms of it are heard from 510 ms on
     assert caller.backend.told("digits") == [{"digits": "5"}]
@@ -62,34 +62,34 @@ async def test_barge_in_is_quick_wherever_the_digit_falls(loop: VirtualLoop, pha
 @in_virtual_time
 async def test_several_digits_until_the_terminator(loop: VirtualLoop) -> None:
     _, at, got = await collect(loop, 5000, (100, "12"), (1000, "3#4"), count=10)
-    assert got == Collected("123", timed_out=False)
+    assert got == CollectedDigits("123", timed_out=False)
     assert at < 1500
 
 
 @in_virtual_time
 async def test_a_pause_after_a_digit_ends_it(loop: VirtualLoop) -> None:
     _, at, got = await collect(loop, 9000, (100, "12"), count=10, interdigit=2)
-    assert got == Collected("12", timed_out=True)
+    assert got == CollectedDigits("12", timed_out=True)
     assert 2300 <= at <= 2400
 
 
 @in_virtual_time
 async def test_the_time_out_begins_after_the_prompt(loop: VirtualLoop) -> None:
     _, at, got = await collect(loop, 9000, count=1, prompt=PROMPT, timeout=3)
-    assert got == Collected("", timed_out=True)
+    assert got == CollectedDigits("", timed_out=True)
     assert 5000 <= at <= 5050
 
 
 @in_virtual_time
 async def test_without_barge_in_the_prompt_is_heard_to_its_end_and_the_digit_counts(loop: VirtualLoop) -> None:
     caller, at, got = await collect(loop, 3000, (500, "7"), count=1, prompt=PROMPT, barge_in="off")
-    assert got == Collected("7", timed_out=False)
+    assert got == CollectedDigits("7", timed_out=False)
     assert caller.sounding().sum() == 100
     assert 2000 <= at <= 2050
 
 
 @in_virtual_time
-async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
+async def test_speech_stops_a_prompt_with_barge_in_by_speech(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
@@ -99,7 +99,7 @@ async def test_speech_stops_a_prompt_where_it_may(loop: VirtualLoop) -> None:
     await caller.call(run, 3000, (500, lambda: caller.say(VOICE)))
     last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20
     assert 500 < last_heard <= 500 + 60 + 60  # a talk spurt is one after 60 ms
-    assert found == [Collected("", timed_out=True, spoke=True)]
+    assert found == [CollectedDigits("", timed_out=True, spoke=True)]
 
 
 @in_virtual_time
@@ -114,7 +114,7 @@ async def test_speech_does_not_stop_a_prompt_that_waits_for_digits(loop: Virtual
 
 
 @in_virtual_time
-async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
+async def test_callers_may_type_ahead(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     found = []
 
@@ -128,24 +128,24 @@ async def test_callers_who_know_the_way_type_ahead(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_who_types_ahead_is_not_taken_for_one_who_spoke(loop: VirtualLoop) -> None:
+async def test_a_digit_typed_ahead_is_no_barge_in_by_speech(loop: VirtualLoop) -> None:
     caller, found = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
-        caller.session.press("5")
+        caller.session.push_digits("5")
         found.append(await call.collect_digits(1, prompt=PROMPT, barge_in="speech"))
 
     await caller.call(run, 500)
-    assert found == [Collected("5", timed_out=False, spoke=False)]
+    assert found == [CollectedDigits("5", timed_out=False, spoke=False)]
     assert not caller.sounding().any()
 
 
 @in_virtual_time
-async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop: VirtualLoop) -> None:
+async def test_without_barge_in_a_digit_typed_ahead_does_not_stop_a_prompt(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
 
     async def run(call: Call) -> None:
-        caller.session.press("5")
+        caller.session.push_digits("5")
         await call.collect_digits(1, prompt=PROMPT, barge_in="off")
 
     await caller.call(run, 3000)
@@ -154,7 +154,7 @@ async def test_without_barge_in_a_prompt_is_heard_by_those_who_typed_ahead(loop:
 
 @pytest.mark.parametrize("barge_in", ["off", "digits", "speech"])
 @in_virtual_time
-async def test_a_prompt_that_cannot_be_played_is_told(loop: VirtualLoop, barge_in: str) -> None:
+async def test_a_prompt_that_cannot_be_played_raises(loop: VirtualLoop, barge_in: str) -> None:
     caller, told = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
@@ -174,7 +174,7 @@ async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop
 
     async def run(call: Call) -> None:
         tasks = asyncio.all_tasks()
-        loop.call_later(0.1, caller.session.press, "1")
+        loop.call_later(0.1, caller.session.push_digits, "1")
         await call.prompt(PROMPT, "speech")
         left.append((asyncio.all_tasks() - tasks, len(caller.session.receiver._listeners)))
 
@@ -183,26 +183,26 @@ async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop
 
 
 @in_virtual_time
-async def test_who_presses_nothing_is_no_event(loop: VirtualLoop) -> None:
+async def test_no_digits_are_no_event(loop: VirtualLoop) -> None:
     caller, at, got = await collect(loop, 2000, count=2, timeout=1)
-    assert (got, at) == (Collected("", timed_out=True), 1000)
+    assert (got, at) == (CollectedDigits("", timed_out=True), 1000)
     assert caller.backend.told("digits") == []
 
 
 @in_virtual_time
-async def test_where_nothing_more_can_matter_nothing_is_waited_for(loop: VirtualLoop) -> None:
+async def test_enough_ends_the_collection_at_once(loop: VirtualLoop) -> None:
     _, at, got = await collect(loop, 1000, count=2, enough=lambda digits: True)
-    assert (got, at) == (Collected("", timed_out=False), 0)
+    assert (got, at) == (CollectedDigits("", timed_out=False), 0)
 
 
 @in_virtual_time
-async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_digits_are_counted_where_the_handler_asked_for_one(loop: VirtualLoop, tmp_path: Path) -> None:
     caller, found = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
         found.append(call.keys)
         await call.record(tmp_path / "a.wav", max_duration=0.1)
-        caller.session.press("1")
+        caller.session.push_digits("1")
         found.append(call.keys)  # a recording that no key ends wants none
         assert "keys" not in caller.session.summary()
         await call.collect_digits(1)
@@ -217,7 +217,7 @@ async def test_keys_are_counted_where_somebody_waited_for_any(loop: VirtualLoop,
     ("what", "answers"), [("say so", True), ("record", True), ("play", True), ("listen", False)]
 )
 @in_virtual_time
-async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str, answers: bool) -> None:
+async def test_which_actions_answer_a_call(loop: VirtualLoop, tmp_path: Path, what: str, answers: bool) -> None:
     caller = Caller(loop, library_of())
 
     async def run(call: Call) -> None:
@@ -236,7 +236,7 @@ async def test_what_answers_a_call(loop: VirtualLoop, tmp_path: Path, what: str,
 
 
 @in_virtual_time
-async def test_after_a_stream_s_end_there_is_nothing_to_tell(loop: VirtualLoop) -> None:
+async def test_after_stream_ended_no_event_is_emitted(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     for kind in ("one", "stream.ended", "other"):
         caller.session.call.notify(kind, caller.session.summary())
@@ -253,7 +253,7 @@ async def test_a_question_goes_to_the_operator_s_systems(loop: VirtualLoop) -> N
 
 
 @in_virtual_time
-async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> None:
+async def test_an_utterance_ends_with_its_listener(loop: VirtualLoop) -> None:
     caller, found = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
@@ -266,7 +266,7 @@ async def test_what_is_being_said_ends_with_its_listener(loop: VirtualLoop) -> N
     await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
     (utterance,) = found
     assert utterance is not None
-    assert (utterance.over, utterance.cut) == (True, False)
+    assert (utterance.ended, utterance.cut) == (True, False)
 
 
 @in_virtual_time
@@ -286,7 +286,7 @@ async def test_a_digit_that_comes_as_tone_and_as_message_is_one_press(loop: Virt
         session.receive(b"\x03\x00\x014")  # and again: another press
         send(digits("9"))  # who sends messages is not listened to for tones
         session.receive(b"\x03\x00\x019")
-        found.append(keypad.take_waiting())
+        found.append(keypad.drain_digits())
 
     await session.run(work())
     assert found == ["449"]
@@ -322,7 +322,7 @@ async def test_a_key_is_no_speech(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_private_digits_are_counted_and_not_told(loop: VirtualLoop) -> None:
+async def test_private_digits_are_counted_and_not_in_the_event(loop: VirtualLoop) -> None:
     caller, _, got = await collect(loop, 3000, (100, "4711#"), count=8, private=True)
     assert got.digits == "4711"
     assert caller.backend.told("digits") == [{"count": 4}]
@@ -336,14 +336,14 @@ async def test_a_recording_can_be_played_back(loop: VirtualLoop, tmp_path: Path)
     async def decode(path: Path) -> Clip:
         return Clip(to_bytes(read_wav(path)))
 
-    library.decode = decode  # type: ignore[method-assign, assignment]  # it does so in another process, which takes real time
+    library.decode = decode  # type: ignore[method-assign, assignment]  # the real one takes real time
     caller = Caller(loop, library)
     await caller.call(lambda call: call.play(tmp_path / "a.wav"), 500)
     assert (caller.heard[:1600] == speechlike(1600, 8)).all()
 
 
 @in_virtual_time
-async def test_nothing_is_decoded_while_nobody_listens(loop: VirtualLoop) -> None:
+async def test_nothing_is_decoded_without_a_listener(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     await caller.call(lambda call: call.silence(), 200)
     assert caller.session.receiver.received == 10
@@ -358,11 +358,11 @@ async def test_a_key_held_long_whose_message_comes_at_its_end_is_one_press(loop:
     async def run(call: Call) -> None:
         keypad = call.keypad
         await asyncio.sleep(2)
-        found.append(keypad.take_waiting())
+        found.append(keypad.drain_digits())
 
     async def press() -> None:
         await caller.stage.until(1000)
-        caller.session.call.keypad.take(Digit("5"))
+        caller.session.call.keypad.on_event(Digit("5"))
 
     pressing = asyncio.create_task(press())
     await caller.call(run, 2500, (100, lambda: caller.say(digits("5", on_ms=800))))
@@ -371,7 +371,7 @@ async def test_a_key_held_long_whose_message_comes_at_its_end_is_one_press(loop:
 
 
 @in_virtual_time
-async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goes(loop: VirtualLoop) -> None:
+async def test_rtp_held_for_a_lost_packet_is_delivered_before_the_listener_goes(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), WireSettings(encapsulation=Encapsulation.RTP))
     heard = []
 
@@ -395,7 +395,7 @@ async def test_rtp_that_waits_for_a_lost_packet_is_heard_before_the_listener_goe
 
 
 @in_virtual_time
-async def test_several_may_wait_for_digits(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_several_tasks_may_wait_for_digits(loop: VirtualLoop, tmp_path: Path) -> None:
     """A recording takes those that end it; of two who collect, each digit is for one."""
     caller = Caller(loop, library_of())
     done = {}

@@ -1,4 +1,4 @@
-"""The keypad by itself: what becomes of each key, to the moment."""
+"""The keypad: what becomes of each digit, to the millisecond."""
 
 import asyncio
 
@@ -35,27 +35,27 @@ class Phone:
         """Keys as messages."""
         self.clock.now = 100 + at
         for key in keys:
-            self.keypad.take(Digit(key))
+            self.keypad.on_event(Digit(key))
 
     def tone(self, pcm: bytes, at: float = 0.0) -> float:
         """Sound, from a moment on; the moment after it."""
         for n in range(0, len(pcm), FRAME_BYTES):
             self.clock.now = 100 + at + n / 16_000
-            self.keypad.take(Audio(pcm[n : n + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")))
+            self.keypad.on_event(Audio(pcm[n : n + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")))
         return at + len(pcm) / 16_000
 
     @property
     def kept(self) -> str:
-        return self.keypad.take_waiting()
+        return self.keypad.drain_digits()
 
 
 # -- a terminator that nobody asked for ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("after", "kept"), [(0.0, ""), (1.0, ""), (1.001, "#"), (3.0, "#")])
-def test_a_terminator_is_for_nobody_if_it_comes_soon(after: float, kept: str) -> None:
+def test_a_terminator_is_dropped_if_it_comes_soon(after: float, kept: str) -> None:
     phone = Phone()
-    phone.keypad.pass_over("*#", 1.0)
+    phone.keypad.ignore_next("*#", 1.0)
     phone.message("#", after)
     assert phone.kept == kept
     phone.message("#", after)  # only the first key that comes
@@ -64,20 +64,20 @@ def test_a_terminator_is_for_nobody_if_it_comes_soon(after: float, kept: str) ->
 
 def test_another_key_is_kept_and_the_terminator_after_it_too() -> None:
     phone = Phone()
-    phone.keypad.pass_over("#", 1.0)
+    phone.keypad.ignore_next("#", 1.0)
     phone.message("5#")
     assert phone.kept == "5#"
 
 
-def test_of_what_waits_already_a_terminator_is_for_nobody_and_no_later_one() -> None:
+def test_a_terminator_in_the_type_ahead_buffer_is_dropped_and_no_later_one() -> None:
     phone = Phone()
     phone.message("#1#")
-    phone.keypad.pass_over("#", 1.0)
+    phone.keypad.ignore_next("#", 1.0)
     assert phone.kept == "1#"
     phone.message("#")
     assert phone.kept == "#"
     phone.message("1")
-    phone.keypad.pass_over("#", 1.0)  # what comes next was there already, and is none
+    phone.keypad.ignore_next("#", 1.0)  # what comes next was there already, and is none
     assert phone.kept == "1"
     phone.message("#")
     assert phone.kept == "#"
@@ -92,11 +92,11 @@ async def test_how_long_a_terminator_is_expected(loop: VirtualLoop, count: int, 
     caller, found = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
-        caller.session.press("12"[:count])
+        caller.session.push_digits("12"[:count])
         assert len((await call.collect_digits(count)).digits) == count
         await asyncio.sleep(after)
-        caller.session.press("#")
-        found.append(call.keypad.take_waiting())
+        caller.session.push_digits("#")
+        found.append(call.keypad.drain_digits())
 
     await caller.call(run, 4000)
     assert found == [kept]
@@ -108,9 +108,9 @@ async def test_how_long_a_terminator_is_expected(loop: VirtualLoop, count: int, 
 def test_a_key_is_kept_and_counted_once() -> None:
     phone = Phone()
     phone.tone(digits("12"))
-    assert (phone.keypad.pressed, phone.keypad.waiting) == (2, True)
+    assert (phone.keypad.presses, phone.keypad.has_digit) == (2, True)
     assert phone.kept == "12"
-    assert (phone.keypad.pressed, phone.keypad.waiting) == (2, False)
+    assert (phone.keypad.presses, phone.keypad.has_digit) == (2, False)
     assert phone.kept == ""
 
 
@@ -121,7 +121,7 @@ def test_a_message_soon_after_its_tone_is_the_same_press(after: float, kept: str
     last = over - 0.02  # when its last frame came
     phone.message("5", last + after)
     assert phone.kept == kept
-    assert phone.keypad.pressed == len(kept)
+    assert phone.keypad.presses == len(kept)
 
 
 def test_a_tone_is_over_when_it_is_not_heard_any_more() -> None:
@@ -133,9 +133,9 @@ def test_a_tone_is_over_when_it_is_not_heard_any_more() -> None:
 
 def test_keys_in_one_piece_of_sound_are_each_their_own() -> None:
     phone = Phone()
-    phone.keypad.pass_over("#", 1.0)
-    phone.keypad.take(Audio(digits("#512")))
-    assert (phone.kept, phone.keypad.pressed) == ("512", 4)
+    phone.keypad.ignore_next("#", 1.0)
+    phone.keypad.on_event(Audio(digits("#512")))
+    assert (phone.kept, phone.keypad.presses) == ("512", 4)
 
 
 def test_another_key_s_message_after_a_tone_is_another_press() -> None:
@@ -149,7 +149,7 @@ def test_a_peer_that_sends_messages_is_not_listened_to_for_tones() -> None:
     phone = Phone()
     phone.message("1")
     over = phone.tone(HELD)
-    assert not phone.keypad.toning
+    assert not phone.keypad.dtmf_active
     phone.message("5", over)
     assert phone.kept == "15"
     phone.message("5", over)  # which is not taken for a tone's
@@ -158,19 +158,19 @@ def test_a_peer_that_sends_messages_is_not_listened_to_for_tones() -> None:
 
 def test_a_tone_is_known_while_it_sounds() -> None:
     phone = Phone()
-    assert not phone.keypad.toning
+    assert not phone.keypad.dtmf_active
     phone.tone(HELD)
-    assert phone.keypad.toning
+    assert phone.keypad.dtmf_active
     phone.tone(SILENCE * 5)
-    assert not phone.keypad.toning
+    assert not phone.keypad.dtmf_active
 
 
 def test_what_is_no_key_is_nothing() -> None:
     phone = Phone()
-    phone.keypad.pass_over("#", 1.0)
-    phone.keypad.take(Hangup())
+    phone.keypad.ignore_next("#", 1.0)
+    phone.keypad.on_event(Hangup())
     phone.tone(SILENCE * 10)
-    assert (phone.keypad.pressed, phone.kept) == (0, "")
+    assert (phone.keypad.presses, phone.kept) == (0, "")
     phone.message("#")  # and is no key that comes next either
     assert phone.kept == ""
 
@@ -182,13 +182,13 @@ def test_the_oldest_of_too_many_gives_way() -> None:
     phone = Phone()
     phone.message("1" + "2" * MAX_TYPED_AHEAD)
     assert phone.kept == "2" * MAX_TYPED_AHEAD
-    assert phone.keypad.pressed == MAX_TYPED_AHEAD + 1
+    assert phone.keypad.presses == MAX_TYPED_AHEAD + 1
 
 
 def test_a_key_that_is_taken_is_for_nobody_else() -> None:
     phone, taken = Phone(), []
-    with phone.keypad.taking("12", lambda: taken.append("one")):
-        with phone.keypad.taking("2", lambda: taken.append("other")):
+    with phone.keypad.intercept("12", lambda: taken.append("one")):
+        with phone.keypad.intercept("2", lambda: taken.append("other")):
             phone.message("123")
             assert phone.kept == "3"
             assert taken == ["one", "one", "other"]
@@ -200,7 +200,7 @@ def test_a_key_that_is_taken_is_for_nobody_else() -> None:
 
 def test_a_taker_who_fails_takes_no_more() -> None:
     phone, taken = Phone(), []
-    with pytest.raises(LookupError), phone.keypad.taking("1", lambda: taken.append(1)):
+    with pytest.raises(LookupError), phone.keypad.intercept("1", lambda: taken.append(1)):
         raise LookupError
     phone.message("1")
     assert (phone.kept, taken) == ("1", [])
@@ -208,28 +208,28 @@ def test_a_taker_who_fails_takes_no_more() -> None:
 
 def test_who_wants_keys_is_known() -> None:
     phone = Phone()
-    assert not phone.keypad.wanted
-    with phone.keypad.taking("1", lambda: None):
-        assert phone.keypad.wanted
+    assert not phone.keypad.awaited
+    with phone.keypad.intercept("1", lambda: None):
+        assert phone.keypad.awaited
 
 
 @in_virtual_time
 async def test_a_press_is_waited_for_so_long_and_no_longer(loop: VirtualLoop) -> None:
     keypad = Keypad(loop.time)
-    loop.call_later(2.0, keypad.take, Digit("7"))
-    assert (await keypad.press(1.5), loop.time()) == ("", 1.5)
-    assert keypad.wanted
-    assert (await keypad.press(), loop.time()) == ("7", 2.0)
-    assert (await keypad.press(0.5), loop.time()) == ("", 2.5)  # it is not there any more
+    loop.call_later(2.0, keypad.on_event, Digit("7"))
+    assert (await keypad.next_digit(1.5), loop.time()) == ("", 1.5)
+    assert keypad.awaited
+    assert (await keypad.next_digit(), loop.time()) == ("7", 2.0)
+    assert (await keypad.next_digit(0.5), loop.time()) == ("", 2.5)  # it is not there any more
 
 
 @in_virtual_time
 async def test_of_several_who_wait_each_key_is_for_one(loop: VirtualLoop) -> None:
     keypad = Keypad(loop.time)
-    both = [asyncio.create_task(keypad.press()) for _ in range(2)]
-    loop.call_later(1.0, keypad.take, Digit("1"))
-    loop.call_later(2.0, keypad.take, Digit("2"))
+    both = [asyncio.create_task(keypad.next_digit()) for _ in range(2)]
+    loop.call_later(1.0, keypad.on_event, Digit("1"))
+    loop.call_later(2.0, keypad.on_event, Digit("2"))
     done, _ = await asyncio.wait(both, timeout=1.5)
     assert [task.result() for task in done] == ["1"]
     assert sorted(await asyncio.gather(*both)) == ["1", "2"]
-    assert not keypad.waiting
+    assert not keypad.has_digit

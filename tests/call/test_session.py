@@ -1,4 +1,4 @@
-"""Sessions under virtual time: what a handler does, and what the peer gets and when."""
+"""Sessions under virtual time: what a handler does, and which frames the peer gets when."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -35,13 +35,13 @@ def spoken(stage: Stage) -> list[int]:
 
 @pytest.mark.parametrize("held", [1, MAX_EVENTS, MAX_EVENTS + 3])
 @in_virtual_time
-async def test_what_comes_before_the_handler_listens_is_kept_for_it(
+async def test_messages_before_the_handler_listens_are_buffered_for_it(
     tmp_path, loop: VirtualLoop, held: int
 ) -> None:
     """In its order before what comes later; where it is too much the oldest gives way, and is counted."""
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    session.hold()
+    session.hold_inbound()
     frames = [n.to_bytes(2, "little") * 160 for n in range(1, held + 3)]
     for frame in frames[:held]:
         session.receive(frame)
@@ -60,10 +60,10 @@ async def test_what_comes_before_the_handler_listens_is_kept_for_it(
 
 
 @in_virtual_time
-async def test_what_is_kept_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> None:
+async def test_the_buffer_of_first_messages_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    session.hold()
+    session.hold_inbound()
     for _ in range(12):
         session.receive(bytes(60_000))
     heard: list[int] = []
@@ -166,7 +166,7 @@ async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: Vir
 
 
 @in_virtual_time
-async def test_a_session_that_is_over_before_it_began_does_no_work(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_session_that_ended_before_it_began_does_not_run_its_handler(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.finish(End(EndReason.PEER_CLOSED, 1000))
@@ -177,7 +177,7 @@ async def test_a_session_that_is_over_before_it_began_does_no_work(tmp_path, loo
 
 
 @in_virtual_time
-async def test_a_handler_cancelled_by_its_own_doing_has_failed(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_handler_that_cancels_itself_has_failed(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
 
@@ -206,7 +206,7 @@ async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -
 
 
 @in_virtual_time
-async def test_clear_tells_how_much_was_heard(tmp_path, loop: VirtualLoop) -> None:
+async def test_clear_has_play_return_how_much_was_sent(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
@@ -269,7 +269,7 @@ def test_a_close_frames_text_is_cut_to_what_it_may_hold() -> None:
 
 
 @in_virtual_time
-async def test_who_cancels_its_task_drains_it(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_session_whose_task_is_cancelled_ends_as_drained(tmp_path, loop: VirtualLoop) -> None:
     """As a shutdown does: the end is known, and the caller of `run` goes on to say it."""
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
@@ -283,9 +283,7 @@ async def test_who_cancels_its_task_drains_it(tmp_path, loop: VirtualLoop) -> No
 
 
 @in_virtual_time
-async def test_an_end_that_was_given_is_not_that_of_a_handler_that_fails_after_it(
-    tmp_path, loop: VirtualLoop
-) -> None:
+async def test_an_end_that_was_given_stands_where_the_handler_fails_after_it(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(Stage(loop, WireSettings()), tmp_path)
 
     async def work() -> None:
@@ -298,7 +296,7 @@ async def test_an_end_that_was_given_is_not_that_of_a_handler_that_fails_after_i
 
 
 @in_virtual_time
-async def test_who_waits_for_its_end_is_told_at_once(tmp_path, loop: VirtualLoop) -> None:
+async def test_waiters_for_the_end_of_a_session_are_woken_at_once(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(Stage(loop, WireSettings()), tmp_path)
     running = asyncio.create_task(session.run(session.call.silence()))
     loop.call_later(0.3, session.finish, End(EndReason.HUNG_UP, 1000))
@@ -314,11 +312,11 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
     session.connect(stage.wire, stage.line, 5.0)
     session.receive(SILENCE)  # it is watched from now on
     heard: list[object] = []
-    session.receiver.keep(heard.append)
+    session.receiver.add_listener(heard.append)
     await session.run(asyncio.sleep(0.1))
     assert loop.waiting == []
     session.receive(SILENCE)
-    session.receiver.push(Digit("1"))
+    session.receiver.push_event(Digit("1"))
     assert heard == []
     assert loop.waiting == []
     assert session.receiver.received == 2
@@ -327,7 +325,7 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
 @pytest.mark.parametrize(("hangs_up", "ends"), [(False, b""), (True, websocket.binary(audiosocket.HANGUP))])
 @pytest.mark.parametrize(("framing", "says"), [(Framing.MESSAGE, True), (Framing.PCM, False)])
 @in_virtual_time
-async def test_a_call_is_hung_up_where_that_was_asked_for_and_can_be_said(
+async def test_a_call_is_hung_up_where_the_handler_asked_for_it_and_the_wire_can_say_so(
     hangs_up: bool, ends: bytes, framing: Framing, says: bool, tmp_path, loop: VirtualLoop
 ) -> None:
     stage, said = Stage(loop, WireSettings(framing=framing)), []
@@ -344,7 +342,7 @@ async def test_a_call_is_hung_up_where_that_was_asked_for_and_can_be_said(
 
 @pytest.mark.parametrize(("first", "size"), [(b"\x10\x01\x40" + SILENCE, 323), (SILENCE, 320)])
 @in_virtual_time
-async def test_a_peer_s_first_message_settles_how_we_speak_in_mid_prompt(
+async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
     first: bytes, size: int, tmp_path, loop: VirtualLoop
 ) -> None:
     """Where we dialled; else our own first frame has settled it."""
@@ -367,7 +365,9 @@ async def test_a_peer_s_first_message_settles_how_we_speak_in_mid_prompt(
 
 
 @in_virtual_time
-async def test_who_speaks_before_our_first_frame_settles_how_we_speak(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_peer_that_sends_before_our_first_frame_settles_our_wire_format(
+    tmp_path, loop: VirtualLoop
+) -> None:
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.receive(b"\x10\x01\x40" + SILENCE)
@@ -376,7 +376,9 @@ async def test_who_speaks_before_our_first_frame_settles_how_we_speak(tmp_path, 
 
 
 @in_virtual_time
-async def test_the_first_sound_settles_it_where_what_comes_first_is_none(tmp_path, loop: VirtualLoop) -> None:
+async def test_the_first_audio_settles_the_wire_format_where_other_messages_come_before(
+    tmp_path, loop: VirtualLoop
+) -> None:
     stage = Stage(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.connect(Wire(WireSettings(), carrier=Carrier.TCP), stage.line)
@@ -388,18 +390,16 @@ async def test_the_first_sound_settles_it_where_what_comes_first_is_none(tmp_pat
 
 
 @in_virtual_time
-async def test_a_text_that_begins_a_channel_is_one_like_any_where_no_text_can_be_said(
-    tmp_path, loop: VirtualLoop
-) -> None:
+async def test_a_media_start_is_an_unknown_text_where_we_cannot_send_texts(tmp_path, loop: VirtualLoop) -> None:
     session = session_on(Stage(loop, WireSettings()), tmp_path)
-    session.texted(
+    session.receive_text(
         "MEDIA_START connection_id:a channel:b channel_id:c format:ulaw optimal_frame_size:160 ptime:20"
     )
     assert (session.texts, session.stream.call, session.end) == (1, "", None)
 
 
 @in_virtual_time
-async def test_the_first_sound_ends_the_wait_for_it(tmp_path, loop: VirtualLoop) -> None:
+async def test_the_first_audio_ends_the_hold_of_the_playout(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.connect(stage.wire, stage.line, 60.0)
@@ -416,7 +416,7 @@ async def test_the_first_sound_ends_the_wait_for_it(tmp_path, loop: VirtualLoop)
 
 
 @in_virtual_time
-async def test_without_a_connection_it_keeps_its_place(tmp_path, loop: VirtualLoop) -> None:
+async def test_without_a_connection_the_playout_keeps_its_place(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     heard: list[object] = []
@@ -442,7 +442,7 @@ async def test_without_a_connection_it_keeps_its_place(tmp_path, loop: VirtualLo
 
 
 @in_virtual_time
-async def test_a_connection_that_breaks_in_its_start_holds_no_later_one(tmp_path, loop: VirtualLoop) -> None:
+async def test_the_hold_of_a_broken_connection_does_not_hold_a_later_one(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.connect(stage.wire, stage.line, 1.0)
@@ -468,10 +468,12 @@ async def test_a_connection_that_breaks_in_its_start_holds_no_later_one(tmp_path
 
 
 @in_virtual_time
-async def test_what_is_wrong_is_told_once_over_all_connections(tmp_path, loop: VirtualLoop) -> None:
+async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path, loop: VirtualLoop) -> None:
     stage, backend = Stage(loop, WireSettings(framing=Framing.PCM)), Backend()
     library = PromptLibrary(tmp_path, 1, DecodePool())
-    session = Session(Stream("id", "/path", "peer"), stage.wire, library, stage.pacer, loop.time, outbox=backend)
+    session = Session(
+        Stream("id", "/path", "peer"), stage.wire, library, stage.pacer, loop.time, event_sink=backend
+    )
     running = asyncio.create_task(session.run(session.call.silence()))
     for _ in range(2):
         session.receive(SILENCE)
@@ -481,7 +483,7 @@ async def test_what_is_wrong_is_told_once_over_all_connections(tmp_path, loop: V
         session.connect(Wire(stage.wire.settings), stage.line)
         session.resume()
     assert [data["problem"] for data in backend.told("stream.inbound")] == ["stopped"]
-    assert session.problems == ["stopped"]
+    assert session.inbound_problems == ["stopped"]
     session.call.close()
     await running
 
@@ -510,7 +512,7 @@ async def test_a_uuid_names_a_call_that_has_no_name(
 
 
 @in_virtual_time
-async def test_a_variable_of_the_path_stands_over_the_peer_s_uuid(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_variable_of_the_path_overrides_the_peer_s_uuid(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/", "peer", variables={"uuid": "mine"})
@@ -520,15 +522,15 @@ async def test_a_variable_of_the_path_stands_over_the_peer_s_uuid(tmp_path, loop
 
 
 @in_virtual_time
-async def test_a_summary_says_what_there_is_to_say(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_summary_has_the_facts_of_a_stream(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(Encapsulation.SLN))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/path", "peer", resource="calls/1", call="theirs")
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
     session.receiver.received, session.receiver.malformed, session.receiver.dropped = 5, 6, 7
     session.reconnects, session.lost = 8, 9
-    session.texted("what?")
-    session.texted("what?")
+    session.receive_text("what?")
+    session.receive_text("what?")
     summary = session.summary()
     said = {"path": "/path", "peer": "peer", "call": "theirs", "resource": "calls/1"}
     sent = {"frames": 0, "duration_s": 0.0, "late": 0, "skipped": 0, "underruns": 0, "stalls": 0}
@@ -547,7 +549,7 @@ async def test_a_summary_says_what_there_is_to_say(tmp_path, loop: VirtualLoop) 
 
 
 @in_virtual_time
-async def test_a_summary_tells_of_what_was_not_in_time(tmp_path, loop: VirtualLoop) -> None:
+async def test_a_summary_counts_late_and_skipped_frames(tmp_path, loop: VirtualLoop) -> None:
     stage = Stage(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
@@ -582,7 +584,7 @@ async def test_a_summary_tells_of_what_was_not_in_time(tmp_path, loop: VirtualLo
         (Stream("id", "/", "peer"), "", "id"),
     ],
 )
-def test_what_a_stream_is_about(stream: Stream, kind: str, subject: str) -> None:
+def test_the_kind_and_the_subject_of_a_stream(stream: Stream, kind: str, subject: str) -> None:
     assert (stream.kind, stream.subject) == (kind, subject)
 
 
@@ -600,5 +602,5 @@ def test_what_a_stream_is_about(stream: Stream, kind: str, subject: str) -> None
         ("peer-vanished", 1006, False),
     ],
 )
-def test_whether_it_was_meant_to_end(reason: str, code: int, normal: bool) -> None:
+def test_which_ends_are_normal(reason: str, code: int, normal: bool) -> None:
     assert End(EndReason(reason), code).normal is normal

@@ -350,7 +350,7 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
         hearing.pause()
         assert hearing._paused_at is not None
         hearing._paused_at -= 20  # as after twenty seconds without a connection
-        hearing.use(hearing.wire)
+        hearing.switch_wire(hearing.wire)
         call.hang_up()
         await attached.end()
     assert len(read_wav(tmp_path / "a.wav")) > 20 * 8000

@@ -127,11 +127,11 @@ async def test_a_platform_that_says_nothing_is_told_of(
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")
         stream = await call.stream()
-        await eventually(lambda: attached.session.problems)
+        await eventually(lambda: attached.session.inbound_problems)
         assert len(stream.heard_at) > 5
         call.hang_up()
         await attached.end()
-    assert attached.session.problems == ["no-audio"]
+    assert attached.session.inbound_problems == ["no-audio"]
     said = "no audio received in 5 s: is the call answered, and the encapsulation right?"
     assert capfd.readouterr().out.count(said) == 1
 

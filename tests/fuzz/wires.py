@@ -94,9 +94,9 @@ def check(conversation: Conversation, _: Path) -> None:
         raise error
 
     def take(event: Event) -> None:
-        keypad.take(event)
+        keypad.on_event(event)
         if isinstance(event, Audio):
-            analyser.feed(event.pcm, keypad.toning)
+            analyser.feed(event.pcm, keypad.dtmf_active)
         heard.append(event)
 
     hearing = Receiver(wire, lambda: now, failed)
@@ -107,7 +107,7 @@ def check(conversation: Conversation, _: Path) -> None:
             hearing.receive(data)
             _speak(wire, conversation.dialled)
     _judge(heard, hearing, sum(len(data) for data, _ in conversation.messages))
-    assert keypad.take_waiting().strip("0123456789ABCD*#") == ""
+    assert keypad.drain_digits().strip("0123456789ABCD*#") == ""
     analyser.report()
 
 

@@ -294,4 +294,4 @@ async def test_a_handler_that_listens_warns_of_a_one_way_stream(
     caller = Caller(loop, library_of())
     caller.quiet = True
     await caller.call(HANDLERS[name].model_validate(SETTINGS.get(name, {})).run, 6000)
-    assert caller.session.problems == ["no-audio"] * (NEEDS[name] == "yes")
+    assert caller.session.inbound_problems == ["no-audio"] * (NEEDS[name] == "yes")

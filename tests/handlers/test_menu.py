@@ -472,7 +472,7 @@ async def test_a_wrong_pin_is_in_no_event(loop: VirtualLoop) -> None:
 @in_virtual_time
 async def test_keys_typed_ahead_of_a_wrong_one_are_forgotten(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(SOUNDS))
-    await caller.call(flow().run, 2500, (700, lambda: caller.session.press("51")))
+    await caller.call(flow().run, 2500, (700, lambda: caller.session.push_digits("51")))
     assert told(caller.heard) == ["main", "wrong", "main"]
     assert len(caller.backend.told("menu.entered")) == 1
 
@@ -531,6 +531,6 @@ async def test_an_entry_has_its_own_times(loop: VirtualLoop) -> None:
 
             session = caller.session
             if press:
-                session.press(press)
+                session.push_digits(press)
             await session.run(flow(text.format(timeout, interdigit)).run(session.call))
             assert loop.time() - began == pytest.approx(lasted, abs=0.05)

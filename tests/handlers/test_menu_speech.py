@@ -270,7 +270,7 @@ async def test_without_a_value_and_without_a_fallback_one_line_says_why_the_stre
     with capture_logs() as told:
         ending = asyncio.create_task(run_handler(caller.session, handler))
         await caller.stage.until(1000)
-        caller.session.press("2")
+        caller.session.push_digits("2")
         end = await ending
     await caller.session.call.speech.close()
     assert (end.reason, end.code) == ("error", 1011)

@@ -147,4 +147,4 @@ def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settin
     [("a b/c", "calls/a%20b%2Fc"), ("..", ""), ("%2e%2e", ""), ("x/../y", ""), ("", ""), (".a", "calls/.a")],
 )
 def test_a_call_id_is_one_segment_of_a_url_or_empty(call: str, told: str) -> None:
-    assert Stream("1", "/a", "peer", call=call).told_resource == told
+    assert Stream("1", "/a", "peer", call=call).event_resource == told

@@ -367,7 +367,7 @@ async def test_a_setting_that_is_wrong_is_told_once(tmp_path: Path, twin: Twin, 
     async def one(encapsulation: str, setting: str, codec: str, problem: str) -> None:
         line = await dial(ours, twin, "calls", encapsulation, f"/{setting}", codec=codec)
         line.say(to_bytes(speechlike(8000 * 60)))
-        await eventually(lambda: line.session.problems)
+        await eventually(lambda: line.session.inbound_problems)
         line.resource.hang_up()
         await line.attached.end()
         summary = line.session.summary()

@@ -1,1 +1,1 @@
-"""What a stream leaves on disk: a WAV file that grows, one track or two, without ever holding the call up."""
+"""Recording of a call to a WAV file that grows, mono or stereo. A slow or full disk never delays the call."""

@@ -1,39 +1,54 @@
-"""A disk, where it must not hold anybody up: a thread does one thing after the other, and waits have an end."""
+"""Disk work off the event loop: one job after the other in a thread, and no wait for a disk without an end."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
-PATIENCE = 5.0  # seconds for it to do one thing; less than a server's shutdown waits
+DISK_TIMEOUT = 5.0  # seconds for one job; less than a server's shutdown waits
+
+T = TypeVar("T")
 
 
-class Disk:
-    """One user's way to the disk. What it is still at when its user is cancelled, it finishes first."""
+class DiskExecutor:
+    """Runs the blocking disk jobs of one owner in order. A running job is finished if its owner is cancelled."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
-        self._hangs = False  # once given up, it is not waited for again
+    def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
+        self._timeout = timeout
+        self._stuck = False  # a job has timed out: it is not waited for again
         self._work: asyncio.Future[None] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether it is at something."""
+        """Whether a job is running."""
         return self._work is not None and not self._work.done()
 
-    async def do(self, work: Callable[..., None], *args: Any) -> None:
-        """Have it do something. OSError where that, or what it was at before, fails, or it does not answer."""
-        await self._done()
+    async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
+        """Run a job in a thread. OSError where it, or the job before it, fails, or the disk does not answer."""
+        await self._wait()
         self._work = asyncio.ensure_future(asyncio.to_thread(work, *args))
-        await self._done()
+        await self._wait()
 
-    async def _done(self) -> None:
+    async def _wait(self) -> None:
         work = self._work
         if work is None:
             return
-        if not work.done() and not self._hangs:
-            await asyncio.wait([work], timeout=self._patience)
+        if not work.done() and not self._stuck:
+            await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
-            self._hangs = True
+            self._stuck = True
             raise TimeoutError("the disk does not answer")
         self._work = None
         work.result()
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end even where this task is cancelled meanwhile; the cancellation is raised after it."""
+    task, cancelled = asyncio.ensure_future(work), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -1,4 +1,4 @@
-"""Who may read what a stream leaves on disk: the modes of files and folders, whatever the umask is. Blocking."""
+"""Permissions (modes) of the files and folders that calls leave on disk, whatever the umask is. Blocking."""
 
 import contextlib
 import os
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Modes(NamedTuple):
-    """Those of files and of folders that are made for them."""
+class FileModes(NamedTuple):
+    """The modes of files, and of the folders that are made for them."""
 
     file: int = 0o640
     directory: int = 0o750
 
 
-USUAL_MODES = Modes()
+DEFAULT_MODES = FileModes()
 
 
-def make_folders(folder: Path, modes: Modes) -> None:
-    """Make a folder, and those above it that are missing; one that is there stays as it is. OSError where not."""
+def make_folders(folder: Path, modes: FileModes) -> None:
+    """Make a folder and its missing parents. Existing ones stay as they are. OSError where one cannot be made."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -29,17 +29,17 @@ def make_folders(folder: Path, modes: Modes) -> None:
         try:
             each.mkdir(modes.directory)
         except FileExistsError:
-            if not each.is_dir():  # or another stream was faster
+            if not each.is_dir():  # a folder has been made meanwhile, for another stream
                 raise
             continue
-        with contextlib.suppress(OSError):  # a file system without modes has its own
-            # A folder has its group and that bit from the one above it, where that has the bit.
+        with contextlib.suppress(OSError):  # file systems without modes
+            # Where the parent has the set-group-ID bit, the folder has inherited it, and keeps it.
             each.chmod(modes.directory | each.stat().st_mode & stat.S_ISGID)
 
 
-def create(path: Path, modes: Modes) -> int:
-    """Make a file, and open it to be written; FileExistsError where there is one, a link too."""
+def create_file(path: Path, modes: FileModes) -> int:
+    """Create a file and return its descriptor, open for writing. FileExistsError where the name is taken."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, modes.file)
-    with contextlib.suppress(OSError):  # as above
+    with contextlib.suppress(OSError):  # file systems without modes
         os.fchmod(file, modes.file)
     return file

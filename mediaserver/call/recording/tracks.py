@@ -1,86 +1,91 @@
-"""The two sides of a stereo recording, in step: each is put on one clock, with silence where it had nothing."""
+"""The two tracks of a stereo recording, kept in step: gaps of a track are filled with silence, by one clock."""
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
-_LAG = _SECOND // 5  # a side that is further behind the clock when it goes on had a gap, or was held up
-_DOUBT = 0.5  # seconds, after which what was only held up by the network has come
-_WAIT = 10 * _SECOND  # how long one side waits for the other: longer holds of the network put them out of step
-_MOST_WAIT = 60 * _SECOND  # and however much came of it too early
+_MAX_LAG = _SECOND // 5  # bytes: a track that continues further behind the clock had a gap, or was delayed
+_GAP_TIMEOUT = 0.5  # seconds after which audio that the network only delayed has arrived
+_MAX_WAIT = 10 * _SECOND  # bytes that one track waits for the other: longer delays put them out of step
+_MAX_PENDING = 60 * _SECOND  # bytes that are kept of a track whose audio came too early
 
 
 class Track:
-    """One side. `doubt`: seconds to wait after a gap for what may only be late."""
+    """One track. `gap_timeout`: seconds to wait after a gap for audio that may only be late."""
 
-    def __init__(self, doubt: float = 0.0) -> None:
-        self._doubt = doubt
+    def __init__(self, gap_timeout: float = 0.0) -> None:
+        self._gap_timeout = gap_timeout
         self._pcm = bytearray()
-        self._gap: tuple[int, float] | None = None  # where in it, and when it was seen
-        self._least = 0  # bytes by which it was behind since then, at the best of times
-        self._taken = 0  # bytes
+        self._gap: tuple[int, float] | None = (
+            None  # a possible gap: its position in `_pcm`, and when it was noticed
+        )
+        self._min_lag = 0  # the least lag behind the clock since then, in bytes
+        self._read = 0  # bytes read so far
 
     def __len__(self) -> int:
         return len(self._pcm)
 
     @property
-    def ready(self) -> int:
-        """Bytes whose place is certain."""
+    def settled(self) -> int:
+        """The number of bytes whose position in time is certain: those before a possible gap."""
         return self._gap[0] if self._gap is not None else len(self._pcm)
 
-    def add(self, pcm: bytes, now: float) -> None:
-        """Add sound that came at `now` seconds of the recording."""
+    def push(self, pcm: bytes, now: float) -> None:
+        """Add audio that came `now` seconds into the recording."""
         lag = self._lag(now)
-        if self._gap is None and lag > _LAG:
-            self._gap, self._least = (len(self._pcm), now), lag
+        if self._gap is None and lag > _MAX_LAG:
+            self._gap, self._min_lag = (len(self._pcm), now), lag
         self._pcm += pcm
-        self._least = min(self._least, self._lag(now) + len(pcm))
-        self.settle(now)
+        self._min_lag = min(self._min_lag, self._lag(now) + len(pcm))
+        self.resolve_gap(now)
 
-    def take_back(self, size: int) -> None:
-        """The last bytes of it are not to be heard after all, as far as they are still here."""
+    def retract(self, size: int) -> None:
+        """Remove the last `size` bytes, as far as they have not been read."""
         del self._pcm[max(0, len(self._pcm) - size) :]
 
-    def settle(self, now: float, last: bool = False) -> None:
-        """Where a gap turns out to be one, fill it with silence."""
-        if self._gap is not None and (last or now - self._gap[1] >= self._doubt):
-            if self._least > _LAG:
+    def resolve_gap(self, now: float, last: bool = False) -> None:
+        """Once the time-out of a possible gap is over, fill it with silence where the audio was not only late."""
+        if self._gap is not None and (last or now - self._gap[1] >= self._gap_timeout):
+            if self._min_lag > _MAX_LAG:
                 at = self._gap[0]
-                self._pcm[at:at] = bytes(self._least)
+                self._pcm[at:at] = bytes(self._min_lag)
             self._gap = None
 
-    def take(self, size: int) -> bytes:
-        """The first bytes of it, silence where it has no more."""
-        taken = bytes(self._pcm[:size]).ljust(size, b"\0")
+    def read(self, size: int) -> bytes:
+        """Remove and return the first `size` bytes, filled up with silence."""
+        pcm = bytes(self._pcm[:size]).ljust(size, b"\0")
         del self._pcm[:size]
-        self._taken += size
+        self._read += size
         if self._gap is not None:
             self._gap = self._gap[0] - size, self._gap[1]
-        return taken
+        return pcm
 
     def _lag(self, now: float) -> int:
-        return int(now * SAMPLE_RATE) * SAMPLE_BYTES - self._taken - len(self._pcm)
+        return int(now * SAMPLE_RATE) * SAMPLE_BYTES - self._read - len(self._pcm)
 
 
 class Tracks:
-    """What is heard, and what is said."""
+    """Both tracks: inbound (the caller) and outbound (what we send)."""
 
     def __init__(self) -> None:
-        self.heard, self.said = Track(_DOUBT), Track()
-        self._taken = 0
+        self.inbound, self.outbound = Track(_GAP_TIMEOUT), Track()
+        self._read = 0
 
-    def take(self, now: float, last: bool, most: int | None = None) -> tuple[bytes, bytes]:
-        """What both sides have, or would have by now; `last`: all. At most so many bytes of each."""
-        sides = (self.heard, self.said)
-        for side in sides:
-            side.settle(now, last)
-        longest = max(map(len, sides))
-        due = int(now * SAMPLE_RATE) * SAMPLE_BYTES - self._taken
-        size = longest if last else max(min(side.ready for side in sides), min(longest, due - _WAIT))
-        size = max(size, longest - _MOST_WAIT)
+    def read(self, now: float, last: bool, limit: int | None = None) -> tuple[bytes, bytes]:
+        """Remove and return what both tracks have, or should have, `now` seconds into the recording.
+
+        Both parts have the same length, of `limit` bytes at most. `last`: all that is left.
+        """
+        tracks = (self.inbound, self.outbound)
+        for track in tracks:
+            track.resolve_gap(now, last)
+        longest = max(map(len, tracks))
+        due = int(now * SAMPLE_RATE) * SAMPLE_BYTES - self._read
+        size = longest if last else max(min(track.settled for track in tracks), min(longest, due - _MAX_WAIT))
+        size = max(size, longest - _MAX_PENDING)
         if not last:
-            size = min([size, *(side.ready for side in sides if side.ready < len(side))])
-        if most is not None:
-            size = min(size, most)
-        self._taken += size
-        heard, said = (side.take(size) for side in sides)
-        return heard, said
+            size = min([size, *(track.settled for track in tracks if track.settled < len(track))])
+        if limit is not None:
+            size = min(size, limit)
+        self._read += size
+        inbound, outbound = (track.read(size) for track in tracks)
+        return inbound, outbound

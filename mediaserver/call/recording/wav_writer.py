@@ -1,4 +1,4 @@
-"""A WAV file that grows, and is a whole WAV file at every moment of it. Blocking: for a thread's use."""
+"""A WAV file that grows, and is valid at every moment. Blocking: to be used in a thread."""
 
 import errno
 import itertools
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from mediaserver.audio import wav
-from mediaserver.call.recording.file_modes import USUAL_MODES, Modes, create, make_folders
+from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
 
 _PART = ".part"
 
 
-def stay_within(directory: Path, path: Path) -> None:
-    """PermissionError where a link would lead a path out of a folder."""
-    # Not `Path.resolve`, which before Python 3.13 raises a RuntimeError where links go round in circles.
+def ensure_within(directory: Path, path: Path) -> None:
+    """PermissionError where a symbolic link leads a path out of a folder."""
+    # `Path.resolve` raises a RuntimeError for circular links before Python 3.13.
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise PermissionError(errno.EPERM, "leads out of its folder", str(path))
 
@@ -25,50 +25,50 @@ class WavFile:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, path: Path, channels: int, modes: Modes = USUAL_MODES) -> None:
+    def __init__(self, path: Path, channels: int, modes: FileModes = DEFAULT_MODES) -> None:
         make_folders(path.parent, modes)
         self._channels = channels
-        self._size = 0  # bytes of sound
+        self._size = 0  # bytes of PCM
         for number in itertools.count():
             self.path = path.with_stem(f"{path.stem}-{number}") if number else path
             self._part = self.path.with_name(self.path.name + _PART)
             try:
-                self._file = os.fdopen(create(self._part, modes), "wb", buffering=0)
+                self._file = os.fdopen(create_file(self._part, modes), "wb", buffering=0)
             except FileExistsError:
                 continue
             if not self.path.exists():
                 break
             self._file.close()
             self._part.unlink()
-        self._head()
+        self._write_header()
 
     @property
     def samples(self) -> int:
-        """Samples of each channel in the file."""
+        """Number of samples of each channel in the file."""
         return self._size // (2 * self._channels)
 
     def append(self, pcm: bytes) -> None:
-        """Add sound, interleaved."""
+        """Add PCM, its channels interleaved."""
         block = 2 * self._channels
         try:
             os.lseek(self._file.fileno(), wav.HEADER_BYTES + self._size, os.SEEK_SET)
             written = 0
             while written < len(pcm):
                 written += self._file.write(memoryview(pcm)[written:])
-        finally:  # what a full disk still took is kept
+        finally:  # where the disk became full, the part that was written counts
             self._size += written - written % block
-            self._head()
+            self._write_header()
 
     def close(self, samples: int | None = None) -> None:
-        """Cut to so many samples a channel, if fewer, and take its name."""
+        """Close the file, truncated to `samples` a channel where that is given, and give it its name."""
         try:
             if samples is not None:
                 self._size = min(self._size, samples * 2 * self._channels)
-            self._head()
+            self._write_header()
             self._file.truncate(wav.HEADER_BYTES + self._size)
         finally:
             self._file.close()
         self._part.replace(self.path)
 
-    def _head(self) -> None:
+    def _write_header(self) -> None:
         os.pwrite(self._file.fileno(), wav.header(self._channels, self._size), 0)

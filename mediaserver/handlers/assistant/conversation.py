@@ -110,7 +110,7 @@ class Conversation:
         """An utterance as a turn, None where there are no words in it."""
         speech, why = self._call.speech, ""
         try:
-            found = await utterance.words(
+            found = await utterance.transcribe(
                 self._recogniser, speech.recognition.timeout, language=self._settings.language
             )
         except EngineError as error:
@@ -124,7 +124,7 @@ class Conversation:
         words = " ".join(found.text.split())
         if not words:
             return None
-        turn = Turn(words, utterance.heard_at - (utterance.end - utterance.start), utterance.heard_at)
+        turn = Turn(words, utterance.last_voice_at - (utterance.end - utterance.start), utterance.last_voice_at)
         turn.reached("words", self._call.now)
         return turn
 

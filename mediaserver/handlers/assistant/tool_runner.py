@@ -83,7 +83,7 @@ class Errands:
             "transcript": self._history.spoken,
             "stream": stream.id,
             "path": stream.path,
-            "resource": stream.told_resource,
+            "resource": stream.event_resource,
             "variables": dict(stream.variables),
         }
         try:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call import Call, Disk, Modes
+from mediaserver.call import Call, DiskExecutor, FileModes
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
 
@@ -12,11 +12,11 @@ from mediaserver.handlers.common import files
 class Transcript:
     """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
 
-    def __init__(self, directory: Path, template: str | None, call: Call, modes: Modes) -> None:
+    def __init__(self, directory: Path, template: str | None, call: Call, modes: FileModes) -> None:
         self._directory, self._call, self._modes = directory, call, modes
         self._path = files.place(directory, template, call.stream) if template is not None else None
         self._lines: list[dict[str, Any]] = []
-        self._disk = Disk()
+        self._disk = DiskExecutor()
         self._writing: asyncio.Task[None] | None = None
         self._failed = False
 
@@ -38,7 +38,7 @@ class Transcript:
         while self._lines and self._path is not None and not self._failed:
             lines, self._lines = self._lines, []
             try:
-                await self._disk.do(files.append, self._directory, self._path, lines, self._modes)
+                await self._disk.run_blocking(files.append, self._directory, self._path, lines, self._modes)
             except OSError as error:
                 self._failed = True
                 files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._path, error)

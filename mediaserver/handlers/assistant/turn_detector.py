@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 
-from mediaserver.call import Call, Utterance, Utterances
+from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import Floor
 
-_ONSET = 2  # frames of voice that stop an answer: 40 ms
-_LONGEST_UTTERANCE = 30.0  # seconds
+_ONSET_FRAMES = 2  # frames of voice that stop an answer: 40 ms
+_MAX_UTTERANCE = 30.0  # seconds
 _KEYS = "0123456789*#ABCD"
 _LAST_KEY = "#"
 _MOST_KEYS = 64  # in one go
@@ -29,13 +29,13 @@ class Ears:
     def open(self) -> Iterator[None]:
         """Listen, within a `with` block."""
         call, floor = self._call, self._floor
-        options = {"onset": _ONSET, "end_silence": self._end_silence, "longest": _LONGEST_UTTERANCE}
+        options = {"onset_frames": _ONSET_FRAMES, "end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
         with contextlib.ExitStack() as stack:
-            utterances = stack.enter_context(call.utterances(started=floor.taken, **options))
+            utterances = stack.enter_context(call.utterances(on_start=floor.taken, **options))
             for key in _KEYS:
-                stack.enter_context(call.keypad.taking(key, partial(self._press, key)))
+                stack.enter_context(call.keypad.intercept(key, partial(self._press, key)))
             self._utterances = utterances
-            floor.wanted = lambda: bool(self._keys) or utterances.waiting
+            floor.wanted = lambda: bool(self._keys) or utterances.has_pending
             try:
                 yield
             finally:
@@ -55,7 +55,7 @@ class Ears:
             return speaking.result()
         return None if pressing.cancelled() else await self._all_keys()
 
-    async def _listened_to(self, utterances: Utterances) -> Utterance:
+    async def _listened_to(self, utterances: Endpointer) -> Utterance:
         while self._floor.ignores(utterance := await anext(utterances)):
             pass
         return utterance

@@ -130,7 +130,7 @@ class Saying:
                 asyncio.get_running_loop().call_soon(self._call.clear)  # what follows makes no sense without it
 
         stream = self._call.stream
-        origin = Origin(stream.route, stream.stranger)  # what a model says is an answer to what its caller says
+        origin = Origin(stream.route, stream.untrusted)  # what a model says is an answer to what its caller says
         spoken = self._call.speech.say(sentence.text, self._voice, _NOTHING, broke, origin)
         heard = await self._call.play(_Timed(spoken, self._sounding))
         sentence.was_heard(heard, spoken)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import AfterValidator, BaseModel, Field
 
-from mediaserver.call import USUAL_MODES, Call, Modes, Stream, create, make_folders, stay_within
+from mediaserver.call import DEFAULT_MODES, Call, FileModes, Stream, create_file, ensure_within, make_folders
 from mediaserver.errors import plainly
 from mediaserver.events.kinds import EventKind
 
@@ -40,9 +40,9 @@ class Keeping(BaseModel):
     )
 
     @property
-    def modes(self) -> Modes:
+    def modes(self) -> FileModes:
         """Both."""
-        return Modes(int(self.file_mode, 8), int(self.directory_mode, 8))
+        return FileModes(int(self.file_mode, 8), int(self.directory_mode, 8))
 
 
 def check(template: str) -> str:
@@ -78,12 +78,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def append(directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: Modes = USUAL_MODES) -> None:
+def append(
+    directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: FileModes = DEFAULT_MODES
+) -> None:
     """Add JSON documents to a file within a folder, a line each. Blocks; OSError where it cannot be written."""
-    stay_within(directory, path)
+    ensure_within(directory, path)
     make_folders(path.parent, modes)
     with contextlib.suppress(FileExistsError):
-        os.close(create(path, modes))
+        os.close(create_file(path, modes))
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(document) + "\n" for document in documents)
 

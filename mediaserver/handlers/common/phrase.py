@@ -104,7 +104,7 @@ class Phrase(Manner, Table):
         def failed(why: str) -> None:
             call.notify(EventKind.SPEECH_FAILED, {"why": why})
 
-        origin = Origin(stream.route, stream.stranger and (of_url or bool(self.say.names)))
+        origin = Origin(stream.route, stream.untrusted and (of_url or bool(self.say.names)))
         return speech.say(text, voice, fallback, failed, origin)
 
 

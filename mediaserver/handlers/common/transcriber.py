@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call import Call, Disk, Utterance, Utterances
+from mediaserver.call import Call, DiskExecutor, Endpointer, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
@@ -49,17 +49,17 @@ class Scribe:
     ) -> None:
         self._call, self._recogniser, self._language = call, recogniser, language
         self._keywords, self._partials = Keywords(keywords), partials
-        self._transcript, self._disk = transcript, Disk()
+        self._transcript, self._disk = transcript, DiskExecutor()
         self._told, self._due = "", 0.0  # of the present utterance: the last words, and when the next may be told
         self._heard: set[str] = set()  # keywords in it
 
-    async def run(self, utterances: Utterances) -> None:
+    async def run(self, utterances: Endpointer) -> None:
         """One utterance after another, to the last."""
         try:
             async for utterance in utterances:
                 await self._recognise(utterance)
         except asyncio.CancelledError:  # the call is over, and there is no time for what is left
-            for utterance in utterances.left():
+            for utterance in utterances.take_pending():
                 self._failed(utterance, _TOO_LATE)
             raise
 
@@ -71,7 +71,7 @@ class Scribe:
         self._told, self._due, self._heard = "", 0.0, set()
         timeout = self._call.speech.recognition.timeout
         try:
-            found = await utterance.words(
+            found = await utterance.transcribe(
                 self._recogniser, timeout, lambda text: self._partial(utterance, text), self._language
             )
         except EngineError as error:
@@ -94,7 +94,7 @@ class Scribe:
         facts = _times(utterance) | {
             "text": found.text,
             "confidence": found.confidence,
-            "seconds": round(utterance.clock() - utterance.over_at, 3),
+            "seconds": round(utterance.clock() - utterance.ended_at, 3),
         }
         self._call.notify(EventKind.TRANSCRIPT_FINAL, facts)
         self._look_for_keywords(utterance, found.text, final=True)
@@ -122,7 +122,7 @@ class Scribe:
         stream = self._call.stream
         about = {"time": files.now(), "stream": stream.id, "path": stream.path}
         try:
-            await self._disk.do(self._transcript.add, about | facts, utterance.start, utterance.end)
+            await self._disk.run_blocking(self._transcript.add, about | facts, utterance.start, utterance.end)
         except OSError as error:
             files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._transcript.path, error)
             self._transcript = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call import USUAL_MODES, Modes, create, make_folders, stay_within
+from mediaserver.call import DEFAULT_MODES, FileModes, create_file, ensure_within, make_folders
 
 CAPTIONS = ".vtt"
 _HEAD = b"WEBVTT\n\n"
@@ -19,7 +19,7 @@ class Transcript:
     A name that is taken gets a number. OSError where the disk or the folder does not let it.
     """
 
-    def __init__(self, directory: Path, path: Path, modes: Modes = USUAL_MODES) -> None:
+    def __init__(self, directory: Path, path: Path, modes: FileModes = DEFAULT_MODES) -> None:
         self._directory, self.path, self._modes = directory, path, modes
         self._files: tuple[_Growing, _Growing] | None = None
 
@@ -32,7 +32,7 @@ class Transcript:
         captions.append(cue(start, end, line["text"]).encode())
 
     def _begun(self) -> "tuple[_Growing, _Growing]":
-        stay_within(self._directory, self.path)
+        ensure_within(self._directory, self.path)
         make_folders(self.path.parent, self._modes)
         for number in itertools.count():
             path = self.path.with_stem(f"{self.path.stem}-{number}") if number else self.path
@@ -62,9 +62,9 @@ def _time(seconds: float) -> str:
 class _Growing:
     """A new file. What cannot be added to it as a whole is not added."""
 
-    def __init__(self, path: Path, modes: Modes, head: bytes = b"") -> None:
+    def __init__(self, path: Path, modes: FileModes, head: bytes = b"") -> None:
         self._path, self._size = path, 0
-        os.close(create(path, modes))
+        os.close(create_file(path, modes))
         self.append(head)
 
     def append(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from mediaserver.call import Call, Collected
+from mediaserver.call import Call, CollectedDigits
 from mediaserver.config import error_messages
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
@@ -129,9 +129,9 @@ class _Visit:
         elif step.play:
             await call.prompt(self._sound(step.play), step.barge_in)
         if step.record is not None:
-            call.keypad.take_waiting()
+            call.keypad.drain_digits()
             recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
-            call.keypad.take_waiting()  # what was pressed meanwhile is not for the next menu
+            call.keypad.drain_digits()  # what was pressed meanwhile is not for the next menu
             self._news = _News(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._choose(step.menu)
@@ -158,13 +158,13 @@ class _Visit:
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
-            self._call.keypad.take_waiting()  # typed ahead for a way that was not there
+            self._call.keypad.drain_digits()  # typed ahead for a way that was not there
         self._news = _News(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
         self, wanted: Collect, prompts: Sequence[str | Phrase], asking: Menu | Step, keys: Iterable[str] = ()
-    ) -> Collected:
+    ) -> CollectedDigits:
         """Play the prompts and collect digits: one of the keys, or where numbers are asked for, any."""
         free = asking.collect is not None
 
@@ -184,7 +184,7 @@ class _Visit:
             private=wanted.private,
         )
 
-    def _tell(self, collected: Collected, wanted: Collect) -> None:
+    def _tell(self, collected: CollectedDigits, wanted: Collect) -> None:
         """Collected digits are news for a webhook."""
         enough = len(collected.digits) >= wanted.min
         self._news = _News(event="digits" if enough else "timeout", digits=collected.digits)
@@ -197,7 +197,7 @@ class _Visit:
             "menu": self._menu,
             "stream": stream.id,
             "path": stream.path,
-            "resource": stream.told_resource,
+            "resource": stream.event_resource,
             "variables": {**stream.variables, **self._variables},
         }
         try:

@@ -155,7 +155,7 @@ class Sequencer(ABC):
         if self._writing:
             self._begin_next()
         if flushed:
-            self._writer.wire.flush()  # dropped, or a partial frame of what was stopped would begin what comes next
+            self._writer.wire.flush()  # or a partial frame of what was stopped would begin what is next
             self._send_lead()
 
     def _suspend_current(self) -> None:

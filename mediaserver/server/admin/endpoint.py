@@ -152,7 +152,7 @@ class AdminEndpoint:
     async def _press(self, request: web.Request) -> web.Response:
         """Feed keys that somebody else has seen, such as a flow's `digits_receive`, into a stream's keypad."""
         pressed = await _body(request, PressedKeys)
-        self._find(request).press(pressed.digits)
+        self._find(request).push_digits(pressed.digits)
         return web.Response(status=204)
 
     def _find(self, request: web.Request) -> Session:

@@ -120,7 +120,7 @@ class MediaEndpoint:
             query,
             told,
             route=route.pattern,
-            stranger=route.access.is_open,
+            untrusted=route.access.is_open,
             call=call,
         )
         return _Admitted(route, handler, wire, stream, peer)
@@ -174,13 +174,13 @@ class MediaEndpoint:
     ) -> None:
         """One stream, to its end."""
         limits = self._engine.settings.server
-        reader = connection.Reader(upgraded, session.receive, limits.max_message_rate, session.texted)
+        reader = connection.Reader(upgraded, session.receive, limits.max_message_rate, session.receive_text)
         upgraded.watch(reader, session.finish)
         unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
         heartbeat = Heartbeat(upgraded, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         reading = asyncio.create_task(_read(reader, session))
         try:
-            await session.media_started()
+            await session.wait_for_media_start()
             session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:

@@ -1,11 +1,11 @@
-"""A disk that must not hold anybody up: one thing after the other, and every wait has an end."""
+"""The disk executor: one job after the other, and every wait has an end."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from mediaserver.call import Disk
+from mediaserver.call import DiskExecutor
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -26,61 +26,61 @@ def fail() -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_things_are_done_in_their_order_and_waited_for(thread: list[float]) -> None:
+def test_jobs_run_in_their_order_and_are_waited_for(thread: list[float]) -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
-        disk, done = Disk(), []
+        disk, done = DiskExecutor(), []
         thread.extend([1.0, 4.9])
         assert not disk.busy
         for n in range(2):
-            await disk.do(done.append, n)
+            await disk.run_blocking(done.append, n)
             assert (done[-1], disk.busy) == (n, False)
         assert loop.time() == pytest.approx(5.9)
 
     run()
 
 
-def test_who_leaves_does_not_stop_it_and_the_next_waits(thread: list[float]) -> None:
+def test_a_cancelled_owner_does_not_stop_a_job_and_the_next_job_waits(thread: list[float]) -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
-        disk, done = Disk(), []
+        disk, done = DiskExecutor(), []
         thread.extend([2.0, 1.0])
-        first = asyncio.create_task(disk.do(done.append, 1))
+        first = asyncio.create_task(disk.run_blocking(done.append, 1))
         await asyncio.sleep(0.5)
         first.cancel()
         await asyncio.wait([first])
         assert (disk.busy, done) == (True, [])
-        await disk.do(done.append, 2)
+        await disk.run_blocking(done.append, 2)
         assert (done, loop.time(), disk.busy) == ([1, 2], 3.0, False)
 
     run()
 
 
-def test_one_that_hangs_is_given_up_once_and_its_failure_is_told_later(thread: list[float]) -> None:
+def test_a_job_that_hangs_times_out_once_and_its_failure_is_raised_later(thread: list[float]) -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
-        disk = Disk(patience=3.0)
+        disk = DiskExecutor(timeout=3.0)
         thread.extend([20.0, 0.0])
         for _ in range(3):  # the second and the third are not even begun
             with pytest.raises(OSError, match="does not answer"):
-                await disk.do(fail)
+                await disk.run_blocking(fail)
             assert (loop.time(), disk.busy) == (3.0, True)
         await asyncio.sleep(20)
         with pytest.raises(OSError, match="No space"):
-            await disk.do(fail)
+            await disk.run_blocking(fail)
         assert len(thread) == 1
 
     run()
 
 
-def test_a_failure_is_told_once(thread: list[float]) -> None:
+def test_a_failure_is_raised_once(thread: list[float]) -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
-        disk, done = Disk(), []
+        disk, done = DiskExecutor(), []
         thread.extend([0.1, 0.1])
         with pytest.raises(OSError, match="No space"):
-            await disk.do(fail)
-        await disk.do(done.append, 1)
+            await disk.run_blocking(fail)
+        await disk.run_blocking(done.append, 1)
         assert done == [1]
 
     run()

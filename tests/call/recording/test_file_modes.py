@@ -1,4 +1,4 @@
-"""Who may read what streams leave: as configured, whatever the umask is."""
+"""Modes of the files that calls leave: as configured, whatever the umask is."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mediaserver.call import Modes
+from mediaserver.call import FileModes
 from mediaserver.call.recording.file_modes import make_folders
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.handlers.common import files
@@ -24,18 +24,18 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-def record(path: Path, modes: Modes) -> None:
+def record(path: Path, modes: FileModes) -> None:
     file = WavFile(path, 1, modes)
     file.append(bytes(320))
     file.close()
 
 
-def report(path: Path, modes: Modes) -> None:
+def report(path: Path, modes: FileModes) -> None:
     for _ in range(2):
         files.append(path.parent, path, [{}], modes)
 
 
-def transcribe(path: Path, modes: Modes) -> None:
+def transcribe(path: Path, modes: FileModes) -> None:
     Transcript(path.parents[1], path, modes).add({"text": "Hello."}, 0, 1)
 
 
@@ -44,8 +44,8 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("write", [record, report, transcribe])
-@pytest.mark.parametrize("modes", [Modes(), Modes(0o600, 0o700), Modes(0o664, 0o775)])
-def test_files_and_folders(tmp_path: Path, write: Callable[[Path, Modes], None], modes: Modes) -> None:
+@pytest.mark.parametrize("modes", [FileModes(), FileModes(0o600, 0o700), FileModes(0o664, 0o775)])
+def test_files_and_folders(tmp_path: Path, write: Callable[[Path, FileModes], None], modes: FileModes) -> None:
     there = tmp_path / "there"
     there.mkdir()
     there.chmod(0o711)
@@ -55,17 +55,17 @@ def test_files_and_folders(tmp_path: Path, write: Callable[[Path, Modes], None],
     assert mode(there) == 0o711  # it was there
 
 
-def test_a_folder_that_gives_its_group_on_still_does(tmp_path: Path) -> None:
+def test_a_folder_inherits_the_set_group_id_bit(tmp_path: Path) -> None:
     """Who collects recordings may be in that group, and not in ours."""
     tmp_path.chmod(0o2775)
-    make_folders(tmp_path / "a/b", Modes())
+    make_folders(tmp_path / "a/b", FileModes())
     for folder in ("a", "a/b"):
         assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o2750
 
 
 def test_the_settings_are_octal_in_quotes() -> None:
-    assert Record().modes == Modes(0o640, 0o750)
-    assert Record(file_mode="0600", directory_mode="700").modes == Modes(0o600, 0o700)
+    assert Record().modes == FileModes(0o640, 0o750)
+    assert Record(file_mode="0600", directory_mode="700").modes == FileModes(0o600, 0o700)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_the_settings_are_octal_in_quotes() -> None:
         ({"file_mode": 640}, "valid string"),
     ],
 )
-def test_a_mode_that_is_none(settings: dict[str, Any], why: str) -> None:
+def test_a_wrong_mode_is_a_mistake(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Record.model_validate(settings)

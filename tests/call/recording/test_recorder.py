@@ -1,4 +1,4 @@
-"""Recordings: what is in the file, to the sample, and what becomes of it when things go wrong."""
+"""Recordings: the content of the file, to the sample, and what becomes of it where the disk fails."""
 
 import asyncio
 import errno
@@ -19,8 +19,8 @@ import pytest
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Call, Recording
-from mediaserver.call.recording.disk import Disk
-from mediaserver.call.recording.recorder import Recorder, Stop
+from mediaserver.call.recording.disk import DiskExecutor
+from mediaserver.call.recording.recorder import Recorder, StopReason
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.playout.sources.source import Clip, Playlist, Repeated
 from mediaserver.wire.encapsulation import Framing, WireSettings
@@ -51,7 +51,7 @@ async def recorded(loop: VirtualLoop, path: Path, ms: float, *acts, caller: Call
 
 
 @in_virtual_time
-async def test_what_is_heard_is_what_is_recorded(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_received_audio_is_recorded_to_the_sample(loop: VirtualLoop, tmp_path: Path) -> None:
     _, recording = await recorded(loop, tmp_path / "deep" / "calls" / "a.wav", 2000, (0, PCM))
     heard = read_wav(tmp_path / "deep/calls/a.wav")
     assert (heard[: len(SPEECH)] == SPEECH).all()
@@ -68,7 +68,7 @@ async def test_max_duration_is_exact_to_the_sample(loop: VirtualLoop, tmp_path: 
 
 
 @in_virtual_time
-async def test_max_duration_ends_it_even_where_nothing_comes(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_max_duration_ends_it_even_where_no_audio_comes(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of())
     caller.quiet = True
     _, recording = await recorded(loop, tmp_path / "a.wav", 5000, caller=caller, max_duration=2)
@@ -173,7 +173,7 @@ async def test_stereo_is_as_long_as_the_call_where_the_caller_falls_silent(
 
 
 @in_virtual_time
-async def test_what_a_far_end_forgot_is_not_on_the_right(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_frames_that_the_peer_dropped_are_not_on_the_right(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of(), WireSettings(framing=Framing.PCM, lead=10))
     session, heard = caller.session, []
     caller.stage.pacer.flush_peer = lambda: True  # as of Asterisk's queue
@@ -294,7 +294,7 @@ def test_limits_hold_where_the_disk_fails(
 
 
 @in_virtual_time
-async def test_a_failure_is_told_when_it_happens(loop: VirtualLoop, failing_disk: Path) -> None:
+async def test_a_failure_is_reported_when_it_happens(loop: VirtualLoop, failing_disk: Path) -> None:
     caller = Caller(loop, library_of())
     told: list[int] = []
     acts = [(at, lambda: told.append(len(caller.backend.told("recording.failed")))) for at in (1500, 2500)]
@@ -304,7 +304,7 @@ async def test_a_failure_is_told_when_it_happens(loop: VirtualLoop, failing_disk
 
 
 @in_virtual_time
-async def test_max_duration_holds_where_the_disk_fails_and_nothing_comes(
+async def test_max_duration_holds_where_the_disk_fails_and_no_audio_comes(
     loop: VirtualLoop, failing_disk: Path
 ) -> None:
     caller = Caller(loop, library_of())
@@ -375,7 +375,7 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
 
 def recorder(tmp_path: Path, **options) -> Recorder:
     plain: dict[str, Any] = dict.fromkeys(("within", "max_duration", "max_silence"))
-    plain |= {"stereo": False, "trim_silence": False, "toning": lambda: False}
+    plain |= {"stereo": False, "trim_silence": False, "dtmf_active": lambda: False}
     return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
 
 
@@ -388,17 +388,17 @@ async def test_what_is_quieter_than_45_dbfs_is_trimmed_as_silence(
     recording = recorder(tmp_path, trim_silence=True)
     running = asyncio.create_task(recording.run())
     for seconds, last in ((2, 100), (3, 0)):
-        recording.take(Audio(to_bytes(np.full(8000 * seconds, 100, np.int16))))
+        recording.on_event(Audio(to_bytes(np.full(8000 * seconds, 100, np.int16))))
         await asyncio.sleep(1.5)
-        recording.take(Audio(to_bytes(np.array([peak if last else 0], np.int16))))
-    recording.stop(Stop.DIGIT)
+        recording.on_event(Audio(to_bytes(np.array([peak if last else 0], np.int16))))
+    recording.stop(StopReason.DIGIT)
     await running
     done = await recording.close()
     assert done.seconds == round((loud + 1600) / 8000, 3)
 
 
 @in_virtual_time
-async def test_the_first_fault_of_the_disk_is_the_one_that_is_told(
+async def test_the_first_failure_of_the_disk_is_the_one_that_is_reported(
     loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(number: int) -> Callable[..., None]:
@@ -412,8 +412,8 @@ async def test_the_first_fault_of_the_disk_is_the_one_that_is_told(
     monkeypatch.setattr(WavFile, "close", fail(errno.EIO))
     recording = recorder(tmp_path)
     running = asyncio.create_task(recording.run())
-    recording.take(Audio(PCM))
-    recording.stop(Stop.DIGIT)
+    recording.on_event(Audio(PCM))
+    recording.stop(StopReason.DIGIT)
     await running
     done = await recording.close()
     assert (done.error, done.seconds) == ("No space left on device", 0.0)
@@ -427,10 +427,10 @@ async def test_the_first_reason_to_stop_stands_and_nothing_is_taken_after_it(
 ) -> None:
     recording = recorder(tmp_path)
     running = asyncio.create_task(recording.run())
-    recording.take(Audio(PCM[:320]))
-    recording.stop(Stop.DIGIT)
-    recording.stop(Stop.SILENCE)
-    recording.take(Audio(PCM))
+    recording.on_event(Audio(PCM[:320]))
+    recording.stop(StopReason.DIGIT)
+    recording.stop(StopReason.SILENCE)
+    recording.on_event(Audio(PCM))
     await running
     done = await recording.close()
     assert (done.reason, done.seconds, loop.time()) == ("digit", 0.02, 0.0)
@@ -438,7 +438,7 @@ async def test_the_first_reason_to_stop_stands_and_nothing_is_taken_after_it(
 
 
 @in_virtual_time
-async def test_limits_are_looked_at_where_nothing_comes(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_limits_are_checked_where_no_audio_comes(loop: VirtualLoop, tmp_path: Path) -> None:
     """To the millisecond where nothing was heard; what the network may hold up is waited for, for a second."""
     for options, heard, seconds in (
         ({"max_duration": 2.0}, None, 2.0),
@@ -452,7 +452,7 @@ async def test_limits_are_looked_at_where_nothing_comes(loop: VirtualLoop, tmp_p
     ):
         began, recording = loop.time(), recorder(tmp_path, **options)
         if heard is not None:
-            loop.call_later(heard, recording.take, Audio(bytes(320)))
+            loop.call_later(heard, recording.on_event, Audio(bytes(320)))
         await recording.run()
         assert loop.time() - began == pytest.approx(seconds, abs=1e-6), options
         await recording.close()
@@ -469,41 +469,41 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkey
 
     monkeypatch.setattr(WavFile, "append", slowly)
     told: list[Recording] = []
-    recording = recorder(tmp_path, failed=told.append)
+    recording = recorder(tmp_path, on_failure=told.append)
     running = asyncio.create_task(recording.run())
-    recording.take(Audio(bytes(11 * 16_000)))
-    assert not recording._over.is_set()
+    recording.on_event(Audio(bytes(11 * 16_000)))
+    assert not recording._stopped.is_set()
     await eventually(lambda: recording._disk.busy and not recording._mono)
-    recording.take(Audio(bytes(11 * 16_000)))
+    recording.on_event(Audio(bytes(11 * 16_000)))
     released.set()
     await eventually(lambda: bool(told))
-    recording.stop(Stop.DIGIT)
+    recording.stop(StopReason.DIGIT)
     await running
     done = await recording.close()
     assert told == [done]
-    assert (done.reason, done.error, done.seconds) == (Stop.ERROR, "the disk is too slow", 11.0)
+    assert (done.reason, done.error, done.seconds) == (StopReason.ERROR, "the disk is too slow", 11.0)
 
 
-async def test_what_fails_on_the_disk_after_its_user_is_gone_is_told_to_the_next(tmp_path: Path) -> None:
-    disk, released = Disk(), threading.Event()
+async def test_a_failure_after_its_owner_is_gone_is_raised_to_the_next(tmp_path: Path) -> None:
+    disk, released = DiskExecutor(), threading.Event()
 
     def fail() -> None:
         released.wait(PATIENCE)
         raise OSError(28, "No space left on device")
 
-    working = asyncio.create_task(disk.do(fail))
+    working = asyncio.create_task(disk.run_blocking(fail))
     await eventually(lambda: disk.busy)
     working.cancel()
     released.set()
     with pytest.raises(OSError, match="No space left"):
-        await disk.do(lambda: None)
-    await disk.do(lambda: None)
+        await disk.run_blocking(lambda: None)
+    await disk.run_blocking(lambda: None)
 
 
 async def test_a_disk_that_does_not_answer_is_not_waited_for() -> None:
-    disk, released = Disk(patience=0.05), threading.Event()
+    disk, released = DiskExecutor(timeout=0.05), threading.Event()
     with pytest.raises(OSError, match="the disk does not answer"):
-        await disk.do(released.wait, PATIENCE)  # type: ignore[arg-type]
+        await disk.run_blocking(released.wait, PATIENCE)  # type: ignore[arg-type]
     released.set()
 
 
@@ -545,7 +545,7 @@ async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
 
 
 @in_virtual_time
-async def test_who_is_cancelled_while_it_finishes_is_so_after_it(
+async def test_a_cancellation_while_the_file_is_finished_is_raised_after_it(
     loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def slowly(work: Callable[..., None], *args: object) -> None:

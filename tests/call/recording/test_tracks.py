@@ -1,4 +1,4 @@
-"""Two sides of a recording on one clock: gaps are silence, what was only late has its place."""
+"""The tracks of a stereo recording: gaps are silence, and audio that was only late has its place."""
 
 import random
 
@@ -21,12 +21,12 @@ def recorded(arrivals: dict[float, list[int]], seconds: float) -> list[tuple[int
         now = (n + 1) * FRAME
         while events and events[0][0] <= now:
             for frame in events.pop(0)[1]:
-                tracks.heard.add(numbered(frame), now)
-        tracks.said.add(numbered(n), now)
+                tracks.inbound.push(numbered(frame), now)
+        tracks.outbound.push(numbered(n), now)
         if n % 50 == 49:
-            for side, more in zip(written, tracks.take(now, last=False), strict=True):
+            for side, more in zip(written, tracks.read(now, last=False), strict=True):
                 side += more
-    for side, more in zip(written, tracks.take(seconds, last=True), strict=True):
+    for side, more in zip(written, tracks.read(seconds, last=True), strict=True):
         side += more
     heard, said = (
         [int.from_bytes(side[at : at + 2], "little") for at in range(0, len(side), 320)] for side in written
@@ -52,7 +52,7 @@ def held(frames: int, *holds: tuple[float, float]) -> dict[float, list[int]]:
 
 
 @pytest.mark.parametrize("hold", [0.1, 0.3, 0.8, 1.5, 3.5, 4.5, 9.0])
-def test_what_a_network_held_is_put_in_its_place(hold: float) -> None:
+def test_audio_that_the_network_held_is_put_in_its_place(hold: float) -> None:
     rows = recorded(held(1500, (5.0, 5.0 + hold)), 30)
     assert set(drift(rows)) == {0}
     assert len(rows) == 1500
@@ -87,17 +87,17 @@ def test_nothing_of_either_side_is_lost_or_doubled() -> None:
     assert [said for _, said in rows if said] == list(range(1, 1501))
 
 
-def test_what_nobody_heard_is_taken_back() -> None:
+def test_frames_that_were_not_played_are_retracted() -> None:
     tracks = Tracks()
     for n in range(8):
-        tracks.said.add(numbered(n), FRAME)
-    tracks.said.take_back(3 * 320)
-    assert tracks.said.take(6 * 320) == b"".join(map(numbered, range(5))) + bytes(320)
-    tracks.said.take_back(320)  # what is written stays
-    assert len(tracks.said) == 0
-    tracks.said.add(numbered(1), 1.0)
-    tracks.said.take_back(1_000_000)
-    assert len(tracks.said) == 0
+        tracks.outbound.push(numbered(n), FRAME)
+    tracks.outbound.retract(3 * 320)
+    assert tracks.outbound.read(6 * 320) == b"".join(map(numbered, range(5))) + bytes(320)
+    tracks.outbound.retract(320)  # what is written stays
+    assert len(tracks.outbound) == 0
+    tracks.outbound.push(numbered(1), 1.0)
+    tracks.outbound.retract(1_000_000)
+    assert len(tracks.outbound) == 0
 
 
 SECOND = 16_000  # bytes
@@ -119,79 +119,79 @@ def filled(pcm: bytes) -> list[tuple[bool, int]]:
 def test_a_gap_is_filled_up_to_when_sound_came_again(doubt: float) -> None:
     track = Track(doubt)
     for n in range(5):
-        track.add(numbered(n), (n + 1) * FRAME)
-    assert (track.ready, len(track)) == (1600, 1600)
-    track.add(numbered(5), 1.0)
+        track.push(numbered(n), (n + 1) * FRAME)
+    assert (track.settled, len(track)) == (1600, 1600)
+    track.push(numbered(5), 1.0)
     if doubt:
-        assert (track.ready, len(track)) == (1600, 1920)
-        track.settle(1.49)
-        assert track.ready == 1600
-        track.settle(1.5)
+        assert (track.settled, len(track)) == (1600, 1920)
+        track.resolve_gap(1.49)
+        assert track.settled == 1600
+        track.resolve_gap(1.5)
     size = SECOND - 1600 + 1920
-    assert (track.ready, len(track)) == (size, size)
-    track.settle(5.0)  # once
-    track.settle(5.0, last=True)
-    assert filled(track.take(size)) == [(True, 1600), (False, SECOND - 1600), (True, 320)]
+    assert (track.settled, len(track)) == (size, size)
+    track.resolve_gap(5.0)  # once
+    track.resolve_gap(5.0, last=True)
+    assert filled(track.read(size)) == [(True, 1600), (False, SECOND - 1600), (True, 320)]
 
 
 @pytest.mark.parametrize(("late", "gap"), [(3200, False), (3202, True)])
-def test_what_is_less_than_200_ms_late_has_no_gap_before_it(late: int, gap: bool) -> None:
+def test_audio_less_than_200_ms_late_has_no_gap_before_it(late: int, gap: bool) -> None:
     track = Track()
-    track.add(numbered(1), late / SECOND)
+    track.push(numbered(1), late / SECOND)
     assert len(track) == (late + 320 if gap else 320)
 
 
-def test_after_a_gap_what_came_late_is_taken_off_it() -> None:
+def test_late_audio_after_a_gap_shortens_it() -> None:
     """At the best of times within the half second: the network held it, and let go of it piece by piece."""
     track = Track(0.5)
     for at in (1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.2):
-        track.add(numbered(1), at)
+        track.push(numbered(1), at)
     before = SECOND * 1.1 - 10 * 320  # when the last came of those that came at 1.1 s
-    track.settle(2.0)
+    track.resolve_gap(2.0)
     assert len(track) == before + 12 * 320
 
 
-def test_one_side_is_waited_for_for_ten_seconds_and_no_longer() -> None:
+def test_a_track_waits_ten_seconds_for_the_other() -> None:
     tracks = Tracks()
     for n in range(700):
-        tracks.said.add(numbered(n), (n + 1) * FRAME)
-    assert [len(side) for side in tracks.take(9.99, last=False)] == [0, 0]
-    heard, said = tracks.take(11.0, last=False)
+        tracks.outbound.push(numbered(n), (n + 1) * FRAME)
+    assert [len(side) for side in tracks.read(9.99, last=False)] == [0, 0]
+    heard, said = tracks.read(11.0, last=False)
     assert (len(heard), len(said)) == (SECOND, SECOND)
     assert not any(heard)
     assert said[:320] == numbered(0)
-    heard, said = tracks.take(12.0, last=False)  # and goes on with what is left
+    heard, said = tracks.read(12.0, last=False)  # and goes on with what is left
     assert (len(heard), said[:320]) == (SECOND, numbered(50))
-    heard, said = tracks.take(14.0, last=True)
+    heard, said = tracks.read(14.0, last=True)
     assert (len(heard), len(said)) == (12 * SECOND, 12 * SECOND)
 
 
-def test_no_more_than_a_minute_of_one_side_waits() -> None:
+def test_no_more_than_a_minute_of_a_track_is_pending() -> None:
     tracks = Tracks()
-    tracks.heard.add(bytes([1]) * 61 * SECOND, 0.1)
-    assert [len(side) for side in tracks.take(0.1, last=False)] == [SECOND, SECOND]
-    assert [len(side) for side in tracks.take(0.1, last=False)] == [0, 0]
+    tracks.inbound.push(bytes([1]) * 61 * SECOND, 0.1)
+    assert [len(side) for side in tracks.read(0.1, last=False)] == [SECOND, SECOND]
+    assert [len(side) for side in tracks.read(0.1, last=False)] == [0, 0]
 
 
-def test_no_more_is_taken_than_is_asked_for() -> None:
+def test_no_more_is_read_than_the_limit() -> None:
     tracks = Tracks()
     for n in range(10):
-        tracks.heard.add(numbered(n), (n + 1) * FRAME)
-        tracks.said.add(numbered(n), (n + 1) * FRAME)
-    assert [len(side) for side in tracks.take(0.2, last=False, most=640)] == [640, 640]
-    assert [len(side) for side in tracks.take(0.2, last=True, most=0)] == [0, 0]
-    assert [len(side) for side in tracks.take(0.2, last=False, most=10_000)] == [2560, 2560]
+        tracks.inbound.push(numbered(n), (n + 1) * FRAME)
+        tracks.outbound.push(numbered(n), (n + 1) * FRAME)
+    assert [len(side) for side in tracks.read(0.2, last=False, limit=640)] == [640, 640]
+    assert [len(side) for side in tracks.read(0.2, last=True, limit=0)] == [0, 0]
+    assert [len(side) for side in tracks.read(0.2, last=False, limit=10_000)] == [2560, 2560]
 
 
-def test_what_is_in_doubt_is_not_taken() -> None:
+def test_audio_after_a_possible_gap_is_not_read() -> None:
     tracks = Tracks()
-    tracks.heard.add(numbered(1), FRAME)
+    tracks.inbound.push(numbered(1), FRAME)
     for n in range(60):
-        tracks.said.add(numbered(n), (n + 1) * FRAME)
-    tracks.heard.add(numbered(2), 1.2)
-    heard, said = tracks.take(1.2, last=False)
+        tracks.outbound.push(numbered(n), (n + 1) * FRAME)
+    tracks.inbound.push(numbered(2), 1.2)
+    heard, said = tracks.read(1.2, last=False)
     assert (heard, said) == (numbered(1), numbered(0))
-    heard, _ = tracks.take(1.7, last=False)  # by then it is known to be a gap
+    heard, _ = tracks.read(1.7, last=False)  # by then it is known to be a gap
     assert filled(heard) == [(False, int(1.2 * SECOND) - 320)]
-    heard, _ = tracks.take(1.7, last=True)
+    heard, _ = tracks.read(1.7, last=True)
     assert heard == numbered(2)

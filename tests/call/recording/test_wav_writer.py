@@ -1,4 +1,4 @@
-"""A WAV file that grows: what a disk takes in pieces, what it refuses, and what is left at the end."""
+"""A WAV file that grows: on disks that take it in pieces or become full, and truncated at its end."""
 
 import errno
 import io
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio import wav
-from mediaserver.call.recording.wav_writer import WavFile, stay_within
+from mediaserver.call.recording.wav_writer import WavFile, ensure_within
 
 PCM = bytes(range(1, 251)) * 4
 
 
-class Disk(io.RawIOBase):
+class SmallDisk(io.RawIOBase):
     """Takes some bytes at a time of what is written to a file, and in all no more than there is room for."""
 
     def __init__(self, file: WavFile, at_once: int, room: int) -> None:
@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_it_is_whole_after_every_piece(channels: int, tmp_path: Path) -> None:
+def test_a_wav_file_is_valid_after_every_append(channels: int, tmp_path: Path) -> None:
     file = WavFile(tmp_path / "a.wav", channels)
     part = tmp_path / "a.wav.part"
     assert read(part) == (channels, b"")
@@ -61,9 +61,9 @@ def test_it_is_whole_after_every_piece(channels: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 400])
-def test_what_a_disk_takes_in_pieces_is_written_whole(at_once: int, tmp_path: Path) -> None:
+def test_pcm_that_a_disk_takes_in_pieces_is_written_whole(at_once: int, tmp_path: Path) -> None:
     file = WavFile(tmp_path / "a.wav", 1)
-    Disk(file, at_once, 1_000_000)
+    SmallDisk(file, at_once, 1_000_000)
     file.append(PCM)
     file.append(PCM[::-1])
     file.close()
@@ -73,11 +73,11 @@ def test_what_a_disk_takes_in_pieces_is_written_whole(at_once: int, tmp_path: Pa
 @pytest.mark.parametrize(
     ("channels", "room", "kept"), [(1, 1005, 1004), (2, 1007, 1004), (2, 1008, 1008), (1, 0, 0)]
 )
-def test_of_what_a_full_disk_took_whole_samples_are_kept(
+def test_whole_samples_are_kept_of_what_a_full_disk_took(
     channels: int, room: int, kept: int, tmp_path: Path
 ) -> None:
     file = WavFile(tmp_path / "a.wav", channels)
-    Disk(file, 100, room)
+    SmallDisk(file, 100, room)
     with pytest.raises(OSError, match="No space left"):
         file.append(PCM + PCM)
     assert file.samples == kept // 2 // channels
@@ -88,7 +88,7 @@ def test_of_what_a_full_disk_took_whole_samples_are_kept(
 
 
 @pytest.mark.parametrize(("samples", "kept"), [(None, 1000), (0, 0), (100, 400), (250, 1000), (9999, 1000)])
-def test_it_can_be_cut_at_the_end_and_not_made_longer(samples: int | None, kept: int, tmp_path: Path) -> None:
+def test_a_wav_file_can_be_truncated_and_not_made_longer(samples: int | None, kept: int, tmp_path: Path) -> None:
     file = WavFile(tmp_path / "a.wav", 2)
     file.append(PCM)
     file.close(samples)
@@ -109,14 +109,14 @@ def test_a_name_that_is_taken_or_being_written_gets_the_next_number(tmp_path: Pa
     assert (tmp_path / "a-1.wav.part").read_text() == "under way"
 
 
-def test_who_stays_within_a_folder(tmp_path: Path) -> None:
+def test_which_paths_are_within_a_folder(tmp_path: Path) -> None:
     inside, outside = tmp_path / "in", tmp_path / "out"
     inside.mkdir()
     outside.mkdir()
     (inside / "link").symlink_to(outside)
     (tmp_path / "also").symlink_to(inside)
-    stay_within(inside, inside / "deep/a.wav")
-    stay_within(tmp_path / "also", inside / "a.wav")
+    ensure_within(inside, inside / "deep/a.wav")
+    ensure_within(tmp_path / "also", inside / "a.wav")
     for path in (inside / "link/a.wav", outside / "a.wav", inside / "../a.wav"):
         with pytest.raises(PermissionError):
-            stay_within(inside, path)
+            ensure_within(inside, path)

@@ -90,12 +90,12 @@ async def heard(
             for seconds in waits:
                 found.append((await ears.next(seconds), round(loop.time(), 2)))
                 assert not floor.wanted()
-        caller.session.press("1")
-        assert call.keypad.take_waiting() == "1"  # nobody takes it any more
+        caller.session.push_digits("1")
+        assert call.keypad.drain_digits() == "1"  # nobody takes it any more
         assert asyncio.all_tasks() == tasks
 
     def act(keys: str) -> Callable[[], None]:
-        return (lambda: caller.session.press(keys)) if keys else (lambda: caller.say(WORD))
+        return (lambda: caller.session.push_digits(keys)) if keys else (lambda: caller.say(WORD))
 
     await caller.call(run, 16_000, *[(at, act(keys)) for at, keys in acts])
     return found
@@ -143,8 +143,8 @@ async def test_what_is_said_to_a_deaf_speaker_is_passed_over(loop: VirtualLoop) 
             while len(found) < 2:
                 found.append(await ears.next(10.0))
 
-    acts = [(1000, lambda: caller.say(WORD)), (3000, lambda: caller.session.press("12"))]
-    acts += [(5000, lambda: caller.say(WORD)), (7000, lambda: caller.session.press("3#"))]
+    acts = [(1000, lambda: caller.say(WORD)), (3000, lambda: caller.session.push_digits("12"))]
+    acts += [(5000, lambda: caller.say(WORD)), (7000, lambda: caller.session.push_digits("3#"))]
     await caller.call(run, 12_000, *acts)
     utterance, turn = found
     assert isinstance(utterance, Utterance)

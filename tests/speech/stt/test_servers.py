@@ -143,11 +143,11 @@ async def test_a_server_that_reads_nothing_delays_only_its_own_utterance(http: E
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     engine = VoskStt(RecognitionSettings.model_validate({"vosk": {"url": url}}), http)
     for _ in range(15_000):  # more than sockets buffer, and more than an utterance may have
-        spoken.add(SILENCE)
+        spoken.push_frame(SILENCE)
     spoken.finish()
     began = loop.time()
     with pytest.raises(EngineError, match=r"no words within 0\.2 s of the end"):
-        await spoken.words(engine, 0.2)
+        await spoken.transcribe(engine, 0.2)
     assert loop.time() - began < 0.2 + UNIT + late()  # to close the connection does not take longer
     over.set()
     server.close()

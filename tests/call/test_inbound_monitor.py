@@ -1,4 +1,4 @@
-"""What a session makes of what is heard: the first sound, hang-ups, identities, and sound that cannot be right."""
+"""Inbound media of a session: the hold until the first audio, hang-ups, identities, and the inbound monitor."""
 
 import asyncio
 import struct
@@ -31,7 +31,7 @@ def session_that_dials(loop: VirtualLoop, settings: WireSettings) -> tuple[Sessi
     """A session as an attachment has it, its connection made with a start_timeout of two seconds."""
     stage, backend = Stage(loop, settings), Backend()
     stream = Stream("id", "/path", "peer", resource="calls/1")
-    session = Session(stream, stage.wire, library_of(), stage.pacer, loop.time, outbox=backend)
+    session = Session(stream, stage.wire, library_of(), stage.pacer, loop.time, event_sink=backend)
     session.connect(dialled(settings), stage.line, 2.0)
     return session, stage, backend
 
@@ -67,7 +67,7 @@ async def test_a_greeting_begins_within_a_frame_of_the_first_sound(
 
 
 @in_virtual_time
-async def test_a_greeting_does_not_wait_for_ever(loop: VirtualLoop) -> None:
+async def test_the_hold_of_the_playout_times_out(loop: VirtualLoop) -> None:
     session, stage, _ = session_that_dials(loop, WireSettings())
     await session.run(play_clip(session.call))
     assert 2000 <= begin_of_sound(stage) <= 2020
@@ -75,7 +75,7 @@ async def test_a_greeting_does_not_wait_for_ever(loop: VirtualLoop) -> None:
 
 @pytest.mark.parametrize("message", [UUID, b"\x10\x00\x00", b"\x03\x00\x015"], ids=["uuid", "no sound", "digit"])
 @in_virtual_time
-async def test_what_is_no_sound_does_not_begin_it(message: bytes, loop: VirtualLoop) -> None:
+async def test_messages_other_than_audio_do_not_end_the_hold(message: bytes, loop: VirtualLoop) -> None:
     session, stage, _ = session_that_dials(loop, WireSettings())
     loop.call_later(0.1, session.receive, message)
     loop.call_later(0.5, session.receive, b"\x10\x00\xa0" + SOUND)
@@ -84,7 +84,7 @@ async def test_what_is_no_sound_does_not_begin_it(message: bytes, loop: VirtualL
 
 
 @in_virtual_time
-async def test_after_a_reconnect_it_waits_again_and_goes_on_where_it_was(loop: VirtualLoop) -> None:
+async def test_after_a_reconnect_the_playout_is_held_again_and_continues_in_its_place(loop: VirtualLoop) -> None:
     session, stage, _ = session_that_dials(loop, WireSettings(Encapsulation.SLN))
 
     def reconnect() -> None:
@@ -105,7 +105,7 @@ async def test_after_a_reconnect_it_waits_again_and_goes_on_where_it_was(loop: V
 
 @pytest.mark.parametrize("listens", [False, True])
 @in_virtual_time
-async def test_a_peer_s_hang_up_ends_the_stream_whether_or_not_anybody_listens(
+async def test_a_peer_s_hang_up_ends_the_stream_with_or_without_a_listener(
     listens: bool, loop: VirtualLoop
 ) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
@@ -132,7 +132,7 @@ async def test_a_uuid_names_the_call(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_a_frame_that_nobody_listens_to_is_counted_and_not_decoded(loop: VirtualLoop) -> None:
+async def test_a_frame_without_a_listener_is_counted_and_not_decoded(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
     for _ in range(10):
         caller.session.receive(b"\x10\x00\xa0" + SOUND)
@@ -149,15 +149,15 @@ async def test_a_frame_that_nobody_listens_to_is_counted_and_not_decoded(loop: V
 
 
 class Counts:
-    """What is counted of a peer's messages, by a script: samples in each second."""
+    """Counts of a peer's messages that follow a script: samples in each second."""
 
     def __init__(self) -> None:
         self.received = self.samples = 0
         self.silent = False
 
 
-def told_of(per_second: list[int], silent: bool = False, expected_at: int | None = None) -> list[InboundProblem]:
-    """What is told of; somebody listens from the start of one of the seconds on, or nobody does."""
+def reported(per_second: list[int], silent: bool = False, expected_at: int | None = None) -> list[InboundProblem]:
+    """The problems that are reported; audio is expected from the start of a second on, or never."""
 
     async def watch(loop: VirtualLoop) -> list[InboundProblem]:
         counts, told = Counts(), []
@@ -165,7 +165,7 @@ def told_of(per_second: list[int], silent: bool = False, expected_at: int | None
         monitor = InboundMonitor(counts, told.append)
         for n, samples in enumerate(per_second):
             if n == expected_at:
-                monitor.expect()
+                monitor.expect_audio()
             counts.samples += samples
             counts.received += samples > 0
             await Stage(loop, MESSAGE).until((n + 1) * 1000 + 500)
@@ -193,8 +193,8 @@ def told_of(per_second: list[int], silent: bool = False, expected_at: int | None
         ([16_000] * 5 + [4000] * 5 + [0] * 5, ["double-rate", "half-rate", "stopped"]),
     ],
 )
-def test_trouble_is_told_once(per_second: list[int], told: list[str]) -> None:
-    assert told_of(per_second) == told
+def test_an_inbound_problem_is_reported_once(per_second: list[int], told: list[str]) -> None:
+    assert reported(per_second) == told
 
 
 @in_virtual_time
@@ -218,7 +218,7 @@ async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> N
 
 
 @in_virtual_time
-async def test_what_is_not_decoded_may_not_be_silent(loop: VirtualLoop) -> None:
+async def test_audio_that_is_not_decoded_is_not_taken_for_silence(loop: VirtualLoop) -> None:
     stage, counts, told = Stage(loop, MESSAGE), Counts(), []
     counts.silent = True
     monitor = InboundMonitor(counts, told.append)
@@ -229,13 +229,13 @@ async def test_what_is_not_decoded_may_not_be_silent(loop: VirtualLoop) -> None:
     assert told == []
 
 
-def test_each_trouble_has_its_hint() -> None:
+def test_each_inbound_problem_has_its_hint() -> None:
     assert len({problem.hint for problem in InboundProblem}) == len(InboundProblem)
 
 
-def test_digital_silence_is_told_after_ten_seconds() -> None:
-    assert told_of([8000] * 9, silent=True) == []
-    assert told_of([8000] * 20, silent=True) == ["digital-silence"]
+def test_digital_silence_is_reported_after_ten_seconds() -> None:
+    assert reported([8000] * 9, silent=True) == []
+    assert reported([8000] * 20, silent=True) == ["digital-silence"]
 
 
 @pytest.mark.parametrize(
@@ -256,16 +256,16 @@ def test_digital_silence_is_told_after_ten_seconds() -> None:
         ([0] * 8 + [8000] * 12, 0, ["no-audio", "digital-silence"]),
     ],
 )
-def test_nothing_heard_is_told_where_somebody_listens(
+def test_missing_audio_is_reported_where_audio_is_expected(
     per_second: list[int], expected_at: int | None, told: list[str]
 ) -> None:
-    assert told_of(per_second, silent=True, expected_at=expected_at) == told
+    assert reported(per_second, silent=True, expected_at=expected_at) == told
 
 
 @pytest.mark.parametrize("message", [None, UUID, b"\x03\x00\x015"], ids=["nothing", "uuid", "digit"])
 @pytest.mark.parametrize("listens", [True, False])
 @in_virtual_time
-async def test_a_handler_that_hears_nothing_says_so_once(
+async def test_a_listening_handler_without_audio_is_reported_once(
     loop: VirtualLoop, listens: bool, message: bytes | None
 ) -> None:
     """A UUID and a key are no sound. A handler that does not listen lacks nothing."""
@@ -291,7 +291,7 @@ async def test_a_handler_that_hears_nothing_says_so_once(
 
 
 @in_virtual_time
-async def test_whoever_is_heard_is_not_told_of(loop: VirtualLoop) -> None:
+async def test_a_peer_that_sends_audio_has_no_problem(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
     caller.quiet = True
 
@@ -303,11 +303,11 @@ async def test_whoever_is_heard_is_not_told_of(loop: VirtualLoop) -> None:
     await caller.call(
         run, 12_000, *[(at, lambda: caller.session.receive(frame)) for at in range(4900, 12_000, 20)]
     )
-    assert caller.session.problems == []
+    assert caller.session.inbound_problems == []
 
 
 @in_virtual_time
-async def test_a_wrong_setting_is_told_as_an_event_and_in_the_summary(loop: VirtualLoop) -> None:
+async def test_a_wrong_codec_setting_is_an_event_and_in_the_summary(loop: VirtualLoop) -> None:
     """Linear sound that is taken for µ-law is twice as long as the time it comes in."""
     caller = Caller(loop, library_of(), WireSettings(framing=Framing.PCM, inbound=InboundCodec.MULAW))
 

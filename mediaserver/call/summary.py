@@ -1,0 +1,54 @@
+"""The summary of a stream: the facts that its log line, its `stream.ended` event and the admin API share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mediaserver.call.inbound_monitor import InboundProblem
+from mediaserver.call.receiver import Receiver
+from mediaserver.call.stream import Stream
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.transport.closing import End
+from mediaserver.wire.wire import Wire
+
+
+def wire_facts(wire: Wire) -> dict[str, str]:
+    """The wire format that we send, and the codec of what we receive."""
+    return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
+
+
+def summarise(
+    stream: Stream,
+    end: End | None,
+    pacer: Pacer,
+    receiver: Receiver,
+    *,
+    duration: float,
+    texts: int,
+    keys: int | None,
+    inbound_problems: Sequence[InboundProblem],
+    reconnects: int,
+    lost: int,
+) -> dict[str, Any]:
+    """The facts of a stream, in the order of its log line. `duration` is in seconds; `end` is None before it."""
+    return {
+        "path": stream.path,
+        "peer": stream.peer,
+        **wire_facts(receiver.wire),
+        "frames": pacer.frames,
+        "duration_s": round(duration, 3),
+        "late": pacer.late_ticks,
+        "skipped": pacer.skipped_ticks,
+        "underruns": pacer.underruns,
+        "stalls": pacer.stalls,
+        "received": receiver.received,
+        "malformed": receiver.malformed,
+        "texts": texts,
+        "dropped": receiver.dropped,
+        "reason": str(end.reason) if end else None,
+        "code": end.code if end else None,
+        **({"why": end.text} if end and end.text else {}),
+        **({"call": stream.call} if stream.call else {}),
+        **({"keys": keys} if keys is not None else {}),
+        **({"inbound_problems": list(map(str, inbound_problems))} if inbound_problems else {}),
+        **({"resource": stream.resource, "reconnects": reconnects, "lost": lost} if stream.resource else {}),
+    }
