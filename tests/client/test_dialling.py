@@ -296,7 +296,7 @@ async def test_a_call_is_over_that_was_heard_and_is_not_heard_again(
 async def test_a_call_that_was_never_heard_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bridge of one channel is silent while nobody speaks."""
     monkeypatch.setattr(line, "_NO_MEDIA", 0.1 * UNIT)
-    monkeypatch.setattr(inbound_monitor, "_EVERY", 0.05 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.05 * UNIT)
     monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.1 * UNIT)
     with capture_logs() as logged:
         async with serving(Call(0, breaks_after=0.5 * UNIT), Call()) as server, dialling(tmp_path, server) as ours:

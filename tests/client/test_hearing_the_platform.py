@@ -121,7 +121,7 @@ async def test_messages_that_are_none_cost_nothing_but_a_count(
 async def test_a_platform_that_says_nothing_is_told_of(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inbound_monitor, "_EVERY", 0.1 * UNIT)
+    monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.1 * UNIT)
     monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.2 * UNIT)
     call = twin.call(quiet=True)
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
