@@ -30,9 +30,7 @@ _TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded ter
 
 log = structlog.get_logger()
 
-Sound = (
-    Source | Segment | SpokenText | str | Path
-)  # what can be played; a string names a prompt, a path any sound file
+Sound = Source | Segment | SpokenText | str | Path  # a string names a prompt, a path any sound file
 
 
 class Call:
