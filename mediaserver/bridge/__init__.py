@@ -1,6 +1,10 @@
-"""A stream handed to a user's own WebSocket application, both ways. The asyncio shell around its protocols."""
+"""The bridge between a call and a user's own WebSocket application.
 
-from mediaserver.bridge.dial import Target
-from mediaserver.bridge.relay import Relay
+The package dials the application, and exchanges audio, DTMF keys and marks with it in a dialect of
+`wire.dialects`. It must not know handlers, routes or the configuration.
+"""
 
-__all__ = ["Relay", "Target"]
+from mediaserver.bridge.application_bridge import ApplicationBridge
+from mediaserver.bridge.dial import ApplicationEndpoint
+
+__all__ = ["ApplicationBridge", "ApplicationEndpoint"]

@@ -1,4 +1,4 @@
-"""Asterisk's side of AudioSocket over TCP: it dials `tcp://host:port`, says its UUID, and takes messages."""
+"""Asterisk's side of AudioSocket over TCP: it dials `tcp://host:port`, sends its UUID, and receives messages."""
 
 import asyncio
 import contextlib
@@ -16,75 +16,76 @@ from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
 
 SCHEME = "tcp"
-PORTS = (
+_PORTS_HINT = (
     "Ports of AudioSocket are those of [audiosocket] in the server's configuration: `mediaserver check` lists them"
 )
-_CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT = 10.0  # seconds
 
 
 class AsteriskConnection(asyncio.Protocol):
-    """A connection that we dial as Asterisk does. `receive` is given each message and when it came.
+    """A connection that we dial as Asterisk does.
 
-    `over` is set at its end. `close_code` is then what a WebSocket's would be: 1000 where the server closed after
-    one side had said `00 00 00`, 1006 where the connection ended in any other way, or did not end.
+    `receive` gets each message and its arrival in monotonic seconds. `over` is set when the connection ends.
+    `close_code` is then what it would be on a WebSocket: 1000 if the server closed after one side had sent the
+    hang-up message, `00 00 00`, and 1006 if the connection ended otherwise, or did not end.
     """
 
     def __init__(self, receive: Callable[[bytes, float], None], uuid: UUID) -> None:
         self._receive, self._uuid = receive, uuid
         self._parser = audiosocket.StreamParser()
-        self._said_so = False  # one side has said that it is over
-        self._first = b""  # bytes of the server's
+        self._hangup_seen = False  # whether one side has sent the hang-up message
+        self._first_bytes = b""  # from the server
         self._messages = 0
         self.over = asyncio.Event()
         self._gone = asyncio.Event()
         self.close_code = CloseCode.ABNORMAL
-        self.made_at = 0.0  # when the connection was made, monotonic
+        self.made_at = 0.0  # when the connection was made, in monotonic seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there: the UUID comes first."""
+        """Send the UUID, which comes first."""
         self.transport, self.made_at = cast("asyncio.Transport", transport), time.monotonic()
         self.transport.write(audiosocket.serialize(Message(Kind.UUID, self._uuid.bytes)))
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the server."""
+        """Parse bytes from the server into messages."""
         at = time.monotonic()
-        self._first = self._first or data[:5]
+        self._first_bytes = self._first_bytes or data[:5]
         for message in self._parser.feed(data):
             self._messages += 1
             if message == audiosocket.HANGUP:
-                self._said_so = True
-            elif not self._said_so:
+                self._hangup_seen = True
+            elif not self._hangup_seen:
                 self._receive(message, at)
 
     def eof_received(self) -> bool:
-        """The server has closed its half, behind all that it had to say."""
-        if self._said_so:
+        """The server has closed its half, after its last message."""
+        if self._hangup_seen:
             self.close_code = CloseCode.NORMAL
         self.over.set()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone; a reset where the server had not closed its half."""
+        """The connection is gone; it was reset, unless the server had closed its half."""
         self.over.set()
         self._gone.set()
 
     @property
-    def mistaken(self) -> str:
-        """What listens there, where it is not AudioSocket, and what to dial; "" where it is, or may be."""
+    def not_audiosocket(self) -> str:
+        """Why the server does not speak AudioSocket, and what to dial; "" if it does, or may do so."""
         if self._messages:
             return ""
-        if self._first == b"HTTP/":
-            return f"what listens there speaks HTTP: dial it by ws://host:port/path. {PORTS}"
-        if self._first[:2] == b"\x15\x03":  # an alert (RFC 8446, section 6)
-            return f"what listens there speaks TLS: dial it by wss://host:port/path. {PORTS}"
-        if self._first:
-            return f"what listens there does not speak AudioSocket. {PORTS}"
-        return f"the server closed the connection without a word. {PORTS}" if self.over.is_set() else ""
+        if self._first_bytes == b"HTTP/":
+            return f"what listens there speaks HTTP: dial it by ws://host:port/path. {_PORTS_HINT}"
+        if self._first_bytes[:2] == b"\x15\x03":  # an alert (RFC 8446, section 6)
+            return f"what listens there speaks TLS: dial it by wss://host:port/path. {_PORTS_HINT}"
+        if self._first_bytes:
+            return f"what listens there does not speak AudioSocket. {_PORTS_HINT}"
+        return f"the server closed the connection without a word. {_PORTS_HINT}" if self.over.is_set() else ""
 
     async def hang_up(self) -> None:
-        """Say that it is over, and wait until the server has closed as well, for a while."""
+        """Send the hang-up message, and wait until the server has closed as well, at most CLOSE_TIMEOUT."""
         if not self.over.is_set() and not self.transport.is_closing():
-            self._said_so = True
+            self._hangup_seen = True
             self.transport.write(audiosocket.HANGUP)
             self.transport.write_eof()
             with contextlib.suppress(TimeoutError):
@@ -94,29 +95,29 @@ class AsteriskConnection(asyncio.Protocol):
 
 
 async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskConnection:
-    """Connect to `tcp://host:port`, with a random UUID; PeerError where that is no such URL, or nobody answers."""
-    host, port = _address(url)
+    """Connect to `tcp://host:port` with a random UUID; PeerError if the URL is invalid, or no server answers."""
+    host, port = _parse_address(url)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT):
             _, connection = await loop.create_connection(lambda: AsteriskConnection(receive, uuid4()), host, port)
     except TimeoutError as error:
         raise PeerError(f"cannot connect within {_CONNECT_TIMEOUT:g} s") from error
-    except (OSError, UnicodeError) as error:  # a host name may be none by its letters
-        raise PeerError(f"cannot connect: {plainly(error)}. {PORTS}") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+        raise PeerError(f"cannot connect: {plainly(error)}. {_PORTS_HINT}") from error
     return connection
 
 
 def is_asterisk_url(url: str) -> bool:
-    """Whether a URL is one of AudioSocket over TCP."""
+    """Whether a URL is of AudioSocket over TCP."""
     return url.startswith(f"{SCHEME}://")
 
 
-def _address(url: str) -> tuple[str, int]:
+def _parse_address(url: str) -> tuple[str, int]:
     try:
         parts = URL(url)
         host, port = parts.host, parts.port
-    except ValueError:  # its words would show a password
+    except ValueError:  # its text may show a password
         raise PeerError("cannot connect: that is no URL") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
         raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")

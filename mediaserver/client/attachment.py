@@ -13,8 +13,8 @@ import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
+from mediaserver.client.connection import CALL_OVER, PlatformConnection
 from mediaserver.client.dial import UpgradeRefusedError
-from mediaserver.client.line import CALL_OVER, Line
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError
 from mediaserver.events.kinds import EventKind
@@ -53,18 +53,18 @@ class _Past:
     dropped: int = 0  # how many broke soon after we began to send
     taken: bool = False  # whether any did not, so that the peer takes what we send
 
-    def add(self, line: Line, code: int, now: float) -> None:
+    def add(self, line: PlatformConnection, code: int, now: float) -> None:
         """One more has broken.
 
         After media, a connection without any is no good, and shows nothing: the call may be over, which the
         platform does not tell.
         """
-        poorer = self.had_media and not line.heard
+        poorer = self.had_media and not line.received_media
         if line.seconds >= _LASTING and line.answered and not poorer:
             self.good_at, self.short = now, 0
         else:
             self.short += 1
-        self.had_media |= line.heard
+        self.had_media |= line.received_media
         self.taken |= line.seconds >= _SOON
         self.dropped += bool(line.frames) and code == CloseCode.ABNORMAL and not poorer
 
@@ -88,10 +88,10 @@ class Attachment:
     ) -> None:
         self._engine, self._platform, self._route, self._handler = engine, platform, route, handler
         self._wire_settings = wire
-        self._line: Line | None = None  # while there is a connection
+        self._line: PlatformConnection | None = None  # while there is a connection
         self._credential: Credential | None = None  # that was last shown
         first = Wire(wire, random_key)
-        self.session = sessions.open_session(engine, stream, first, dial.NOWHERE, self._give_up_line)
+        self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._give_up_line)
         self.session.connected = False
         self._player: asyncio.Task[End] | None = None
 
@@ -158,7 +158,7 @@ class Attachment:
     def _on_close(self, code: int) -> str:
         return advice.on_close(code, self.session.stream.resource, self._credential)
 
-    async def _connect(self, broken: _BrokenError | None, past: _Past) -> Line:
+    async def _connect(self, broken: _BrokenError | None, past: _Past) -> PlatformConnection:
         """A connection, after as many attempts as there is time for since the last good one.
 
         The break itself counts as the first failure, so that a platform that restarts is not stormed.
@@ -184,10 +184,10 @@ class Attachment:
                 self._credential = credential_of(self._engine.settings.voipbin)
                 encapsulation = self._wire_settings.encapsulation
                 websocket = await self._platform.dial(resource, encapsulation, self._credential)
-                return Line(websocket, past.had_media)
+                return PlatformConnection(websocket, past.had_media)
         raise AssertionError("stamina returns or raises")
 
-    async def _talk(self, line: Line) -> End:
+    async def _talk(self, line: PlatformConnection) -> End:
         """Hear and speak over one connection, to its end."""
         session, wire = self.session, Wire(self._wire_settings, random_key)
         connection.bound_send_buffer(line.transport)
@@ -207,7 +207,7 @@ class Attachment:
         finally:
             reading.cancel()
             session.disconnect()
-            line.drop()
+            line.abort()
             self._line = None
 
     def _lost(self, error: PeerError, broken: _BrokenError | None) -> End:

@@ -1,6 +1,5 @@
-"""Dialling a media stream: the upgrade, its refusal in the server's own words, and the transport beneath."""
+"""Dialling a media stream of the platform, or of any media server; a refusal is in the server's own words."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC
@@ -10,17 +9,17 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
-from mediaserver.errors import PeerError, one_line, plainly
+from mediaserver.errors import PeerError, one_line
 from mediaserver.support.credentials import without_secrets
-from mediaserver.support.http_connector import Connector
+from mediaserver.transport import dialled
 from mediaserver.transport.connection import CLOSE_TIMEOUT
-from mediaserver.transport.dialled import OpenWebSocket
+from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
-_REFUSAL_LETTERS = 300
-_MAX_MESSAGE = 64 * 1024  # bytes; a frame is 332 at most
+_MAX_REFUSAL = 300  # characters of a refusal that are kept
+_MAX_MESSAGE_BYTES = 64 * 1024  # a frame is 332 at most
 _SWITCHING_PROTOCOLS = 101
-_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0
-_CREDENTIALS = ("token", "accesskey", "sig")  # parameters of a URL: VoIPBIN's two, and that of links we sign
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds for one address, and for the whole handshake
+_CREDENTIAL_PARAMETERS = ("token", "accesskey", "sig")  # of a URL: VoIPBIN's two, and that of links we sign
 
 
 class UpgradeRefusedError(PeerError):
@@ -35,11 +34,11 @@ class UpgradeRefusedError(PeerError):
 
 
 class NotHttpError(PeerError):
-    """What answers does not speak HTTP."""
+    """The server that answers does not speak HTTP."""
 
 
-class _Nowhere:
-    """Where a stream sends before it is connected: nothing comes this way."""
+class _NotConnectedTransport:
+    """The transport of a stream before its first connection: it takes no data."""
 
     def write(self, data: bytes) -> None:
         raise ConnectionError("not connected")
@@ -51,30 +50,24 @@ class _Nowhere:
         return True
 
 
-NOWHERE = _Nowhere()
+NOT_CONNECTED = _NotConnectedTransport()
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session whose WebSockets are `OpenWebSocket`s, and whose refusals keep what the server said."""
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
-    return aiohttp.ClientSession(
-        connector=Connector(),
-        ws_response_class=OpenWebSocket,
-        timeout=timeout,
-        middlewares=(_keep_refusal,),
-    )
+    """A session to dial media streams with, which raises a refusal as RefusedError with the server's text."""
+    return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,))
 
 
-async def _keep_refusal(
+async def _raise_refusal(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     response = await handler(request)
     if response.status != _SWITCHING_PROTOCOLS:
-        text = (await response.content.read(_MAX_MESSAGE)).decode(errors="replace")
+        text = (await response.content.read(_MAX_MESSAGE_BYTES)).decode(errors="replace")
         response.close()
-        for word in _private(request.url):  # servers like to show what was asked for
-            text = text.replace(word, "…")
-        text = " ".join(text.split())[:_REFUSAL_LETTERS]
+        for secret in _secrets(request.url):  # servers often repeat the requested URL
+            text = text.replace(secret, "…")
+        text = " ".join(text.split())[:_MAX_REFUSAL]
         raise UpgradeRefusedError(
             response.status,
             text or response.reason or "refused",
@@ -83,31 +76,31 @@ async def _keep_refusal(
     return response
 
 
-def _private(url: URL) -> list[str]:
-    """What must not be shown of a URL, as it may be written: its password, its query, the credentials in it."""
-    ways = {url.raw_query_string, url.query_string, url.raw_password or "", url.password or ""}
-    for name in _CREDENTIALS:
+def _secrets(url: URL) -> list[str]:
+    """The parts of a URL that must not be shown, in every spelling: its password, its query, its credentials."""
+    secrets = {url.raw_query_string, url.query_string, url.raw_password or "", url.password or ""}
+    for name in _CREDENTIAL_PARAMETERS:
         for secret in url.query.getall(name, ()):
-            ways |= {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
-    return sorted(ways - {""}, key=len, reverse=True)
+            secrets |= {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
+    return sorted(secrets - {""}, key=len, reverse=True)
 
 
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """What `Retry-After` says (RFC 9110, section 10.2.3); None where it is not there, or says nothing known.
+    """The seconds of `Retry-After` (RFC 9110, section 10.2.3); None if the header is missing or invalid.
 
-    A moment is one by the server's clock, which `Date` tells; `now` is ours, for a server that does not tell.
+    A date in it is by the server's clock, which is in `Date`; without that header, by ours, `now` in Unix seconds.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    then, there = _moment(text), _moment(headers.get("Date", ""))
-    if then is None:
+    until, server_now = _parse_date(text), _parse_date(headers.get("Date", ""))
+    if until is None:
         return None
-    return max(0.0, then - (now if there is None else there))
+    return max(0.0, until - (now if server_now is None else server_now))
 
 
-def _moment(text: str) -> float | None:
-    """An HTTP date as Unix seconds; None where it is none."""
+def _parse_date(text: str) -> float | None:
+    """An HTTP date in Unix seconds; None if it is invalid."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -116,7 +109,7 @@ def _moment(text: str) -> float | None:
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
-    """Open a media stream. UpgradeRefusedError where the server turns it down, PeerError where none answers.
+    """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError if no server answers as it should.
 
     `http` and `https` are other names of the schemes `ws` and `wss`.
     """
@@ -124,30 +117,27 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
         url = f"ws{url.removeprefix('http')}"
     if not url.startswith(("ws://", "wss://")):
         raise PeerError("a media stream's URL begins with ws:// or wss://")
-    try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT):
-            websocket = await client.ws_connect(
-                url,
-                compress=0,
-                max_msg_size=_MAX_MESSAGE,
-                autoping=autoping,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
-            )
-    except aiohttp.WSServerHandshakeError as error:
-        raise PeerError(
-            f"the server's upgrade is wrong: {error.message}"
-        ) from None  # it knows the URL, and the credential
-    except aiohttp.InvalidURL:
-        raise PeerError("cannot connect: that is no URL") from None
-    except aiohttp.ClientResponseError:
-        raise NotHttpError("cannot connect: the answer is not HTTP") from None
-    except aiohttp.ClientSSLError as error:
-        raise PeerError(f"cannot connect by TLS: {error.os_error.strerror or error.os_error}") from error
-    except aiohttp.ClientConnectorError as error:
-        raise PeerError(f"cannot connect: {plainly(error.os_error)}") from error
-    except TimeoutError as error:
-        raise PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise PeerError(f"cannot connect: {without_secrets(plainly(error))}") from None  # they may show the URL
-    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
-    return websocket
+    return await dialled.open_websocket(
+        client,
+        url,
+        _to_error,
+        timeout=_ANSWER_TIMEOUT,
+        close_timeout=CLOSE_TIMEOUT,
+        max_message_bytes=_MAX_MESSAGE_BYTES,
+        autoping=autoping,
+    )
+
+
+def _to_error(failure: DialFailure) -> PeerError:
+    match failure.kind:
+        case DialFailureKind.REFUSED:  # status 101, for `_raise_refusal` raises on any other
+            return PeerError(f"the server's upgrade is wrong: {failure.text}")
+        case DialFailureKind.TIMEOUT:
+            return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")
+        case DialFailureKind.INVALID_URL:
+            return PeerError("cannot connect: that is no URL")
+        case DialFailureKind.NOT_HTTP:
+            return NotHttpError(f"cannot connect: {failure.text}")
+        case DialFailureKind.BROKEN:
+            return PeerError(f"cannot connect: {without_secrets(failure.text)}")
+    return PeerError(failure.text)

@@ -151,7 +151,7 @@ async def _play_asterisk(call: Call, take: OnFrame, script: Script, turn: Turn, 
     waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
     try:
         await asyncio.wait(waiting, timeout=call.seconds, return_when=asyncio.FIRST_COMPLETED)
-        over, mistaken = time.monotonic(), connection.mistaken
+        over, mistaken = time.monotonic(), connection.not_audiosocket
     finally:
         for task in waiting:
             task.cancel()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from mediaserver.bridge import Relay, Target
+from mediaserver.bridge import ApplicationBridge, ApplicationEndpoint
 from mediaserver.call import Call, CloseCode
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
@@ -50,10 +50,14 @@ class Bridge(Ending, Handler):
 
     async def run(self, call: Call) -> None:
         """Bridge; then close, or play the fallback first."""
-        target = Target(self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout)
-        relay = Relay(call, target, _PROTOCOLS[self.protocol], PlayoutBuffer(self.delay_ms), self._hold_of(call))
+        endpoint = ApplicationEndpoint(
+            self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout
+        )
+        bridge = ApplicationBridge(
+            call, endpoint, _PROTOCOLS[self.protocol], PlayoutBuffer(self.delay_ms), self._hold_of(call)
+        )
         try:
-            await relay.run()
+            await bridge.run()
         except PeerError:  # told already
             if self.fallback is None:
                 call.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")

@@ -85,14 +85,24 @@ class Reader:
                     self._receive(message.data)
                 case WSMsgType.TEXT:
                     self._texted(message.data)
-                case WSMsgType.PING:
-                    with contextlib.suppress(ConnectionError):  # what it said before it went is still to be read
-                        await websocket.pong(message.data)
-                case WSMsgType.PONG:
-                    self.pongs += 1
-                    self._ponged(message.data)
                 case _:
-                    return _end(message)
+                    if message.type is WSMsgType.PONG:
+                        self.pongs += 1
+                    if (end := await handle_control(websocket, message, self._ponged)) is not None:
+                        return end
+
+
+async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Callable[[bytes], None]) -> End | None:
+    """Answer a ping, or pass the payload of a pong to `on_pong`; how any other control message ends the stream."""
+    match message.type:
+        case WSMsgType.PING:
+            with contextlib.suppress(ConnectionError):  # messages sent before the break are still to be read
+                await websocket.pong(message.data)
+        case WSMsgType.PONG:
+            on_pong(message.data)
+        case _:
+            return _end(message)
+    return None
 
 
 def _end(message: WSMessage) -> End:

@@ -1,14 +1,24 @@
-"""WebSockets that we dial, as media goes over them: whole masked messages, written to their transport."""
+"""WebSockets that we dial: the client session, opening, why opening failed, and pings.
+
+Media goes over them as whole masked messages, which are written to the transport.
+"""
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Literal
 
+import aiohttp
 from aiohttp import ClientWebSocketResponse
+
+from mediaserver.errors import PeerError, plainly
+from mediaserver.support.http_connector import Connector
 
 
 class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket that shows its transport: it is written to, and what it holds is looked at."""
+    """A client's WebSocket with its `transport`, to write messages to and to see how much waits there."""
 
     def __init__(
         self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
@@ -18,5 +28,125 @@ class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
 
 
 def random_key() -> bytes:
-    """A masking key: four bytes that nobody can foresee (RFC 6455, section 10.3)."""
+    """A masking key: four unpredictable bytes (RFC 6455, section 10.3)."""
     return os.urandom(4)
+
+
+def client_session(
+    *,
+    headers: Mapping[str, str] | None = None,
+    cookie_jar: aiohttp.abc.AbstractCookieJar | None = None,
+    connect_timeout: float | None = None,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+) -> aiohttp.ClientSession:
+    """A session whose WebSockets are `OpenWebSocket`s.
+
+    `connect_timeout` is in seconds for one address; the whole handshake is bounded by `open_websocket`.
+    """
+    return aiohttp.ClientSession(
+        connector=Connector(),
+        cookie_jar=cookie_jar,
+        headers=headers,
+        middlewares=middlewares,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
+        ws_response_class=OpenWebSocket,
+    )
+
+
+class DialFailureKind(Enum):
+    """Why a WebSocket could not be opened."""
+
+    REFUSED = auto()  # an HTTP answer that is no valid upgrade
+    TIMEOUT = auto()
+    TLS = auto()
+    UNREACHABLE = auto()
+    INVALID_URL = auto()
+    NOT_HTTP = auto()
+    BROKEN = auto()  # the connection broke during the handshake
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailure:
+    """Why a WebSocket could not be opened, in one line. The line of BROKEN may show the URL; the others do not."""
+
+    kind: DialFailureKind
+    text: str
+    status: int = 0  # of the HTTP answer, where REFUSED
+
+
+async def open_websocket(
+    client: aiohttp.ClientSession,
+    url: str,
+    to_error: Callable[[DialFailure], PeerError],
+    *,
+    timeout: float,
+    close_timeout: float,
+    max_message_bytes: int,
+    headers: Mapping[str, str] | None = None,
+    autoping: bool = False,
+) -> OpenWebSocket:
+    """Open a WebSocket within `timeout` seconds; where that fails, raise the error that `to_error` makes of it.
+
+    The error has no cause, because a traceback of aiohttp's errors would show the whole URL, with credentials.
+    `close_timeout` is in seconds for the answer to our close frame.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            websocket = await client.ws_connect(
+                url,
+                headers=headers,
+                compress=0,
+                max_msg_size=max_message_bytes,
+                autoping=autoping,
+                timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),
+            )
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an invalid URL or host name
+        raise to_error(_classify(error)) from None
+    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
+    return websocket
+
+
+def _classify(error: Exception) -> DialFailure:
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return DialFailure(DialFailureKind.REFUSED, error.message, error.status)
+    if isinstance(error, TimeoutError):
+        return DialFailure(DialFailureKind.TIMEOUT, "no answer in time")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return DialFailure(
+            DialFailureKind.TLS, f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {plainly(error.os_error)}")
+    if isinstance(error, ValueError):  # after TLS: the error of a certificate is a ValueError, too
+        return DialFailure(DialFailureKind.INVALID_URL, "the URL is invalid")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")
+    return DialFailure(DialFailureKind.BROKEN, plainly(error))
+
+
+class DialledConnection:
+    """A WebSocket that we dialled, with its transport and its pings. Subclasses read it and write to it."""
+
+    def __init__(self, websocket: OpenWebSocket) -> None:
+        self._websocket, self.transport = websocket, websocket.transport
+        self._ping_payload = b""
+        self._pong_received = asyncio.Event()
+
+    async def _ping(self, payload: bytes, timeout: float) -> bool:
+        """Send a ping, and wait for its pong; False if that does not come within `timeout` seconds.
+
+        ConnectionError if the connection is closed. Any pong answers a ping without a payload.
+        """
+        self._ping_payload = payload
+        self._pong_received.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._websocket.ping(payload)
+                await self._pong_received.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_pong(self, payload: bytes) -> None:
+        if not self._ping_payload or payload == self._ping_payload:
+            self._pong_received.set()

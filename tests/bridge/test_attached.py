@@ -23,7 +23,7 @@ url = "wss://localhost:{port}/{{name}}"
 """
 
 
-async def test_a_dialled_call_talks_to_a_bot_whose_certificate_is_vouched_for(tmp_path: Path) -> None:
+async def test_a_dialled_call_talks_to_a_bot_with_a_trusted_certificate(tmp_path: Path) -> None:
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))

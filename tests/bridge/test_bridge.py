@@ -1,4 +1,4 @@
-"""Callers and bots over real sockets: a server, its callers, and applications that behave or do not."""
+"""The bridge over real sockets: a server, its callers, and applications (bots), good ones and faulty ones."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from mediaserver import config
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.bridge import dial
-from mediaserver.bridge.line import Line
+from mediaserver.bridge.connection import ApplicationConnection
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.server.server import Server
@@ -154,7 +154,7 @@ def _loaded(path: Path) -> Any:
     return settings, "config.toml", problems
 
 
-# -- two ways ----------------------------------------------------------------
+# -- both ways ---------------------------------------------------------------
 
 
 async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
@@ -210,7 +210,7 @@ async def test_a_bot_hears_keys_and_hangs_up(lab: Lab, key: str) -> None:
 
 
 @pytest.mark.parametrize("code", [1000, None])
-async def test_what_a_bot_said_before_it_hung_up_is_heard_to_its_end(lab: Lab, code: int | None) -> None:
+async def test_audio_sent_before_the_bot_hung_up_is_played_to_its_end(lab: Lab, code: int | None) -> None:
     async def goodbye(visit: Visit) -> None:
         await visit.websocket.send_bytes(SPEECH[:5000])
         if code is None:
@@ -226,7 +226,7 @@ async def test_what_a_bot_said_before_it_hung_up_is_heard_to_its_end(lab: Lab, c
         assert SPEECH[:5000] in caller.heard
 
 
-async def test_marks_come_back_when_heard_and_clear_silences(lab: Lab) -> None:
+async def test_marks_are_reported_when_played_and_clear_drops_audio(lab: Lab) -> None:
     payload = base64.b64encode(g711.mulaw_encode(from_bytes(SPEECH))).decode()
 
     async def marking(visit: Visit) -> None:
@@ -315,7 +315,7 @@ async def dying(visit: Visit) -> None:
         ("/slow", echo, set(), "127.0.0.1:PORT: no answer within 0.3 s"),
     ],
 )
-async def test_a_bot_that_is_no_good_has_its_fallback_and_nobody_else_is_troubled(
+async def test_a_faulty_bot_is_replaced_by_the_fallback_and_other_calls_go_on(
     lab: Lab, path: str, bot: Callable[..., Any] | None, lost: set[str], failed: str
 ) -> None:
     async with lab.call("/twilio/echo") as other:
@@ -336,19 +336,21 @@ async def test_a_bot_that_is_no_good_has_its_fallback_and_nobody_else_is_trouble
         assert lab.bots.refused > 1
 
 
-async def test_each_time_that_it_lasted_is_another_trouble(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_reconnect_timeout_begins_anew_after_a_stable_connection(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def leaving(visit: Visit) -> None:
         await asyncio.sleep(0.3)
         abort(visit)
 
-    monkeypatch.setattr("mediaserver.bridge.relay._LASTS", 0.1)
+    monkeypatch.setattr("mediaserver.bridge.application_bridge._STABLE_AFTER", 0.1)
     lab.bots.bots["plain"] = leaving
     async with lab.call("/pcm/plain"):
         await eventually(lambda: len(lab.events("bridge.connected")) >= 6)  # in more than its patience
     assert not lab.events("bridge.failed")
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_told(lab: Lab) -> None:
+async def test_an_untrusted_certificate_is_named_in_the_error(lab: Lab) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(tls)
     bots = Bots(bot=echo)
@@ -356,7 +358,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_told(lab: Lab) -> None:
     try:
         async with dial.client_session() as client:
             with pytest.raises(PeerError, match=r"localhost:\d+: cannot connect by TLS: .*verify failed"):
-                await dial.dial(client, dial.Target(f"wss://localhost:{bots.port}/bot"))
+                await dial.dial(client, dial.ApplicationEndpoint(f"wss://localhost:{bots.port}/bot"))
     finally:
         await bots.stop()
 
@@ -377,14 +379,14 @@ async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
     assert "secret" not in str(lab.told)
 
 
-async def test_who_waits_longer_than_a_moment_hears_the_hold_prompt(lab: Lab) -> None:
+async def test_a_caller_who_waits_over_a_second_hears_the_hold_prompt(lab: Lab) -> None:
     async with lab.call("/held") as caller:
         assert await caller.until_over() == 1011
     assert caller.heard[: 49 * 320] == bytes(49 * 320)  # the moment
     assert to_bytes(HOLD) * 2 in caller.heard
 
 
-async def test_a_bot_that_floods_is_read_in_turns_and_what_is_too_much_is_counted(lab: Lab) -> None:
+async def test_a_flooding_bot_is_throttled_and_excess_audio_is_counted(lab: Lab) -> None:
     async def flooding(visit: Visit) -> None:
         with contextlib.suppress(ConnectionError):
             for _ in range(100_000):
@@ -401,13 +403,13 @@ async def test_a_bot_that_floods_is_read_in_turns_and_what_is_too_much_is_counte
     assert ended == {False, True}
 
 
-async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bot_that_never_reads_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     async def deaf(visit: Visit) -> None:
         assert isinstance(visit.request.transport, asyncio.Transport)
         visit.request.transport.pause_reading()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr("mediaserver.bridge.line.HEARTBEAT", 0.2 * UNIT)
+    monkeypatch.setattr("mediaserver.bridge.connection.HEARTBEAT", 0.2 * UNIT)
     lab.bots.bots["plain"] = deaf
     async with lab.call("/pcm/plain") as caller:
         await eventually(lambda: lab.events("bridge.connected"))
@@ -417,7 +419,7 @@ async def test_a_bot_that_never_reads_is_left(lab: Lab, monkeypatch: pytest.Monk
     assert lab.whys("bridge.failed") == {"it does not answer pings"}
 
 
-async def test_a_bot_that_asks_for_marks_and_never_reads_is_left(lab: Lab) -> None:
+async def test_a_bot_that_requests_marks_and_never_reads_is_given_up(lab: Lab) -> None:
     async def asking(visit: Visit) -> None:
         assert isinstance(visit.request.transport, asyncio.Transport)
         visit.request.transport.pause_reading()
@@ -444,14 +446,14 @@ async def hanging_up(visit: Visit) -> None:
 async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
     async def call(port: int) -> None:
         async with dial.client_session() as client:
-            websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{port}/bot"))
-            line = Line(websocket, TwilioDialect(CallFacts("s")), PlayoutBuffer())
-            reading = asyncio.create_task(line.read())
+            websocket = await dial.dial(client, dial.ApplicationEndpoint(f"ws://127.0.0.1:{port}/bot"))
+            connection = ApplicationConnection(websocket, TwilioDialect(CallFacts("s")), PlayoutBuffer())
+            reading = asyncio.create_task(connection.wait_closed())
             await asyncio.wait((reading,), timeout=0.05 if bot is echo else UNIT)
             reading.cancel()
             await asyncio.wait((reading,))
-            await line.close(1000)
-            await line.close(1000)  # again does no harm
+            await connection.close(1000)
+            await connection.close(1000)  # again does no harm
 
     bots = Bots(bot=bot)
     await bots.start()
@@ -470,7 +472,7 @@ async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
         await bots.stop()
 
 
-async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
+async def test_a_slow_bot_loses_the_oldest_audio_and_it_is_counted() -> None:
     go = asyncio.Event()
 
     async def slow(visit: Visit) -> None:
@@ -485,32 +487,30 @@ async def test_a_slow_bot_loses_the_oldest_sound_and_it_is_counted() -> None:
     await bots.start()
     try:
         async with dial.client_session() as client:
-            websocket = await dial.dial(client, dial.Target(f"ws://127.0.0.1:{bots.port}/slow"))
-            line = Line(websocket, PlainDialect(CallFacts("s")), PlayoutBuffer())
+            websocket = await dial.dial(client, dial.ApplicationEndpoint(f"ws://127.0.0.1:{bots.port}/slow"))
+            connection = ApplicationConnection(websocket, PlainDialect(CallFacts("s")), PlayoutBuffer())
             sent = 0
-            while not line.dropped:  # until the sockets and a second are full
+            while not connection.dropped:  # until the sockets and a second are full
                 sent += 1
                 assert sent < 10_000
-                line.hear(sent.to_bytes(2, "big") * 160)
+                connection.send_audio(sent.to_bytes(2, "big") * 160)
             go.set()
             await eventually(lambda: not websocket.transport.get_write_buffer_size())
-            line.hear(bytes(320))  # with it goes what waited
+            connection.send_audio(bytes(320))  # with it goes what waited
             await eventually(lambda: bots.visits["slow"][0].messages[-1:] == [bytes(320)])
             heard = [said for said in bots.visits["slow"][0].messages if isinstance(said, bytes)]
             numbers = [int.from_bytes(said[:2], "big") for said in heard[:-1]]
             lost = sorted(set(range(1, sent + 1)) - set(numbers))
-            assert line.dropped == 160 * len(lost) == 160
+            assert connection.dropped == 160 * len(lost) == 160
             assert lost == [sent - 50]  # fifty are a second
             assert numbers == sorted(numbers)
-            await line.close(1000)
+            await connection.close(1000)
     finally:
         await bots.stop()
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", "%252e%252e", "..%2f..%2fadmin", "%2E"])
-async def test_a_call_that_would_lead_a_token_elsewhere_is_refused_before_anything_is_dialled(
-    lab: Lab, name: str
-) -> None:
+async def test_a_call_that_would_send_the_token_elsewhere_is_refused_before_dialling(lab: Lab, name: str) -> None:
     url = URL(f"http://127.0.0.1:{lab.server.port}/twilio/{name}", encoded=True)
     async with aiohttp.ClientSession() as client, client.get(url, headers=UPGRADE) as answer:
         assert answer.status == 400

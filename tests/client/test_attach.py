@@ -14,7 +14,7 @@ import pytest
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import CloseCode, EndReason
-from mediaserver.client import line
+from mediaserver.client import connection
 from mediaserver.errors import RefusedError
 from tests.client.attached import Desk, desk
 from tests.sound import read_wav, speechlike, write_wav
@@ -380,7 +380,7 @@ async def test_a_close_that_is_not_normal_is_final_and_explained(
 
 
 async def test_a_flood_is_dropped_for_good(ours: Desk, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "MAX_RATE", 200)  # a second; a slow machine comes to no more than some thousand
+    monkeypatch.setattr(connection, "MAX_RATE", 200)  # a second; a slow machine manages no more than a thousand
     call = twin.call()
     attached = await ours.attach(f"calls/{call.id}", "/silence")
     stream = await call.stream()

@@ -1,4 +1,4 @@
-"""How a stream is dialled: what we show, how often we ask, and when a call that broke off is over."""
+"""How a stream is dialled: which credentials are sent, how often, and when a call that broke off is over."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from mediaserver.audio.g711 import mulaw_decode, mulaw_encode
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import EndReason, inbound_monitor
-from mediaserver.client import advice, attachment, dial, line
+from mediaserver.client import advice, attachment, connection, dial
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
 from tests.client.attached import Desk, desk
@@ -113,11 +113,13 @@ def dialling(
     return desk(directory, SimpleNamespace(api=server.api), SILENCE, token, more)
 
 
-# -- what we show ------------------------------------------------------------------------------------------------
+# -- credentials ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["vb_s3cret", "env:THE_KEY", "file:DIRECTORY/key"])
-async def test_an_access_key_is_shown_as_one(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_access_key_is_sent_as_the_parameter_accesskey(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("THE_KEY", "vb_s3cret")
     (tmp_path / "key").write_text("vb_s3cret\n")
     key = form.replace("DIRECTORY", str(tmp_path))
@@ -128,9 +130,7 @@ async def test_an_access_key_is_shown_as_one(tmp_path: Path, form: str, monkeypa
 
 
 @pytest.mark.parametrize("key", ["vb_" + "x" * 410, "ab+c/secret==", "sp ace%20"])
-async def test_an_access_key_comes_to_light_nowhere(
-    tmp_path: Path, key: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_an_access_key_is_shown_nowhere(tmp_path: Path, key: str, capfd: pytest.CaptureFixture[str]) -> None:
     """In whatever way the server repeats it, and however long it is."""
 
     async def repeat(request: web.Request) -> web.StreamResponse:
@@ -167,17 +167,19 @@ async def test_a_refusal_names_the_setting_to_look_at(
     assert f"refused with {status}: {check}" in end.text
 
 
-def test_who_cannot_be_reached_without_a_credential_is_told_that_too() -> None:
+def test_a_failure_without_a_credential_says_that_there_is_none() -> None:
     unreachable = PeerError("no name")
     assert advice.on_failure(unreachable, "calls/1", None).endswith(advice.NO_CREDENTIAL)
     known = Credential("voipbin.token", "token", "t")
     assert advice.NO_CREDENTIAL not in advice.on_failure(unreachable, "calls/1", known)
 
 
-# -- how often we ask --------------------------------------------------------------------------------------------
+# -- how often we dial -------------------------------------------------------------------------------------------
 
 
-async def test_the_server_says_when_it_may_be_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_after_decides_when_the_server_is_dialled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attachment, "_FIRST_WAIT", 60)  # neither it nor any jitter counts then
     monkeypatch.setattr(attachment, "_LONGEST_WAIT", 60)
     monkeypatch.setattr(attachment, "_JITTER", 60)
@@ -188,7 +190,7 @@ async def test_the_server_says_when_it_may_be_asked_again(tmp_path: Path, monkey
     assert server.asked_at[1] - server.asked_at[0] >= 0.99
 
 
-async def test_no_server_is_waited_for_beyond_the_time_to_try(tmp_path: Path) -> None:
+async def test_retry_after_does_not_extend_the_reconnect_timeout(tmp_path: Path) -> None:
     answer = refuse(429, **{"Retry-After": "3600"})
     async with serving(answer) as server, dialling(tmp_path, server, "reconnect_timeout = 0.5") as ours:
         end = await (await ours.attach("calls/1", "/silence")).end()
@@ -219,7 +221,7 @@ def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: floa
     assert dial.seconds_to_wait(headers, now) == seconds
 
 
-async def test_many_are_dialled_one_after_another_and_so_they_are_again(tmp_path: Path) -> None:
+async def test_many_streams_are_dialled_and_dialled_again_at_the_dial_rate(tmp_path: Path) -> None:
     call, rate, count = Call(), 20, 15
     async with serving(call) as server, dialling(tmp_path, server, f"dial_rate = {rate}") as ours:
         attached = [await ours.attach(f"calls/{n}", "/silence") for n in range(count)]
@@ -231,7 +233,7 @@ async def test_many_are_dialled_one_after_another_and_so_they_are_again(tmp_path
         assert asked_at[-1] - asked_at[0] >= 0.9 * (count - 1) / rate
 
 
-# -- what we hear ------------------------------------------------------------------------------------------------
+# -- the first media ---------------------------------------------------------------------------------------------
 
 SOUND = speechlike(160 * 8, 4)
 LINEAR, MULAW = to_bytes(SOUND), to_bytes(mulaw_decode(mulaw_encode(SOUND)))  # and what µ-law leaves of it
@@ -251,7 +253,7 @@ def frames_of(encapsulation: str, codec: str) -> list[bytes]:
 
 @pytest.mark.parametrize("codec", ["slin", "mulaw"])
 @pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])
-async def test_the_first_frame_comes_back_that_the_peer_sends(
+async def test_echo_returns_the_first_frame_that_the_peer_sends(
     tmp_path: Path, encapsulation: str, codec: str
 ) -> None:
     """At once with the answer to our handshake, when the handler has not begun to listen."""
@@ -274,14 +276,14 @@ async def test_the_first_frame_comes_back_that_the_peer_sends(
     assert b"".join(frame for frame in heard if any(frame)) == wanted
 
 
-# -- when it is over ---------------------------------------------------------------------------------------------
+# -- the end of a call -------------------------------------------------------------------------------------------
 
 
-async def test_a_call_is_over_that_was_heard_and_is_not_heard_again(
+async def test_a_call_that_had_media_is_over_if_a_new_connection_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The platform takes connections to calls that are over, and sends nothing."""
-    monkeypatch.setattr(line, "_NO_MEDIA", 0.3 * UNIT)
+    monkeypatch.setattr(connection, "_NO_MEDIA", 0.3 * UNIT)
     silent = Call()
     with capture_logs() as logged:
         async with serving(Call(5, breaks_after=0.3), silent) as server, dialling(tmp_path, server) as ours:
@@ -293,9 +295,11 @@ async def test_a_call_is_over_that_was_heard_and_is_not_heard_again(
     assert len(server.asked) == 2
 
 
-async def test_a_call_that_was_never_heard_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_never_had_media_is_not_over_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bridge of one channel is silent while nobody speaks."""
-    monkeypatch.setattr(line, "_NO_MEDIA", 0.1 * UNIT)
+    monkeypatch.setattr(connection, "_NO_MEDIA", 0.1 * UNIT)
     monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.05 * UNIT)
     monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.1 * UNIT)
     with capture_logs() as logged:
@@ -309,7 +313,7 @@ async def test_a_call_that_was_never_heard_is_waited_for(tmp_path: Path, monkeyp
     assert [entry["problem"] for entry in logged if entry["event"] == "inbound media"] == ["no-audio"]  # once
 
 
-async def test_a_platform_that_drops_upgrades_is_asked_again(tmp_path: Path) -> None:
+async def test_a_platform_that_drops_connections_is_dialled_again(tmp_path: Path) -> None:
     """It may be starting anew."""
     dropped, back = Call(breaks_after=0), Call(1000)
     answers = Call(5, breaks_after=0.3), dropped, dropped, back
@@ -327,7 +331,7 @@ async def test_connections_without_media_do_not_keep_a_call_alive(tmp_path: Path
     assert (end.reason, end.text) == (EndReason.PEER_VANISHED, "calls/1: the connection broke (1006)")
 
 
-async def test_a_call_that_ended_soon_is_no_matter_of_formats(tmp_path: Path) -> None:
+async def test_a_call_that_ended_soon_is_not_blamed_on_formats(tmp_path: Path) -> None:
     answers = Call(2, breaks_after=0.05), Call(0, breaks_after=0.05)
     with capture_logs() as logged:
         async with serving(*answers) as server, dialling(tmp_path, server, "reconnect_timeout = 1") as ours:
@@ -340,7 +344,7 @@ async def test_a_call_that_ended_soon_is_no_matter_of_formats(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("soon", "told"), [(1.0 * UNIT, advice.DROPPED), (0.1, "the connection broke (1006)")])
-async def test_a_peer_that_drops_us_again_and_again_does_not_take_what_we_send(
+async def test_a_peer_that_drops_us_repeatedly_seems_to_refuse_our_audio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soon: float, told: str
 ) -> None:
     """Unless a connection has lasted."""

@@ -6,7 +6,7 @@ import pytest
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.call import EndReason, inbound_monitor
-from mediaserver.client import line
+from mediaserver.client import connection
 from tests.client.attached import desk
 from tests.sound import read_wav, speechlike
 from tests.timing import UNIT, eventually
@@ -140,7 +140,7 @@ async def test_a_platform_that_stops_answering_is_left_for_another_connection(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half-open: nothing is read any more, and nothing closed. Pings tell."""
-    monkeypatch.setattr(line, "_PONG_TIMEOUT", 0.5 * UNIT)
+    monkeypatch.setattr(connection, "_PONG_TIMEOUT", 0.5 * UNIT)
     call = twin.call()
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")

@@ -1,0 +1,181 @@
+"""The bridge of one call to an application, over as many connections as it takes."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+import structlog
+
+from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.bridge.connection import ApplicationConnection
+from mediaserver.bridge.dial import ApplicationEndpoint, FinalError, client_session, dial
+from mediaserver.call import Call, CloseCode
+from mediaserver.errors import PeerError
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.playout.sources.source import Source
+from mediaserver.transport.dialled import OpenWebSocket
+from mediaserver.wire.dialects.dialect import CallFacts, Dialect
+from mediaserver.wire.events import Audio, Event
+
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts; doubled each time, half of it random
+_STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not end the time of failed attempts
+_PROTOCOL_ERROR = 1002  # RFC 6455, section 7.4.1
+
+log = structlog.get_logger()
+
+
+class ApplicationBridge:
+    """Bridges a call to an application.
+
+    `make_dialect` makes the dialect of each connection. `hold` makes the source that is played while there is no
+    connection; without it, the caller gets silence.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        endpoint: ApplicationEndpoint,
+        make_dialect: Callable[[CallFacts], Dialect],
+        buffer: PlayoutBuffer,
+        hold: Callable[[], Source] | None = None,
+    ) -> None:
+        self._call, self._endpoint, self._make_dialect, self._buffer = call, endpoint, make_dialect, buffer
+        self._hold = hold or (lambda: buffer)
+        self._clock = asyncio.get_running_loop().time
+        self._connection: ApplicationConnection | None = None
+        self._connections = self._dropped = self._malformed = 0
+        self._failing_since: float | None = None  # when the last stable connection ended
+        self._backoff = 0.0  # seconds before the next attempt
+
+    async def run(self) -> None:
+        """Bridge until the application hangs up and its audio is played; PeerError if it is given up."""
+        _ = self._call.keypad  # so that digits count from the beginning
+        try:
+            async with client_session() as client:
+                with self._call.listen(self._on_event):
+                    while not await self._run_connection(client):
+                        pass
+        except PeerError as error:
+            self._emit("bridge.failed", why=str(error))
+            raise
+        finally:
+            self._buffer.reset()
+            self._emit(
+                "bridge.ended",
+                connections=self._connections,
+                malformed=self._malformed,
+                said_s=self._buffer.accepted / SAMPLE_RATE,
+                unsent_s=self._dropped / SAMPLE_RATE,
+                unheard_s=self._buffer.dropped / SAMPLE_RATE,
+            )
+
+    async def _run_connection(self, client: aiohttp.ClientSession) -> bool:
+        """Connect, and serve the connection to its end; whether the application hung up."""
+        async with self._playing(self._hold()):
+            websocket = await self._dial(client)
+        began = self._clock()
+        self._buffer.reset()  # audio of an earlier connection
+        dialect = self._make_dialect(self._facts)
+        self._connections += 1
+        self._connection = connection = ApplicationConnection(websocket, dialect, self._buffer)
+        self._emit("bridge.connected", connections=self._connections)
+        code = CloseCode.NORMAL
+        try:
+            async with self._playing(self._buffer):
+                await connection.wait_closed()
+                self._connection = None
+                await connection.close(code)
+                await self._wait_played()
+            return True
+        except PeerError as error:
+            code = _PROTOCOL_ERROR
+            if self._clock() - began >= _STABLE_AFTER:
+                self._failing_since, self._backoff = None, 0.0
+            self._emit("bridge.lost", why=str(error))
+            if self._is_out_of_time:
+                raise
+            return False
+        finally:
+            self._connection = None
+            self._dropped += connection.dropped
+            self._malformed += connection.malformed
+            await connection.close(code)
+
+    @property
+    def _facts(self) -> CallFacts:
+        """The facts for the next connection; the peer may have named its call since the last one."""
+        stream = self._call.stream
+        return CallFacts(
+            stream.id,
+            stream.call or (stream.subject if stream.resource else ""),
+            stream.path,
+            stream.event_resource,
+            stream.variables,
+            self._connections,
+        )
+
+    async def _dial(self, client: aiohttp.ClientSession) -> OpenWebSocket:
+        """Dial until the application answers; PeerError when it is out of time, or will never answer."""
+        if self._failing_since is None:
+            self._failing_since = self._clock()
+        while True:
+            await asyncio.sleep(self._backoff * random.uniform(0.5, 1))
+            self._backoff = min(max(_FIRST_BACKOFF, self._backoff * 2), _MAX_BACKOFF)
+            try:
+                return await dial(client, self._endpoint)
+            except FinalError:
+                raise
+            except PeerError as error:
+                if self._is_out_of_time:
+                    raise
+                log.warning("bridge: tries again", stream=self._call.stream.id, why=str(error))
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        """Whether the next attempt would come after the endpoint's reconnect time-out."""
+        since = self._failing_since
+        return since is not None and self._clock() + self._backoff > since + self._endpoint.reconnect_timeout
+
+    async def _wait_played(self) -> None:
+        """Wait until the audio that the application has sent is played."""
+        played: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._buffer.add_mark(partial(_set_done, played)):
+            await played
+
+    @contextlib.asynccontextmanager
+    async def _playing(self, source: Source) -> AsyncIterator[None]:
+        """Play a source within the context."""
+        playing = asyncio.ensure_future(self._call.play(source))
+        try:
+            yield
+        finally:
+            playing.cancel()
+            await asyncio.wait((playing,))
+        if not playing.cancelled():
+            playing.result()
+
+    def _on_event(self, event: Event) -> None:
+        """Send the caller's audio and DTMF keys to the application. The keypad has the event already."""
+        connection = self._connection
+        if connection is None:
+            return
+        if digits := self._call.keypad.drain_digits():
+            connection.send_digits(digits)
+        if isinstance(event, Audio):
+            connection.send_audio(event.pcm)
+
+    def _emit(self, kind: str, **facts: Any) -> None:
+        """Emit an event, and log it."""
+        facts = {"host": self._endpoint.host} | facts
+        self._call.notify(kind, facts)
+        write = log.error if kind == "bridge.failed" else log.info
+        write(kind.replace(".", " "), stream=self._call.stream.id, **facts)
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,191 @@
+"""One WebSocket connection to an application: the caller's audio out, the application's commands in."""
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import Any
+
+from aiohttp import WSMsgType
+
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.call import CloseCode, End, EndReason
+from mediaserver.errors import PeerError, ProtocolError
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.transport.connection import handle_control
+from mediaserver.transport.dialled import DialledConnection, OpenWebSocket, random_key
+from mediaserver.wire import websocket as frames
+from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
+
+_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # a second of the caller's audio waits for a slow application
+_AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
+_MAX_BUFFERED_BYTES = 1 << 20  # in the transport's buffer: beyond, the application reads nothing
+_MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long
+_YIELD_EVERY = 16  # messages read before other tasks run
+_MAX_RATE = 2000  # messages read a second; the sender must wait with the others
+_MAX_MALFORMED = 50  # messages in a row that the dialect does not have: the application speaks another protocol
+HEARTBEAT = 10.0  # seconds between pings, and for the answer to one
+_CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
+
+
+class ApplicationConnection(DialledConnection):
+    """A connection to an application, from its opening on. It must be closed."""
+
+    def __init__(self, websocket: OpenWebSocket, dialect: Dialect, buffer: PlayoutBuffer) -> None:
+        super().__init__(websocket)
+        self._dialect, self._buffer = dialect, buffer
+        self._waiting = bytearray()  # audio from the caller that is not sent yet
+        self._sent_samples = 0  # those dropped included
+        self.dropped = 0  # samples from the caller that the application was too slow for
+        self.malformed = 0  # messages that the dialect does not have
+        self._abort_reason = ""  # why we ended the connection
+        for message in dialect.serialize_start():
+            self._write(message)
+        # Reading is a task of its own: if a read is cancelled, aiohttp cannot close the WebSocket properly.
+        self._tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._read()),
+            asyncio.create_task(self._send_pings()),
+        ]
+
+    def send_audio(self, pcm: bytes) -> None:
+        """Send audio from the caller, in whole frames, while the transport's buffer has room.
+
+        If the application takes less, audio older than a second is dropped and counted.
+        """
+        waiting = self._waiting
+        waiting += pcm
+        while len(waiting) >= FRAME_BYTES and self.transport.get_write_buffer_size() < _AUDIO_HIGH_WATER:
+            ms = self._sent_samples * 1000 // SAMPLE_RATE
+            self._write(self._dialect.serialize_audio(bytes(waiting[:FRAME_BYTES]), ms))
+            del waiting[:FRAME_BYTES]
+            self._sent_samples += FRAME_BYTES // SAMPLE_BYTES
+        excess = len(waiting) - _MAX_WAITING_BYTES
+        if excess > 0:
+            excess += -excess % SAMPLE_BYTES
+            del waiting[:excess]
+            self.dropped += excess // SAMPLE_BYTES
+            self._sent_samples += excess // SAMPLE_BYTES
+
+    def send_digits(self, digits: str) -> None:
+        """Report DTMF keys that the caller pressed."""
+        for digit in digits:
+            self._write(self._dialect.serialize_digit(digit))
+
+    def _send_mark(self, name: str) -> None:
+        self._write(self._dialect.serialize_mark(name))
+
+    def _write(self, message: Message) -> None:
+        """Send a message at once, before audio that waits."""
+        if self.transport.is_closing():
+            return
+        frame = frames.text(message) if isinstance(message, str) else frames.binary(message)
+        self.transport.write(frames.mask(frame, random_key()))
+        if self.transport.get_write_buffer_size() > _MAX_BUFFERED_BYTES:
+            self._abort("it does not read what it is told")
+
+    async def wait_closed(self) -> None:
+        """Wait until the application hangs up; PeerError if the connection ends in any other way.
+
+        The application may send any amount, but only as much is read as leaves time for other streams.
+        """
+        if reason := await asyncio.shield(self._tasks[0]):
+            raise PeerError(reason)
+
+    async def _read(self) -> str:
+        """Read to the end; why the connection failed, or "" if the application hung up."""
+        throttle, malformed = _Throttle(), 0
+        while True:
+            message = await self._websocket.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                try:
+                    if not self._execute(message.data):
+                        return ""
+                    malformed = 0
+                except ProtocolError as error:
+                    self.malformed += 1
+                    malformed += 1
+                    if malformed >= _MAX_MALFORMED:
+                        return f"it does not speak the protocol: {error}"
+            elif (end := await handle_control(self._websocket, message, self._on_pong)) is not None:
+                return self._abort_reason or _describe_failure(end)
+            await throttle.wait(len(message.data))
+
+    async def _send_pings(self) -> None:
+        """Ping regularly; abort the connection if the application does not answer."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(HEARTBEAT)
+                if not await self._ping(b"", HEARTBEAT):
+                    self._abort("it does not answer pings")
+                    return
+
+    def _abort(self, reason: str) -> None:
+        self._abort_reason = reason
+        self.transport.abort()
+
+    def _execute(self, message: Message) -> bool:
+        """Execute the command in a message; False if it is to hang up. ProtocolError if there is none."""
+        match self._dialect.parse(message):
+            case Play(pcm):
+                self._buffer.push_audio(pcm)
+            case Mark(name):
+                if not self._buffer.add_mark(partial(self._send_mark, name)):
+                    raise ProtocolError("more marks than may be pending")
+            case Clear():
+                self._buffer.clear()
+            case HangUp():
+                return False
+        return True
+
+    async def close(self, code: int) -> None:
+        """Send the dialect's last message and a close frame with `code`, and end the connection."""
+        try:
+            if not self._websocket.closed:
+                self._write(self._dialect.serialize_stop())
+                with contextlib.suppress(TimeoutError):
+                    # aiohttp's own time-out begins again with each message that still arrives.
+                    async with asyncio.timeout(_CLOSE_TIMEOUT):
+                        await self._websocket.close(code=code)
+        finally:
+            self.transport.abort()
+            await self._stop_tasks()
+
+    async def _stop_tasks(self) -> None:
+        """End the tasks, and break reference cycles."""
+        tasks, self._tasks = self._tasks, []  # a cancelled task keeps its frames
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if (error := self._websocket.exception()) is not None:  # and so does aiohttp's error
+            error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+class _Throttle:
+    """Bounds the rate at which an application's messages are read, so that it does not delay other streams."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._second, self._count, self._yield_at = self._clock(), 0, _YIELD_EVERY
+
+    async def wait(self, size: int) -> None:
+        """Wait until the next message may be read, after one of `size` bytes."""
+        self._count += 1 + size // _MESSAGE_UNIT
+        if self._count < self._yield_at:
+            return
+        left = self._second + 1 - self._clock()
+        full = self._count >= _MAX_RATE
+        await asyncio.sleep(left if full and left > 0 else 0)
+        if full or left <= 0:
+            self._second, self._count = self._clock(), 0
+        self._yield_at = self._count + _YIELD_EVERY
+
+
+def _describe_failure(end: End) -> str:
+    """Why the end of a connection is a failure; "" if the application hung up."""
+    match end.reason:
+        case EndReason.OVERSIZE:
+            return "its message is too big"
+        case EndReason.PROTOCOL_ERROR:
+            return "it broke the WebSocket protocol"
+        case EndReason.PEER_CLOSED:
+            return "" if end.code in (CloseCode.NORMAL, CloseCode.NO_STATUS) else f"it closed with {end.code}"
+    return "the connection broke off"

@@ -1,0 +1,106 @@
+"""One WebSocket connection of a stream that we dialled: the frames that arrived, and whether the peer is alive."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.client import advice
+from mediaserver.transport import connection
+from mediaserver.transport.dialled import DialledConnection, OpenWebSocket
+
+# Messages a second. The platform relays without pacing, so after a stall of its network all arrive at once.
+MAX_RATE = 5000
+_PING_EVERY = 0.5  # seconds; frames sent since the last answered ping are in doubt when the connection breaks
+_PONG_TIMEOUT = 5.0  # seconds without an answer after which the connection counts as half-open
+_NO_MEDIA = 5.0  # seconds without a message on a new connection which show that a call that had media is over
+CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
+
+log = structlog.get_logger()
+
+
+class PlatformConnection(DialledConnection):
+    """A WebSocket to the platform.
+
+    Pings show what has arrived: the pong to a ping confirms all frames that were sent before the ping.
+
+    The platform may accept a connection to a call that is over, and send nothing. So with `had_media`, which says
+    that an earlier connection received audio, the call counts as over if this connection receives none.
+    """
+
+    def __init__(self, websocket: OpenWebSocket, had_media: bool = False) -> None:
+        super().__init__(websocket)
+        self._had_media = had_media
+        self._session: Session | None = None
+        self._first_frame = self._confirmed = 0  # counts of the session's frames
+        self._opened_at = asyncio.get_running_loop().time()
+        self.received_media = False  # whether any binary message has come
+        self.answered = False  # whether any ping has been answered
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the connection was opened."""
+        return asyncio.get_running_loop().time() - self._opened_at
+
+    @property
+    def frames(self) -> int:
+        """Frames sent on this connection."""
+        return self._session.frames - self._first_frame if self._session is not None else 0
+
+    @property
+    def unconfirmed(self) -> int:
+        """Frames sent on this connection that are not known to have arrived."""
+        return self._session.frames - self._confirmed if self._session is not None else 0
+
+    async def read(self, session: Session) -> End:
+        """Pass the peer's messages to the session until the connection ends; how it ended."""
+        self._session, self._first_frame, self._confirmed = session, session.frames, session.frames
+        tasks = [asyncio.create_task(self._send_pings(session))]
+        if self._had_media:
+            tasks.append(asyncio.create_task(self._expect_media(session)))
+
+        def receive(data: bytes) -> None:
+            self.received_media = True
+            session.receive(data)
+
+        try:
+            return await connection.Reader(self._websocket, receive, MAX_RATE, self._on_text, self._on_pong).read()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def close(self, end: End) -> None:
+        """Close the connection with the close code of the stream's end."""
+        await connection.close(self._websocket, self.transport, end)
+
+    def abort(self) -> None:
+        """End the connection at once, unless it is closed."""
+        if not self._websocket.closed:
+            self.transport.abort()
+
+    async def _send_pings(self, session: Session) -> None:
+        """Ping regularly, to confirm frames; abort the connection if the peer does not answer."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                frames = session.frames
+                if not await self._ping(str(frames).encode(), _PONG_TIMEOUT):
+                    log.warning("the peer does not answer pings any more", seconds=_PONG_TIMEOUT)
+                    self.transport.abort()
+                    return
+                self._confirmed = frames
+                self.answered = True
+                await asyncio.sleep(_PING_EVERY)
+
+    def _on_text(self, text: str) -> None:
+        if self._session is not None:
+            self._session.receive_text(text)
+            if self._session.texts == 1:
+                log.warning(advice.TEXT)
+
+    async def _expect_media(self, session: Session) -> None:
+        """End the stream if no message comes in time."""
+        await asyncio.sleep(_NO_MEDIA)
+        if not self.received_media:
+            log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)
+            session.finish(CALL_OVER)
