@@ -54,7 +54,7 @@ NOT_CONNECTED = _NotConnectedTransport()
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session to dial media streams with, which raises a refusal as RefusedError with the server's text."""
+    """A session to dial media streams with, which raises a refusal as UpgradeRefusedError with the server's text."""
     return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,))
 
 
@@ -109,7 +109,7 @@ def _parse_date(text: str) -> float | None:
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
-    """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError if no server answers as it should.
+    """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError if none answers as it should.
 
     `http` and `https` are other names of the schemes `ws` and `wss`.
     """
