@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-Bot = Callable[["Visit"], Awaitable[None]]
+Bot = Callable[["BotConnection"], Awaitable[None]]
 
 
-class Visit:
-    """One connection to a bot, and what came on it. Texts are JSON."""
+class BotConnection:
+    """One connection to a bot, and the messages received on it. Texts are JSON."""
 
     def __init__(self, websocket: web.WebSocketResponse, request: web.Request) -> None:
         self.websocket, self.request = websocket, request
@@ -25,10 +25,10 @@ class Visit:
             self.messages.append(said)
             yield said
 
-    def got(self, event: str) -> list[dict[str, Any]]:
+    def events_named(self, event: str) -> list[dict[str, Any]]:
         return [said for said in self.messages if isinstance(said, dict) and said["event"] == event]
 
-    async def say(self, **message: Any) -> None:
+    async def send_event(self, **message: Any) -> None:
         await self.websocket.send_str(json.dumps(message))
 
     async def read(self) -> None:
@@ -36,12 +36,12 @@ class Visit:
             pass
 
 
-class Bots:
-    """A server with a bot at every path; `visits` are the connections to it."""
+class BotServer:
+    """A server with a bot at every path, and the connections to each."""
 
     def __init__(self, **bots: Bot) -> None:
         self.bots = bots
-        self.visits: dict[str, list[Visit]] = {name: [] for name in bots}
+        self.connections: dict[str, list[BotConnection]] = {name: [] for name in bots}
         self.refused = 0  # handshakes that were refused
         self.broken = False  # refuses all
         self.port = 0
@@ -70,35 +70,35 @@ class Bots:
             await asyncio.sleep(60)
         websocket = web.WebSocketResponse(timeout=0.1)
         await websocket.prepare(request)
-        visit = Visit(websocket, request)
-        self.visits[name].append(visit)
+        connection = BotConnection(websocket, request)
+        self.connections[name].append(connection)
         try:
-            await self.bots[name](visit)
+            await self.bots[name](connection)
         finally:
-            visit.over = True
+            connection.over = True
         return websocket
 
 
-async def echo(visit: Visit) -> None:
-    """A bot for Twilio's protocol: what it hears, it says."""
-    async for said in visit:
+async def echo(connection: BotConnection) -> None:
+    """A bot for the Twilio dialect that sends back the audio it receives."""
+    async for said in connection:
         if said["event"] == "media":
             payload = said["media"]["payload"]
-            await visit.say(event="media", streamSid=said["streamSid"], media={"payload": payload})
+            await connection.send_event(event="media", streamSid=said["streamSid"], media={"payload": payload})
 
 
-async def plain_echo(visit: Visit) -> None:
-    """The same in plain PCM; it hangs up when 0 is pressed, with `stop` when 9 is."""
-    async for said in visit:
+async def plain_echo(connection: BotConnection) -> None:
+    """The same for the plain dialect; it hangs up when 0 is pressed, with `stop` when 9 is."""
+    async for said in connection:
         if isinstance(said, bytes):
-            await visit.websocket.send_bytes(said)
+            await connection.websocket.send_bytes(said)
         elif said == {"event": "dtmf", "digit": "0"}:
             return
         elif said == {"event": "dtmf", "digit": "9"}:
-            await visit.say(event="stop")
+            await connection.send_event(event="stop")
 
 
-def abort(visit: Visit) -> None:
-    """Break off without a word."""
-    assert visit.request.transport is not None
-    visit.request.transport.abort()
+def abort(connection: BotConnection) -> None:
+    """Break the connection without a close frame."""
+    assert connection.request.transport is not None
+    connection.request.transport.abort()

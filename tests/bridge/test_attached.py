@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import trustme
 
-from tests.bridge.bots import Bots, echo
+from tests.bridge.bots import BotServer, echo
 from tests.bridge.test_bridge import MULAW, SPEECH
 from tests.server.process import serving, write_config
 from tests.timing import eventually
@@ -27,7 +27,7 @@ async def test_a_dialled_call_talks_to_a_bot_with_a_trusted_certificate(tmp_path
     authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    bots = Bots(echo=echo)
+    bots = BotServer(echo=echo)
     await bots.start(tls)
     try:
         async with Twin(token="t0ken") as twin:
@@ -42,14 +42,14 @@ async def test_a_dialled_call_talks_to_a_bot_with_a_trusted_certificate(tmp_path
                 await eventually(lambda: server.events("bridge connected"))
                 stream.say(SPEECH)
                 await eventually(lambda: MULAW in stream.heard)
-                (visit,) = bots.visits["echo"]
-                start = visit.got("start")[0]["start"]
+                (connection,) = bots.connections["echo"]
+                start = connection.events_named("start")[0]["start"]
                 assert start["callSid"] == "CA" + call.id.replace("-", "")
                 told = start["customParameters"]
                 assert (told["resource"], told["call"]) == (f"calls/{call.id}", call.id)
                 assert (told["name"], told["agent"]) == ("echo", "Ann")
                 call.hang_up()
-                await eventually(lambda: visit.over)
-                assert visit.messages[-1]["event"] == "stop"
+                await eventually(lambda: connection.over)
+                assert connection.messages[-1]["event"] == "stop"
     finally:
         await bots.stop()

@@ -26,7 +26,7 @@ from mediaserver.server.server import Server
 from mediaserver.wire.dialects.dialect import CallFacts
 from mediaserver.wire.dialects.plain import PlainDialect
 from mediaserver.wire.dialects.twilio import TwilioDialect
-from tests.bridge.bots import Bot, Bots, Visit, abort, echo, plain_echo
+from tests.bridge.bots import Bot, BotConnection, BotServer, abort, echo, plain_echo
 from tests.call.caller import digits
 from tests.server.process import UPGRADE, write_config
 from tests.sound import speechlike, write_wav
@@ -77,7 +77,7 @@ hold = "hold"
 class Lab:
     """A server that bridges to bots, and its callers."""
 
-    def __init__(self, server: Server, bots: Bots, told: list[tuple[str, dict[str, Any]]]) -> None:
+    def __init__(self, server: Server, bots: BotServer, told: list[tuple[str, dict[str, Any]]]) -> None:
         self.server, self.bots, self.told = server, bots, told
 
     @contextlib.asynccontextmanager
@@ -87,7 +87,7 @@ class Lab:
             client.ws_connect(f"ws://127.0.0.1:{self.server.port}{path}") as websocket,
         ):
             caller = Caller(websocket)
-            hearing = asyncio.create_task(caller.hear())
+            hearing = asyncio.create_task(caller.receive())
             try:
                 yield caller
             finally:
@@ -97,29 +97,29 @@ class Lab:
     def events(self, kind: str) -> list[dict[str, Any]]:
         return [data for name, data in self.told if name == kind]
 
-    def whys(self, kind: str) -> set[str]:
+    def reasons(self, kind: str) -> set[str]:
         return {data["why"].replace(str(self.bots.port), "PORT") for data in self.events(kind)}
 
 
 class Caller:
-    """Somebody on the line, and all that was heard."""
+    """A caller, and all audio received."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self.websocket = websocket
-        self.heard = bytearray()
+        self.received = bytearray()
 
-    async def hear(self) -> None:
+    async def receive(self) -> None:
         async for message in self.websocket:
-            self.heard += message.data
+            self.received += message.data
 
-    async def say(self, pcm: bytes) -> None:
+    async def send(self, pcm: bytes) -> None:
         for at in range(0, len(pcm), 320):
             await self.websocket.send_bytes(pcm[at : at + 320])
 
-    async def until_heard(self, sound: bytes) -> None:
-        await eventually(lambda: sound in self.heard)
+    async def wait_received(self, sound: bytes) -> None:
+        await eventually(lambda: sound in self.received)
 
-    async def until_over(self) -> int | None:
+    async def wait_closed(self) -> int | None:
         await eventually(lambda: self.websocket.closed)
         return self.websocket.close_code
 
@@ -128,7 +128,7 @@ class Caller:
 async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> AsyncIterator[Lab]:
     write_wav(tmp_path / "prompts/sorry.wav", SORRY)
     write_wav(tmp_path / "prompts/hold.wav", HOLD)
-    bots = Bots(echo=echo, plain=plain_echo)
+    bots = BotServer(echo=echo, plain=plain_echo)
     await bots.start()
     monkeypatch.setenv("BOT_TOKEN", "s3cret")
     paths = PATHS.format(port=bots.port, free=unused_tcp_port, patience=1.0)
@@ -160,17 +160,19 @@ def _loaded(path: Path) -> Any:
 async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
     async with lab.call("/twilio/echo") as caller:
         await eventually(lambda: lab.events("bridge.connected"))
-        await caller.say(SPEECH)
-        await caller.until_heard(MULAW)
-        (visit,) = lab.bots.visits["echo"]
-        assert [said["event"] for said in visit.messages[:3]] == ["connected", "start", "media"]
-        assert [said["media"]["timestamp"] for said in visit.got("media")] == [str(20 * n) for n in range(20)]
-        parameters = visit.got("start")[0]["start"]["customParameters"]
+        await caller.send(SPEECH)
+        await caller.wait_received(MULAW)
+        (connection,) = lab.bots.connections["echo"]
+        assert [said["event"] for said in connection.messages[:3]] == ["connected", "start", "media"]
+        assert [said["media"]["timestamp"] for said in connection.events_named("media")] == [
+            str(20 * n) for n in range(20)
+        ]
+        parameters = connection.events_named("start")[0]["start"]["customParameters"]
         assert (parameters["path"], parameters["name"]) == ("/twilio/echo", "echo")
-        assert visit.request.headers["Authorization"] == "Bearer s3cret"
-    await eventually(lambda: visit.over)  # the caller hung up
-    assert visit.messages[-1]["event"] == "stop"
-    assert visit.websocket.close_code == 1000
+        assert connection.request.headers["Authorization"] == "Bearer s3cret"
+    await eventually(lambda: connection.over)  # the caller hung up
+    assert connection.messages[-1]["event"] == "stop"
+    assert connection.websocket.close_code == 1000
     await eventually(lambda: lab.events("bridge.ended"))
     assert lab.events("bridge.ended") == [
         {
@@ -188,114 +190,119 @@ async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
 async def test_a_plain_bot_hears_every_sample(lab: Lab) -> None:
     async with lab.call("/pcm/plain") as caller:
         await eventually(lambda: lab.events("bridge.connected"))
-        await caller.say(SPEECH)
-        await caller.until_heard(SPEECH)
-        (visit,) = lab.bots.visits["plain"]
-        assert visit.messages[0]["variables"] == {"name": "plain"}
-        assert b"".join(visit.messages[1:]) == SPEECH
-        assert visit.request.query_string == "name=plain"
-        assert "Authorization" not in visit.request.headers
-    await eventually(lambda: visit.over)
-    assert visit.messages[-1] == {"event": "stop"}
+        await caller.send(SPEECH)
+        await caller.wait_received(SPEECH)
+        (connection,) = lab.bots.connections["plain"]
+        assert connection.messages[0]["variables"] == {"name": "plain"}
+        assert b"".join(connection.messages[1:]) == SPEECH
+        assert connection.request.query_string == "name=plain"
+        assert "Authorization" not in connection.request.headers
+    await eventually(lambda: connection.over)
+    assert connection.messages[-1] == {"event": "stop"}
 
 
 @pytest.mark.parametrize("key", ["0", "9"])
 async def test_a_bot_hears_keys_and_hangs_up(lab: Lab, key: str) -> None:
     async with lab.call("/pcm/plain") as caller:
         await eventually(lambda: lab.events("bridge.connected"))
-        await caller.say(digits(key))
-        assert await caller.until_over() == 1000
-    assert lab.bots.visits["plain"][0].got("dtmf") == [{"event": "dtmf", "digit": key}]
+        await caller.send(digits(key))
+        assert await caller.wait_closed() == 1000
+    assert lab.bots.connections["plain"][0].events_named("dtmf") == [{"event": "dtmf", "digit": key}]
     assert not lab.events("bridge.failed")
 
 
 @pytest.mark.parametrize("code", [1000, None])
 async def test_audio_sent_before_the_bot_hung_up_is_played_to_its_end(lab: Lab, code: int | None) -> None:
-    async def goodbye(visit: Visit) -> None:
-        await visit.websocket.send_bytes(SPEECH[:5000])
+    async def goodbye(connection: BotConnection) -> None:
+        await connection.websocket.send_bytes(SPEECH[:5000])
         if code is None:
-            assert visit.request.transport is not None
-            visit.request.transport.write(b"\x88\x00")
-            await visit.read()
+            assert connection.request.transport is not None
+            connection.request.transport.write(b"\x88\x00")
+            await connection.read()
         else:
-            await visit.websocket.close(code=code)
+            await connection.websocket.close(code=code)
 
     lab.bots.bots["plain"] = goodbye
     async with lab.call("/pcm/plain") as caller:
-        assert await caller.until_over() == 1000
-        assert SPEECH[:5000] in caller.heard
+        assert await caller.wait_closed() == 1000
+        assert SPEECH[:5000] in caller.received
 
 
 async def test_marks_are_reported_when_played_and_clear_drops_audio(lab: Lab) -> None:
     payload = base64.b64encode(g711.mulaw_encode(from_bytes(SPEECH))).decode()
 
-    async def marking(visit: Visit) -> None:
-        sid = (await anext(aiter(visit.websocket))) and ""
-        await visit.say(event="media", streamSid=sid, media={"payload": payload})
-        await visit.say(event="mark", streamSid=sid, mark={"name": "heard"})
-        async for said in visit:
+    async def marking(connection: BotConnection) -> None:
+        sid = (await anext(aiter(connection.websocket))) and ""
+        await connection.send_event(event="media", streamSid=sid, media={"payload": payload})
+        await connection.send_event(event="mark", streamSid=sid, mark={"name": "heard"})
+        async for said in connection:
             if said["event"] == "mark" and said["mark"]["name"] == "heard":
                 for _ in range(10):
-                    await visit.say(event="media", streamSid=sid, media={"payload": payload})
-                await visit.say(event="mark", streamSid=sid, mark={"name": "cleared"})
-                await visit.say(event="clear", streamSid=sid)
+                    await connection.send_event(event="media", streamSid=sid, media={"payload": payload})
+                await connection.send_event(event="mark", streamSid=sid, mark={"name": "cleared"})
+                await connection.send_event(event="clear", streamSid=sid)
 
     lab.bots.bots["echo"] = marking
     async with lab.call("/twilio/echo") as caller:
-        await eventually(lambda: lab.bots.visits["echo"] and len(lab.bots.visits["echo"][0].got("mark")) == 2)
-        assert MULAW in caller.heard  # all of it, before its mark
-        at = len(caller.heard)
-        await eventually(lambda: len(caller.heard) > at + 3200)
-        assert caller.heard[-1600:] == bytes(1600)
-        assert [mark["mark"]["name"] for mark in lab.bots.visits["echo"][0].got("mark")] == ["heard", "cleared"]
+        await eventually(
+            lambda: lab.bots.connections["echo"] and len(lab.bots.connections["echo"][0].events_named("mark")) == 2
+        )
+        assert MULAW in caller.received  # all of it, before its mark
+        at = len(caller.received)
+        await eventually(lambda: len(caller.received) > at + 3200)
+        assert caller.received[-1600:] == bytes(1600)
+        assert [mark["mark"]["name"] for mark in lab.bots.connections["echo"][0].events_named("mark")] == [
+            "heard",
+            "cleared",
+        ]
 
 
 # -- trouble ----------------------------------------------------------------
 
 
 async def test_a_bot_that_dies_is_dialled_again_and_begins_anew(lab: Lab) -> None:
-    async def says_much_and_dies(visit: Visit) -> None:
+    async def says_much_and_dies(connection: BotConnection) -> None:
         lab.bots.bots["echo"] = echo
         payload = base64.b64encode(bytes(60 * 8000)).decode()
-        await visit.say(event="media", streamSid="", media={"payload": payload[:400_000]})
-        await anext(aiter(visit))
-        await anext(aiter(visit))
-        abort(visit)
+        await connection.send_event(event="media", streamSid="", media={"payload": payload[:400_000]})
+        await anext(aiter(connection))
+        await anext(aiter(connection))
+        abort(connection)
 
     lab.bots.bots["echo"] = says_much_and_dies
     async with lab.call("/twilio/echo") as caller:
         await eventually(lambda: len(lab.events("bridge.connected")) == 2)
-        await caller.say(SPEECH)
-        await caller.until_heard(MULAW)
-        first, second = lab.bots.visits["echo"]
+        await caller.send(SPEECH)
+        await caller.wait_received(MULAW)
+        first, second = lab.bots.connections["echo"]
         assert [said["event"] for said in second.messages[:3]] == ["connected", "start", "media"]
-        one, other = first.got("start")[0]["start"], second.got("start")[0]["start"]
+        one, other = first.events_named("start")[0]["start"], second.events_named("start")[0]["start"]
         assert one["callSid"] == other["callSid"]
         assert one["streamSid"] != other["streamSid"]
-    assert lab.whys("bridge.lost") == {"the connection broke off"}
+    assert lab.reasons("bridge.lost") == {"the connection broke off"}
 
 
-async def restarting(visit: Visit) -> None:
-    await visit.websocket.close(code=1012)
+async def restarting(connection: BotConnection) -> None:
+    await connection.websocket.close(code=1012)
 
 
-async def failing(visit: Visit) -> None:
+async def failing(connection: BotConnection) -> None:
     raise RuntimeError
 
 
-async def garbage(visit: Visit) -> None:
+async def garbage(connection: BotConnection) -> None:
     for _ in range(60):
-        await visit.websocket.send_str("garbage")
-    await visit.read()
+        await connection.websocket.send_str("garbage")
+    await connection.read()
 
 
-async def giant(visit: Visit) -> None:
-    await visit.websocket.send_bytes(bytes(600_000))
-    await visit.read()
+async def giant(connection: BotConnection) -> None:
+    await connection.websocket.send_bytes(bytes(600_000))
+    await connection.read()
 
 
-async def dying(visit: Visit) -> None:
-    abort(visit)
+async def dying(connection: BotConnection) -> None:
+    abort(connection)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +331,12 @@ async def test_a_faulty_bot_is_replaced_by_the_fallback_and_other_calls_go_on(
         lab.bots.bots["plain"] = lab.bots.bots["echo"] = bot or echo
         lab.told.clear()
         async with lab.call(path) as caller:
-            assert await caller.until_over() == 1000
-            assert caller.heard.rstrip(b"\0").endswith(to_bytes(SORRY).rstrip(b"\0"))
-        await other.say(SPEECH)
-        await other.until_heard(MULAW)
-    assert lab.whys("bridge.lost") == lost
-    assert lab.whys("bridge.failed") == {failed}
+            assert await caller.wait_closed() == 1000
+            assert caller.received.rstrip(b"\0").endswith(to_bytes(SORRY).rstrip(b"\0"))
+        await other.send(SPEECH)
+        await other.wait_received(MULAW)
+    assert lab.reasons("bridge.lost") == lost
+    assert lab.reasons("bridge.failed") == {failed}
     if failed.endswith("404"):
         assert lab.bots.refused == 1  # to ask again would not help
     elif failed.endswith("500"):
@@ -339,9 +346,9 @@ async def test_a_faulty_bot_is_replaced_by_the_fallback_and_other_calls_go_on(
 async def test_the_reconnect_timeout_begins_anew_after_a_stable_connection(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def leaving(visit: Visit) -> None:
+    async def leaving(connection: BotConnection) -> None:
         await asyncio.sleep(0.3)
-        abort(visit)
+        abort(connection)
 
     monkeypatch.setattr("mediaserver.bridge.application_bridge._STABLE_AFTER", 0.1)
     lab.bots.bots["plain"] = leaving
@@ -353,7 +360,7 @@ async def test_the_reconnect_timeout_begins_anew_after_a_stable_connection(
 async def test_an_untrusted_certificate_is_named_in_the_error(lab: Lab) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(tls)
-    bots = Bots(bot=echo)
+    bots = BotServer(bot=echo)
     await bots.start(tls)
     try:
         async with dial.client_session() as client:
@@ -373,7 +380,7 @@ async def test_a_caller_who_hangs_up_before_there_is_a_connection(lab: Lab) -> N
 
 async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
     async with lab.call("/nobody") as caller:
-        assert await caller.until_over() == 1011
+        assert await caller.wait_closed() == 1011
     (failed,) = lab.events("bridge.failed")
     assert failed["why"] == f"{failed['host']}: cannot connect: Connection refused"
     assert "secret" not in str(lab.told)
@@ -381,22 +388,22 @@ async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
 
 async def test_a_caller_who_waits_over_a_second_hears_the_hold_prompt(lab: Lab) -> None:
     async with lab.call("/held") as caller:
-        assert await caller.until_over() == 1011
-    assert caller.heard[: 49 * 320] == bytes(49 * 320)  # the moment
-    assert to_bytes(HOLD) * 2 in caller.heard
+        assert await caller.wait_closed() == 1011
+    assert caller.received[: 49 * 320] == bytes(49 * 320)  # the moment
+    assert to_bytes(HOLD) * 2 in caller.received
 
 
 async def test_a_flooding_bot_is_throttled_and_excess_audio_is_counted(lab: Lab) -> None:
-    async def flooding(visit: Visit) -> None:
+    async def flooding(connection: BotConnection) -> None:
         with contextlib.suppress(ConnectionError):
             for _ in range(100_000):
-                await visit.websocket.send_bytes(bytes(60_000))
+                await connection.websocket.send_bytes(bytes(60_000))
 
     lab.bots.bots["plain"] = flooding
     async with lab.call("/twilio/echo") as other, lab.call("/pcm/plain"):
         await eventually(lambda: len(lab.events("bridge.connected")) == 2)
-        await other.say(SPEECH)
-        await other.until_heard(MULAW)
+        await other.send(SPEECH)
+        await other.wait_received(MULAW)
         await asyncio.sleep(1)  # 130 s of sound have come by then
     await eventually(lambda: len(lab.events("bridge.ended")) == 2)
     ended = {event["unheard_s"] > 0 for event in lab.events("bridge.ended")}
@@ -404,42 +411,42 @@ async def test_a_flooding_bot_is_throttled_and_excess_audio_is_counted(lab: Lab)
 
 
 async def test_a_bot_that_never_reads_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def deaf(visit: Visit) -> None:
-        assert isinstance(visit.request.transport, asyncio.Transport)
-        visit.request.transport.pause_reading()
+    async def deaf(connection: BotConnection) -> None:
+        assert isinstance(connection.request.transport, asyncio.Transport)
+        connection.request.transport.pause_reading()
         await asyncio.sleep(60)
 
     monkeypatch.setattr("mediaserver.bridge.connection.HEARTBEAT", 0.2 * UNIT)
     lab.bots.bots["plain"] = deaf
     async with lab.call("/pcm/plain") as caller:
         await eventually(lambda: lab.events("bridge.connected"))
-        await caller.say(SPEECH)
-        await caller.until_heard(to_bytes(SORRY))
-        assert await caller.until_over() == 1000
-    assert lab.whys("bridge.failed") == {"it does not answer pings"}
+        await caller.send(SPEECH)
+        await caller.wait_received(to_bytes(SORRY))
+        assert await caller.wait_closed() == 1000
+    assert lab.reasons("bridge.failed") == {"it does not answer pings"}
 
 
 async def test_a_bot_that_requests_marks_and_never_reads_is_given_up(lab: Lab) -> None:
-    async def asking(visit: Visit) -> None:
-        assert isinstance(visit.request.transport, asyncio.Transport)
-        visit.request.transport.pause_reading()
+    async def asking(connection: BotConnection) -> None:
+        assert isinstance(connection.request.transport, asyncio.Transport)
+        connection.request.transport.pause_reading()
         mark = json.dumps({"event": "mark", "name": "\u2028" * 1024})  # six bytes each when it comes back
         with contextlib.suppress(ConnectionError):
             for n in range(50_000):
-                await visit.websocket.send_str(mark)
+                await connection.websocket.send_str(mark)
                 if n % 100 == 0:
-                    await visit.websocket.pong()  # as if it had read our pings
+                    await connection.websocket.pong()  # as if it had read our pings
                     await asyncio.sleep(0)
             await asyncio.sleep(60)
 
     lab.bots.bots["plain"] = asking
     async with lab.call("/pcm/plain"):
         await eventually(lambda: lab.events("bridge.lost"))
-    assert lab.whys("bridge.lost") == {"it does not read what it is told"}
+    assert lab.reasons("bridge.lost") == {"it does not read what it is told"}
 
 
-async def hanging_up(visit: Visit) -> None:
-    await visit.websocket.receive()
+async def hanging_up(connection: BotConnection) -> None:
+    await connection.websocket.receive()
 
 
 @pytest.mark.parametrize("bot", [echo, hanging_up, dying])
@@ -455,7 +462,7 @@ async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
             await connection.close(1000)
             await connection.close(1000)  # again does no harm
 
-    bots = Bots(bot=bot)
+    bots = BotServer(bot=bot)
     await bots.start()
     gc.collect()
     gc.disable()
@@ -475,15 +482,15 @@ async def test_a_connection_leaves_no_cycles(bot: Bot) -> None:
 async def test_a_slow_bot_loses_the_oldest_audio_and_it_is_counted() -> None:
     go = asyncio.Event()
 
-    async def slow(visit: Visit) -> None:
-        assert visit.request.transport is not None
-        assert isinstance(visit.request.transport, asyncio.Transport)
-        visit.request.transport.pause_reading()
+    async def slow(connection: BotConnection) -> None:
+        assert connection.request.transport is not None
+        assert isinstance(connection.request.transport, asyncio.Transport)
+        connection.request.transport.pause_reading()
         await go.wait()
-        visit.request.transport.resume_reading()
-        await visit.read()
+        connection.request.transport.resume_reading()
+        await connection.read()
 
-    bots = Bots(slow=slow)
+    bots = BotServer(slow=slow)
     await bots.start()
     try:
         async with dial.client_session() as client:
@@ -497,8 +504,8 @@ async def test_a_slow_bot_loses_the_oldest_audio_and_it_is_counted() -> None:
             go.set()
             await eventually(lambda: not websocket.transport.get_write_buffer_size())
             connection.send_audio(bytes(320))  # with it goes what waited
-            await eventually(lambda: bots.visits["slow"][0].messages[-1:] == [bytes(320)])
-            heard = [said for said in bots.visits["slow"][0].messages if isinstance(said, bytes)]
+            await eventually(lambda: bots.connections["slow"][0].messages[-1:] == [bytes(320)])
+            heard = [said for said in bots.connections["slow"][0].messages if isinstance(said, bytes)]
             numbers = [int.from_bytes(said[:2], "big") for said in heard[:-1]]
             lost = sorted(set(range(1, sent + 1)) - set(numbers))
             assert connection.dropped == 160 * len(lost) == 160
@@ -517,4 +524,4 @@ async def test_a_call_that_would_send_the_token_elsewhere_is_refused_before_dial
         assert "in place of {name}: no segment of a path may be empty there" in await answer.text()
     refused = lab.server.engine.metrics.refused.labels("bad-variable", 400)
     assert refused._value.get() == 1
-    assert (lab.bots.refused, lab.bots.visits) == (0, {"echo": [], "plain": []})
+    assert (lab.bots.refused, lab.bots.connections) == (0, {"echo": [], "plain": []})

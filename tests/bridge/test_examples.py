@@ -43,11 +43,11 @@ async def test_an_example_echoes(lab: Lab, example: str, path: str, heard: bytes
     await lab.bots.stop()
     async with running(example, lab.bots.port), lab.call(path) as caller:
         await eventually(lambda: lab.events("bridge.connected"))
-        await caller.say(SPEECH)
-        await caller.until_heard(heard)
+        await caller.send(SPEECH)
+        await caller.wait_received(heard)
         if example == "pcm_bot":
-            await caller.say(digits("0"))
-            assert await caller.until_over() == 1000
+            await caller.send(digits("0"))
+            assert await caller.wait_closed() == 1000
     await asyncio.sleep(0)
 
 

@@ -15,7 +15,7 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.server.garbage import Garbage
 from mediaserver.server.server import Server
 from mediaserver.speech.tts.spoken_text import split_pcm
-from tests.bridge.bots import Bots, echo
+from tests.bridge.bots import BotServer, echo
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import eventually
@@ -111,7 +111,7 @@ async def _channel(client: aiohttp.ClientSession, url: str, form: str, how: str)
 @pytest.mark.parametrize("how", ["close", "break", "error"])
 async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how: str) -> None:
     write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
-    bots = Bots(echo=echo)
+    bots = BotServer(echo=echo)
     await bots.start()
     settings, problems = config.load(write_config(tmp_path, PATHS.format(directory=tmp_path, port=bots.port)))
     server = Server(settings, "config.toml", problems)

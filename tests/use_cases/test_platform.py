@@ -24,7 +24,7 @@ from mediaserver.call import EndReason, Session, Stream
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.wire import Wire
-from tests.bridge.bots import Bots, Visit
+from tests.bridge.bots import BotConnection, BotServer
 from tests.client.attached import Desk, desk
 from tests.handlers.test_handlers import library_of
 from tests.server.process import ServerProcess
@@ -207,18 +207,18 @@ url = "ws://127.0.0.1:PORT/bot"
 """
 
 
-async def greet_and_listen(visit: Visit) -> None:
+async def greet_and_listen(visit: BotConnection) -> None:
     """It speaks as soon as it is asked, long before anybody may hear it."""
     await visit.websocket.send_bytes(GREETING)
     await visit.read()
 
 
-def sound_of(visit: Visit) -> bytes:
+def sound_of(visit: BotConnection) -> bytes:
     return b"".join(message for message in visit.messages if isinstance(message, bytes))
 
 
 async def test_an_application_is_heard_and_hears_what_was_said(tmp_path: Path, twin: Twin) -> None:
-    bots = Bots(bot=greet_and_listen)
+    bots = BotServer(bot=greet_and_listen)
     await bots.start()
     try:
         async with opened(tmp_path, twin, BRIDGE.replace("PORT", str(bots.port))) as ours:
@@ -228,7 +228,7 @@ async def test_an_application_is_heard_and_hears_what_was_said(tmp_path: Path, t
                 line.say(said)
                 await line.hang_up()
                 line.assert_greeted(at_once=line.resource.media_after > 0)  # else the connection is made first
-                assert sum(coded(said) in sound_of(visit) for visit in bots.visits["bot"]) == 1
+                assert sum(coded(said) in sound_of(visit) for visit in bots.connections["bot"]) == 1
 
             await everywhere(ours, twin, "/bot", talk)
     finally:
