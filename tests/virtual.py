@@ -1,6 +1,6 @@
-"""Virtual time: an event loop whose clock stands still while callbacks run and jumps when nothing else is to do.
+"""Virtual time: an event loop whose clock stands still while callbacks run, and jumps to the next timer when idle.
 
-Whatever waits for time then happens at once and at exactly its time, so tests assert exact bytes at exact times.
+Every timer then fires without waiting and at exactly its time, so tests assert exact bytes at exact times.
 """
 
 import asyncio
@@ -18,22 +18,21 @@ from mediaserver.wire.wire import Wire
 
 T = TypeVar("T")
 NS = 1_000_000_000
-_MOST_FAULTS = (
-    100  # a timer that is set anew by a callback that fails would go off for ever, at one and the same time
-)
+# A timer that is set again by a callback that fails would fire for ever, at one and the same time.
+_MAX_FAULTS = 100
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Where the loop would sleep until its next timer, time jumps there."""
+    """Advances the clock to the next timer where a real loop would sleep until then."""
 
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        if len(self.loop.faults) > _MOST_FAULTS:
+        if len(self.loop.faults) > _MAX_FAULTS:
             raise RuntimeError(f"callbacks fail again and again: {self.loop.faults[0]}")
         ready = super().select(0)
         if not ready and timeout is None:
-            raise RuntimeError("nothing will ever happen any more: the test waits for something that cannot come")
+            raise RuntimeError("nothing will ever happen any more: the test waits for an event that cannot come")
         if not ready and timeout:
             self.loop.now_ns += round(timeout * NS)
         return ready
@@ -44,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now_ns = 0
-        self.faults: list[str] = []  # of callbacks, which nobody else is told of
+        self.faults: list[str] = []  # exceptions of callbacks, which fail the test
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
@@ -55,14 +54,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def waiting(self) -> list[asyncio.TimerHandle]:
-        """The timers that are set; asyncio tells of them nowhere else."""
+        """The timers that are set; asyncio has no public way to list them."""
         timers: list[asyncio.TimerHandle] = vars(self)["_scheduled"]
         return [timer for timer in timers if not timer.cancelled()]
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """At once: a thread takes real time, of which there is none here."""
+        """Run the function at once in this thread, because another thread would take real time."""
         done = self.create_future()
         try:
             done.set_result(func(*args))
@@ -71,21 +70,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
     def clock(self) -> int:
-        """The ticker's clock."""
+        """The clock of a ticker, in nanoseconds."""
         return self.now_ns
 
     def stall(self, ms: float) -> None:
-        """The process does nothing for a while, as when something blocks it."""
+        """Let time pass in which the process does nothing, as when a callback blocks the loop."""
         self.now_ns += round(ms * 1_000_000)
 
 
-class Line:
-    """A peer's end of a transport: keeps every message with its time in milliseconds."""
+class FakeTransport:
+    """A transport that records every message with its time in milliseconds."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.sent: list[tuple[float, bytes]] = []
-        self.held = 0  # bytes that the peer has not taken
+        self.buffered = 0  # bytes that the peer has not taken
         self.closing = False
 
     def write(self, data: bytes) -> None:
@@ -94,7 +93,7 @@ class Line:
         self.sent.append((self._loop.now_ns / 1_000_000, data))
 
     def get_write_buffer_size(self) -> int:
-        return self.held
+        return self.buffered
 
     def is_closing(self) -> bool:
         return self.closing
@@ -108,20 +107,20 @@ class Line:
         return [message for _, message in self.sent]
 
 
-class Stage:
-    """One stream on a ticker on virtual time; several stages may share a ticker."""
+class VirtualStream:
+    """One stream in virtual time: its wire, its pacer and a fake transport. Several streams may share a ticker."""
 
     def __init__(
         self, loop: VirtualLoop, settings: WireSettings, ticker: Ticker | None = None, **kwargs: Any
     ) -> None:
         self.loop = loop
-        self.line = Line(loop)
+        self.transport = FakeTransport(loop)
         self.ticker = ticker or Ticker(partial(CallAtAlarm, loop), loop.clock)
         self.wire = Wire(settings)
-        self.pacer = Pacer(self.ticker, self.wire, self.line, **kwargs)
+        self.pacer = Pacer(self.ticker, self.wire, self.transport, **kwargs)
 
-    def observe(self, data: bytes) -> None:
-        """A binary message of the peer's comes, as a session takes it in."""
+    def receive(self, data: bytes) -> None:
+        """A binary message comes from the peer, and is handled as a session does."""
         if self.wire.negotiate(data):
             self.pacer.on_wire_changed()
 

@@ -121,8 +121,8 @@ def _call(title: str, ms: float, run: Run, acts: Callable[[Caller], list[Act]]) 
         caller = runner.run(whole())
     if loop.faults:
         raise RuntimeError(loop.faults[0])
-    line = caller.stage.line
-    sent = _placed([(at / 1000, message[4:]) for at, message in line.sent if len(message) > FRAME_SAMPLES])
+    transport = caller.stage.transport
+    sent = _placed([(at / 1000, message[4:]) for at, message in transport.sent if len(message) > FRAME_SAMPLES])
     seconds = max(len(sent), 1) / SAMPLE_RATE
     inbound = _placed(received)[: len(sent)]
     inbound = np.pad(inbound, (0, len(sent) - len(inbound)))

@@ -12,7 +12,7 @@ from mediaserver.call import Call, End, EndReason, Session, Stream
 from mediaserver.errors import PeerError
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.wire.encapsulation import Framing, WireSettings
-from tests.virtual import Stage, VirtualLoop
+from tests.virtual import VirtualLoop, VirtualStream
 
 
 class Backend:
@@ -67,7 +67,7 @@ class Caller:
     ) -> None:
         self.loop = loop
         self.backend = Backend(*answers, clock=loop.time)
-        self.stage = Stage(loop, settings or WireSettings(framing=Framing.PCM))
+        self.stage = VirtualStream(loop, settings or WireSettings(framing=Framing.PCM))
         stream = stream or Stream("id", "/path", "peer", variables={"name": "value"})
         self.session = Session(
             stream, self.stage.wire, library, self.stage.pacer, loop.time, event_sink=self.backend
@@ -111,7 +111,7 @@ class Caller:
     @property
     def heard(self) -> Samples:
         """All audio that the caller was sent."""
-        return from_bytes(b"".join(message[4:] for message in self.stage.line.messages))
+        return from_bytes(b"".join(message[4:] for message in self.stage.transport.messages))
 
     def sounding(self) -> np.ndarray:
         """For each frame that the caller was sent, whether it has sound in it."""

@@ -49,7 +49,7 @@ class Asterisk(Caller):
 
     @property
     def payloads(self) -> list[bytes]:
-        return [message[4:] for message in self.stage.line.messages]
+        return [message[4:] for message in self.stage.transport.messages]
 
 
 @pytest.mark.parametrize("text", [PLAIN.format("ulaw", 160), as_json("ulaw", 160)])
@@ -62,7 +62,7 @@ async def test_the_format_of_a_media_start_holds_both_ways(text: str, loop: Virt
         await call.play(Clip(bytes(320)))
 
     await asterisk.call(run, 100)
-    assert asterisk.stage.line.messages == [websocket.binary(b"\xff" * 160)]
+    assert asterisk.stage.transport.messages == [websocket.binary(b"\xff" * 160)]
     session = asterisk.session
     assert session.summary()["wire"] == "chan_websocket/ulaw"
     assert session.summary()["inbound"] == "mulaw"
@@ -223,7 +223,7 @@ async def test_clear_flushes_its_queue_and_the_lead_was_not_heard(loop: VirtualL
         heard.append(await call.play(LONG))
 
     await asterisk.call(run, 300, (110, asterisk.session.call.clear))
-    assert asterisk.stage.line.times == [*[1] * 11, 21, 41, 61, 81, 101]
+    assert asterisk.stage.transport.times == [*[1] * 11, 21, 41, 61, 81, 101]
     assert asterisk.texts == [(0, "ANSWER"), (110, "FLUSH_MEDIA")]
     assert heard == [PlaybackResult(6, complete=False)]
 
@@ -240,7 +240,7 @@ async def test_a_full_queue_holds_the_source_and_loses_nothing(loop: VirtualLoop
 
     text = asterisk.session.receive_text
     await asterisk.call(run, 400, (50, lambda: text("MEDIA_XOFF")), (210, lambda: text("MEDIA_XON")))
-    assert [at for at in asterisk.stage.line.times if 50 < at < 210] == []
+    assert [at for at in asterisk.stage.transport.times if 50 < at < 210] == []
     assert [payload for payload in asterisk.payloads if any(payload)] == numbers
 
 

@@ -15,7 +15,7 @@ from mediaserver.wire.events import Audio
 from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend, Caller
 from tests.handlers.test_handlers import library_of
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 MESSAGE = WireSettings(framing=Framing.MESSAGE)
 SOUND = bytes(range(1, 161))
@@ -27,18 +27,18 @@ def dialled(settings: WireSettings) -> Wire:
     return Wire(settings, random_key=lambda: KEY)
 
 
-def session_that_dials(loop: VirtualLoop, settings: WireSettings) -> tuple[Session, Stage, Backend]:
+def session_that_dials(loop: VirtualLoop, settings: WireSettings) -> tuple[Session, VirtualStream, Backend]:
     """A session as an attachment has it, its connection made with a start_timeout of two seconds."""
-    stage, backend = Stage(loop, settings), Backend()
+    stage, backend = VirtualStream(loop, settings), Backend()
     stream = Stream("id", "/path", "peer", resource="calls/1")
     session = Session(stream, stage.wire, library_of(), stage.pacer, loop.time, event_sink=backend)
-    session.connect(dialled(settings), stage.line, 2.0)
+    session.connect(dialled(settings), stage.transport, 2.0)
     return session, stage, backend
 
 
-def begin_of_sound(stage: Stage) -> float:
+def begin_of_sound(stage: VirtualStream) -> float:
     """When the first frame with sound went out, in milliseconds."""
-    return next(at for at, message in stage.line.sent if any(message[-300:]))
+    return next(at for at, message in stage.transport.sent if any(message[-300:]))
 
 
 async def play_clip(call: Call) -> None:
@@ -61,9 +61,9 @@ async def test_a_greeting_begins_within_a_frame_of_the_first_sound(
     session, stage, _ = session_that_dials(loop, settings)
     loop.call_later(0.33, session.receive, sound)
     await session.run(play_clip(session.call))
-    assert stage.line.times[:4] == [1, 21, 41, 61]  # silence meanwhile
+    assert stage.transport.times[:4] == [1, 21, 41, 61]  # silence meanwhile
     assert 330 < begin_of_sound(stage) <= 350
-    assert session.frames == len(stage.line.sent)
+    assert session.frames == len(stage.transport.sent)
 
 
 @in_virtual_time
@@ -88,7 +88,7 @@ async def test_after_a_reconnect_the_playout_is_held_again_and_continues_in_its_
     session, stage, _ = session_that_dials(loop, WireSettings(Encapsulation.SLN))
 
     def reconnect() -> None:
-        session.connect(dialled(session.receiver.wire.settings), stage.line, 2.0)
+        session.connect(dialled(session.receiver.wire.settings), stage.transport, 2.0)
         session.resume()
 
     loop.call_later(0.1, session.receive, b"\xff" * 160)
@@ -96,11 +96,11 @@ async def test_after_a_reconnect_the_playout_is_held_again_and_continues_in_its_
     loop.call_later(0.5, reconnect)
     loop.call_later(0.9, session.receive, b"\xff" * 160)
     await session.run(play_clip(session.call))
-    sounding = [at for at, message in stage.line.sent if any(message[-300:])]
+    sounding = [at for at, message in stage.transport.sent if any(message[-300:])]
     assert len(sounding) == 5
     assert [at for at in sounding if at < 150] == sounding[:3]
     assert 900 < sounding[3] <= 920
-    assert [at for at in stage.line.times if 150 < at < 500] == []
+    assert [at for at in stage.transport.times if 150 < at < 500] == []
 
 
 @pytest.mark.parametrize("listens", [False, True])
@@ -168,7 +168,7 @@ def reported(per_second: list[int], silent: bool = False, expected_at: int | Non
                 monitor.expect_audio()
             counts.samples += samples
             counts.received += samples > 0
-            await Stage(loop, MESSAGE).until((n + 1) * 1000 + 500)
+            await VirtualStream(loop, MESSAGE).until((n + 1) * 1000 + 500)
         monitor.stop()
         return told
 
@@ -200,7 +200,7 @@ def test_an_inbound_problem_is_reported_once(per_second: list[int], told: list[s
 @in_virtual_time
 async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> None:
     """However long the server has run; and nothing is told after its end."""
-    stage, counts, told = Stage(loop, MESSAGE), Counts(), []
+    stage, counts, told = VirtualStream(loop, MESSAGE), Counts(), []
     await stage.until(100_000)
     counts.silent, counts.received, counts.samples = True, 1, 160
     monitor = InboundMonitor(counts, lambda problem: told.append((problem, loop.time())))
@@ -219,7 +219,7 @@ async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> N
 
 @in_virtual_time
 async def test_audio_that_is_not_decoded_is_not_taken_for_silence(loop: VirtualLoop) -> None:
-    stage, counts, told = Stage(loop, MESSAGE), Counts(), []
+    stage, counts, told = VirtualStream(loop, MESSAGE), Counts(), []
     counts.silent = True
     monitor = InboundMonitor(counts, told.append)
     for n in range(20):

@@ -17,20 +17,20 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, Wire
 from mediaserver.wire.events import Audio, Digit
 from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 ENDLESS = Playlist(Repeated([Clip(bytes([1]) * 320)], None))
 
 
-def session_on(stage: Stage, tmp_path) -> Session:
+def session_on(stage: VirtualStream, tmp_path) -> Session:
     stream = Stream("id", "/path", "peer", {}, {})
     library = PromptLibrary(tmp_path, 1, DecodePool())
     return Session(stream, stage.wire, library, stage.pacer, stage.loop.time)
 
 
-def spoken(stage: Stage) -> list[int]:
+def spoken(stage: VirtualStream) -> list[int]:
     """The first byte of each frame's sound; 0 is silence."""
-    return [message[-1] for message in stage.line.messages]
+    return [message[-1] for message in stage.transport.messages]
 
 
 @pytest.mark.parametrize("held", [1, MAX_EVENTS, MAX_EVENTS + 3])
@@ -39,7 +39,7 @@ async def test_messages_before_the_handler_listens_are_buffered_for_it(
     tmp_path, loop: VirtualLoop, held: int
 ) -> None:
     """In its order before what comes later; where it is too much the oldest gives way, and is counted."""
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.hold_inbound()
     frames = [n.to_bytes(2, "little") * 160 for n in range(1, held + 3)]
@@ -61,7 +61,7 @@ async def test_messages_before_the_handler_listens_are_buffered_for_it(
 
 @in_virtual_time
 async def test_the_buffer_of_first_messages_is_bounded_in_bytes(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.hold_inbound()
     for _ in range(12):
@@ -79,7 +79,7 @@ async def test_the_buffer_of_first_messages_is_bounded_in_bytes(tmp_path, loop: 
 
 @in_virtual_time
 async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -89,7 +89,7 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
     assert await session.run(work()) == End(EndReason.FINISHED, CloseCode.NORMAL)
     await stage.until(200)
     assert spoken(stage) == [1, 1, 2]  # the first frame at the first tick, and none after the end
-    assert stage.line.times == [1, 21, 41]
+    assert stage.transport.times == [1, 21, 41]
     assert session.summary() | {"wire": ""} == {
         "path": "/path",
         "peer": "peer",
@@ -112,7 +112,7 @@ async def test_a_handler_plays_and_returns(tmp_path, loop: VirtualLoop) -> None:
 
 @in_virtual_time
 async def test_a_handler_that_raises_ends_its_stream_with_1011(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -126,7 +126,7 @@ async def test_a_handler_that_raises_ends_its_stream_with_1011(tmp_path, loop: V
 
 @in_virtual_time
 async def test_finishing_cancels_the_handler_and_the_first_reason_stands(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
     running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(100)
@@ -138,7 +138,7 @@ async def test_finishing_cancels_the_handler_and_the_first_reason_stands(tmp_pat
 
 @in_virtual_time
 async def test_a_handler_may_close_with_a_code_of_its_own(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -150,7 +150,7 @@ async def test_a_handler_may_close_with_a_code_of_its_own(tmp_path, loop: Virtua
 
 @in_virtual_time
 async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -167,18 +167,18 @@ async def test_a_handler_may_close_as_the_last_thing_it_does(tmp_path, loop: Vir
 
 @in_virtual_time
 async def test_a_session_that_ended_before_it_began_does_not_run_its_handler(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.finish(End(EndReason.PEER_CLOSED, 1000))
     await stage.until(50)
     assert await session.run(session.call.silence()) == End(EndReason.PEER_CLOSED, 1000)
     await stage.until(100)
-    assert stage.line.sent == []
+    assert stage.transport.sent == []
 
 
 @in_virtual_time
 async def test_a_handler_that_cancels_itself_has_failed(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -193,7 +193,7 @@ async def test_a_handler_that_cancels_itself_has_failed(tmp_path, loop: VirtualL
 
 @in_virtual_time
 async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -207,7 +207,7 @@ async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -
 
 @in_virtual_time
 async def test_clear_has_play_return_how_much_was_sent(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -223,7 +223,7 @@ async def test_clear_has_play_return_how_much_was_sent(tmp_path, loop: VirtualLo
 
 @in_virtual_time
 async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.MESSAGE))
     session = session_on(stage, tmp_path)
     digit = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.DTMF, b"5"))
     sound = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, SILENCE))
@@ -247,7 +247,7 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
 
 @in_virtual_time
 async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     events = session.call.events()
     first = asyncio.ensure_future(anext(events))
@@ -271,7 +271,7 @@ def test_a_close_frames_text_is_cut_to_what_it_may_hold() -> None:
 @in_virtual_time
 async def test_a_session_whose_task_is_cancelled_ends_as_drained(tmp_path, loop: VirtualLoop) -> None:
     """As a shutdown does: the end is known, and the caller of `run` goes on to say it."""
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
     running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(100)
@@ -284,7 +284,7 @@ async def test_a_session_whose_task_is_cancelled_ends_as_drained(tmp_path, loop:
 
 @in_virtual_time
 async def test_an_end_that_was_given_stands_where_the_handler_fails_after_it(tmp_path, loop: VirtualLoop) -> None:
-    session = session_on(Stage(loop, WireSettings()), tmp_path)
+    session = session_on(VirtualStream(loop, WireSettings()), tmp_path)
 
     async def work() -> None:
         session.call.close(4000, "bye")
@@ -297,7 +297,7 @@ async def test_an_end_that_was_given_stands_where_the_handler_fails_after_it(tmp
 
 @in_virtual_time
 async def test_waiters_for_the_end_of_a_session_are_woken_at_once(tmp_path, loop: VirtualLoop) -> None:
-    session = session_on(Stage(loop, WireSettings()), tmp_path)
+    session = session_on(VirtualStream(loop, WireSettings()), tmp_path)
     running = asyncio.create_task(session.run(session.call.silence()))
     loop.call_later(0.3, session.finish, End(EndReason.HUNG_UP, 1000))
     await session.over
@@ -307,9 +307,9 @@ async def test_waiters_for_the_end_of_a_session_are_woken_at_once(tmp_path, loop
 
 @in_virtual_time
 async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    session.connect(stage.wire, stage.line, 5.0)
+    session.connect(stage.wire, stage.transport, 5.0)
     session.receive(SILENCE)  # it is watched from now on
     heard: list[object] = []
     session.receiver.add_listener(heard.append)
@@ -328,7 +328,7 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
 async def test_a_call_is_hung_up_where_the_handler_asked_for_it_and_the_wire_can_say_so(
     hangs_up: bool, ends: bytes, framing: Framing, says: bool, tmp_path, loop: VirtualLoop
 ) -> None:
-    stage, said = Stage(loop, WireSettings(framing=framing)), []
+    stage, said = VirtualStream(loop, WireSettings(framing=framing)), []
     session = session_on(stage, tmp_path)
     session.control = AudioSocketControl(stage.wire, said.append)
     if hangs_up:
@@ -346,9 +346,9 @@ async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
     first: bytes, size: int, tmp_path, loop: VirtualLoop
 ) -> None:
     """Where we dialled; else our own first frame has settled it."""
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.line)
+    session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.transport)
     running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(50)
     session.receive(first)
@@ -357,7 +357,7 @@ async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
         SILENCE if size == 323 else b"\x10\x01\x40" + SILENCE
     )  # another of another kind changes nothing
     await stage.until(150)
-    sizes = [len(message) - 8 for message in stage.line.messages]
+    sizes = [len(message) - 8 for message in stage.transport.messages]
     assert sizes[3:] == [size] * 5
     assert session.receiver.malformed == 1  # nor how it is heard
     session.call.close()
@@ -368,30 +368,30 @@ async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
 async def test_a_peer_that_sends_before_our_first_frame_settles_our_wire_format(
     tmp_path, loop: VirtualLoop
 ) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.receive(b"\x10\x01\x40" + SILENCE)
     await session.run(asyncio.sleep(0.03))
-    assert [len(message) - 4 for message in stage.line.messages] == [323, 323]
+    assert [len(message) - 4 for message in stage.transport.messages] == [323, 323]
 
 
 @in_virtual_time
 async def test_the_first_audio_settles_the_wire_format_where_other_messages_come_before(
     tmp_path, loop: VirtualLoop
 ) -> None:
-    stage = Stage(loop, WireSettings())
+    stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    session.connect(Wire(WireSettings(), carrier=Carrier.TCP), stage.line)
+    session.connect(Wire(WireSettings(), carrier=Carrier.TCP), stage.transport)
     session.receive(b"\x03\x00\x015")
     session.receive(b"\x12\x02\x80" + bytes(640))
     session.receive(b"\x10\x01\x40" + SILENCE)  # no more
     await session.run(asyncio.sleep(0.03))
-    assert [message[:3] for message in stage.line.messages] == [b"\x12\x02\x80"] * 2
+    assert [message[:3] for message in stage.transport.messages] == [b"\x12\x02\x80"] * 2
 
 
 @in_virtual_time
 async def test_a_media_start_is_an_unknown_text_where_we_cannot_send_texts(tmp_path, loop: VirtualLoop) -> None:
-    session = session_on(Stage(loop, WireSettings()), tmp_path)
+    session = session_on(VirtualStream(loop, WireSettings()), tmp_path)
     session.receive_text(
         "MEDIA_START connection_id:a channel:b channel_id:c format:ulaw optimal_frame_size:160 ptime:20"
     )
@@ -400,9 +400,9 @@ async def test_a_media_start_is_an_unknown_text_where_we_cannot_send_texts(tmp_p
 
 @in_virtual_time
 async def test_the_first_audio_ends_the_hold_of_the_playout(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    session.connect(stage.wire, stage.line, 60.0)
+    session.connect(stage.wire, stage.transport, 60.0)
     loop.call_later(0.1, session.receive, SILENCE)
 
     async def work() -> None:
@@ -417,7 +417,7 @@ async def test_the_first_audio_ends_the_hold_of_the_playout(tmp_path, loop: Virt
 
 @in_virtual_time
 async def test_without_a_connection_the_playout_keeps_its_place(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     heard: list[object] = []
 
@@ -431,8 +431,8 @@ async def test_without_a_connection_the_playout_keeps_its_place(tmp_path, loop: 
     session.receive(SILENCE)
     session.disconnect()
     await stage.until(1090)
-    assert (session.connected, len(stage.line.sent)) == (False, 5)
-    session.connect(Wire(stage.wire.settings), stage.line)
+    assert (session.connected, len(stage.transport.sent)) == (False, 5)
+    session.connect(Wire(stage.wire.settings), stage.transport)
     assert session.connected
     session.resume()
     await running
@@ -443,22 +443,22 @@ async def test_without_a_connection_the_playout_keeps_its_place(tmp_path, loop: 
 
 @in_virtual_time
 async def test_the_hold_of_a_broken_connection_does_not_hold_a_later_one(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
-    session.connect(stage.wire, stage.line, 1.0)
+    session.connect(stage.wire, stage.transport, 1.0)
     running = asyncio.create_task(session.run(session.call.silence()))
     playing = asyncio.create_task(session.call.play(Clip(bytes([1]) * 320 * 5)))
     await stage.until(500)
     session.disconnect()
-    session.connect(Wire(stage.wire.settings), stage.line, 2.0)  # its first sound is waited for until 2500 ms
+    session.connect(Wire(stage.wire.settings), stage.transport, 2.0)  # its first sound is waited for until 2500 ms
     session.resume()
     await stage.until(2490)
     assert not any(spoken(stage))
     await stage.until(2700)
-    assert next(at for at, message in stage.line.sent if message[-1]) == pytest.approx(2501, abs=20)
+    assert next(at for at, message in stage.transport.sent if message[-1]) == pytest.approx(2501, abs=20)
     await playing
     session.disconnect()
-    session.connect(Wire(stage.wire.settings), stage.line)  # and nothing is here
+    session.connect(Wire(stage.wire.settings), stage.transport)  # and nothing is here
     session.resume()
     playing = asyncio.create_task(session.call.play(Clip(bytes([2]) * 320)))
     await stage.until(2800)
@@ -469,7 +469,7 @@ async def test_the_hold_of_a_broken_connection_does_not_hold_a_later_one(tmp_pat
 
 @in_virtual_time
 async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path, loop: VirtualLoop) -> None:
-    stage, backend = Stage(loop, WireSettings(framing=Framing.PCM)), Backend()
+    stage, backend = VirtualStream(loop, WireSettings(framing=Framing.PCM)), Backend()
     library = PromptLibrary(tmp_path, 1, DecodePool())
     session = Session(
         Stream("id", "/path", "peer"), stage.wire, library, stage.pacer, loop.time, event_sink=backend
@@ -480,7 +480,7 @@ async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path
         await asyncio.sleep(8)
         session.disconnect()
         await asyncio.sleep(8)  # nobody watches
-        session.connect(Wire(stage.wire.settings), stage.line)
+        session.connect(Wire(stage.wire.settings), stage.transport)
         session.resume()
     assert [data["problem"] for data in backend.told("stream.inbound")] == ["stopped"]
     assert session.inbound_problems == ["stopped"]
@@ -503,7 +503,7 @@ async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path
 async def test_a_uuid_names_a_call_that_has_no_name(
     stream: Stream, call: str, tmp_path, loop: VirtualLoop
 ) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.MESSAGE))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
     session.receive(b"\x01\x00\x10" + bytes(range(16)))
@@ -513,7 +513,7 @@ async def test_a_uuid_names_a_call_that_has_no_name(
 
 @in_virtual_time
 async def test_a_variable_of_the_path_overrides_the_peer_s_uuid(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.MESSAGE))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.MESSAGE))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/", "peer", variables={"uuid": "mine"})
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
@@ -523,7 +523,7 @@ async def test_a_variable_of_the_path_overrides_the_peer_s_uuid(tmp_path, loop: 
 
 @in_virtual_time
 async def test_a_summary_has_the_facts_of_a_stream(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(Encapsulation.SLN))
+    stage = VirtualStream(loop, WireSettings(Encapsulation.SLN))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/path", "peer", resource="calls/1", call="theirs")
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
@@ -550,7 +550,7 @@ async def test_a_summary_has_the_facts_of_a_stream(tmp_path, loop: VirtualLoop) 
 
 @in_virtual_time
 async def test_a_summary_counts_late_and_skipped_frames(tmp_path, loop: VirtualLoop) -> None:
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
 
     async def work() -> None:
@@ -565,9 +565,9 @@ async def test_a_summary_counts_late_and_skipped_frames(tmp_path, loop: VirtualL
         await asyncio.sleep(0.1)
         loop.stall(200)
         await asyncio.sleep(0.1)
-        stage.line.held = 1_000_000
+        stage.transport.buffered = 1_000_000
         await asyncio.sleep(0.5)
-        stage.line.held = 0
+        stage.transport.buffered = 0
         await asyncio.sleep(0.1)
 
     await session.run(work())

@@ -22,7 +22,7 @@ from tests.server.process import audiosocket_ports, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT
 from tests.use_cases.backend import SECRET, Backend
-from tests.virtual import Line, VirtualLoop, in_virtual_time
+from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
 
 LOUD = to_bytes(speechlike(160))
 SOUND = to_bytes(speechlike(160 * 5, 3))
@@ -39,7 +39,7 @@ class Sent:
     """What a speaker sends on virtual time, and the turn that it waits for."""
 
     def __init__(self, loop: VirtualLoop, settings: WireSettings, script: Script, tcp: bool = False) -> None:
-        self.loop, self.line, self.turn = loop, Line(loop), Turn(loop.time)
+        self.loop, self.line, self.turn = loop, FakeTransport(loop), Turn(loop.time)
         self.wire = Wire(settings, carrier=Carrier.TCP if tcp else Carrier.WEBSOCKET)
         ticker = Ticker(partial(CallAtAlarm, loop), loop.clock)
         self.speaker = Speaker(self.wire, self.line, script, self.turn, ticker)

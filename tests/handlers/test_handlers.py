@@ -26,7 +26,7 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 SOUNDS = {
     "welcome": speechlike(1600, 1),
@@ -49,14 +49,14 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
 
 async def hear(loop: VirtualLoop, handler: Handler, ms: float) -> tuple[Samples, End | None]:
     """What a caller hears of a handler in so many milliseconds, and how the stream ended, if it did."""
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
+    stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(), stage.pacer, loop.time)
     running = asyncio.create_task(session.run(handler.run(session.call)))
     await stage.until(ms)
     end = session.end
     session.finish(End(EndReason.PEER_CLOSED, 1000))
     await running
-    return from_bytes(b"".join(message[4:] for message in stage.line.messages)), end
+    return from_bytes(b"".join(message[4:] for message in stage.transport.messages)), end
 
 
 def quiet(ms: float) -> Samples:
@@ -147,7 +147,7 @@ def test_what_playback_needs_is_known_before_a_call_comes() -> None:
 @in_virtual_time
 async def test_a_hang_up_follows_where_it_is_asked_for(loop: VirtualLoop) -> None:
     for then, hangs_up in (("hangup", True), ("close", False)):
-        stage = Stage(loop, WireSettings(framing=Framing.PCM))
+        stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
         assert (await session.run(Playback(prompt="odd", then=then).run(session.call))).reason == "finished"
         assert session.hanging_up is hangs_up
@@ -234,7 +234,7 @@ async def test_music_of_ones_own_is_shuffled_where_that_is_asked_for(loop: Virtu
     random.seed(1)
     begins = set()
     for _ in range(8):
-        stage = Stage(loop, WireSettings(framing=Framing.PCM))
+        stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
         source = HoldMusic(prompts=("music/*",), shared=False, shuffle=True)._source(session.call)
         begins.add(next(source.iter_frames(PCM)))

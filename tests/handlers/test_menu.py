@@ -116,7 +116,8 @@ async def test_who_presses_nothing_hears_it_again_and_is_let_go(loop: VirtualLoo
     assert caller.backend.told("menu.timeout") == [{"menu": "main", "digits": ""}] * 2
     assert end is not None
     assert end.code == 1000
-    assert caller.stage.line.times[-1] == pytest.approx(3000 + 200, abs=40)  # twice 0.5 s and 1 s; then it lingers
+    # twice 0.5 s and 1 s; then it lingers
+    assert caller.stage.transport.times[-1] == pytest.approx(3000 + 200, abs=40)
 
 
 @in_virtual_time

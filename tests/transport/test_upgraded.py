@@ -20,7 +20,7 @@ from mediaserver.wire.encapsulation import Carrier, WireSettings
 from mediaserver.wire.wire import Wire
 from tests.handlers.test_handlers import library_of
 from tests.server.plain_peer import HANGUP, SILENCE, UUID_MESSAGE
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 FRAMES = 100  # eight slices
 
@@ -196,7 +196,7 @@ class Reception:
 
 
 def audiosocket(loop: VirtualLoop) -> tuple[AudioSocketConnection, Pipe, Session, Reception]:
-    stage, pipe = Stage(loop, WireSettings()), Pipe()
+    stage, pipe = VirtualStream(loop, WireSettings()), Pipe()
     wire = Wire(WireSettings(), carrier=Carrier.TCP)
     session = Session(Stream("id", "/", "peer"), wire, library_of(), stage.pacer, loop.time)
     reception = Reception(session)

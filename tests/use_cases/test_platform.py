@@ -44,7 +44,7 @@ from tests.use_cases.platform import (
     everywhere,
     queues,
 )
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 SALES = to_bytes(speechlike(2000, 8))
 
@@ -433,15 +433,15 @@ def nothing_on_its_way(line: Line) -> bool:
 async def test_a_far_end_s_queue_is_as_long_after_a_stall_as_before(lead: int, loop: VirtualLoop) -> None:
     """The lead, and the frame that is played; to half a frame, however long a stall was, and whenever it came."""
     for ms in range(10, 250, 3):
-        stage = Stage(loop, WireSettings(Encapsulation.SLN, lead=lead))
+        stage = VirtualStream(loop, WireSettings(Encapsulation.SLN, lead=lead))
         began = loop.time() * 1000
         stage.pacer.start()
         await stage.until(began + 200 + ms % 20)
-        before = len(stage.line.times)
+        before = len(stage.transport.times)
         loop.stall(ms)
         await stage.until(began + 800)
         stage.pacer.stop()
-        frames = [round(each, 3) for each in queues([at / 1000 for at in stage.line.times])]
+        frames = [round(each, 3) for each in queues([at / 1000 for at in stage.transport.times])]
         assert (frames[0], max(frames[:before]), frames[before - 1]) == (1, lead + 1, lead + 1)
         assert max(frames) <= lead + 1.5
         assert frames[-1] >= lead + 0.5
@@ -467,11 +467,11 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
 ) -> None:
     """As it came, and when it came. One frame of the µ-law came too late for Asterisk: there is one of silence."""
     settings = WireSettings(Encapsulation(encapsulation))
-    stage = Stage(loop, settings)
+    stage = VirtualStream(loop, settings)
     session = Session(
         Stream("id", "/path", "peer", resource="calls/1"), stage.wire, library_of(), stage.pacer, loop.time
     )
-    session.connect(Wire(settings, lambda: bytes(4)), stage.line, 2.0)
+    session.connect(Wire(settings, lambda: bytes(4)), stage.transport, 2.0)
     heard = bytearray()
 
     def take(event: Event) -> None:

@@ -21,12 +21,12 @@ def alive(process: str) -> bool:
 
 
 def open_to_write(pipe: Path, ends: list[int]) -> bool:
-    """Open a pipe's end, once somebody reads from the other."""
+    """Open the writing end of a pipe, once a process has opened the reading end."""
     with contextlib.suppress(OSError):
         ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     return bool(ends)
 
 
 async def pcm_of(pool: DecodePool, path: Path, *, store: bool = True) -> bytes:
-    _, taken = await pool.decode(path, Pcm, store=store)
-    return b"".join(taken.blocks)
+    _, sink = await pool.decode(path, Pcm, store=store)
+    return b"".join(sink.blocks)

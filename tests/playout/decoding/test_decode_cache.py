@@ -237,7 +237,7 @@ async def test_one_block_at_a_time_is_encoded(tmp_path: Path) -> None:
 async def test_blocks_are_whole_frames_and_complete(tmp_path: Path) -> None:
     long = speechlike(PCM_BLOCK_BYTES + 77)
     pool = DecodePool()
-    _, taken = await pool.decode(write_wav(tmp_path / "a.wav", long), Pcm)
+    _, sink = await pool.decode(write_wav(tmp_path / "a.wav", long), Pcm)
     await pool.release_decoders()
-    assert [len(block) for block in taken.blocks] == [PCM_BLOCK_BYTES, PCM_BLOCK_BYTES, 154]
-    assert b"".join(taken.blocks) == to_bytes(long)
+    assert [len(block) for block in sink.blocks] == [PCM_BLOCK_BYTES, PCM_BLOCK_BYTES, 154]
+    assert b"".join(sink.blocks) == to_bytes(long)

@@ -81,24 +81,23 @@ async def test_idle_decoders_end(tmp_path: Path, pool: DecodePool, monkeypatch: 
 
 def runs(process: int) -> bool:
     with contextlib.suppress(OSError):
-        return bool(
-            Path(f"/proc/{process}/cmdline").read_bytes()
-        )  # nothing where it ended, and nobody waited for it
+        # empty for a process that has ended and was not waited for
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
     return False
 
 
 async def test_an_ffmpeg_that_hangs_ends_with_its_decoder(
     tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = tmp_path / "process"
+    pid_file = tmp_path / "process"
     for name in ("ffmpeg", "ffprobe"):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 60\n")
+        (tmp_path / name).write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
         (tmp_path / name).chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "a.mp3").write_bytes(b"no matter what")
     decoding = asyncio.create_task(pcm_of(pool, tmp_path / "a.mp3"))
-    await eventually(lambda: told.exists() and told.read_text().endswith("\n"))
-    hanging = int(told.read_text())
+    await eventually(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    hanging = int(pid_file.read_text())
     await eventually(lambda: runs(hanging))  # for a moment, while it becomes another program, it has no name
     decoding.cancel()
     await asyncio.wait([decoding])

@@ -25,7 +25,7 @@ KINDS = [
 
 
 class Bedside:
-    """An alarm, and when it woke. Whoever is woken disarms it."""
+    """An alarm that is disarmed whenever it wakes, and when it woke."""
 
     def __init__(self, kind: Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Alarm]) -> None:
         self.woken: list[int] = []

@@ -1,4 +1,4 @@
-"""What leaves by an writer, and who is told of it."""
+"""What a frame writer writes, and what its observers see."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from mediaserver.playout.sources.source import Source
 from mediaserver.wire.chan_websocket import ControlEvent
 from mediaserver.wire.encapsulation import PCM, PCMU, Encapsulation, Encoding, Framing, WireSettings
 from mediaserver.wire.wire import Wire
-from tests.virtual import Line, VirtualLoop, in_virtual_time
+from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
 
 AS_PCM = WireSettings(framing=Framing.PCM)
 RTP = WireSettings(Encapsulation.RTP)
@@ -21,7 +21,7 @@ def frames(*numbers: int) -> list[bytes]:
     return [bytes([number]) * 320 for number in numbers]
 
 
-def items(*numbers: int) -> list[bytes]:
+def encoded(*numbers: int) -> list[bytes]:
     return [PCM.encode(frame) for frame in frames(*numbers)]
 
 
@@ -37,19 +37,19 @@ class Seekable(Source):
 
 
 class Outgoing:
-    """An writer on a line, which keeps what was sent."""
+    """A frame writer on a transport that records what was sent."""
 
     def __init__(self, loop: VirtualLoop, settings: WireSettings = AS_PCM) -> None:
-        self.line = Line(loop)
-        self.writer = FrameWriter(Wire(settings), self.line)
+        self.transport = FakeTransport(loop)
+        self.writer = FrameWriter(Wire(settings), self.transport)
 
     def send(self, source: Source | None, count: int, start: int = 0) -> list[bytes]:
         """The next messages of a source, or of silence, as they were written."""
-        before = len(self.line.sent)
-        sending = self.writer.iter_writes(source, start)
+        before = len(self.transport.sent)
+        writes = self.writer.iter_writes(source, start)
         for _ in range(count):
-            next(sending, None)
-        return self.line.messages[before:]
+            next(writes, None)
+        return self.transport.messages[before:]
 
     def markers(self, source: Source | None, count: int) -> list[int]:
         """The marker bits of the RTP packets of the next messages."""
@@ -59,8 +59,8 @@ class Outgoing:
 @in_virtual_time
 async def test_a_source_is_written_from_the_frame_asked_for(loop: VirtualLoop) -> None:
     out = Outgoing(loop)
-    assert out.send(Seekable(frames(1, 2, 3)), 9) == items(1, 2, 3)
-    assert out.send(Seekable(frames(1, 2, 3)), 9, start=1) == items(2, 3)
+    assert out.send(Seekable(frames(1, 2, 3)), 9) == encoded(1, 2, 3)
+    assert out.send(Seekable(frames(1, 2, 3)), 9, start=1) == encoded(2, 3)
     assert out.send(None, 3) == [PCM.encode(SILENCE)] * 3
 
 
@@ -70,40 +70,40 @@ async def test_observers_see_each_frame_with_its_encoding_in_the_order_in_which_
 ) -> None:
     out = Outgoing(loop, WireSettings(Encapsulation.RTP))
     seen: list[tuple[str, Encoding, bytes]] = []
-    out.writer.add_observer(lambda encoding, item: seen.append(("one", encoding, item)), ignore_flushed)
-    out.writer.add_observer(lambda encoding, item: seen.append(("other", encoding, item)), ignore_flushed)
+    out.writer.add_observer(lambda encoding, frame: seen.append(("one", encoding, frame)), ignore_flushed)
+    out.writer.add_observer(lambda encoding, frame: seen.append(("other", encoding, frame)), ignore_flushed)
     out.send(Source(frames(1)), 1)
-    item = PCMU.encode(frames(1)[0])
-    assert seen == [("one", PCMU, item), ("other", PCMU, item)]
+    frame = PCMU.encode(frames(1)[0])
+    assert seen == [("one", PCMU, frame), ("other", PCMU, frame)]
 
 
 @in_virtual_time
 async def test_an_observer_that_is_removed_sees_no_more_frames_and_another_stays(loop: VirtualLoop) -> None:
     out = Outgoing(loop)
     seen: dict[str, list[bytes]] = {"one": [], "other": []}
-    back: dict[str, list[int]] = {"one": [], "other": []}
-    watchers = {name: (lambda _, item, name=name: seen[name].append(item)) for name in seen}
-    for name, watcher in watchers.items():
-        out.writer.add_observer(watcher, back[name].append)
+    flushed: dict[str, list[int]] = {"one": [], "other": []}
+    observers = {name: (lambda _, frame, name=name: seen[name].append(frame)) for name in seen}
+    for name, observer in observers.items():
+        out.writer.add_observer(observer, flushed[name].append)
     out.send(Source(frames(1)), 1)
     out.writer.report_flushed(1)
-    out.writer.remove_observer(watchers["one"])
+    out.writer.remove_observer(observers["one"])
     out.send(Source(frames(2)), 1)
     out.writer.report_flushed(2)
-    assert seen == {"one": items(1), "other": items(1, 2)}
-    assert back == {"one": [1], "other": [1, 2]}
+    assert seen == {"one": encoded(1), "other": encoded(1, 2)}
+    assert flushed == {"one": [1], "other": [1, 2]}
 
 
 @in_virtual_time
 async def test_observers_stay_when_another_connection_is_used(loop: VirtualLoop) -> None:
-    out, line, seen = Outgoing(loop), Line(loop), []
-    out.writer.add_observer(lambda _, item: seen.append(item), ignore_flushed)
+    out, transport, seen = Outgoing(loop), FakeTransport(loop), []
+    out.writer.add_observer(lambda _, frame: seen.append(frame), ignore_flushed)
     out.send(Source(frames(1)), 1)
-    out.writer.use_connection(Wire(RTP), line)
+    out.writer.use_connection(Wire(RTP), transport)
     next(out.writer.iter_writes(Seekable(frames(2))))
-    assert out.line.messages == items(1)
-    assert [message[16:] for message in line.messages] == [PCMU.encode(frames(2)[0])]
-    assert seen == [*items(1), PCMU.encode(frames(2)[0])]
+    assert out.transport.messages == encoded(1)
+    assert [message[16:] for message in transport.messages] == [PCMU.encode(frames(2)[0])]
+    assert seen == [*encoded(1), PCMU.encode(frames(2)[0])]
 
 
 @in_virtual_time
@@ -127,7 +127,7 @@ async def test_a_source_without_a_frame_leaves_no_mark_on_the_silence_after_it(l
 async def test_sound_on_another_connection_is_marked_again(loop: VirtualLoop) -> None:
     out = Outgoing(loop, RTP)
     assert out.markers(Source(frames(1)), 1) == [MARKER]
-    out.writer.use_connection(Wire(RTP), out.line)
+    out.writer.use_connection(Wire(RTP), out.transport)
     assert out.markers(Source(frames(2)), 1) == [MARKER]
 
 
@@ -141,8 +141,8 @@ async def test_a_partial_frame_is_sent_once_unless_the_connection_is_closed(
     out.writer.wire.set_media_format(ControlEvent("MEDIA_START", fields).media_format())
     out.writer.write_partial_frame()
     assert out.send(Source(frames(1)), 1) == [b""]
-    out.line.closing = closing
+    out.transport.closing = closing
     out.writer.write_partial_frame()
     out.writer.write_partial_frame()
     filled = b"\x82\x7e\x03\xc0" + frames(1)[0] + bytes(640)
-    assert out.line.messages == ([b""] if closing else [b"", filled])
+    assert out.transport.messages == ([b""] if closing else [b"", filled])

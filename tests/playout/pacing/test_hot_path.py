@@ -129,7 +129,7 @@ async def test_one_more_stream_costs_one_call_a_frame(wire: WireSettings) -> Non
     few, more = await counted(wire, 10), await counted(wire, 90)
     frames = PTIMES * 80
     assert (more.python - few.python) / frames <= 2 * CHECKS + 0.1  # and where a prompt ends and begins again
-    assert (more.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the look at the send buffer
+    assert (more.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the check of the send buffer
     assert (more.instructions - few.instructions) / frames <= 8 + 40 * CHECKS + 1
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from mediaserver.playout.pacing.slow_peer import SlowPeer
-from tests.virtual import Line, VirtualLoop, in_virtual_time
+from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
 
 
 class Waiting:
@@ -11,13 +11,13 @@ class Waiting:
 
     def __init__(self, loop: VirtualLoop, timeout: float, held: int = 5000) -> None:
         self._loop = loop
-        self.line = Line(loop)
-        self.line.held = held
+        self.transport = FakeTransport(loop)
+        self.transport.buffered = held
         self.peer = SlowPeer(timeout)
         self.ends: list[tuple[str, float]] = []
 
     def wait(self) -> None:
-        self.peer.wait_until_drained(self.line, lambda: self._end("drained"), lambda: self._end("stalled"))
+        self.peer.wait_until_drained(self.transport, lambda: self._end("drained"), lambda: self._end("stalled"))
 
     def _end(self, name: str) -> None:
         self.ends.append((name, self._loop.now_ns / 1_000_000))
@@ -28,10 +28,10 @@ class Waiting:
 
 @in_virtual_time
 async def test_a_peer_is_slow_above_twelve_frames(loop: VirtualLoop) -> None:
-    peer, line = SlowPeer(1.0), Line(loop)
+    peer, transport = SlowPeer(1.0), FakeTransport(loop)
     slow = []
-    for line.held in (0, 4096, 4097):
-        slow.append(peer.is_slow(line))
+    for transport.buffered in (0, 4096, 4097):
+        slow.append(peer.is_slow(transport))
     assert slow == [False, False, True]
 
 
@@ -50,10 +50,10 @@ async def test_the_wait_ends_at_the_first_probe_that_finds_the_buffer_empty(loop
     waiting = Waiting(loop, timeout=1.0)
     waiting.wait()
     await waiting.until(250)
-    waiting.line.held = 1  # no longer slow, and not yet all
+    waiting.transport.buffered = 1  # no longer slow, and not yet all
     await waiting.until(350)
     assert (waiting.peer.waiting, waiting.ends) == (True, [])
-    waiting.line.held = 0
+    waiting.transport.buffered = 0
     await waiting.until(2000)
     assert (waiting.peer.waiting, waiting.ends) == (False, [("drained", 400)])
     assert waiting.peer.stalls == 1
@@ -82,10 +82,10 @@ async def test_each_stall_has_the_whole_timeout_and_is_counted(loop: VirtualLoop
     waiting = Waiting(loop, timeout=0.25)
     for begin in (0, 1000):
         await waiting.until(begin)
-        waiting.line.held = 5000
+        waiting.transport.buffered = 5000
         waiting.wait()
         await waiting.until(begin + 150)
-        waiting.line.held = 0
+        waiting.transport.buffered = 0
         await waiting.until(begin + 900)
     assert waiting.ends == [("drained", 200), ("drained", 1200)]
     assert waiting.peer.stalls == 2

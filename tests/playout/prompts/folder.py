@@ -22,7 +22,7 @@ _ages = itertools.count(1)
 
 
 class InlinePool(DecodePool):
-    """Decodes at once: another process takes real time, of which there is none here."""
+    """Decodes in this process and at once, because another process would take real time."""
 
     async def decode(self, path: Path, new_sink, *, store: bool = True):
         self.decodes += 1
@@ -33,7 +33,7 @@ class InlinePool(DecodePool):
 
 
 class TimedPool(InlinePool):
-    """Takes as many milliseconds for a file as its name says."""
+    """Takes as many milliseconds to decode a file as its name says."""
 
     async def decode(self, path: Path, new_sink, *, store: bool = True):
         await asyncio.sleep(int(path.stem) / 1000)
@@ -41,7 +41,7 @@ class TimedPool(InlinePool):
 
 
 def put(path: Path, samples: Samples) -> Path:
-    """A sound file of a time of its own, however soon it follows the one before it."""
+    """Write a sound file with a modification time of its own, however soon it follows the one before."""
     write_wav(path, samples)
     os.utime(path, (next(_ages), 0))
     return path

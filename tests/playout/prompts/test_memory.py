@@ -105,7 +105,7 @@ async def test_a_cached_file_that_is_longer_than_allowed_now_is_refused(tmp_path
 
 
 FAKE = """#!/bin/sh
-{ env | sort; ulimit -v; } > "$0.told"
+{ env | sort; ulimit -v; } > "$0.seen"
 exit 1
 """
 
@@ -124,6 +124,6 @@ async def test_ffmpeg_has_bounded_memory_and_none_of_our_environment(
         await pool.decode(tmp_path / "a.mp3", Pcm)
     await pool.release_decoders()
     for name in ("ffmpeg", "ffprobe"):
-        *variables, limit = (tmp_path / f"{name}.told").read_text().splitlines()
+        *variables, limit = (tmp_path / f"{name}.seen").read_text().splitlines()
         assert not any("s3cret" in each for each in variables)
         assert 0 < int(limit) * 1024 < 2_100_000_000

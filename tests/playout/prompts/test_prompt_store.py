@@ -103,7 +103,7 @@ async def test_the_memory_of_an_old_prompt_is_freed_with_its_last_call(tmp_path:
 
 @in_virtual_time
 async def test_an_evicted_old_prompt_plays_what_its_file_holds_now(tmp_path: Path, loop: VirtualLoop) -> None:
-    """There is nothing left of the old one."""
+    """The old frames were evicted, and the old file is gone."""
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=())
     old = library.snapshot.get("a")

@@ -9,12 +9,12 @@ from mediaserver.playout.prompts.scan import scan_folder
 
 
 def playable(directory: Path) -> list[str]:
-    """The names that a folder has a file for."""
+    """The prompt names for which a folder has a playable file."""
     return [name for name, file in scan_folder(directory).files.items() if file.path]
 
 
 def problems(directory: Path) -> dict[str, str]:
-    """What cannot be a prompt there, and why."""
+    """Why files of a folder cannot be prompts, by their paths."""
     found = scan_folder(directory).files.values()
     return {file: why for snapshot in found for file, why in snapshot.problems.items()}
 

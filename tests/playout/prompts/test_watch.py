@@ -53,18 +53,18 @@ async def test_a_growing_file_is_loaded_once_and_whole_when_it_is_complete(
 
 
 @pytest.mark.parametrize(
-    ("poll_interval", "settle", "taken"), [(1.0, 1.0, 2.0), (5.0, 1.0, 10.0), (1.0, 2.5, 4.0)]
+    ("poll_interval", "settle", "loaded_at"), [(1.0, 1.0, 2.0), (5.0, 1.0, 10.0), (1.0, 2.5, 4.0)]
 )
 @in_virtual_time
 async def test_a_change_is_loaded_at_the_first_scan_after_it_has_settled(
-    tmp_path: Path, poll_interval: float, settle: float, taken: float, loop: VirtualLoop
+    tmp_path: Path, poll_interval: float, settle: float, loaded_at: float, loop: VirtualLoop
 ) -> None:
     library = await loaded(tmp_path)
     async with watching(library, watch="poll", poll_interval=poll_interval, settle=settle) as reloads:
         await asyncio.sleep(0.5)
         put(tmp_path / "a.wav", OLD)
         await asyncio.sleep(20)
-        assert reloads == [(taken, ReloadResult(added=["a"]))]
+        assert reloads == [(loaded_at, ReloadResult(added=["a"]))]
 
 
 @in_virtual_time

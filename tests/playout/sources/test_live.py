@@ -9,12 +9,12 @@ from mediaserver.wire.encapsulation import L16
 
 
 def frame(number: int) -> bytes:
-    """A frame that no other is like."""
+    """A frame whose bytes are all its number."""
     return bytes([number]) * 320
 
 
 def played(live: LiveSource, count: int) -> list[int]:
-    """The numbers of the next frames; silence is 0."""
+    """The numbers of the next `count` frames; silence is 0."""
     return [frame[0] for frame in islice(live.iter_frames(L16), count)]
 
 

@@ -11,7 +11,7 @@ from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from mediaserver.playout.sources.playout_buffer import MAX_MARKS, PlayoutBuffer
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
 from tests.sound import speechlike
-from tests.virtual import Stage, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 SOUND = to_bytes(speechlike(8000))
 
@@ -20,17 +20,17 @@ async def played(
     loop: VirtualLoop, buffer: PlayoutBuffer, frames: int, *actions: tuple[int, Callable[[], object]]
 ) -> bytes:
     """What is sent in `frames` frames; each action is called just before the frame of its number."""
-    stage = Stage(loop, WireSettings(framing=Framing.PCM))
-    stage.pacer.start()
-    stage.pacer.play(buffer)
+    stream = VirtualStream(loop, WireSettings(framing=Framing.PCM))
+    stream.pacer.start()
+    stream.pacer.play(buffer)
     for n in range(frames):
         for at, action in actions:
             if at == n:
                 action()
-        while len(stage.line.sent) <= n:
+        while len(stream.transport.sent) <= n:
             await asyncio.sleep(0.001)
-    stage.pacer.stop()
-    return b"".join(message[4:] for message in stage.line.messages)
+    stream.pacer.stop()
+    return b"".join(message[4:] for message in stream.transport.messages)
 
 
 @in_virtual_time

@@ -34,7 +34,7 @@ ENCODINGS = [PCM, MESSAGE, PCMU, PCMA, L16]
 
 
 def ramp(samples: int, start: int = 0) -> bytes:
-    """Samples that all differ from their neighbours."""
+    """PCM whose samples all differ from their neighbours."""
     return to_bytes((np.arange(start, start + samples) * 37 % 20011 - 10000).astype(np.int16))
 
 
@@ -189,9 +189,19 @@ async def test_a_segment_that_cannot_be_decoded_fails_the_source() -> None:
 def test_an_announcement_interrupts_the_music_which_then_goes_on(start: int) -> None:
     music, announcement = ramp(160 * 100), ramp(400, 9000)  # two and a half frames
     source = MusicWithAnnouncements(Playlist([Clip(music)]), Clip(announcement), every=5)
-    told = PCM.packetize(announcement)
+    notice = PCM.packetize(announcement)
     tune = PCM.packetize(music)
-    expected = [*tune[:5], *told, *tune[5:10], *told, *tune[10:15], *told, *tune[15:20], *told, *tune[20:25]]
+    expected = [
+        *tune[:5],
+        *notice,
+        *tune[5:10],
+        *notice,
+        *tune[10:15],
+        *notice,
+        *tune[15:20],
+        *notice,
+        *tune[20:25],
+    ]
     assert list(islice(source.iter_frames(PCM, start), len(expected) - start)) == expected[start:]
 
 
@@ -204,10 +214,10 @@ async def test_underruns_of_an_announcement_stay_counted_when_the_encoding_chang
     assert next(again) == PCM.silence
     assert source.underruns == 4
     announcement.decoded(PCM)
-    tune, told = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
-    assert list(islice(again, 3)) == [*told, tune[2]]
+    tune, notice = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
+    assert list(islice(again, 3)) == [*notice, tune[2]]
     assert source.underruns == 4
-    assert list(islice(source.iter_frames(PCM, 5), 2)) == [tune[3], told[0]]
+    assert list(islice(source.iter_frames(PCM, 5), 2)) == [tune[3], notice[0]]
     assert source.underruns == 4
 
 
@@ -221,8 +231,8 @@ async def test_underruns_of_music_and_announcements_are_counted_once() -> None:
     assert source.underruns == 5
     music.decoded(PCM)
     announcement.decoded(PCM)
-    tune, told = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
-    assert list(islice(frames, 6)) == [*told, *tune[:2], *told]
+    tune, notice = PCM.packetize(ramp(160 * 100)), PCM.packetize(ramp(320, 9000))
+    assert list(islice(frames, 6)) == [*notice, *tune[:2], *notice]
     assert source.underruns == 5
     again = source.iter_frames(PCM, 4)  # another encoding is asked for
     assert list(islice(again, 2)) == tune[2:4]

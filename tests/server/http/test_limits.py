@@ -9,7 +9,7 @@ import pytest
 from mediaserver.support.rate_limit import LoggedRarely, Rate
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.wire.websocket import PING
-from tests.virtual import Line, VirtualLoop, in_virtual_time
+from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
 
 
 class Clock:
@@ -37,7 +37,7 @@ def test_of_lines_that_are_left_out_the_next_tells_how_many() -> None:
     assert [lines.take() for _ in range(3)] == [{"unlogged": 3}, {}, None]
 
 
-class Peer(Line):
+class Peer(FakeTransport):
     """A far end: how much came from it, whether it answers, and whether it reads."""
 
     def __init__(self, loop: VirtualLoop, window: int | None = 65536) -> None:
