@@ -54,7 +54,7 @@ NOT_CONNECTED = _NotConnectedTransport()
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session to dial media streams with, which raises a refusal as UpgradeRefusedError with the server's text."""
+    """A session to dial media streams with, which raises a refusal as UpgradeRefusedError."""
     return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,))
 
 

@@ -124,7 +124,7 @@ class SpokenText:
 
 
 class _PendingFrames(NamedTuple):
-    """Encoded frames that are not known yet (a `Coming`)."""
+    """Encoded frames that are not known yet (`PendingFrames`)."""
 
     done: Callable[[], bool]
     result: Callable[[], EncodedFrames | PendingFrames]
@@ -142,7 +142,7 @@ class _SentencePart:
         return self._sentence.clips[self._part].samples if self._available else 0
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """Its encoded frames, or a `Coming` that will know them."""
+        """Its encoded frames, or `PendingFrames` that will know them."""
         if self._available:
             return self._sentence.clips[self._part].get_frames(encoding)
         return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))
