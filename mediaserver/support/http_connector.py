@@ -7,13 +7,12 @@ import weakref
 from functools import partial
 from typing import Any
 
-import aiohttp
-from aiohttp.connector import Connection
+from mediaserver.support.aiohttp_adapter import TracebackFreeConnector
 
 _GOODBYE = 1.0  # seconds that TLS has for its own
 
 
-class Connector(aiohttp.TCPConnector):
+class Connector(TracebackFreeConnector):
     """aiohttp's, with as many connections as are asked for. When it is closed, so are its sockets.
 
     aiohttp's own has TLS say goodbye behind our back, for as long as a peer takes to answer: a loop that ends
@@ -24,18 +23,6 @@ class Connector(aiohttp.TCPConnector):
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         # Not by a method of ours, which would hold us in a cycle.
         super().__init__(limit=0, socket_factory=partial(_make, self._sockets), **options)
-
-    async def connect(self, *arguments: Any, **options: Any) -> Connection:
-        """A connection; an error does not keep the frames that it came through.
-
-        aiohttp and what it dials with keep it in those frames. They lead to all that waits for the connection, a
-        stream for one, which would be let go of only by a garbage collection.
-        """
-        try:
-            return await super().connect(*arguments, **options)
-        except OSError as error:
-            _let_go_of_frames(error)
-            raise
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections; who does not let go of one is left."""
@@ -58,17 +45,6 @@ class Connector(aiohttp.TCPConnector):
                 return False
             await asyncio.sleep(0.001)
         return True
-
-
-def _let_go_of_frames(error: BaseException) -> None:
-    found: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while found:
-        each = found.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            each.__traceback__ = None
-            found += (each.__cause__, each.__context__, getattr(each, "os_error", None))
 
 
 def _make(sockets: "weakref.WeakSet[socket.socket]", address: Any) -> socket.socket:

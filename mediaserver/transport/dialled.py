@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import ClientWebSocketResponse
 
 from mediaserver.errors import PeerError, plainly
+from mediaserver.support.aiohttp_adapter import transport_of
 from mediaserver.support.http_connector import Connector
 
 
@@ -24,7 +25,7 @@ class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
         self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
     ) -> None:
         super().__init__(reader, writer, protocol, response, *args, **kwargs)
-        self.transport: asyncio.Transport = response.connection.transport
+        self.transport: asyncio.Transport = transport_of(response)
 
 
 def random_key() -> bytes:
