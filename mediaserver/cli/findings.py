@@ -14,7 +14,8 @@ from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.patterns import MAX_SLOW_PATH
-from mediaserver.runtime.engine import NO_PROMPTS, open_library
+from mediaserver.runtime.disk_caches import open_library
+from mediaserver.runtime.prompt_monitor import NO_PROMPTS
 from mediaserver.server.http import tls
 from mediaserver.support.credentials import shown_url
 

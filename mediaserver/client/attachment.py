@@ -97,7 +97,7 @@ class Attachment:
 
     def start(self) -> asyncio.Task[End]:
         """Take a place among the streams, at once, and dial; the task tells how it ended."""
-        self._engine.streams.begin(self.session, self._route)
+        self._engine.streams.register(self.session, self._route)
         return asyncio.create_task(self._run())
 
     async def _run(self) -> End:
@@ -118,7 +118,7 @@ class Attachment:
                 await self._line.close(end)
             calling.cancel()
             await asyncio.wait((calling,))
-            streams.over(session)
+            streams.unregister(session)
             for problem in advice.on_quality(session):
                 log.warning(problem, stream=session.stream.id)
         return session.end or _GONE_AWAY

@@ -65,7 +65,8 @@ class PlatformConnection(DialledConnection):
             session.receive(data)
 
         try:
-            return await connection.Reader(self._websocket, receive, MAX_RATE, self._on_text, self._on_pong).read()
+            reader = connection.MessageReader(self._websocket, receive, MAX_RATE, self._on_text, self._on_pong)
+            return await reader.read()
         finally:
             for task in tasks:
                 task.cancel()

@@ -1,26 +1,26 @@
-"""How late the event loop is for what is due: what every stream waits for when something holds it up."""
+"""Lag of the event loop: how late it runs a timer. Every stream waits as long when something blocks the loop."""
 
 import asyncio
 from collections.abc import Callable
 
-_EVERY = 1.0  # seconds between looks
+_INTERVAL = 1.0  # seconds between measurements
 
 
-class LoopLag:
-    """Sets itself a timer again and again, and tells how much too late it went off, in seconds."""
+class LoopLagMonitor:
+    """Sets a timer again and again, and gives `observe` the seconds by which it fired too late, until `stop`."""
 
     def __init__(self, observe: Callable[[float], None]) -> None:
         self._loop, self._observe = asyncio.get_running_loop(), observe
-        self._set()
+        self._schedule()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Measure no more."""
         self._timer.cancel()
 
-    def _set(self) -> None:
-        self._due = self._loop.time() + _EVERY
-        self._timer = self._loop.call_at(self._due, self._fired)
+    def _schedule(self) -> None:
+        self._due = self._loop.time() + _INTERVAL
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
-    def _fired(self) -> None:
+    def _on_timer(self) -> None:
         self._observe(max(0.0, self._loop.time() - self._due))
-        self._set()
+        self._schedule()

@@ -1,4 +1,6 @@
-"""All streams in progress: who is on the line, how many may be, and what is counted when they come and go."""
+"""The registry of streams in progress: admission within limits, look-up, metrics of their start and end, and
+drain.
+"""
 
 import asyncio
 from collections import Counter
@@ -14,7 +16,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # a peer gone within a second of the first frame did not like what it got
+_MISFRAMED_FRAMES = 50  # a peer that drops us within so many frames, a second, may not understand our framing
 
 _FAULTS = {
     EndReason.STALLED,
@@ -34,8 +36,8 @@ class _Entry(NamedTuple):
     timer: asyncio.TimerHandle | None  # of the time limit
 
 
-class Streams:
-    """The streams of one server, those that came and those that we dialled."""
+class StreamRegistry:
+    """The streams of one server: those that peers dialled, and those that we dialled."""
 
     limits: ServerSettings
 
@@ -46,17 +48,17 @@ class Streams:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
-        self._on_path: Counter[str] = Counter()
-        self._of_peer: Counter[str] = Counter()
+        self._by_path: Counter[str] = Counter()  # how many streams each path has
+        self._by_peer: Counter[str] = Counter()  # and each peer
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
-        self.cut = 0  # streams that a drain had to close
+        self.closed_by_drain = 0  # streams that did not end by themselves
 
-    def use(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
-        """Hold streams to come to other limits, on other paths."""
+    def apply_limits(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
+        """Admit streams to come by these limits, and start the metrics of these paths at 0."""
         self.limits = limits
-        for route in routes:  # counted from 0 on, or a rate would not see the first
+        for route in routes:  # a counter begins at 0, or a rate would miss its first stream
             self._metrics.started.labels(route.pattern)
             self._metrics.ended.labels(route.pattern, EndReason.ERROR)
 
@@ -66,46 +68,48 @@ class Streams:
     def __iter__(self) -> Iterator[Session]:
         return iter([entry.session for entry in self._entries.values()])
 
-    def find(self, stream: str) -> Session | None:
-        """The stream of that id, while it lasts."""
-        entry = self._entries.get(stream)
+    def get(self, stream_id: str) -> Session | None:
+        """The session of a stream in progress; None where there is no such stream."""
+        entry = self._entries.get(stream_id)
         return entry.session if entry is not None else None
 
     def admit(self, route: Route, peer: str = "") -> None:
-        """Whether there can be one more now, on that path, for that peer; RefusedError 503 where there cannot."""
+        """Check that one more stream may begin, on a path and for a peer; RefusedError 503 where a limit is
+        reached.
+        """
         limits = self.limits
         if self.draining:
             raise RefusedError(RefusalReason.DRAINING, "shutting down: try again later")
         if len(self) >= limits.max_streams:
             raise RefusedError(RefusalReason.FULL, f"full: {_streams(len(self))} playing, try again later")
-        if self._on_path[route.pattern] >= route.max_streams:
+        if self._by_path[route.pattern] >= route.max_streams:
             text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
             raise RefusedError(RefusalReason.PATH_FULL, text)
-        if peer and self._of_peer[peer] >= limits.max_streams_per_peer:
+        if peer and self._by_peer[peer] >= limits.max_streams_per_peer:
             text = f"full: {_streams(limits.max_streams_per_peer)} playing to your address, try again later"
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
-    def begin(self, session: Session, route: Route, peer: str = "") -> None:
-        """A stream begins, to a peer where it came from one."""
+    def register(self, session: Session, route: Route, peer: str = "") -> None:
+        """Add a stream, with `peer` where a peer dialled it, and start its time limit."""
         timer = None
         if route.time_limit:
             end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
             timer = asyncio.get_running_loop().call_later(route.time_limit, session.finish, end)
         self._entries[session.stream.id] = _Entry(session, route.pattern, peer, timer)
-        self._on_path[route.pattern] += 1
-        self._of_peer[peer] += 1
+        self._by_path[route.pattern] += 1
+        self._by_peer[peer] += 1
         self._idle.clear()
         self._metrics.sessions.labels(route.pattern).inc()
         self._metrics.started.labels(route.pattern).inc()
         stream = session.stream
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
 
-    def over(self, session: Session) -> None:
-        """A stream is over."""
+    def unregister(self, session: Session) -> None:
+        """Remove a stream that is over: count it, log its summary, and emit its last event."""
         entry = self._entries.pop(session.stream.id)
         if entry.timer is not None:
             entry.timer.cancel()
-        for counter, key in ((self._on_path, entry.path), (self._of_peer, entry.peer)):
+        for counter, key in ((self._by_path, entry.path), (self._by_peer, entry.peer)):
             counter[key] -= 1
             if not counter[key]:
                 del counter[key]
@@ -125,7 +129,7 @@ class Streams:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        if misframed and not session.stream.resource:  # where we dialled, our side says more
+        if misframed and not session.stream.resource:  # of streams that we dial, the client gives more advice
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -134,33 +138,34 @@ class Streams:
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
-        """What a peer did that it must not do, by kind."""
+        """Count what the peer did that it must not do, by kind."""
         faults = self._metrics.peer_faults
         if summary["reason"] in _FAULTS:
             faults.labels(summary["reason"]).inc()
         faults.labels("text").inc(summary["texts"])
 
-    async def drain(self, seconds: float, more: float) -> bool:
-        """Take no more; let streams end by themselves for so long, then close the rest as going away.
+    async def drain(self, timeout: float, grace: float) -> bool:
+        """Admit no more streams, give those in progress `timeout` seconds to end, and close the rest as going
+        away.
 
-        False where a handler does not let its stream end even in `more` seconds after that.
+        False where a handler does not let its stream end within `grace` seconds after that.
         """
         self.draining = True
-        log.info("draining", streams=len(self), timeout_s=seconds)
-        self.cut = 0
+        log.info("draining", streams=len(self), timeout_s=timeout)
+        self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # dialled, and not there yet
+            if not session.connected and not session.frames:  # we dial it, and are not connected yet
                 session.finish(going_away)
-        if not await self._become_idle(seconds):
-            self.cut = len(self)
+        if not await self._wait_until_idle(timeout):
+            self.closed_by_drain = len(self)
             for session in self:
                 session.finish(going_away)
-        return await self._become_idle(more)
+        return await self._wait_until_idle(grace)
 
-    async def _become_idle(self, seconds: float) -> bool:
+    async def _wait_until_idle(self, timeout: float) -> bool:
         try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            await asyncio.wait_for(self._idle.wait(), timeout)
         except TimeoutError:
             return False
         return True
@@ -170,8 +175,8 @@ def _streams(count: int) -> str:
     return "1 stream is" if count == 1 else f"{count} streams are"
 
 
-def listing(session: Session) -> Mapping[str, Any]:
-    """What there is to say of a stream in progress."""
+def describe_stream(session: Session) -> Mapping[str, Any]:
+    """A stream in progress as `GET /v1/streams` lists it."""
     summary = session.summary()
     del summary["reason"], summary["code"]
     direction = "out" if session.stream.resource else "in"

@@ -1,4 +1,4 @@
-"""A session put together and run, whoever dialled: its pacer on the engine's ticker, its handler, and its end."""
+"""Makes and runs sessions, for served and for dialled streams alike: pacer, handler, and the handler's failure."""
 
 from collections.abc import Callable
 
@@ -22,27 +22,30 @@ def open_session(
     transport: Transport,
     on_stall: Callable[[], None] | None = None,
 ) -> Session:
-    """A session that keeps what its peer sends until its handler runs.
+    """Make a session. It buffers what its peer sends until its handler runs.
 
-    A peer that takes nothing for `server.stall_timeout` seconds ends the session, or is left to `on_stall`.
+    Where the peer reads nothing for `server.stall_timeout` seconds, `on_stall` is called; by default the session
+    ends.
     """
 
     def stalled() -> None:
         session.finish(End(EndReason.STALLED, CloseCode.ABNORMAL))
 
     pacer = Pacer(engine.ticker, wire, transport, on_stall or stalled, engine.settings.server.stall_timeout)
-    session = Session(stream, wire, engine.library, pacer, event_sink=engine.backend, speech=engine.speech)
+    session = Session(stream, wire, engine.library, pacer, event_sink=engine.event_sink, speech=engine.speech)
     session.hold_inbound()
     return session
 
 
 async def run_handler(session: Session, handler: Handler) -> End:
-    """Let a handler do its work on a stream; its failure is logged, and is how the stream ends."""
+    """Run a handler on its call, to the end of the stream. An exception of the handler is logged, and ends the
+    stream.
+    """
     try:
         return await session.run(handler.run(session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError):  # it says all that there is to say
+        if isinstance(error, EngineError):  # its message says all, without a traceback
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

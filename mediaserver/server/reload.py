@@ -1,4 +1,4 @@
-"""A changed configuration is taken in while calls go on: all of it, or nothing of it."""
+"""Reload of a changed configuration while calls go on: all of it is applied, or nothing."""
 
 import asyncio
 import contextlib
@@ -20,70 +20,74 @@ from mediaserver.server.http.descriptors import raise_descriptor_limit
 from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
-_POLL = 1.0  # seconds between looks at the files; a change is taken in when it was the same at two of them
-_TOGETHER_MS, _LOOK_MS = 200, 1000  # of handlers' modules: changes that come together; between looks
-Signature = dict[Path, tuple[int, int, int] | None]
+_POLL_INTERVAL = 1.0  # seconds; a changed file is loaded once two polls find it the same
+_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # of the watch for handlers' modules
+FileSignatures = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
 
 
-class Source(NamedTuple):
-    """Where a configuration is from: its name in messages, how to have it with what is wrong with it, its file."""
+class ConfigSource(NamedTuple):
+    """Where a configuration comes from."""
 
-    name: str
-    load: Callable[[], tuple[Settings, list[str]]]
-    file: Path | None
+    name: str  # for messages
+    load: Callable[[], tuple[Settings, list[str]]]  # the settings, and a line for each problem with them
+    file: Path | None  # None for the environment and defaults alone
 
 
 class Reloader:
-    """Watches the files that a configuration is made of; links are followed, as Kubernetes switches them."""
+    """Polls the files that a configuration is read from. Links are followed, since Kubernetes updates files by
+    them.
+    """
 
-    def __init__(self, engine: Engine, source: Source, used_tls: Tls | None) -> None:
+    def __init__(self, engine: Engine, source: ConfigSource, used_tls: Tls | None) -> None:
         self._engine, self._source, self._tls = engine, source, used_tls
         self._files = engine.configuration.files
-        self._used = self._signatures()  # before the start takes its time: what changes meanwhile is not missed
+        self._loaded = (
+            self._signatures()
+        )  # taken before the start, so that a change during the start is not missed
 
-    async def run(self, asked: asyncio.Event) -> None:
-        """Reload when asked to, and when a file has changed and is at rest again; until cancelled."""
-        before = self._used
+    async def run(self, requested: asyncio.Event) -> None:
+        """Reload when `requested` is set, and when a file has changed and is at rest again; until cancelled."""
+        before = self._loaded
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), _POLL)
-            requested, now = asked.is_set(), await self._look()
-            asked.clear()  # who asks during the reload is heard after it
-            if requested or (now != self._used and now == before):
-                await self._reload(prompts=requested)
+                await asyncio.wait_for(requested.wait(), _POLL_INTERVAL)
+            is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
+            requested.clear()  # a request during the reload causes another one
+            if is_requested or (now != self._loaded and now == before):
+                await self._reload(prompts=is_requested)
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
-        """Reload whatever happens: the next one may go better."""
+        """Reload, and log any failure: the next reload may succeed."""
         try:
             if prompts:
-                await self._engine.look()
+                await self._engine.prompts.refresh()
             await self.reload()
         except Exception:
             self._engine.metrics.reloads.labels("failed").inc()
             log.exception("reloading failed")
 
     async def reload(self) -> None:
-        """Take in what the files hold now, or say what is wrong with it and go on as before."""
+        """Apply what the files hold now, or log each problem with it and go on as before."""
         engine = self._engine
         try:
             with user_modules.renewed() as modules:
                 configuration = await asyncio.to_thread(self._build)
-                if problems := engine.objections(configuration):
+                if problems := engine.validate_configuration(configuration):
                     raise ConfigError(problems)
                 if self._tls is not None:
-                    self._tls.renew(configuration.settings.tls, configuration.where)
-                    self._tls.tell()
-                engine.use(configuration)
+                    self._tls.load_certificate(configuration.settings.tls, configuration.where)
+                    self._tls.log_expiry()
+                engine.apply_configuration(configuration)
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
-            engine.configuration_current = False
+            engine.is_configuration_current = False
             for problem in error.problems:
                 log.error("configuration not taken in", why=problem)
             return
-        engine.configuration_current = True
+        engine.is_configuration_current = True
         settings = configuration.settings
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)
@@ -93,79 +97,77 @@ class Reloader:
         )
 
     def _build(self) -> Configuration:
-        """In a thread: reading files, building routes and importing handlers takes its time.
+        """Read the configuration, in a thread: reading files, building routes and importing handlers take time.
 
-        The files are looked at before they are read, so that what changes meanwhile is not missed. Which ones it
-        names is only known then: where there are new ones, all is read again.
+        The files' signatures are taken before the files are read, so that a change meanwhile is not missed. Only
+        the configuration itself names its files: where it names new ones, all is read again.
         """
-        self._used = self._signatures()
+        self._loaded = self._signatures()
         configuration = self._load()
         if not set(configuration.files) <= set(self._files):
             self._files = configuration.files
-            self._used = self._signatures()
+            self._loaded = self._signatures()
             configuration = self._load()
-        self._files = configuration.files  # it may want one that comes later
-        self._used = {file: seen for file, seen in self._used.items() if file in self._watched}
+        self._files = configuration.files  # of which some may be made later
+        self._loaded = {file: signature for file, signature in self._loaded.items() if file in self._watched}
         return configuration
 
     def _load(self) -> Configuration:
         settings, problems = self._source.load()
         where = self._source.name
-        _, wrong = tls.load(settings, where)  # tried out before anything is changed
-        return Configuration.build(settings, where, [*problems, *wrong])
-
-    async def _look(self) -> Signature:
-        return await asyncio.to_thread(self._signatures)
+        _, tls_problems = tls.load(settings, where)  # tried before anything is applied
+        return Configuration.build(settings, where, [*problems, *tls_problems])
 
     @property
     def _watched(self) -> list[Path]:
         return [*([self._source.file] if self._source.file is not None else []), *self._files]
 
-    def _signatures(self) -> Signature:
-        return {file: _stat(file) for file in self._watched}
+    def _signatures(self) -> FileSignatures:
+        return {file: _signature(file) for file in self._watched}
 
 
 async def watch_handlers(changed: asyncio.Event) -> None:
-    """Tell of changes of the modules that handlers are in, and of others beside them; until cancelled."""
-    known: user_modules.State = {}  # what it was when it was told, or imported
-    trouble = ""
+    """Set `changed` when a module of users' handlers has changed, or another beside it; until cancelled."""
+    known: user_modules.State = {}  # the state at the last notification
+    logged = ""
     while True:
         folders = user_modules.folders()
         try:
-            async for told in _changes(folders):
+            async for is_notified in _watch_folders(folders):
                 now = await asyncio.to_thread(user_modules.state)
-                if told or now != (known or user_modules.imported()):  # some file systems do not tell
+                if is_notified or now != (known or user_modules.imported()):  # some file systems do not notify
                     changed.set()
                 known = now
                 if user_modules.folders() != folders:
                     break
-        except Exception as error:  # the system's limit of watches, or a folder is gone
-            if plainly(error) != trouble:
+        except Exception as error:  # the limit of inotify watches, or a folder is gone
+            if plainly(error) != logged:
                 log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=plainly(error))
-            trouble = plainly(error)
-            await asyncio.sleep(_POLL)
+            logged = plainly(error)
+            await asyncio.sleep(_POLL_INTERVAL)
 
 
-async def _changes(folders: set[Path]) -> AsyncIterator[bool]:
-    """Whether there were changes below these folders, again and again."""
+async def _watch_folders(folders: set[Path]) -> AsyncIterator[bool]:
+    """Yields, about once a second, whether the system has notified of changes below these folders."""
     if not folders:
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(_POLL_INTERVAL)
         yield False
         return
     log.info("watching handlers", folders=sorted(map(str, folders)))
     async for changes in watchfiles.awatch(
         *folders,
         watch_filter=watchfiles.PythonFilter(),
-        debounce=_TOGETHER_MS,
-        rust_timeout=_LOOK_MS,
+        debounce=_DEBOUNCE_MS,
+        rust_timeout=_WATCH_TIMEOUT_MS,
         yield_on_timeout=True,
     ):
         yield bool(changes)
 
 
-def _stat(file: Path) -> tuple[int, int, int] | None:
+def _signature(file: Path) -> tuple[int, int, int] | None:
+    """Modification time in ns, size and inode of a file; None where it cannot be read."""
     try:
         found = os.stat(file)  # noqa: PTH116
-    except (OSError, ValueError):  # no path at all, by its characters
+    except (OSError, ValueError):  # the latter for a path with a NUL
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

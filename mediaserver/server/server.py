@@ -1,4 +1,4 @@
-"""The server's life: start, serve, drain, end."""
+"""The lifecycle of the server: start, serve, reload, drain, shutdown."""
 
 import asyncio
 import os
@@ -14,40 +14,43 @@ from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing.configuration import Configuration
-from mediaserver.runtime.engine import MEGABYTE, Engine
+from mediaserver.runtime.disk_caches import MEGABYTE
+from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.endpoint import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
-from mediaserver.server.garbage import Garbage
+from mediaserver.server.garbage_collection import GarbageCollector
 from mediaserver.server.http import tls
 from mediaserver.server.http.descriptors import raise_descriptor_limit
-from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.server.http.media import MediaEndpoint
-from mediaserver.server.http.tls_handshake import TlsHandshakes
-from mediaserver.server.reload import Reloader, Source, watch_handlers
+from mediaserver.server.http.tls_handshake import TlsHandshakeFactory
+from mediaserver.server.reload import ConfigSource, Reloader, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
-_GRACE = 2.0  # seconds for what is ours to do when a peer has not answered our close
-_HANDSHAKES = 1.0  # seconds for handshakes that are under way when we stop listening
-EXIT_UNCLEAN = 1
+_GRACE = 2.0  # seconds for our own part after a peer has not answered our close
+_HANDSHAKE_TIMEOUT = 1.0  # seconds for handshakes that are in progress when we stop listening
+EXIT_UNCLEAN = 1  # exit code
 
 log = structlog.get_logger()
 
 
 class Server:
-    """One media server: a public listener and an admin listener around one engine."""
+    """One media server: the listeners of media and of the admin port around one engine."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
-        self._state = "starting"
-        self.tls, wrong = tls.load(settings, where)
-        self.engine = Engine(settings, where, [*problems, *wrong])
+        self._why_closed = "starting"  # why no calls are taken; "" when they are
+        self.tls, tls_problems = tls.load(settings, where)
+        self.engine = Engine(settings, where, [*problems, *tls_problems])
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
-        self.admin = AdminEndpoint(self.engine, self.attacher, lambda: self._state, lambda: self._why_not_ready)
-        self._garbage = Garbage(lambda: len(self.engine.streams))
-        self._admin: web.AppRunner | None = None
-        self._listeners: list[Listener] = []  # the admin port's, then those of media
+        self.admin = AdminEndpoint(
+            self.engine, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
+        )
+        self._garbage_collector = GarbageCollector(lambda: len(self.engine.streams))
+        self._admin_runner: web.AppRunner | None = None
+        self._listeners: list[Listener] = []  # that of the admin port first, then those of media
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge(
             "ready", "Whether calls are taken, and all paths can do their work", lambda: not self._why_not_ready
@@ -62,13 +65,13 @@ class Server:
         metrics.gauge(
             "handshakes",
             "Connections of the media ports whose handshake is under way",
-            lambda: connections.unfinished,
+            lambda: connections.handshakes_in_progress,
         )
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
-        """Answer health checks, decode the prompts, check the paths against them, then listen for calls.
+        """Listen on the admin port, decode the prompts, check the paths against them, then listen for calls.
 
-        ConfigError where a path's prompt is missing or broken, or an address cannot be listened on.
+        ConfigError where the configuration is wrong, a path's prompt is missing or broken, or a port is not free.
         """
         configuration, library = self.engine.configuration, self.engine.library
         settings = configuration.settings
@@ -77,16 +80,16 @@ class Server:
         except ConfigError as error:
             problems = [*configuration.problems, *error.problems]
             try:
-                await self._listen_for_media()  # no call is taken: only to tell of all ports at once
+                await self._listen_for_media()  # takes no call, but finds the problems of all ports at once
             except ConfigError as others:
                 problems += others.problems
             raise ConfigError(problems) from error
         await self.engine.load(progress)
         await self._listen_for_media()
-        self._garbage.start()
-        self._state = ""
+        self._garbage_collector.start()
+        self._why_closed = ""
         if self.tls is not None:
-            self.tls.tell()
+            self.tls.log_expiry()
         served = {route.pattern for route in configuration.table} - configuration.paths_without_prompts(library)
         log.info(
             "listening",
@@ -97,50 +100,50 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(served),
-            open_paths=len(served & set(configuration.table.open_paths)),  # to anybody who reaches the port
+            open_paths=len(served & set(configuration.table.open_paths)),  # without a token or a network
             prompts=len(library.prompts),
             cached_mb=round(library.store.cache.bytes / MEGABYTE, 1),
         )
 
     @property
     def _why_not_ready(self) -> str:
-        """Why it should not be sent calls, "" where it should."""
-        return self._state or self.engine.why_not_ready
+        """Why no calls should be sent to this server; "" where they should."""
+        return self._why_closed or self.engine.why_not_ready
 
     async def drain(self) -> bool:
-        """Take no more calls, let those in progress end for a while, close the rest; whether all did end.
+        """Stop listening, give streams `server.drain_timeout` to end, and close the rest; whether all have ended.
 
-        Calls that have come already, but not yet finished their handshake, are still taken.
+        Connections that are in their handshake already still become streams.
         """
-        self._state = "draining"
+        self._why_closed = "draining"
         for listener in self._listeners[1:]:
             await listener.close()
-        await self.endpoint.connections.wait_for_handshakes(_HANDSHAKES)
+        await self.endpoint.connections.wait_for_handshakes(_HANDSHAKE_TIMEOUT)
         timeout = self.engine.settings.server.drain_timeout
         return await self.engine.streams.drain(timeout, CLOSE_TIMEOUT + _GRACE)
 
     async def close(self) -> None:
-        """Let go of everything."""
-        self._garbage.stop()
+        """Close all listeners and connections, and stop the engine."""
+        self._garbage_collector.stop()
         for listener in self._listeners:
             await listener.close()
         await self.endpoint.connections.shutdown(1.0)
-        if self._admin is not None:
-            await self._admin.cleanup()
+        if self._admin_runner is not None:
+            await self._admin_runner.cleanup()
         await self.attacher.close()
         await self.engine.close()
 
     async def _listen_for_media(self) -> None:
-        """Listen for WebSockets and for AudioSocket; ConfigError tells of all ports that cannot be listened on."""
+        """Listen for WebSockets and for AudioSocket; ConfigError names all ports that cannot be listened on."""
         configuration, connections = self.engine.configuration, self.endpoint.connections
         limits = configuration.settings.server
-        accept = TlsHandshakes(connections, self.tls.context) if self.tls is not None else connections
-        listener = Listener(accept, lambda: connections.has_room)
+        factory = TlsHandshakeFactory(connections, self.tls.context) if self.tls is not None else connections
+        listener = Listener(factory, lambda: connections.has_room)
         self._listeners.append(listener)
         problems: list[str] = []
         try:
             self.port = await listener.open(
-                limits.host, limits.port, _keys(configuration, "server"), reuse_port=limits.reuse_port
+                limits.host, limits.port, _address_keys(configuration, "server"), reuse_port=limits.reuse_port
             )
         except ConfigError as error:
             problems += error.problems
@@ -154,38 +157,38 @@ class Server:
             raise ConfigError(problems)
 
     async def _listen_for_admin(self) -> int:
-        """Answer on the admin port; the port."""
+        """Listen on the admin port, and return its number."""
         configuration = self.engine.configuration
         settings = configuration.settings.admin
-        self._admin, accept = await self.admin.run()
-        listener = Listener(accept)
+        self._admin_runner, factory = await self.admin.run()
+        listener = Listener(factory)
         self._listeners.append(listener)
-        return await listener.open(settings.host, settings.port, _keys(configuration, "admin"))
+        return await listener.open(settings.host, settings.port, _address_keys(configuration, "admin"))
 
 
-def _keys(configuration: Configuration, table: str) -> Keys:
+def _address_keys(configuration: Configuration, table: str) -> AddressKeys:
     settings, where = configuration.settings, configuration.where
-    return Keys(*(f"{settings.source(where, (table, key))}: {table}.{key}" for key in ("host", "port")))
+    return AddressKeys(*(f"{settings.source(where, (table, key))}: {table}.{key}" for key in ("host", "port")))
 
 
 async def serve(
     settings: Settings,
     problems: Sequence[str],
-    source: Source,
+    source: ConfigSource,
     progress: Progress = lambda done, total: None,
-    listening: Callable[[Server], None] = lambda server: None,
+    on_listening: Callable[[Server], None] = lambda server: None,
     *,
     follow_handlers: bool = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, drain, return. A second signal ends the process at once.
+    """Serve until SIGTERM or SIGINT, drain, and return. A second signal ends the process at once.
 
-    SIGHUP, or a change of the source's file, loads the settings anew, and handlers' modules that have changed;
-    to `follow_handlers`, so does a change of those. SIGHUP because our terminal is gone is SIGTERM.
-    `listening` is called once calls are taken.
-    ConfigError tells all that is wrong, with the settings and with the prompts.
+    SIGHUP, or a change of the source's file, reloads the settings and the modules of users' handlers that have
+    changed; with `follow_handlers` a change of such a module does as well. A SIGHUP that says that our terminal is
+    closed counts as SIGTERM. `on_listening` is called once calls are taken. ConfigError has all problems of
+    settings and prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
-    _heed_signals(stopping, reloading)
+    _install_signal_handlers(stopping, reloading)
     raise_descriptor_limit(settings.server.max_streams)
     server = Server(settings, source.name, problems)
     reloader = Reloader(server.engine, source, server.tls)
@@ -197,8 +200,8 @@ async def serve(
         if not starting.done():
             return
         await starting
-        listening(server)
-        server.engine.watch()
+        on_listening(server)
+        server.engine.prompts.start_watching()
         running.append(asyncio.create_task(reloader.run(reloading)))
         if follow_handlers:
             running.append(asyncio.create_task(watch_handlers(reloading)))
@@ -207,7 +210,7 @@ async def serve(
             streams = [session.stream.id for session in server.engine.streams]
             log.error("handlers do not let their streams end", streams=streams)
             os._exit(EXIT_UNCLEAN)
-        log.info("drained", cut=server.engine.streams.cut)
+        log.info("drained", cut=server.engine.streams.closed_by_drain)
     finally:
         for task in running:
             task.cancel()
@@ -215,8 +218,8 @@ async def serve(
         await server.close()
 
 
-def _heed_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
-    """Have signals set these, from now on."""
+def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set `stopping`, and SIGHUP set `reloading`."""
 
     def on_signal() -> None:
         if stopping.is_set():
@@ -227,10 +230,10 @@ def _heed_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
     terminal = Terminal()
 
     def on_hangup() -> None:
-        if not terminal.gone:
+        if not terminal.is_gone:
             reloading.set()
-        elif not stopping.is_set():  # the kernel and the shell may both say it
-            terminal.let_go()
+        elif not stopping.is_set():  # the kernel and the shell may both send it
+            terminal.detach()
             log.info("the terminal is gone")
             stopping.set()
 

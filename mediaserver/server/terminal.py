@@ -1,36 +1,36 @@
-"""The terminal that a server was started on, perhaps: it may go while the server runs."""
+"""The terminal that a server may have been started on, and that may be closed while the server runs."""
 
 import contextlib
 import os
 import signal
 
-_CONTROLLING = "/dev/tty"  # whichever it is; it cannot be opened by who has none, or none any more
-_STANDARD = (0, 1, 2)
+_CONTROLLING = "/dev/tty"  # the controlling terminal; opening it fails where there is none, or none any more
+_STANDARD_STREAMS = (0, 1, 2)
 
 
 class Terminal:
-    """The controlling terminal, as it is at the start: none where a service manager or a container started us."""
+    """The controlling terminal at the start. A service manager or a container starts a server without one."""
 
     def __init__(self) -> None:
-        # `nohup` has us ignore that the terminal goes.
-        self._matters = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _is_there()
-        self._ours = [number for number in _STANDARD if os.isatty(number)]
+        # `nohup` has the process ignore SIGHUP: then a closed terminal is no reason to end.
+        self._watched = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_controlling_terminal()
+        self._streams = [number for number in _STANDARD_STREAMS if os.isatty(number)]
 
     @property
-    def gone(self) -> bool:
-        """Whether we were started on a terminal that is gone by now, which is then what SIGHUP says."""
-        return self._matters and not _is_there()
+    def is_gone(self) -> bool:
+        """Whether the server was started on a terminal that is closed by now. SIGHUP then says that."""
+        return self._watched and not _has_controlling_terminal()
 
-    def let_go(self) -> None:
-        """It is gone: what is written to it from now on goes nowhere, and is no error."""
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in self._ours:
+    def detach(self) -> None:
+        """Redirect the standard streams from the closed terminal to /dev/null, where writing is no error."""
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in self._streams:
             if not os.isatty(number):
-                os.dup2(nothing, number)
-        os.close(nothing)
+                os.dup2(null, number)
+        os.close(null)
 
 
-def _is_there() -> bool:
+def _has_controlling_terminal() -> bool:
     with contextlib.suppress(OSError):
         os.close(os.open(_CONTROLLING, os.O_RDWR | os.O_NOCTTY))
         return True

@@ -1,20 +1,20 @@
-"""At most so many a second: of handshakes, of lines in a log."""
+"""Rate limits: of handshakes, and of lines in the log."""
 
 import time
 from collections.abc import Callable
 
-_LOGGED = 20  # lines a second: whoever causes a thousand shall not fill a disk
+_LOGGED_LINES = 20  # a second: a peer that causes a thousand must not fill the disk
 
 
-class Rate:
-    """At most so many a second: a bucket that holds one second's worth, full at first."""
+class TokenBucket:
+    """A token bucket that holds the tokens of one second, full at first. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at = clock()  # when the bucket will be full again
 
-    def take(self, rate: int) -> bool:
-        """Take one, where there is one left at `rate` a second."""
+    def try_acquire(self, rate: int) -> bool:
+        """Take a token of a bucket that gets `rate` of them a second; False where none is left."""
         now = self._clock()
         full_at = max(self._full_at, now) + 1 / rate
         if full_at - now > 1:
@@ -23,15 +23,15 @@ class Rate:
         return True
 
 
-class LoggedRarely:
-    """Lines of one kind that strangers cause: at most so many a second, each with how many there were not."""
+class LogThrottle:
+    """Limits log lines of one kind, which peers can cause, to `rate` a second, and counts the others."""
 
-    def __init__(self, rate: int = _LOGGED, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._bucket, self._unlogged = rate, Rate(clock), 0
+    def __init__(self, rate: int = _LOGGED_LINES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._bucket, self._unlogged = rate, TokenBucket(clock), 0
 
-    def take(self) -> dict[str, int] | None:
-        """Facts for a line, `unlogged` where some before were left out; None where this one is left out."""
-        if not self._bucket.take(self._rate):
+    def next_line(self) -> dict[str, int] | None:
+        """Fields for the next line, with `unlogged` where some before it were left out; None to leave it out."""
+        if not self._bucket.try_acquire(self._rate):
             self._unlogged += 1
             return None
         facts = {"unlogged": self._unlogged} if self._unlogged else {}

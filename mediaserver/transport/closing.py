@@ -1,4 +1,4 @@
-"""How a stream ends: why, and the close code that says so."""
+"""How a stream ends: the reason, and the close code of the WebSocket for it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,37 +11,37 @@ class CloseCode:
 
     NORMAL = 1000  # the media ended
     GOING_AWAY = 1001  # we shut down
-    NO_STATUS = 1005  # never sent: the peer's close frame named no code
+    NO_STATUS = 1005  # never sent: the peer's close frame had no code
     ABNORMAL = 1006  # never sent: the connection broke without a close
-    UNSUPPORTED = 1003  # the peer asks for a format that we do not speak
-    POLICY = 1008  # it lasted longer than it may
-    TOO_BIG = 1009  # a message larger than any may be
-    INTERNAL_ERROR = 1011  # our fault
+    UNSUPPORTED = 1003  # the peer asks for an audio format that we do not have
+    POLICY = 1008  # the stream lasted longer than its time limit
+    TOO_BIG = 1009  # the peer sent a message larger than the limit
+    INTERNAL_ERROR = 1011  # our handler failed
 
 
 class EndReason(StrEnum):
     """Why a stream ended."""
 
-    FINISHED = "finished"  # its handler was done
+    FINISHED = "finished"  # its handler returned
     HUNG_UP = "hung-up"  # ended by the operator
     PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
     PEER_CLOSED = "peer-closed"  # the peer closed the connection
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close
-    REFUSED = "refused"  # we dialled, and were turned down
-    UNREACHABLE = "unreachable"  # we dialled, and nobody answered in time
+    REFUSED = "refused"  # we dialled, and the server refused the upgrade
+    UNREACHABLE = "unreachable"  # we dialled, and got no answer in time
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
-    OVERSIZE = "oversize"  # the peer sent a message larger than any may be, or one without an end
-    FLOOD = "flood"  # the peer sent far more than a stream has to say
-    STALLED = "stalled"  # the peer took nothing for too long
-    UNANSWERED = "unanswered"  # the peer answers no pings, and seems to be gone
-    TIME_LIMIT = "time-limit"  # it lasted as long as a stream may
+    OVERSIZE = "oversize"  # the peer sent a message larger than the limit, or one without an end
+    FLOOD = "flood"  # the peer sent far more messages or bytes than a stream has
+    STALLED = "stalled"  # the peer read nothing for too long
+    UNANSWERED = "unanswered"  # the peer answered neither pings nor TCP keepalive, and seems to be gone
+    TIME_LIMIT = "time-limit"  # the stream lasted as long as its time limit
     DRAINED = "drained"  # we shut down
-    ERROR = "error"  # its handler failed
+    ERROR = "error"  # its handler raised an exception
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a stream ended, and the close code to say so with."""
+    """How a stream ended, with the code and the text of the close frame that tells the peer."""
 
     reason: EndReason
     code: int
@@ -49,12 +49,12 @@ class End:
 
     @property
     def normal(self) -> bool:
-        """Whether it was meant to end."""
+        """Whether one side ended the stream on purpose, and nothing failed."""
         if self.reason is EndReason.PEER_CLOSED:
             return self.code in (CloseCode.NORMAL, CloseCode.NO_STATUS)
         return self.reason in (EndReason.FINISHED, EndReason.HUNG_UP, EndReason.PEER_HUNG_UP)
 
     @property
     def message(self) -> bytes:
-        """The close frame's text, cut to what it may hold."""
+        """The text of the close frame in UTF-8, cut to 123 bytes."""
         return self.text.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore").encode()

@@ -1,4 +1,6 @@
-"""One WebSocket of a stream, whoever dialled: read to its end, and closed for good."""
+"""What WebSockets that we serve and WebSockets that we dialled have in common: they are read to their end, and
+closed.
+"""
 
 import asyncio
 import contextlib
@@ -12,19 +14,19 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
-# Bytes the kernel may hold for a peer: doubled by Linux, some two seconds of a stalled stream's audio.
+# Bytes that the kernel may hold for a peer. Linux doubles it: some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
-_NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: a reset, and nothing is kept
-_TURN = 32  # messages read before others have their turn
+_NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop what was not sent
+_MESSAGES_PER_TURN = 32  # read before other tasks get their turn of the event loop
 
 
 class WebSocket(Protocol):
-    """What our own WebSocket of those who dial us and aiohttp's of those whom we dial have in common."""
+    """What a `ServerWebSocket` and aiohttp's WebSocket of a client have in common."""
 
     @property
     def closed(self) -> bool:
-        """Whether it is, or is being closed."""
+        """Whether a close frame was sent or received, or the connection is gone."""
 
     async def receive(self) -> WSMessage:
         """The next message."""
@@ -33,62 +35,63 @@ class WebSocket(Protocol):
         """Answer a ping."""
 
     async def close(self, *, code: int, message: bytes) -> bool:
-        """Say goodbye."""
+        """Send a close frame, and wait for the peer's."""
 
 
 def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bound what the kernel holds for a peer that reads nothing, so that a stall shows."""
+    """Bound what the kernel holds for a peer that reads nothing, so that our own buffer shows the stall."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
-        with contextlib.suppress(OSError):  # it may be gone already
+        with contextlib.suppress(OSError):  # the connection may be gone already
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
-class Reader:
-    """Reads a WebSocket to its end, for a peer whose writes are not read locks up.
+class MessageReader:
+    """Reads a WebSocket to its end, and answers pings. A peer whose writes nothing reads would lock up.
 
-    More than `max_rate` messages a second, or the bytes of so many frames, are a flood.
+    More than `max_rate` messages in a second, or more bytes than so many frames have, are a flood, and end it.
+    `messages` and `pongs` count what was read so far.
     """
 
-    __slots__ = ("_max_rate", "_ponged", "_receive", "_texted", "_websocket", "messages", "pongs")
+    __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
 
     def __init__(
         self,
         websocket: WebSocket,
-        receive: Callable[[bytes], None],
+        on_binary: Callable[[bytes], None],
         max_rate: int,
-        texted: Callable[[str], None],
-        ponged: Callable[[bytes], None] = lambda data: None,
+        on_text: Callable[[str], None],
+        on_pong: Callable[[bytes], None] = lambda data: None,
     ) -> None:
-        self._websocket, self._receive, self._texted, self._ponged = websocket, receive, texted, ponged
+        self._websocket, self._on_binary, self._on_text, self._on_pong = websocket, on_binary, on_text, on_pong
         self._max_rate = max_rate
         self.messages = self.pongs = 0
 
     async def read(self) -> End:
-        """Read to the end; how the peer ended it, if it did."""
+        """Read to the end, and return why it ended: the peer's close, a break, a protocol error or a flood."""
         clock, websocket, max_rate = asyncio.get_running_loop().time, self._websocket, self._max_rate
-        second, count, size, most = clock(), 0, 0, max_rate * FRAME_MESSAGE
+        second, count, size, max_size = clock(), 0, 0, max_rate * FRAME_MESSAGE
         while True:
             message = await websocket.receive()
             self.messages += 1
             count += 1
-            if count % _TURN == 0:
-                await asyncio.sleep(0)  # what is queued already would be read without a pause
-            if count % _TURN == 0 or size > most:
+            if count % _MESSAGES_PER_TURN == 0:
+                await asyncio.sleep(0)  # messages that are queued already would be read without a pause
+            if count % _MESSAGES_PER_TURN == 0 or size > max_size:
                 if clock() - second >= 1:
                     second, count, size = clock(), 0, 0
-                elif count > max_rate or size > most:
+                elif count > max_rate or size > max_size:
                     return End(EndReason.FLOOD, CloseCode.ABNORMAL)
             match message.type:
                 case WSMsgType.BINARY:
                     size += len(message.data)
-                    self._receive(message.data)
+                    self._on_binary(message.data)
                 case WSMsgType.TEXT:
-                    self._texted(message.data)
+                    self._on_text(message.data)
                 case _:
                     if message.type is WSMsgType.PONG:
                         self.pongs += 1
-                    if (end := await handle_control(websocket, message, self._ponged)) is not None:
+                    if (end := await handle_control(websocket, message, self._on_pong)) is not None:
                         return end
 
 
@@ -101,12 +104,12 @@ async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Call
         case WSMsgType.PONG:
             on_pong(message.data)
         case _:
-            return _end(message)
+            return _end_of(message)
     return None
 
 
-def _end(message: WSMessage) -> End:
-    """How a message that is no other ends a stream."""
+def _end_of(message: WSMessage) -> End:
+    """How a stream ends with a message that is neither data nor ping nor pong."""
     match message.type:
         case WSMsgType.CLOSE:
             return End(EndReason.PEER_CLOSED, int(message.data or CloseCode.NO_STATUS))
@@ -117,21 +120,24 @@ def _end(message: WSMessage) -> End:
 
 
 async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) -> None:
-    """Close with what a stream ended with. Who takes nothing, or never stops, is left at once, or in the end."""
+    """Close a WebSocket with the code and text of `end`.
+
+    The connection is reset where the peer does not answer within `CLOSE_TIMEOUT`, or has not read what was sent.
+    """
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own is for each message that a peer goes on sending
+        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own begins again with each message of the peer
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:
         abort(transport)
     if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
-        abort(transport)  # it would keep the connection open for ever
+        abort(transport)  # a peer that reads nothing would keep the connection open for ever
 
 
 def abort(transport: asyncio.Transport) -> None:
-    """Leave at once, and have the kernel do so: it would offer what the peer has not taken for minutes on end."""
+    """Reset a connection at once. By default the kernel would offer unsent data to the peer for minutes."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
-        with contextlib.suppress(OSError, ValueError):  # it may be gone already
+        with contextlib.suppress(OSError, ValueError):  # the connection may be gone already
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()

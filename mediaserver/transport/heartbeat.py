@@ -1,8 +1,8 @@
-"""Ping and pong (RFC 6455, section 5.5.2): whether somebody is still there, and listens.
+"""Heartbeat by ping and pong (RFC 6455, section 5.5.2): whether the peer is still there, and reads.
 
-A peer that stops reading hides behind its own kernel, which takes minutes of audio for it; one whose cable was
-pulled, behind nothing at all. Neither answers. Some peers never answer pings, though they play what they are sent:
-they are let be as long as their receive window (RFC 9293, section 3.8.6) shows that they read.
+The kernel of a peer that stops reading goes on accepting minutes of audio, and a peer whose cable was pulled sends
+no FIN. Neither answers pings. Some peers never answer pings, though they play what they are sent: these are kept
+as long as their receive window (RFC 9293, section 3.8.6) shows that they read.
 """
 
 import asyncio
@@ -18,67 +18,77 @@ _WINDOW_AT = 228  # of tcpi_snd_wnd in Linux' struct tcp_info, since 5.16
 _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
 
 
-class Received(Protocol):
-    """What came from the far end so far."""
+class ByteCounter(Protocol):
+    """Counts what came from the peer."""
 
     received: int  # bytes
 
 
-class Answered(Protocol):
-    """And what of it were answers."""
+class PongCounter(Protocol):
+    """Counts the peer's answers to pings."""
 
     pongs: int
 
 
 class Heartbeat:
-    """Pings a peer every `interval` seconds, and calls `dead` once when it can be given up."""
+    """Pings a peer every `interval` seconds, 0 for never, and calls `on_dead` once it can be given up."""
 
-    __slots__ = ("_dead", "_heard", "_interval", "_line", "_loop", "_reader", "_timer", "_transport", "_window")
+    __slots__ = (
+        "_connection",
+        "_first_window",
+        "_interval",
+        "_loop",
+        "_on_dead",
+        "_reader",
+        "_received_at_ping",
+        "_timer",
+        "_transport",
+    )
 
     def __init__(
         self,
-        line: Received,
-        reader: Answered,
+        connection: ByteCounter,
+        reader: PongCounter,
         transport: asyncio.Transport,
         interval: float,
-        dead: Callable[[], None],
+        on_dead: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._line, self._reader, self._transport = line, reader, transport
-        self._interval, self._dead = interval, dead
-        self._window = _window(transport)
-        self._heard = -1  # bytes from the peer when it was last pinged
+        self._connection, self._reader, self._transport = connection, reader, transport
+        self._interval, self._on_dead = interval, on_dead
+        self._first_window = _receive_window(transport)
+        self._received_at_ping = -1  # bytes from the peer by the last ping
         self._timer: asyncio.TimerHandle | None = None
         if interval:
-            self._timer = self._loop.call_later(interval, self._beat)
+            self._timer = self._loop.call_later(interval, self._ping)
 
     def stop(self) -> None:
         """Ping no more."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _beat(self) -> None:
+    def _ping(self) -> None:
         if self._transport.is_closing():
             return
-        heard = self._line.received
-        if heard == self._heard and (self._reader.pongs or not self._reads()):
-            self._dead()
+        received = self._connection.received
+        if received == self._received_at_ping and (self._reader.pongs or not self._peer_reads()):
+            self._on_dead()
             return
-        self._heard = heard
+        self._received_at_ping = received
         self._transport.write(PING)
-        self._timer = self._loop.call_later(self._interval, self._beat)
+        self._timer = self._loop.call_later(self._interval, self._ping)
 
-    def _reads(self) -> bool:
-        """Whether the peer takes its data out of its kernel, as far as can be told: else its window closes."""
-        now = _window(self._transport)
-        return now is None or self._window is None or 2 * now >= self._window
+    def _peer_reads(self) -> bool:
+        """Whether the peer reads from its kernel: else its receive window closes. True where that is not known."""
+        now = _receive_window(self._transport)
+        return now is None or self._first_window is None or 2 * now >= self._first_window
 
 
-def _window(transport: asyncio.Transport) -> int | None:
-    """Bytes that the peer's kernel would take now; None where the system does not tell."""
+def _receive_window(transport: asyncio.Transport) -> int | None:
+    """Bytes that the peer's kernel would accept now; None where our system does not tell."""
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except (AttributeError, OSError, ValueError):  # not Linux; or it is gone, and soon that is known
+    except (AttributeError, OSError, ValueError):  # not Linux, or the connection is gone
         return None
     return _WINDOW.unpack_from(info, _WINDOW_AT)[0] if len(info) == _TCP_INFO_BYTES else None

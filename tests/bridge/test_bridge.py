@@ -134,13 +134,13 @@ async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: 
     paths = PATHS.format(port=bots.port, free=unused_tcp_port, patience=1.0)
     server = Server(*_loaded(write_config(tmp_path, paths)))
     told: list[tuple[str, dict[str, Any]]] = []
-    emit = server.engine.backend.emit
+    emit = server.engine.event_sink.emit
 
     def overheard(stream: Any, kind: str, data: Any) -> None:
         told.append((kind, dict(data)))
         emit(stream, kind, data)
 
-    monkeypatch.setattr(server.engine.backend, "emit", overheard)
+    monkeypatch.setattr(server.engine.event_sink, "emit", overheard)
     try:
         await server.start()
         yield Lab(server, bots, told)

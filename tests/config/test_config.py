@@ -19,7 +19,7 @@ from mediaserver.handlers.bridge import Bridge
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.routing import route_builder
 from mediaserver.routing.configuration import Configuration
-from mediaserver.runtime.engine import open_library
+from mediaserver.runtime.disk_caches import open_library
 from tests.handlers.test_handlers import library_of
 from tests.project import ROOT
 from tests.sound import speechlike, write_wav

@@ -22,7 +22,7 @@ from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
-from mediaserver.runtime.engine import open_library
+from mediaserver.runtime.disk_caches import open_library
 from mediaserver.server.admin.endpoint import PressedKeys
 from tests.sound import speechlike, write_wav
 

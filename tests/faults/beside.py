@@ -38,7 +38,7 @@ class Tally(Handler):
     async def run(self, call):
         gc.collect()
         held = Counter(type(each).__name__ for each in gc.get_objects())
-        kinds = ("Connection", "Session", "Pacer", "Upgraded", "AudioSocketConnection")
+        kinds = ("HttpConnection", "Session", "Pacer", "ServerWebSocket", "AudioSocketConnection")
         kinds += ("SSLProtocol", "TlsHandshake")
         tasks = len(asyncio.all_tasks())
         call.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")

@@ -19,14 +19,14 @@ async def test_a_prompt_folder_s_going_and_its_coming_back_are_logged_once_each(
         await engine.load()
         with capture_logs() as logged:
             folder.rename(away)
-            await engine.look()
-            await engine.look()
+            await engine.prompts.refresh()
+            await engine.prompts.refresh()
             assert engine.configuration.missing_prompts(engine.library) == [
                 f"c: prompts.directory: {folder} is not a folder"
             ]
             away.rename(folder)
-            await engine.look()
-            await engine.look()
+            await engine.prompts.refresh()
+            await engine.prompts.refresh()
     finally:
         await engine.close()
     assert [(line["event"], line["folder"]) for line in logged] == [
@@ -50,7 +50,7 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
         with capture_logs() as at_start:
             await engine.load()
         with capture_logs() as at_reload:
-            engine.use(Configuration.build(settings, "c"))
+            engine.apply_configuration(Configuration.build(settings, "c"))
     finally:
         await engine.close()
     assert [line for line in at_start if line["event"] == told["event"]] == [told]

@@ -10,7 +10,7 @@ from yarl import URL
 from mediaserver import config
 from mediaserver.runtime.engine import Engine
 from mediaserver.server import reload
-from mediaserver.server.reload import Reloader, Source
+from mediaserver.server.reload import ConfigSource, Reloader
 from tests.timing import eventually
 
 # A handler that is loaded behind the path with the token: it changes the token when it is loaded for the nth time.
@@ -54,7 +54,7 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 def reloader(engine: Engine, place: Path, times: int) -> Reloader:
     """One whose new configuration names the token; it changes when that configuration is read for the nth time."""
     file = place / "c.toml"
-    made = Reloader(engine, Source("c.toml", lambda: config.load(file), file), None)
+    made = Reloader(engine, ConfigSource("c.toml", lambda: config.load(file), file), None)
     (place / "times").write_text(str(times))
     file.write_text(AFTER.format(place=place))
     return made
@@ -76,7 +76,7 @@ async def test_a_file_that_only_the_new_configuration_names_and_that_changes_onc
 async def test_one_that_changes_once_it_is_read_for_the_last_time_is_taken_in_by_the_next_reload(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reload, "_POLL", 0.01)
+    monkeypatch.setattr(reload, "_POLL_INTERVAL", 0.01)
     watching = reloader(engine, tmp_path, 2)
     await watching.reload()
     taken = engine.configuration

@@ -11,7 +11,7 @@ from mediaserver import config
 from mediaserver.cli import first_steps, options, terminal
 from mediaserver.config.settings import Settings
 from mediaserver.server import server
-from mediaserver.server.reload import Source
+from mediaserver.server.reload import ConfigSource
 from mediaserver.support import log
 
 
@@ -34,7 +34,7 @@ def serve(
     with terminal.config_errors():
         settings, problems = load()
         log.configure(settings.log.level, settings.log.format)
-        source = Source(str(file or "defaults"), load, file)
+        source = ConfigSource(str(file or "defaults"), load, file)
         with terminal.progress() as progress:
 
             def listening(running: server.Server) -> None:

@@ -1,1 +1,1 @@
-"""The admin listener: health, metrics, and what operators ask and do. Never on the public port."""
+"""The admin listener: health, metrics, and the operator's requests about streams. Never on the media port."""

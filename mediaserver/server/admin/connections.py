@@ -1,7 +1,8 @@
-"""The TCP connections of the admin port: how many, and how long one may take for a request.
+"""The TCP connections of the admin port: how many there may be, and how long one may take for a request.
 
-They have descriptors of their own (`ADMIN_CONNECTIONS`), so that none of them costs a call its place. Those whose
-request is worked on stay; the others, half-sent requests and idle ones, give way to those that come, oldest first.
+File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none costs a call its place. A connection
+whose request is being handled stays. The others, half-sent requests and idle keep-alive connections, are evicted
+for new ones, oldest first.
 """
 
 import asyncio
@@ -13,13 +14,14 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http import refusals
-from mediaserver.server.http.descriptors import ADMIN_CONNECTIONS
+from mediaserver.server.http.descriptors import MAX_ADMIN_CONNECTIONS
+from mediaserver.support.aiohttp_adapter import HttpProtocol
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import Rate
+from mediaserver.support.rate_limit import TokenBucket
 
-_KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus asks every minute or more often
-_LINGERING = 1.0  # seconds for the rest of a request that is answered already
-_LOGGED = 1  # lines a second
+_KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus scrapes every minute or more often
+_LINGERING = 1.0  # seconds to read the rest of a request that is answered already
+_LOGGED_LINES = 1  # a second
 
 # When the admin port refuses a request, by its reason. docs/reference/refusals.md is made of this table.
 REFUSALS = {
@@ -38,19 +40,19 @@ log = structlog.get_logger()
 
 
 class AdminConnections:
-    """Makes the protocol of each connection that comes to the admin port.
+    """The protocol factory of the admin listener, and all its connections.
 
-    `server` is aiohttp's, with its application; `timeout` gives the seconds in which a request must be there, and
-    its answer be taken.
+    `server` is aiohttp's, with its application. `timeout` gives the seconds in which a request must have come, and
+    in which the peer must have read the answer.
     """
 
     def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
-        for reason in REFUSALS:  # a rate does not see a counter that begins at 1
+        for reason in REFUSALS:  # a rate does miss a counter that begins at 1
             self._refused.labels(reason)
-        self.unfinished: dict[AdminConnection, None] = {}  # no request of theirs is in hand; longest first
+        self.evictable: dict[AdminConnection, None] = {}  # whose request is not being handled, oldest first
         self._connections: set[AdminConnection] = set()
-        self._rate = Rate()
+        self._log_rate = TokenBucket()
 
     def __call__(self) -> "AdminConnection":
         return AdminConnection(self)
@@ -58,127 +60,113 @@ class AdminConnections:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def joined(self, connection: "AdminConnection") -> bool:
-        """One more; whether there is room for it."""
-        has_room = len(self) < ADMIN_CONNECTIONS
-        if not has_room and self.unfinished:
-            next(iter(self.unfinished)).turn_away(_NO_ROOM)
+    def track(self, connection: "AdminConnection") -> bool:
+        """Count a new connection; whether there is room for it, for which another may be evicted."""
+        has_room = len(self) < MAX_ADMIN_CONNECTIONS
+        if not has_room and self.evictable:
+            next(iter(self.evictable)).reject(_NO_ROOM)
             has_room = True
         self._connections.add(connection)
         return has_room
 
-    def left(self, connection: "AdminConnection") -> None:
-        """One is gone."""
+    def untrack(self, connection: "AdminConnection") -> None:
+        """A connection is gone."""
         self._connections.discard(connection)
-        self.unfinished.pop(connection, None)
+        self.evictable.pop(connection, None)
 
-    def refuse(self, error: RefusedError, peer: object, **facts: str | None) -> None:
-        """Count one that is turned down, and log it."""
+    def record_refusal(self, error: RefusedError, peer: object, **facts: str | None) -> None:
+        """Count a refusal, and log it unless there are many."""
         self._refused.labels(error.reason).inc()
-        if self._rate.take(_LOGGED):
+        if self._log_rate.try_acquire(_LOGGED_LINES):
             log.warning("refused on the admin port", peer=peer, reason=error.reason, why=error.logged, **facts)
 
 
-class AdminConnection(web.RequestHandler):
-    """One connection: request by request, each in time."""
+class AdminConnection(HttpProtocol):
+    """One connection: one request after another, each in time."""
 
-    __slots__ = ("_deadline", "_in_hand", "_owner", "_quiet")
+    __slots__ = ("_answered", "_is_handling", "_owner", "_timeout")
 
     def __init__(self, owner: AdminConnections) -> None:
         super().__init__(
             owner.server,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # aiohttp's own runners do the same
+            access_log=None,
             keepalive_timeout=_KEEP_ALIVE,
             lingering_time=_LINGERING,
         )
         self._owner = owner
-        self._deadline: asyncio.TimerHandle | None = None
-        self._in_hand = False  # a request is there, and is worked on
-        self._quiet = False  # an answer has gone out: what is said besides would be taken for the next one
-
-    @property
-    def peer(self) -> str:
-        """The address it comes from."""
-        return str((self.peername or "?")[0])
+        self._timeout: asyncio.TimerHandle | None = None
+        self._is_handling = False  # a whole request is there, and no answer yet
+        self._answered = False  # an answer was sent: the peer would take a refusal for that to its next request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there, and has to make its request soon."""
+        """Admit a connection, and begin to count the time of its first request."""
         self.transport = cast("asyncio.Transport", transport)
-        _ = self.peername  # aiohttp keeps it: a transport that is closed cannot be asked any more
-        has_room = self._owner.joined(self)
+        self.keep_addresses()
+        has_room = self._owner.track(self)
         super().connection_made(transport)
         if has_room:
-            self._expect()
+            self._start_timeout()
         else:
-            self.turn_away(_NO_ROOM)
+            self.reject(_NO_ROOM)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
-        self._stop_waiting()
-        self._owner.left(self)
+        """The connection is gone."""
+        self._stop_timeout()
+        self._owner.untrack(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request: from the first one on it has to be there in time."""
-        if self._deadline is None and not self._in_hand:
-            self._expect()
+        """Bytes of a request, whose time counts from its first byte."""
+        if self._timeout is None and not self._is_handling:
+            self._start_timeout()
         super().data_received(data)
 
-    def refuse(self, error: RefusedError, path: str) -> None:
-        """Count a request that is not answered, and log it."""
-        self._owner.refuse(error, self.peer, path=path)
+    def record_refusal(self, error: RefusedError, path: str) -> None:
+        """Count and log a request that is refused."""
+        self._owner.record_refusal(error, self.remote_host, path=path)
 
-    def in_hand(self) -> None:
-        """A whole request is there."""
-        self._stop_waiting()
-        self._in_hand = True
-        self._owner.unfinished.pop(self, None)
+    def on_request_read(self) -> None:
+        """A whole request is there, and is handled now."""
+        self._stop_timeout()
+        self._is_handling = True
+        self._owner.evictable.pop(self, None)
 
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Answer, to a peer that takes the answer in time."""
-        self._quiet, self._in_hand = True, False
-        self._expect()
-        try:
-            return await super().finish_response(request, resp, start_time)
-        finally:
-            self._stop_waiting()
+    def on_response_started(self) -> None:
+        """An answer begins to be sent, which the peer has to read in time."""
+        self._answered, self._is_handling = True, False
+        self._start_timeout()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """A request that is none, or our own fault."""
+    def on_response_finished(self) -> None:
+        """The answer was sent, or could not be."""
+        self._stop_timeout()
+
+    def on_request_error(self, status: int, error: BaseException | None) -> None:
+        """Count and log a malformed request. aiohttp answers it, and logs a failure of ours."""
         if status == RefusalReason.MALFORMED.status:
-            self._owner.refuse(RefusedError(RefusalReason.MALFORMED, "malformed request"), self.peer)
-        return super().handle_error(request, status, exc, message)
+            refused = RefusedError(RefusalReason.MALFORMED, "malformed request")
+            self._owner.record_refusal(refused, self.remote_host)
 
-    def turn_away(self, error: RefusedError) -> None:
-        """Let go of it: it is too late with its request, or another comes for which there would be no room."""
-        self._owner.refuse(error, self.peer)
-        self._stop_waiting()
-        self._owner.unfinished.pop(self, None)
+    def reject(self, error: RefusedError) -> None:
+        """Close a connection whose request took too long, or that is evicted for another."""
+        self._owner.record_refusal(error, self.remote_host)
+        self._stop_timeout()
+        self._owner.evictable.pop(self, None)
         if self.transport is not None:
-            if not self._quiet:
-                self.transport.write(refusals.plain(error))
-            elif self.transport.get_write_buffer_size():  # it does not take what it asked for
+            if not self._answered:
+                self.transport.write(refusals.raw_response(error))
+            elif self.transport.get_write_buffer_size():  # the peer does not read its answer
                 self.transport.abort()
-        self.force_close()
+        self.disconnect()
 
-    def _expect(self) -> None:
-        self._stop_waiting()
-        if self.transport is None:  # it is gone: its handler only learns of it now
+    def _start_timeout(self) -> None:
+        self._stop_timeout()
+        if self.transport is None:  # the connection was lost while the request was handled
             return
-        self._owner.unfinished.pop(self, None)
-        self._owner.unfinished[self] = None
-        self._deadline = self._loop.call_later(self._owner.timeout(), self.turn_away, _SLOW)
+        self._owner.evictable.pop(self, None)
+        self._owner.evictable[self] = None
+        self._timeout = asyncio.get_running_loop().call_later(self._owner.timeout(), self.reject, _SLOW)
 
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None

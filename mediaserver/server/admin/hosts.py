@@ -1,7 +1,7 @@
-"""The names by which a server is asked for, and the pages that ask.
+"""Protection of the admin port against requests of other sites' pages: the headers Host and Origin.
 
-A page of a stranger's site may have that site's name lead to this address (DNS rebinding): to the browser, its
-requests are then for its own site. The header Host still has the name.
+A hostile site may have its own name resolve to this server's address (DNS rebinding). To the browser, its page's
+requests then go to its own site; but the header Host has that site's name.
 """
 
 import ipaddress
@@ -14,11 +14,11 @@ _AUTHORITY = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?"
 _ORIGIN = re.compile(rf"null|[A-Za-z][A-Za-z0-9+.-]*://({_AUTHORITY})")
 
 
-def check_host(headers: Sequence[str], names: Collection[str]) -> None:
-    """Hold a request's Host headers (RFC 9110, section 7.2) against `names`, which are in lower case.
+def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
+    """Check a request's Host headers (RFC 9110, section 7.2) against `names`, in lower case.
 
-    An address needs no name to lead there, so no rebinding has one: every address passes, and localhost does.
-    RefusedError 400 where there is not just one, or none that is a host; 403 where it is another's.
+    Any IP address passes, as rebinding needs a name; so does localhost. RefusedError: 400 where there is not
+    exactly one valid header, 403 where it has another name.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):
         raise RefusedError(RefusalReason.MALFORMED, "needs a header Host that is a host and perhaps a port")
@@ -28,10 +28,10 @@ def check_host(headers: Sequence[str], names: Collection[str]) -> None:
         raise RefusedError(RefusalReason.HOST, f"{name} is none of this server's names: see admin.hosts")
 
 
-def check_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
-    """Hold a request's Origin headers (RFC 6454, section 7) against its Host headers.
+def validate_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
+    """Check a request's Origin headers (RFC 6454, section 7) against its Host headers.
 
-    RefusedError 400 where it is no origin, 403 where it is another's: the request is a page's of another site.
+    RefusedError: 400 where it is no origin, 403 where a page of another site made the request.
     """
     for origin in origins:
         if not (found := _ORIGIN.fullmatch(origin)):

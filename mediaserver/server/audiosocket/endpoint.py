@@ -1,4 +1,4 @@
-"""The AudioSocket endpoint: listens on the ports, admits connections, and runs one session on each."""
+"""The AudioSocket endpoint: listens on its ports, admits connections, and runs one session on each."""
 
 import secrets
 import time
@@ -15,32 +15,32 @@ from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.http.connections import Connections
-from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.wire.encapsulation import Carrier
 from mediaserver.wire.wire import Wire
 
 
 class AudioSocketEndpoint:
-    """All AudioSocket ports. Connections count together with the public listener's: `connections` knows both."""
+    """All AudioSocket ports. `connections` counts their connections together with those of the HTTP listener."""
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
         self.connections = connections
         self.listeners: list[Listener] = []
-        self.bound: dict[int, int] = {}  # the ports that are listened on, and their numbers as configured
+        self.bound: dict[int, int] = {}  # by the port that is listened on, its number as configured
 
     async def listen(self) -> None:
-        """Listen on all ports; ConfigError tells of all that cannot be listened on."""
+        """Listen on all ports; ConfigError names all that cannot be listened on."""
         configuration = self._engine.configuration
         settings = configuration.settings
         problems: list[str] = []
         for number in settings.audiosocket.ports:
-            listener = Listener(partial(self._accept, number), room=lambda: self.connections.has_room)
+            listener = Listener(partial(self._make_connection, number), has_room=lambda: self.connections.has_room)
             self.listeners.append(listener)
             host_by, port_by = (
                 settings.source(configuration.where, ("audiosocket", key)) for key in ("host", "ports")
             )
-            keys = Keys(f"{host_by}: audiosocket.host", f"{port_by}: audiosocket.ports.{number}")
+            keys = AddressKeys(f"{host_by}: audiosocket.host", f"{port_by}: audiosocket.ports.{number}")
             try:
                 port = await listener.open(
                     settings.audiosocket.host, number, keys, reuse_port=settings.server.reuse_port
@@ -54,21 +54,21 @@ class AudioSocketEndpoint:
 
     @property
     def paths(self) -> dict[str, str]:
-        """The paths in force, by the ports that are listened on."""
+        """The URL that each port stands for, by the port that is listened on."""
         return {str(port): str(self._port(number).url) for port, number in self.bound.items()}
 
     def _port(self, number: int) -> Port:
-        return self._engine.configuration.ports[number]  # a reload may change its path, but does not take it away
+        return self._engine.configuration.ports[number]  # a reload may change its path, and not remove it
 
-    def _accept(self, number: int) -> AudioSocketConnection:
+    def _make_connection(self, number: int) -> AudioSocketConnection:
         connection = AudioSocketConnection(number, self)
-        self.connections.expect(connection)
+        self.connections.on_accepted(connection)
         return connection
 
-    # -- for connections -----------------------------------------------------------------------------------------
+    # -- what connections ask -------------------------------------------------------------------------------------
 
-    def arrived(self, connection: AudioSocketConnection) -> None:
-        """Whoever comes from elsewhere need not send a UUID to be refused."""
+    def on_connected(self, connection: AudioSocketConnection) -> None:
+        """Refuse a peer whose network is not allowed, before it has sent its UUID."""
         port, allowed = self._port(connection.number), Access(self._engine.settings.audiosocket.allow)
         try:
             for access in (allowed, port.route.access):
@@ -76,14 +76,14 @@ class AudioSocketEndpoint:
         except RefusedError as error:
             connection.refuse(error, port.url.path)
 
-    def identified(self, connection: AudioSocketConnection, uuid: UUID) -> None:
-        """A stream begins, or is refused."""
+    def on_uuid(self, connection: AudioSocketConnection, uuid: UUID) -> None:
+        """Begin the stream of a UUID, or refuse it."""
         engine, port = self._engine, self._port(connection.number)
         try:
-            if not self.connections.handshakes.take(engine.settings.server.handshake_rate):
+            if not self.connections.handshake_rate.try_acquire(engine.settings.server.handshake_rate):
                 raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
             handler = port.build_handler(uuid, engine.library.snapshot)
-            engine.streams.admit(port.route, connection.peer.group)
+            engine.streams.admit(port.route, connection.peer.limit_key)
         except RefusedError as error:
             connection.refuse(error, port.url.path)
         else:
@@ -91,7 +91,7 @@ class AudioSocketEndpoint:
 
     def _begin(self, connection: AudioSocketConnection, port: Port, uuid: UUID, handler: Handler) -> None:
         engine, transport = self._engine, connection.transport
-        assert transport is not None  # noqa: S101 - it has just sent something
+        assert transport is not None  # noqa: S101 - its UUID has just come
         stream = Stream(
             id=secrets.token_hex(6),
             path=port.url.path,
@@ -102,13 +102,15 @@ class AudioSocketEndpoint:
             call=str(uuid),
         )
         session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
-        connection.begin(session)  # which is given what has come behind the UUID before its handler has begun
-        engine.streams.begin(session, port.route, connection.peer.group)
-        self.connections.spawn(_serve(session, handler, connection), lambda: engine.streams.over(session))
+        connection.begin(session)  # it keeps what came right behind the UUID until its handler runs
+        engine.streams.register(session, port.route, connection.peer.limit_key)
+        self.connections.run_stream(
+            _serve(session, handler, connection), lambda: engine.streams.unregister(session)
+        )
 
 
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
-    """One stream, to its end."""
+    """Run a stream to its end."""
     try:
         session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
         end = await sessions.run_handler(session, handler)
@@ -116,4 +118,4 @@ async def _serve(session: Session, handler: Handler, connection: AudioSocketConn
             await session.drain()
         await connection.close(end)
     finally:
-        connection.forget()
+        connection.release()

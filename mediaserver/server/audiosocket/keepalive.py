@@ -1,7 +1,7 @@
-"""TCP keepalive (RFC 9293, section 3.8.4) in place of pings, which AudioSocket has none of.
+"""TCP keepalive (RFC 9293, section 3.8.4): AudioSocket has no pings.
 
-While we send, a peer that is gone shows by what it does not take (`stall_timeout`). Keepalive is for a connection
-on which nothing is under way.
+While we send, `server.stall_timeout` finds a peer that is gone, since our data stays unread. Keepalive finds it on
+a connection on which nothing is sent.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ import math
 import socket
 from typing import Any
 
-_PROBES = 4  # unanswered, in as many quarters of the interval
+_PROBES = 4  # that may stay unanswered, each in a quarter of the interval
 
 
-def keep_alive(transport: asyncio.BaseTransport, interval: float) -> None:
+def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
     """Probe an idle peer after `interval` seconds, and give it up after as many more; 0 for never.
 
-    The system counts in seconds: an interval is a whole number of them, and a probe's at least one.
+    The kernel counts whole seconds, so both times are rounded up.
     """
     connection: Any = transport.get_extra_info("socket")
     if connection is None or not interval:
         return
-    with contextlib.suppress(OSError):  # it may be gone already
+    with contextlib.suppress(OSError):  # the connection may be gone already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (
             ("TCP_KEEPIDLE", math.ceil(interval)),
@@ -33,6 +33,6 @@ def keep_alive(transport: asyncio.BaseTransport, interval: float) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def is_unanswered(error: BaseException | None) -> bool:
-    """Whether a connection was lost because the peer answered nothing any more."""
+def is_keepalive_timeout(error: BaseException | None) -> bool:
+    """Whether a connection was lost because the peer's kernel answered nothing any more."""
     return isinstance(error, OSError) and error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH)

@@ -1,1 +1,4 @@
-"""The listener for media: HTTP, its limits and TLS, the handshake of a WebSocket, and the refusals."""
+"""The HTTP listener for media: its limits, TLS, the WebSocket handshake, admission and refusals.
+
+It ends where a WebSocket begins: what is sent and received after the handshake is for `transport` and `call`.
+"""

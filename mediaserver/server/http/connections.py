@@ -1,6 +1,7 @@
-"""The TCP connections of the media ports: how many, and how long one may take to say what it wants.
+"""The TCP connections of the media ports: how many there may be, and how long one may take for its request.
 
-aiohttp reads the request. What it does not bound is bounded here, in bytes and in time. Then it is done with.
+aiohttp reads the request. The size of the request and the time that it takes, which aiohttp does not bound, are
+bounded here. After the WebSocket handshake a connection leaves aiohttp, and goes on as a `ServerWebSocket`.
 """
 
 import asyncio
@@ -9,274 +10,248 @@ from typing import Any, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http_websocket import WebSocketReader
 
 from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http import refusals
-from mediaserver.server.http.descriptors import most_connections
+from mediaserver.server.http.descriptors import max_connections
+from mediaserver.server.http.eviction import NO_ROOM, EvictionQueue, TrackedConnection, evict_oldest
 from mediaserver.server.http.refusals import Refusals
-from mediaserver.server.http.replaceable import NO_ROOM, Other, Waiting, replace_oldest
+from mediaserver.support.aiohttp_adapter import HttpProtocol, HttpServer
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import Rate
+from mediaserver.support.rate_limit import TokenBucket
 from mediaserver.transport.connection import abort, bound_send_buffer
-from mediaserver.transport.upgraded import Upgraded
+from mediaserver.transport.server_websocket import ServerWebSocket
 
-Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-_TO_BE_REFUSED = 50  # connections accepted beyond the limit, to be told so
-_SETTLE = 0.005  # seconds between looks at handshakes under way
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_REFUSAL_HEADROOM = 50  # connections accepted beyond the limit, so that their peers can be told of the refusal
+_POLL_INTERVAL = 0.005  # seconds between looks at handshakes in progress
 
 log = structlog.get_logger()
 
 
-class Connections(web.Server):
-    """Makes the protocol of each connection that comes to the public listener, and knows those of all media ports.
+class Connections(HttpServer):
+    """All connections of the media ports. It is also the protocol factory of the HTTP listener.
 
-    `handle` is given the one request that a connection may make; `settings` gives the limits in force.
+    `handle_request` is given the one request that a connection may make; `settings` gives the limits in force.
     """
 
-    def __init__(self, handle: Handle, settings: Callable[[], ServerSettings], metrics: Metrics) -> None:
-        super().__init__(handle)
+    def __init__(
+        self, handle_request: RequestHandler, settings: Callable[[], ServerSettings], metrics: Metrics
+    ) -> None:
+        super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
-        self.handshakes = Rate()  # of those that may dial
-        self.pending: Waiting = {}  # those whose handshake is under way
-        self.silent: Waiting = {}  # those that are to begin TLS, and have said nothing
-        self.leaving: Waiting = {}  # those that are refused, and not gone yet
-        self._asking: set[web.RequestHandler] = set()  # not upgraded, and there; aiohttp forgets them later
-        self._upgraded: set[Upgraded] = set()
-        self._streaming: set[asyncio.Task[None]] = set()
-        self._others: set[Other] = set()
-        self._opening: dict[object, float] = {}  # accepted, but their transport is not there yet; since when
+        self.handshake_rate = TokenBucket()  # of peers that have access
+        self.handshaking: EvictionQueue = {}  # in their handshake: TLS, the HTTP request, AudioSocket's UUID
+        self.awaiting_tls: EvictionQueue = {}  # on a port of TLS, and without a byte from the peer yet
+        self.refused: EvictionQueue = {}  # refused, and not closed by the peer yet
+        self._http: set[object] = set()  # still HTTP; aiohttp's own list keeps them longer
+        self._websockets: set[ServerWebSocket] = set()
+        self._stream_tasks: set[asyncio.Task[None]] = set()
+        self._tracked: set[TrackedConnection] = set()
+        self._accepted: dict[object, float] = {}  # accepted at so many seconds, and without a transport yet
 
-    def __call__(self) -> "Connection":
-        connection = Connection(self)
-        self.expect(connection)
+    def __call__(self) -> "HttpConnection":
+        connection = HttpConnection(self)
+        self.on_accepted(connection)
         return connection
 
-    def expect(self, connection: object) -> None:
-        """One has been accepted, and will be there in the next turn of the event loop."""
-        self._opening[connection] = asyncio.get_running_loop().time()
+    def on_accepted(self, connection: object) -> None:
+        """A connection is accepted. asyncio makes its transport in the next turn of the event loop."""
+        self._accepted[connection] = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
-        """Connections that there are, streams included."""
-        return len(self._asking) + len(self._upgraded) + len(self._others)
+        """How many connections there are, those of streams included."""
+        return len(self._http) + len(self._websockets) + len(self._tracked)
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """One more."""
-        super().connection_made(handler, transport)
-        self._asking.add(handler)
+    def on_connected(self, connection: object) -> None:
+        """Count a connection of HTTP."""
+        self._http.add(connection)
 
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """One that asks for nothing any more."""
-        super().connection_lost(handler, exc)
-        self._asking.discard(handler)
+    def on_disconnected(self, connection: object) -> None:
+        """Count it no longer."""
+        self._http.discard(connection)
 
-    def joined(self, connection: Other) -> bool:
-        """One more of another media port; whether there is room for it."""
+    def track(self, connection: TrackedConnection) -> bool:
+        """Count a connection of another media port; whether there is room for it."""
         has_room = self.make_room(connection)
-        self._others.add(connection)
+        self._tracked.add(connection)
         return has_room
 
-    def joined_silent(self, connection: Other) -> None:
-        """One more that is to begin TLS. Some may come beyond the limit: they can only be told by TLS."""
-        self._opening.pop(connection, None)
-        if len(self) >= most_connections() + _TO_BE_REFUSED / 2:
-            replace_oldest(self.silent, self.pending)
-        self._others.add(connection)
-        self.silent[connection] = None
+    def track_awaiting_tls(self, connection: TrackedConnection) -> None:
+        """Count a connection that has yet to begin TLS.
 
-    def securing(self, connection: Other) -> None:
-        """It has begun TLS."""
-        self.silent.pop(connection, None)
-        self.pending[connection] = None
+        Some are accepted beyond the limit: their peers can be told of a refusal only after the TLS handshake.
+        """
+        self._accepted.pop(connection, None)
+        if len(self) >= max_connections() + _REFUSAL_HEADROOM / 2:
+            evict_oldest(self.awaiting_tls, self.handshaking)
+        self._tracked.add(connection)
+        self.awaiting_tls[connection] = None
 
-    def left(self, connection: Other) -> None:
-        """One of another media port is gone, or one that was in the handshake of TLS."""
-        self._others.discard(connection)
-        for waiting in (self.silent, self.pending, self.leaving, self._opening):
+    def on_tls_started(self, connection: TrackedConnection) -> None:
+        """The peer has begun its TLS handshake."""
+        self.awaiting_tls.pop(connection, None)
+        self.handshaking[connection] = None
+
+    def untrack(self, connection: TrackedConnection) -> None:
+        """A tracked connection is gone, or its TLS handshake is done."""
+        self._tracked.discard(connection)
+        for waiting in (self.awaiting_tls, self.handshaking, self.refused, self._accepted):
             waiting.pop(connection, None)
 
-    def take_over(self, transport: asyncio.Transport) -> Upgraded:
-        """A connection goes on as a stream."""
-        upgraded = Upgraded(transport, self.settings().max_message_bytes, self._upgraded.discard)
-        self._upgraded.add(upgraded)
-        return upgraded
+    def upgrade(self, transport: asyncio.Transport) -> ServerWebSocket:
+        """Make a connection the WebSocket of a stream."""
+        websocket = ServerWebSocket(transport, self.settings().max_message_bytes, self._websockets.discard)
+        self._websockets.add(websocket)
+        return websocket
 
-    def spawn(self, stream: Coroutine[Any, Any, None], over: Callable[[], None]) -> None:
-        """Run a stream, past the request that it came by; `over` is called at its end, even if it never began."""
+    def run_stream(self, stream: Coroutine[Any, Any, None], on_done: Callable[[], None]) -> None:
+        """Run a stream in a task of its own; `on_done` is called at its end, even if it is cancelled before it
+        began.
+        """
         task = asyncio.create_task(stream)
-        self._streaming.add(task)
-        task.add_done_callback(lambda task: self._over(task, over))
+        self._stream_tasks.add(task)
+        task.add_done_callback(lambda task: self._on_stream_done(task, on_done))
 
-    def _over(self, task: asyncio.Task[None], over: Callable[[], None]) -> None:
-        self._streaming.discard(task)
-        over()
+    def _on_stream_done(self, task: asyncio.Task[None], on_done: Callable[[], None]) -> None:
+        self._stream_tasks.discard(task)
+        on_done()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("stream failed", exc_info=error)
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """Let go of all connections; streams have so many seconds to get over it."""
-        for task in self._streaming:
+        """Cancel all streams, give them `timeout` seconds to end, and reset all connections."""
+        for task in self._stream_tasks:
             task.cancel()
-        if self._streaming:
-            await asyncio.wait(self._streaming, timeout=timeout)
-        for upgraded in self._upgraded:
-            if upgraded.transport is not None:
-                abort(upgraded.transport)
-        for other in self._others:
-            other.abort()
+        if self._stream_tasks:
+            await asyncio.wait(self._stream_tasks, timeout=timeout)
+        for websocket in self._websockets:
+            if websocket.transport is not None:
+                abort(websocket.transport)
+        for connection in self._tracked:
+            connection.abort()
         await super().shutdown(timeout)
 
     @property
     def has_room(self) -> bool:
-        """Whether there are descriptors for more to be accepted."""
-        # A transport that could not be made of an accepted socket is told to nobody: it counts for a while.
+        """Whether there are file descriptors for more connections to be accepted."""
+        # asyncio tells of no accepted socket for which it could not make a transport: each counts for a while.
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
-        while self._opening and next(iter(self._opening.values())) < stale:
-            del self._opening[next(iter(self._opening))]
-        return len(self) + len(self._opening) < most_connections() + _TO_BE_REFUSED
+        while self._accepted and next(iter(self._accepted.values())) < stale:
+            del self._accepted[next(iter(self._accepted))]
+        return len(self) + len(self._accepted) < max_connections() + _REFUSAL_HEADROOM
 
-    def make_room(self, made: object) -> bool:
-        """Whether there are descriptors for this one; one that is refused, or has not asked yet, goes first."""
-        self._opening.pop(made, None)
-        if len(self) < most_connections():
+    def make_room(self, connection: object) -> bool:
+        """Whether there is a file descriptor for this new connection.
+
+        Where there is none, a connection that is refused or still in its handshake is evicted for it.
+        """
+        self._accepted.pop(connection, None)
+        if len(self) < max_connections():
             return True
-        has_room = len(self) - len(self.leaving) < most_connections()
-        if has_room or len(self.leaving) > _TO_BE_REFUSED / 2:
-            replace_oldest(self.leaving)
+        has_room = len(self) - len(self.refused) < max_connections()
+        if has_room or len(self.refused) > _REFUSAL_HEADROOM / 2:
+            evict_oldest(self.refused)
         else:
-            has_room = replace_oldest(self.silent, self.pending)
+            has_room = evict_oldest(self.awaiting_tls, self.handshaking)
         return has_room
 
     @property
-    def unfinished(self) -> int:
-        """Connections whose handshake is under way."""
-        return len(self.silent) + len(self.pending)
+    def handshakes_in_progress(self) -> int:
+        """How many connections are in their handshake."""
+        return len(self.awaiting_tls) + len(self.handshaking)
 
-    async def wait_for_handshakes(self, seconds: float) -> None:
-        """Wait until those that have come have made their request, or for so long."""
-        for _ in range(round(seconds / _SETTLE)):
-            if not self.unfinished and not self._opening:
+    async def wait_for_handshakes(self, timeout: float) -> None:
+        """Wait until all accepted connections have finished their handshake, for at most `timeout` seconds."""
+        for _ in range(round(timeout / _POLL_INTERVAL)):
+            if not self.handshakes_in_progress and not self._accepted:
                 return
-            await asyncio.sleep(_SETTLE)
+            await asyncio.sleep(_POLL_INTERVAL)
 
 
-class Connection(web.RequestHandler):
-    """One connection that has yet to say what it wants, in time."""
+class HttpConnection(HttpProtocol):
+    """One connection until its WebSocket handshake is done or refused, in `server.handshake_timeout` seconds."""
 
-    __slots__ = ("_deadline", "_owner", "_received")
+    __slots__ = ("_owner", "_received", "_timeout")
 
     def __init__(self, owner: Connections) -> None:
         self._owner, limits = owner, owner.settings()
         super().__init__(
             owner,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=0,  # there is one request, and `_deadline` is its time limit
+            keepalive_timeout=0,  # there is one request, and `_timeout` bounds its time
             max_line_size=limits.max_header_bytes,
             max_field_size=limits.max_header_bytes,
             lingering_time=0,
         )
         self._received = 0  # bytes
-        self._deadline: asyncio.TimerHandle | None = None
-
-    @property
-    def peer(self) -> str:
-        """The address it comes from."""
-        return str((self.peername or "?")[0])
+        self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there, and has to say soon what it wants."""
+        """Admit a connection, and begin to count its time."""
         self.transport = cast("asyncio.Transport", transport)
         if not self._owner.make_room(self):
-            self.turn_away(NO_ROOM)
+            self.reject(NO_ROOM)
             return
         super().connection_made(transport)
-        # aiohttp keeps these: a transport that is closed cannot be asked any more.
-        _ = self.peername, self.sockname, self.ssl_context
+        self.keep_addresses()
         bound_send_buffer(transport)
-        self._owner.pending[self] = None
-        self._deadline = self._loop.call_later(self._owner.settings().handshake_timeout, self._too_late)
+        self._owner.handshaking[self] = None
+        timeout = self._owner.settings().handshake_timeout
+        self._timeout = asyncio.get_running_loop().call_later(timeout, self._on_timeout)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
-        self.handshake_done()
+        """The connection is gone."""
+        self.on_request_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of its request. What comes right behind, before the answer, counts as well."""
+        """Bytes of the request. Those that follow it before the answer count as well."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
-            self._too_large()
+            limit = self._owner.settings().max_header_bytes
+            self.reject(RefusedError(RefusalReason.HEADERS, f"the request's head is larger than {limit} bytes"))
         else:
             super().data_received(data)
 
-    def upgrade(self, answer: bytes) -> Upgraded:
-        """Answer the handshake, and go on as a stream; ConnectionResetError where the peer is gone.
-
-        aiohttp's part ends here: as far as it can tell, the peer has left.
-        """
+    def upgrade(self, response: bytes) -> ServerWebSocket:
+        """Answer the handshake, and go on as a WebSocket; ConnectionResetError where the peer is gone."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
-        transport.write(answer)
-        upgraded = self._owner.take_over(transport)
-        self.set_parser(cast("WebSocketReader", _Behind(upgraded)))
-        self.transport = None
-        super().connection_lost(None)
-        return upgraded
+        transport.write(response)
+        websocket = self._owner.upgrade(transport)
+        self.detach(websocket.data_received)
+        return websocket
 
-    def handshake_done(self) -> None:
-        """Its request is there, or it is gone."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-            self._owner.pending.pop(self, None)
+    def on_request_read(self) -> None:
+        """The request is there in time, or the connection is gone."""
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+            self._owner.handshaking.pop(self, None)
 
-    def turn_away(self, error: RefusedError) -> None:
-        """Let go of it before it has made its request."""
-        self._owner.refusals.count(error, self.peer)
-        self.handshake_done()
+    def reject(self, error: RefusedError) -> None:
+        """Refuse the connection before it has made its request, and close it."""
+        self._owner.refusals.record(error, self.remote_host)
+        self.on_request_read()
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(refusals.plain(error))
-        self.force_close()
+            self.transport.write(refusals.raw_response(error))
+        self.disconnect()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """A request that is none, or our own fault. aiohttp would log the request as it stands, with its token."""
-        self.handshake_done()
-        if status != RefusalReason.MALFORMED.status:
-            log.error("request failed", peer=self.peer, exc_info=exc)
-            return web.Response(status=status, text="it is not your fault\n", headers={"Connection": "close"})
-        if exc is not None:
-            exc.__traceback__ = None  # or it would refer to itself by way of aiohttp's frames
+    def on_request_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
+        """Answer a malformed request. aiohttp would log it as it stands, with the token in it."""
+        self.on_request_read()
+        if status == 500:
+            log.error("request failed", peer=self.remote_host, exc_info=error)
+            return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+        if error is not None:
+            error.__traceback__ = None  # it would refer to itself by way of aiohttp's frames
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
-        error = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(exc).__name__}")
-        self._owner.refusals.count(error, self.peer)
-        return refusals.response(error)
+        refused = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(error).__name__}")
+        self._owner.refusals.record(refused, self.remote_host)
+        return refusals.response(refused)
 
-    def _too_late(self) -> None:
+    def _on_timeout(self) -> None:
         self._owner.metrics.peer_faults.labels("slow-handshake").inc()
-        self.turn_away(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the request took too long"))
-
-    def _too_large(self) -> None:
-        limit = self._owner.settings().max_header_bytes
-        self.turn_away(RefusedError(RefusalReason.HEADERS, f"the request's head is larger than {limit} bytes"))
-
-
-class _Behind:
-    """Passes on what came right behind a handshake; aiohttp takes it for a parser."""
-
-    def __init__(self, upgraded: Upgraded) -> None:
-        self._upgraded = upgraded
-
-    def feed_data(self, data: bytes) -> None:
-        """All there is. aiohttp would look at an answer, but has nobody to read for any more."""
-        self._upgraded.data_received(data)
-
-    def feed_eof(self) -> None:
-        """Of the request, not of the stream."""
+        self.reject(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the request took too long"))

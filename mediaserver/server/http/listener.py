@@ -1,4 +1,4 @@
-"""A port that is listened on: its sockets, and how they are let go of without losing a call that has just come."""
+"""A listening port: its sockets, and how they are closed without losing a call that has just connected."""
 
 import asyncio
 import contextlib
@@ -12,38 +12,38 @@ import structlog
 from mediaserver.errors import ConfigError, plainly
 
 _BACKLOG = 4096
-_LOOK = 0.1  # seconds between looks whether there is room again
+_POLL_INTERVAL = 0.1  # seconds between looks whether there is room again
 
 log = structlog.get_logger()
 
 
-class Keys(NamedTuple):
-    """The settings of a listener, as messages name them."""
+class AddressKeys(NamedTuple):
+    """The names of a listener's settings, with the file or variable that has them, for error messages."""
 
     host: str
     port: str
 
 
 class Listener:
-    """Listens for connections, and gives each a protocol that `server` makes.
+    """Accepts connections on a port, and has `protocol_factory` make the protocol of each.
 
-    While there is no `room` it accepts none: they wait in the queue of the system.
+    While `has_room` is False it accepts none: they wait in the backlog of the kernel.
     """
 
     def __init__(
         self,
-        server: Callable[[], asyncio.BaseProtocol],
-        room: Callable[[], bool] = lambda: True,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._server, self._room = server, room
+        self._protocol_factory, self._has_room = protocol_factory, has_room
         self._sockets: list[socket.socket] = []
-        self._accepting: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, host: str, port: int, keys: Keys, *, reuse_port: bool = False) -> int:
-        """Listen on all addresses of `host`; the port, which the system chooses for 0.
+    async def open(self, host: str, port: int, keys: AddressKeys, *, reuse_port: bool = False) -> int:
+        """Listen on all addresses of `host`, and return the port, which the system chooses for 0.
 
-        ConfigError, with the key to change in front, where it cannot.
+        ConfigError, with the key to change in front, where the port cannot be listened on.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -54,75 +54,75 @@ class Listener:
                 )
                 listening.setblocking(False)
                 self._sockets.append(listening)
-            await self._accept()
+            await self._start_accepting()
         except (OSError, UnicodeError) as error:  # a host name may be none by its letters
-            raise ConfigError([_why(error, host, port, keys)]) from error
+            raise ConfigError([_explain(error, host, port, keys)]) from error
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Take in the connections that wait to be accepted, and listen no more.
+        """Accept the connections that wait in the backlog, and listen no more.
 
-        Those that are left in the queue of a socket that is closed would be reset. With `reuse_port` the system
-        sends all later ones to the process beside this one.
+        The kernel would reset those that are left in the backlog of a closed socket. With `reuse_port` it sends
+        all later connections to the other process on this port.
         """
         for task in self._tasks:
             task.cancel()
-        waiting = [connection for listening in self._sockets for connection in _queue_of(listening)]
-        self._pause()
+        waiting = [connection for listening in self._sockets for connection in _accept_backlog(listening)]
+        self._stop_accepting()
         for listening in self._sockets:
             listening.close()
         self._sockets.clear()
         for connection in waiting:
-            self._spawn(self._take(connection))
-        await asyncio.sleep(0)  # by then each has its protocol
+            self._start_task(self._serve(connection))
+        await asyncio.sleep(0)  # each has its protocol after this turn of the event loop
 
-    async def _accept(self) -> None:
+    async def _start_accepting(self) -> None:
         for listening in self._sockets:
             server = await asyncio.get_running_loop().create_server(
-                self._accepted, sock=listening.dup(), backlog=_BACKLOG
+                self._make_protocol, sock=listening.dup(), backlog=_BACKLOG
             )
-            self._accepting.append(server)
+            self._servers.append(server)
 
-    def _pause(self) -> None:
-        for server in self._accepting:
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
             server.close()
-        self._accepting.clear()
+        self._servers.clear()
 
-    def _accepted(self) -> asyncio.BaseProtocol:
-        protocol = self._server()
-        if not self._room():
-            asyncio.get_running_loop().call_soon(self._hold)
+    def _make_protocol(self) -> asyncio.BaseProtocol:
+        protocol = self._protocol_factory()
+        if not self._has_room():
+            asyncio.get_running_loop().call_soon(self._pause_accepting)
         return protocol
 
-    def _hold(self) -> None:
-        """Accept none until there is room again."""
-        if self._accepting:
-            self._pause()
-            self._spawn(self._wait_for_room())
+    def _pause_accepting(self) -> None:
+        """Accept no connections until there is room again."""
+        if self._servers:
+            self._stop_accepting()
+            self._start_task(self._wait_for_room())
 
     async def _wait_for_room(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
-            if self._room():
+            await asyncio.sleep(_POLL_INTERVAL)
+            if self._has_room():
                 try:
-                    await self._accept()
-                except OSError as error:  # somebody else took the descriptors
+                    await self._start_accepting()
+                except OSError as error:  # the descriptors were taken meanwhile
                     log.warning("cannot accept connections yet", why=plainly(error))
-                    self._pause()
+                    self._stop_accepting()
                 else:
                     return
 
-    async def _take(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # gone again
-            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection)
+    async def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the connection is gone already
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol_factory, connection)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _start_task(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _why(error: Exception, host: str, port: int, keys: Keys) -> str:
+def _explain(error: Exception, host: str, port: int, keys: AddressKeys) -> str:
     """Why a port cannot be listened on, and what to change."""
     number = error.errno if isinstance(error, OSError) else None
     key, advice = keys.host, "name an address of this machine, or 0.0.0.0 for all of them"
@@ -133,12 +133,12 @@ def _why(error: Exception, host: str, port: int, keys: Keys) -> str:
     return f"{key}: cannot listen on {host}:{port}: {plainly(error)}: {advice}"
 
 
-def _queue_of(listening: socket.socket) -> list[socket.socket]:
-    """The connections that wait to be accepted."""
+def _accept_backlog(listening: socket.socket) -> list[socket.socket]:
+    """The connections that waited to be accepted."""
     waiting = []
     while True:
         try:
             waiting.append(listening.accept()[0])
         except OSError as error:
-            if error.errno != errno.ECONNABORTED:  # that one is gone; the next may not be
+            if error.errno != errno.ECONNABORTED:  # this one is gone; the next may still be there
                 return waiting

@@ -1,11 +1,11 @@
-"""Turning down: a plain line for the peer, a count for the operator, and a line of the log while there are few."""
+"""Refusals before the upgrade: one plain line for the peer, a metric, and a line of the log while they are few."""
 
 import structlog
 from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import LoggedRarely
+from mediaserver.support.rate_limit import LogThrottle
 
 # When the media ports refuse a request, by its reason. docs/reference/refusals.md is made of this table.
 REFUSALS = {
@@ -42,24 +42,24 @@ log = structlog.get_logger()
 
 
 class Refusals:
-    """All that the public listener turns down."""
+    """Counts and logs the refusals of the media ports."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        for reason in REFUSALS:  # a rate does not see a counter that begins at 1
+        for reason in REFUSALS:  # a counter begins at 0, or a rate would miss its first refusal
             metrics.refused.labels(reason, reason.status)
-        self._lines = LoggedRarely()
+        self._log_throttle = LogThrottle()  # scanners cause refusals, and must not fill the disk
 
-    def count(self, error: RefusedError, peer: str, path: str | None = None) -> None:
-        """Count one, and log it."""
+    def record(self, error: RefusedError, peer: str, path: str | None = None) -> None:
+        """Count a refusal, and log it unless there are many."""
         self._metrics.refused.labels(error.reason, error.status).inc()
-        if (unlogged := self._lines.take()) is not None:
+        if (unlogged := self._log_throttle.next_line()) is not None:
             facts = {"status": error.status, "reason": error.reason, "why": error.logged}
             log.info("refused", path=path, peer=peer, **facts, **unlogged)
 
 
 def response(error: RefusedError) -> web.Response:
-    """What the peer is told; the connection is closed after it."""
+    """The HTTP answer to the peer, with one line of text; the connection is closed after it."""
     headers = {
         401: {"WWW-Authenticate": 'Bearer, Basic realm="media"'},
         405: {"Allow": "GET"},
@@ -73,8 +73,8 @@ def response(error: RefusedError) -> web.Response:
     return answer
 
 
-def plain(error: RefusedError) -> bytes:
-    """The same as bytes, for a connection that has asked for nothing yet."""
+def raw_response(error: RefusedError) -> bytes:
+    """The same as bytes, for a connection that has not made its request yet."""
     body = f"{error}\n".encode()
     head = f"HTTP/1.1 {error.status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body

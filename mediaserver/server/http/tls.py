@@ -1,4 +1,4 @@
-"""TLS of the public listener, 1.2 and up. A new certificate is taken in while calls go on."""
+"""TLS of the media listener, version 1.2 and up. A new certificate is loaded while calls go on."""
 
 import ssl
 import time
@@ -18,17 +18,17 @@ log = structlog.get_logger()
 
 
 class Tls:
-    """A server's certificate. ConfigError, with `where` in front, where the files hold none with its key."""
+    """A server's certificate and its key. ConfigError, with `where` in front, where the files do not hold them."""
 
     def __init__(self, settings: TlsSettings, where: str) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.expires = 0.0  # Unix seconds
-        self.renew(settings, where)
+        self.load_certificate(settings, where)
 
-    def renew(self, settings: TlsSettings, where: str) -> None:
-        """Use what the files hold now, for connections to come; ConfigError where it is of no use."""
-        problems: list[str] = []  # OpenSSL would not say which of the files it is
+    def load_certificate(self, settings: TlsSettings, where: str) -> None:
+        """Use the certificate that the files hold, for connections to come; ConfigError where they hold none."""
+        problems: list[str] = []  # of reading, since OpenSSL would not say which file it cannot read
         certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
         _read(settings.key, f"{where}: tls.key", problems)
         if problems:
@@ -37,17 +37,17 @@ class Tls:
             self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
             certificate = x509.load_pem_x509_certificate(certificate_pem)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise ConfigError([f"{where}: tls: {_why(error, settings)}"]) from error
+            raise ConfigError([f"{where}: tls: {_explain(error, settings)}"]) from error
         self.expires = certificate.not_valid_after_utc.timestamp()
 
-    def tell(self) -> None:
-        """Log until when it is good."""
-        tell = log.info if self.expires > time.time() else log.error
-        tell("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
+    def log_expiry(self) -> None:
+        """Log when the certificate expires: as an error where it has."""
+        write = log.info if self.expires > time.time() else log.error
+        write("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
 
 
 def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
-    """A server's TLS, None where there is to be none, and what is wrong with its files."""
+    """The TLS that the settings ask for, None for none, and a line for each problem with its files."""
     if not settings.tls.certificate:
         return None, []
     try:
@@ -65,11 +65,11 @@ def _read(file: str, key: str, problems: list[str]) -> bytes:
 
 
 def _no_password() -> str:
-    """Nobody is there to be asked."""
+    """OpenSSL asks for the passphrase of an encrypted key, and a server has no user to type it."""
     raise ValueError(_ENCRYPTED)
 
 
-def _why(error: Exception, settings: TlsSettings) -> str:
+def _explain(error: Exception, settings: TlsSettings) -> str:
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return f"{settings.key} is not the key of {settings.certificate}"
     if str(error) == _ENCRYPTED:

@@ -1,7 +1,7 @@
-"""The handshake of TLS on an accepted connection, before there is anything else.
+"""The TLS handshake of an accepted connection.
 
-asyncio would do it by itself (`create_server(ssl=…)`), but tells nobody of a connection whose handshake fails, and
-gives nobody the means to end one. A server that is to count those that are alive has to begin it itself.
+asyncio would do it by itself (`create_server(ssl=…)`), but neither reports a connection whose handshake fails nor
+lets it be closed. A server that counts and limits all its connections has to start the handshake itself.
 """
 
 import asyncio
@@ -12,134 +12,135 @@ from typing import cast
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http.connections import Connections
 
-_SHUTDOWN = 1.0  # seconds for a peer to say goodbye in TLS as well
+_SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer the end of TLS
 
 
-class TlsHandshakes:
-    """Makes the protocol of each connection that is accepted on a port that speaks TLS.
+class TlsHandshakeFactory:
+    """The protocol factory of a port that speaks TLS.
 
-    One handshake begins in a turn of the event loop: it costs a millisecond, and streams have their turns between.
+    At most one handshake starts in a turn of the event loop: it takes about a millisecond, and streams must get
+    their turns in between.
     """
 
     def __init__(self, connections: Connections, context: ssl.SSLContext) -> None:
         self.connections, self.context = connections, context
-        self._waiting: deque[TlsHandshake] = deque()
+        self._queue: deque[TlsHandshake] = deque()
 
     def __call__(self) -> "TlsHandshake":
         return TlsHandshake(self)
 
-    def begin_soon(self, handshake: "TlsHandshake") -> None:
-        """Have one begin when those before it have begun."""
-        self._waiting.append(handshake)
-        if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_soon(self._begin_next)
+    def schedule(self, handshake: "TlsHandshake") -> None:
+        """Start a handshake once those that were scheduled before it have started."""
+        self._queue.append(handshake)
+        if len(self._queue) == 1:
+            asyncio.get_running_loop().call_soon(self._start_next)
 
-    def _begin_next(self) -> None:
-        self._waiting[0].begin()
-        self._waiting.popleft()
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._begin_next)
+    def _start_next(self) -> None:
+        self._queue[0].start()
+        self._queue.popleft()
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._start_next)
 
 
 class TlsHandshake(asyncio.Protocol):
-    """A connection of the public port until its handshake of TLS is done; then it gets another protocol.
+    """A connection of the media port until its TLS handshake is done; then it gets the protocol of HTTP.
 
-    TLS begins with the peer's first bytes: a connection that goes before, or says nothing, costs no more than one
-    without TLS.
+    TLS begins with the peer's first bytes: a connection that closes before them, or sends nothing, costs no more
+    than one without TLS.
     """
 
-    __slots__ = ("_all", "_connections", "_deadline", "_early", "_loop", "_peer", "_task", "_transport")
+    __slots__ = ("_connections", "_early_data", "_factory", "_loop", "_peer", "_task", "_timeout", "_transport")
 
-    def __init__(self, handshakes: TlsHandshakes) -> None:
-        self._all, self._connections = handshakes, handshakes.connections
+    def __init__(self, factory: TlsHandshakeFactory) -> None:
+        self._factory, self._connections = factory, factory.connections
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None  # the TCP connection, as long as it is ours
+        self._transport: asyncio.Transport | None = None  # the TCP connection, until the handshake is done
         self._peer = "?"
         self._task: asyncio.Task[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._early = b""  # what came before there was somebody to take it: at first as it is, then decrypted
-        self._connections.expect(self)
+        self._timeout: asyncio.TimerHandle | None = None
+        self._early_data = b""  # the first bytes of TLS; after its handshake, what came decrypted right behind it
+        self._connections.on_accepted(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is there. Of that of TLS nobody calls this."""
+        """The TCP connection is there. asyncio does not call this again for the TLS connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._peer = str((transport.get_extra_info("peername") or "?")[0])
-        self._deadline = self._loop.call_later(self._connections.settings().handshake_timeout, self._too_late)
-        self._connections.joined_silent(self)
+        self._timeout = self._loop.call_later(self._connections.settings().handshake_timeout, self._on_timeout)
+        self._connections.track_awaiting_tls(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone. asyncio does not call this of each whose handshake has begun: `_shake_hands` ends there."""
-        self._over()
+        """The connection is gone. asyncio does not always call this during a handshake: then `_handshake` ends."""
+        self._finish()
 
     def data_received(self, data: bytes) -> None:
         """The peer's first bytes; or what came right behind its handshake, decrypted."""
-        is_first, self._early = not self._early, self._early + data
+        is_first, self._early_data = not self._early_data, self._early_data + data
         if is_first and self._task is None and self._transport is not None:
             self._transport.pause_reading()
-            self._connections.securing(self)
-            self._all.begin_soon(self)
+            self._connections.on_tls_started(self)
+            self._factory.schedule(self)
 
-    def begin(self) -> None:
-        """It is its turn, if it has not been turned away meanwhile."""
-        transport, first, self._early = self._transport, self._early, b""
+    def start(self) -> None:
+        """Start the handshake, unless the connection was rejected meanwhile."""
+        transport, first, self._early_data = self._transport, self._early_data, b""
         if transport is not None and not transport.is_closing():
-            self._task = self._loop.create_task(self._shake_hands(transport))
-            # In the order in which they are called soon, TLS begins, gets its transport, reads on, and gets these
-            # bytes; all that comes later is read after that.
-            self._loop.call_soon(self._loop.call_soon, _feed, transport, first)
+            self._task = self._loop.create_task(self._handshake(transport))
+            # The event loop runs these in the order of their scheduling: TLS begins, gets its transport, resumes
+            # reading, and gets these first bytes. All that comes later is read after that.
+            self._loop.call_soon(self._loop.call_soon, _feed_tls, transport, first)
 
-    def turn_away(self, error: RefusedError) -> None:
-        """End it at once. There is no way to tell the peer why: it would take what is being agreed upon."""
-        self._connections.refusals.count(error, self._peer)
+    def reject(self, error: RefusedError) -> None:
+        """Reset the connection. The peer cannot be told why before TLS is agreed upon."""
+        self._connections.refusals.record(error, self._peer)
         self.abort()
 
     def abort(self) -> None:
-        """Leave it at once."""
+        """Reset the connection."""
         if self._transport is not None:
             self._transport.abort()
 
-    async def _shake_hands(self, transport: asyncio.Transport) -> None:
+    async def _handshake(self, transport: asyncio.Transport) -> None:
         try:
             encrypted = await self._loop.start_tls(
                 transport,
                 self,
-                self._all.context,
+                self._factory.context,
                 server_side=True,
                 ssl_handshake_timeout=self._connections.settings().handshake_timeout,
-                ssl_shutdown_timeout=_SHUTDOWN,
+                ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT,
             )
         except ssl.SSLError as error:
             reason = (error.reason or "no TLS").replace("_", " ").lower()
             failed = RefusedError(RefusalReason.TLS, f"the TLS handshake failed: {reason}")
-            self._connections.refusals.count(failed, self._peer)
+            self._connections.refusals.record(failed, self._peer)
             return
         except OSError:  # the peer is gone
             return
         finally:
-            self._over()
-        if encrypted is None or encrypted.is_closing():  # it was turned away, or too late
+            self._finish()
+        if encrypted is None or encrypted.is_closing():  # the connection was rejected
             return
         protocol = self._connections()
         encrypted.set_protocol(protocol)
         protocol.connection_made(encrypted)
-        if self._early:
-            protocol.data_received(self._early)
+        if self._early_data:
+            protocol.data_received(self._early_data)
 
-    def _too_late(self) -> None:
+    def _on_timeout(self) -> None:
         self._connections.metrics.peer_faults.labels("slow-handshake").inc()
-        self.turn_away(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the TLS handshake took too long"))
+        self.reject(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the TLS handshake took too long"))
 
-    def _over(self) -> None:
-        """It is a connection of TLS, or none any more."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _finish(self) -> None:
+        """The handshake is done or has failed, or the connection is gone."""
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
         self._transport = self._task = None
-        self._connections.left(self)
+        self._connections.untrack(self)
 
 
-def _feed(transport: asyncio.Transport, data: bytes) -> None:
-    """Give TLS what was read before it began."""
+def _feed_tls(transport: asyncio.Transport, data: bytes) -> None:
+    """Give asyncio's TLS protocol the bytes that were read before it began."""
     protocol = transport.get_protocol()
     if not isinstance(protocol, TlsHandshake) and not transport.is_closing():
         tls = cast("asyncio.BufferedProtocol", protocol)

@@ -12,7 +12,7 @@ import pytest
 from tests.server.process import ServerProcess, get, serving, write_config
 from tests.timing import PATIENCE
 
-ADMIN_CONNECTIONS = 32
+MAX_ADMIN_CONNECTIONS = 32
 TIMEOUT = 0.5
 PATHS = '[paths."/silence"]\nhandler = "silence"\n'
 
@@ -152,7 +152,7 @@ async def test_idle_connections_give_way_the_oldest_first(server: ServerProcess)
     before = await counted(server, "connections")
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(connect(server)) for _ in range(ADMIN_CONNECTIONS)]
+        idle = [stack.enter_context(connect(server)) for _ in range(MAX_ADMIN_CONNECTIONS)]
         for plug in idle:
             plug.sendall(request)
             assert b"alive" in plug.recv(65536)

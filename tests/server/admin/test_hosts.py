@@ -3,7 +3,7 @@
 import pytest
 
 from mediaserver.errors import RefusedError
-from mediaserver.server.admin.hosts import check_host, check_origin
+from mediaserver.server.admin.hosts import validate_host, validate_origin
 
 NAMES = {"media.internal", "0.0.0.0"}
 
@@ -48,12 +48,12 @@ def status(check: object, *args: object) -> int:
     ],
 )
 def test_hosts(header: str, expected: int) -> None:
-    assert status(check_host, [header], NAMES) == expected
+    assert status(validate_host, [header], NAMES) == expected
 
 
 def test_there_is_one_host() -> None:
-    assert status(check_host, [], NAMES) == 400
-    assert status(check_host, ["127.0.0.1", "127.0.0.1"], NAMES) == 400
+    assert status(validate_host, [], NAMES) == 400
+    assert status(validate_host, ["127.0.0.1", "127.0.0.1"], NAMES) == 400
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_there_is_one_host() -> None:
     ],
 )
 def test_origins(origins: list[str], hosts: list[str], expected: int) -> None:
-    assert status(check_origin, origins, hosts) == expected
+    assert status(validate_origin, origins, hosts) == expected

@@ -18,8 +18,8 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.cli import tables
 from mediaserver.cli.findings import collect_findings
 from mediaserver.routing.configuration import Configuration
-from mediaserver.server.audiosocket.allowance import Allowance
-from mediaserver.server.audiosocket.keepalive import keep_alive
+from mediaserver.server.audiosocket.keepalive import enable_keepalive
+from mediaserver.server.audiosocket.message_receiver import InboundRateLimit
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation
 from tests.faults.beside import scrape, total
@@ -410,18 +410,18 @@ def test_an_allowance_counts_messages_or_the_sound_in_them() -> None:
         (0x12, 6430, 50),
         (0xFF, 34_000, 5),
     ):
-        allowance = Allowance(500, clock)
-        assert [allowance.take(kind, size) for _ in range(most + 1)] == [True] * most + [False], (kind, size)
+        allowance = InboundRateLimit(500, clock)
+        assert [allowance.allows(kind, size) for _ in range(most + 1)] == [True] * most + [False], (kind, size)
 
 
 def test_an_allowance_is_for_each_second() -> None:
     clock = Clock()
-    allowance = Allowance(500, clock)
+    allowance = InboundRateLimit(500, clock)
     for _ in range(100):
         clock.now += 0.5
-        assert all(allowance.take(0x10, 323) for _ in range(250))
+        assert all(allowance.allows(0x10, 323) for _ in range(250))
     clock.now += 0.5
-    assert not all(allowance.take(0x10, 323) for _ in range(1000))
+    assert not all(allowance.allows(0x10, 323) for _ in range(1000))
 
 
 async def test_an_idle_peer_is_asked_by_tcp_itself() -> None:
@@ -432,7 +432,7 @@ async def test_an_idle_peer_is_asked_by_tcp_itself() -> None:
         listening = await asyncio.start_server(accept, "127.0.0.1", 0)
         async with listening:
             _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
-            keep_alive(writer.transport, interval)
+            enable_keepalive(writer.transport, interval)
             connection = writer.get_extra_info("socket")
             names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
             told = [connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]

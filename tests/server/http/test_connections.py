@@ -1,4 +1,4 @@
-"""Connections that have yet to say what they want."""
+"""Connections before their stream: how many there may be, who is evicted, and how long a request may take."""
 
 import asyncio
 import resource
@@ -10,11 +10,11 @@ from aiohttp import web
 
 from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusedError
-from mediaserver.server.http.connections import Connection, Connections
-from mediaserver.server.http.descriptors import most_connections, raise_descriptor_limit
-from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.connections import Connections, HttpConnection
+from mediaserver.server.http.descriptors import max_connections, raise_descriptor_limit
+from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.support.metrics import Metrics
-from tests.transport.test_upgraded import Pipe
+from tests.transport.test_server_websocket import FakeTransport
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -24,7 +24,7 @@ async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
 
     connections = Connections(break_down, ServerSettings, Metrics())
     listener = Listener(connections)
-    port = await listener.open("127.0.0.1", 0, Keys("server.host", "server.port"))
+    port = await listener.open("127.0.0.1", 0, AddressKeys("server.host", "server.port"))
     try:
         with structlog.testing.capture_logs() as logged:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -39,36 +39,36 @@ async def test_our_own_fault_is_logged_with_where_it_happened() -> None:
         await connections.shutdown(1)
 
 
-# -- as many as there are descriptors for ----------------------------------------------------------
+# -- as many as there are file descriptors for -----------------------------------------------------
 
-MOST, TO_BE_REFUSED = 60, 50
-KEPT = 100 + 32  # for all else, and for the admin port
+MAX_CONNECTIONS, REFUSAL_HEADROOM = 60, 50
+RESERVED = 100 + 32  # descriptors for all else, and for the admin port
 
 
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
-    """The system grants this process no more than are enough for so many connections, and some for all else."""
+    """Limit the descriptors of this process to those that are reserved, and `MAX_CONNECTIONS`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST + KEPT, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_CONNECTIONS + RESERVED, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-class Peer:
-    """A connection of another port, which is told when it has to go."""
+class FakeConnection:
+    """A connection of another port, which keeps why it was rejected."""
 
     def __init__(self) -> None:
-        self.turned_away: list[str] = []
+        self.rejections: list[str] = []
         self.aborted = False
 
-    def turn_away(self, error: RefusedError) -> None:
-        self.turned_away.append(error.reason)
+    def reject(self, error: RefusedError) -> None:
+        self.rejections.append(error.reason)
 
     def abort(self) -> None:
         self.aborted = True
 
 
-def connections_of(handshake_timeout: float = 10.0) -> Connections:
+def make_connections(handshake_timeout: float = 10.0) -> Connections:
     async def never(request: web.BaseRequest) -> web.StreamResponse:
         raise LookupError
 
@@ -77,64 +77,64 @@ def connections_of(handshake_timeout: float = 10.0) -> Connections:
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_who_is_accepted_counts_against_the_descriptors(loop: VirtualLoop) -> None:
-    """Where no transport can be made of the socket, nobody is told; it counts for a while."""
-    connections = connections_of()
-    for _ in range(MOST + TO_BE_REFUSED):
+async def test_an_accepted_connection_counts_before_it_has_a_transport(loop: VirtualLoop) -> None:
+    """asyncio tells nothing of a socket for which it could make no transport: that counts for a while."""
+    connections = make_connections()
+    for _ in range(MAX_CONNECTIONS + REFUSAL_HEADROOM):
         assert connections.has_room
-        connections.expect(object())
+        connections.on_accepted(object())
     assert not connections.has_room
     await asyncio.sleep(10)
     assert not connections.has_room
-    connections.expect(object())
+    connections.on_accepted(object())
     await asyncio.sleep(0.1)
     assert connections.has_room
-    for _ in range(MOST + TO_BE_REFUSED - 1):
+    for _ in range(MAX_CONNECTIONS + REFUSAL_HEADROOM - 1):
         assert connections.has_room
-        connections.expect(object())
+        connections.on_accepted(object())
     assert not connections.has_room
 
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_the_oldest_that_says_nothing_gives_way_to_the_newest(loop: VirtualLoop) -> None:
-    """Half of those that are to be refused may be there without TLS: only by TLS can they be told."""
-    connections, most = connections_of(), MOST + TO_BE_REFUSED // 2
-    peers = [Peer() for _ in range(most + 2)]
+async def test_the_oldest_connection_that_has_not_begun_tls_is_evicted_for_the_newest(loop: VirtualLoop) -> None:
+    """Half of the headroom for refusals is for peers before TLS, which can be told only after its handshake."""
+    connections, most = make_connections(), MAX_CONNECTIONS + REFUSAL_HEADROOM // 2
+    peers = [FakeConnection() for _ in range(most + 2)]
     for peer in peers:
-        connections.expect(peer)
-        connections.joined_silent(peer)
-    assert [peer.turned_away for peer in peers] == [["descriptors"], ["descriptors"], *([[]] * most)]
-    assert (len(connections), list(connections.silent)) == (most + 2, peers[2:])
+        connections.on_accepted(peer)
+        connections.track_awaiting_tls(peer)
+    assert [peer.rejections for peer in peers] == [["descriptors"], ["descriptors"], *([[]] * most)]
+    assert (len(connections), list(connections.awaiting_tls)) == (most + 2, peers[2:])
     assert connections.has_room
     for peer in peers[:2]:  # their sockets are closed
-        connections.left(peer)
-    assert (len(connections), connections.unfinished) == (most, most)
+        connections.untrack(peer)
+    assert (len(connections), connections.handshakes_in_progress) == (most, most)
 
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_of_handshakes_the_kind_gives_way_that_there_are_more_of(loop: VirtualLoop) -> None:
-    """Those that say nothing end none that has begun, and those that begin and go no further none that comes."""
-    connections, most = connections_of(), MOST + TO_BE_REFUSED // 2
-    peers = [Peer() for _ in range(most)]
+async def test_the_phase_of_the_handshake_with_the_most_connections_is_evicted_from(loop: VirtualLoop) -> None:
+    """Silent peers evict none that has begun TLS, and peers that begin TLS and stop evict no newcomer."""
+    connections, most = make_connections(), MAX_CONNECTIONS + REFUSAL_HEADROOM // 2
+    peers = [FakeConnection() for _ in range(most)]
     for peer in peers:
-        connections.joined_silent(peer)
-    connections.securing(peers[0])
-    connections.joined_silent(newest := Peer())
-    assert (peers[0].turned_away, peers[1].turned_away) == ([], ["descriptors"])
-    connections.left(peers[1])
+        connections.track_awaiting_tls(peer)
+    connections.on_tls_started(peers[0])
+    connections.track_awaiting_tls(newest := FakeConnection())
+    assert (peers[0].rejections, peers[1].rejections) == ([], ["descriptors"])
+    connections.untrack(peers[1])
     for peer in peers[2:]:
-        connections.securing(peer)
-    connections.joined_silent(Peer())
-    assert (peers[0].turned_away, newest.turned_away) == (["descriptors"], [])
-    assert (list(connections.pending), len(connections.silent)) == (peers[2:], 2)
+        connections.on_tls_started(peer)
+    connections.track_awaiting_tls(FakeConnection())
+    assert (peers[0].rejections, newest.rejections) == (["descriptors"], [])
+    assert (list(connections.handshaking), len(connections.awaiting_tls)) == (peers[2:], 2)
 
 
 @in_virtual_time
-async def test_handshakes_of_tls_are_let_go_of_at_the_end(loop: VirtualLoop) -> None:
-    connections, peer = connections_of(), Peer()
-    connections.joined_silent(peer)
+async def test_tls_handshakes_are_aborted_at_shutdown(loop: VirtualLoop) -> None:
+    connections, peer = make_connections(), FakeConnection()
+    connections.track_awaiting_tls(peer)
     await connections.shutdown(1)
     assert peer.aborted
 
@@ -142,164 +142,167 @@ async def test_handshakes_of_tls_are_let_go_of_at_the_end(loop: VirtualLoop) -> 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
 async def test_a_connection_that_is_made_or_gone_is_not_counted_twice(loop: VirtualLoop) -> None:
-    connections, peers = connections_of(), [Peer() for _ in range(MOST + TO_BE_REFUSED - 1)]
+    connections, peers = (
+        make_connections(),
+        [FakeConnection() for _ in range(MAX_CONNECTIONS + REFUSAL_HEADROOM - 1)],
+    )
     for peer in peers:
-        connections.expect(peer)
-    for peer in peers[:MOST]:
-        assert connections.joined(peer)
-    assert len(connections) == MOST
+        connections.on_accepted(peer)
+    for peer in peers[:MAX_CONNECTIONS]:
+        assert connections.track(peer)
+    assert len(connections) == MAX_CONNECTIONS
     assert connections.has_room  # for one
-    connections.expect(last := Peer())
+    connections.on_accepted(last := FakeConnection())
     assert not connections.has_room
-    connections.left(last)  # before it was one
+    connections.untrack(last)  # before it was one
     assert connections.has_room
-    connections.left(peers[0])
-    assert len(connections) == MOST - 1
-    connections.expect(Peer())
+    connections.untrack(peers[0])
+    assert len(connections) == MAX_CONNECTIONS - 1
+    connections.on_accepted(FakeConnection())
     assert connections.has_room
 
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_who_has_not_asked_yet_makes_room_the_oldest_first(loop: VirtualLoop) -> None:
-    connections, peers = connections_of(), [Peer() for _ in range(MOST)]
+async def test_the_oldest_connection_in_its_handshake_is_evicted_first(loop: VirtualLoop) -> None:
+    connections, peers = make_connections(), [FakeConnection() for _ in range(MAX_CONNECTIONS)]
     for peer in peers:
-        assert connections.joined(peer)
-    assert not connections.joined(Peer())  # all of them have a stream
-    connections.pending = {peers[3]: None, peers[1]: None}
-    assert connections.joined(Peer())
-    assert [peer.turned_away for peer in peers if peer.turned_away] == [["descriptors"]]
-    assert peers[3].turned_away
-    assert list(connections.pending) == [peers[1]]
+        assert connections.track(peer)
+    assert not connections.track(FakeConnection())  # all of them have a stream
+    connections.handshaking = {peers[3]: None, peers[1]: None}
+    assert connections.track(FakeConnection())
+    assert [peer.rejections for peer in peers if peer.rejections] == [["descriptors"]]
+    assert peers[3].rejections
+    assert list(connections.handshaking) == [peers[1]]
 
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_who_is_refused_and_does_not_go_makes_room_first(loop: VirtualLoop) -> None:
-    connections, peers = connections_of(), [Peer() for _ in range(MOST)]
+async def test_a_refused_connection_is_evicted_before_one_in_its_handshake(loop: VirtualLoop) -> None:
+    connections, peers = make_connections(), [FakeConnection() for _ in range(MAX_CONNECTIONS)]
     for peer in peers:
-        connections.joined(peer)
-    connections.pending = {peers[0]: None}
-    connections.leaving = dict.fromkeys(peers[1:3])
-    assert connections.joined(Peer())
-    assert (peers[0].turned_away, peers[1].turned_away, peers[2].turned_away) == ([], ["descriptors"], [])
-    assert list(connections.leaving) == [peers[2]]
-    connections.left(peers[2])
-    assert not connections.leaving
+        connections.track(peer)
+    connections.handshaking = {peers[0]: None}
+    connections.refused = dict.fromkeys(peers[1:3])
+    assert connections.track(FakeConnection())
+    assert (peers[0].rejections, peers[1].rejections, peers[2].rejections) == ([], ["descriptors"], [])
+    assert list(connections.refused) == [peers[2]]
+    connections.untrack(peers[2])
+    assert not connections.refused
 
 
 @in_virtual_time
-async def test_all_are_let_go_of_at_the_end(loop: VirtualLoop) -> None:
-    connections, peer, over = connections_of(), Peer(), []
-    connections.joined(peer)
-    connections.spawn(asyncio.sleep(1000), lambda: over.append("stream"))
+async def test_connections_and_streams_are_ended_at_shutdown(loop: VirtualLoop) -> None:
+    connections, peer, done = make_connections(), FakeConnection(), []
+    connections.track(peer)
+    connections.run_stream(asyncio.sleep(1000), lambda: done.append("stream"))
     await asyncio.sleep(0)
     await connections.shutdown(1)
-    assert (peer.aborted, over) == (True, ["stream"])
+    assert (peer.aborted, done) == (True, ["stream"])
 
 
 @in_virtual_time
-async def test_handshakes_under_way_are_waited_for_for_so_long(loop: VirtualLoop) -> None:
-    connections = connections_of()
+async def test_handshakes_in_progress_are_awaited_until_a_timeout(loop: VirtualLoop) -> None:
+    connections = make_connections()
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == 0.0
-    connections.pending[Peer()] = None
+    connections.handshaking[FakeConnection()] = None
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == pytest.approx(1.0)
-    loop.call_later(0.2, connections.pending.clear)
+    loop.call_later(0.2, connections.handshaking.clear)
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == pytest.approx(1.2, abs=0.01)
-    connections.expect(accepted := Peer())
-    loop.call_later(0.2, connections.left, accepted)
+    connections.on_accepted(accepted := FakeConnection())
+    loop.call_later(0.2, connections.untrack, accepted)
     await connections.wait_for_handshakes(1.0)
     assert loop.time() == pytest.approx(1.4, abs=0.02)
 
 
 @pytest.mark.usefixtures("few_descriptors")
 def test_how_many_connections_the_descriptors_are_enough_for() -> None:
-    assert most_connections() == MOST
+    assert max_connections() == MAX_CONNECTIONS
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (KEPT, hard))
-    assert most_connections() == 1  # or nobody would be told why
+    resource.setrlimit(resource.RLIMIT_NOFILE, (RESERVED, hard))
+    assert max_connections() == 1  # at least one, whose peer is told why
     raise_descriptor_limit(50)
-    wanted = 50 + KEPT + 900
+    wanted = 50 + RESERVED + 900
     raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert raised == (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
     raise_descriptor_limit(1)  # never fewer
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == raised
 
 
-# -- one that has yet to ask -----------------------------------------------------------------------
+# -- one connection, before its request ------------------------------------------------------------
 
 
-class Asking:
-    """A connection that has been accepted."""
+class RequestingPeer:
+    """The peer of a connection that was accepted."""
 
     def __init__(self, connections: Connections) -> None:
-        self.connections, self.pipe = connections, Pipe()
-        self.connection: Connection = connections()
-        self.connection.connection_made(self.pipe)
+        self.connections, self.transport = connections, FakeTransport()
+        self.connection: HttpConnection = connections()
+        self.connection.connection_made(self.transport)
 
-    def said(self) -> bytes:
-        """The status that it was told."""
-        return self.pipe.written.partition(b" ")[2][:3]
+    def status(self) -> bytes:
+        """The HTTP status that the peer was sent."""
+        return self.transport.written.partition(b" ")[2][:3]
 
-    def refused(self, reason: str, status: int) -> float:
+    def refusal_count(self, reason: str, status: int) -> float:
         return self.connections.metrics.refused.labels(reason, status)._value.get()
 
-    def faults(self, kind: str) -> float:
+    def fault_count(self, kind: str) -> float:
         return self.connections.metrics.peer_faults.labels(kind)._value.get()
 
 
 @in_virtual_time
-async def test_who_has_not_asked_in_time_is_told_so(loop: VirtualLoop) -> None:
-    asking = Asking(connections_of(2.0))
-    assert list(asking.connections.pending) == [asking.connection]
-    asking.connection.data_received(b"GET / HTTP/1.1\r\n")
+async def test_a_request_that_takes_too_long_is_refused_with_408(loop: VirtualLoop) -> None:
+    requesting = RequestingPeer(make_connections(2.0))
+    assert list(requesting.connections.handshaking) == [requesting.connection]
+    requesting.connection.data_received(b"GET / HTTP/1.1\r\n")
     await asyncio.sleep(1.9)
-    assert (asking.said(), len(asking.connections)) == (b"", 1)
+    assert (requesting.status(), len(requesting.connections)) == (b"", 1)
     await asyncio.sleep(0.2)
-    assert (asking.said(), asking.pipe.closing) == (b"408", True)
-    assert (asking.refused("slow-handshake", 408), asking.faults("slow-handshake")) == (1, 1)
-    assert not asking.connections.pending
-    asking.connection.connection_lost(None)
-    assert len(asking.connections) == 0
+    assert (requesting.status(), requesting.transport.closing) == (b"408", True)
+    assert (requesting.refusal_count("slow-handshake", 408), requesting.fault_count("slow-handshake")) == (1, 1)
+    assert not requesting.connections.handshaking
+    requesting.connection.connection_lost(None)
+    assert len(requesting.connections) == 0
 
 
 @in_virtual_time
-async def test_who_leaves_before_it_has_asked_is_forgotten(loop: VirtualLoop) -> None:
-    asking = Asking(connections_of(2.0))
+async def test_a_peer_that_leaves_before_its_request_is_forgotten(loop: VirtualLoop) -> None:
+    requesting = RequestingPeer(make_connections(2.0))
     await asyncio.sleep(0)
-    asking.connection.connection_lost(None)
-    assert (len(asking.connections), len(asking.connections.pending)) == (0, 0)
+    requesting.connection.connection_lost(None)
+    assert (len(requesting.connections), len(requesting.connections.handshaking)) == (0, 0)
     await asyncio.sleep(3)
-    assert (asking.said(), asking.refused("slow-handshake", 408)) == (b"", 0)
+    assert (requesting.status(), requesting.refusal_count("slow-handshake", 408)) == (b"", 0)
 
 
 @pytest.mark.parametrize("piece", [100, 100_000])
 @in_virtual_time
-async def test_a_head_has_an_end_however_it_comes(loop: VirtualLoop, piece: int) -> None:
-    asking = Asking(connections_of())
+async def test_the_size_of_a_head_is_limited_whatever_its_pieces(loop: VirtualLoop, piece: int) -> None:
+    requesting = RequestingPeer(make_connections())
     await asyncio.sleep(0)
     most = ServerSettings().max_header_bytes
     head = b"GET / HTTP/1.1\r\n" + b"X-Some: header\r\n" * (most // 16 + 1)
     for at in range(0, most - 1, piece):
-        asking.connection.data_received(head[: most - 1][at : at + piece])
-        assert asking.said() == b""
-    asking.connection.data_received(head[most - 1 : most])
-    assert (asking.said(), asking.pipe.closing) == (b"431", True)
-    assert asking.refused("headers", 431) == 1
+        requesting.connection.data_received(head[: most - 1][at : at + piece])
+        assert requesting.status() == b""
+    requesting.connection.data_received(head[most - 1 : most])
+    assert (requesting.status(), requesting.transport.closing) == (b"431", True)
+    assert requesting.refusal_count("headers", 431) == 1
     await asyncio.sleep(0)
-    asking.connection.connection_lost(None)
+    requesting.connection.connection_lost(None)
 
 
 @pytest.mark.usefixtures("few_descriptors")
 @in_virtual_time
-async def test_who_comes_where_there_is_no_room_is_told_so(loop: VirtualLoop) -> None:
-    connections = connections_of()
-    for _ in range(MOST):
-        connections.joined(Peer())
-    asking = Asking(connections)
-    assert (asking.said(), asking.pipe.closing) == (b"503", True)
-    assert asking.refused("descriptors", 503) == 1
-    assert (len(connections), len(connections.pending)) == (MOST, 0)
+async def test_a_connection_without_room_is_refused_with_503(loop: VirtualLoop) -> None:
+    connections = make_connections()
+    for _ in range(MAX_CONNECTIONS):
+        connections.track(FakeConnection())
+    requesting = RequestingPeer(connections)
+    assert (requesting.status(), requesting.transport.closing) == (b"503", True)
+    assert requesting.refusal_count("descriptors", 503) == 1
+    assert (len(connections), len(connections.handshaking)) == (MAX_CONNECTIONS, 0)

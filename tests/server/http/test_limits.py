@@ -1,4 +1,4 @@
-"""Limits under a clock of our own, what a heartbeat concludes, and who comes second to the last place."""
+"""Rate limits by a fake clock, and what the heartbeat concludes of a peer under virtual time."""
 
 import asyncio
 import socket
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.support.rate_limit import LoggedRarely, Rate
+from mediaserver.support.rate_limit import LogThrottle, TokenBucket
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.wire.websocket import PING
 from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
@@ -19,26 +19,26 @@ class Clock:
         return self.now
 
 
-def test_a_rate_lets_a_second_s_worth_pass_at_once_and_then_one_by_one() -> None:
+def test_a_token_bucket_has_the_tokens_of_a_second_and_then_one_by_one() -> None:
     clock = Clock()
-    rate = Rate(clock)
-    assert [rate.take(10) for _ in range(12)] == [True] * 10 + [False] * 2
+    bucket = TokenBucket(clock)
+    assert [bucket.try_acquire(10) for _ in range(12)] == [True] * 10 + [False] * 2
     clock.now += 0.25
-    assert [rate.take(10) for _ in range(4)] == [True] * 2 + [False] * 2
+    assert [bucket.try_acquire(10) for _ in range(4)] == [True] * 2 + [False] * 2
     clock.now += 60
-    assert sum(rate.take(10) for _ in range(99)) == 10  # what was not taken is not saved up
+    assert sum(bucket.try_acquire(10) for _ in range(99)) == 10  # no more than one second is saved up
 
 
-def test_of_lines_that_are_left_out_the_next_tells_how_many() -> None:
+def test_a_logged_line_tells_how_many_were_left_out_before_it() -> None:
     clock = Clock()
-    lines = LoggedRarely(2, clock)
-    assert [lines.take() for _ in range(5)] == [{}, {}, None, None, None]
+    lines = LogThrottle(2, clock)
+    assert [lines.next_line() for _ in range(5)] == [{}, {}, None, None, None]
     clock.now += 1
-    assert [lines.take() for _ in range(3)] == [{"unlogged": 3}, {}, None]
+    assert [lines.next_line() for _ in range(3)] == [{"unlogged": 3}, {}, None]
 
 
 class Peer(FakeTransport):
-    """A far end: how much came from it, whether it answers, and whether it reads."""
+    """The peer of a heartbeat: how much came from it, whether it answers pings, and whether it reads."""
 
     def __init__(self, loop: VirtualLoop, window: int | None = 65536) -> None:
         super().__init__(loop)
@@ -53,10 +53,10 @@ class Peer(FakeTransport):
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
         assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
         if self.window is None:
-            return bytes(104)  # an older kernel
+            return bytes(104)  # the struct of an older kernel
         return bytes(size - 4) + self.window.to_bytes(4, "little")
 
-    def watched(self, interval: float = 20) -> Heartbeat:
+    def start_heartbeat(self, interval: float = 20) -> Heartbeat:
         loop = asyncio.get_running_loop()
         return Heartbeat(self, self, self, interval, lambda: self.given_up.append(loop.time()))  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ class Peer(FakeTransport):
 @in_virtual_time
 async def test_a_peer_that_answers_is_pinged_again_and_again(loop: VirtualLoop) -> None:
     peer = Peer(loop)
-    heartbeat = peer.watched()
+    heartbeat = peer.start_heartbeat()
     for _ in range(10):
         await asyncio.sleep(20)
         peer.received, peer.pongs = peer.received + 6, peer.pongs + 1
@@ -75,9 +75,9 @@ async def test_a_peer_that_answers_is_pinged_again_and_again(loop: VirtualLoop) 
 
 
 @in_virtual_time
-async def test_one_that_stops_answering_is_given_up_after_as_long_again(loop: VirtualLoop) -> None:
+async def test_a_peer_that_stops_answering_is_given_up_at_the_next_ping(loop: VirtualLoop) -> None:
     peer = Peer(loop)
-    peer.watched()
+    peer.start_heartbeat()
     await asyncio.sleep(21)
     peer.received, peer.pongs = 6, 1
     await asyncio.sleep(1000)
@@ -85,9 +85,9 @@ async def test_one_that_stops_answering_is_given_up_after_as_long_again(loop: Vi
 
 
 @in_virtual_time
-async def test_one_that_says_anything_is_there(loop: VirtualLoop) -> None:
+async def test_a_peer_that_sends_anything_is_kept(loop: VirtualLoop) -> None:
     peer = Peer(loop, window=0)
-    heartbeat = peer.watched()
+    heartbeat = peer.start_heartbeat()
     for _ in range(500):
         await asyncio.sleep(1)
         peer.received += 340
@@ -99,11 +99,11 @@ async def test_one_that_says_anything_is_there(loop: VirtualLoop) -> None:
     ("window", "given_up"), [(65536, []), (32768, []), (32767, [40.0]), (0, [40.0]), (None, [])]
 )
 @in_virtual_time
-async def test_one_that_never_answers_is_judged_by_whether_it_reads(
+async def test_a_peer_that_never_answers_is_given_up_when_its_receive_window_closes(
     window: int | None, given_up: list[float], loop: VirtualLoop
 ) -> None:
     peer = Peer(loop, window=None if window is None else 65536)
-    heartbeat = peer.watched()
+    heartbeat = peer.start_heartbeat()
     peer.window = window
     await asyncio.sleep(400)
     heartbeat.stop()
@@ -114,9 +114,11 @@ async def test_one_that_never_answers_is_judged_by_whether_it_reads(
     "end", [lambda peer, heartbeat: heartbeat.stop(), lambda peer, _: setattr(peer, "closing", True)]
 )
 @in_virtual_time
-async def test_nobody_pings_what_is_over(end: Callable[[Peer, Heartbeat], None], loop: VirtualLoop) -> None:
+async def test_a_stopped_or_closing_connection_is_not_pinged(
+    end: Callable[[Peer, Heartbeat], None], loop: VirtualLoop
+) -> None:
     peer = Peer(loop)
-    end(peer, peer.watched())
+    end(peer, peer.start_heartbeat())
     await asyncio.sleep(1000)
     assert not peer.sent
     assert not peer.given_up
@@ -125,6 +127,6 @@ async def test_nobody_pings_what_is_over(end: Callable[[Peer, Heartbeat], None],
 @in_virtual_time
 async def test_without_an_interval_there_are_no_pings(loop: VirtualLoop) -> None:
     peer = Peer(loop)
-    peer.watched(0).stop()
+    peer.start_heartbeat(0).stop()
     await asyncio.sleep(1000)
     assert not peer.sent

@@ -1,4 +1,4 @@
-"""A listener holds on while there is no room, and is never deaf for good."""
+"""A listener accepts nothing while there is no room, and goes on when there is."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,13 @@ import resource
 import socket
 from collections.abc import Iterator
 
-from mediaserver.server.http.listener import Keys, Listener
+from mediaserver.server.http.listener import AddressKeys, Listener
 from tests.timing import eventually
 
 
 @contextlib.contextmanager
 def no_descriptors_left() -> Iterator[None]:
-    """The process has used up its descriptors."""
+    """Let the process have no free file descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(os.devnull, os.O_RDONLY)
     os.close(lowest)
@@ -24,28 +24,28 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_who_comes_while_there_is_no_room_is_taken_later() -> None:
+async def test_connections_that_come_without_room_are_accepted_later() -> None:
     made: list[asyncio.Protocol] = []
-    looks, room = 0, False
+    polls, room = 0, False
 
     def make() -> asyncio.Protocol:
         made.append(asyncio.Protocol())
         return made[-1]
 
     def has_room() -> bool:
-        nonlocal looks
-        looks += 1
+        nonlocal polls
+        polls += 1
         return room
 
-    listener = Listener(make, room=has_room)
-    port = await listener.open("127.0.0.1", 0, Keys("server.host", "server.port"))
+    listener = Listener(make, has_room=has_room)
+    port = await listener.open("127.0.0.1", 0, AddressKeys("server.host", "server.port"))
     callers = [socket.create_connection(("127.0.0.1", port))]
     try:
-        await eventually(lambda: looks > 2)
+        await eventually(lambda: polls > 2)
         callers.append(socket.create_connection(("127.0.0.1", port)))
         with no_descriptors_left():
-            room, before = True, looks
-            await eventually(lambda: looks > before + 1)  # it finds room, cannot accept, and looks again
+            room, before = True, polls
+            await eventually(lambda: polls > before + 1)  # the listener finds room, cannot accept, and polls again
             assert len(made) == 1
         await eventually(lambda: len(made) == 2)
     finally:

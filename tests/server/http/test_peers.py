@@ -1,10 +1,10 @@
-"""Who a peer is, behind proxies that are trusted and behind those that are not."""
+"""The peer of a connection, behind trusted proxies and behind others."""
 
 import ipaddress
 
 import pytest
 
-from mediaserver.server.http.peers import Peer, peer_of
+from mediaserver.server.http.peers import Peer, resolve_peer
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -31,14 +31,14 @@ PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128"))
     ],
 )
 def test_the_peer(peername: object, forwarded: list[str], address: str, name: str) -> None:
-    peer = peer_of(peername, forwarded, PROXIES)
+    peer = resolve_peer(peername, forwarded, PROXIES)
     assert (peer.address, peer.name) == (address, name)
 
 
-def test_without_trusted_proxies_nothing_is_believed() -> None:
-    assert peer_of(("10.0.0.1", 1), ["198.51.100.1"], ()) == Peer("10.0.0.1", "10.0.0.1:1", True, "10.0.0.1")
+def test_without_trusted_proxies_the_header_is_ignored() -> None:
+    assert resolve_peer(("10.0.0.1", 1), ["198.51.100.1"], ()) == Peer("10.0.0.1", "10.0.0.1:1", True, "10.0.0.1")
 
 
-def test_of_ipv6_one_customer_is_a_64() -> None:
-    assert peer_of(("2001:db8:1:2:3::4", 1), [], ()).group == "2001:db8:1:2::/64"
-    assert peer_of(("203.0.113.7", 1), [], ()).group == "203.0.113.7"
+def test_streams_are_limited_by_ipv4_address_and_by_ipv6_64() -> None:
+    assert resolve_peer(("2001:db8:1:2:3::4", 1), [], ()).limit_key == "2001:db8:1:2::/64"
+    assert resolve_peer(("203.0.113.7", 1), [], ()).limit_key == "203.0.113.7"

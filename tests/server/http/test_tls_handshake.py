@@ -16,9 +16,9 @@ from aiohttp import web
 
 from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.server.http.connections import Connections
-from mediaserver.server.http.listener import Keys, Listener
-from mediaserver.server.http.replaceable import NO_ROOM
-from mediaserver.server.http.tls_handshake import TlsHandshakes
+from mediaserver.server.http.eviction import NO_ROOM
+from mediaserver.server.http.listener import AddressKeys, Listener
+from mediaserver.server.http.tls_handshake import TlsHandshakeFactory
 from mediaserver.support.metrics import Metrics
 from tests.timing import PATIENCE, eventually
 
@@ -70,7 +70,7 @@ async def is_closed(plug: socket.socket) -> bool:
 @contextlib.asynccontextmanager
 async def listening(handshake_timeout: float = 60.0) -> AsyncIterator[Port]:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        request.protocol.handshake_done()  # type: ignore[attr-defined]
+        request.protocol.on_request_read()  # type: ignore[attr-defined]
         response = web.Response(text=request.path)
         response.force_close()
         return response
@@ -80,8 +80,8 @@ async def listening(handshake_timeout: float = 60.0) -> AsyncIterator[Port]:
     authority.issue_cert("127.0.0.1").configure_cert(ours)
     authority.configure_trust(client)
     connections = Connections(answer, lambda: ServerSettings(handshake_timeout=handshake_timeout), Metrics())
-    listener = Listener(TlsHandshakes(connections, ours), lambda: connections.has_room)
-    port = await listener.open("127.0.0.1", 0, Keys("server.host", "server.port"))
+    listener = Listener(TlsHandshakeFactory(connections, ours), lambda: connections.has_room)
+    port = await listener.open("127.0.0.1", 0, AddressKeys("server.host", "server.port"))
     try:
         yield Port(port, connections, client)
     finally:
@@ -110,11 +110,11 @@ def test_who_is_gone_counts_no_more(event_loop_of: Run) -> None:
             for said in (b"", b"\x16", b"\x16\x03\x01\x02"):
                 plug = port.connect()
                 plug.send(said)
-                await eventually(lambda: port.connections.unfinished)
+                await eventually(lambda: port.connections.handshakes_in_progress)
                 assert len(port.connections) == 1
                 plug.close()
                 await eventually(lambda: not len(port.connections))
-                assert not port.connections.unfinished
+                assert not port.connections.handshakes_in_progress
             assert await port.ask() == b"/some"
             assert port.refused("tls", 400) == 0
 
@@ -127,10 +127,10 @@ def test_who_is_turned_away_is_gone_at_once(event_loop_of: Run, said: bytes) -> 
         async with listening() as port:
             with port.connect() as plug:
                 plug.send(said)
-                stage = port.connections.pending if said else port.connections.silent
+                stage = port.connections.handshaking if said else port.connections.awaiting_tls
                 await eventually(lambda: stage)
                 (handshake,) = stage
-                handshake.turn_away(NO_ROOM)
+                handshake.reject(NO_ROOM)
                 assert await is_closed(plug)
             await eventually(lambda: not len(port.connections))
             assert port.refused("descriptors", 503) == 1
@@ -205,11 +205,11 @@ def test_many_that_begin_at_once_have_their_turns(event_loop_of: Run) -> None:
     """No two handshakes begin in one turn of the event loop."""
 
     async def main() -> None:
-        begun, turn = [], 0
+        started, turn = [], 0
 
         class Handshake:
-            def begin(self) -> None:
-                begun.append(turn)
+            def start(self) -> None:
+                started.append(turn)
 
         def count() -> None:
             nonlocal turn
@@ -218,10 +218,10 @@ def test_many_that_begin_at_once_have_their_turns(event_loop_of: Run) -> None:
 
         count()
         async with listening() as port:
-            handshakes = TlsHandshakes(port.connections, port.client)
+            handshakes = TlsHandshakeFactory(port.connections, port.client)
             for _ in range(5):
-                handshakes.begin_soon(Handshake())  # type: ignore[arg-type]
-            await eventually(lambda: len(begun) == 5)
-            assert len(set(begun)) == 5
+                handshakes.schedule(Handshake())  # type: ignore[arg-type]
+            await eventually(lambda: len(started) == 5)
+            assert len(set(started)) == 5
 
     event_loop_of(main())

@@ -1,4 +1,6 @@
-"""What is left of a connection when it breaks: all that the peer said before is still taken in, and no more."""
+"""Connections of both kinds that break: all that the peer sent before is still received, and no more than the
+limits.
+"""
 
 import asyncio
 import errno
@@ -14,7 +16,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
 from mediaserver.server.http.connections import Connections
 from mediaserver.support.metrics import Metrics
-from mediaserver.transport.upgraded import Upgraded
+from mediaserver.transport.server_websocket import ServerWebSocket
 from mediaserver.wire import websocket
 from mediaserver.wire.encapsulation import Carrier, WireSettings
 from mediaserver.wire.wire import Wire
@@ -25,8 +27,8 @@ from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 FRAMES = 100  # eight slices
 
 
-class Pipe(asyncio.Transport):
-    """A transport that goes nowhere: a test says what comes, and when it breaks."""
+class FakeTransport(asyncio.Transport):
+    """A transport without a socket: the test calls its protocol, and looks at what was written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,12 +69,14 @@ def numbered(count: int) -> bytes:
     return b"".join(masked(2, n.to_bytes(2, "big") * 160) for n in range(count))
 
 
-def upgraded(max_message_bytes: int = 65_536) -> tuple[Upgraded, Pipe, list[Upgraded]]:
-    pipe, lost = Pipe(), []
-    return Upgraded(pipe, max_message_bytes, lost.append), pipe, lost
+def make_websocket(
+    max_message_bytes: int = 65_536,
+) -> tuple[ServerWebSocket, FakeTransport, list[ServerWebSocket]]:
+    transport, lost = FakeTransport(), []
+    return ServerWebSocket(transport, max_message_bytes, lost.append), transport, lost
 
 
-async def received(connection: Upgraded) -> list[tuple[WSMsgType, Any]]:
+async def receive_all(connection: ServerWebSocket) -> list[tuple[WSMsgType, Any]]:
     """All messages to the end."""
     found = []
     while not found or found[-1][0] not in (WSMsgType.CLOSED, WSMsgType.CLOSE):
@@ -87,10 +91,10 @@ async def received(connection: Upgraded) -> list[tuple[WSMsgType, Any]]:
 @pytest.mark.parametrize("size", [1, 12, 13, FRAMES])  # twelve are less than a slice
 @in_virtual_time
 async def test_a_burst_before_a_break_is_read_to_its_last_message(size: int, loop: VirtualLoop) -> None:
-    connection, _, lost = upgraded()
+    connection, _, lost = make_websocket()
     connection.data_received(numbered(size))
     connection.connection_lost(None)
-    *messages, end = await received(connection)
+    *messages, end = await receive_all(connection)
     assert [int.from_bytes(data[:2], "big") for _, data in messages] == list(range(size))
     assert end[0] is WSMsgType.CLOSED
     assert lost == [connection]
@@ -98,68 +102,68 @@ async def test_a_burst_before_a_break_is_read_to_its_last_message(size: int, loo
 
 @in_virtual_time
 async def test_a_close_behind_a_burst_is_read_after_it_and_answered(loop: VirtualLoop) -> None:
-    connection, pipe, lost = upgraded()
+    connection, transport, lost = make_websocket()
     connection.data_received(numbered(FRAMES) + masked(8, (4000).to_bytes(2, "big")))
-    messages = await received(connection)
+    messages = await receive_all(connection)
     assert len(messages) == FRAMES + 1
     assert messages[-1] == (WSMsgType.CLOSE, 4000)
-    assert pipe.written == websocket.close(1000)
-    assert (pipe.closing, pipe.aborted, connection.closed, lost) == (True, False, True, [])
+    assert transport.written == websocket.close(1000)
+    assert (transport.closing, transport.aborted, connection.closed, lost) == (True, False, True, [])
     assert (await connection.receive()).type is WSMsgType.CLOSED
     assert not await connection.close(code=1000, message=b"")
 
 
 @in_virtual_time
-async def test_our_close_waits_for_the_peer_s_and_says_nothing_twice(loop: VirtualLoop) -> None:
-    connection, pipe, _ = upgraded()
+async def test_our_close_waits_for_the_peer_s_and_is_sent_once(loop: VirtualLoop) -> None:
+    connection, transport, _ = make_websocket()
     closing = asyncio.create_task(connection.close(code=1001, message=b"bye"))
     await asyncio.sleep(0.1)
     connection.data_received(numbered(3))
     await asyncio.sleep(0.1)
-    assert (closing.done(), pipe.closing) == (False, False)
+    assert (closing.done(), transport.closing) == (False, False)
     connection.data_received(masked(8, (1001).to_bytes(2, "big")))
     assert await closing
-    assert pipe.written == websocket.close(1001, b"bye")
-    assert pipe.closing
+    assert transport.written == websocket.close(1001, b"bye")
+    assert transport.closing
 
 
 @in_virtual_time
 async def test_a_break_while_we_close_is_the_end_as_well(loop: VirtualLoop) -> None:
-    connection, _, _ = upgraded()
+    connection, _, _ = make_websocket()
     closing = asyncio.create_task(connection.close(code=1000, message=b""))
     await asyncio.sleep(0.1)
     connection.connection_lost(None)
     assert await closing
-    connection.write(b"to nobody")
+    connection.write(b"after the break")
 
 
-class Nobody:
-    """Reads no message."""
+class IdleReader:
+    """Receives no message."""
 
     messages = 0
 
 
 @in_virtual_time
-async def test_more_than_can_wait_is_a_flood_and_none_of_it_is_read(loop: VirtualLoop) -> None:
-    connection, pipe, _ = upgraded()
+async def test_more_bytes_than_may_wait_are_a_flood_and_not_parsed(loop: VirtualLoop) -> None:
+    connection, transport, _ = make_websocket()
     ends: list[End] = []
-    connection.watch(Nobody(), ends.append)
+    connection.enforce_limits(IdleReader(), ends.append)
     connection.data_received(bytes(300_000))
     connection.data_received(bytes(200_000))
     assert ends == []
     connection.data_received(bytes(50_000))
     assert [end.reason for end in ends] == [EndReason.FLOOD]
-    assert pipe.aborted
+    assert transport.aborted
     before = connection.received
     await asyncio.sleep(0.1)
     assert connection.received == before
 
 
 @in_virtual_time
-async def test_bytes_without_the_end_of_a_message_are_too_large_a_one(loop: VirtualLoop) -> None:
-    connection, pipe, _ = upgraded(max_message_bytes=10_000)
-    reader, ends = Nobody(), []
-    connection.watch(reader, ends.append)
+async def test_a_message_that_does_not_end_is_oversize(loop: VirtualLoop) -> None:
+    connection, transport, _ = make_websocket(max_message_bytes=10_000)
+    reader, ends = IdleReader(), []
+    connection.enforce_limits(reader, ends.append)
     piece, step = masked(2, bytes(100)), 2 * (10_000 + 4096)
     for n in range(3 * step // len(piece)):
         reader.messages = n
@@ -168,9 +172,9 @@ async def test_bytes_without_the_end_of_a_message_are_too_large_a_one(loop: Virt
     for _ in range(2 * step // len(piece) + 2):
         connection.data_received(piece)
     assert [(end.reason, end.code) for end in ends][:1] == [(EndReason.OVERSIZE, 1006)]
-    assert pipe.aborted
+    assert transport.aborted
     ends.clear()
-    connection.unwatch()
+    connection.lift_limits()
     for _ in range(3 * step // len(piece)):
         connection.data_received(piece)
     assert ends == []
@@ -179,8 +183,8 @@ async def test_bytes_without_the_end_of_a_message_are_too_large_a_one(loop: Virt
 # -- AudioSocket -----------------------------------------------------------------------------------
 
 
-class Reception:
-    """Lets everybody begin the one stream there is."""
+class FakeAcceptor:
+    """Begins the same session on every connection."""
 
     def __init__(self, session: Session) -> None:
         async def never(request: web.BaseRequest) -> web.StreamResponse:
@@ -188,21 +192,21 @@ class Reception:
 
         self.connections, self.session = Connections(never, ServerSettings, Metrics()), session
 
-    def arrived(self, connection: AudioSocketConnection) -> None:
+    def on_connected(self, connection: AudioSocketConnection) -> None:
         pass
 
-    def identified(self, connection: AudioSocketConnection, uuid: UUID) -> None:
+    def on_uuid(self, connection: AudioSocketConnection, uuid: UUID) -> None:
         connection.begin(self.session)
 
 
-def audiosocket(loop: VirtualLoop) -> tuple[AudioSocketConnection, Pipe, Session, Reception]:
-    stage, pipe = VirtualStream(loop, WireSettings()), Pipe()
+def make_audiosocket(loop: VirtualLoop) -> tuple[AudioSocketConnection, FakeTransport, Session, FakeAcceptor]:
+    stage, transport = VirtualStream(loop, WireSettings()), FakeTransport()
     wire = Wire(WireSettings(), carrier=Carrier.TCP)
     session = Session(Stream("id", "/", "peer"), wire, library_of(), stage.pacer, loop.time)
-    reception = Reception(session)
-    connection = AudioSocketConnection(9000, reception)
-    connection.connection_made(pipe)
-    return connection, pipe, session, reception
+    acceptor = FakeAcceptor(session)
+    connection = AudioSocketConnection(9000, acceptor)
+    connection.connection_made(transport)
+    return connection, transport, session, acceptor
 
 
 @pytest.mark.parametrize(
@@ -216,10 +220,10 @@ def audiosocket(loop: VirtualLoop) -> tuple[AudioSocketConnection, Pipe, Session
     ids=["closed", "gone", "reset", "unanswered"],
 )
 @in_virtual_time
-async def test_a_burst_before_the_end_is_heard_to_its_last_message(
+async def test_a_burst_before_the_end_is_received_to_its_last_message(
     ends: Any, reason: str, loop: VirtualLoop
 ) -> None:
-    connection, _, session, reception = audiosocket(loop)
+    connection, _, session, acceptor = make_audiosocket(loop)
     connection.data_received(UUID_MESSAGE + FRAMES * SILENCE)
     ends(connection)
     assert session.end is None
@@ -228,59 +232,59 @@ async def test_a_burst_before_the_end_is_heard_to_its_last_message(
     assert session.end is not None
     assert (session.end.reason, session.connected) == (reason, False)
     if reason != "peer-closed":
-        assert len(reception.connections) == 0
-        await connection.close(session.end)  # it is gone already
-    connection.forget()
+        assert len(acceptor.connections) == 0
+        await connection.close(session.end)  # the connection is gone already
+    connection.release()
 
 
 @in_virtual_time
 async def test_a_hang_up_behind_a_burst_is_the_end(loop: VirtualLoop) -> None:
-    connection, _, session, _ = audiosocket(loop)
+    connection, _, session, _ = make_audiosocket(loop)
     connection.data_received(UUID_MESSAGE + FRAMES * SILENCE + HANGUP)
     connection.connection_lost(None)
     await asyncio.sleep(0.1)
     assert session.receiver.received == FRAMES + 1
     assert session.end is not None
     assert session.end.reason == "peer-hung-up"
-    connection.forget()
+    connection.release()
 
 
 @in_virtual_time
-async def test_much_at_once_is_kept_by_the_kernel_until_it_is_taken_in(loop: VirtualLoop) -> None:
-    connection, pipe, session, _ = audiosocket(loop)
+async def test_reading_pauses_while_too_many_bytes_wait(loop: VirtualLoop) -> None:
+    connection, transport, session, _ = make_audiosocket(loop)
     wide = b"\x18\x1e\x00" + bytes(7680)
     connection.data_received(UUID_MESSAGE + 30 * wide)
-    assert pipe.reading
+    assert transport.reading
     connection.data_received(wide)
-    assert not pipe.reading
+    assert not transport.reading
     await asyncio.sleep(0.1)
-    assert pipe.reading
+    assert transport.reading
     assert session.receiver.received == 31
-    connection.forget()
+    connection.release()
 
 
 @in_virtual_time
-async def test_who_sends_no_uuid_in_time_is_refused_and_gone(loop: VirtualLoop) -> None:
-    connection, pipe, session, reception = audiosocket(loop)
+async def test_a_peer_without_a_uuid_in_time_is_refused_and_reset(loop: VirtualLoop) -> None:
+    connection, transport, session, acceptor = make_audiosocket(loop)
     connection.data_received(UUID_MESSAGE[:10])
-    assert list(reception.connections.pending) == [connection]
+    assert list(acceptor.connections.handshaking) == [connection]
     await asyncio.sleep(ServerSettings().handshake_timeout + 0.1)
-    assert pipe.written == HANGUP
-    assert not reception.connections.pending
-    assert list(reception.connections.leaving) == [connection]
+    assert transport.written == HANGUP
+    assert not acceptor.connections.handshaking
+    assert list(acceptor.connections.refused) == [connection]
     await asyncio.sleep(5.1)
-    assert pipe.aborted
+    assert transport.aborted
     connection.connection_lost(None)
-    assert (len(reception.connections), len(reception.connections.leaving)) == (0, 0)
+    assert (len(acceptor.connections), len(acceptor.connections.refused)) == (0, 0)
     assert session.end is None
 
 
 @in_virtual_time
-async def test_who_makes_room_is_told_so_once(loop: VirtualLoop) -> None:
-    connection, pipe, _, reception = audiosocket(loop)
-    connection.turn_away(RefusedError(RefusalReason.DESCRIPTORS, "full"))
-    connection.turn_away(RefusedError(RefusalReason.DESCRIPTORS, "full"))
-    assert (pipe.written, pipe.closing) == (HANGUP, True)
-    counted = reception.connections.metrics.refused.labels("descriptors", 503)
+async def test_an_evicted_connection_is_hung_up_and_counted_once(loop: VirtualLoop) -> None:
+    connection, transport, _, acceptor = make_audiosocket(loop)
+    connection.reject(RefusedError(RefusalReason.DESCRIPTORS, "full"))
+    connection.reject(RefusedError(RefusalReason.DESCRIPTORS, "full"))
+    assert (transport.written, transport.closing) == (HANGUP, True)
+    counted = acceptor.connections.metrics.refused.labels("descriptors", 503)
     assert counted._value.get() == 1
     connection.connection_lost(None)

@@ -12,7 +12,7 @@ import pytest
 
 from mediaserver import config
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.server.garbage import Garbage
+from mediaserver.server.garbage_collection import GarbageCollector
 from mediaserver.server.server import Server
 from mediaserver.speech.tts.spoken_text import split_pcm
 from tests.bridge.bots import BotServer, echo
@@ -158,7 +158,7 @@ class Cycle:
 @in_virtual_time
 async def test_a_full_collection_waits_until_few_streams_play(loop: VirtualLoop) -> None:
     playing, Cycle.collected = 1000, 0
-    garbage = Garbage(lambda: playing)
+    garbage = GarbageCollector(lambda: playing)
     garbage.start()
     try:
         old = Cycle()
@@ -178,7 +178,7 @@ async def test_a_full_collection_waits_until_few_streams_play(loop: VirtualLoop)
 @in_virtual_time
 async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> None:
     Cycle.collected = 0
-    garbage = Garbage(lambda: 1000)
+    garbage = GarbageCollector(lambda: 1000)
     garbage.start()
     try:
         old = Cycle()
@@ -196,7 +196,7 @@ async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> Non
 @in_virtual_time
 async def test_what_was_there_is_never_looked_at_until_the_end(loop: VirtualLoop) -> None:
     thresholds = gc.get_threshold()
-    garbage, other = Garbage(lambda: 0), Garbage(lambda: 0)
+    garbage, other = GarbageCollector(lambda: 0), GarbageCollector(lambda: 0)
     garbage.start()
     other.start()
     assert gc.get_freeze_count() > 10_000

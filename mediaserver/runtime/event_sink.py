@@ -1,0 +1,54 @@
+"""Where the events of streams go: into metrics, and by webhooks to the operator's own systems."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mediaserver.call import Stream
+from mediaserver.events import Webhooks
+from mediaserver.support.metrics import Metrics
+
+
+class WebhookEventSink:
+    """Counts each event, and sends it to the operator's webhook."""
+
+    def __init__(self, webhooks: Webhooks, metrics: Metrics) -> None:
+        self._webhooks, self._metrics = webhooks, metrics
+
+    def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
+        """Count an event of a stream, and queue it for the webhook; returns at once."""
+        self._metrics.events.labels(kind).inc()
+        self._count(kind, data)
+        if not self._webhooks.wants(kind):
+            return
+        about: dict[str, Any] = {
+            "path": stream.path,
+            "resource": stream.event_resource,
+            "variables": dict(stream.variables),
+        }
+        self._webhooks.emit(stream.id, kind, {**about, **data})
+
+    def _count(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Take what some kinds of events tell into metrics of their own."""
+        metrics = self._metrics
+        if kind == "analysis":
+            for name, counter in metrics.analysed.items():
+                counter.inc(max(0, data.get(name, 0)))
+        elif kind == "transcript.final":
+            metrics.recognitions.labels("ok" if data.get("text") else "empty").inc()
+            metrics.recognition_seconds.observe(data.get("seconds", 0.0))
+        elif kind == "recognition.failed":
+            metrics.recognitions.labels("dropped" if data.get("dropped") else "failed").inc()
+        elif kind == "stream.inbound":
+            metrics.inbound_problems.labels(data.get("problem", "")).inc()
+        elif kind == "keyword":
+            metrics.keywords.labels(data.get("keyword", "")).inc()
+        elif kind == "assistant.turn" and "first_audio_ms" in data:
+            metrics.first_audio.observe(data["first_audio_ms"] / 1000)
+
+    async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
+        """POST a question to the operator's backend, and return its JSON answer; WebhookError without one."""
+        return await self._webhooks.ask(url, body, timeout)
+
+    def forget(self, stream: Stream) -> None:
+        """Drop a stream's state: its last event was emitted."""
+        self._webhooks.forget(stream.id)

@@ -1,0 +1,44 @@
+"""Metrics whose values are kept elsewhere, and read when Prometheus asks: those of the ticker, the caches,
+webhooks, TTS.
+"""
+
+from mediaserver.events import Webhooks
+from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.speech.service import SpeechService
+from mediaserver.support import child_output
+from mediaserver.support.metrics import Metrics
+
+
+def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
+    """How many frames were sent, and how late."""
+    counter = metrics.counter
+    counter("frames", "Frames sent", lambda: ticker.frames)
+    counter("late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_ticks)
+    counter("skipped_ticks", "Frames never sent because time was lost", lambda: ticker.skipped_ticks)
+    metrics.histogram(
+        "tick_lateness_seconds", "How late the frames of one moment were sent", lambda: ticker.lateness
+    )
+
+
+def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
+    """What the prompt library holds, and what its caches and decoders did."""
+    cache, pool = library.store.cache, library.pool
+    counter, gauge = metrics.counter, metrics.gauge
+    counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
+    counter("cache_misses", "Look-ups of prompts' messages not found in memory", lambda: cache.misses)
+    counter("cache_evictions", "Prompts' messages let go of for want of memory", lambda: cache.evictions)
+    counter("decodes", "Sound files decoded", lambda: pool.decodes)
+    counter("decode_seconds", "Seconds that decoding sound files took", lambda: pool.decode_seconds)
+    counter("disk_cache", "Prompts looked up in the cache on disk, by what was found", lambda: pool.stored)
+    gauge("cache_bytes", "Memory taken by prompts' messages", lambda: cache.bytes)
+    gauge("prompts", "Prompts that can be played", lambda: len(library.prompts))
+    gauge("prompt_errors", "Files in the prompt folder that cannot be played", lambda: len(library.problems))
+
+
+def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) -> None:
+    """What became of webhooks, of spoken sentences, and of what child processes printed."""
+    counter = metrics.counter
+    counter("printed_lines", "What our processes printed, by what became of it", lambda: child_output.counts)
+    counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)
+    counter("sentences", "Sentences said, by where their sound came from", lambda: speech.results)

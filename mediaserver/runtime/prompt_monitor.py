@@ -1,0 +1,103 @@
+"""Follows the prompt folder: loads what changes in it, and logs which paths lack their prompts."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
+from mediaserver.playout.prompts.watch import watch_prompts
+from mediaserver.routing import routes
+from mediaserver.routing.configuration import Configuration
+from mediaserver.support.metrics import Metrics
+from mediaserver.wire.encapsulation import TCP, Encoding
+
+NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'
+
+log = structlog.get_logger()
+
+
+class PromptMonitor:
+    """Keeps a library as its folder is. `configuration` gives the one in force; `missing` counts paths without
+    prompts.
+    """
+
+    def __init__(
+        self, library: PromptLibrary, configuration: Callable[[], Configuration], metrics: Metrics
+    ) -> None:
+        self._library, self._configuration, self._metrics = library, configuration, metrics
+        self._watching: asyncio.Task[None] | None = None
+        self.missing = 0
+        self._left_out: list[str] = []  # problems of built-in paths whose prompts have never been there
+
+    def report_missing(self) -> None:
+        """Log at the start which built-in paths lack their prompts, and that there are no prompts at all."""
+        library = self._library
+        self._left_out = self._configuration().missing_default_prompts(library)
+        for problem in self._left_out:
+            log.warning("a built-in path is left out until its prompts are there", why=problem)
+        if not library.prompts:
+            log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
+
+    def on_configuration_changed(self) -> None:
+        """Another configuration is in force, whose paths have their prompts."""
+        self._left_out = self._configuration().missing_default_prompts(self._library)
+        self.missing = 0
+
+    def start_watching(self) -> None:
+        """Load changes of the folder from now on, as `prompts.watch` asks for it."""
+        self._watching = asyncio.create_task(
+            watch_prompts(
+                self._library, self.first_encodings, self._configuration().settings.prompts, self._on_reloaded
+            )
+        )
+
+    async def refresh(self) -> None:
+        """Load changes of the folder now, unless it is watched."""
+        if self._watching is None or self._watching.done():
+            reloaded = await self._library.refresh(self.first_encodings(), settle=0)
+            if reloaded is not None:
+                self._on_reloaded(reloaded)
+
+    async def close(self) -> None:
+        """Watch no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait((self._watching,))
+
+    def first_encodings(self) -> Sequence[Encoding]:
+        """The encodings in which prompts are prepared first: those of WebSockets, and of AudioSocket's ports."""
+        configuration = self._configuration()
+        encodings = routes.first_encodings(configuration.table)
+        return [*encodings, TCP] if configuration.ports else encodings
+
+    def _on_reloaded(self, reloaded: ReloadResult) -> None:
+        """Count and log a change of the folder."""
+        if reloaded.added or reloaded.replaced or reloaded.removed:
+            self._metrics.reloads.labels("ok").inc()
+            log.info(
+                "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
+            )
+        folder = str(self._library.directory)
+        for file, why in reloaded.failed.items():
+            if file == os.curdir:
+                log.error("the prompt folder is gone: all prompts stay as they were", folder=folder, why=why)
+            else:
+                log.error("prompt not taken in", file=file, why=why)
+        for name in reloaded.readable_again:
+            log.info("the prompt folder can be read again", folder=os.path.normpath(f"{folder}/{name}"))
+        if reloaded.failed:
+            self._metrics.reloads.labels("failed").inc()
+        self._report_removed(reloaded)
+
+    def _report_removed(self, reloaded: ReloadResult) -> None:
+        """Count the paths that lack their prompts now, and log them where prompts were removed."""
+        configuration = self._configuration()
+        left_out = configuration.missing_default_prompts(self._library)
+        self._left_out = [problem for problem in self._left_out if problem in left_out]  # the others got theirs
+        lost = [problem for problem in left_out if problem not in self._left_out]
+        problems = [*configuration.missing_prompts(self._library), *lost]
+        self.missing = len(problems)
+        for problem in problems if reloaded.removed else ():
+            log.error("a path lacks its prompt", why=problem)

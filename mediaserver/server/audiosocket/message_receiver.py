@@ -1,0 +1,200 @@
+"""What comes by an AudioSocket connection: bytes cut into messages, each given to the session, within limits.
+
+The peer is always read, since Asterisk locks up when its writes are not. Bytes, messages and the time that they
+wait are bounded. A server has thousands of these connections, so each keeps little.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.config.listener_settings import FRAME_MESSAGE, ServerSettings
+from mediaserver.transport.connection import abort
+from mediaserver.wire import audiosocket
+
+_SLICE_BYTES = 4096  # parsed at a time: a dozen frames
+_MESSAGES_PER_TURN = (
+    32  # given to the session before other streams get their turns: a slice may hold 1000 tiny ones
+)
+_MAX_BACKLOG_BYTES = 128 * 1024  # read from the kernel and not parsed yet; with more, reading pauses
+_MAX_BACKLOG_TIME = 2.0  # seconds for which a peer may send faster than its messages are taken
+_MAX_DISCARDED_BYTES = 2_000_000  # read after the end: five seconds of audio at 192 kHz
+_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same for a peer that has sent too much already
+
+# Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.
+_MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate in audiosocket.RATES.items()}
+
+
+class InboundRateLimit:
+    """What a peer may send in a second: `max_rate` messages, or audio of as many frames of 20 ms.
+
+    Audio is counted in frames, so that a wideband stream is no flood. The rate may well be above 50, as a peer may
+    have been held up by its network. `clock` gives monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_frames", "_max_rate", "_second")
+
+    def __init__(self, max_rate: int, clock: Callable[[], float]) -> None:
+        self._max_rate, self._clock = max_rate, clock
+        self._second, self._frames = clock(), 0.0
+
+    def allows(self, kind: int, size: int) -> bool:
+        """Count a message of a kind and of `size` bytes with its header; False where it exceeds the limit."""
+        frames = 1.0  # as nearly all messages
+        if size > FRAME_MESSAGE:
+            frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
+        self._frames += frames
+        if self._frames <= self._max_rate:
+            return True
+        now = self._clock()
+        if now - self._second < 1:
+            return False
+        self._second, self._frames = now, frames
+        return True
+
+
+def ignore_message(message: bytes) -> None:
+    """Takes the messages of a connection without a session."""
+
+
+class MessageReceiver(asyncio.Protocol):
+    """The receiving half of a connection: a base class, so that a frame costs no call more than it must.
+
+    A subclass reads the handshake, sets `_session` and `_on_message` after it, and is told of the end of input.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_backlog_since",
+        "_discard_limit",
+        "_discarding",
+        "_eof",
+        "_loop",
+        "_max_message_bytes",
+        "_messages",
+        "_on_message",
+        "_parser",
+        "_paused",
+        "_rate_limit",
+        "_session",
+        "transport",
+    )
+
+    def __init__(self, limits: ServerSettings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None  # None once the connection is lost
+        self._rate_limit = InboundRateLimit(limits.max_message_rate, self._loop.time)
+        self._max_message_bytes = limits.max_message_bytes
+        self._session: Session | None = None
+        self._on_message: Callable[[bytes], None] = ignore_message
+        self._parser = audiosocket.StreamParser()
+        self._messages: Iterator[bytes] | None = None  # those of a slice that the session has yet to get
+        self._backlog = bytearray()  # not parsed yet
+        self._backlog_since = 0.0  # when the backlog began
+        self._paused = False  # reading is paused: what comes stays in the kernel
+        self._eof = False  # the peer has closed its half
+        self._discarding = False  # what comes from now on is read and dropped
+        self._discard_limit = _MAX_DISCARDED_BYTES
+
+    def _read_handshake(self, data: bytes) -> bytes:
+        """Read the peer's handshake; returns the bytes that came behind it."""
+        raise NotImplementedError
+
+    def _on_eof(self) -> None:
+        """The peer has closed its half, and the session has got all that came before."""
+        raise NotImplementedError
+
+    def _on_lost(self) -> None:
+        """The connection is gone, and the session has got all that came before."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        """Parse bytes from the peer. Many at once are parsed in slices, so that other streams get their turns."""
+        if self._session is None and not self._discarding:
+            data = self._read_handshake(data)
+        if self._discarding:
+            self._discard(len(data))
+        elif self._has_backlog:
+            self._backlog += data
+            if len(self._backlog) > _MAX_BACKLOG_BYTES and not self._paused and self.transport is not None:
+                self._paused = True
+                self.transport.pause_reading()
+        elif data:
+            if len(data) > _SLICE_BYTES:
+                self._backlog += data
+            else:  # as nearly always
+                self._messages = self._parser.feed(data)
+            self._backlog_since = self._loop.time()
+            self._process_turn()
+
+    @property
+    def _has_backlog(self) -> bool:
+        """Whether bytes or messages wait for the next turn of the event loop."""
+        return self._messages is not None or bool(self._backlog)
+
+    def _process_turn(self) -> None:
+        """Process some messages now, and the rest in the next turns of the event loop."""
+        if self._messages is None:
+            part = bytes(self._backlog[:_SLICE_BYTES])
+            del self._backlog[:_SLICE_BYTES]
+            self._messages = self._parser.feed(part)
+        self._process(self._messages)
+        if self._has_backlog and self._loop.time() - self._backlog_since > _MAX_BACKLOG_TIME:
+            self._on_limit_exceeded(End(EndReason.FLOOD, CloseCode.ABNORMAL))
+        if len(self._backlog) < _MAX_BACKLOG_BYTES / 2:  # more is read before the backlog is empty
+            self._resume_reading()
+        if self._has_backlog:
+            self._loop.call_soon(self._process_turn)
+            return
+        if self.transport is None:
+            self._on_lost()
+        elif self._eof:
+            self._on_eof()
+
+    def _process(self, messages: Iterator[bytes]) -> None:
+        """Give the session the messages of one turn, unless one exceeds a limit."""
+        for count, message in enumerate(messages, 1):
+            if not self._rate_limit.allows(message[0], len(message)):
+                self._on_limit_exceeded(End(EndReason.FLOOD, CloseCode.ABNORMAL))
+                return
+            if len(message) > self._max_message_bytes:
+                self._on_limit_exceeded(End(EndReason.OVERSIZE, CloseCode.TOO_BIG))
+                return
+            self._on_message(message)
+            if count == _MESSAGES_PER_TURN:
+                return
+        self._messages = None
+        if self._parser.pending > self._max_message_bytes:
+            self._on_limit_exceeded(End(EndReason.OVERSIZE, CloseCode.TOO_BIG))
+
+    def _on_limit_exceeded(self, end: End) -> None:
+        """Finish the session of a peer that exceeds a limit. The peer is still sent our end."""
+        self._discard_limit = _MAX_DISCARDED_FLOOD_BYTES - len(self._backlog)
+        self._start_discarding()
+        if self._session is not None:
+            self._session.finish(end)
+
+    def _start_discarding(self) -> None:
+        """Read and drop all that comes from now on."""
+        self._discarding = True
+        self._backlog.clear()
+        self._messages = None
+        self._resume_reading()
+
+    def _discard(self, size: int) -> None:
+        """Drop bytes that come after the end. Left unread they would make our close a reset; they are bounded."""
+        self._discard_limit -= size
+        if self._discard_limit < 0 and self.transport is not None:
+            abort(self.transport)
+
+    def _resume_reading(self) -> None:
+        if self._paused and self.transport is not None and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        """The peer has closed its half, as Asterisk does at a hang-up. True keeps our half open."""
+        self._eof = True
+        if not self._has_backlog:
+            self._on_eof()
+        return True

@@ -1,0 +1,209 @@
+"""The server's side of one WebSocket, after its handshake. Nothing of the HTTP that led to it is kept.
+
+aiohttp parses the frames. The bytes that may wait to be parsed, and the bytes of an unfinished message, are
+bounded here. A server has thousands of these connections, so each keeps little.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from aiohttp import EofStream, WebSocketError, WSMessage, WSMsgType
+
+from mediaserver.support.aiohttp_adapter import WebSocketReader, make_websocket_reader
+from mediaserver.transport.closing import CloseCode, End, EndReason
+from mediaserver.transport.connection import abort
+from mediaserver.wire import websocket
+
+_SLICE_BYTES = 4096  # parsed at a time: some hundred of the smallest frames, which take about a millisecond
+_MAX_UNPARSED_BYTES = 512 * 1024  # that may wait to be parsed
+_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while twice as much of whole messages waits to be received
+_CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
+
+
+class MessageCounter(Protocol):
+    """Receives the messages of a WebSocket, and counts them."""
+
+    messages: int  # received so far
+
+
+def _ignore_end(end: End) -> None:
+    """Stands in for a session's `finish` where no session is watched."""
+
+
+class ServerWebSocket(asyncio.Protocol):
+    """The WebSocket of one stream: the protocol of its transport, to receive from, to write to and to close.
+
+    `transport` is None once the connection is lost; `on_lost` is called then, after all that came was parsed.
+    """
+
+    __slots__ = (
+        "_check_at",
+        "_check_step",
+        "_finish",
+        "_loop",
+        "_message_counter",
+        "_messages_at_check",
+        "_on_lost",
+        "_parser",
+        "_queue",
+        "_unparsed",
+        "closed",
+        "received",
+        "transport",
+    )
+
+    def __init__(
+        self, transport: asyncio.Transport, max_message_bytes: int, on_lost: Callable[["ServerWebSocket"], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = transport
+        self.closed = False  # a close frame was sent or received: nothing more is sent
+        self.received = 0  # bytes since the handshake
+        reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
+        self._parser: WebSocketReader | None = reader
+        self._unparsed = bytearray()
+        self._on_lost = on_lost
+        self._message_counter: MessageCounter | None = None
+        self._finish: Callable[[End], None] = _ignore_end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # so many bytes hold the end of a message
+        self._check_at, self._messages_at_check = math.inf, 0
+        transport.set_protocol(self)
+
+    # -- bytes in ------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse bytes from the peer.
+
+        Many bytes at once, such as a flood of tiny frames, are parsed in slices, so that other streams get their
+        turns of the event loop in between.
+        """
+        if self._unparsed:
+            self._unparsed += data
+            if len(self._unparsed) > _MAX_UNPARSED_BYTES:
+                self._abort_stream(EndReason.FLOOD)
+        elif len(data) > _SLICE_BYTES:
+            self._unparsed += data
+            self._parse_slice()
+        else:
+            self._parse(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection is gone. What the peer sent before is still parsed and received."""
+        self.transport = None
+        if not self._unparsed:
+            self._feed_eof()
+
+    def _parse_slice(self) -> None:
+        if not self._unparsed:  # the stream was aborted
+            return
+        part = bytes(self._unparsed[:_SLICE_BYTES])
+        del self._unparsed[:_SLICE_BYTES]
+        self._parse(part)
+        if self._unparsed:
+            self._loop.call_soon(self._parse_slice)
+        elif self.transport is None:
+            self._feed_eof()
+
+    def _parse(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received >= self._check_at:
+            self._check_progress()
+        if self._parser is not None:
+            self._parser.feed_data(data)
+
+    def _feed_eof(self) -> None:
+        self._queue.feed_eof()
+        self._on_lost(self)
+
+    # -- what a peer may send ------------------------------------------------------------------------------------
+
+    def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
+        """Finish a stream whose peer sends bytes without end: a message that is never whole, or a flood.
+
+        `finish` is given the reason. The rate of whole messages is for the reader of messages to limit.
+        """
+        self._message_counter, self._finish, self._check_at = counter, finish, self.received + self._check_step
+
+    def lift_limits(self) -> None:
+        """The stream is over, and its messages are not counted any more."""
+        self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
+
+    def release(self) -> None:
+        """Parse no more. A parser that met an error would refer to itself by way of the error's traceback."""
+        self.lift_limits()
+        self._parser = None
+
+    def _check_progress(self) -> None:
+        """End the stream where no message has ended in as many bytes as any message may have."""
+        self._check_at = self.received + self._check_step
+        messages = self._message_counter.messages if self._message_counter is not None else 0
+        if messages == self._messages_at_check:
+            self._abort_stream(EndReason.OVERSIZE)
+        self._messages_at_check = messages
+
+    def _abort_stream(self, reason: EndReason) -> None:
+        self._unparsed.clear()
+        self._finish(End(reason, CloseCode.ABNORMAL))
+        if self.transport is not None:
+            abort(self.transport)
+
+    # -- the WebSocket -------------------------------------------------------------------------------------------
+
+    async def receive(self) -> WSMessage:
+        """The next message.
+
+        Its type is CLOSED where the connection is gone or closed, and ERROR where the peer broke the protocol.
+        """
+        if self.closed:
+            return _CLOSED
+        try:
+            message = cast("WSMessage", await self._queue.read())
+        except EofStream:
+            return _CLOSED
+        except WebSocketError as error:
+            return WSMessage(WSMsgType.ERROR, _without_traceback(error), None)
+        if message.type is WSMsgType.CLOSE:
+            self.closed = True
+            self.write(websocket.close(CloseCode.NORMAL))
+            self._close_transport()
+        return message
+
+    async def pong(self, message: bytes) -> None:
+        """Answer a ping."""
+        self.write(websocket.pong(message))
+
+    def write_text(self, text: str) -> None:
+        """Send a text message."""
+        self.write(websocket.text(text))
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        """Send a close frame, and wait for the peer's; False where one was sent before."""
+        if self.closed:
+            return False
+        self.closed = True
+        self.write(websocket.close(code, message))
+        try:
+            while (await self._queue.read()).type is not WSMsgType.CLOSE:
+                pass
+        except EofStream:
+            pass
+        except WebSocketError as error:
+            _without_traceback(error)
+        self._close_transport()
+        return True
+
+    def write(self, frame: bytes) -> None:
+        """Send a whole WebSocket frame, unless the connection is gone or closing."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    def _close_transport(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+def _without_traceback(error: WebSocketError) -> WebSocketError:
+    """An error that the queue keeps, without its traceback, which leads to the queue and to all of the stream."""
+    return error.with_traceback(None)
