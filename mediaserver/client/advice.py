@@ -1,6 +1,6 @@
-"""What to do when a stream that we dial does not work: a line for each row of VoIPBIN's troubleshooting list.
+"""Advice for the operator when a stream that we dial does not work, by VoIPBIN's list for troubleshooting.
 
-Connection drops; no audio received; audio quality poor; cannot send audio.
+Its rows are: connection drops, no audio received, poor audio quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session
@@ -8,7 +8,7 @@ from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
 
-POOR_LOSS = 0.01  # of the packets: heard as clicks and missing syllables
+POOR_LOSS = 0.01  # packet loss that is audible, as clicks and missing syllables
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
 
 _REFUSALS = {
@@ -22,7 +22,7 @@ NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN w
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
-    """Why there is no connection, and what to check."""
+    """Why a stream could not be dialled, and what to check."""
     if isinstance(error, UpgradeRefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
@@ -34,14 +34,14 @@ def _on_refusal(status: int, credential: Credential | None) -> str:
         return _REFUSALS.get(status, "the platform cannot serve it now")
     if credential is None:
         return "set voipbin.token or voipbin.access_key"
-    what = "token" if credential.parameter == "token" else "access key"
+    name = "token" if credential.parameter == "token" else "access key"
     if status == 401:
-        return f"the {what} is not accepted: check that {credential.setting} is valid and not expired"
-    return f"the {what} may not do this: check that it belongs to the account of the call or conference"
+        return f"the {name} is not accepted: check that {credential.setting} is valid and not expired"
+    return f"the {name} may not do this: check that it belongs to the account of the call or conference"
 
 
 def on_close(code: int, resource: str, credential: Credential | None) -> str:
-    """Why the peer closed for good, and what to check."""
+    """Why the peer closed a stream that is not dialled again, and what to check."""
     if code == CloseCode.POLICY:
         setting = credential.setting if credential is not None else "voipbin.token or voipbin.access_key"
         why = f"the platform's policy: check that {setting} is still valid"
@@ -53,7 +53,7 @@ def on_close(code: int, resource: str, credential: Credential | None) -> str:
 
 
 def on_break(code: int) -> str:
-    """Why a connection is taken up again."""
+    """Why a stream is dialled again."""
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
@@ -70,19 +70,19 @@ NO_KEYS = (
 
 
 def on_quality(session: Session) -> list[str]:
-    """What was wrong with the audio of a stream that is over, as far as anybody listened to it."""
-    hearing, found = session.receiver, []
-    if hearing.malformed:
+    """What was wrong with the inbound audio of a stream that is over, as far as a handler listened to it."""
+    receiver, found = session.receiver, []
+    if receiver.malformed:
         found.append(
-            f"{hearing.malformed} messages were not {hearing.wire.settings.encapsulation}: "
+            f"{receiver.malformed} messages were not {receiver.wire.settings.encapsulation}: "
             "ask for the encapsulation that the peer speaks"
         )
     if session.call.keys == 0:
         found.append(NO_KEYS)
-    packets = hearing.packets
+    packets = receiver.packets
     expected = packets.received + packets.lost
     if expected and packets.lost / expected > POOR_LOSS:
         found.append(f"{packets.lost} of {expected} packets were lost: check the network")
-    if hearing.jitter_ms > POOR_JITTER:
-        found.append(f"audio came with {hearing.jitter_ms:.0f} ms of jitter: check the network's latency")
+    if receiver.jitter_ms > POOR_JITTER:
+        found.append(f"audio came with {receiver.jitter_ms:.0f} ms of jitter: check the network's latency")
     return found

@@ -1,4 +1,4 @@
-"""Outward: attaches our paths to calls and conferences, by dialling their media streams."""
+"""Attaches paths of ours to calls and conferences of VoIPBIN, by dialling their media streams."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class AttachRequest(BaseModel):
-    """What to attach to what: `calls/<id>` or `conferences/<id>`, and one of our paths, perhaps with a query."""
+    """Which path to attach, perhaps with a query, and to which resource: `calls/<id>` or `conferences/<id>`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,42 +41,42 @@ class AttachRequest(BaseModel):
 
     @field_validator("resource")
     @classmethod
-    def _is_one(cls, resource: str) -> str:
+    def _validate_resource(cls, resource: str) -> str:
         if not re.fullmatch(r"(calls|conferences)/[\w~-][\w.~-]*", resource, re.ASCII):
             raise ValueError("should be calls/<id> or conferences/<id>")
         return resource
 
     @field_validator("path")
     @classmethod
-    def _is_ours(cls, path: str) -> str:
+    def _validate_path(cls, path: str) -> str:
         if not path.startswith("/"):
             raise ValueError("should be a path of the configuration: it begins with /")
         return path
 
 
-def _in_a_body(names: Sequence[str]) -> str:
-    """How a request for a stream gives values."""
+def _give_in_body(names: Sequence[str]) -> str:
+    """How a request to the admin port gives values for these variables."""
     return f'give "variables": {json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)}'
 
 
-def _by_options(names: Sequence[str]) -> str:
-    """How the command gives values."""
+def _give_by_options(names: Sequence[str]) -> str:
+    """How the command `attach` gives values for these variables."""
     return "give " + " ".join(f"--variable {name}=…" for name in names)
 
 
 class Attacher:
-    """All streams that one server dials. `giving` says how values that a text needs may be given."""
+    """All streams that one server dials. `giving` words for an error how missing variables are given."""
 
-    def __init__(self, engine: Engine, giving: DescribeInput = _in_a_body) -> None:
+    def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
         self._platform = Platform(lambda: engine.settings.voipbin)
         self._running: set[asyncio.Task[End]] = set()
 
     async def prepare(self, request: AttachRequest) -> Attachment:
-        """What is asked for, not yet dialled.
+        """The attachment that is asked for, not yet dialled.
 
-        RefusedError: 404 where there is no such path or prompt, 400 where it makes no sense, 414 where the path is
-        too long, 503 where there is no room.
+        RefusedError: 404 where there is no such path or prompt, 400 where the request is wrong, 414 where its path
+        is too long, 503 where a limit of streams is reached.
         """
         engine = self._engine
         try:
@@ -102,15 +102,15 @@ class Attacher:
         return Attachment(engine, self._platform, stream, route, handler, wire)
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
-        """Dial in the background; the task tells how it ended."""
+        """Dial in the background; the task returns how the stream ended."""
         task = attachment.start()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        task.add_done_callback(partial(_tell, attachment.session.stream.id))
+        task.add_done_callback(partial(_log_failure, attachment.session.stream.id))
         return task
 
     async def close(self) -> None:
-        """Let go of what is still there."""
+        """Cancel all attachments, and close the HTTP client."""
         for task in self._running:
             task.cancel()
         if self._running:
@@ -118,8 +118,8 @@ class Attacher:
         await self._platform.close()
 
 
-def _tell(stream: str, task: asyncio.Task[End]) -> None:
-    """Say why there is no stream, where there is none."""
+def _log_failure(stream: str, task: asyncio.Task[End]) -> None:
+    """Log why an attachment failed, if it did."""
     if not task.cancelled() and task.exception() is None:
         end = task.result()
         if end.text and end.reason is not EndReason.DRAINED:
@@ -133,31 +133,32 @@ async def attach(
     request: AttachRequest,
     progress: Progress,
     hang_up: asyncio.Event,
-    heard: Callable[[bytes, float], None] | None = None,
+    on_audio: Callable[[bytes, float], None] | None = None,
 ) -> End:
-    """One stream to its end, without a server around it. `hang_up` ends it; `heard` is given the peer's audio.
+    """Attach one stream without a server around it, and return how it ended. Setting `hang_up` ends it.
 
-    ConfigError where the configuration is wrong.
+    `on_audio` is given the peer's audio: 16-bit PCM at 8 kHz, and when it came, in monotonic seconds. ConfigError
+    where the configuration is wrong.
     """
     engine = Engine(settings, where, problems)
-    attacher = Attacher(engine, _by_options)
+    attacher = Attacher(engine, _give_by_options)
 
-    def take(event: Event) -> None:
-        if isinstance(event, Audio) and heard is not None:
-            heard(event.pcm, time.monotonic())
+    def on_event(event: Event) -> None:
+        if isinstance(event, Audio) and on_audio is not None:
+            on_audio(event.pcm, time.monotonic())
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # at once: it is dialled again and again where nobody answers
+        log.warning(NO_CREDENTIAL)  # now, since dialling is tried for a while
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session
-        with session.call.listen(take) if heard is not None else contextlib.nullcontext():
-            ended = attachment.start()
-            asked = asyncio.create_task(hang_up.wait())
-            await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
+        with session.call.listen(on_event) if on_audio is not None else contextlib.nullcontext():
+            running = attachment.start()
+            hanging_up = asyncio.create_task(hang_up.wait())
+            await asyncio.wait((hanging_up, running), return_when=asyncio.FIRST_COMPLETED)
             session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
-            asked.cancel()
-            return await ended
+            hanging_up.cancel()
+            return await running
     except RefusedError as error:
         return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
     finally:

@@ -1,4 +1,6 @@
-"""What a far end measures of a paced stream: from arrival times to a report. Pure; knows no clock of its own."""
+"""Measures a paced stream from the arrival times of its frames: jitter, lateness, clock drift. Pure maths, no
+clock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,8 +12,8 @@ from mediaserver.audio.pcm import PTIME, Signal
 
 MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
 MIN_DRIFT_FRAMES = 100  # in fewer, drift cannot be told from jitter
-_BURST = 0.010  # seconds after the first frame: what comes by then was sent with it, ahead of its time
-_MOST_LEAD = 10  # frames
+_BURST = 0.010  # seconds after the first frame; frames that come by then were sent together with it
+_MAX_LEAD = 10  # frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a call was like for the one who listened."""
+    """What a call was like at the receiving end."""
 
     frames: int
     duration_s: float
@@ -37,12 +39,12 @@ class Report:
     encapsulation: str | None
     framing: str | None
     close_code: int | None
-    bad_reason: str = ""  # what is wrong with the first bad frame; for people only
-    unsent: str = ""  # what was to be sent and was not; for people only
+    bad_reason: str = ""  # what is wrong with the first bad frame; not in the JSON
+    unsent: str = ""  # what was to be sent and was not; not in the JSON
 
     @property
     def problems(self) -> list[str]:
-        """Why the stream was wrong; nothing where it was right."""
+        """What was wrong with the stream, a line for each problem."""
         found = []
         if not self.frames:
             found.append("no audio came")
@@ -57,7 +59,7 @@ class Report:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The report as `call --json` prints it."""
         values = asdict(self)
         del values["bad_reason"], values["unsent"]
         return values
@@ -70,21 +72,21 @@ def spread(values: Signal) -> Spread:
 
 
 def lead(arrivals: Sequence[float]) -> int:
-    """How many frames were sent ahead of their time, with the first: those within 10 ms of it, at most 10."""
+    """How many frames were sent ahead of their time: those within 10 ms of the first, at most 10."""
     first = arrivals[:1]
-    return sum(at - first[0] <= _BURST for at in arrivals[1 : _MOST_LEAD + 1])
+    return sum(at - first[0] <= _BURST for at in arrivals[1 : _MAX_LEAD + 1])
 
 
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """Time between neighbouring frames, but for those sent together at the start; None for fewer than two."""
+    """Time between neighbouring frames behind the lead, which came together; None for fewer than two frames."""
     gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
     return spread(gaps) if len(gaps) else None
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came, on the schedule of the earliest; None without frames.
+    """How long after its due time each frame came, by the schedule of the earliest; None without frames.
 
-    Behind a lead of so many frames, frame n is due at n - lead times 20 ms, and those before it at once.
+    Frame n is due (n - lead) · 20 ms after the first, and frames of the lead at once.
     """
     return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
 
@@ -92,7 +94,7 @@ def lateness(arrivals: Sequence[float]) -> Spread | None:
 def drift_ppm(arrivals: Sequence[float]) -> float | None:
     """The slope of arrivals against a 20 ms schedule, in parts per million; None for fewer than two frames.
 
-    Frames sent together with the first, ahead of their time, do not count.
+    Frames of the lead, which came together with the first, do not count.
     """
     paced = arrivals[lead(arrivals) :]
     if len(paced) < 2:

@@ -1,7 +1,7 @@
-"""Plays the far end of a media stream: dials a URL as it stands, listens, perhaps speaks, and measures.
+"""Simulates the peer of a media server: dials a URL, receives its audio, sends keys and sound, and measures.
 
-To `ws://` and `wss://` it is VoIPBIN, which sends nothing where it has nothing to say. To `tcp://` it is Asterisk,
-which names its call by a UUID, and never stops sending.
+On `ws://` and `wss://` it behaves as VoIPBIN, which sends nothing while it has nothing to send. On `tcp://` it
+behaves as Asterisk, which names its call by a UUID, and sends silence all the time.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from mediaserver.call import CloseCode
 from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
-from mediaserver.client.speaker import Script, Speaker, Turn
+from mediaserver.client.script_player import Script, ScriptPlayer, TurnDetector
 from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
 from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.transport.connection import CLOSE_TIMEOUT
@@ -32,30 +32,30 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpP
 from mediaserver.wire.events import Audio, Hangup
 from mediaserver.wire.wire import Wire
 
-OnFrame = Callable[[bytes, float], None]  # given a frame of PCM, and when it came
+OnFrame = Callable[[bytes, float], None]  # called with a frame of 16-bit PCM, and when it came, monotonic
 T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What to dial, and what to do on the line."""
+class SimulatedCall:
+    """What to dial, and what to do on the call."""
 
     url: str
     seconds: float | None = None  # hang up after so long; None: wait for the server to close
-    encapsulation: Encapsulation | None = None  # None: the URL's own, or what the first message looks like
+    encapsulation: Encapsulation | None = None  # None: that of the URL, or by the first message
     framing: Framing = Framing.AUTO
-    send: Path | None = None  # a sound file to speak
+    send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before that, `0-9 A-D * #`; a comma is a pause
-    after: float | None = None  # when to begin, seconds after the answer; None: when the far end has finished
-    record: Path | None = None  # a WAV file for what is heard
+    after: float | None = None  # seconds after the answer until these; None: when the peer has finished
+    record: Path | None = None  # a WAV file for the audio that comes
 
 
-class Listener:
-    """Takes in the server's messages: counts, times, decodes. `wire` is how it must speak, where that is known."""
+class FrameMeter:
+    """Decodes, counts and times the server's frames. `wire` is their format, None where it is to be detected."""
 
-    def __init__(self, call: Call, heard: OnFrame, wire: Wire | None = None) -> None:
-        self._call, self._heard = call, heard
-        self._wire, self._told = wire, wire is not None
+    def __init__(self, call: SimulatedCall, on_frame: OnFrame, wire: Wire | None = None) -> None:
+        self._call, self._on_frame = call, on_frame
+        self._wire, self._is_given = wire, wire is not None
         self.arrivals: list[float] = []
         self.bad = 0
         self.bad_reason = ""
@@ -63,14 +63,14 @@ class Listener:
 
     @property
     def encapsulation(self) -> Encapsulation | None:
-        """What is spoken; None while nothing has told."""
-        named = self._call.encapsulation or _named(self._call.url)
-        return named or (self._wire.settings.encapsulation if self._wire else None)
+        """The encapsulation of the stream; None while it is not known yet."""
+        asked = self._call.encapsulation or _encapsulation_of(self._call.url)
+        return asked or (self._wire.settings.encapsulation if self._wire else None)
 
     def receive(self, data: bytes, at: float) -> None:
-        """One binary message, which must be one frame, or say that the call is over."""
+        """Take a binary message, which must be one frame of 20 ms, or the end of the call."""
         if self._wire is None:
-            encapsulation = self.encapsulation or _guess(data)
+            encapsulation = self.encapsulation or _detect_encapsulation(data)
             self._wire = Wire(WireSettings(encapsulation, self._call.framing))
             self.framing = _framing_of(data, encapsulation)
         reason = f"{len(data)} bytes"
@@ -78,76 +78,80 @@ class Listener:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
-        if Hangup() in events:  # what a handler's hang-up says where there are messages; the close follows
+        if Hangup() in events:  # a message of the server's hang-up, which a close follows
             return
         self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
-        if self._told and data[0] != audiosocket.Kind.SLIN:  # Asterisk hears no sound at another rate than its own
+        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # Asterisk plays no other sample rate than its own
             pcm, reason = b"", f"of kind 0x{data[0]:02x}"
         if len(pcm) == FRAME_BYTES:
-            self._heard(pcm, at)
+            self._on_frame(pcm, at)
             return
         if not self.bad:
-            expected = "audiosocket over TCP" if self._told else _in_words(self._wire.settings)
+            expected = "audiosocket over TCP" if self._is_given else _describe(self._wire.settings)
             self.bad_reason = f"{expected} was expected, and the first of them was {reason}"
         self.bad += 1
 
 
 async def simulate(
-    call: Call, heard: OnFrame = lambda pcm, at: None, hang_up: asyncio.Event | None = None
+    call: SimulatedCall, on_frame: OnFrame = lambda pcm, at: None, hang_up: asyncio.Event | None = None
 ) -> Report:
-    """Make one call and report on it. `heard` is given every frame as it comes; `hang_up` ends the call early.
+    """Make a call, and report on it. `on_frame` is called with each frame; setting `hang_up` ends the call early.
 
     PeerError where there is no stream, PromptError where the file to send cannot be played.
     """
-    pcm = await asyncio.to_thread(_read_speech, call.send) if call.send else b""
-    script, turn = Script(call.digits, pcm, call.after), Turn()
+    pcm = await asyncio.to_thread(_decode_speech, call.send) if call.send else b""
+    script, turn_detector = Script(call.digits, pcm, call.after), TurnDetector()
     with _recorder(call.record) as record:
 
-        def take(pcm: bytes, at: float) -> None:
+        def receive_frame(pcm: bytes, at: float) -> None:
             record(pcm)
-            turn.heard(pcm, at)
-            heard(pcm, at)
+            turn_detector.push_audio(pcm, at)
+            on_frame(pcm, at)
 
-        play = _play_asterisk if asterisk.is_asterisk_url(call.url) else _play_voipbin
-        return await play(call, take, script, turn, hang_up or asyncio.Event())
+        simulate_peer = _simulate_asterisk if asterisk.is_asterisk_url(call.url) else _simulate_voipbin
+        return await simulate_peer(call, receive_frame, script, turn_detector, hang_up or asyncio.Event())
 
 
-async def _play_voipbin(call: Call, take: OnFrame, script: Script, turn: Turn, hang_up: asyncio.Event) -> Report:
-    """Send nothing where there is nothing to say."""
-    listener = Listener(call, take)
+async def _simulate_voipbin(
+    call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
+) -> Report:
+    """Make a call as VoIPBIN: send nothing without a script."""
+    meter = FrameMeter(call, on_frame)
     async with dial.client_session() as client:
         try:
-            websocket = await _unless(hang_up, dial.dial(client, call.url))
+            websocket = await _dial_unless(hang_up, dial.dial(client, call.url))
         except NotHttpError as error:
             raise PeerError(f"{error}. A port of AudioSocket is dialled by tcp://host:port") from None
         answered = time.monotonic()
-        speaker = Speaker(_outbound(call), websocket.transport, script, turn)
+        player = ScriptPlayer(_outbound_wire(call), websocket.transport, script, turn_detector)
         if script:
-            speaker.start()
-        hanging_up = asyncio.create_task(_hang_up(websocket, speaker, call.seconds, hang_up))
+            player.start()
+        hanging_up = asyncio.create_task(_hang_up(websocket, player, call.seconds, hang_up))
         try:
-            close_code = await _listen(websocket, listener)
+            close_code = await _receive(websocket, meter)
         finally:
             over = time.monotonic()
-            await speaker.stop()
+            await player.stop()
             if not websocket.closed:
                 hang_up.set()
             else:
                 hanging_up.cancel()
             await asyncio.wait([hanging_up])
-    return _report(listener, answered, over, close_code or websocket.close_code, speaker.unsent)
+    return _report(meter, answered, over, close_code or websocket.close_code, player.unsent)
 
 
-async def _play_asterisk(call: Call, take: OnFrame, script: Script, turn: Turn, hang_up: asyncio.Event) -> Report:
-    """Send from the first moment on, silence where there is nothing to say."""
+async def _simulate_asterisk(
+    call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
+) -> Report:
+    """Make a call as Asterisk: send frames from the start on, of silence without a script."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
-    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk takes nothing else, whatever it sends
-    listener = Listener(call, take, Wire(settings, carrier=Carrier.TCP))
-    connection = await _unless(hang_up, asterisk.dial(call.url, listener.receive))
-    speaker = Speaker(Wire(settings, carrier=Carrier.TCP), connection.transport, script, turn)
-    speaker.start()
+    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts nothing else, whatever it sends
+    meter = FrameMeter(call, on_frame, Wire(settings, carrier=Carrier.TCP))
+    connection = await _dial_unless(hang_up, asterisk.dial(call.url, meter.receive))
+    player = ScriptPlayer(Wire(settings, carrier=Carrier.TCP), connection.transport, script, turn_detector)
+    player.start()
     waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
     try:
         await asyncio.wait(waiting, timeout=call.seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -155,16 +159,16 @@ async def _play_asterisk(call: Call, take: OnFrame, script: Script, turn: Turn, 
     finally:
         for task in waiting:
             task.cancel()
-        await speaker.stop()
+        await player.stop()
         await connection.hang_up()
     if mistaken:
         raise PeerError(mistaken)
-    return _report(listener, connection.made_at, over, connection.close_code, speaker.unsent)
+    return _report(meter, connection.made_at, over, connection.close_code, player.unsent)
 
 
-def _report(listener: Listener, answered: float, over: float, close_code: int | None, unsent: str) -> Report:
-    """What there is to say of a call that was answered, and was over, at these times."""
-    arrivals = listener.arrivals
+def _report(meter: FrameMeter, answered: float, over: float, close_code: int | None, unsent: str) -> Report:
+    """The report of a call that was answered at `answered` and was over at `over`, in monotonic seconds."""
+    arrivals = meter.arrivals
     return Report(
         frames=len(arrivals),
         duration_s=round((arrivals[-1] if arrivals else over) - answered, 3),
@@ -172,30 +176,30 @@ def _report(listener: Listener, answered: float, over: float, close_code: int | 
         interarrival_ms=measure.interarrivals(arrivals),
         lateness_ms=measure.lateness(arrivals),
         drift_ppm=measure.drift_ppm(arrivals),
-        bad_frames=listener.bad,
-        encapsulation=listener.encapsulation,
-        framing=listener.framing,
+        bad_frames=meter.bad,
+        encapsulation=meter.encapsulation,
+        framing=meter.framing,
         close_code=close_code,
-        bad_reason=listener.bad_reason,
+        bad_reason=meter.bad_reason,
         unsent=unsent,
     )
 
 
-def _in_words(settings: WireSettings) -> str:
+def _describe(settings: WireSettings) -> str:
     if settings.encapsulation == Encapsulation.AUDIOSOCKET:
         return f"{settings.encapsulation} in {settings.framing} framing"
     return str(settings.encapsulation)
 
 
-def _read_speech(path: Path) -> bytes:
+def _decode_speech(path: Path) -> bytes:
     try:
         return decode_file(path).pcm
     except PromptError as error:
         raise PromptError(f"--send: {path} {error}") from error
 
 
-async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
-    """A stream, unless it is given up before it is there."""
+async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
+    """Dial, unless `hang_up` is set before the server has answered; PeerError then."""
     dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
     try:
         await asyncio.wait((dialled, given_up), return_when=asyncio.FIRST_COMPLETED)
@@ -212,13 +216,13 @@ async def _unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T
         await asyncio.wait((dialled, given_up))
 
 
-async def _listen(websocket: OpenWebSocket, listener: Listener) -> int | None:
-    """Listen to the end; the server's close code, where it closed first."""
+async def _receive(websocket: OpenWebSocket, meter: FrameMeter) -> int | None:
+    """Receive to the end; returns the server's close code, None where the server did not close first."""
     while True:
         message = await websocket.receive()
         match message.type:
             case WSMsgType.BINARY:
-                listener.receive(message.data, time.monotonic())
+                meter.receive(message.data, time.monotonic())
             case WSMsgType.CLOSE:
                 return int(message.data or CloseCode.NO_STATUS)
             case WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
@@ -226,12 +230,12 @@ async def _listen(websocket: OpenWebSocket, listener: Listener) -> int | None:
 
 
 async def _hang_up(
-    websocket: OpenWebSocket, speaker: Speaker, seconds: float | None, asked: asyncio.Event
+    websocket: OpenWebSocket, player: ScriptPlayer, seconds: float | None, requested: asyncio.Event
 ) -> None:
-    """Close when the time is up, or when asked to; a server that does not answer that is left."""
+    """Close after `seconds`, or when requested. A server that does not answer the close is dropped."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asked.wait(), seconds)
-    await speaker.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
+        await asyncio.wait_for(requested.wait(), seconds)
+    await player.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await websocket.close()
@@ -239,9 +243,9 @@ async def _hang_up(
         websocket.transport.abort()
 
 
-def _outbound(call: Call) -> Wire:
-    """How to speak: as the call says, or the URL, or else in AudioSocket messages: `auto` answers in kind."""
-    encapsulation = call.encapsulation or _named(call.url) or Encapsulation.AUDIOSOCKET
+def _outbound_wire(call: SimulatedCall) -> Wire:
+    """The format to send: that of the call, or of the URL, or AudioSocket messages, as which `auto` answers."""
+    encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
     return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
@@ -249,7 +253,7 @@ def _outbound(call: Call) -> Wire:
 
 @contextlib.contextmanager
 def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """Something to give frames to, that end up in a WAV file where one is wanted."""
+    """A function that takes frames, and writes them into a WAV file where there is a path."""
     if path is None:
         yield lambda pcm: None
         return
@@ -264,14 +268,14 @@ def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
         yield file.writeframes
 
 
-def _named(url: str) -> Encapsulation | None:
-    """The encapsulation that a URL asks for."""
+def _encapsulation_of(url: str) -> Encapsulation | None:
+    """The encapsulation that the query of a URL asks for."""
     name = URL(url).query.get("encapsulation", "")
     return Encapsulation(name) if name in list(Encapsulation) else None
 
 
-def _guess(data: bytes) -> Encapsulation:
-    """The encapsulation that a first message looks like."""
+def _detect_encapsulation(data: bytes) -> Encapsulation:
+    """The encapsulation that the first message of a stream looks like."""
     with contextlib.suppress(ProtocolError):
         if len(data) in (172, 332) and rtp.payload_type(rtp.parse(data)) is not None:
             return Encapsulation.RTP
@@ -279,7 +283,7 @@ def _guess(data: bytes) -> Encapsulation:
 
 
 def _framing_of(data: bytes, encapsulation: Encapsulation) -> str | None:
-    """What a message holds, in the words of the settings."""
+    """The framing or payload type of a message, as the settings name it."""
     if encapsulation == Encapsulation.RTP:
         with contextlib.suppress(ProtocolError, ValueError):
             return rtp.PayloadType(rtp.parse(data).payload_type).name.lower()

@@ -1,5 +1,6 @@
-"""VoIPBIN as all streams of one server dial it: where, with which credential, and how often."""
+"""VoIPBIN as all streams of one server dial it: the URL, the credential, and the rate of dialling."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -7,7 +8,6 @@ import aiohttp
 from yarl import URL
 
 from mediaserver.client import dial
-from mediaserver.client.pace import Pace
 from mediaserver.config.settings import VoipbinSettings
 from mediaserver.support.credentials import reveal
 from mediaserver.transport.dialled import OpenWebSocket
@@ -16,17 +16,17 @@ from mediaserver.wire.encapsulation import Encapsulation
 
 @dataclass(frozen=True)
 class Credential:
-    """What lets us in."""
+    """A credential for VoIPBIN: a token, or an access key."""
 
-    setting: str  # where the configuration has it
-    parameter: str  # what the platform calls it in a URL
+    setting: str  # its key in the configuration
+    parameter: str  # its name in the query of a URL
     secret: str = field(repr=False)
 
 
 def credential_of(settings: VoipbinSettings) -> Credential | None:
-    """The credential in force, looked up where it is kept; None where none is set.
+    """The credential that the settings hold, or name by a file or a variable; None where none is set.
 
-    ConfigError where it is not to be found there.
+    ConfigError where the file or the variable is not there.
     """
     for parameter, key, setting in (
         ("token", "voipbin.token", settings.token),
@@ -48,28 +48,46 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, cred
     return str(url.with_query(query))
 
 
+class DialRateLimiter:
+    """Spaces acquisitions by at least 1 / `rate` seconds, first come, first served, in place of bursts."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()  # asyncio's locks are fair
+        self._next = 0.0  # when the next acquisition may be, by the loop's clock
+
+    async def acquire(self, rate: float) -> None:
+        """Wait for the next acquisition at `rate` a second; the first is at once.
+
+        A caller that is cancelled while it waits leaves its place to the next one.
+        """
+        clock = asyncio.get_running_loop().time
+        async with self._lock:
+            await asyncio.sleep(self._next - clock())
+            self._next = max(self._next, clock()) + 1 / rate  # a timer may fire a little early
+
+
 class Platform:
-    """The platform, with the settings that are in force when it is dialled."""
+    """VoIPBIN, by the settings that are in force when it is dialled."""
 
     def __init__(self, settings: Callable[[], VoipbinSettings]) -> None:
         self._settings = settings
-        self._pace = Pace()
+        self._rate_limiter = DialRateLimiter()
         self._client: aiohttp.ClientSession | None = None
 
-    async def turn(self) -> None:
-        """Wait until one more stream may be dialled: the platform counts the requests of a customer."""
-        await self._pace.turn(self._settings().dial_rate)
+    async def acquire_dial(self) -> None:
+        """Wait until one more stream may be dialled, by `voipbin.dial_rate`: VoIPBIN limits our requests."""
+        await self._rate_limiter.acquire(self._settings().dial_rate)
 
     async def dial(
         self, resource: str, encapsulation: Encapsulation, credential: Credential | None
     ) -> OpenWebSocket:
-        """Open a media stream. PeerError as of `dial.dial`."""
+        """Open a media stream. PeerError where there is no connection."""
         if self._client is None:
             self._client = dial.client_session()
         url = media_stream_url(self._settings().api, resource, encapsulation, credential)
         return await dial.dial(self._client, url, autoping=False)
 
     async def close(self) -> None:
-        """Let go of what is still open."""
+        """Close the HTTP client."""
         if self._client is not None:
             await self._client.close()

@@ -12,7 +12,7 @@ import pytest
 
 from mediaserver.client import simulator
 from mediaserver.client.measure import Report
-from mediaserver.client.simulator import Call
+from mediaserver.client.simulator import SimulatedCall
 from mediaserver.errors import PeerError, RefusedError
 from mediaserver.wire import websocket
 from tests.sound import speechlike, write_wav
@@ -58,7 +58,7 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def call(serve: Serve, **options: Any) -> Report:
     async with serving(serve) as url:
-        return await asyncio.wait_for(simulator.simulate(Call(url, **options)), PATIENCE)
+        return await asyncio.wait_for(simulator.simulate(SimulatedCall(url, **options)), PATIENCE)
 
 
 async def test_one_that_closes_without_a_status() -> None:
@@ -136,7 +136,7 @@ async def test_nothing_is_sent_behind_the_close(tmp_path: Path) -> None:
 
     async with serving(serve) as url:
         sent = write_wav(tmp_path / "in.wav", speechlike(160 * 100))
-        report = await simulator.simulate(Call(url, seconds=0.3, send=sent, after=0))
+        report = await simulator.simulate(SimulatedCall(url, seconds=0.3, send=sent, after=0))
     assert report.close_code == 1000
     assert heard[-8:-6] == b"\x88\x82"  # masked, with two bytes of code
 
@@ -159,7 +159,7 @@ async def test_http_is_another_name_of_the_scheme() -> None:
         await reader.read()
 
     async with serving(serve) as url:
-        report = await simulator.simulate(Call(url.replace("ws://", "http://")))
+        report = await simulator.simulate(SimulatedCall(url.replace("ws://", "http://")))
     assert report.frames == 1
 
 
@@ -171,7 +171,7 @@ async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
     asyncio.get_running_loop().call_later(0.2, hang_up.set)
     async with serving(serve) as url:
         with pytest.raises(PeerError, match="given up before the server answered"):
-            await asyncio.wait_for(simulator.simulate(Call(url), hang_up=hang_up), PATIENCE)
+            await asyncio.wait_for(simulator.simulate(SimulatedCall(url), hang_up=hang_up), PATIENCE)
 
 
 async def test_one_that_refuses_with_a_page() -> None:

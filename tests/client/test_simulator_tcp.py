@@ -17,7 +17,7 @@ import pytest
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.client import asterisk, simulator
-from mediaserver.client.simulator import Call
+from mediaserver.client.simulator import SimulatedCall
 from mediaserver.errors import PeerError
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 from tests.server.process import audiosocket_ports, serving, write_config
@@ -83,7 +83,7 @@ def playing(frames: list[bytes], end: bytes = HANGUP) -> Script:
 
 async def test_it_says_its_uuid_and_then_silence_without_a_break() -> None:
     async with answering(playing(FRAMES)) as (server, url):
-        report = await simulator.simulate(Call(url))
+        report = await simulator.simulate(SimulatedCall(url))
     assert server.heard[:3] == b"\x01\x00\x10"
     said = server.heard[19:]
     frames = [said[at : at + 323] for at in range(0, len(said), 323)]
@@ -103,7 +103,7 @@ async def test_each_call_has_a_uuid_of_its_own() -> None:
     uuids = []
     for _ in range(2):
         async with answering(listen) as (server, url):
-            report = await simulator.simulate(Call(url))
+            report = await simulator.simulate(SimulatedCall(url))
         uuids.append(server.heard[3:19])
         assert report.problems == ["no audio came"]
         assert report.close_code == 1000
@@ -112,7 +112,9 @@ async def test_each_call_has_a_uuid_of_its_own() -> None:
 
 async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None:
     async with answering(playing(40 * FRAMES[:1])) as (server, url):
-        report = await simulator.simulate(Call(url, send=write_wav(tmp_path / "in.wav", SAMPLES), after=0))
+        report = await simulator.simulate(
+            SimulatedCall(url, send=write_wav(tmp_path / "in.wav", SAMPLES), after=0)
+        )
     assert report.frames == 40
     said = server.heard[19:]
     assert said.startswith(b"".join(FRAMES))
@@ -122,7 +124,9 @@ async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None
 async def test_what_is_heard_is_recorded(tmp_path: Path) -> None:
     heard: list[bytes] = []
     async with answering(playing(FRAMES)) as (_, url):
-        await simulator.simulate(Call(url, record=tmp_path / "out.wav"), lambda pcm, at: heard.append(pcm))
+        await simulator.simulate(
+            SimulatedCall(url, record=tmp_path / "out.wav"), lambda pcm, at: heard.append(pcm)
+        )
     assert (read_wav(tmp_path / "out.wav") == SAMPLES).all()
     assert b"".join(heard) == to_bytes(SAMPLES)
 
@@ -135,7 +139,7 @@ async def test_messages_may_come_in_any_pieces() -> None:
             await asyncio.sleep(0.001)
 
     async with answering(play) as (_, url):
-        report = await simulator.simulate(Call(url))
+        report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.bad_frames, report.close_code) == (25, 0, 1000)
 
 
@@ -151,7 +155,7 @@ async def test_messages_may_come_in_any_pieces() -> None:
 )
 async def test_what_asterisk_would_not_take_is_told(bad: bytes) -> None:
     async with answering(playing([*FRAMES[:5], bad, *FRAMES[5:]])) as (_, url):
-        report = await simulator.simulate(Call(url))
+        report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.bad_frames) == (26, 1)
     (problem,) = report.problems
     assert problem.startswith("1 messages were not one 20 ms frame: audiosocket over TCP was expected")
@@ -159,7 +163,7 @@ async def test_what_asterisk_would_not_take_is_told(bad: bytes) -> None:
 
 async def test_an_end_without_a_word_is_told() -> None:
     async with answering(playing(FRAMES, b"")) as (_, url):
-        report = await simulator.simulate(Call(url))
+        report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.close_code) == (25, 1006)
     assert report.problems == ["the stream was closed with 1006"]
 
@@ -173,7 +177,7 @@ async def test_a_reset_is_told() -> None:
         writer.transport.abort()
 
     async with answering(reset) as (_, url):
-        report = await simulator.simulate(Call(url))
+        report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.close_code) == (1, 1006)
 
 
@@ -187,7 +191,7 @@ async def forever(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None
 
 async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
     async with answering(forever) as (server, url):
-        report = await simulator.simulate(Call(url, seconds=0.5))
+        report = await simulator.simulate(SimulatedCall(url, seconds=0.5))
     assert server.heard.endswith(HANGUP)
     assert report.close_code == 1000
     assert report.problems == []
@@ -220,7 +224,7 @@ async def test_one_that_is_given_up_in_the_moment_it_is_answered_is_let_go_of() 
 
     made: list[asterisk.AsteriskConnection] = []
     async with answering(forever) as (_, url):
-        calling = asyncio.create_task(simulator._unless(asyncio.Event(), dialling()))
+        calling = asyncio.create_task(simulator._dial_unless(asyncio.Event(), dialling()))
         await asyncio.wait((calling,))
         assert calling.cancelled()
         assert made[0].transport.is_closing()
@@ -230,7 +234,7 @@ async def test_it_hangs_up_when_it_is_asked_to() -> None:
     hang_up = asyncio.Event()
     async with answering(forever) as (server, url):
         asyncio.get_running_loop().call_later(0.2, hang_up.set)
-        report = await simulator.simulate(Call(url), hang_up=hang_up)
+        report = await simulator.simulate(SimulatedCall(url), hang_up=hang_up)
     assert server.heard.endswith(HANGUP)
     assert report.problems == []
 
@@ -251,7 +255,7 @@ async def test_it_hangs_up_when_it_is_asked_to() -> None:
 )
 async def test_who_cannot_be_reached(url: str, why: str) -> None:
     with pytest.raises(PeerError, match=why):
-        await simulator.simulate(Call(url))
+        await simulator.simulate(SimulatedCall(url))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +274,7 @@ async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> Non
 
     async with answering(script) as (_, url):
         with pytest.raises(PeerError, match=rf"^{why}.*`mediaserver check` lists them$"):
-            await simulator.simulate(Call(url))
+            await simulator.simulate(SimulatedCall(url))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +283,7 @@ async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> Non
 )
 async def test_it_is_audiosocket_in_any_case(options: dict[str, Any]) -> None:
     with pytest.raises(PeerError, match="AudioSocket, in whole messages"):
-        await simulator.simulate(Call("tcp://127.0.0.1:9000", **options))
+        await simulator.simulate(SimulatedCall("tcp://127.0.0.1:9000", **options))
 
 
 def test_the_command_against_our_own_server(tmp_path: Path) -> None:

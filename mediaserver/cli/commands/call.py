@@ -43,7 +43,7 @@ def call(
     the file to send or of silence. The report's framing is tcp, and its close code 1000 where the server said by
     00 00 00 that it is over, 1006 where the connection just ended.
     """
-    plan = simulator.Call(url, seconds, encapsulation, framing, send, digits, after, record)
+    plan = simulator.SimulatedCall(url, seconds, encapsulation, framing, send, digits, after, record)
     shown = shown_url(url)
     log.configure("error", "console")
     try:
@@ -63,7 +63,7 @@ def call(
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
-async def _simulate(plan: simulator.Call, console: Console | None, shown: str) -> Report:
+async def _simulate(plan: simulator.SimulatedCall, console: Console | None, shown: str) -> Report:
     """One call, which still reports when it is hung up; drawn on a console, under the name `shown`."""
     with drawn(console, shown) as heard:
         return await simulator.simulate(plan, heard or (lambda pcm, at: None), terminal.hang_up_on_signals())

@@ -1,7 +1,8 @@
-"""What `call` sends: silence, and in it the keys and the sound file of its user, in their turn.
+"""The outbound audio of `call`: silence, and in it the DTMF keys and the sound file of its user, when it is our
+turn.
 
-A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence, where Q.24 asks for 40; or, where the
-wire has messages for keys, an AudioSocket message at the same pace. A comma is a pause of 2 s, as in a modem's
+A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence, where Q.24 asks for 40; or, where the wire
+format has messages for keys, an AudioSocket message at the same pace. A comma is a pause of 2 s, as in a modem's
 dial string (ITU-T V.250, S8).
 """
 
@@ -25,15 +26,15 @@ from mediaserver.wire.encapsulation import MESSAGE, TCP
 from mediaserver.wire.wire import Wire
 
 PAUSE = ","
-QUIET = 1.0  # seconds without sound after which the far end has finished: longer than the pause between sentences
-PATIENCE = 2.0  # seconds for its first sound; who has said nothing by then waits for us
-LOUD_DBFS = -45.0  # quieter frames are silence or a line's noise
+QUIET = 1.0  # seconds of silence that end the peer's turn: longer than the pause between two sentences
+FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that is silent for so long waits for us
+LOUD_DBFS = -45.0  # quieter frames are silence or line noise
 _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What there is to send: keys first, then a sound file. `after` seconds from the answer on; None: in turn."""
+    """What to send: keys, then a sound file, `after` seconds from the answer; None: when the peer has finished."""
 
     keys: str = ""
     pcm: bytes = b""
@@ -43,72 +44,77 @@ class Script:
         return bool(self.keys or self.pcm)
 
 
-class Turn:
-    """Knows whose turn it is: give it every frame that is heard."""
+class TurnDetector:
+    """Endpointing of the peer's audio by its level: it finds when the peer has finished, and the turn is ours."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._loud_at: float | None = None
         self._began = clock()
 
-    def heard(self, pcm: bytes, at: float) -> None:
-        """One frame of PCM that came at `at` seconds of the clock."""
+    def push_audio(self, pcm: bytes, at: float) -> None:
+        """Add a frame of 16-bit PCM, which came at `at` seconds of the clock."""
         if levels.rms_dbfs(from_bytes(pcm)) > LOUD_DBFS:
             self._loud_at = at
 
-    def begin(self) -> None:
-        """From now on it is listened for: the far end has answered, or a key was pressed that it answers to."""
+    def restart(self) -> None:
+        """Detect a new turn of the peer, which has answered the call, or will answer to a key."""
         self._began, self._loud_at = self._clock(), None
 
     @property
     def was_never_quiet(self) -> bool:
-        """Whether the far end has been heard since it was listened for, and not been quiet after it."""
+        """Whether the peer has made a sound in its turn, and has not been quiet since."""
         return self._loud_at is not None and self._clock() < self._due()
 
-    async def wait(self) -> None:
-        """Wait until the far end has been quiet for a second after its sound, or has made none for two."""
+    async def wait_for_turn(self) -> None:
+        """Wait until the peer has been quiet for a second after a sound, or has made none for two seconds."""
         while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame puts it off
             await asyncio.sleep(left)
 
     def _due(self) -> float:
-        return self._began + PATIENCE if self._loud_at is None else self._loud_at + QUIET
+        return self._began + FIRST_SOUND_TIMEOUT if self._loud_at is None else self._loud_at + QUIET
 
 
-class Speaker:
-    """The outbound half of one call. It sends from `start` on, and must be stopped."""
+class ScriptPlayer:
+    """The outbound half of a call: it sends frames from `start` on, and must be stopped."""
 
     def __init__(
-        self, wire: Wire, transport: Transport, script: Script, turn: Turn, ticker: Ticker | None = None
+        self,
+        wire: Wire,
+        transport: Transport,
+        script: Script,
+        turn_detector: TurnDetector,
+        ticker: Ticker | None = None,
     ) -> None:
-        self._wire, self._transport, self._script, self._turn = wire, transport, script, turn
+        self._wire, self._transport, self._script, self._turn_detector = wire, transport, script, turn_detector
         self._ticker = ticker or Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self._pacer = Pacer(self._ticker, wire, transport)
-        self._speaking: asyncio.Task[None] | None = None
+        self._playing: asyncio.Task[None] | None = None
         self._begun = self._stopped = self._never_quiet = False
-        self._pressed = 0
+        self._sent_keys = 0
 
     def start(self) -> None:
-        """The call is answered."""
-        self._turn.begin()
+        """Begin to send: the call is answered."""
+        self._turn_detector.restart()
         self._pacer.start()
-        self._speaking = asyncio.create_task(self._speak())  # at work before the first frame is due
+        self._playing = asyncio.create_task(self._play_script())  # runs before the first frame is due
 
     async def stop(self) -> None:
-        """The call is over; once is enough."""
+        """Send no more: the call is over. A second time does nothing."""
         if self._stopped:
             return
-        self._stopped, self._never_quiet = True, self._turn.was_never_quiet
-        if self._speaking is not None:
-            self._speaking.cancel()
+        self._stopped, self._never_quiet = True, self._turn_detector.was_never_quiet
+        if self._playing is not None:
+            self._playing.cancel()
         self._pacer.stop()
         self._ticker.close()
-        if self._speaking is not None:
+        if self._playing is not None:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._speaking
+                await self._playing
 
     @property
     def unsent(self) -> str:
-        """What was to be sent and was not, for people; "" where all was begun."""
+        """A line about what was not sent of the script; "" where all was begun."""
         keys = len(self._script.keys.replace(PAUSE, ""))
         if self._script and not self._begun:
             if self._script.after is not None:
@@ -118,55 +124,55 @@ class Speaker:
             return (
                 f"nothing was sent: the far end was never quiet for {QUIET:g} s (--after 0 does not wait for that)"
             )
-        if self._pressed < keys:
-            return f"{self._pressed} of {keys} keys were sent before the call was over"
+        if self._sent_keys < keys:
+            return f"{self._sent_keys} of {keys} keys were sent before the call was over"
         return ""
 
-    async def _speak(self) -> None:
+    async def _play_script(self) -> None:
         script = self._script
         if script.after is None:
-            await self._turn.wait()
+            await self._turn_detector.wait_for_turn()
         elif script.after:
             await asyncio.sleep(script.after)
         self._begun = True
         if script.keys:
-            await self._press()
-        if script.keys and script.pcm and script.after is None:  # the far end answers to keys
-            self._turn.begin()
-            await self._turn.wait()
+            await self._send_keys()
+        if script.keys and script.pcm and script.after is None:  # the peer answers to keys first
+            self._turn_detector.restart()
+            await self._turn_detector.wait_for_turn()
         if script.pcm:
             self._pacer.play(Playlist([Clip(script.pcm)]))
 
-    async def _press(self) -> None:
-        """All keys, in their time."""
+    async def _send_keys(self) -> None:
+        """Send all keys at their pace, as tones or as messages."""
         if self._wire.encoding in (MESSAGE, TCP):
-            await self._press_by_messages()
+            await self._send_key_messages()
             return
-        playing = [self._pacer.play(Playlist([_sound_of(key)])) for key in self._script.keys]
+        playing = [self._pacer.play(Playlist([_key_sound(key)])) for key in self._script.keys]
         for key, done in zip(self._script.keys, playing, strict=True):
-            heard = await done
-            self._pressed += key != PAUSE and heard.complete
+            played = await done
+            self._sent_keys += key != PAUSE and played.complete
 
-    async def _press_by_messages(self) -> None:
+    async def _send_key_messages(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for key in self._script.keys:
             if key != PAUSE and not self._transport.is_closing():
-                self._transport.write(self._message_of(key))
-                self._pressed += 1
+                self._transport.write(self._key_message(key))
+                self._sent_keys += 1
             due += (_PAUSE_MS if key == PAUSE else _ON_MS + _OFF_MS) / 1000
             await asyncio.sleep(due - loop.time())
 
-    def _message_of(self, key: str) -> bytes:
-        """An AudioSocket message of a key, as it goes over this wire."""
+    def _key_message(self, key: str) -> bytes:
+        """The AudioSocket message of a key, as it goes over the transport."""
         message = audiosocket.serialize(Message(Kind.DTMF, key.encode()))
         if self._wire.encoding is MESSAGE:
             message = websocket.binary(message)
         return next(self._wire.messages([message]))
 
 
-def _sound_of(key: str) -> Clip:
-    """A key's tones and the silence behind them, or a pause."""
+def _key_sound(key: str) -> Clip:
+    """The two tones of a key and the silence behind them; or a pause."""
     if key == PAUSE:
         return silence(_PAUSE_MS)
     return Clip(to_bytes(tones.render(tones.dtmf(key, _ON_MS, _OFF_MS)).once))

@@ -1,4 +1,4 @@
-"""What `call` sends, and when: exact messages at exact times, and keys that a menu of a real server hears."""
+"""What `call` sends, and when: exact messages at exact times, and keys that the menu of a real server detects."""
 
 import asyncio
 from dataclasses import replace
@@ -10,8 +10,8 @@ import pytest
 from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.client import simulator
-from mediaserver.client.simulator import Call
-from mediaserver.client.speaker import Script, Speaker, Turn
+from mediaserver.client.script_player import Script, ScriptPlayer, TurnDetector
+from mediaserver.client.simulator import SimulatedCall
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.wire.depacketizers import Depacketizer
@@ -36,19 +36,19 @@ IN_BAND = [
 
 
 class Sent:
-    """What a speaker sends on virtual time, and the turn that it waits for."""
+    """What a script player sends under virtual time, and the turn detector that it waits for."""
 
     def __init__(self, loop: VirtualLoop, settings: WireSettings, script: Script, tcp: bool = False) -> None:
-        self.loop, self.line, self.turn = loop, FakeTransport(loop), Turn(loop.time)
+        self.loop, self.line, self.turn_detector = loop, FakeTransport(loop), TurnDetector(loop.time)
         self.wire = Wire(settings, carrier=Carrier.TCP if tcp else Carrier.WEBSOCKET)
         ticker = Ticker(partial(CallAtAlarm, loop), loop.clock)
-        self.speaker = Speaker(self.wire, self.line, script, self.turn, ticker)
-        self.speaker.start()
+        self.player = ScriptPlayer(self.wire, self.line, script, self.turn_detector, ticker)
+        self.player.start()
 
     async def hear(self, pcm: bytes, until: float) -> None:
         """The far end sends a frame every 20 ms, until a time in seconds."""
         while self.loop.time() < until:
-            self.turn.heard(pcm, self.loop.time())
+            self.turn_detector.push_audio(pcm, self.loop.time())
             await asyncio.sleep(0.02)
 
     async def until(self, seconds: float) -> None:
@@ -73,9 +73,9 @@ async def test_a_greeting_is_heard_out_and_a_pause_in_it_too(loop: VirtualLoop) 
     await sent.hear(SILENCE, 3.3)  # between two sentences
     await sent.hear(LOUD, 4.0)
     await sent.hear(SILENCE, 6.0)
-    await sent.speaker.stop()
+    await sent.player.stop()
     assert begins(sent) == pytest.approx(3.98 + 1.0, abs=0.021)
-    assert sent.speaker.unsent == ""
+    assert sent.player.unsent == ""
     sound = b"".join(message[4:] for _, message in sent.line.sent if any(message[4:]))
     assert sound == SOUND
 
@@ -84,16 +84,16 @@ async def test_a_greeting_is_heard_out_and_a_pause_in_it_too(loop: VirtualLoop) 
 async def test_who_says_nothing_is_spoken_to_after_two_seconds(loop: VirtualLoop) -> None:
     sent = Sent(loop, PCM, Script(pcm=SOUND))
     await sent.hear(to_bytes(speechlike(160) // 400), 3.0)  # a line's noise
-    await sent.speaker.stop()
+    await sent.player.stop()
     assert begins(sent) == pytest.approx(2.0, abs=0.021)
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5])
 @in_virtual_time
-async def test_a_time_stands_in_place_of_the_turn(after: float, loop: VirtualLoop) -> None:
+async def test_a_given_time_replaces_the_wait_for_our_turn(after: float, loop: VirtualLoop) -> None:
     sent = Sent(loop, PCM, Script(pcm=SOUND, after=after))
     await sent.hear(LOUD, 1.0)
-    await sent.speaker.stop()
+    await sent.player.stop()
     assert begins(sent) == pytest.approx(after, abs=0.021)
     assert after or any(sent.line.messages[0][4:])
 
@@ -103,14 +103,14 @@ async def test_a_time_stands_in_place_of_the_turn(after: float, loop: VirtualLoo
 async def test_keys_are_messages_where_the_wire_has_them(tcp: bool, loop: VirtualLoop) -> None:
     sent = Sent(loop, WireSettings() if tcp else MESSAGE, Script("1,,47#", after=0.0), tcp)
     await sent.until(6.0)
-    await sent.speaker.stop()
+    await sent.player.stop()
     head = b"" if tcp else b"\x82\x04"
     assert keys(sent) == [
         (at, head + b"\x03\x00\x01" + key)
         for at, key in zip((0, 4200, 4400, 4600), (b"1", b"4", b"7", b"#"), strict=True)
     ]
     assert len(sent.line.sent) - 4 == pytest.approx(300, abs=1)  # and a frame every 20 ms
-    assert sent.speaker.unsent == ""
+    assert sent.player.unsent == ""
 
 
 @pytest.mark.parametrize("settings", IN_BAND)
@@ -118,7 +118,7 @@ async def test_keys_are_messages_where_the_wire_has_them(tcp: bool, loop: Virtua
 async def test_keys_are_tones_where_the_wire_has_no_messages(settings: WireSettings, loop: VirtualLoop) -> None:
     sent = Sent(loop, settings, Script("1,D", after=0.0))
     await sent.until(3.0)
-    await sent.speaker.stop()
+    await sent.player.stop()
     heard = pcm_of(sent)
     receiver, found = DtmfDetector(), []
     for at in range(0, len(heard), 320):
@@ -127,7 +127,7 @@ async def test_keys_are_tones_where_the_wire_has_no_messages(settings: WireSetti
     assert [at for at, _ in found] == pytest.approx([40, 2240], abs=41)
     assert any(heard[80 * 16 : 100 * 16])
     assert not any(heard[100 * 16 : 2200 * 16])  # 100 ms of tone, 100 of silence and 2 s of pause
-    assert sent.speaker.unsent == ""
+    assert sent.player.unsent == ""
 
 
 def pcm_of(sent: Sent) -> bytes:
@@ -149,7 +149,7 @@ async def test_a_file_waits_for_the_answer_to_the_keys(loop: VirtualLoop) -> Non
     await sent.hear(SILENCE, 2.5)
     await sent.hear(LOUD, 3.5)  # what the key leads to
     await sent.hear(SILENCE, 6.0)
-    await sent.speaker.stop()
+    await sent.player.stop()
     ((pressed, _),) = keys(sent)
     assert pressed == pytest.approx(1980, abs=21)
     spoken = [at for at, message in sent.line.sent if len(message) > 300 and any(message[7:])]
@@ -178,17 +178,17 @@ async def test_what_was_not_sent_is_told(
 ) -> None:
     sent = Sent(loop, settings, script)
     await sent.hear(LOUD, seconds)
-    await sent.speaker.stop()
-    assert sent.speaker.unsent == why
+    await sent.player.stop()
+    assert sent.player.unsent == why
 
 
 @in_virtual_time
 async def test_a_stream_that_ends_at_once_was_not_too_loud(loop: VirtualLoop) -> None:
     sent = Sent(loop, MESSAGE, Script("12"))
     await sent.until(1.9)  # in silence: what is to be sent waits two seconds for the far end to begin
-    await sent.speaker.stop()
+    await sent.player.stop()
     await sent.until(5.0)
-    assert sent.speaker.unsent == "nothing was sent: the stream ended before it could be"
+    assert sent.player.unsent == "nothing was sent: the stream ended before it could be"
 
 
 @in_virtual_time
@@ -197,8 +197,8 @@ async def test_a_connection_that_is_gone_takes_no_keys(loop: VirtualLoop) -> Non
     await sent.until(0.2)
     sent.line.closing = True
     await sent.until(1.0)
-    await sent.speaker.stop()
-    assert sent.speaker.unsent == "1 of 2 keys were sent before the call was over"
+    await sent.player.stop()
+    assert sent.player.unsent == "1 of 2 keys were sent before the call was over"
 
 
 MENU = """
@@ -232,8 +232,8 @@ async def test_a_menu_hears_keys_on_every_wire(tmp_path: Path) -> None:
         with serving(config) as server:
             urls = [server.url(f"/menu{query}") for query in queries]
             urls.append(f"tcp://127.0.0.1:{server.ports['/menu']}")
-            calls = [Call(url, 20 * UNIT, digits="1,4711#") for url in urls]
-            told = Call(server.url("/pcm"), 20 * UNIT, framing=Framing.PCM, digits="14711#", after=0)
+            calls = [SimulatedCall(url, 20 * UNIT, digits="1,4711#") for url in urls]
+            told = SimulatedCall(server.url("/pcm"), 20 * UNIT, framing=Framing.PCM, digits="14711#", after=0)
             reports = await asyncio.gather(*map(simulator.simulate, (*calls, told)))
     wrong = [replace(report, drift_ppm=None).problems for report in reports]  # a busy machine paces as it can
     assert wrong == [[]] * len(reports)
