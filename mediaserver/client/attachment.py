@@ -215,7 +215,7 @@ class Attachment:
         """How a stream ends that could not be dialled, or not dialled again after its connection broke."""
         resource = self.session.stream.resource
         if broken is not None and isinstance(error, UpgradeRefusedError) and error.status in _OVER_STATUS:
-            log.info("not there any more: it is over", resource=resource)
+            log.info("the platform has it no longer: the call is over", resource=resource)
             return CALL_OVER
         text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, self._credential)
         if isinstance(error, UpgradeRefusedError):

@@ -41,4 +41,4 @@ def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) 
     counter = metrics.counter
     counter("printed_lines", "What our processes printed, by what became of it", lambda: child_output.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)
-    counter("sentences", "Sentences said, by where their sound came from", lambda: speech.results)
+    counter("sentences", "Sentences spoken, by where their audio came from", lambda: speech.results)

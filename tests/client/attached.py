@@ -1,4 +1,4 @@
-"""A stream that our side dials, in this process, to the twin."""
+"""A stream that this process dials, to the twin of VoIPBIN."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tests.twin import Twin
 
 @dataclass
 class Attached:
-    """A stream that is dialled: its session, and the task that tells how it ended."""
+    """A stream that is dialled: its session, and the task that returns how it ended."""
 
     attachment: Attachment
     ending: asyncio.Task[End]
@@ -32,7 +32,7 @@ class Attached:
 
 
 class Desk:
-    """An engine that can attach."""
+    """An engine, and what attaches its paths to calls."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""Dialling media streams: what the far end hears, and what becomes of it when the connection breaks."""
+"""Attached streams: what the platform receives, and what happens when the connection breaks."""
 
 import asyncio
 import random
@@ -45,9 +45,7 @@ async def ours(tmp_path: Path, twin: Twin) -> AsyncIterator[Desk]:
 
 @pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])
 @pytest.mark.parametrize("kind", ["calls", "conferences"])
-async def test_what_is_played_is_what_the_far_end_hears(
-    ours: Desk, twin: Twin, encapsulation: str, kind: str
-) -> None:
+async def test_the_peer_receives_what_is_played(ours: Desk, twin: Twin, encapsulation: str, kind: str) -> None:
     resource = twin.call() if kind == "calls" else twin.conference()
     attached = await ours.attach(f"{kind}/{resource.id}", "/play/speech", encapsulation=encapsulation)
     stream = await resource.stream()
@@ -61,7 +59,7 @@ async def test_what_is_played_is_what_the_far_end_hears(
     assert twin.requests[0].encapsulation == encapsulation
 
 
-async def test_a_platform_that_says_nothing_gets_audiosocket_messages(ours: Desk, twin: Twin) -> None:
+async def test_a_platform_that_sends_nothing_gets_audiosocket_messages(ours: Desk, twin: Twin) -> None:
     call = twin.call(quiet=True)
     attached = await ours.attach(f"calls/{call.id}", "/play/speech")
     stream = await call.stream()
@@ -74,7 +72,7 @@ async def test_a_platform_that_says_nothing_gets_audiosocket_messages(ours: Desk
 
 @pytest.mark.parametrize("code", [1000, None])
 async def test_the_calls_end_is_the_streams_end(ours: Desk, twin: Twin, code: int | None) -> None:
-    """With a close frame or, as the platform does it, without one: then the call is not there any more."""
+    """With a close frame or, as the platform does it, without one: dialling again then finds no call."""
     call = twin.call()
     call.faults.close_code = code
     attached = await ours.attach(f"calls/{call.id}", "/silence")
@@ -114,7 +112,7 @@ async def test_refusals_are_final_and_say_what_to_check(
     assert token not in capfd.readouterr().err.replace("voipbin.token", "")
 
 
-async def test_a_platform_that_is_busy_is_asked_again(ours: Desk, twin: Twin) -> None:
+async def test_a_busy_platform_is_dialled_again(ours: Desk, twin: Twin) -> None:
     call = twin.call()
     call.faults.refuse = [503, 502, 429]
     attached = await ours.attach(f"calls/{call.id}", "/play/speech")
@@ -126,14 +124,14 @@ async def test_a_platform_that_is_busy_is_asked_again(ours: Desk, twin: Twin) ->
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/play/nothing"])
-async def test_there_must_be_such_a_path_and_prompt(ours: Desk, twin: Twin, path: str) -> None:
+async def test_an_unknown_path_or_prompt_is_refused(ours: Desk, twin: Twin, path: str) -> None:
     with pytest.raises(RefusedError, match="nothing") as refused:
         await ours.attach("calls/1", path)
     assert refused.value.status == 404
     assert twin.requests == []
 
 
-async def test_every_sample_is_heard_once_or_counted_as_lost_however_often_the_line_is_cut(
+async def test_every_sample_is_received_once_or_counted_as_lost_however_often_the_connection_breaks(
     ours: Desk, twin: Twin
 ) -> None:
     cuts, dice = 50, random.Random(1)
@@ -167,7 +165,7 @@ async def test_every_sample_is_heard_once_or_counted_as_lost_however_often_the_l
 
 
 def sound(heard: bytes) -> bytes:
-    """What was heard without the frames of silence before and after it."""
+    """Received audio without the frames of silence before and after it."""
     frames = np.flatnonzero(np.frombuffer(heard, "<i2").reshape(-1, 160).any(axis=1))
     return heard[frames[0] * 320 : (frames[-1] + 1) * 320]
 
@@ -189,7 +187,7 @@ async def test_handlers_wait_through_an_outage(ours: Desk, twin: Twin) -> None:
     assert 0 <= missing <= attached.session.lost * 320
 
 
-async def test_there_is_an_end_to_trying(tmp_path: Path, twin: Twin) -> None:
+async def test_dialling_again_ends_after_the_reconnect_timeout(tmp_path: Path, twin: Twin) -> None:
     async with desk(
         tmp_path, twin, '[paths."/silence"]\nhandler = "silence"', more="reconnect_timeout = 0.5"
     ) as ours:
@@ -257,7 +255,7 @@ async def test_an_outage_is_silence_in_a_recording(tmp_path: Path, twin: Twin) -
     assert gap == pytest.approx(away, abs=0.15 * UNIT + late())
 
 
-async def test_what_is_still_there_when_the_server_goes_is_let_go(ours: Desk, twin: Twin) -> None:
+async def test_attachments_end_when_the_server_shuts_down(ours: Desk, twin: Twin) -> None:
     call = twin.call()
     attached = await ours.attach(f"calls/{call.id}", "/silence")
     stream = await call.stream()
@@ -288,7 +286,7 @@ async def test_a_path_with_a_pattern_of_its_own(tmp_path: Path, twin: Twin) -> N
         assert stream.heard == PCM
 
 
-async def test_a_platform_that_drops_what_it_hears_is_given_up_with_advice(tmp_path: Path, twin: Twin) -> None:
+async def test_a_platform_that_drops_our_audio_is_given_up_with_advice(tmp_path: Path, twin: Twin) -> None:
     paths = PATHS.split("[paths", 1)[0] + '[paths."/silence"]\nhandler = "silence"'
     async with desk(tmp_path, twin, paths, more="reconnect_timeout = 1") as ours:
         call = twin.call(quiet=True)
@@ -301,7 +299,7 @@ async def test_a_platform_that_drops_what_it_hears_is_given_up_with_advice(tmp_p
 
 
 @pytest.mark.parametrize("body", [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 404 Nothing\r\n\r\n{request}"])
-async def test_what_a_server_says_does_not_bring_the_token_to_light(
+async def test_a_token_in_the_server_s_answer_is_not_shown(
     tmp_path: Path, body: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -325,7 +323,7 @@ async def test_what_a_server_says_does_not_bring_the_token_to_light(
         assert secret not in end.text + out + err + str(attached.session.stream) + str(attached.session.summary())
 
 
-async def test_a_token_that_goes_missing_is_named(tmp_path: Path, twin: Twin) -> None:
+async def test_a_token_file_that_goes_missing_is_named(tmp_path: Path, twin: Twin) -> None:
     (tmp_path / "token").write_text(twin.token)
     path = '[paths."/silence"]\nhandler = "silence"'
     async with desk(tmp_path, twin, path, f"file:{tmp_path}/token") as ours:
@@ -408,7 +406,7 @@ async def test_a_server_that_is_full_attaches_no_more(tmp_path: Path, twin: Twin
 
 @pytest.mark.parametrize("token", ["x" * 410, "ab+c/secret==", "sp ace%20"])
 async def test_a_token_that_a_refusal_repeats_is_not_shown(tmp_path: Path, token: str) -> None:
-    """In whatever way it is written, and however long it is."""
+    """However the token is escaped, and however long it is."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()

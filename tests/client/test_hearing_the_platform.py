@@ -1,4 +1,4 @@
-"""What we hear of a platform that is not at its best: lost packets, no pace, messages that are none."""
+"""Inbound audio of a faulty platform: packet loss, frames without pacing, malformed messages."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def paths(directory: Path) -> str:
 
 
 @pytest.mark.parametrize("encapsulation", ["audiosocket", "sln", "rtp"])
-async def test_echo_gives_back_every_sample(tmp_path: Path, twin: Twin, encapsulation: str) -> None:
+async def test_echo_sends_back_every_sample(tmp_path: Path, twin: Twin, encapsulation: str) -> None:
     call = twin.call(uuid_first=True)
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/echo", encapsulation=encapsulation)
@@ -59,7 +59,7 @@ async def test_a_relay_that_does_not_pace_is_recorded_whole(tmp_path: Path, twin
     assert coded(burst) in to_bytes(read_wav(tmp_path / "a.wav"))
 
 
-async def test_lost_packets_are_silence_and_late_ones_are_put_right(tmp_path: Path, twin: Twin) -> None:
+async def test_lost_packets_are_silence_and_late_ones_are_reordered(tmp_path: Path, twin: Twin) -> None:
     call = twin.call(quiet=True)
     call.faults = Faults(fates=seeded_fates(3, loss=0.05, reorder=0.05, duplicate=0.05))
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
@@ -93,10 +93,10 @@ async def test_lost_packets_are_silence_and_late_ones_are_put_right(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("encapsulation", "malformed"), [("audiosocket", 8), ("sln", 1), ("rtp", 9)])
-async def test_messages_that_are_none_cost_nothing_but_a_count(
+async def test_malformed_messages_are_counted_and_nothing_else(
     tmp_path: Path, twin: Twin, encapsulation: str, malformed: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Bytes without a header are µ-law, whatever their number, as long as there is one."""
+    """Any number of bytes without a header is µ-law, but for none."""
     odd = [message for name, message in oddities(encapsulation).items() if name != "far too long"]
     call = twin.call()
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
@@ -118,7 +118,7 @@ async def test_messages_that_are_none_cost_nothing_but_a_count(
         assert MULAW in to_bytes(read_wav(tmp_path / "a.wav"))
 
 
-async def test_a_platform_that_says_nothing_is_told_of(
+async def test_a_platform_that_sends_nothing_is_reported(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.1 * UNIT)
@@ -136,10 +136,10 @@ async def test_a_platform_that_says_nothing_is_told_of(
     assert capfd.readouterr().out.count(said) == 1
 
 
-async def test_a_platform_that_stops_answering_is_left_for_another_connection(
+async def test_a_platform_that_stops_answering_is_dialled_again(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half-open: nothing is read any more, and nothing closed. Pings tell."""
+    """The connection is half-open: the peer neither reads nor closes. Pings find that."""
     monkeypatch.setattr(connection, "_PONG_TIMEOUT", 0.5 * UNIT)
     call = twin.call()
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:

@@ -1,4 +1,4 @@
-"""Arrival times that are known, and what must be said of them."""
+"""Known arrival times, and the report that they must give."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def test_one_late_frame() -> None:
     assert between.max == pytest.approx(27.0)
 
 
-def test_lateness_is_told_from_the_earliest_frame_not_the_first() -> None:
+def test_lateness_is_measured_from_the_earliest_frame_not_the_first() -> None:
     arrivals = on_time(100)
     arrivals[0] += 0.005
     spread = measure.lateness(arrivals)
@@ -117,5 +117,5 @@ def test_a_right_stream_has_no_problems() -> None:
         ({"close_code": 1011}, "the stream was closed with 1011"),
     ],
 )
-def test_what_is_wrong_with_a_stream(change, problem: str) -> None:
+def test_the_problems_of_a_stream_are_listed(change, problem: str) -> None:
     assert replace(RIGHT, **change).problems == [problem]

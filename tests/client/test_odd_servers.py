@@ -1,4 +1,4 @@
-"""The simulator against servers that behave as none should: real sockets, plain bytes."""
+"""The simulator against faulty servers: real sockets, plain bytes."""
 
 import asyncio
 import base64
@@ -61,7 +61,7 @@ async def call(serve: Serve, **options: Any) -> Report:
         return await asyncio.wait_for(simulator.simulate(SimulatedCall(url, **options)), PATIENCE)
 
 
-async def test_one_that_closes_without_a_status() -> None:
+async def test_a_server_that_closes_without_a_status() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
         writer.write(websocket.binary(bytes(320)) + b"\x88\x00")
@@ -71,7 +71,7 @@ async def test_one_that_closes_without_a_status() -> None:
     assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
 
 
-async def test_one_that_closes_at_once_gets_no_keys_and_is_not_called_loud() -> None:
+async def test_a_server_that_closes_at_once_gets_no_keys_and_is_not_reported_as_loud() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
         writer.write(b"\x88\x02\x03\xf3")
@@ -85,7 +85,7 @@ async def test_one_that_closes_at_once_gets_no_keys_and_is_not_called_loud() -> 
     ]
 
 
-async def test_one_that_goes_on_sending_and_never_answers_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_goes_on_sending_and_never_answers_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "CLOSE_TIMEOUT", 0.5)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,7 +100,7 @@ async def test_one_that_goes_on_sending_and_never_answers_the_close(monkeypatch:
     assert report.close_code == 1006
 
 
-async def test_one_that_sends_text_and_garbage() -> None:
+async def test_a_server_that_sends_text_and_garbage() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
         writer.write(b"\x81\x02hi" + websocket.binary(bytes(7)) + b"\x88\x02\x03\xe8")
@@ -112,7 +112,7 @@ async def test_one_that_sends_text_and_garbage() -> None:
     assert expected in report.problems[0]
 
 
-async def test_one_that_says_the_call_is_over_before_it_closes() -> None:
+async def test_a_server_that_sends_a_hang_up_before_it_closes() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
         frame = b"\x10\x01\x40" + bytes(320)
@@ -163,7 +163,7 @@ async def test_http_is_another_name_of_the_scheme() -> None:
     assert report.frames == 1
 
 
-async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
+async def test_dialling_a_server_that_never_answers_can_be_given_up() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -174,7 +174,7 @@ async def test_one_that_never_answers_the_handshake_can_be_given_up() -> None:
             await asyncio.wait_for(simulator.simulate(SimulatedCall(url), hang_up=hang_up), PATIENCE)
 
 
-async def test_one_that_refuses_with_a_page() -> None:
+async def test_a_server_that_refuses_with_a_page() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot\nfor you\n")
@@ -185,7 +185,7 @@ async def test_one_that_refuses_with_a_page() -> None:
     assert caught.value.status == 403
 
 
-async def test_one_that_hangs_up_in_the_handshake() -> None:
+async def test_a_server_that_hangs_up_in_the_handshake() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
 

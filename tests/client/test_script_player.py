@@ -67,7 +67,7 @@ def begins(sent: Sent) -> float:
 
 
 @in_virtual_time
-async def test_a_greeting_is_heard_out_and_a_pause_in_it_too(loop: VirtualLoop) -> None:
+async def test_a_greeting_and_a_pause_in_it_are_waited_for(loop: VirtualLoop) -> None:
     sent = Sent(loop, PCM, Script(pcm=SOUND))
     await sent.hear(LOUD, 2.5)
     await sent.hear(SILENCE, 3.3)  # between two sentences
@@ -81,7 +81,7 @@ async def test_a_greeting_is_heard_out_and_a_pause_in_it_too(loop: VirtualLoop) 
 
 
 @in_virtual_time
-async def test_who_says_nothing_is_spoken_to_after_two_seconds(loop: VirtualLoop) -> None:
+async def test_a_silent_peer_is_sent_the_script_after_two_seconds(loop: VirtualLoop) -> None:
     sent = Sent(loop, PCM, Script(pcm=SOUND))
     await sent.hear(to_bytes(speechlike(160) // 400), 3.0)  # a line's noise
     await sent.player.stop()
@@ -173,7 +173,7 @@ async def test_a_file_waits_for_the_answer_to_the_keys(loop: VirtualLoop) -> Non
 )
 @pytest.mark.parametrize("settings", [MESSAGE, PCM], ids=["messages", "tones"])
 @in_virtual_time
-async def test_what_was_not_sent_is_told(
+async def test_what_was_not_sent_is_reported(
     settings: WireSettings, script: Script, seconds: float, why: str, loop: VirtualLoop
 ) -> None:
     sent = Sent(loop, settings, script)
@@ -183,7 +183,7 @@ async def test_what_was_not_sent_is_told(
 
 
 @in_virtual_time
-async def test_a_stream_that_ends_at_once_was_not_too_loud(loop: VirtualLoop) -> None:
+async def test_a_stream_that_ends_at_once_is_not_reported_as_loud(loop: VirtualLoop) -> None:
     sent = Sent(loop, MESSAGE, Script("12"))
     await sent.until(1.9)  # in silence: what is to be sent waits two seconds for the far end to begin
     await sent.player.stop()
@@ -222,7 +222,7 @@ secret = "SECRET"
 """
 
 
-async def test_a_menu_hears_keys_on_every_wire(tmp_path: Path) -> None:
+async def test_a_menu_detects_keys_on_every_wire(tmp_path: Path) -> None:
     queries = ["", "?framing=message", "?framing=pcm", "?encapsulation=sln"]
     queries += [f"?encapsulation=rtp&rtp_payload={payload}" for payload in RtpPayload]
     async with Backend() as backend:

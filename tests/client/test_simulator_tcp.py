@@ -1,4 +1,4 @@
-"""`call tcp://host:port` plays Asterisk's side: what it says, byte for byte, and what it reports of a server."""
+"""`call tcp://host:port` as Asterisk: what it sends, byte for byte, and what it reports of a server."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, A
 
 
 class Server:
-    """What stands at the other end of one call: it keeps what came."""
+    """The server of one call, which keeps what came."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -67,7 +67,7 @@ async def answering(script: Script) -> AsyncIterator[tuple[Server, str]]:
 
 
 def playing(frames: list[bytes], end: bytes = HANGUP) -> Script:
-    """One frame every 20 ms, then an end."""
+    """Send these frames, one every 20 ms, then end."""
 
     async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         begun = time.monotonic()
@@ -81,7 +81,7 @@ def playing(frames: list[bytes], end: bytes = HANGUP) -> Script:
     return play
 
 
-async def test_it_says_its_uuid_and_then_silence_without_a_break() -> None:
+async def test_the_uuid_is_sent_first_and_then_silence_without_a_break() -> None:
     async with answering(playing(FRAMES)) as (server, url):
         report = await simulator.simulate(SimulatedCall(url))
     assert server.heard[:3] == b"\x01\x00\x10"
@@ -121,7 +121,7 @@ async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None
     assert not any(said[323 * 25 + 3 : 323 * 26])
 
 
-async def test_what_is_heard_is_recorded(tmp_path: Path) -> None:
+async def test_received_audio_is_recorded(tmp_path: Path) -> None:
     heard: list[bytes] = []
     async with answering(playing(FRAMES)) as (_, url):
         await simulator.simulate(
@@ -153,7 +153,7 @@ async def test_messages_may_come_in_any_pieces() -> None:
         b"\x03\x00\x011",
     ],
 )
-async def test_what_asterisk_would_not_take_is_told(bad: bytes) -> None:
+async def test_messages_that_asterisk_would_not_accept_are_reported(bad: bytes) -> None:
     async with answering(playing([*FRAMES[:5], bad, *FRAMES[5:]])) as (_, url):
         report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.bad_frames) == (26, 1)
@@ -161,14 +161,14 @@ async def test_what_asterisk_would_not_take_is_told(bad: bytes) -> None:
     assert problem.startswith("1 messages were not one 20 ms frame: audiosocket over TCP was expected")
 
 
-async def test_an_end_without_a_word_is_told() -> None:
+async def test_a_server_that_closes_without_a_message_is_reported() -> None:
     async with answering(playing(FRAMES, b"")) as (_, url):
         report = await simulator.simulate(SimulatedCall(url))
     assert (report.frames, report.close_code) == (25, 1006)
     assert report.problems == ["the stream was closed with 1006"]
 
 
-async def test_a_reset_is_told() -> None:
+async def test_a_reset_is_reported() -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(FRAMES[0])
         await asyncio.sleep(0.1)
@@ -182,14 +182,14 @@ async def test_a_reset_is_told() -> None:
 
 
 async def forever(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A frame every 20 ms, and an orderly end when the far end has closed."""
+    """Send a frame every 20 ms, and end in order when the peer has closed."""
     while not _.at_eof():
         writer.write(FRAMES[0])
         await asyncio.sleep(0.02)
     writer.write(HANGUP)
 
 
-async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
+async def test_the_simulator_hangs_up_in_order_when_the_time_is_up() -> None:
     async with answering(forever) as (server, url):
         report = await simulator.simulate(SimulatedCall(url, seconds=0.5))
     assert server.heard.endswith(HANGUP)
@@ -199,7 +199,7 @@ async def test_it_hangs_up_in_order_when_the_time_is_up() -> None:
 
 
 async def test_a_connection_is_gone_when_it_has_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though the server does not close it."""
+    """The connection is closed even where the server does not close it."""
 
     async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await gone.wait()
@@ -215,7 +215,7 @@ async def test_a_connection_is_gone_when_it_has_hung_up(monkeypatch: pytest.Monk
         gone.set()
 
 
-async def test_one_that_is_given_up_in_the_moment_it_is_answered_is_let_go_of() -> None:
+async def test_a_call_given_up_in_the_moment_of_its_answer_is_aborted() -> None:
     async def dialling() -> asterisk.AsteriskConnection:
         connection = await asterisk.dial(url, lambda message, at: None)
         made.append(connection)
@@ -230,7 +230,7 @@ async def test_one_that_is_given_up_in_the_moment_it_is_answered_is_let_go_of() 
         assert made[0].transport.is_closing()
 
 
-async def test_it_hangs_up_when_it_is_asked_to() -> None:
+async def test_the_simulator_hangs_up_on_request() -> None:
     hang_up = asyncio.Event()
     async with answering(forever) as (server, url):
         asyncio.get_running_loop().call_later(0.2, hang_up.set)
@@ -253,7 +253,7 @@ async def test_it_hangs_up_when_it_is_asked_to() -> None:
         ("tcp://a..b:9000", "cannot connect"),
     ],
 )
-async def test_who_cannot_be_reached(url: str, why: str) -> None:
+async def test_a_server_that_cannot_be_reached(url: str, why: str) -> None:
     with pytest.raises(PeerError, match=why):
         await simulator.simulate(SimulatedCall(url))
 
@@ -281,7 +281,7 @@ async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> Non
     "options",
     [{"encapsulation": Encapsulation.RTP}, {"encapsulation": Encapsulation.SLN}, {"framing": Framing.PCM}],
 )
-async def test_it_is_audiosocket_in_any_case(options: dict[str, Any]) -> None:
+async def test_tcp_is_audiosocket_whatever_the_options(options: dict[str, Any]) -> None:
     with pytest.raises(PeerError, match="AudioSocket, in whole messages"):
         await simulator.simulate(SimulatedCall("tcp://127.0.0.1:9000", **options))
 

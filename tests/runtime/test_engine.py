@@ -1,4 +1,4 @@
-"""What streams run on, as the operator hears of it."""
+"""What the engine logs for the operator."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mediaserver.runtime.engine import Engine
 from tests.sound import speechlike, write_wav
 
 
-async def test_a_prompt_folder_s_going_and_its_coming_back_are_logged_once_each(tmp_path: Path) -> None:
+async def test_a_prompt_folder_that_is_gone_and_comes_back_is_logged_once_each(tmp_path: Path) -> None:
     folder, away = tmp_path / "prompts", tmp_path / "away"
     write_wav(folder / "a.wav", speechlike(160))
     prompts = PromptSettings(directory=folder, cache="off")

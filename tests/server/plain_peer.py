@@ -1,4 +1,4 @@
-"""A peer of AudioSocket over TCP without any manners of its own: plain sockets, and bytes taken apart by hand."""
+"""A peer of AudioSocket over TCP with plain sockets, whose bytes are parsed by hand."""
 
 import asyncio
 import contextlib
@@ -42,31 +42,31 @@ class PlainPeer:
         self.writer.write(data)
 
     async def hear(self, frames: int) -> bytes:
-        """The PCM of so many frames more."""
+        """The PCM of the next frames."""
         data = await asyncio.wait_for(self.reader.readexactly(323 * frames), PATIENCE)
         self.heard += data
         return sound(data)
 
     async def kind(self) -> int:
-        """That of the next message, of whatever size."""
+        """The kind of the next message, of any size."""
         head = await asyncio.wait_for(self.reader.readexactly(3), PATIENCE)
         await asyncio.wait_for(self.reader.readexactly(int.from_bytes(head[1:], "big")), PATIENCE)
         return head[0]
 
     async def to_the_end(self) -> bytes:
-        """All there was; ConnectionResetError where the server does not close in order."""
+        """All bytes to the end; ConnectionResetError where the server does not close in order."""
         self.heard += await asyncio.wait_for(self.reader.read(), PATIENCE)
         return self.heard
 
     async def played(self) -> bytes:
-        """All PCM there was, to an end as Asterisk wants it: `00 00 00`, and FIN."""
+        """All PCM up to an orderly end, as Asterisk wants it: `00 00 00`, and FIN."""
         data = await self.to_the_end()
         assert data.endswith(HANGUP), data[-10:]
         return sound(data[: -len(HANGUP)])
 
     @contextlib.asynccontextmanager
     async def talking(self, data: bytes = SILENCE, every: float = 0.02) -> AsyncIterator[None]:
-        """Go on sending, whatever comes."""
+        """Go on sending frames, whatever comes."""
 
         async def talk() -> None:
             with contextlib.suppress(ConnectionError):
@@ -84,7 +84,7 @@ class PlainPeer:
 
 @contextlib.asynccontextmanager
 async def dialled(port: int, first: bytes = UUID_MESSAGE, **options: Any) -> AsyncIterator[PlainPeer]:
-    """A peer that has said its first word."""
+    """A peer that has connected and sent its first bytes."""
     began = datetime.now(UTC)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
     try:

@@ -1,4 +1,4 @@
-"""A real server process, and a peer that listens to it by a real WebSocket."""
+"""A real server process, and a peer that receives from it by a real WebSocket."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from tests.timing import PATIENCE, eventually
 
 @dataclass
 class ServerProcess:
-    """`mediaserver serve` on free ports, its log read as it comes."""
+    """`mediaserver serve` on free ports, whose log is read as it comes."""
 
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -41,7 +41,7 @@ class ServerProcess:
         return [line for line in self.log if line["event"] == name]
 
     def wait_for_event(self, name: str, patience: float = PATIENCE) -> dict[str, Any]:
-        """The first log line of that name; fails where it never comes."""
+        """The first log line of that event; fails where it does not come."""
         deadline = time.monotonic() + patience
         while not self.events(name):
             assert self.process.poll() is None, self.log_file.read_text()
@@ -56,7 +56,7 @@ class ServerProcess:
         return f"http://{self.admin}{path}"
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Signal it, and give its exit code."""
+        """Signal the server, and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
@@ -66,12 +66,12 @@ FREE_PORTS = {"MEDIASERVER_SERVER__PORT": "0", "MEDIASERVER_ADMIN__PORT": "0"}
 
 
 def launch(config: Path, log_file: Path, **environment: str) -> ServerProcess:
-    """Start a server; it is not waited for."""
+    """Start a server, without waiting until it listens."""
     return start([*MEDIASERVER, "serve", "--config", str(config)], log_file, None, **environment)
 
 
 def start(command: Sequence[str], log_file: Path, cwd: Path | None = None, **environment: str) -> ServerProcess:
-    """Start a server by a command; it is not waited for."""
+    """Start a server by a command, without waiting until it listens."""
     if "PYTHONPATH" in environment:
         environment["PYTHONPATH"] = os.pathsep.join((environment["PYTHONPATH"], os.environ["PYTHONPATH"]))
     with log_file.open("wb") as log:
@@ -83,14 +83,14 @@ def start(command: Sequence[str], log_file: Path, cwd: Path | None = None, **env
 
 @contextlib.contextmanager
 def serving(config: Path, **environment: str) -> Iterator[ServerProcess]:
-    """A server that listens; it is ended in the end, whatever happens."""
+    """A server that listens; it is stopped in the end, whatever happens."""
     with listening(launch(config, config.with_suffix(".log"), **environment)) as server:
         yield server
 
 
 @contextlib.contextmanager
 def listening(server: ServerProcess) -> Iterator[ServerProcess]:
-    """The same of one that was started."""
+    """Wait until a server that was started listens, and stop it in the end."""
     try:
         told = server.wait_for_event("listening")
         server.port, server.admin = told["port"], told["admin"]
@@ -102,7 +102,7 @@ def listening(server: ServerProcess) -> Iterator[ServerProcess]:
 
 
 def write_config(directory: Path, paths: str, name: str = "config.toml", **server: Any) -> Path:
-    """A config on free ports, its prompts in `prompts/` beside it."""
+    """Write a configuration with free ports, with `prompts/` beside it."""
     extra = "\n".join(f"{key} = {json.dumps(value)}" for key, value in server.items())
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "prompts").mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def write_config(directory: Path, paths: str, name: str = "config.toml", **serve
 
 
 def _free_port(stack: contextlib.ExitStack) -> int:
-    """One that the system gives nobody by itself, neither to a server nor to a client, and that is free now."""
+    """A free port outside the range from which the system chooses ports by itself."""
     while True:
         with contextlib.suppress(OSError):
             port = random.randrange(10_000, 32_768)  # not seeded: tests in other processes look for some as well
@@ -131,7 +131,7 @@ def audiosocket_ports(*paths: str, **settings: Any) -> str:
 
 @dataclass
 class Heard:
-    """What a peer got: every binary message with its time of arrival, and the close code."""
+    """What a peer received: every binary message with its time of arrival, and the close code."""
 
     messages: list[bytes] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Heard:
 
 
 def client_session() -> aiohttp.ClientSession:
-    """One whose sockets are closed when it is."""
+    """An HTTP session whose sockets are closed when it is closed."""
     return aiohttp.ClientSession(connector=Connector())
 
 
@@ -153,7 +153,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[aiohttp.ClientWeb
 async def listen(
     url: str, frames: int | None = None, say_first: bytes | None = None, heard: Heard | None = None
 ) -> Heard:
-    """Listen until the server closes, or for so many frames; `heard` is filled meanwhile."""
+    """Receive until the server closes, or for so many frames, into `heard`."""
     heard = Heard() if heard is None else heard
     async with connected(url) as websocket:
         heard.upgraded = time.monotonic()
@@ -170,7 +170,7 @@ async def listen(
 
 
 async def while_listening(url: str, count: int = 1) -> list[asyncio.Task[Heard]]:
-    """So many peers who listen until the server closes, and have heard something by now."""
+    """So many peers that receive until the server closes, and have received something by now."""
     heard = [Heard() for _ in range(count)]
     tasks = [asyncio.create_task(listen(url, heard=each)) for each in heard]
     await eventually(lambda: all(each.messages for each in heard) or any(task.done() for task in tasks))
@@ -184,7 +184,7 @@ async def get(url: str, **options: Any) -> tuple[int, str]:
 
 
 async def until_nobody_plays(server: ServerProcess, **options: Any) -> None:
-    """Wait until all streams are over on the server as well: it may learn of it later than who hung up."""
+    """Wait until all streams are over on the server: it may notice a hang-up later than the peer that hung up."""
     async with asyncio.timeout(PATIENCE):
         while json.loads((await get(server.admin_url("/v1/streams"), **options))[1])["streams"]:
             await asyncio.sleep(0.01)
@@ -199,7 +199,7 @@ UPGRADE = {
 
 
 def upgrade_request(path: str) -> bytes:
-    """The same upgrade as plain bytes, for peers that are no client at all."""
+    """The request of an upgrade as plain bytes, for peers without a WebSocket client."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
     return f"GET {path} HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode()
 

@@ -1,4 +1,4 @@
-"""Asterisk's WebSocket channel against a real server: what is played, heard and said, and how each call ends."""
+"""Asterisk's WebSocket channel against a real server: outbound and inbound audio, events, and ends of calls."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ keys.1 = {{ play = "speech", hangup = true }}
 
 
 def sweep(rate: int) -> np.ndarray:
-    """300 to 3000 Hz: exact at any rate, and inside what a telephone passes."""
+    """A sweep from 300 to 3000 Hz: exact at any sample rate, and inside the band of a telephone."""
     t = np.arange(round(SECONDS * rate)) / rate
     signal = np.sin(2 * np.pi * (300 * t + 2700 / SECONDS / 2 * t**2))
     return np.rint(12_000 * signal * np.sin(np.pi * t / SECONDS)).astype(np.int16)
@@ -108,12 +108,12 @@ EARLY: list[tuple[Any, ...]] = [(0,), (5,)]  # frames before MEDIA_START
 
 
 async def each(check: Callable[..., Awaitable[None]], *choices: Sequence[tuple[Any, ...]]) -> None:
-    """A call for each combination of these, all at once."""
+    """Make a call for each combination, all at once."""
     await asyncio.gather(*(check(*itertools.chain(*chosen)) for chosen in itertools.product(*choices)))
 
 
 async def ended(server: ServerProcess, call: str) -> dict[str, Any]:
-    """The log's line of a channel's stream."""
+    """The log line of the end of a channel's stream."""
     lines: list[dict[str, Any]] = []
 
     def found() -> bool:
@@ -126,18 +126,18 @@ async def ended(server: ServerProcess, call: str) -> dict[str, Any]:
 
 
 def texts(channel: ChanWebSocket) -> list[str]:
-    """What it was told, without the form."""
+    """The texts that the channel was sent, without their framing."""
     return [told.text if told.text[0] != "{" else json.loads(told.text)["command"] for told in channel.commands]
 
 
 def assert_unbroken(channel: ChanWebSocket) -> None:
-    """Nothing was lost anywhere, and the caller heard no hole."""
+    """Assert that no frame was lost, and that the caller's audio has no gap."""
     assert channel.errors == []
     assert (channel.holes, channel.lost_bytes, channel.overflowed, channel.cut_frames) == (0, 0, 0, 0)
 
 
 def likeness(heard: np.ndarray, expected: np.ndarray, rate: int) -> tuple[float, float]:
-    """How much later a sound is heard, in ms, and its correlation with what it should be."""
+    """The delay of received audio in ms, and its correlation with what was sent."""
     size, most = len(expected), rate // 100
     padded = np.concatenate([heard, np.zeros(size + most)])
     products = [float(np.corrcoef(padded[at : at + size], expected)[0, 1]) for at in range(most)]
@@ -148,7 +148,7 @@ def likeness(heard: np.ndarray, expected: np.ndarray, rate: int) -> tuple[float,
 # -- what the caller hears --------------------------------------------------------------------------
 
 
-async def test_a_prompt_is_heard_to_the_bit(server: ServerProcess) -> None:
+async def test_a_prompt_is_sent_bit_exact(server: ServerProcess) -> None:
     async def check(form: str, ptime: int, as_json: bool) -> None:
         async with ChanWebSocket(server.url("/play"), format=form, ptime=ptime, json=as_json) as channel:
             assert await channel.over() == "the application closed with 1000"
@@ -164,7 +164,7 @@ async def test_a_prompt_is_heard_to_the_bit(server: ServerProcess) -> None:
     await each(check, formats, FORMS)
 
 
-async def test_a_prompt_is_heard_at_another_rate(server: ServerProcess) -> None:
+async def test_a_prompt_is_sent_at_another_sample_rate(server: ServerProcess) -> None:
     async def check(form: str, ptime: int, rate: int, as_json: bool) -> None:
         async with ChanWebSocket(server.url("/sweep"), format=form, ptime=ptime, json=as_json) as channel:
             assert await channel.over() == "the application closed with 1000"
@@ -194,7 +194,9 @@ async def test_no_subprotocol_is_needed(server: ServerProcess) -> None:
     await each(check, [("slin",), ("ulaw",)], FORMS)
 
 
-async def test_one_without_a_subprotocol_is_answered_and_heard_from_the_beginning(server: ServerProcess) -> None:
+async def test_a_channel_without_a_subprotocol_is_answered_and_received_from_the_start(
+    server: ServerProcess,
+) -> None:
     async with ChanWebSocket(server.url("/play"), subprotocol=False) as channel:  # linear, as all begin
         await channel.over()
     assert_unbroken(channel)
@@ -231,7 +233,7 @@ async def test_a_full_queue_is_waited_for(server: ServerProcess) -> None:
 # -- what we hear of the caller ---------------------------------------------------------------------
 
 
-async def test_all_that_is_said_is_recorded(server: ServerProcess) -> None:
+async def test_inbound_audio_is_recorded_whole(server: ServerProcess) -> None:
     async def check(form: str, ptime: int, early: int) -> None:
         channel = ChanWebSocket(server.url("/record"), format=form, ptime=ptime, audio_first=early)
         channel.say(SPEECH)
@@ -247,7 +249,7 @@ async def test_all_that_is_said_is_recorded(server: ServerProcess) -> None:
     await each(check, [("slin", 20), ("ulaw", 20), ("alaw", 40), ("slin", 10)], EARLY)
 
 
-async def test_all_that_is_said_at_another_rate_is_recorded(server: ServerProcess) -> None:
+async def test_inbound_audio_at_another_sample_rate_is_recorded_whole(server: ServerProcess) -> None:
     async def check(form: str, rate: int, early: int) -> None:
         channel = ChanWebSocket(server.url("/record"), format=form, audio_first=early)
         channel.say(to_bytes(sweep(rate)))
@@ -268,7 +270,7 @@ async def recording(server: ServerProcess, call: str) -> np.ndarray:
     return read_wav(Path(done["file"]))
 
 
-async def test_what_is_said_comes_back(server: ServerProcess) -> None:
+async def test_echo_sends_inbound_audio_back(server: ServerProcess) -> None:
     async def check(form: str, as_json: bool, early: int) -> None:
         channel = ChanWebSocket(server.url("/echo"), format=form, json=as_json, audio_first=early)
         channel.say(SPEECH)
@@ -282,7 +284,7 @@ async def test_what_is_said_comes_back(server: ServerProcess) -> None:
 # -- its control ------------------------------------------------------------------------------------
 
 
-async def test_it_is_answered_when_the_handler_speaks_and_not_before(server: ServerProcess) -> None:
+async def test_the_channel_is_answered_when_the_handler_plays_and_not_before(server: ServerProcess) -> None:
     async def check(as_json: bool) -> None:
         async with ChanWebSocket(server.url("/waiting"), format="ulaw", json=as_json) as channel:
             await eventually(lambda: len(channel.heard_at) >= 10)
@@ -316,7 +318,7 @@ async def test_a_key_stops_the_prompt_here_and_in_its_queue(server: ServerProces
     await each(check, FORMS)
 
 
-async def test_it_is_hung_up_where_a_path_says_so(server: ServerProcess) -> None:
+async def test_the_channel_is_hung_up_where_its_path_says_so(server: ServerProcess) -> None:
     async def check(as_json: bool) -> None:
         async with ChanWebSocket(server.url("/hangup"), json=as_json) as channel:
             assert await channel.over() == "the application hung up"
@@ -331,7 +333,9 @@ async def test_it_is_hung_up_where_a_path_says_so(server: ServerProcess) -> None
 
 
 @pytest.mark.parametrize(("form", "inbound"), [("slin", "slin"), ("ulaw", "mulaw"), ("alaw", "alaw")])
-async def test_the_log_tells_how_it_spoke_and_how_it_ended(server: ServerProcess, form: str, inbound: str) -> None:
+async def test_the_log_has_the_channel_s_format_and_its_end(
+    server: ServerProcess, form: str, inbound: str
+) -> None:
     async with ChanWebSocket(server.url("/forever?campaign=spring"), format=form) as channel:
         await eventually(lambda: len(channel.heard_at) >= 3)
         channel.hang_up()
@@ -349,7 +353,7 @@ async def test_the_log_tells_how_it_spoke_and_how_it_ended(server: ServerProcess
     }
 
 
-async def test_one_that_is_gone_before_its_queue_is_empty_is_not_waited_for(server: ServerProcess) -> None:
+async def test_a_channel_that_is_gone_with_a_full_queue_is_not_waited_for(server: ServerProcess) -> None:
     async with connected(server.url("/play"), protocols=["media"]) as websocket:
         await websocket.send_str("MEDIA_START channel_id:gone format:slin optimal_frame_size:320")
         async for message in websocket:
@@ -361,7 +365,7 @@ async def test_one_that_is_gone_before_its_queue_is_empty_is_not_waited_for(serv
     assert line["stream"] not in [each["stream"] for each in silent]
 
 
-async def test_one_that_does_not_name_a_format_is_heard_all_the_same(server: ServerProcess) -> None:
+async def test_a_channel_that_names_no_format_is_received_all_the_same(server: ServerProcess) -> None:
     async with connected(server.url("/record?call_id=unnamed"), protocols=["media"]) as websocket:
         for at in range(0, len(SPEECH), 320):
             await websocket.send_bytes(encode(SPEECH[at : at + 320], "ulaw"))
@@ -402,7 +406,7 @@ class Tell(Handler):
 
 @contextlib.asynccontextmanager
 async def telling(directory: Path) -> AsyncIterator[tuple[ServerProcess, Backend, asyncio.Queue[Any]]]:
-    """A server that tells a backend, and bridges to an application."""
+    """A server with webhooks to a backend, and a bridge to an application."""
     (directory / "tell.py").write_text(TELL)
     arrived: asyncio.Queue[Any] = asyncio.Queue()
     async with Backend() as backend, listening_application(arrived) as url:
@@ -411,7 +415,7 @@ async def telling(directory: Path) -> AsyncIterator[tuple[ServerProcess, Backend
             yield server, backend, arrived
 
 
-async def test_what_is_known_of_it_reaches_all_who_are_told(tmp_path: Path) -> None:
+async def test_facts_of_the_channel_are_in_the_log_the_events_and_the_variables(tmp_path: Path) -> None:
     async with telling(tmp_path) as (server, backend, arrived):
         known = {"campaign": "spring", "connection_id": "media1", "channel": "WebSocket/media1/0x7f0000000000"}
         known |= {"MEDIA_WEBSOCKET_CONNECTION_ID": "media1", "MEDIA_WEBSOCKET_OPTIMAL_FRAME_SIZE": "160"}
@@ -465,7 +469,7 @@ async def test_what_is_known_of_it_reaches_all_who_are_told(tmp_path: Path) -> N
     ("offered", "agreed"),
     [(["media"], "media"), (["chat", "media"], "media"), (["chat", "MEDIA2"], None), ([], None)],
 )
-async def test_media_is_agreed_to_and_nothing_else(
+async def test_the_subprotocol_media_is_accepted_and_no_other(
     server: ServerProcess, offered: list[str], agreed: str | None
 ) -> None:
     async with connected(server.url("/forever"), protocols=offered, compress=15) as websocket:
@@ -473,7 +477,7 @@ async def test_media_is_agreed_to_and_nothing_else(
         assert "Sec-WebSocket-Extensions" not in websocket._response.headers
 
 
-async def test_a_format_that_we_do_not_speak_costs_its_own_call_only(server: ServerProcess) -> None:
+async def test_an_unsupported_format_ends_its_own_call_only(server: ServerProcess) -> None:
     async def check(text: str, subprotocol: bool) -> None:
         protocols = ["media"] if subprotocol else []
         async with connected(server.url("/forever"), protocols=protocols) as websocket:
@@ -499,7 +503,7 @@ async def test_a_format_that_we_do_not_speak_costs_its_own_call_only(server: Ser
     assert ended == ["chan_websocket/opus"] * 4
 
 
-async def test_a_token_in_the_url_opens_a_path_and_is_told_to_nobody(server: ServerProcess) -> None:
+async def test_a_token_in_the_url_opens_a_path_and_is_shown_nowhere(server: ServerProcess) -> None:
     assert (await refusal(server.url("/guarded")))[0] == 401
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         async with ChanWebSocket(server.url("/guarded?token=wrong")):
@@ -522,7 +526,7 @@ async def test_the_limit_of_a_path_holds_for_it_as_well(server: ServerProcess) -
         await eventually(lambda: channel.heard_at)
 
 
-async def test_a_server_that_is_shut_down_ends_them_as_going_away(tmp_path: Path) -> None:
+async def test_a_shutdown_closes_channels_as_going_away(tmp_path: Path) -> None:
     with serving(configure(tmp_path, drain_timeout=0.3)) as server:
         async with contextlib.AsyncExitStack() as stack:
             channels = [

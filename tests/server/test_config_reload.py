@@ -1,4 +1,4 @@
-"""A configuration that changes while calls go on: all of it is taken in, or nothing of it."""
+"""A configuration that changes while calls go on: all of it is applied, or nothing."""
 
 import signal
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ AFTER = f'{BEFORE}[paths."/new"]\nhandler = "playback"\nprompt = "a"\ntokens = [
 
 
 class Configured:
-    """A server, and its configuration to be written anew."""
+    """A server, and its configuration, which a test changes."""
 
     def __init__(self, server: ServerProcess, directory: Path) -> None:
         self.server, self.directory = server, directory
@@ -34,7 +34,7 @@ class Configured:
         self.server.process.send_signal(signal.SIGHUP)
 
     def change(self, paths: str, **server: Any) -> None:
-        """Write it, and do not wait until it is noticed."""
+        """Write the configuration, without waiting for the reload."""
         self.write(paths, **server)
         self.ask()
 
@@ -48,7 +48,7 @@ class Configured:
         return (await refusal(self.server.url(path)))[0]
 
     async def reloads(self) -> tuple[float, float]:
-        """Those that went well, and those that did not."""
+        """The counts of reloads that succeeded and that failed."""
         _, text = await get(self.server.admin_url("/metrics"))
         lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("mediaserver_reloads"))
         ok, failed = (lines[f'mediaserver_reloads_total{{result="{result}"}}'] for result in ("ok", "failed"))
@@ -65,7 +65,7 @@ def configured(tmp_path: Path) -> Iterator[Configured]:
         yield Configured(server, tmp_path)
 
 
-async def test_a_change_of_the_file_is_taken_in(configured: Configured) -> None:
+async def test_a_changed_file_is_reloaded(configured: Configured) -> None:
     assert await configured.status("/new") == 404
     async with connected(configured.server.url("/long")) as call:
         heard = await call.receive_bytes()
@@ -77,7 +77,7 @@ async def test_a_change_of_the_file_is_taken_in(configured: Configured) -> None:
     assert await configured.reloads() == (1, 0)
 
 
-async def test_so_is_a_token_s_file(configured: Configured) -> None:
+async def test_a_changed_token_file_is_reloaded(configured: Configured) -> None:
     configured.change(AFTER)
     await eventually(configured.taken)
     configured.token.write_text("second")
@@ -86,13 +86,13 @@ async def test_so_is_a_token_s_file(configured: Configured) -> None:
     assert (await listen(configured.server.url("/new?token=second"), frames=1)).messages
 
 
-async def test_sighup_asks_for_it(configured: Configured) -> None:
+async def test_sighup_reloads(configured: Configured) -> None:
     configured.ask()
     await eventually(configured.taken)
     assert await configured.status("/new") == 404
 
 
-async def test_a_file_that_it_was_refused_for_may_come_later(configured: Configured) -> None:
+async def test_a_file_that_was_missing_is_reloaded_when_it_comes(configured: Configured) -> None:
     token = configured.token.read_text()
     configured.token.unlink()
     configured.change(AFTER)
@@ -116,7 +116,7 @@ async def test_a_file_that_it_was_refused_for_may_come_later(configured: Configu
         ),
     ],
 )
-async def test_a_wrong_one_changes_nothing(
+async def test_a_wrong_configuration_changes_nothing(
     configured: Configured, paths: str, server: dict[str, object], told: list[str]
 ) -> None:
     configured.change(paths, **server)
@@ -160,7 +160,7 @@ async def test_calls_of_a_path_that_is_gone_go_on(configured: Configured) -> Non
         assert 'mediaserver_sessions{path="/long"} 1.0' in metrics
 
 
-async def test_prompts_that_change_are_heard_by_the_next_caller(configured: Configured) -> None:
+async def test_changed_prompts_are_played_to_the_next_caller(configured: Configured) -> None:
     other = to_bytes(speechlike(1600, 7))
     async with connected(configured.server.url("/long")) as call:
         heard = await call.receive_bytes()
@@ -175,7 +175,7 @@ async def test_prompts_that_change_are_heard_by_the_next_caller(configured: Conf
     assert await configured.reloads() == (2, 0)
 
 
-async def test_unwatched_prompts_are_looked_at_when_asked_to(tmp_path: Path) -> None:
+async def test_unwatched_prompts_are_refreshed_by_sighup(tmp_path: Path) -> None:
     config = write_config(
         tmp_path, '[prompts]\nwatch = "off"\n[paths."/play/{prompt}"]\nhandler = "playback"\nprompt = "{prompt}"\n'
     )

@@ -1,4 +1,4 @@
-"""From a folder of prompts to what a caller gets, over real sockets, from a real process."""
+"""From a folder of prompts to what a caller receives, over real sockets, from a real process."""
 
 import asyncio
 import struct
@@ -91,7 +91,7 @@ def prompts(server: ServerProcess) -> Path:
 
 
 def rtp_payloads(messages: list[bytes], payload_type: int, size: int) -> bytes:
-    """The payloads of a run of packets whose headers are as RFC 3550 has them."""
+    """The payloads of RTP packets, whose headers are checked by RFC 3550."""
     headers = [struct.unpack(">BBHII", message[:12]) for message in messages]
     first = headers[0]
     for n, (flags, kind, sequence, timestamp, ssrc) in enumerate(headers):
@@ -129,7 +129,9 @@ async def test_audiosocket_messages(server: ServerProcess) -> None:
         (b"hello", b""),
     ],
 )
-async def test_framing_auto_answers_as_it_is_spoken_to(server: ServerProcess, said: bytes, header: bytes) -> None:
+async def test_framing_auto_answers_in_the_peer_s_framing(
+    server: ServerProcess, said: bytes, header: bytes
+) -> None:
     heard = await listen(server.url("/play/speech"), say_first=said)
     assert b"".join(message.removeprefix(header) for message in heard.messages) == PADDED
     assert {len(message) for message in heard.messages} == {320 + len(header)}
@@ -172,7 +174,7 @@ async def test_8_khz_linear_files_are_bit_exact(server: ServerProcess, name: str
     assert b"".join(heard.messages) == PADDED
 
 
-async def test_companded_files_are_what_g711_says(server: ServerProcess) -> None:
+async def test_companded_files_are_decoded_by_g711(server: ServerProcess) -> None:
     heard = await listen(server.url("/play/companded"))
     expected = audioop.ulaw2lin(audioop.lin2ulaw(PCM, 2), 2)
     assert b"".join(heard.messages) == expected + bytes(FRAMES * 320 - len(expected))
@@ -193,7 +195,7 @@ def make_mp3(directory: Path, ffmpeg: str) -> Path:
 
 
 @pytest.mark.parametrize("make", [make_44k_stereo, make_mulaw_wav, make_mp3])
-async def test_decoded_formats_are_heard_sample_by_sample(tmp_path: Path, ffmpeg: str, make) -> None:
+async def test_decoded_formats_are_sent_sample_by_sample(tmp_path: Path, ffmpeg: str, make) -> None:
     config = write_config(tmp_path, PATHS.split('[paths."/lingering"]')[0])
     path = make(tmp_path / "prompts", ffmpeg)
     pcm = decode_file(path).pcm
@@ -263,7 +265,7 @@ def count(server: ServerProcess, path: str) -> int:
     return sum(line["path"] == path for line in server.events("stream ended"))
 
 
-async def test_one_line_sums_a_stream_up(server: ServerProcess) -> None:
+async def test_a_stream_is_summed_up_in_one_log_line(server: ServerProcess) -> None:
     before = count(server, "/play/speech")
     await listen(server.url("/play/speech?token=secret"))
     line = await ended(server, "/play/speech", before)
@@ -327,7 +329,7 @@ async def test_garbage_costs_its_own_stream_only(server: ServerProcess) -> None:
             assert len(await websocket.receive_bytes()) == 320
 
 
-async def test_metrics_tell_what_happened(server: ServerProcess) -> None:
+async def test_metrics_count_what_happened(server: ServerProcess) -> None:
     await listen(server.url("/play/speech"))
     _, text = await get(server.admin_url("/metrics"))
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -351,8 +353,8 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("encapsulation", ECHOES)
-async def test_the_first_frame_comes_back_that_a_peer_sends(server: ServerProcess, encapsulation: str) -> None:
-    """Of those that come at once with the handshake."""
+async def test_the_first_frame_of_a_peer_is_echoed(server: ServerProcess, encapsulation: str) -> None:
+    """The first of several frames that come in one segment with the handshake."""
     heads, coded = ECHOES[encapsulation]
     sound = coded(PCM[: 8 * 320])
     size = len(sound) // 8

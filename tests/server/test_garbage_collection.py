@@ -1,4 +1,4 @@
-"""Streams leave no reference cycles behind; what others leave is collected when it is not heard."""
+"""Streams leave no reference cycles behind, and other garbage is collected while few streams play."""
 
 import asyncio
 import gc
@@ -97,7 +97,7 @@ async def _end(websocket: aiohttp.ClientWebSocketResponse, how: str) -> None:
 
 
 async def _channel(client: aiohttp.ClientSession, url: str, form: str, how: str) -> None:
-    """A channel of Asterisk's, in a format that is spoken here or not."""
+    """A channel of Asterisk's, in a format that is supported or not."""
     async with client.ws_connect(url, protocols=["media"]) as websocket:
         await websocket.send_bytes(bytes(160))
         await websocket.send_str(f"MEDIA_START channel_id:x format:{form}")
@@ -144,7 +144,7 @@ async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how:
 
 
 class Cycle:
-    """Garbage, of which it is told when it is collected."""
+    """A reference cycle that records when it is collected."""
 
     collected = 0
 
@@ -194,7 +194,7 @@ async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> Non
 
 
 @in_virtual_time
-async def test_what_was_there_is_never_looked_at_until_the_end(loop: VirtualLoop) -> None:
+async def test_objects_of_the_start_are_excluded_until_stop(loop: VirtualLoop) -> None:
     thresholds = gc.get_threshold()
     garbage, other = GarbageCollector(lambda: 0), GarbageCollector(lambda: 0)
     garbage.start()

@@ -1,4 +1,4 @@
-"""Handlers of the user's own that are edited while calls go on."""
+"""Users' handlers that are edited while calls go on."""
 
 import signal
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Edited:
         return [line["why"] for line in self.server.events("configuration not taken in")]
 
     async def heard(self) -> bytes:
-        """What the next caller hears."""
+        """What the next caller receives."""
         return (await listen(self.server.url("/mine"), frames=1)).messages[0]
 
 
@@ -68,7 +68,7 @@ def watching(tmp_path: Path) -> Iterator[Edited]:
         yield each
 
 
-async def test_sighup_takes_an_edited_module_in_for_calls_to_come(asked: Edited) -> None:
+async def test_sighup_reloads_an_edited_module_for_calls_to_come(asked: Edited) -> None:
     async with connected(asked.server.url("/mine")) as call:
         assert await call.receive_bytes() == FRAMES["a"]
         asked.write(words="PROMPT = 'b'")  # as long as before, and perhaps within the same second
@@ -85,7 +85,7 @@ async def test_sighup_takes_an_edited_module_in_for_calls_to_come(asked: Edited)
 @pytest.mark.parametrize(
     ("line", "error"), [("def (", "SyntaxError"), ("import sys; sys.exit(3)", "ImportError: it ends the program")]
 )
-async def test_a_module_that_is_broken_leaves_the_old_one(asked: Edited, line: str, error: str) -> None:
+async def test_a_broken_module_leaves_the_old_one_in_force(asked: Edited, line: str, error: str) -> None:
     asked.write(words="PROMPT = 'b'", mine=HANDLER + line)
     asked.server.process.send_signal(signal.SIGHUP)
     await eventually(asked.refused)
@@ -99,7 +99,7 @@ async def test_a_module_that_is_broken_leaves_the_old_one(asked: Edited, line: s
 
 
 async def test_what_pip_has_installed_below_the_folder_stays(tmp_path: Path) -> None:
-    """A library of `pip install --target lib` may not bear to be imported twice."""
+    """A library of `pip install --target lib` may fail when it is imported twice."""
     about = tmp_path / "lib/counter-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: counter\nVersion: 1\n")
@@ -115,7 +115,7 @@ async def test_what_pip_has_installed_below_the_folder_stays(tmp_path: Path) -> 
         assert await served.heard() == FRAMES["b"]
 
 
-async def test_so_does_another_mistake_of_the_configuration(asked: Edited) -> None:
+async def test_another_mistake_of_the_configuration_leaves_the_old_module_in_force(asked: Edited) -> None:
     asked.write(words="PROMPT = 'b'")
     write_config(asked.folder, PATH + "[nothing]\n")
     await eventually(asked.refused)
@@ -125,7 +125,7 @@ async def test_so_does_another_mistake_of_the_configuration(asked: Edited) -> No
     assert await asked.heard() == FRAMES["b"]
 
 
-async def test_without_asking_where_it_is_told_to_reload(watching: Edited) -> None:
+async def test_with_the_option_reload_an_edited_module_is_loaded_at_once(watching: Edited) -> None:
     watching.write(words="PROMPT = 'b'")
     await eventually(watching.taken)
     assert await watching.heard() == FRAMES["b"]
@@ -137,7 +137,7 @@ async def test_without_asking_where_it_is_told_to_reload(watching: Edited) -> No
     assert await watching.heard() == FRAMES["c"]
 
 
-async def test_otherwise_it_is_left_until_asked(asked: Edited) -> None:
+async def test_without_the_option_an_edited_module_waits_for_sighup(asked: Edited) -> None:
     asked.write(words="PROMPT = 'b'")
     assert await asked.heard() == FRAMES["a"]
     assert not asked.server.events("watching handlers")

@@ -1,4 +1,4 @@
-"""Peers and handlers that behave as none should: each costs its own stream at most, and leaves nothing behind."""
+"""Hostile peers and faulty handlers: each costs its own stream at most, and leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,7 @@ async def test_a_peer_that_pings_and_vanishes_is_no_fault_of_ours(server: Server
     assert [line for line in server.log if line["level"] == "error"] == []
 
 
-async def test_a_handler_that_closes_as_its_last_act(server: ServerProcess) -> None:
+async def test_a_handler_may_close_the_stream_at_its_end(server: ServerProcess) -> None:
     heard = await listen(server.url("/closing"))
     assert heard.close_code == 4000
     await eventually(lambda: server.events("stream ended"))
@@ -123,7 +123,7 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_the_shutdown_for_eve
 
 
 async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProcess) -> None:
-    """Half a second of what a listener would have to work through for four seconds each."""
+    """Each message holds four seconds of audio: the limit counts bytes as well as messages."""
     async with connected(server.url("/analyse?encapsulation=sln")) as websocket:
         with contextlib.suppress(ConnectionError, aiohttp.ClientError):
             for _ in range(400):
@@ -134,7 +134,7 @@ async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProc
     assert ended["received"] <= 4
 
 
-async def test_a_second_of_sound_at_once_is_none(server: ServerProcess) -> None:
+async def test_a_second_of_audio_at_once_is_no_flood(server: ServerProcess) -> None:
     async with connected(server.url("/analyse?encapsulation=sln")) as websocket:
         await websocket.send_bytes(bytes(16_000))
         for _ in range(20):
@@ -168,7 +168,7 @@ async def test_tokens_reach_no_log_by_any_way(server: ServerProcess) -> None:
     assert all(json.loads(line) for line in text.splitlines())
 
 
-async def test_slips_are_told_once_a_request_and_seldom(server: ServerProcess) -> None:
+async def test_misspelt_keys_are_logged_once_a_request_and_throttled(server: ServerProcess) -> None:
     for _ in range(12):
         await listen(server.url("/silence?" + "&".join(f"repea{n}=" for n in range(90))), frames=1)
     told = server.events("unknown key in the URL's query")
@@ -179,7 +179,7 @@ async def test_slips_are_told_once_a_request_and_seldom(server: ServerProcess) -
     assert len(told) + sum(line.get("unlogged", 0) for line in told) == 13
 
 
-async def test_a_slip_in_the_query_is_told(server: ServerProcess) -> None:
+async def test_a_misspelt_key_of_a_query_is_logged_with_a_hint(server: ServerProcess) -> None:
     await listen(server.url("/silence?encapsulaton=rtp&token=secret"), frames=1)
     (warning,) = server.events("unknown key in the URL's query")
     assert (warning["key"], warning["hint"]) == ("encapsulaton", 'did you mean "encapsulation"?')

@@ -1,4 +1,4 @@
-"""Start, drain, end: a real process, its signals and its exit codes."""
+"""Start, drain and shutdown of a real process: its signals and its exit codes."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ async def test_on_sigterm_streams_reach_their_end_and_the_exit_code_is_0(tmp_pat
         assert server.events("drained")
 
 
-async def test_while_it_drains_it_is_not_ready_takes_no_calls_and_lives(tmp_path: Path) -> None:
+async def test_a_draining_server_is_alive_not_ready_and_takes_no_calls(tmp_path: Path) -> None:
     with serving(config_in(tmp_path)) as server:
         late, slow = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         (playing,) = await while_listening(server.url("/long"))  # so those have been accepted as well
@@ -77,7 +77,7 @@ def connects_not(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) != 0
 
 
-async def test_what_does_not_end_in_time_is_closed_as_going_away(tmp_path: Path) -> None:
+async def test_a_stream_that_does_not_end_in_time_is_closed_as_going_away(tmp_path: Path) -> None:
     with serving(config_in(tmp_path, drain_timeout=0.5)) as server:
         (playing,) = await while_listening(server.url("/forever"))
         begun = time.monotonic()
@@ -100,7 +100,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 def with_slow_prompts(directory: Path) -> tuple[Path, str]:
-    """A config whose prompts take a while to decode, and the address of its admin listener, known beforehand."""
+    """A configuration whose prompts take a while to decode, and the address of its admin listener."""
     config = config_in(directory)
     for n in range(4):
         write_wav(directory / f"prompts/slow{n}.wav", sine(440, 120, 44_100) * FULL_SCALE, 44_100)
@@ -112,13 +112,13 @@ def with_slow_prompts(directory: Path) -> tuple[Path, str]:
 
 
 async def answer(url: str) -> tuple[int, str]:
-    """What it answers; status 0 while nothing listens there."""
+    """Status and body of an answer; status 0 while nothing listens."""
     with contextlib.suppress(aiohttp.ClientError):
         return await get(url)
     return 0, ""
 
 
-async def test_it_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Path) -> None:
+async def test_a_server_is_alive_but_not_ready_while_prompts_are_decoded(tmp_path: Path) -> None:
     config, admin = with_slow_prompts(tmp_path)
     server = launch(config, tmp_path / "log")
     try:
@@ -168,14 +168,14 @@ class Hibari:
 
 
 def with_an_engine(folder: Path) -> Path:
-    """A config with a path that speaks, by an engine that is begun when there is `go`."""
+    """A configuration with a path that needs TTS, by an engine that starts once the file `go` is there."""
     (folder / "hibari").mkdir()
     (folder / "hibari/__init__.py").write_text(ENGINE.format(place=str(folder)))
     (folder / "hibari/voices.py").write_text("DEFAULT = 'heart'\ndef voice_path(name, **options): ...\n")
     return write_config(folder, '[paths."/say"]\nhandler = "say"\ntext = "Hello."\n' + SILENCE)
 
 
-async def test_it_is_ready_once_its_engines_are_and_serves_other_paths_before(tmp_path: Path) -> None:
+async def test_a_server_is_ready_once_its_engines_are_and_serves_other_paths_before(tmp_path: Path) -> None:
     with serving(with_an_engine(tmp_path), PYTHONPATH=str(tmp_path)) as server:
         assert await get(server.admin_url("/readyz")) == (503, "speech engine hibari is starting\n")
         assert "mediaserver_ready 0.0" in (await get(server.admin_url("/metrics")))[1]
@@ -187,7 +187,7 @@ async def test_it_is_ready_once_its_engines_are_and_serves_other_paths_before(tm
         assert (await listen(server.url("/say"))).close_code == 1000
 
 
-async def test_an_engine_that_does_not_start_is_why_it_is_not_ready(tmp_path: Path) -> None:
+async def test_an_engine_that_does_not_start_is_the_reason_of_readyz(tmp_path: Path) -> None:
     config = with_an_engine(tmp_path)
     for name in ("go", "ill"):
         (tmp_path / name).touch()
@@ -231,14 +231,14 @@ def starting(folder: Path, *arguments: object, module: str = "", number: int = 0
     "module", ["mediaserver.cli.main", "numpy", "pydantic", "uvloop", "mediaserver.server.server"]
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_amid_the_imports_ends_without_a_word(tmp_path: Path, module: str, number: int) -> None:
+def test_a_signal_during_the_imports_ends_without_output(tmp_path: Path, module: str, number: int) -> None:
     with starting(tmp_path, "serve", module=module, number=number) as process:
         assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 128 + number
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_ctrl_c_while_the_configuration_is_read_ends_without_a_word(tmp_path: Path, command: str) -> None:
+def test_ctrl_c_while_the_configuration_is_read_ends_without_output(tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "config.toml")
     arguments = command, "--config", tmp_path / "config.toml"
     # Once it can be opened here, the command has opened it as well, and waits for what it holds.

@@ -29,7 +29,7 @@ async def test_three_hundred_calls(tmp_path: Path) -> None:
 
 
 async def call(url: str) -> Heard:
-    """Times are taken as the messages come; nothing else is done with them meanwhile."""
+    """Take the times of arrival, and evaluate them only after the call."""
     heard = Heard()
     loop = asyncio.get_running_loop()
     async with connected(url) as websocket:

@@ -31,7 +31,7 @@ async def started(server: ServerProcess) -> int:
 
 
 class Callers:
-    """Dial again and again, and hear each call to its end."""
+    """Callers that dial again and again, and receive each call to its end."""
 
     def __init__(self, url: str) -> None:
         self._url, self._stop = url, asyncio.Event()

@@ -1,4 +1,4 @@
-"""What changes while a configuration is read is not missed, in whatever order it comes."""
+"""A change while a configuration is read is not missed, in whatever order files are read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 def reloader(engine: Engine, place: Path, times: int) -> Reloader:
-    """One whose new configuration names the token; it changes when that configuration is read for the nth time."""
+    """A reloader whose new configuration names a token's file, which changes at the nth read."""
     file = place / "c.toml"
     made = Reloader(engine, ConfigSource("c.toml", lambda: config.load(file), file), None)
     (place / "times").write_text(str(times))
@@ -73,7 +73,7 @@ async def test_a_file_that_only_the_new_configuration_names_and_that_changes_onc
     assert await tokens(engine) == ("second",)
 
 
-async def test_one_that_changes_once_it_is_read_for_the_last_time_is_taken_in_by_the_next_reload(
+async def test_a_file_that_changes_after_its_last_read_is_read_by_the_next_reload(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reload, "_POLL_INTERVAL", 0.01)

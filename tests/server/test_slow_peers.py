@@ -1,4 +1,4 @@
-"""Peers that do not take what they are sent: real sockets with small buffers."""
+"""Peers that do not read what they are sent: real sockets with small buffers."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
 
 
 def dial(server: ServerProcess) -> socket.socket:
-    """A peer with a small receive buffer, just upgraded."""
+    """A peer with a small receive buffer, right after its upgrade."""
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     peer.connect(("127.0.0.1", server.port))
@@ -60,7 +60,7 @@ async def test_a_peer_that_never_reads_is_closed_and_costs_its_own_stream_only(s
 
 
 @pytest.mark.parametrize("server", [60], indirect=True)
-async def test_a_peer_that_reads_again_hears_on_where_it_stopped(server: ServerProcess) -> None:
+async def test_a_peer_that_reads_again_gets_the_rest_without_a_gap(server: ServerProcess) -> None:
     with dial(server) as peer:
         sent = -1.0
         while sent != (sent := await frames_sent(server)):  # until nothing more is sent

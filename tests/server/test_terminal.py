@@ -1,4 +1,4 @@
-"""A server that was started by hand, and the terminal it was started on, which may go."""
+"""A server that was started on a terminal, which may be closed while it runs."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @dataclass
 class OnTerminal:
-    """A server and our end of its terminal."""
+    """A server, and our end of its terminal."""
 
     process: subprocess.Popen[bytes]
     ours: int
@@ -42,7 +42,7 @@ class OnTerminal:
             self.shown += os.read(self.ours, 65_536).decode()
 
     def close(self) -> None:
-        """The terminal goes."""
+        """Close the terminal."""
         os.close(self.ours)
         self.ours = -1
 
@@ -71,14 +71,14 @@ def on_terminal(config: Path, error: int | None = None, before: Sequence[str] = 
             server.close()
 
 
-def test_it_ends_well_when_its_terminal_is_gone(tmp_path: Path) -> None:
+def test_a_server_drains_when_its_terminal_is_closed(tmp_path: Path) -> None:
     with on_terminal(write_config(tmp_path, SILENCE)) as server:
         server.read_until("open to anybody")
         server.close()
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_its_log_elsewhere_tells_that_its_terminal_is_gone(tmp_path: Path) -> None:
+def test_a_log_in_a_file_has_that_the_terminal_is_gone(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as error, on_terminal(write_config(tmp_path, SILENCE), error.fileno()) as server:
         ServerProcess(server.process, log).wait_for_event("listening")
@@ -106,7 +106,7 @@ def test_without_a_terminal_of_its_own_sighup_reloads(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-def test_nohup_keeps_it_when_the_terminal_is_gone(tmp_path: Path) -> None:
+def test_nohup_keeps_a_server_running_when_its_terminal_is_closed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         log.open("wb") as error,
@@ -120,7 +120,7 @@ def test_nohup_keeps_it_when_the_terminal_is_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-async def test_one_whose_standard_error_is_gone_serves_and_ends_well(tmp_path: Path, style: str) -> None:
+async def test_a_server_without_standard_error_serves_and_drains(tmp_path: Path, style: str) -> None:
     config = write_config(tmp_path, f'[log]\nlevel = "debug"\nformat = "{style}"\n{SILENCE}')
     reader, writer = os.pipe()
     process = subprocess.Popen([*MEDIASERVER, "serve", "--config", str(config)], stderr=writer)

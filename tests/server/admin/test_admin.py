@@ -1,4 +1,4 @@
-"""The admin port: who may ask by which name, and how many connections wait there for how long."""
+"""The admin port: by which host names it answers, and how many connections may wait for how long."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ def connect(server: ServerProcess) -> socket.socket:
 
 
 def told(plug: socket.socket) -> bytes:
-    """All that is said on a connection until the server closes it."""
+    """All that comes by a connection until the server closes it."""
     said = b""
     with contextlib.suppress(ConnectionResetError):
         while data := plug.recv(65536):
@@ -58,7 +58,7 @@ async def counted(server: ServerProcess, reason: str) -> float:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:1", "10.0.0.7", "[::1]:8081", "localhost", "media.internal", "mediaserver:8081"]
 )
-def test_names_that_are_ours(server: ServerProcess, host: str) -> None:
+def test_own_names_are_answered(server: ServerProcess, host: str) -> None:
     assert ask(server, "GET /v1/streams", f"Host: {host}") == (200, b'{"streams": []}')
     assert ask(server, "GET /v1/streams", f"Host: {host}", f"Origin: http://{host}")[0] == 200
 
@@ -66,8 +66,8 @@ def test_names_that_are_ours(server: ServerProcess, host: str) -> None:
 @pytest.mark.parametrize(
     "request_", ["POST /v1/attach", "GET /v1/streams", "GET /metrics", "DELETE /v1/streams/1", "GET /x"]
 )
-async def test_a_name_of_another_site_gets_nothing(server: ServerProcess, request_: str) -> None:
-    """Its page may have it lead here; then it is of the same origin, to the browser."""
+async def test_the_name_of_another_site_is_refused(server: ServerProcess, request_: str) -> None:
+    """A hostile page may have its name resolve to the admin port (DNS rebinding): same origin, to the browser."""
     before = await counted(server, "host")
     status, body = ask(server, request_, "Host: evil.example.com:8081", "Origin: http://evil.example.com:8081")
     assert status == 403
@@ -76,7 +76,7 @@ async def test_a_name_of_another_site_gets_nothing(server: ServerProcess, reques
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_health_is_told_by_any_name(server: ServerProcess, path: str) -> None:
+def test_health_checks_are_answered_under_any_name(server: ServerProcess, path: str) -> None:
     assert ask(server, f"GET {path}", "Host: any.example.com")[0] == 200
     assert ask(server, f"GET {path}", version="1.0")[0] == 200
 
@@ -93,15 +93,15 @@ def test_health_is_told_by_any_name(server: ServerProcess, path: str) -> None:
         ["Host: localhost", "Host: localhost"],
     ],
 )
-async def test_headers_that_are_none_are_told_so(server: ServerProcess, headers: list[str]) -> None:
+async def test_malformed_headers_are_refused(server: ServerProcess, headers: list[str]) -> None:
     before = await counted(server, "malformed")
     assert ask(server, "GET /v1/streams", *headers)[0] == 400
     assert await counted(server, "malformed") == before + 1
     assert "Traceback" not in server.log_file.read_text()
 
 
-def test_who_has_the_token_may_use_any_name(tmp_path: Path) -> None:
-    """No page of another site has it."""
+def test_with_the_token_any_name_is_answered(tmp_path: Path) -> None:
+    """A page of another site does not have the token."""
     with serving(write_config(tmp_path, f'token = "of-the-admin"\n{PATHS}')) as server:
         assert ask(server, "GET /metrics", "Host: mediaserver:8081")[0] == 401
         authorised = ask(server, "GET /metrics", "Host: mediaserver:8081", "Authorization: Bearer of-the-admin")
@@ -109,7 +109,7 @@ def test_who_has_the_token_may_use_any_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["http://media", "media:8081", "", "a b", "[::1]", "*"])
-def test_a_name_with_more_than_the_name_is_a_mistake(tmp_path: Path, name: str) -> None:
+def test_a_configured_name_with_a_port_or_path_is_a_mistake(tmp_path: Path, name: str) -> None:
     from mediaserver import config
 
     settings, problems = config.load(write_config(tmp_path, f"hosts = [{json.dumps(name)}]\n{PATHS}"))
@@ -129,7 +129,7 @@ def test_a_name_with_more_than_the_name_is_a_mistake(tmp_path: Path, name: str) 
         b"POST /v1/attach HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
     ],
 )
-async def test_half_a_request_ends_in_time(server: ServerProcess, said: bytes) -> None:
+async def test_half_a_request_is_timed_out(server: ServerProcess, said: bytes) -> None:
     before = await counted(server, "slow")
     with connect(server) as plug:
         plug.sendall(said)
@@ -138,7 +138,7 @@ async def test_half_a_request_ends_in_time(server: ServerProcess, said: bytes) -
     assert not [line for line in server.log if line["level"] == "error"]
 
 
-async def test_half_a_request_behind_a_whole_one_ends_in_time(server: ServerProcess) -> None:
+async def test_half_a_request_behind_a_whole_one_is_timed_out(server: ServerProcess) -> None:
     before = await counted(server, "slow")
     with connect(server) as plug:
         plug.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -148,7 +148,7 @@ async def test_half_a_request_behind_a_whole_one_ends_in_time(server: ServerProc
     assert await counted(server, "slow") == before + 1
 
 
-async def test_idle_connections_give_way_the_oldest_first(server: ServerProcess) -> None:
+async def test_idle_connections_are_evicted_the_oldest_first(server: ServerProcess) -> None:
     before = await counted(server, "connections")
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as stack:
@@ -165,7 +165,7 @@ async def test_idle_connections_give_way_the_oldest_first(server: ServerProcess)
     assert await counted(server, "connections") >= before + 1
 
 
-async def test_they_are_counted_while_they_are_there(server: ServerProcess) -> None:
+async def test_admin_connections_are_counted_while_they_are_open(server: ServerProcess) -> None:
     async def connections() -> float:
         _, text = await get(server.admin_url("/metrics"))
         return float(text.split("\nmediaserver_admin_connections ")[1].split()[0])

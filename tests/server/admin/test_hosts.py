@@ -1,4 +1,4 @@
-"""The names by which a server is asked for."""
+"""The headers Host and Origin of requests to the admin port."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_hosts(header: str, expected: int) -> None:
     assert status(validate_host, [header], NAMES) == expected
 
 
-def test_there_is_one_host() -> None:
+def test_a_request_has_exactly_one_host_header() -> None:
     assert status(validate_host, [], NAMES) == 400
     assert status(validate_host, ["127.0.0.1", "127.0.0.1"], NAMES) == 400
 

@@ -1,4 +1,4 @@
-"""AudioSocket over TCP: real sockets, what is played and heard byte for byte, and how it ends."""
+"""AudioSocket over TCP: real sockets, what is sent and received byte for byte, and how a stream ends."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ async def calling(server: ServerProcess, path: str) -> AsyncIterator[PlainPeer]:
 
 
 async def ended(server: ServerProcess, peer: PlainPeer) -> dict:
-    """The log's line of a peer's stream, and of no earlier one that had its port."""
+    """The log line of the end of a peer's stream, and not of an earlier one with its port."""
     lines: list[dict] = []
 
     def found() -> bool:
@@ -108,8 +108,8 @@ async def ended(server: ServerProcess, peer: PlainPeer) -> dict:
     return line
 
 
-async def test_the_first_frame_comes_back_that_comes_with_the_uuid(server: ServerProcess) -> None:
-    """In one segment, before there is a handler that could listen."""
+async def test_the_frame_right_behind_the_uuid_is_echoed(server: ServerProcess) -> None:
+    """Both come in one segment, before a handler runs."""
     sound = SOUND[: 8 * 320]
     said = b"".join(message(0x10, sound[at : at + 320]) for at in range(0, len(sound), 320))
     async with dialled(server.ports["/echo"], UUID_MESSAGE + said) as peer:
@@ -168,7 +168,7 @@ async def test_a_handler_knows_the_uuid_and_what_the_port_s_path_says(server: Se
 
 
 @pytest.mark.parametrize(("path", "reason", "code"), [("/break", "error", 1011), ("/short", "time-limit", 1008)])
-async def test_every_end_of_ours_is_said_in_order(
+async def test_every_end_of_ours_is_a_hang_up_in_order(
     server: ServerProcess, path: str, reason: str, code: int
 ) -> None:
     async with calling(server, path) as peer, peer.talking():
@@ -177,7 +177,7 @@ async def test_every_end_of_ours_is_said_in_order(
     assert (line["reason"], line["code"]) == (reason, code)
 
 
-async def test_the_uuid_may_come_in_pieces_with_sound_behind_it(server: ServerProcess) -> None:
+async def test_the_uuid_may_come_in_pieces_with_audio_behind_it(server: ServerProcess) -> None:
     async with dialled(server.ports["/record"], b"") as peer:
         data = UUID_MESSAGE + 50 * message(0x10, SOUND[:320]) + message(3, b"#")
         for at in range(40):
@@ -202,7 +202,7 @@ async def test_keys_lead_through_a_menu(server: ServerProcess) -> None:
         assert asterisk.errors == []
 
 
-async def test_a_recording_of_slin_is_what_was_said(server: ServerProcess) -> None:
+async def test_a_recording_of_slin_is_what_the_peer_sent(server: ServerProcess) -> None:
     recorded, said = await record(server, "slin", SOUND)
     assert recorded in said
     assert SOUND in recorded
@@ -226,7 +226,7 @@ async def test_a_recording_of_a_wideband_channel(server: ServerProcess) -> None:
 
 
 async def record(server: ServerProcess, format_: str, pcm: bytes) -> tuple[bytes, bytes]:
-    """What was recorded, and what was said with the silence around it."""
+    """What was recorded, and what the peer sent with the silence around it."""
     async with AsteriskAudioSocket(server.ports["/record"], format=format_) as asterisk:
         await eventually(lambda: len(asterisk.said_at) > 10)
         asterisk.say(pcm)
@@ -242,8 +242,8 @@ async def record(server: ServerProcess, format_: str, pcm: bytes) -> tuple[bytes
     return to_bytes(read_wav(Path(files[-1]))), asterisk.said
 
 
-async def test_wideband_sound_and_a_stall_of_the_network_are_no_flood(server: ServerProcess) -> None:
-    """Five seconds of 192 kHz at once, two megabytes, are taken in slices, and the stream goes on."""
+async def test_wideband_audio_and_a_stall_of_the_network_are_no_flood(server: ServerProcess) -> None:
+    """Five seconds at 192 kHz at once, two megabytes, are parsed in slices, and the stream goes on."""
     frame = message(0x18, bytes(7680))
     async with calling(server, "/silence") as peer:
         for data in (250 * frame, frame):
@@ -258,7 +258,7 @@ async def test_wideband_sound_and_a_stall_of_the_network_are_no_flood(server: Se
     assert (line["reason"], line["received"], line["malformed"]) == ("peer-hung-up", 252, 0)
 
 
-async def test_a_wideband_channel_hears_a_prompt_at_its_own_rate(server: ServerProcess) -> None:
+async def test_a_wideband_channel_gets_a_prompt_at_its_own_rate(server: ServerProcess) -> None:
     async with AsteriskAudioSocket(server.ports["/play/speech"], format="slin16") as asterisk:
         assert await asterisk.over() == "hung up by the server"
     heard = np.frombuffer(asterisk.heard, "<i2")[::2].astype(float)  # both are band-limited: every other sample
@@ -294,7 +294,7 @@ async def test_a_plain_close_is_an_orderly_end_too(server: ServerProcess) -> Non
     assert (line["reason"], line["code"]) == ("peer-closed", 1005)
 
 
-async def test_a_reset_is_none(server: ServerProcess) -> None:
+async def test_a_reset_is_no_orderly_end(server: ServerProcess) -> None:
     async with calling(server, "/silence") as peer:
         await peer.hear(5)
         connection = peer.writer.get_extra_info("socket")
@@ -304,7 +304,7 @@ async def test_a_reset_is_none(server: ServerProcess) -> None:
     assert (line["reason"], line["code"]) == ("peer-vanished", 1006)
 
 
-async def test_what_was_said_before_the_end_is_still_heard(server: ServerProcess) -> None:
+async def test_audio_from_before_the_end_is_still_received(server: ServerProcess) -> None:
     async with calling(server, "/silence") as peer:
         peer.say(100 * SILENCE + HANGUP)
         peer.writer.write_eof()
@@ -325,8 +325,8 @@ async def test_the_operator_hangs_up(server: ServerProcess) -> None:
     assert (await ended(server, peer))["reason"] == "hung-up"
 
 
-async def test_a_peer_that_never_closes_is_left_in_the_end(server: ServerProcess) -> None:
-    """It is given five seconds, in which what it sends is read."""
+async def test_a_peer_that_never_closes_is_reset_after_the_close_timeout(server: ServerProcess) -> None:
+    """It has five seconds, in which what it sends is read."""
     async with calling(server, "/tell/me?x=1") as peer, peer.talking():
         assert await peer.played() == b""
         began = asyncio.get_running_loop().time()
@@ -334,7 +334,7 @@ async def test_a_peer_that_never_closes_is_left_in_the_end(server: ServerProcess
         assert 4 < asyncio.get_running_loop().time() - began < 6 + 4 * UNIT + late()
 
 
-async def test_too_much(server: ServerProcess) -> None:
+async def test_a_flood_ends_the_stream(server: ServerProcess) -> None:
     for flood in (SILENCE, message(0x10, b""), message(0x10, bytes(60_000)), message(0xFF, b"x")):
         async with calling(server, "/silence") as peer:
             with contextlib.suppress(ConnectionError):
@@ -343,7 +343,7 @@ async def test_too_much(server: ServerProcess) -> None:
         assert (await ended(server, peer))["reason"] == "flood", flood[:3]
 
 
-async def test_a_flood_that_stops_in_time_is_told_in_order(server: ServerProcess) -> None:
+async def test_a_flood_that_stops_in_time_is_hung_up_in_order(server: ServerProcess) -> None:
     async with calling(server, "/silence") as peer:
         peer.say(700 * SILENCE)
         assert not any(await peer.played())
@@ -366,7 +366,7 @@ async def test_a_message_that_is_too_large(tmp_path: Path) -> None:
             assert (line["reason"], line["code"], line["received"]) == ("oversize", 1009, 1)
 
 
-async def test_a_peer_that_takes_nothing_is_dropped(tmp_path: Path) -> None:
+async def test_a_peer_that_reads_nothing_is_dropped(tmp_path: Path) -> None:
     ports = audiosocket_ports("/")
     config = write_config(tmp_path, ports + '[paths."/"]\nhandler = "silence"\n', stall_timeout=0.5)
     with serving(config) as server:
@@ -386,7 +386,7 @@ async def test_a_peer_that_takes_nothing_is_dropped(tmp_path: Path) -> None:
 
 
 class _Caller(asyncio.Protocol):
-    """Takes all bytes; one that talks sends a frame for each piece that comes."""
+    """Reads all bytes; one that talks sends a frame for each piece that it reads."""
 
     def __init__(self, *, talks: bool) -> None:
         self.talks, self.heard = talks, bytearray()

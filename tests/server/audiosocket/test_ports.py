@@ -1,4 +1,4 @@
-"""The ports of AudioSocket: who is refused there and how, what a reload may change, what a configuration says."""
+"""The ports of AudioSocket: refusals, what a reload may change, and mistakes of their configuration."""
 
 import asyncio
 import contextlib
@@ -46,13 +46,13 @@ linger_ms = 0
 
 
 async def refused(server: ServerProcess, path: str, first: bytes = UUID_MESSAGE) -> None:
-    """A peer is told that there is nothing for it, in order, though it goes on sending."""
+    """A peer is refused by an orderly hang-up, though it goes on sending."""
     async with dialled(server.ports[path], first) as peer, peer.talking():
         assert await peer.to_the_end() == HANGUP
 
 
 async def refusals(server: ServerProcess) -> dict[str, float]:
-    """How many there were, by reason."""
+    """The refusals so far, by reason."""
     lines = {key: value for key, value in (await scrape(server)).items() if "mediaserver_refusals_total" in key}
     return {key.split('"')[1]: value for key, value in lines.items() if value}
 
@@ -60,7 +60,7 @@ async def refusals(server: ServerProcess) -> dict[str, float]:
 # -- who is refused --------------------------------------------------------------------------------
 
 
-async def test_places_of_the_server_of_a_path_and_of_a_peer(tmp_path: Path) -> None:
+async def test_limits_of_streams_hold_by_server_by_path_and_by_peer(tmp_path: Path) -> None:
     config = write_config(
         tmp_path, audiosocket_ports("/silence", "/few") + PATHS, max_streams=4, max_streams_per_peer=3
     )
@@ -89,7 +89,7 @@ async def test_places_of_the_server_of_a_path_and_of_a_peer(tmp_path: Path) -> N
 
 
 async def test_networks(tmp_path: Path) -> None:
-    """They need not send a UUID to be told."""
+    """A peer of another network is refused before it sends a UUID."""
     paths = audiosocket_ports("/silence", "/elsewhere", allow=["127.0.0.1", "::1"]) + PATHS
     with serving(write_config(tmp_path, paths)) as server:
         async with dialled(server.ports["/silence"]) as peer:
@@ -129,7 +129,7 @@ async def test_a_uuid_that_comes_too_late(tmp_path: Path, first: bytes) -> None:
         assert faults == 1
 
 
-async def test_one_that_comes_and_goes_is_no_fault(tmp_path: Path) -> None:
+async def test_a_peer_that_connects_and_leaves_is_no_fault(tmp_path: Path) -> None:
     with serving(write_config(tmp_path, audiosocket_ports("/silence") + PATHS)) as server:
         for first in (b"", UUID_MESSAGE[:7]):
             async with dialled(server.ports["/silence"], first) as peer:
@@ -163,7 +163,7 @@ async def test_a_prompt_that_is_gone(tmp_path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def reloaded(server: ServerProcess, directory: Path, paths: str, event: str) -> AsyncIterator[dict]:
-    """The log's line of how a changed configuration was taken."""
+    """The log line of the reload of a changed configuration."""
     before = len(server.events(event))
     write_config(directory, paths)
     server.process.send_signal(signal.SIGHUP)
@@ -200,7 +200,9 @@ async def test_a_reload_may_change_the_path_of_a_port(tmp_path: Path) -> None:
         (('"/silence"', '"/play/gone"'), ['no prompt "gone"']),
     ],
 )
-async def test_other_changes_are_not_taken_in(tmp_path: Path, change: tuple[str, str], told: list[str]) -> None:
+async def test_other_changes_of_ports_need_a_restart(
+    tmp_path: Path, change: tuple[str, str], told: list[str]
+) -> None:
     ports = audiosocket_ports("/silence")
     with serving(write_config(tmp_path, ports + PATHS)) as server:
         changed = ports.replace(*change) + PATHS
@@ -238,7 +240,7 @@ tokens = ["secret"]
 """
 
 
-async def test_all_mistakes_are_told_at_once_by_their_ports(tmp_path: Path) -> None:
+async def test_all_mistakes_are_reported_at_once_by_their_ports(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/a.wav", speechlike(1600))
     settings, problems = config.load(write_config(tmp_path, MISTAKES + PATHS))
     found = (await collect_findings(settings, "c", problems, lambda done, total: None)).problems
@@ -271,7 +273,7 @@ async def test_all_mistakes_are_told_at_once_by_their_ports(tmp_path: Path) -> N
         ("allow = ['x']", "audiosocket.allow[0]: should be a network such as 10.0.0.0/8"),
     ],
 )
-def test_what_is_no_setting(tmp_path: Path, table: str, told: str) -> None:
+def test_an_invalid_setting_is_reported(tmp_path: Path, table: str, told: str) -> None:
     _, problems = config.load(write_config(tmp_path, f"[audiosocket]\n{table}\n{PATHS}"))
     assert len(problems) == 1
     assert told in problems[0]
@@ -287,7 +289,7 @@ def test_a_variable_that_is_no_json_is_named(
     assert '{"9000": "/audio-stream"}' in problem
 
 
-def test_a_port_of_another_listener_is_told(tmp_path: Path) -> None:
+def test_a_port_of_another_listener_is_a_mistake(tmp_path: Path) -> None:
     other = "[server]\nport = 9000\n[admin]\nport = 9001\n"
     table = '[audiosocket]\nports = { 9000 = "/silence", 9001 = "/silence", 9002 = "/silence" }\n'
     file = tmp_path / "own.toml"
@@ -299,7 +301,7 @@ def test_a_port_of_another_listener_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_wrong_with_a_path_is_not_told_of_its_port_again(tmp_path: Path) -> None:
+def test_a_mistake_of_a_path_is_not_repeated_for_its_port(tmp_path: Path) -> None:
     ports = '9000 = "/r", 9001 = "/x/1?repeat=2", 9002 = "bad", 9003 = "/bad", 9004 = "/late", 9005 = "/play/a"'
     paths = """
     [paths."/r"]
@@ -325,7 +327,7 @@ def test_what_is_wrong_with_a_path_is_not_told_of_its_port_again(tmp_path: Path)
     ]
 
 
-def test_asterisk_s_word_for_a_codec_is_understood_as_a_slip(tmp_path: Path) -> None:
+def test_asterisk_s_name_of_a_codec_gets_a_hint(tmp_path: Path) -> None:
     _, problems = config.load(write_config(tmp_path, '[defaults]\ninbound = "ulaw"\n' + PATHS))
     assert len(problems) == 1
     assert "defaults.inbound: should be" in problems[0]
@@ -338,7 +340,7 @@ def test_ports_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (settings.audiosocket.ports, problems) == ({9000: "/silence"}, [])
 
 
-def test_a_path_s_way_to_speak_does_not_hold_here_but_what_it_hears_and_its_lead_do(tmp_path: Path) -> None:
+def test_of_a_path_s_format_only_inbound_and_lead_apply_to_its_port(tmp_path: Path) -> None:
     ports = '[audiosocket]\nports = { 9000 = "/x" }\n'
     path = '[paths."/x"]\nhandler = "silence"\nencapsulation = "rtp"\ninbound = "alaw"\nlead = 3\n'
     settings, problems = config.load(write_config(tmp_path, ports + path))
@@ -346,7 +348,7 @@ def test_a_path_s_way_to_speak_does_not_hold_here_but_what_it_hears_and_its_lead
     assert (wire.encapsulation, wire.inbound, wire.lead) == (Encapsulation.AUDIOSOCKET, InboundCodec.ALAW, 3)
 
 
-async def test_ports_that_are_taken_are_all_told(tmp_path: Path) -> None:
+async def test_all_ports_in_use_are_reported_at_once(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         taken = [each.getsockname()[1] for each in sockets]
@@ -397,7 +399,7 @@ class Clock:
         return self.now
 
 
-def test_an_allowance_counts_messages_or_the_sound_in_them() -> None:
+def test_the_inbound_rate_limit_counts_messages_or_frames_of_audio() -> None:
     clock = Clock()
     for kind, size, most in (
         (0x10, 323, 500),
@@ -414,7 +416,7 @@ def test_an_allowance_counts_messages_or_the_sound_in_them() -> None:
         assert [allowance.allows(kind, size) for _ in range(most + 1)] == [True] * most + [False], (kind, size)
 
 
-def test_an_allowance_is_for_each_second() -> None:
+def test_the_inbound_rate_limit_is_for_each_second() -> None:
     clock = Clock()
     allowance = InboundRateLimit(500, clock)
     for _ in range(100):
@@ -424,7 +426,7 @@ def test_an_allowance_is_for_each_second() -> None:
     assert not all(allowance.allows(0x10, 323) for _ in range(1000))
 
 
-async def test_an_idle_peer_is_asked_by_tcp_itself() -> None:
+async def test_tcp_keepalive_probes_an_idle_peer() -> None:
     async def options(interval: float) -> list[int]:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.close()

@@ -1,4 +1,4 @@
-"""Access to a real server: tokens, signed links, networks, proxies, the admin port; and nothing of it in a log."""
+"""Access to a real server: tokens, signed links, networks, proxies, the admin port; and no secret in a log."""
 
 import base64
 import json
@@ -81,7 +81,7 @@ async def hears(url: str, **options: Any) -> bool:
         return len(await websocket.receive_bytes()) == 320
 
 
-async def test_without_a_token_it_is_401_and_says_how_to_do_better(server: ServerProcess) -> None:
+async def test_without_a_token_the_answer_is_401_and_says_how_to_send_one(server: ServerProcess) -> None:
     async with (
         aiohttp.ClientSession() as client,
         client.get(server.url("/a", "http"), headers=UPGRADE) as response,
@@ -91,7 +91,7 @@ async def test_without_a_token_it_is_401_and_says_how_to_do_better(server: Serve
         assert await response.text() == "needs a token: ?token=…, Authorization: Bearer, or a signed link\n"
 
 
-async def test_each_way_to_show_a_token(server: ServerProcess) -> None:
+async def test_each_way_to_send_a_token(server: ServerProcess) -> None:
     basic = base64.b64encode(f"voipbin:{TOKEN}".encode()).decode()
     for path, headers in (
         (f"/a?token={TOKEN}", {}),
@@ -105,12 +105,12 @@ async def test_each_way_to_show_a_token(server: ServerProcess) -> None:
         assert await hears(server.url(path), headers=headers)
 
 
-async def test_a_path_s_own_tokens_stand_in_place_of_the_others(server: ServerProcess) -> None:
+async def test_a_path_s_own_tokens_replace_the_defaults(server: ServerProcess) -> None:
     assert await status(server, f"/filed?token={TOKEN}") == 401
     assert await status(server, f"/a?token={FROM_FILE}") == 401
 
 
-async def test_a_stranger_learns_nothing_of_prompts(server: ServerProcess) -> None:
+async def test_a_peer_without_access_learns_nothing_of_prompts(server: ServerProcess) -> None:
     assert await status(server, "/play/a") == await status(server, "/play/nope") == 401
     assert await status(server, f"/play/nope?token={TOKEN}") == 404
     assert (await refusal(server.url("/play")))[1] == "no path /play\n"  # and no hint at /play/{prompt}
@@ -139,7 +139,7 @@ async def test_a_signed_link_opens_one_path(server: ServerProcess) -> None:
     assert await status(server, link.partition(str(server.port))[2].replace("repeat=2", "repeat=3")) == 403
 
 
-async def test_networks_by_what_a_trusted_proxy_says(server: ServerProcess) -> None:
+async def test_networks_are_checked_by_the_address_from_a_trusted_proxy(server: ServerProcess) -> None:
     assert await status(server, "/elsewhere") == 403
     assert await status(server, "/elsewhere", **{"X-Forwarded-For": "203.0.113.9"}) == 403
     assert await status(server, "/elsewhere", **{"X-Forwarded-For": "198.51.100.7, 203.0.113.9"}) == 403
@@ -224,12 +224,12 @@ def test_an_admin_port_open_to_all_is_a_mistake(tmp_path: Path, admin: str, line
 @pytest.mark.parametrize(
     "admin", ['host = "0.0.0.0"\nopen = true', 'host = "0.0.0.0"\ntoken = "x"', 'host = "::1"']
 )
-def test_unless_told_so(tmp_path: Path, admin: str) -> None:
+def test_with_an_explicit_setting_an_open_admin_port_is_allowed(tmp_path: Path, admin: str) -> None:
     with serving(write_config(tmp_path, f'{admin}\n[paths."/s"]\nhandler = "silence"')) as server:
         assert server.stop() == 0
 
 
-def test_check_shows_who_may_dial_and_no_token(tmp_path: Path) -> None:
+def test_check_shows_the_access_of_each_path_and_no_token(tmp_path: Path) -> None:
     config = write_config(
         tmp_path,
         '[defaults]\ntokens = ["s3cret"]\n[paths."/s"]\nhandler = "silence"\ntokens = [""]\n'

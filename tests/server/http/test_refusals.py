@@ -1,4 +1,4 @@
-"""What is turned down before the upgrade: its status, and the one line that says why."""
+"""Refusals before the upgrade: the status, and the one line that says why."""
 
 import asyncio
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(autouse=True)
 async def nobody_plays(server: ServerProcess) -> None:
-    """No stream of the test before takes one of the few places."""
+    """Wait until no stream of an earlier test counts against the low limits."""
     await until_nobody_plays(server)
 
 
@@ -115,11 +115,11 @@ async def test_a_plain_request_is_told_to_upgrade(server: ServerProcess) -> None
     assert (status, text) == (426, "/audio-stream is a media stream: connect to it by WebSocket\n")
 
 
-async def test_a_plain_request_for_what_does_not_exist_is_told_that_first(server: ServerProcess) -> None:
+async def test_a_plain_request_for_an_unknown_path_gets_404_before_426(server: ServerProcess) -> None:
     assert (await get(server.url("/play/nope", "http")))[0] == 404
 
 
-async def test_another_method_is_told_which_one(server: ServerProcess) -> None:
+async def test_another_method_is_refused_and_told_the_right_one(server: ServerProcess) -> None:
     async with aiohttp.ClientSession() as client, client.post(server.url("/silence", "http")) as response:
         assert (response.status, response.headers["Allow"]) == (405, "GET")
         assert (await response.text()).startswith("POST is not for a media path")

@@ -1,4 +1,4 @@
-"""wss:// served directly: its certificate, a renewed one, and files that are none."""
+"""wss:// served directly: its certificate, a renewed certificate, and broken files."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ class Certified:
         return f'[tls]\ncertificate = "{self.directory}/server.pem"\nkey = "{self.directory}/server.key"\n'
 
     def issue(self) -> bytes:
-        """A new certificate in place of the last; its bytes on the wire."""
+        """Write a new certificate in place of the last, and return it as DER."""
         issued = self.authority.issue_cert("127.0.0.1")
         issued.private_key_pem.write_to_path(str(self.directory / "server.key"))
         for n, pem in enumerate(issued.cert_chain_pems):
@@ -61,7 +61,7 @@ def server(certified: Certified) -> Iterator[ServerProcess]:
 
 
 async def handshake(server: ServerProcess, client: ssl.SSLContext) -> bytes:
-    """The certificate that a new connection is shown."""
+    """The certificate that a new connection gets."""
     plug = socket.create_connection(("127.0.0.1", server.port))
     try:
         _, writer = await asyncio.open_connection(sock=plug, ssl=client, server_hostname="127.0.0.1")
@@ -80,7 +80,7 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def hear(server: ServerProcess, client: ssl.SSLContext) -> bytes:
-    """All that a call hears."""
+    """All audio that a call receives."""
     async with connected(server.url("/a", "wss"), ssl=client) as websocket:
         return b"".join([message.data async for message in websocket])
 
@@ -100,7 +100,7 @@ async def test_tls_1_1_is_too_old_and_1_2_is_not(server: ServerProcess, certifie
         await handshake(server, certified.client)
 
 
-async def test_a_renewed_certificate_is_taken_in_and_calls_do_not_notice(
+async def test_a_renewed_certificate_is_loaded_while_calls_go_on(
     server: ServerProcess, certified: Certified
 ) -> None:
     before = await handshake(server, certified.client)
@@ -112,7 +112,7 @@ async def test_a_renewed_certificate_is_taken_in_and_calls_do_not_notice(
     assert await playing == SOUND
 
 
-async def test_a_broken_one_is_not(server: ServerProcess, certified: Certified) -> None:
+async def test_a_broken_certificate_is_not_loaded(server: ServerProcess, certified: Certified) -> None:
     before = await handshake(server, certified.client)
     (certified.directory / "server.pem").write_text("half a certificate")
     await eventually(lambda: server.events("configuration not taken in"))
@@ -122,7 +122,7 @@ async def test_a_broken_one_is_not(server: ServerProcess, certified: Certified) 
     assert await handshake(server, certified.client) == renewed
 
 
-async def test_plain_http_on_it_costs_nothing(server: ServerProcess, certified: Certified) -> None:
+async def test_plain_http_on_the_tls_port_is_refused(server: ServerProcess, certified: Certified) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
     assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
@@ -141,7 +141,7 @@ async def test_plain_http_on_it_costs_nothing(server: ServerProcess, certified: 
         ("server.pem", "other.key", "is not the key of"),
     ],
 )
-def test_files_that_are_none_stop_it_and_all_else_is_told_too(
+def test_missing_certificate_files_are_reported_with_all_other_mistakes(
     certified: Certified, certificate: str, key: str, told: str
 ) -> None:
     folder = certified.directory
@@ -155,7 +155,7 @@ def test_files_that_are_none_stop_it_and_all_else_is_told_too(
     assert 'no prompt "nope"' in text
 
 
-def test_an_encrypted_key_is_told_and_not_asked_for(tmp_path: Path) -> None:
+def test_an_encrypted_key_is_a_mistake_and_no_passphrase_is_asked_for(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 
     issued = Certified(tmp_path).authority.issue_cert("127.0.0.1")

@@ -1,4 +1,4 @@
-"""Connections in the handshake of TLS: those that are gone count no more, and none holds up another."""
+"""Connections in their TLS handshake: those that are gone count no more, and none delays another."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ class Port:
 
 
 async def is_closed(plug: socket.socket) -> bool:
-    """Whether the server lets go of a connection, without a word."""
+    """Whether the server closes a connection without sending anything."""
     with contextlib.suppress(ConnectionResetError):
         return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(plug, 1), PATIENCE) == b""
     return True
@@ -92,7 +92,7 @@ async def listening(handshake_timeout: float = 60.0) -> AsyncIterator[Port]:
 
 @pytest.fixture(params=LOOPS, autouse=True)
 def event_loop_of(request: pytest.FixtureRequest) -> Callable[[Any], None]:
-    """Runs a test on each of the loops: theirs is not the same TLS."""
+    """Runs a test on asyncio's event loop and on uvloop's, which have TLS implementations of their own."""
 
     def run(main: Any) -> None:
         with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
@@ -104,7 +104,7 @@ def event_loop_of(request: pytest.FixtureRequest) -> Callable[[Any], None]:
 Run = Callable[[Any], None]
 
 
-def test_who_is_gone_counts_no_more(event_loop_of: Run) -> None:
+def test_a_peer_that_leaves_during_its_handshake_counts_no_more(event_loop_of: Run) -> None:
     async def main() -> None:
         async with listening() as port:
             for said in (b"", b"\x16", b"\x16\x03\x01\x02"):
@@ -122,7 +122,7 @@ def test_who_is_gone_counts_no_more(event_loop_of: Run) -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x02"])
-def test_who_is_turned_away_is_gone_at_once(event_loop_of: Run, said: bytes) -> None:
+def test_a_rejected_handshake_is_aborted_at_once(event_loop_of: Run, said: bytes) -> None:
     async def main() -> None:
         async with listening() as port:
             with port.connect() as plug:
@@ -139,7 +139,7 @@ def test_who_is_turned_away_is_gone_at_once(event_loop_of: Run, said: bytes) -> 
     event_loop_of(main())
 
 
-def test_who_takes_too_long_is_counted_and_let_go_of(event_loop_of: Run) -> None:
+def test_a_handshake_that_takes_too_long_is_counted_and_aborted(event_loop_of: Run) -> None:
     async def main() -> None:
         async with listening(handshake_timeout=0.1) as port:
             for said in (b"", b"\x16\x03"):
@@ -152,7 +152,7 @@ def test_who_takes_too_long_is_counted_and_let_go_of(event_loop_of: Run) -> None
     event_loop_of(main())
 
 
-def test_what_is_no_tls_is_told_of(event_loop_of: Run) -> None:
+def test_a_peer_without_tls_is_counted_and_logged(event_loop_of: Run) -> None:
     async def main() -> None:
         async with listening() as port:
             with structlog.testing.capture_logs() as logged, port.connect() as plug:
@@ -167,7 +167,7 @@ def test_what_is_no_tls_is_told_of(event_loop_of: Run) -> None:
 
 @pytest.mark.parametrize("piece", [1, 100, 10_000])
 def test_a_request_right_behind_the_handshake_is_not_lost(event_loop_of: Run, piece: int) -> None:
-    """However the bytes come."""
+    """In one segment or in several."""
 
     async def main() -> None:
         async with listening() as port:
@@ -201,7 +201,7 @@ def test_a_request_right_behind_the_handshake_is_not_lost(event_loop_of: Run, pi
     event_loop_of(main())
 
 
-def test_many_that_begin_at_once_have_their_turns(event_loop_of: Run) -> None:
+def test_at_most_one_tls_handshake_starts_in_a_turn_of_the_loop(event_loop_of: Run) -> None:
     """No two handshakes begin in one turn of the event loop."""
 
     async def main() -> None:
