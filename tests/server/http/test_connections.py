@@ -14,7 +14,7 @@ from mediaserver.server.http.connections import Connections, HttpConnection
 from mediaserver.server.http.descriptors import max_connections, raise_descriptor_limit
 from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.support.metrics import Metrics
-from tests.transport.test_server_websocket import FakeTransport
+from tests.transport.fake_transport import FakeTransport
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
