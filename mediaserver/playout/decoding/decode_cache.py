@@ -10,8 +10,7 @@ from typing import NamedTuple
 from mediaserver.errors import plainly
 from mediaserver.support.store import Store
 
-# Seconds in which a second change may leave a file's times as they are, because the clocks of file systems are
-# coarse.
+# Seconds in which a second change may leave a file's times as they are: the clocks of file systems are coarse.
 _SETTLED = 2.0
 _SECOND = 1_000_000_000  # ns
 

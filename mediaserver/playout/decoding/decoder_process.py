@@ -3,8 +3,7 @@
     python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST [FOLDER BYTES]
 
 It reads requests from its standard input, a socket, and answers there with a description in JSON and the PCM
-(16-bit little-endian, 8 kHz, mono). It ends when its input ends, so it never outlives the server, however that
-ends.
+(16-bit little-endian, 8 kHz, mono). It ends when its input ends, and so never outlives the server.
 
 It does not decode files of more than LONGEST seconds, and its memory is limited to what LONGEST seconds need,
 because a file of a few megabytes may hold days of silence.

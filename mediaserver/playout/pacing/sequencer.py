@@ -210,8 +210,7 @@ class Sequencer(ABC):
     def _recover(self, error: BaseException) -> bool:
         """A write has failed: turn to the next source that can be played. False where the transport is closed.
 
-        Where not even silence can be sent, an observer is at fault, or the wire: then the error is raised to the
-        loop.
+        Where not even silence can be sent, an observer or the wire is at fault: the error is raised to the loop.
         """
         if self._writer.transport.is_closing() or self._queue.current is None:
             self._loop.call_soon(self.pause)

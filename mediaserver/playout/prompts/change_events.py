@@ -15,8 +15,7 @@ from watchfiles import Change
 from mediaserver.errors import plainly
 
 _MOUNTS = Path("/proc/self/mountinfo")
-# File systems whose files may change on another machine, or without the kernel's knowledge: they have no events of
-# it.
+# File systems whose files may change on another machine, or without the kernel's knowledge, which gives no events.
 _WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
@@ -29,8 +28,7 @@ log = structlog.get_logger()
 class ChangeEvents:
     """Listens to the change events of one folder at a time. `changed` is set at each, for any number of files.
 
-    `how` is the setting `prompts.watch`: "auto" listens only where the file system reports all changes, "poll"
-    never.
+    `how` is the setting `prompts.watch`: "auto" listens where the file system reports all changes, "poll" never.
     """
 
     def __init__(self, directory: Path, how: Literal["auto", "events", "poll"]) -> None:

@@ -12,8 +12,7 @@ class ChangeDetector:
     """Compares scans of a folder with the files that were loaded from it.
 
     A change counts once two scans, `settle` seconds apart, found the same: so a file that is still being copied is
-    not loaded half, and one that is replaced by deleting it first is not taken for removed. Each name settles by
-    itself.
+    not loaded half, and one that is replaced by deleting it first does not count as removed. Names settle singly.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,7 @@
 """Watches the prompt folder, and loads what changes in it.
 
 A change is only ever found by scanning the folder. Change events of the system make the next scan prompt, and
-polling makes it certain: not all file systems have events, and none has one for a folder that is put in the place
-of another.
+polling makes it certain: not all file systems have events, and none has one for a folder put in another's place.
 """
 
 import asyncio
@@ -52,9 +51,8 @@ async def watch_prompts(
 
 
 async def _wait_for_next_scan(library: PromptLibrary, settings: PromptSettings, events: ChangeEvents) -> None:
-    if (
-        not events.listening
-    ):  # a remote file's `stat` may be cached for seconds: an earlier scan would find nothing
+    if not events.listening:
+        # A remote file's `stat` may be cached for seconds, so that an earlier scan would find nothing.
         await asyncio.sleep(settings.poll_interval)
         return
     await asyncio.sleep(settings.settle)
