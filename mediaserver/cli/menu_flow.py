@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mediaserver.handlers.common.phrase import Phrase
+from mediaserver.handlers.common.spoken_prompt import SpokenPrompt
 from mediaserver.handlers.menu.plan import Menu, Step
 from mediaserver.support.credentials import shown_url
 
@@ -48,6 +48,6 @@ def _leads_to(step: Step) -> str:
     return ", ".join(parts)
 
 
-def _brief(members: Iterable[str | Phrase]) -> str:
+def _brief(prompt_items: Iterable[str | SpokenPrompt]) -> str:
     """What is played: prompts by their names, texts in quotes."""
-    return " ".join(f'"{each.say}"' if isinstance(each, Phrase) else each for each in members)
+    return " ".join(f'"{each.say}"' if isinstance(each, SpokenPrompt) else each for each in prompt_items)

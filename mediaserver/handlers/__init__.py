@@ -1,10 +1,23 @@
-"""What happens on a call: one module a handler.
+"""Handlers: what happens on a call. One module, or package, a handler; `table` has them by their names.
 
-Who writes a handler of their own needs what this package names, and no more.
+To write one of your own, this package has all that is needed. The smallest handler, in `greeting.py`:
+
+    from mediaserver.handlers import Call, Handler
+
+
+    class Greeting(Handler):
+        prompt: str = "welcome"
+
+        async def run(self, call: Call) -> None:
+            await call.play(self.prompt)
+
+A path of the configuration names it: `handler = "greeting:Greeting"`. Its fields are the path's settings.
+
+Handlers know `Call`, and neither sockets nor HTTP.
 """
 
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
-from mediaserver.errors import PeerError, PromptError
+from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source, silence
 from mediaserver.wire.events import Audio, Digit, Event
@@ -17,6 +30,7 @@ __all__ = [
     "CollectedDigits",
     "Digit",
     "Ending",
+    "EngineError",
     "Event",
     "Handler",
     "PeerError",

@@ -1,4 +1,4 @@
-"""What a handler is: the settings of a path, validated, and what happens on a stream that is opened there.
+"""The base of all handlers. A handler is the validated settings of a path, and what happens on its calls.
 
     class Greeting(Handler):
         prompt: str = "welcome"
@@ -6,7 +6,7 @@
         async def run(self, call: Call) -> None:
             await call.play(self.prompt)
 
-A config names a handler of your own by its place: `handler = "my_package.module:Greeting"`.
+A configuration names a handler of your own by module and class: `handler = "my_package.module:Greeting"`.
 """
 
 from abc import ABC, abstractmethod
@@ -26,58 +26,62 @@ from mediaserver.speech.engines.requirements import EngineRequirement
 
 
 class Handler(Table, ABC):
-    """Base of all handlers. Its fields are the path's settings; one instance may serve many streams at once."""
+    """Base of all handlers. Its fields are the path's settings; one instance may serve many calls at once."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set; no variables
+    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
 
-    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no variable of a URL may fill
+    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no {variable} of a URL may fill
 
-    own_variables: ClassVar[frozenset[str]] = frozenset()  # {names} in its settings that it fills in by itself
+    own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} in the settings that the handler fills in
 
-    # Keys, in whatever table of its settings, whose {variables} it fills in by itself, call by call.
+    # Keys, in any table of the settings, whose {variables} the handler fills in by itself, call by call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
-    globs: ClassVar[bool] = False  # whether its prompt names may be globs
+    globs: ClassVar[bool] = False  # whether the prompt names may be globs
 
     @abstractmethod
     async def run(self, call: Call) -> None:
-        """Do what this path does. When it returns, the stream is closed with 1000; when it raises, with 1011."""
+        """Serve one call. When it returns, the stream is closed with 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
-        """Names and globs of the prompts it needs, so that a missing one is known before a call comes."""
+        """Names (or globs) of the prompts that it plays: a missing one is then found before a call comes."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The engines that it needs, so that they are there before a call comes."""
+        """The TTS, STT and LLM engines that it needs: they are then ready before a call comes."""
         return ()
 
     def folders(self) -> Iterable[Path]:
-        """The folders, `directory` of its settings, that it writes into: `check` tries them out."""
+        """The folders that it writes into: `mediaserver check` tries whether they can be written."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what calls will need, for as long as that takes; ValueError where there can be none."""
+        """Load what calls will need, for as long as that takes. ValueError where no call could be served."""
 
-    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether it can serve a caller of these variables, whose URL has this query; ValueError says why not."""
+    def validate_request(
+        self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
+    ) -> None:
+        """ValueError, with the reason, where a call with these variables and this query cannot be served."""
 
-    def said_of_url(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """What of a URL an engine has to speak, "" for nothing: for another, another sound has to be made."""
+    def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """The part of a URL that TTS has to speak, "" for none. Each peer may ask for so many different ones."""
         return ""
 
-    def problems(self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True) -> list[str]:
-        """What is missing in the snapshot, of the names that are `known` already."""
-        found = []
+    def missing_prompts(
+        self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True
+    ) -> list[str]:
+        """One line for each prompt that the catalogue lacks; names for which `known` is false are left out."""
+        missing = []
         for name in filter(known, self.prompt_names()):
             try:
                 snapshot.match([name]) if self.globs else snapshot.get(name)
             except PromptError as error:
-                found.append(str(error))
-        return found
+                missing.append(str(error))
+        return missing
 
 
 class Ending(BaseModel):
-    """Settings of handlers whose media ends."""
+    """Settings of handlers whose media ends: what follows it."""
 
     then: Literal["close", "silence", "hangup"] = Field("close", description="what follows the media")
     linger_ms: int = Field(
@@ -85,7 +89,7 @@ class Ending(BaseModel):
     )
 
     async def conclude(self, call: Call) -> None:
-        """Do what follows the media."""
+        """Do what follows the media: close, fall silent, or hang up."""
         if self.then == "silence":
             await call.silence()
         if self.then == "hangup":

@@ -1,4 +1,4 @@
-"""`bridge`: the caller talks to an application of yours, over its WebSocket."""
+"""The `bridge` handler: hands the call's audio to an application of the user's, over its WebSocket."""
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
@@ -19,11 +19,11 @@ from mediaserver.wire.dialects.twilio import TwilioDialect
 
 _PROTOCOLS: dict[str, Callable[[CallFacts], Dialect]] = {"pcm": PlainDialect, "twilio": TwilioDialect}
 
-_PATIENCE_MS = 1000  # silence before the hold prompt: most connections are there sooner
+_HOLD_DELAY_MS = 1000  # silence before the hold prompt: most connections are made sooner
 
 
 class Bridge(Ending, Handler):
-    """Hands the stream to an application until it hangs up, or cannot be reached any more."""
+    """Bridges the call to an application until that hangs up, or cannot be reached any more."""
 
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"token"})
 
@@ -32,11 +32,11 @@ class Bridge(Ending, Handler):
     token: SecretStr = SecretStr("")
     connect_timeout: float = Field(5.0, gt=0, le=60, description="seconds for one attempt")
     reconnect_timeout: float = Field(
-        10.0, ge=0, le=600, description="seconds without a connection after which it is given up"
+        10.0, ge=0, le=600, description="seconds without a connection, after which the bridge gives up"
     )
-    delay_ms: int = Field(60, ge=0, le=1000, description="of sound that comes unevenly")
-    hold: str | None = Field(None, description="prompt heard while there is no connection")
-    fallback: str | None = Field(None, description="prompt heard when it is given up")
+    delay_ms: int = Field(60, ge=0, le=1000, description="playout delay that evens out the application's audio")
+    hold: str | None = Field(None, description="prompt that is played while there is no connection")
+    fallback: str | None = Field(None, description="prompt that is played when the bridge gives up")
 
     @model_validator(mode="after")
     def _one_authorization(self) -> "Bridge":
@@ -45,11 +45,11 @@ class Bridge(Ending, Handler):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """The hold and the fallback."""
+        """The hold and the fallback prompt."""
         return [name for name in (self.hold, self.fallback) if name]
 
     async def run(self, call: Call) -> None:
-        """Bridge; then close, or play the fallback first."""
+        """Bridge the call; where the application cannot be reached, play the fallback."""
         endpoint = ApplicationEndpoint(
             self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout
         )
@@ -58,7 +58,7 @@ class Bridge(Ending, Handler):
         )
         try:
             await bridge.run()
-        except PeerError:  # told already
+        except PeerError:  # the relay has logged it
             if self.fallback is None:
                 call.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")
                 return
@@ -69,4 +69,4 @@ class Bridge(Ending, Handler):
         if self.hold is None:
             return None
         prompt = call.prompts.get(self.hold)
-        return lambda: Playlist(Repeated([prompt], None, intro=[silence(_PATIENCE_MS)]))
+        return lambda: Playlist(Repeated([prompt], None, intro=[silence(_HOLD_DELAY_MS)]))

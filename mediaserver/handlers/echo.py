@@ -1,4 +1,4 @@
-"""`echo`: what is heard comes back."""
+"""The `echo` handler: sends the caller's audio back."""
 
 from pydantic import Field
 
@@ -9,17 +9,17 @@ from mediaserver.wire.events import Audio, Event
 
 
 class Echo(Handler):
-    """Sends back what it hears, until the peer hangs up."""
+    """Sends back what it receives, until the peer hangs up."""
 
-    delay_ms: int = Field(60, ge=0, le=60_000, description="less than the network's jitter, and there are holes")
+    delay_ms: int = Field(60, ge=0, le=60_000, description="delay; less than the network's jitter makes gaps")
 
     async def run(self, call: Call) -> None:
-        """Play what comes."""
+        """Play the received audio, `delay_ms` later."""
         live = LiveSource(self.delay_ms)
 
-        def take(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if isinstance(event, Audio):
                 live.push_audio(event.pcm)
 
-        with call.listen(take):
+        with call.listen(on_event):
             await call.play(live)

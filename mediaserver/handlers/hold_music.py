@@ -1,4 +1,4 @@
-"""`hold-music`: music that goes on for as long as a caller waits."""
+"""The `hold-music` handler: music that plays for as long as a caller waits."""
 
 import random
 import time
@@ -16,44 +16,45 @@ from mediaserver.playout.sources.source import MusicWithAnnouncements, Playlist,
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """Endless rounds through some pieces, from round `number` and its piece `piece` on.
+class MusicLoop:
+    """Some tracks in an endless loop, from the track at index `track` of round `number` on.
 
-    Shuffled, each round's order follows from the seed and its number: the same for all who use that seed.
+    Where it is shuffled, the order of a round follows from the seed and the round's number: it is the same for all
+    calls with that seed.
     """
 
-    pieces: Sequence[Prompt]
-    seed: float | None  # None: as given
+    tracks: Sequence[Prompt]
+    seed: float | None  # None: not shuffled
     number: int = 0
-    piece: int = 0
+    track: int = 0
 
-    def order(self, number: int) -> list[Prompt]:
-        """The pieces in the order of one round."""
-        pieces = list(self.pieces)
+    def round_order(self, number: int) -> list[Prompt]:
+        """The tracks in the order of one round."""
+        tracks = list(self.tracks)
         if self.seed is not None:
-            random.Random(f"{self.seed} {number}").shuffle(pieces)
-        return pieces
+            random.Random(f"{self.seed} {number}").shuffle(tracks)
+        return tracks
 
     def __iter__(self) -> Iterator[Prompt]:
         number = self.number
-        yield from self.order(number)[self.piece :]
+        yield from self.round_order(number)[self.track :]
         while True:
             number += 1
-            yield from self.order(number)
+            yield from self.round_order(number)
 
 
-def join(rounds: Rounds, at: float) -> Playlist:
-    """The one timeline that began at the Unix epoch, from where it is at `at` seconds of it.
+def join_timeline(loop: MusicLoop, at: float) -> Playlist:
+    """Join the shared timeline of some tracks, which began at the Unix epoch, `at` seconds after that.
 
-    All processes with the same pieces and the same clock agree on it. It is joined at a frame boundary of the
-    piece that plays; from there on the caller's own ticks count.
+    All processes with the same tracks and the same clock agree on it. A call joins at a frame boundary of the
+    present track, and is paced by its own ticks from there on.
     """
-    number, position = divmod(int(at * SAMPLE_RATE), sum(piece.samples for piece in rounds.pieces))
-    index, order = 0, rounds.order(number)
+    number, position = divmod(int(at * SAMPLE_RATE), sum(track.samples for track in loop.tracks))
+    index, order = 0, loop.round_order(number)
     while position >= order[index].samples:
         position -= order[index].samples
         index += 1
-    return Playlist(Rounds(rounds.pieces, rounds.seed, number, index), start=position // FRAME_SAMPLES)
+    return Playlist(MusicLoop(loop.tracks, loop.seed, number, index), start=position // FRAME_SAMPLES)
 
 
 class HoldMusic(Handler):
@@ -77,11 +78,11 @@ class HoldMusic(Handler):
 
     def _source(self, call: Call) -> Source:
         library = call.prompts
-        pieces = library.match(self.prompts)
+        tracks = library.match(self.prompts)
         if self.shared:
-            music: Source = join(Rounds(pieces, 0 if self.shuffle else None), time.time())
+            music: Source = join_timeline(MusicLoop(tracks, 0 if self.shuffle else None), time.time())
         else:
-            music = Playlist(Rounds(pieces, random.random() if self.shuffle else None))
+            music = Playlist(MusicLoop(tracks, random.random() if self.shuffle else None))
         if self.announcement is None:
             return music
         every = nearest_frame_count(self.announce_every)

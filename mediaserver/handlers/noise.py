@@ -1,4 +1,4 @@
-"""`noise`: comfort noise, so that a quiet line does not sound dead; and `silence`: nothing to hear, on time."""
+"""The `noise` handler, comfort noise for a line that must not sound dead, and the `silence` handler."""
 
 import random
 from functools import lru_cache
@@ -18,12 +18,12 @@ def _clip(level: float) -> Clip:
 
 
 class Noise(Handler):
-    """Noise in the telephone band until the peer hangs up; each caller joins it somewhere else."""
+    """Comfort noise in the telephone band until the peer hangs up. Each call starts at a random place of it."""
 
     level: float = Field(-50.0, ge=-90, le=-10, description="dBm0")
 
     async def run(self, call: Call) -> None:
-        """Play for ever."""
+        """Play the noise until the peer hangs up."""
         clip = _clip(self.level)
         await call.play(Playlist(Repeated([clip], None), start=random.randrange(noise.SECONDS * 50)))
 
@@ -32,5 +32,5 @@ class Silence(Handler):
     """Digital silence until the peer hangs up."""
 
     async def run(self, call: Call) -> None:
-        """Wait; a stream without a source is silent."""
+        """Wait for the end: a stream without a source sends silence."""
         await call.silence()

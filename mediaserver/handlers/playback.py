@@ -1,4 +1,4 @@
-"""`playback`: prompts, and what is spoken between them, once or again and again."""
+"""The `playback` handler: prompts, recorded and spoken ones, once or repeatedly."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,7 +8,13 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.common.phrase import Member, Phrase, Speaking, prompts_among, values_of
+from mediaserver.handlers.common.spoken_prompt import (
+    PromptItem,
+    SpokenPrompt,
+    SpokenPromptSettings,
+    prompt_names_in,
+    template_values,
+)
 from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
 
 MAX_REPEAT = 1_000_000
@@ -24,25 +30,25 @@ def _count(value: Any) -> Any:
     raise ValueError(f'should be a count of 1 to {MAX_REPEAT}, or "forever"')
 
 
-class Repeating(BaseModel):
-    """Settings of handlers whose media may be heard several times."""
+class RepeatSettings(BaseModel):
+    """Settings of handlers whose media may be repeated."""
 
     repeat: Annotated[int | Literal["forever"], BeforeValidator(_count)] = 1
     gap_ms: int = Field(0, ge=0, le=600_000, description="silence between two prompts, and between two repeats")
 
-    def repeated(self, members: Sequence[Segment | Iterable[Segment]]) -> Repeated:
-        """As often as it should be."""
+    def repeat_items(self, prompt_items: Sequence[Segment | Iterable[Segment]]) -> Repeated:
+        """The items, repeated as the settings say."""
         times = None if self.repeat == "forever" else self.repeat
-        return Repeated(members, times, silence(self.gap_ms) if self.gap_ms else None)
+        return Repeated(prompt_items, times, silence(self.gap_ms) if self.gap_ms else None)
 
 
-class Playback(Repeating, Speaking, Ending, Handler):
+class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
     """Plays `prompt`, or `prompts` in sequence, gapless to the sample."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
 
     prompt: str | None = Field(None, description="a prompt's name: its path in the folder, without the extension")
-    prompts: tuple[Member, ...] = Field((), description="in place of `prompt`: several in sequence, gapless")
+    prompts: tuple[PromptItem, ...] = Field((), description="in place of `prompt`: several in sequence, gapless")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Playback":
@@ -50,21 +56,23 @@ class Playback(Repeating, Speaking, Ending, Handler):
             raise ValueError('give either "prompt" or "prompts"')
         return self
 
-    def members(self) -> tuple[str | Phrase, ...]:
-        """All that it plays and says."""
+    def prompt_items(self) -> tuple[str | SpokenPrompt, ...]:
+        """All prompts, recorded and spoken ones."""
         return (self.prompt,) if self.prompt else self.prompts
 
     def prompt_names(self) -> Iterable[str]:
-        """The prompts it plays."""
-        names = prompts_among(self.members())
+        """The recorded prompts, and the fallback."""
+        names = prompt_names_in(self.prompt_items())
         return [*names, self.fallback] if self.fallback else names
 
-    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether all values of its texts are there."""
-        for phrase in self.phrases(self.members()):
-            phrase.check(values_of(variables, query), speech)
+    def validate_request(
+        self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
+    ) -> None:
+        """ValueError where a text cannot be spoken, as for want of a value."""
+        for spoken_prompt in self.spoken_prompts(self.prompt_items()):
+            spoken_prompt.validate_values(template_values(variables, query), speech)
 
     async def run(self, call: Call) -> None:
-        """Play, then close or fall silent."""
-        await call.play(Playlist(self.repeated(self.sound(self.members(), call))))
+        """Play the prompts, then do what `then` says."""
+        await call.play(Playlist(self.repeat_items(self.render(self.prompt_items(), call))))
         await self.conclude(call)

@@ -1,4 +1,4 @@
-"""`recognise`: what is said on a line, in words."""
+"""The `recognise` handler: transcribes what the caller says (STT)."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,89 +12,89 @@ from mediaserver.config.fields import LanguageTag
 from mediaserver.config.speech_settings import RecognitionEngine
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.transcriber import Scribe
-from mediaserver.handlers.common.transcript import CAPTIONS, Transcript
+from mediaserver.handlers.common.transcriber import Transcriber
+from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
-_LAST_WORDS = 2.0  # seconds after the call for what was said last: most hang up right after they have spoken
+_FINISH_TIMEOUT = 2.0  # seconds after the call for its last utterance: most callers hang up right after it
 
 
-def _is_said(keywords: tuple[str, ...]) -> tuple[str, ...]:
+def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
     if not all(any(map(str.isalnum, keyword)) for keyword in keywords):
         raise ValueError("should be words or phrases: one of them has none")
     return keywords
 
 
-def _is_no_caption(template: str) -> str:
+def _validate_file(template: str) -> str:
     if template.lower().endswith(CAPTIONS):
         raise ValueError(f"{CAPTIONS} is the name of the captions beside it: name it .jsonl")
-    return files.check(template)
+    return files.validate_template(template)
 
 
-class Recognise(files.Keeping, Handler):
-    """Tells what it hears in words, until the peer hangs up; the peer hears a prompt, or silence."""
+class Recognise(files.FileModeSettings, Handler):
+    """Transcribes what the caller says until the peer hangs up. The peer hears a prompt, or silence."""
 
-    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"engine", "keywords", "directory"})
 
     engine: RecognitionEngine | None = None
     language: LanguageTag | None = None
-    keywords: Annotated[tuple[str, ...], AfterValidator(_is_said)] = ()
-    partials: bool = Field(True, description="tell what it seems to be while it is being said")
+    keywords: Annotated[tuple[str, ...], AfterValidator(_validate_keywords)] = ()
+    partials: bool = Field(True, description="whether partial transcripts are emitted while the caller speaks")
     sensitivity: int = Field(
-        2, ge=0, le=3, description="of the speech detector: 0 takes much for speech, 3 little"
+        2, ge=0, le=3, description="aggressiveness of the VAD: 0 takes much for speech, 3 little"
     )
     end_silence: float = Field(0.7, ge=0.2, le=5, description="seconds without speech that end an utterance")
-    max_utterance: float = Field(30.0, ge=2, le=60, description="seconds, after which it is cut")
-    prompt: str | None = Field(None, description="heard meanwhile")
-    directory: Path = Field(Path("transcripts"), description="of the transcripts' files")
-    file: Annotated[str, AfterValidator(_is_no_caption)] | None = None
+    max_utterance: float = Field(30.0, ge=2, le=60, description="seconds, after which an utterance is cut")
+    prompt: str | None = Field(None, description="prompt that is played meanwhile")
+    directory: Path = Field(Path("transcripts"), description="folder of the transcripts")
+    file: Annotated[str, AfterValidator(_validate_file)] | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """What is heard meanwhile."""
+        """The prompt that is played meanwhile."""
         return [self.prompt] if self.prompt is not None else []
 
     def folders(self) -> Iterable[Path]:
-        """Where transcripts are written, if they are."""
+        """The folder of the transcripts, where they are written."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The one that recognises."""
+        """The STT engine."""
         return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
 
     async def run(self, call: Call) -> None:
-        """Recognise one utterance after another; the last one after the call, if it is quick."""
-        path = files.place(self.directory, self.file, call.stream) if self.file is not None else None
-        scribe = Scribe(
+        """Transcribe one utterance after another; the last one after the call, if that takes at most 2 s."""
+        path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
+        transcriber = Transcriber(
             call,
             call.speech.recogniser(self.engine or ""),
             self.language or "",
             self.keywords,
             self.partials,
-            Transcript(self.directory, path, self.modes) if path is not None else None,
+            CaptionedTranscript(self.directory, path, self.modes) if path is not None else None,
         )
         with call.utterances(
             mode=self.sensitivity,
             end_silence=self.end_silence,
             max_duration=self.max_utterance,
-            on_dropped=scribe.lost,
+            on_dropped=transcriber.on_dropped,
         ) as utterances:
-            writing = asyncio.create_task(scribe.run(utterances))
+            transcribing = asyncio.create_task(transcriber.run(utterances))
             try:
                 if self.prompt is not None:
                     await call.play(self.prompt)
-                await asyncio.wait((writing,))
+                await asyncio.wait((transcribing,))
             finally:
                 utterances.close()
-                await _finish(writing)
+                await _finish_transcription(transcribing)
 
 
-async def _finish(writing: asyncio.Task[None]) -> None:
-    """Let it end, for a while; its own failure is raised."""
+async def _finish_transcription(transcribing: asyncio.Task[None]) -> None:
+    """Give the transcription some time to end, then cancel it. Its own exception is raised."""
     try:
-        await asyncio.wait((writing,), timeout=_LAST_WORDS)
+        await asyncio.wait((transcribing,), timeout=_FINISH_TIMEOUT)
     finally:
-        writing.cancel()
-        await asyncio.wait((writing,))
-    if not writing.cancelled():
-        writing.result()
+        transcribing.cancel()
+        await asyncio.wait((transcribing,))
+    if not transcribing.cancelled():
+        transcribing.result()

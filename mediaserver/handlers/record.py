@@ -1,4 +1,4 @@
-"""`record`: what is heard, as a WAV file."""
+"""The `record` handler: records a call to a WAV file."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,33 +20,33 @@ _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
 
 class RecordSettings(Table):
-    """What can be said of a recording, wherever it is made, but for its folder: that is the operator's to say."""
+    """Settings of a recording, in a path or in a menu's step. Its folder is always the path's."""
 
-    file: Annotated[str, AfterValidator(files.check)] = Field(
+    file: Annotated[str, AfterValidator(files.validate_template)] = Field(
         "{resource}-{id}-{time}.wav", description="a name template for the file"
     )
     stereo: bool = Field(False, description="the peer on the left, what we send on the right")
-    beep: bool | str = Field(False, description="true, or a prompt, before it begins")
-    max_duration: float | None = Field(None, gt=0, le=_WEEK, description="seconds")
+    beep: bool | str = Field(False, description="true for a tone, or a prompt, before the recording")
+    max_duration: float | None = Field(None, gt=0, le=_WEEK, description="seconds, after which it ends")
     max_silence: float | None = Field(None, gt=0, le=_WEEK, description="seconds without speech that end it")
     finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="digits that end it")
     trim_silence: bool = Field(False, description="whether silence is cut off at the end")
 
     @property
     def beep_prompt(self) -> str | None:
-        """The prompt that is the beep, where one is."""
+        """The prompt that is played as the beep; None for the built-in tone."""
         return self.beep if isinstance(self.beep, str) else None
 
     async def record(
         self, call: Call, directory: Path, prompt: str | None = None, modes: FileModes = DEFAULT_MODES
     ) -> Recording:
-        """Beep, perhaps, and record until a limit is reached; a prompt may be heard meanwhile."""
+        """Play the beep, if set, and record until a limit is reached. A `prompt` is played meanwhile."""
         if self.beep:
             await call.play(self.beep_prompt or _BEEP)
         playing = asyncio.ensure_future(call.play(prompt)) if prompt is not None else None
         try:
             return await call.record(
-                files.place(directory, self.file, call.stream),
+                files.expand_template(directory, self.file, call.stream),
                 within=directory,
                 stereo=self.stereo,
                 max_duration=self.max_duration,
@@ -61,24 +61,24 @@ class RecordSettings(Table):
                 await asyncio.wait((playing,))
 
 
-class Record(files.Keeping, RecordSettings, Ending, Handler):
+class Record(files.FileModeSettings, RecordSettings, Ending, Handler):
     """Records a stream to a WAV file."""
 
-    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     directory: Path = Path("recordings")
-    prompt: str | None = Field(None, description="heard while it records; with stereo it is on the right")
+    prompt: str | None = Field(None, description="prompt that is played meanwhile; with stereo it is on the right")
 
     def prompt_names(self) -> Iterable[str]:
-        """The beep, where it is a prompt, and what is heard meanwhile."""
+        """The beep, where it is a prompt, and the prompt that is played meanwhile."""
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
     def folders(self) -> Iterable[Path]:
-        """Where recordings are kept."""
+        """The folder of the recordings."""
         return (self.directory,)
 
     async def run(self, call: Call) -> None:
-        """Record; a disk that fails costs what it would have kept, and nothing else."""
+        """Record, then do what `then` says. A disk that fails ends the file, and not the call."""
         await self.record(call, self.directory, self.prompt, self.modes)
         await self.conclude(call)

@@ -1,4 +1,4 @@
-"""`say`: a text, spoken."""
+"""The `say` handler: a text, spoken by TTS."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -8,58 +8,66 @@ from pydantic import Field
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.handlers.common.phrase import Manner, Phrase, Text, values_of, values_said
-from mediaserver.handlers.playback import Repeating
+from mediaserver.handlers.common.spoken_prompt import (
+    SpokenPrompt,
+    Text,
+    VoiceSettings,
+    spoken_values,
+    template_values,
+)
+from mediaserver.handlers.playback import RepeatSettings
 from mediaserver.playout.sources.source import Playlist
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import Template
 
 
-class Say(Repeating, Manner, Ending, Handler):
-    """Says `text`, or the one that the URL's query has."""
+class Say(RepeatSettings, VoiceSettings, Ending, Handler):
+    """Speaks `text`, or the text in the URL's query."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat", "text"})
     template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
 
     text: Text | None = None
     text_from_url: bool | None = Field(
-        None, description="whether ?text= is said; None: where the path asks for a token"
+        None, description="whether ?text= is spoken; None: where the path asks for a token"
     )
     fallback: str | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """What is heard where the engine fails."""
+        """The fallback, for failures of TTS."""
         return (self.fallback,) if self.fallback else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The engine that speaks."""
+        """The TTS engine."""
         return (self.need,)
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what the text needs."""
+        """Load what rendering the text needs."""
         if self.text is not None:
-            self.as_phrase(self.text).prepare(speech)
+            self.spoken_prompt(self.text).prepare(speech)
 
-    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether there is a text to say, and all its values."""
-        self._phrase(query).check(values_of(variables, query), speech)
+    def validate_request(
+        self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
+    ) -> None:
+        """ValueError where there is no text, or it cannot be spoken, as for want of a value."""
+        self._phrase(query).validate_values(template_values(variables, query), speech)
 
-    def said_of_url(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The URL's own text, or the values in the path's."""
+    def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """The text in the URL, or the values of the variables in the path's text."""
         if "text" in query:
             return query["text"]
-        return values_said([self.text] if self.text is not None else [], values_of(variables, query))
+        return spoken_values([self.text] if self.text is not None else [], template_values(variables, query))
 
     async def run(self, call: Call) -> None:
-        """Say it, then close or fall silent."""
+        """Speak the text, then do what `then` says."""
         fallback = call.prompts.get(self.fallback) if self.fallback else None
         query = call.stream.query
-        spoken = self._phrase(query).spoken(call, fallback, of_url="text" in query)
-        await call.play(Playlist(self.repeated([spoken])))
+        spoken = self._phrase(query).synthesise(call, fallback, from_url="text" in query)
+        await call.play(Playlist(self.repeat_items([spoken])))
         await self.conclude(call)
 
-    def _phrase(self, query: Mapping[str, str]) -> Phrase:
-        text = Template((), query["text"]) if "text" in query else self.text  # a caller's is no template
+    def _phrase(self, query: Mapping[str, str]) -> SpokenPrompt:
+        text = Template((), query["text"]) if "text" in query else self.text  # a URL's text is no template
         if text is None:
             raise ValueError("there is no text: ?text= says it")
-        return self.as_phrase(text)
+        return self.spoken_prompt(text)

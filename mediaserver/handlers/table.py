@@ -1,4 +1,4 @@
-"""All handlers, by the names that a configuration gives them."""
+"""All handlers, by the names that a configuration has for them."""
 
 import inspect
 
@@ -35,16 +35,16 @@ HANDLERS: dict[str, type[Handler]] = {
 }
 
 
-def find(name: str) -> type[Handler]:
-    """The handler of that name, or the user's own at `package.module:Class`; ValueError where there is none."""
+def resolve_handler(name: str) -> type[Handler]:
+    """The handler of that name, or the user's own at `package.module:Class`. ValueError where there is none."""
     if name in HANDLERS:
         return HANDLERS[name]
     module, colon, attribute = name.partition(":")
     if not colon:
         raise ValueError(f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}')
     try:
-        found = getattr(user_modules.load(module), attribute)
-    except Exception as error:  # whatever a user's module raises while it is imported
+        found = getattr(user_modules.load_module(module), attribute)
+    except Exception as error:  # a user's module may raise anything while it is imported
         raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
     if not (isinstance(found, type) and issubclass(found, Handler)):
         raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.Handler')

@@ -1,4 +1,4 @@
-"""`tone`: call-progress tones, DTMF digits, sines and cadences."""
+"""The `tone` handler: call-progress tones, DTMF digits, sines and cadences."""
 
 from functools import lru_cache
 
@@ -11,14 +11,14 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
-_MEMORY = 64_000_000  # bytes of tones that are kept: some hundred of a few seconds
+_CACHE_BYTES = 64_000_000  # of rendered tones: some hundred of a few seconds
 
-_tones = ToneCache(_MEMORY)
-_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # to read 200 characters takes half a millisecond
+_tones = ToneCache(_CACHE_BYTES)
+_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # parsing 200 characters takes half a millisecond
 
 
 class Tone(Ending, Handler):
-    """Plays a tone: for ever where its cadence repeats, else to its end."""
+    """Plays a tone: without end where its cadence repeats, else to its end."""
 
     tone: str = Field(
         max_length=200,
@@ -51,7 +51,7 @@ class Tone(Ending, Handler):
         return _cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
     async def run(self, call: Call) -> None:
-        """Play, then close or fall silent."""
+        """Play the tone, then do what `then` says."""
         tone = _tones.get(self._cadence())
         await call.play(Playlist(Repeated(tone.repeat, None, intro=tone.once) if tone.repeat else tone.once))
         await self.conclude(call)

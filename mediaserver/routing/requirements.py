@@ -21,7 +21,7 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
     """The secrets in the settings of paths' handlers, or the places (`env:`, `file:`) that name them."""
     for path in settings.paths.values():
         with contextlib.suppress(ValueError):  # an unknown handler: `build_routes` reports it
-            yield from secret_fields(handler_table.find(path.handler), path.handler_settings).values()
+            yield from secret_fields(handler_table.resolve_handler(path.handler), path.handler_settings).values()
 
 
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
@@ -33,7 +33,9 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
             for name in dict.fromkeys(handler.prompt_names()):
                 if not VARIABLE.search(name):
                     key = next(_keys_with(name, route.settings), "")
-                    found += [f"{place}: {key}{problem}" for problem in handler.problems(snapshot, name.__eq__)]
+                    found += [
+                        f"{place}: {key}{problem}" for problem in handler.missing_prompts(snapshot, name.__eq__)
+                    ]
     return found
 
 

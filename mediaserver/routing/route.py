@@ -153,14 +153,14 @@ class Route:
         handler = self._handlers.get(key)
         if handler is None:
             handler = self._validated_handler(variables, asked)
-            missing = handler.problems(snapshot)
+            missing = handler.missing_prompts(snapshot)
             if missing:
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
             if len(self._handlers) >= _MAX_HANDLERS:
                 self._handlers.clear()
             self._handlers[key] = handler
         try:
-            handler.check(variables, query, self.speech)
+            handler.validate_request(variables, query, self.speech)
         except MissingValuesError as error:
             raise RefusedError(RefusalReason.BAD_TEXT, f"{error}: {describe_input(error.names)}") from error
         except ValueError as error:

@@ -61,7 +61,7 @@ def _build_route(
     defaults = settings.defaults
     place = _location(settings, where, ("paths", pattern))
     try:
-        handler = handler_table.find(path.handler)
+        handler = handler_table.resolve_handler(path.handler)
     except ValueError as error:
         return None, [f"{place}.handler: {error}"]
     wire = WireSettings(

@@ -58,7 +58,7 @@ class SpokenTextLimiter:
 
         `url_values` are the URL's variables and its query.
         """
-        text = handler.said_of_url(*url_values) if route.access.is_open else ""
+        text = handler.spoken_url_text(*url_values) if route.access.is_open else ""
         if text and not self._is_within(peer, hash((route.pattern, text)), most):
             why = f"{most} different texts a minute are spoken for one address: try again in a minute"
             raise RefusedError(RefusalReason.TOO_MANY_TEXTS, why)

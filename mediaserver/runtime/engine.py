@@ -16,7 +16,7 @@ from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import Progress
-from mediaserver.routing import routes
+from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime import exported_metrics
@@ -86,7 +86,7 @@ class Engine:
             raise ConfigError(problems)
         self.prompts.report_missing()
         self._warn_of_misspelt_events()
-        self._awaited = routes.needs(configuration.table)
+        self._awaited = requirements.required_engines(configuration.table)
         self.speech.preload(self._awaited)
         if self.library.store.cache.evictions:
             log.warning(
@@ -113,7 +113,7 @@ class Engine:
         """Put another configuration in force, all of it, for streams to come."""
         self.configuration = configuration
         self._warn_of_misspelt_events()
-        needed = routes.needs(configuration.table)
+        needed = requirements.required_engines(configuration.table)
         self._awaited &= (
             needed  # a newly needed engine starts while calls are served, and does not make us unready
         )

@@ -8,7 +8,7 @@ import structlog
 
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.playout.prompts.watch import watch_prompts
-from mediaserver.routing import routes
+from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import TCP, Encoding
@@ -69,7 +69,7 @@ class PromptMonitor:
     def first_encodings(self) -> Sequence[Encoding]:
         """The encodings in which prompts are prepared first: those of WebSockets, and of AudioSocket's ports."""
         configuration = self._configuration()
-        encodings = routes.first_encodings(configuration.table)
+        encodings = requirements.first_encodings(configuration.table)
         return [*encodings, TCP] if configuration.ports else encodings
 
     def _on_reloaded(self, reloaded: ReloadResult) -> None:

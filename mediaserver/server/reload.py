@@ -73,7 +73,7 @@ class Reloader:
         """Apply what the files hold now, or log each problem with it and go on as before."""
         engine = self._engine
         try:
-            with user_modules.renewed() as modules:
+            with user_modules.reimported() as modules:
                 configuration = await asyncio.to_thread(self._build)
                 if problems := engine.validate_configuration(configuration):
                     raise ConfigError(problems)
@@ -128,17 +128,19 @@ class Reloader:
 
 async def watch_handlers(changed: asyncio.Event) -> None:
     """Set `changed` when a module of users' handlers has changed, or another beside it; until cancelled."""
-    known: user_modules.State = {}  # the state at the last notification
+    known: user_modules.FileStates = {}  # the state at the last notification
     logged = ""
     while True:
-        folders = user_modules.folders()
+        folders = user_modules.source_folders()
         try:
             async for is_notified in _watch_folders(folders):
-                now = await asyncio.to_thread(user_modules.state)
-                if is_notified or now != (known or user_modules.imported()):  # some file systems do not notify
+                now = await asyncio.to_thread(user_modules.current_files)
+                if is_notified or now != (
+                    known or user_modules.imported_files()
+                ):  # some file systems do not notify
                     changed.set()
                 known = now
-                if user_modules.folders() != folders:
+                if user_modules.source_folders() != folders:
                     break
         except Exception as error:  # the limit of inotify watches, or a folder is gone
             if plainly(error) != logged:

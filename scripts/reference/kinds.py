@@ -1,6 +1,7 @@
 """Types, bounds and defaults in words. Never as Python prints them, which changes with its version."""
 
 import json
+import re
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -53,7 +54,8 @@ def name_of(kind: Any) -> str:
 
 def title_of(table: type[BaseModel]) -> str:
     """The heading of a table that stands in others, such as `Menu table`."""
-    return f"{table.__name__.removesuffix('Settings')} table"
+    words = re.findall("[A-Z][a-z]*", table.__name__.removesuffix("Settings"))
+    return f"{' '.join(words).capitalize()} table"
 
 
 def _either(names: Any) -> str:

@@ -17,7 +17,7 @@ from mediaserver.config.settings import Settings
 from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError
-from mediaserver.handlers.menu.handler import Answer
+from mediaserver.handlers.menu.handler import WebhookAnswer
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
@@ -429,7 +429,7 @@ def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _schemas(below)
 
 
-@pytest.mark.parametrize("model", [Settings, AttachRequest, PressedKeys, Answer, *HANDLERS.values()])
+@pytest.mark.parametrize("model", [Settings, AttachRequest, PressedKeys, WebhookAnswer, *HANDLERS.values()])
 def test_every_error_that_there_can_be_is_told_in_plain_words(model: Any) -> None:
     possible: set[str] = set()
     for schema in _schemas(model.__pydantic_core_schema__):

@@ -70,6 +70,6 @@ async def test_who_says_nothing_is_asked_three_times(loop: VirtualLoop, tmp_path
 
 
 def test_it_knows_its_prompts_at_start(tmp_path: Path) -> None:
-    assert survey(tmp_path, thanks="thank").problems(library_of(SOUNDS).snapshot) == [
+    assert survey(tmp_path, thanks="thank").missing_prompts(library_of(SOUNDS).snapshot) == [
         'no prompt "thank" (did you mean "thanks"?)'
     ]

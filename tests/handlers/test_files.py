@@ -22,28 +22,28 @@ from mediaserver.handlers.common import files
     ],
 )
 def test_every_field_has_its_value(stream: Stream, name: str) -> None:
-    assert files.place(Path("d"), "{call}-{id}-{resource}.wav", stream) == Path("d", f"{name}.wav")
+    assert files.expand_template(Path("d"), "{call}-{id}-{resource}.wav", stream) == Path("d", f"{name}.wav")
 
 
 def test_a_name_may_have_the_time_to_the_millisecond() -> None:
     before = datetime.now(UTC)
-    name = files.place(Path(), "{time}", Stream("s", "/", "p")).name
+    name = files.expand_template(Path(), "{time}", Stream("s", "/", "p")).name
     assert re.fullmatch(r"\d{8}T\d{6}\.\d{3}Z", name)
     at = datetime.strptime(name, "%Y%m%dT%H%M%S.%f%z")
     assert before - timedelta(milliseconds=1) <= at <= datetime.now(UTC)
 
 
 def test_the_time_that_is_told_is_utc_to_the_millisecond() -> None:
-    before, told = datetime.now(UTC), files.now()
+    before, told = datetime.now(UTC), files.utc_timestamp()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told)
     assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(told) <= datetime.now(UTC)
 
 
 def test_documents_are_lines_and_folders_are_made(tmp_path: Path) -> None:
     path = tmp_path / "a/b/c.jsonl"
-    files.append(tmp_path, path, [{"n": 1, "text": "a\nb"}, {"n": 2}])
-    files.append(tmp_path, path, [])
-    files.append(tmp_path, path, [{"n": 3}])
+    files.append_json_lines(tmp_path, path, [{"n": 1, "text": "a\nb"}, {"n": 2}])
+    files.append_json_lines(tmp_path, path, [])
+    files.append_json_lines(tmp_path, path, [{"n": 3}])
     assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [1, 2, 3]
 
 
@@ -51,16 +51,16 @@ def test_no_line_is_written_outside_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/link").symlink_to(tmp_path)
     with pytest.raises(PermissionError):
-        files.append(tmp_path / "in", tmp_path / "in/link/a.jsonl", [{}])
+        files.append_json_lines(tmp_path / "in", tmp_path / "in/link/a.jsonl", [{}])
     assert not (tmp_path / "a.jsonl").exists()
 
 
 @pytest.mark.parametrize("template", ["{id}", "a/{id}-{time}.wav", "a.b..c", "{resource}/{stream}/{call}"])
 def test_templates_that_stay(template: str) -> None:
-    assert files.check(template) == template
+    assert files.validate_template(template) == template
 
 
 @pytest.mark.parametrize("template", ["{}", "{0}", "{id.x}", "{id[0]}", "a\nb", ".", "a/..", "}"])
 def test_templates_that_do_not(template: str) -> None:
     with pytest.raises(ValueError, match=re.escape(template) if template != "a\nb" else "must name"):
-        files.check(template)
+        files.validate_template(template)

@@ -16,7 +16,7 @@ from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers import Handler
 from mediaserver.handlers import table as handler_table
-from mediaserver.handlers.hold_music import HoldMusic, Rounds, join
+from mediaserver.handlers.hold_music import HoldMusic, MusicLoop, join_timeline
 from mediaserver.handlers.noise import Noise, Silence
 from mediaserver.handlers.playback import Playback
 from mediaserver.handlers.tone import Tone
@@ -133,13 +133,13 @@ def test_how_often_may_be_a_number_or_a_word(repeat: object, times: object) -> N
 
 
 def test_what_playback_needs_is_known_before_a_call_comes() -> None:
-    phrase = {"say": "Hello {name}, you are {place}.", "voice": "v"}
-    playback = Playback.model_validate({"prompts": ["a", phrase, "b"], "fallback": "c"})
+    spoken_prompt = {"say": "Hello {name}, you are {place}.", "voice": "v"}
+    playback = Playback.model_validate({"prompts": ["a", spoken_prompt, "b"], "fallback": "c"})
     assert list(playback.prompt_names()) == ["a", "b", "c"]
     assert [(need.kind, need.voice) for need in playback.engines()] == [("speech", "v")]
-    playback.check({"name": "Bob"}, {"place": "first"}, SpeechSettings())
+    playback.validate_request({"name": "Bob"}, {"place": "first"}, SpeechSettings())
     with pytest.raises(ValueError, match="place"):
-        playback.check({"name": "Bob"}, {}, SpeechSettings())
+        playback.validate_request({"name": "Bob"}, {}, SpeechSettings())
     assert list(Playback(prompt="a").prompt_names()) == ["a"]
     assert list(Playback(prompt="a").engines()) == []
 
@@ -170,7 +170,7 @@ def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
     library = library_of()
     pieces = library.snapshot.match(["music/*"])
     tune = np.concatenate([SOUNDS[piece.name] for piece in pieces])
-    items = join(Rounds(pieces, None), at).iter_frames(PCM)
+    items = join_timeline(MusicLoop(pieces, None), at).iter_frames(PCM)
     heard = from_bytes(b"".join(next(items)[4:] for _ in range(200)))
     position = int(at * 8000) % len(tune)
     starts = [(position - back) % len(tune) for back in range(160)]
@@ -183,16 +183,16 @@ def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle
     pieces = library_of().snapshot.match(
         ["music/a", "music/b"]
     )  # whole frames, so the sound is the same to the bit
-    rounds = Rounds(pieces, 0 if shuffle else None)
-    early, late = join(rounds, 5000.0).iter_frames(PCM), join(rounds, 5007.0).iter_frames(PCM)
+    rounds = MusicLoop(pieces, 0 if shuffle else None)
+    early, late = join_timeline(rounds, 5000.0).iter_frames(PCM), join_timeline(rounds, 5007.0).iter_frames(PCM)
     heard_early = [next(early) for _ in range(700)]
     assert heard_early[350:] == [next(late) for _ in range(350)]
 
 
 def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_order() -> None:
     pieces = library_of().snapshot.match(["music/*", "welcome", "odd"])
-    rounds = Rounds(pieces, 0)
-    orders = [[piece.name for piece in rounds.order(number)] for number in range(20)]
+    rounds = MusicLoop(pieces, 0)
+    orders = [[piece.name for piece in rounds.round_order(number)] for number in range(20)]
     assert all(sorted(order) == sorted(piece.name for piece in pieces) for order in orders)
     assert len({tuple(order) for order in orders}) > 10
 
@@ -200,16 +200,16 @@ def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_ord
 @pytest.mark.parametrize("seed", [None, 0])
 def test_rounds_follow_one_another_from_wherever_one_begins(seed: float | None) -> None:
     pieces = library_of().snapshot.match(["music/*", "welcome", "odd"])
-    whole = Rounds(pieces, seed)
-    expected = [piece for number in range(7) for piece in whole.order(number)]
+    whole = MusicLoop(pieces, seed)
+    expected = [piece for number in range(7) for piece in whole.round_order(number)]
     assert list(islice(whole, 35)) == expected
-    assert list(islice(Rounds(pieces, seed, 2, 3), 22)) == expected[13:]
+    assert list(islice(MusicLoop(pieces, seed, 2, 3), 22)) == expected[13:]
 
 
 def test_where_one_piece_ends_the_next_begins() -> None:
     pieces = library_of().snapshot.match(["music/a", "music/b"])  # 1 s and 1.5 s
     for at, name in ((0.0, "music/a"), (0.98, "music/a"), (1.0, "music/b"), (2.48, "music/b"), (2.5, "music/a")):
-        sound = from_bytes(b"".join([next(join(Rounds(pieces, None), at).iter_frames(PCM))])[4:])
+        sound = from_bytes(b"".join([next(join_timeline(MusicLoop(pieces, None), at).iter_frames(PCM))])[4:])
         start = round((at - (1.0 if name == "music/b" else 0.0)) % 2.5 * 8000)
         assert (sound == SOUNDS[name][start : start + 160]).all()
 
@@ -220,10 +220,10 @@ async def test_shared_music_is_the_one_timeline_s(loop: VirtualLoop, shuffle: bo
     before = time.time()
     heard, _ = await hear(loop, HoldMusic(prompts=("music/a", "music/b"), shuffle=shuffle), 20_000)
     after = time.time()
-    rounds = Rounds(library_of().snapshot.match(["music/a", "music/b"]), 0 if shuffle else None)
+    rounds = MusicLoop(library_of().snapshot.match(["music/a", "music/b"]), 0 if shuffle else None)
 
     def tune(at: float) -> bool:
-        items = join(rounds, at).iter_frames(PCM)
+        items = join_timeline(rounds, at).iter_frames(PCM)
         return (from_bytes(b"".join(next(items)[4:] for _ in range(len(heard) // 160))) == heard).all()
 
     assert any(tune(before + n * 0.02) for n in range(int((after - before) / 0.02) + 2))
@@ -331,7 +331,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         "        await call.play(self.prompt)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = handler_table.find("mine:Greeting")
+    found = handler_table.resolve_handler("mine:Greeting")
     assert found.model_validate({"prompt": "x"}).model_dump() == {"prompt": "x"}
 
 
@@ -347,7 +347,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
 )
 def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        handler_table.find(name)
+        handler_table.resolve_handler(name)
 
 
 @pytest.mark.parametrize(
@@ -368,10 +368,10 @@ def test_tone_settings_are_validated(settings, why: str) -> None:
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:
     library = library_of()
-    assert Playback(prompts=("welcome", "od")).problems(library.snapshot) == [
+    assert Playback(prompts=("welcome", "od")).missing_prompts(library.snapshot) == [
         'no prompt "od" (did you mean "odd"?)'
     ]
-    assert HoldMusic(prompts=("jazz/*",), announcement="x").problems(library.snapshot) == [
+    assert HoldMusic(prompts=("jazz/*",), announcement="x").missing_prompts(library.snapshot) == [
         'no prompt matches "jazz/*"',
         'no prompt "x"',
     ]

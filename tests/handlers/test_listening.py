@@ -95,7 +95,7 @@ async def test_what_follows_a_recording_follows_one_that_fails(
     ],
 )
 def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, template: str, name: str) -> None:
-    assert files.place(Path("recordings"), template, stream) == Path("recordings") / name
+    assert files.expand_template(Path("recordings"), template, stream) == Path("recordings") / name
 
 
 @pytest.mark.parametrize(

@@ -358,7 +358,7 @@ async def test_digits_pressed_into_a_recording_are_not_for_the_next_menu(
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:
     handler = flow(WHOLE + '2 = { play = ["bye", "by"], record = { beep = "been" }, menu = "main" }')
-    assert handler.problems(library_of(SOUNDS).snapshot) == [
+    assert handler.missing_prompts(library_of(SOUNDS).snapshot) == [
         'no prompt "by" (did you mean "bye"?)',
         'no prompt "been"',
     ]

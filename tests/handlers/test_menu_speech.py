@@ -200,8 +200,8 @@ def configured(settings: str, tmp_path: Path) -> Configuration:
     return Configuration.build(loaded, "config.toml", problems)
 
 
-def speaking(phrase: str) -> str:
-    return f'menus.main.play = ["main", {phrase}]\nmenus.main.keys.1 = {{hangup = true}}\n'
+def speaking(spoken_prompt: str) -> str:
+    return f'menus.main.play = ["main", {spoken_prompt}]\nmenus.main.keys.1 = {{hangup = true}}\n'
 
 
 @pytest.mark.parametrize(
@@ -245,9 +245,9 @@ menus.more.keys.1 = {hangup = true}
 def test_values_are_there_before_a_call_but_where_only_a_webhook_leads(
     tmp_path: Path, voicebox: Voicebox, more: str, later: bool
 ) -> None:
-    phrase = '{say = "{n:number} and {amount:number}."}'
-    (alone,) = configured(speaking(phrase), tmp_path).table
-    (asking,) = configured(more.replace("PHRASE", phrase), tmp_path).table
+    spoken_prompt = '{say = "{n:number} and {amount:number}."}'
+    (alone,) = configured(speaking(spoken_prompt), tmp_path).table
+    (asking,) = configured(more.replace("PHRASE", spoken_prompt), tmp_path).table
     snapshot = PromptSnapshot({"main": library_of(SOUNDS).snapshot.get("main")})
     for route in (alone, asking):
         route.build_handler({"n": "1"}, {"amount": "2"}, snapshot)

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.handlers.common.transcriber import Keywords
-from mediaserver.handlers.common.transcript import Transcript, cue
+from mediaserver.handlers.common.transcriber import KeywordSpotter
+from mediaserver.handlers.common.transcript import CaptionedTranscript, webvtt_cue
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.speech.engines.table import STT_ENGINES
 from mediaserver.speech.service import SpeechService
@@ -156,7 +156,7 @@ def test_keywords_are_told_once_an_utterance_as_soon_as_they_are_heard(call: Cal
     ],
 )
 def test_keywords_are_whole_words(text: str, found: list[str]) -> None:
-    assert Keywords(["help", "a doctor", "Größe", "c++"]).within(text) == found
+    assert KeywordSpotter(["help", "a doctor", "Größe", "c++"]).find_in(text) == found
 
 
 def test_what_fails_is_told_and_the_next_works(call: Callable[..., Any]) -> None:
@@ -349,7 +349,7 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("mine")
     (tmp_path / "a-1.vtt").write_text("mine")
     for _ in range(2):
-        Transcript(tmp_path, tmp_path / "a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+        CaptionedTranscript(tmp_path, tmp_path / "a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("a-1.vtt", "a-2.jsonl", "a-2.vtt", "a-3.jsonl", "a-3.vtt", "a.jsonl"),
     ]
@@ -362,13 +362,13 @@ def test_where_no_captions_can_be_there_are_no_lines_either(
     """Folders are made; a name without its captions is left free, and the failure is told."""
     (tmp_path / "deep/er").mkdir(parents=True)
     (tmp_path / "deep/er/a.vtt").symlink_to(tmp_path / "nowhere/a.vtt")  # taken, and leads nowhere
-    Transcript(tmp_path, tmp_path / "deep/er/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
-    Transcript(tmp_path, tmp_path / "new/er/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+    CaptionedTranscript(tmp_path, tmp_path / "deep/er/a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
+    CaptionedTranscript(tmp_path, tmp_path / "new/er/a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
     assert sorted(path.name for path in (tmp_path / "deep/er").iterdir()) == ["a-1.jsonl", "a-1.vtt", "a.vtt"]
     assert sorted(path.name for path in (tmp_path / "new/er").iterdir()) == ["a.jsonl", "a.vtt"]
     long = "x" * 250  # with .jsonl it is too long for a name already, with .vtt it is not
     with pytest.raises(OSError, match="File name too long"):
-        Transcript(tmp_path, tmp_path / f"{long}.jsonl").add({"text": "hello"}, 1.0, 2.0)
+        CaptionedTranscript(tmp_path, tmp_path / f"{long}.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
 
 
 def test_a_transcript_stays_in_its_folder(tmp_path: Path) -> None:
@@ -376,7 +376,9 @@ def test_a_transcript_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "in/link").symlink_to(tmp_path / "out")
     with pytest.raises(PermissionError):
-        Transcript(tmp_path / "in", tmp_path / "in/link/a.jsonl").add({"text": "hello"}, 1.0, 2.0)
+        CaptionedTranscript(tmp_path / "in", tmp_path / "in/link/a.jsonl").append_utterance(
+            {"text": "hello"}, 1.0, 2.0
+        )
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -421,18 +423,18 @@ def test_what_a_full_disk_took_half_of_is_taken_back(tmp_path: Path, monkeypatch
             raise OSError(28, "No space left on device")
         return written(file, data[:20], at)
 
-    transcript = Transcript(tmp_path, tmp_path / "a.jsonl")
-    transcript.add({"text": "one"}, 1.0, 2.0)
+    transcript = CaptionedTranscript(tmp_path, tmp_path / "a.jsonl")
+    transcript.append_utterance({"text": "one"}, 1.0, 2.0)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
-        transcript.add({"text": "two" * 30}, 3.0, 4.0)
+        transcript.append_utterance({"text": "two" * 30}, 3.0, 4.0)
     assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [{"text": "one"}]
     assert len(captions((tmp_path / "a.vtt").read_text())) == 1
 
 
 def test_hours_and_empty_times_are_captions_too() -> None:
-    assert captions("WEBVTT\n\n" + cue(3599.9996, 3599.9, "x")) == [(3600.0, 3600.001, "x")]
-    assert captions("WEBVTT\n\n" + cue(360_000.5, 360_001, "a\n\nb --> c")) == [
+    assert captions("WEBVTT\n\n" + webvtt_cue(3599.9996, 3599.9, "x")) == [(3600.0, 3600.001, "x")]
+    assert captions("WEBVTT\n\n" + webvtt_cue(360_000.5, 360_001, "a\n\nb --> c")) == [
         (360_000.5, 360_001.0, "a b --&gt; c")
     ]
 

@@ -155,7 +155,7 @@ async def test_a_menu_is_heard_whole_and_led_by_keys_in_the_sound(tmp_path: Path
         await everywhere(ours, twin, "/menu", talk)
 
 
-class Ears(SttServer):
+class TurnDetector(SttServer):
     """A recogniser that understands nothing, and keeps what it hears."""
 
     path = "/v1/audio/transcriptions"
@@ -184,8 +184,11 @@ prompt = "greeting"
 
 
 async def test_a_recogniser_is_given_what_was_said(tmp_path: Path, twin: Twin) -> None:
-    async with Ears().running() as ears, opened(tmp_path, twin, RECOGNISE.replace("HOST", ears.host)) as ours:
-        assert isinstance(ears, Ears)
+    async with (
+        TurnDetector().running() as ears,
+        opened(tmp_path, twin, RECOGNISE.replace("HOST", ears.host)) as ours,
+    ):
+        assert isinstance(ears, TurnDetector)
 
         async def talk(line: Line, said: bytes) -> None:
             line.say(said)

@@ -1,9 +1,11 @@
-"""A conversation with one caller: they speak, are understood, and hear an answer while it is being thought of."""
+"""A conversation with one caller, turn by turn: speech recognition, an answer of the model, and its playback.
+
+The first sentences of an answer are played while the model still generates the rest.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -11,103 +13,91 @@ from mediaserver.call import Call, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.assistant.history import INTERRUPTED, History
-from mediaserver.handlers.assistant.tool_runner import Errands, Over
-from mediaserver.handlers.assistant.transcript import Transcript
+from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
+from mediaserver.handlers.assistant.tool_runner import ConversationEnded, ToolRunner
+from mediaserver.handlers.assistant.transcript import ConversationTranscript
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.handlers.assistant.turn_detector import Ears
-from mediaserver.handlers.assistant.turn_taking import Floor
-from mediaserver.handlers.assistant.utterance_playback import Saying
+from mediaserver.handlers.assistant.turn_detector import TurnDetector
+from mediaserver.handlers.assistant.turn_taking import TurnTaking
+from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
-if TYPE_CHECKING:
-    from mediaserver.handlers.assistant.handler import Assistant
-
-_ROUNDS = 4  # answers in one turn that want tools used
-_RESUMED = 2  # times that an answer goes on after a noise
+_MAX_TOOL_ROUNDS = 4  # answers with tool calls in one turn
+_MAX_RESUMES = 2  # times that an answer is resumed after an interruption by a noise
 
 log = structlog.get_logger()
-T = TypeVar("T")
-
-
-class Words(NamedTuple, Generic[T]):
-    """The texts of an assistant, each with the caller's values in it, or a place for them."""
-
-    instructions: T
-    greeting: T
-    idle_text: T
-    apology: T
 
 
 class Conversation:
-    """From the greeting to the end. `fallback` is heard where speech fails."""
+    """One conversation, from the greeting to the end. `fallback` is played where TTS fails."""
 
     def __init__(
-        self, settings: "Assistant", call: Call, voice: Voice, words: Words[str], fallback: Segment
+        self, settings: AssistantSettings, call: Call, voice: Voice, texts: AssistantTexts[str], fallback: Segment
     ) -> None:
-        self._settings, self._call, self._words = settings, call, words
+        self._settings, self._call, self._texts = settings, call, texts
         self._voice, self._fallback = voice, fallback
         self._recogniser = call.speech.recogniser(settings.recognition_engine or "")
-        self._history = History(words.instructions)
-        self._floor = Floor(settings.barge_in)
-        self._transcript = Transcript(settings.directory, settings.file, call, settings.modes)
-        self._ears = Ears(call, self._floor, settings.end_silence)
-        self._turn: Turn | None = None  # the last
-        self._cut_off: Saying | None = None  # was interrupted, by what is not known yet
-        self._fell_back = False  # since the caller was last listened to
-        self._failures = 0  # in a row
+        self._history = History(texts.instructions)
+        self._turn_taking = TurnTaking(settings.barge_in)
+        self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
+        self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
+        self._turn: Turn | None = None  # the latest
+        self._interrupted: UtterancePlayback | None = None  # by words or by a noise: not yet known which
+        self._fallback_played = False  # since the caller's latest turn
+        self._failures = 0  # turns in a row that failed
         self._began = self._quiet_since = call.now
 
     async def run(self) -> None:
-        """Until somebody hangs up."""
+        """Hold the conversation until the caller hangs up, or a limit or a tool call ends it."""
         settings, call = self._settings, self._call
-        errands = Errands(settings.tools, call, self._floor, self._history, self._speak)
+        tool_runner = ToolRunner(settings.tools, call, self._turn_taking, self._history, self._speak)
         try:
-            with self._ears.open():
-                await self._converse(errands)
-        except Over as over:
-            over.conclude(call)
+            with self._turn_detector.listening():
+                await self._converse(tool_runner)
+        except ConversationEnded as ended:
+            ended.conclude(call)
         finally:
-            self._cut_off = None  # or it would refer to itself
+            self._interrupted = None  # it refers to this conversation: without it there is no cycle of references
             await self._transcript.close()
 
-    async def _converse(self, errands: Errands) -> None:
-        await self._say(self._words.greeting)
+    async def _converse(self, tool_runner: ToolRunner) -> None:
+        await self._say(self._texts.greeting)
         for _ in range(self._settings.max_turns):
-            self._turn = turn = await self._hear(errands)
-            self._history.caller(turn.caller)
-            self._transcript.add("caller", turn.said(self._began))
-            await self._reply(turn, errands)
-        raise Over("max_turns")
+            self._turn = turn = await self._next_turn(tool_runner)
+            self._history.add_caller(turn.caller)
+            self._transcript.add_line("caller", turn.caller_line(self._began))
+            await self._reply(turn, tool_runner)
+        raise ConversationEnded("max_turns")
 
     # -- listening -----------------------------------------------------------------------------------------------
 
-    async def _hear(self, errands: Errands) -> Turn:
-        """The next that the caller says in words, or by keys."""
+    async def _next_turn(self, tool_runner: ToolRunner) -> Turn:
+        """Wait for the caller's next turn: words, or keys. ConversationEnded where the caller stays idle."""
         asked, resumed = False, 0
         while True:
-            self._fell_back = False
+            self._fallback_played = False
             seconds = self._quiet_since + self._settings.idle - self._call.now
-            heard = await self._ears.next(max(0.0, seconds))  # noises do not put it off
-            if heard is None:
-                if asked or not self._words.idle_text:
-                    raise Over("idle")
+            detected = await self._turn_detector.next_turn(max(0.0, seconds))  # noises do not extend the idle time
+            if detected is None:
+                if asked or not self._texts.idle_text:
+                    raise ConversationEnded("idle")
                 asked = True
-                await self._say(self._words.idle_text)
+                await self._say(self._texts.idle_text)
                 continue
-            turn = heard if isinstance(heard, Turn) else await self._understand(heard, errands)
+            turn = detected if isinstance(detected, Turn) else await self._recognise_turn(detected, tool_runner)
             if turn is not None:
-                self._settle()
+                self._confirm_interruption()
                 return turn
-            if self._cut_off is not None and resumed < _RESUMED:
+            if self._interrupted is not None and resumed < _MAX_RESUMES:
                 resumed += 1
-                await self._resume(self._cut_off, errands)
+                await self._resume(self._interrupted, tool_runner)
 
-    async def _understand(self, utterance: Utterance, errands: Errands) -> Turn | None:
-        """An utterance as a turn, None where there are no words in it."""
+    async def _recognise_turn(self, utterance: Utterance, tool_runner: ToolRunner) -> Turn | None:
+        """Transcribe an utterance into a turn; None where it has no words, or recognition failed."""
         speech, why = self._call.speech, ""
         try:
             found = await utterance.transcribe(
@@ -116,161 +106,165 @@ class Conversation:
         except EngineError as error:
             why = str(error)
         if why:
-            self._fail("recognition", why)
-            self._settle()
-            await self._say(self._words.apology)
-            await self._give_up_after(True, errands)
+            self._report_failure("recognition", why)
+            self._confirm_interruption()
+            await self._say(self._texts.apology)
+            await self._count_failure(True, tool_runner)
             return None
         words = " ".join(found.text.split())
         if not words:
             return None
         turn = Turn(words, utterance.last_voice_at - (utterance.end - utterance.start), utterance.last_voice_at)
-        turn.reached("words", self._call.now)
+        turn.mark_step("words", self._call.now)
         return turn
 
     # -- answering -----------------------------------------------------------------------------------------------
 
-    async def _reply(self, turn: Turn, errands: Errands) -> None:
+    async def _reply(self, turn: Turn, tool_runner: ToolRunner) -> None:
         try:
-            await self._answer(turn, errands)
+            await self._answer_with_tools(turn, tool_runner)
         finally:
-            self._tell(turn)
-        await self._give_up_after(turn.failed, errands)
+            self._report_turn(turn)
+        await self._count_failure(turn.failed, tool_runner)
 
-    async def _answer(self, turn: Turn, errands: Errands) -> None:
-        for _ in range(_ROUNDS):
-            calls = await self._say_an_answer(turn)
-            if not calls or await errands.run(calls):
+    async def _answer_with_tools(self, turn: Turn, tool_runner: ToolRunner) -> None:
+        for _ in range(_MAX_TOOL_ROUNDS):
+            calls = await self._speak_answer(turn)
+            if not calls or await tool_runner.run_tools(calls):
                 return
-        self._fail("chat", f"the model wants tools used {_ROUNDS} times in a row")
+        self._report_failure("chat", f"the model wants tools used {_MAX_TOOL_ROUNDS} times in a row")
         turn.failed = True
-        await self._say(self._words.apology)
+        await self._say(self._texts.apology)
 
-    async def _say_an_answer(self, turn: Turn) -> Sequence[ToolCall]:
-        """Have an answer heard; the tools that it wants used."""
-        saying = self._saying(turn)
-        thinking = asyncio.create_task(self._think(saying, turn))
+    async def _speak_answer(self, turn: Turn) -> Sequence[ToolCall]:
+        """Have the model generate an answer, and play it. Returns the tool calls in it."""
+        playback = self._new_playback(turn)
+        generating = asyncio.create_task(self._generate_answer(playback, turn))
         try:
-            await self._heard(saying)
+            await self._play(playback)
         finally:
-            thinking.cancel()
-            await asyncio.wait([thinking])
-        if not thinking.cancelled():
-            thinking.result()
-        self._note(saying, turn)
-        return self._calls_after(saying)
+            generating.cancel()
+            await asyncio.wait([generating])
+        if not generating.cancelled():
+            generating.result()
+        self._note_answer(playback, turn)
+        return self._tool_calls_of(playback)
 
-    def _calls_after(self, saying: Saying) -> Sequence[ToolCall]:
-        """The tools to be used after something that was said, which the model is told."""
-        if saying.calls and not saying.interrupted:
-            self._history.called(saying.heard, saying.calls)
-            return saying.calls
-        self._remember(saying)
+    def _tool_calls_of(self, playback: UtterancePlayback) -> Sequence[ToolCall]:
+        """The tool calls to run after a playback, none after an interruption. Updates the history."""
+        if playback.tool_calls and not playback.interrupted:
+            self._history.add_tool_calls(playback.heard, playback.tool_calls)
+            return playback.tool_calls
+        self._remember(playback)
         return ()
 
-    async def _think(self, saying: Saying, turn: Turn) -> None:
-        """Have an answer made, each sentence said as soon as it is there."""
-        call, settings, calls = self._call, self._settings, saying.calls
+    async def _generate_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
+        """Stream the model's answer into a playback, sentence by sentence; the apology where the model fails."""
+        call, settings, calls = self._call, self._settings, playback.tool_calls
         splitter = self._splitter(early=True)
         try:
-            answer = call.speech.chat.stream_answer(self._history.messages, settings.tools.offered, settings.model)
+            answer = call.speech.chat.stream_answer(
+                self._history.messages, settings.tools.definitions, settings.model
+            )
             async with contextlib.aclosing(answer) as pieces:
                 async for piece in pieces:
-                    turn.reached("first_delta", call.now)
+                    turn.mark_step("first_delta", call.now)
                     if isinstance(piece, ToolCall):
                         calls.append(piece)
                         continue
                     for sentence in splitter.feed(piece):
-                        self._add(saying, turn, sentence)
+                        self._add_sentence(playback, turn, sentence)
             for sentence in splitter.flush():
-                self._add(saying, turn, sentence)
-            if not saying.text and not calls:
+                self._add_sentence(playback, turn, sentence)
+            if not playback.text and not calls:
                 raise EngineError("there is no word in the answer")
         except EngineError as error:
             calls.clear()
-            self._fail("chat", str(error))
+            self._report_failure("chat", str(error))
             turn.failed = True
-            for sentence in [*splitter.flush(), *self._sentences(self._words.apology)]:
-                self._add(saying, turn, sentence)
+            for sentence in [*splitter.flush(), *self._sentences(self._texts.apology)]:
+                self._add_sentence(playback, turn, sentence)
         finally:
-            saying.finish()
+            playback.finish()
 
-    def _add(self, saying: Saying, turn: Turn, sentence: str) -> None:
+    def _add_sentence(self, playback: UtterancePlayback, turn: Turn, sentence: str) -> None:
         spoken = strip_markdown(sentence.replace(INTERRUPTED, ""))
         if any(character.isalnum() for character in spoken):
-            turn.reached("first_sentence", self._call.now)
-            saying.add(spoken)
+            turn.mark_step("first_sentence", self._call.now)
+            playback.add_sentence(spoken)
 
-    def _note(self, saying: Saying, turn: Turn) -> None:
-        """What was heard of an answer."""
-        turn.intended.append(saying.text)
-        turn.assistant.append(saying.heard)
-        turn.interrupted = saying.interrupted
-        if saying.began is not None:
-            turn.reached("first_audio", saying.began)
+    def _note_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
+        """Note in the turn what the caller heard of an answer."""
+        turn.intended.append(playback.text)
+        turn.assistant.append(playback.heard)
+        turn.interrupted = playback.interrupted
+        if playback.began_at is not None:
+            turn.mark_step("first_audio", playback.began_at)
 
     # -- speaking ------------------------------------------------------------------------------------------------
 
     async def _say(self, text: str) -> None:
-        """Have a text heard, and the model know of it."""
+        """Speak a text, and add it to the history."""
         if text:
             self._remember(await self._speak(text))
 
-    async def _speak(self, text: str) -> Saying:
-        return await self._speak_all(self._sentences(text))
+    async def _speak(self, text: str) -> UtterancePlayback:
+        return await self._speak_sentences(self._sentences(text))
 
-    async def _speak_all(self, sentences: Iterable[str], calls: Sequence[ToolCall] = ()) -> Saying:
-        saying = self._saying()
-        saying.calls.extend(calls)
+    async def _speak_sentences(
+        self, sentences: Iterable[str], calls: Sequence[ToolCall] = ()
+    ) -> UtterancePlayback:
+        playback = self._new_playback()
+        playback.tool_calls.extend(calls)
         for sentence in sentences:
-            saying.add(sentence)
-        saying.finish()
-        await self._heard(saying)
-        if saying.text:
-            facts = {"text": saying.text, "heard": saying.heard, "interrupted": saying.interrupted}
-            self._transcript.add("assistant", facts)
-        return saying
+            playback.add_sentence(sentence)
+        playback.finish()
+        await self._play(playback)
+        if playback.text:
+            facts = {"text": playback.text, "heard": playback.heard, "interrupted": playback.interrupted}
+            self._transcript.add_line("assistant", facts)
+        return playback
 
-    async def _heard(self, saying: Saying) -> None:
-        """Until all of it is heard, or the caller interrupts."""
-        with self._floor.held(saying.stop):
-            await saying.run()
-            if saying.broken and not saying.interrupted and not self._fell_back:
-                self._fell_back = True
+    async def _play(self, playback: UtterancePlayback) -> None:
+        """Play to the end, or until the caller barges in; the fallback where TTS fails."""
+        with self._turn_taking.speaking(playback.stop):
+            await playback.run()
+            if playback.failed and not playback.interrupted and not self._fallback_played:
+                self._fallback_played = True
                 await self._call.play(self._fallback)
         self._quiet_since = self._call.now
 
-    def _remember(self, saying: Saying) -> None:
-        """What was heard is remembered; of what was interrupted, as soon as it is known by what."""
-        if saying.interrupted:
-            self._cut_off = saying
+    def _remember(self, playback: UtterancePlayback) -> None:
+        """Add what was heard to the history; after an interruption only once its cause is known."""
+        if playback.interrupted:
+            self._interrupted = playback
         else:
-            self._history.assistant(saying.heard)
+            self._history.add_assistant(playback.heard)
 
-    async def _resume(self, cut_off: Saying, errands: Errands) -> None:
-        """It was no word that interrupted: go on with the sentence that was broken, or think again."""
-        self._cut_off = None
-        self._history.assistant(cut_off.whole)
-        again = not cut_off.text
+    async def _resume(self, interrupted: UtterancePlayback, tool_runner: ToolRunner) -> None:
+        """Resume after an interruption by a noise: with the sentence that was cut off, or with a new answer."""
+        self._interrupted = None
+        self._history.add_assistant(interrupted.complete_text)
+        again = not interrupted.text
         if not again:
-            calls = self._calls_after(await self._speak_all(cut_off.unheard, cut_off.calls))
-            again = bool(calls) and not await errands.run(calls)
+            calls = self._tool_calls_of(await self._speak_sentences(interrupted.unheard, interrupted.tool_calls))
+            again = bool(calls) and not await tool_runner.run_tools(calls)
         if again and self._turn is not None:
-            await self._reply(self._turn, errands)
+            await self._reply(self._turn, tool_runner)
 
-    def _settle(self) -> None:
-        """It was the caller who interrupted: the model is told of what was heard until then."""
-        if self._cut_off is not None:
-            self._history.assistant(self._cut_off.heard)
-            self._cut_off = None
+    def _confirm_interruption(self) -> None:
+        """Add to the history what was heard until the caller's words or keys interrupted it."""
+        if self._interrupted is not None:
+            self._history.add_assistant(self._interrupted.heard)
+            self._interrupted = None
 
-    def _saying(self, turn: Turn | None = None) -> Saying:
-        def failed(why: str) -> None:
-            self._fail("speech", why)
+    def _new_playback(self, turn: Turn | None = None) -> UtterancePlayback:
+        def on_failure(why: str) -> None:
+            self._report_failure("speech", why)
             if turn is not None:
                 turn.failed = True
 
-        return Saying(self._call, self._voice, failed)
+        return UtterancePlayback(self._call, self._voice, on_failure)
 
     def _splitter(self, early: bool = False) -> SentenceSplitter:
         return SentenceSplitter(
@@ -281,22 +275,22 @@ class Conversation:
         splitter = self._splitter()
         return splitter.feed(text) + splitter.flush()
 
-    # -- telling -------------------------------------------------------------------------------------------------
+    # -- reporting -----------------------------------------------------------------------------------------------
 
-    def _tell(self, turn: Turn) -> None:
+    def _report_turn(self, turn: Turn) -> None:
         turn.ended = self._call.now
-        self._call.notify(EventKind.ASSISTANT_TURN, turn.facts)
-        self._transcript.add("assistant", turn.answered(self._began))
+        self._call.notify(EventKind.ASSISTANT_TURN, turn.event_data)
+        self._transcript.add_line("assistant", turn.assistant_line(self._began))
 
-    def _fail(self, stage: str, why: str) -> None:
+    def _report_failure(self, stage: str, why: str) -> None:
         log.warning("assistant failed", stream=self._call.stream.id, stage=stage, why=why)
         self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": stage, "why": why})
-        self._transcript.add("failure", {"stage": stage, "why": why})
+        self._transcript.add_line("failure", {"stage": stage, "why": why})
 
-    async def _give_up_after(self, failed: bool, errands: Errands) -> None:
-        """Count failures in a row; Over where that was the last."""
+    async def _count_failure(self, failed: bool, tool_runner: ToolRunner) -> None:
+        """Count failed turns in a row; ConversationEnded, after a transfer if set, at `max_failures`."""
         self._failures = self._failures + 1 if failed else 0
         if self._failures >= self._settings.max_failures:
             if self._settings.on_failure == "transfer":
-                await errands.transfer("the assistant does not work")
-            raise Over("failures")
+                await tool_runner.transfer("the assistant does not work")
+            raise ConversationEnded("failures")

@@ -1,85 +1,49 @@
-"""`assistant`: callers talk with a chat model, which hears their words and speaks its own."""
+"""The `assistant` handler: callers talk with a chat model (LLM), by way of STT and TTS."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from typing import ClassVar
 
 from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Call
-from mediaserver.config.speech_settings import RecognitionEngine, SpeechSettings
-from mediaserver.handlers.assistant.conversation import Conversation, Words
-from mediaserver.handlers.assistant.tools import Tools
+from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.handlers.assistant.conversation import Conversation
+from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.phrase import Manner, Text, values_of
+from mediaserver.handlers.common.spoken_prompt import template_values
 from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.text.template import Template
 
-_LINGER_MS = 200
+_LINGER_MS = 200  # silence before the close, so that the last word is not clipped
 
 
 @lru_cache(maxsize=1)
-def _tone() -> Clip:
-    """What is heard where nothing can be said."""
+def _error_tone() -> Clip:
+    """The tone that is played where TTS fails and there is no fallback prompt."""
     return Clip(to_bytes(tones.render(tones.parse("!480+620/250,!0/250,!480+620/250,!0/250", -10.0)).once))
 
 
-def _template(text: str, description: str) -> Any:
-    return Field(Template((), text), description=description)
+class Assistant(AssistantSettings, Handler):
+    """Listens to the caller, has a model answer, and speaks the answer, turn by turn until one side hangs up."""
 
-
-class Assistant(files.Keeping, Manner, Handler):
-    """Listens, thinks, speaks, until one side hangs up."""
-
-    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
-    template_settings: ClassVar[frozenset[str]] = frozenset(Words._fields)
-
-    instructions: Text = Field(description="what the model is told first: who it is, what to do")
-    greeting: Text = _template("", "said first")
-    model: str = Field("", description="empty: chat.model")
-    recognition_engine: RecognitionEngine | None = None
-    end_silence: float = Field(0.6, ge=0.2, le=5, description="seconds of a pause that ends what a caller says")
-    barge_in: bool = Field(True, description="whether callers' words and keys stop an answer")
-    max_turns: int = Field(50, ge=1, description="after which the call is over")
-    idle: float = Field(15.0, ge=1, le=600, description="seconds in which a caller says nothing")
-    idle_text: Text = _template("Are you still there?", "said then, once; empty: hang up")
-    apology: Text = _template("I am sorry, could you say that again?", "said where a stage fails")
-    fallback: str = Field("", description="prompt that is heard where speech fails; empty: a tone")
-    max_failures: int = Field(3, ge=1, description="in a row, before it gives up")
-    on_failure: Literal["hang-up", "transfer"] = Field("hang-up", description="what giving up is")
-    tools: Tools = Tools()
-    directory: Path = Field(Path("transcripts"), description="of what is said")
-    file: Annotated[str, AfterValidator(files.check)] | None = Field(None, description="a name template")
-
-    @field_validator("instructions")
-    @classmethod
-    def _say_something(cls, instructions: Template) -> Template:
-        if instructions == Template((), ""):
-            raise ValueError("should say who the assistant is, and what it is to do")
-        return instructions
-
-    @model_validator(mode="after")
-    def _can_transfer(self) -> "Assistant":
-        if self.on_failure == "transfer" and self.tools.transfer is None:
-            raise ValueError('on_failure = "transfer" needs tools.transfer, the URL that is asked')
-        return self
+    template_settings: ClassVar[frozenset[str]] = frozenset(AssistantTexts._fields)
 
     def prompt_names(self) -> Iterable[str]:
-        """Its fallback, and what the model may play."""
+        """The fallback, and the prompts that the model may play."""
         return dict.fromkeys(filter(None, (self.fallback, *self.tools.play)))
 
     def folders(self) -> Iterable[Path]:
-        """Where transcripts are written, if they are."""
+        """The folder of the transcripts, where they are written."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """All three kinds."""
+        """Those of TTS, STT and the LLM."""
         return (
             self.need,
             EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),
@@ -87,25 +51,27 @@ class Assistant(files.Keeping, Manner, Handler):
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what the texts need."""
+        """Load what rendering the texts needs."""
         for template in self._templates():
             template.preload_language(self.language or speech.language)
 
-    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether there are values for all texts."""
-        self._words(values_of(variables, query), self.language or speech.language)
+    def validate_request(
+        self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
+    ) -> None:
+        """ValueError where a text has a variable without a value."""
+        self._render(template_values(variables, query), self.language or speech.language)
 
-    def _templates(self) -> Words[Template]:
-        return Words(self.instructions, self.greeting, self.idle_text, self.apology)
+    def _templates(self) -> AssistantTexts[Template]:
+        return AssistantTexts(self.instructions, self.greeting, self.idle_text, self.apology)
 
-    def _words(self, values: Mapping[str, str], language: str) -> Words[str]:
-        return Words(*(template.render(values, language) for template in self._templates()))
+    def _render(self, values: Mapping[str, str], language: str) -> AssistantTexts[str]:
+        return AssistantTexts(*(template.render(values, language) for template in self._templates()))
 
     async def run(self, call: Call) -> None:
-        """Talk."""
+        """Hold the conversation."""
         stream = call.stream
         voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
-        words = self._words(values_of(stream.variables, stream.query), voice.language)
-        fallback = call.prompts.get(self.fallback) if self.fallback else _tone()
-        await Conversation(self, call, voice, words, fallback).run()
+        texts = self._render(template_values(stream.variables, stream.query), voice.language)
+        fallback = call.prompts.get(self.fallback) if self.fallback else _error_tone()
+        await Conversation(self, call, voice, texts, fallback).run()
         await call.play(silence(_LINGER_MS))

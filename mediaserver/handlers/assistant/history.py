@@ -1,65 +1,65 @@
-"""What a model is told of a conversation: what was said and heard on both sides, and no more. No I/O."""
+"""The history of a conversation, as the model gets it: what the caller said, and what the caller heard. No I/O."""
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MOST = 12_000  # characters, tools included: some 3000 tokens, which every model takes
+MAX_CHARACTERS = 12_000  # with those of tool calls: some 3000 tokens, which fit into the context of every model
 INTERRUPTED = "[interrupted by the caller]"
 
 
 class History:
-    """Messages for a chat model. The oldest are forgotten beyond `most` characters; the instructions never are."""
+    """Messages for a chat model. Beyond `max_characters` the oldest turns are dropped, the instructions never."""
 
-    def __init__(self, instructions: str, most: int = MOST) -> None:
-        self._instructions, self._most = instructions, most
+    def __init__(self, instructions: str, max_characters: int = MAX_CHARACTERS) -> None:
+        self._instructions, self._max_characters = instructions, max_characters
         self._messages: list[Message] = []
 
     @property
     def messages(self) -> list[Message]:
-        """All of them, the instructions first."""
+        """All messages, the instructions first."""
         return [{"role": "system", "content": self._instructions}, *self._messages]
 
     @property
-    def spoken(self) -> list[dict[str, str]]:
-        """What was said, by whom."""
+    def transcript(self) -> list[dict[str, str]]:
+        """The words of both sides, for a person who takes the call over."""
         return [
             {"who": "caller" if message["role"] == "user" else "assistant", "text": message["content"]}
             for message in self._messages
             if message["role"] != "tool" and message["content"]
         ]
 
-    def caller(self, words: str) -> None:
-        """The caller said something."""
+    def add_caller(self, words: str) -> None:
+        """Add the caller's words."""
         self._add("user", words)
 
-    def assistant(self, heard: str) -> None:
-        """The caller heard something."""
+    def add_assistant(self, heard: str) -> None:
+        """Add what the caller heard of the assistant; "" adds nothing."""
         if heard:
             self._add("assistant", heard)
 
-    def called(self, heard: str, calls: list[ToolCall]) -> None:
-        """The model wanted tools used, after what the caller heard. A result is to follow for each."""
-        wanted = [
+    def add_tool_calls(self, heard: str, calls: list[ToolCall]) -> None:
+        """Add the model's tool calls, after what the caller heard of that answer. Each needs a result next."""
+        functions = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in calls
         ]
-        self._messages.append({"role": "assistant", "content": heard or None, "tool_calls": wanted})
+        self._messages.append({"role": "assistant", "content": heard or None, "tool_calls": functions})
 
-    def result(self, call: ToolCall, result: str) -> None:
-        """What came of a tool's use."""
+    def add_tool_result(self, call: ToolCall, result: str) -> None:
+        """Add the result of a tool call."""
         self._messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
     def _add(self, role: str, text: str) -> None:
-        """What one side says in two goes is one message: models take turns."""
+        """Add a message, or append to the last one of the same side: models expect the sides to take turns."""
         last = self._messages[-1] if self._messages else {}
         if last.get("role") == role and "tool_calls" not in last:
             last["content"] += f" {text}"
         else:
             self._messages.append({"role": role, "content": text})
-        self._forget()
+        self._drop_oldest()
 
-    def _forget(self) -> None:
-        """Let the oldest turns go, each with its tools' results, which mean nothing without it."""
-        while sum(map(_size, self._messages)) > self._most:
+    def _drop_oldest(self) -> None:
+        """Drop the oldest turns, each with the results of its tool calls, which mean nothing without it."""
+        while sum(map(_size, self._messages)) > self._max_characters:
             turns = [at for at, message in enumerate(self._messages) if at and message["role"] == "user"]
             if not turns:
                 return
@@ -71,8 +71,8 @@ def _size(message: Message) -> int:
     return len(message["content"] or "") + sum(len(call["function"]["arguments"]) for call in calls)
 
 
-def begun(text: str, share: float) -> str:
-    """The whole words of a text of which only a share was heard, "" where that is none."""
+def heard_part(text: str, share: float) -> str:
+    """The whole words of the `share` (0 to 1) of a text that was heard, with an ellipsis; "" without any."""
     heard, words = share * len(text), []
     length = 0
     for word in text.split():

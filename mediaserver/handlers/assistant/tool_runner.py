@@ -1,4 +1,4 @@
-"""What a model has done for it besides talking, and how a conversation ends."""
+"""The tool runner: runs the tool calls of a model. Two of the tools end the conversation."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -6,66 +6,66 @@ from mediaserver.call import Call
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.assistant.history import History
-from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, Tools, TransferAnswer, Wanted
-from mediaserver.handlers.assistant.turn_taking import Floor
-from mediaserver.handlers.assistant.utterance_playback import Saying
+from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, ToolArguments, Tools, TransferAnswer
+from mediaserver.handlers.assistant.turn_taking import TurnTaking
+from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.speech.llm.chat import ToolCall
 
 
-class Over(Exception):  # noqa: N818 - no error
-    """The conversation is over; `why` in a word."""
+class ConversationEnded(Exception):  # noqa: N818 - no error
+    """Ends the conversation from wherever it is raised. `why`: as the event `assistant.hangup` has it."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
 
     def conclude(self, call: Call) -> None:
-        """Tell of it; the call is hung up as well, unless somebody else has taken it."""
+        """Emit the event, and have the call hung up, unless it has been transferred."""
         call.notify(EventKind.ASSISTANT_HANGUP, {"why": self.why})
         if self.why != TRANSFER:
             call.hang_up()
 
 
-class Errands:
-    """Uses tools. `speak` has a text heard."""
+class ToolRunner:
+    """Runs tool calls, and adds their results to the history. `speak` speaks a text to the caller."""
 
     def __init__(
         self,
         tools: Tools,
         call: Call,
-        floor: Floor,
+        turn_taking: TurnTaking,
         history: History,
-        speak: Callable[[str], Awaitable[Saying]],
+        speak: Callable[[str], Awaitable[UtterancePlayback]],
     ) -> None:
-        self._tools, self._call, self._floor, self._history = tools, call, floor, history
+        self._tools, self._call, self._turn_taking, self._history = tools, call, turn_taking, history
         self._speak = speak
 
-    async def run(self, calls: Sequence[ToolCall]) -> bool:
-        """Use tools, and tell the model what came of it; whether the caller has interrupted. Over may end it."""
+    async def run_tools(self, calls: Sequence[ToolCall]) -> bool:
+        """Run tool calls in order; True where the caller interrupted one. ConversationEnded where one ends it."""
         interrupted = False
         for tool_call in calls:
             if interrupted:
                 result = "not done: the caller interrupted"
             else:
                 try:
-                    wanted = self._tools.understand(tool_call)
+                    arguments = self._tools.parse_call(tool_call)
                 except ValueError as error:
                     result = str(error)
                 else:
-                    result, interrupted = await self._use(tool_call.name, wanted)
-            self._history.result(tool_call, result)
+                    result, interrupted = await self._run_tool(tool_call.name, arguments)
+            self._history.add_tool_result(tool_call, result)
         return interrupted
 
-    async def _use(self, name: str, wanted: Wanted) -> tuple[str, bool]:
-        """What came of it, and whether the caller interrupted it."""
+    async def _run_tool(self, name: str, arguments: ToolArguments) -> tuple[str, bool]:
+        """Run one tool. Returns the result for the model, and whether the caller interrupted it."""
         if name == HANG_UP:
-            raise Over(HANG_UP)
+            raise ConversationEnded(HANG_UP)
         if name == PLAY:
-            return await self._play(wanted.name)
-        return await self.transfer(wanted.reason), False
+            return await self._play(arguments.name)
+        return await self.transfer(arguments.reason), False
 
     async def _play(self, name: str) -> tuple[str, bool]:
-        with self._floor.held(self._call.clear):
+        with self._turn_taking.speaking(self._call.clear):
             try:
                 heard = await self._call.play(name)
             except PromptError as error:
@@ -75,12 +75,12 @@ class Errands:
         return f"the caller interrupted it after {heard.seconds:.0f} seconds", True
 
     async def transfer(self, reason: str) -> str:
-        """Ask the operator's webhook to transfer the call; why there is no transfer, if there is none."""
+        """Have the operator's webhook transfer the call: ConversationEnded. Otherwise the result for the model."""
         stream = self._call.stream
         body = {
             "event": "transfer",
             "reason": reason,
-            "transcript": self._history.spoken,
+            "transcript": self._history.transcript,
             "stream": stream.id,
             "path": stream.path,
             "resource": stream.event_resource,
@@ -95,5 +95,5 @@ class Errands:
         self._call.notify(EventKind.ASSISTANT_TRANSFER, {"reason": reason, "hangup": answer.hangup})
         heard = (await self._speak(answer.say)).heard if answer.say else ""
         if answer.hangup:
-            raise Over(TRANSFER)
+            raise ConversationEnded(TRANSFER)
         return f"not transferred; the caller heard: {heard}" if heard else "not transferred"

@@ -1,4 +1,4 @@
-"""What a model may do besides talking: hang up, have the call transferred, play a prompt."""
+"""The tools that a model may call: hang up, transfer the call, play a prompt."""
 
 from typing import Any, Literal
 
@@ -12,15 +12,15 @@ HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
 
 
 class Tools(Table):
-    """Those that it may use."""
+    """The tools that the model may call."""
 
     hang_up: bool = Field(False, description="whether the model may end the call")
-    transfer: WebUrl | None = Field(None, description="who is asked to transfer the call")
+    transfer: WebUrl | None = Field(None, description="URL of the webhook that is asked to transfer the call")
     play: tuple[str, ...] = Field((), description="prompts that the model may play")
 
     @property
-    def offered(self) -> list[dict[str, Any]]:
-        """As a model is told of them."""
+    def definitions(self) -> list[dict[str, Any]]:
+        """The definitions of the enabled tools, as a chat model gets them."""
         tools = []
         if self.hang_up:
             tools.append(_tool(HANG_UP, "End the call, once the caller has said goodbye. Say goodbye first."))
@@ -32,34 +32,34 @@ class Tools(Table):
             tools.append(_tool(PLAY, "Play a recording to the caller.", name))
         return tools
 
-    def understand(self, call: ToolCall) -> "Wanted":
-        """What a call asks for; ValueError tells the model why it asks for nothing."""
-        names = [tool["function"]["name"] for tool in self.offered]
+    def parse_call(self, call: ToolCall) -> "ToolArguments":
+        """The arguments of a tool call; ValueError, with a text for the model, where the call is not valid."""
+        names = [tool["function"]["name"] for tool in self.definitions]
         if call.name not in names:
             raise ValueError(f"there is no tool {call.name[:50]}, only {', '.join(names) or 'none'}")
         try:
-            wanted = Wanted.model_validate_json(call.arguments or "{}")
+            arguments = ToolArguments.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
             raise ValueError(
                 f"the arguments are not understood: {error_messages.summarize_error(error)}"
             ) from None
-        if call.name == PLAY and wanted.name not in self.play:
+        if call.name == PLAY and arguments.name not in self.play:
             raise ValueError(f"name is none of {', '.join(self.play)}")
-        return wanted
+        return arguments
 
 
-class Wanted(BaseModel):
-    """The arguments of all tools."""
+class ToolArguments(BaseModel):
+    """The arguments of all tools together."""
 
     reason: str = Field("", max_length=2000)
     name: str = ""
 
 
 class TransferAnswer(BaseModel):
-    """What the operator's webhook says to a transfer."""
+    """The answer of the operator's webhook to a transfer."""
 
     say: str = Field("", max_length=1000)
-    hangup: bool = True  # the call goes elsewhere, or is over
+    hangup: bool = True  # the conversation ends: the call has been transferred, or is to be over
 
 
 def _tool(name: str, description: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,44 +1,42 @@
-"""A conversation on disk, a JSON document a line, written while nobody waits for it."""
+"""The transcript of a conversation: JSON lines in a file, written in the background."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call import Call, DiskExecutor, FileModes
+from mediaserver.call import Call, FileModes
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
 
 
-class Transcript:
-    """Lines for a file, or for none. A disk that fails costs what it would have kept, and is told of once."""
+class ConversationTranscript:
+    """Appends lines to a file, or drops them where no file is set. A failure of the disk ends it."""
 
     def __init__(self, directory: Path, template: str | None, call: Call, modes: FileModes) -> None:
         self._directory, self._call, self._modes = directory, call, modes
-        self._path = files.place(directory, template, call.stream) if template is not None else None
+        self._path = files.expand_template(directory, template, call.stream) if template is not None else None
+        self._writer = files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
         self._lines: list[dict[str, Any]] = []
-        self._disk = DiskExecutor()
         self._writing: asyncio.Task[None] | None = None
-        self._failed = False
 
-    def add(self, who: str, facts: dict[str, Any]) -> None:
-        """One line more, written soon."""
+    def add_line(self, speaker: str, facts: dict[str, Any]) -> None:
+        """Queue a line. Returns at once."""
         if self._path is None:
             return
-        self._lines.append({"time": files.now(), "stream": self._call.stream.id, "who": who, **facts})
+        line = {"time": files.utc_timestamp(), "stream": self._call.stream.id, "who": speaker, **facts}
+        self._lines.append(line)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def close(self) -> None:
-        """Until it is all written."""
+        """Wait until all lines are written."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
         await self._write()
 
     async def _write(self) -> None:
-        while self._lines and self._path is not None and not self._failed:
+        while self._lines and self._path is not None and not self._writer.failed:
             lines, self._lines = self._lines, []
-            try:
-                await self._disk.run_blocking(files.append, self._directory, self._path, lines, self._modes)
-            except OSError as error:
-                self._failed = True
-                files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._path, error)
+            await self._writer.write(
+                self._path, files.append_json_lines, self._directory, self._path, lines, self._modes
+            )

@@ -1,60 +1,61 @@
-"""One turn of a conversation: what the caller said, what was answered, and how long each step took."""
+"""One turn of a conversation: what the caller said, what the assistant answered, and the latency of each step."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
+# Steps of an answer: the transcript (STT), the first token (LLM), the first whole sentence, its first audio (TTS).
 STEPS = ("words", "first_delta", "first_sentence", "first_audio")
 
 
 @dataclass
 class Turn:
-    """Times are the loop's, in seconds; `spoke_until` is the last that was heard of the caller's voice."""
+    """A turn of the caller, and the answer to it. All times are of the call's clock, in seconds."""
 
-    caller: str
+    caller: str  # the caller's words, or keys
     spoke_from: float
-    spoke_until: float
-    assistant: list[str] = field(default_factory=list)  # heard
-    intended: list[str] = field(default_factory=list)  # to be heard
+    spoke_until: float  # when the last of the caller's voice was received
+    assistant: list[str] = field(default_factory=list)  # the answers, as far as the caller heard them
+    intended: list[str] = field(default_factory=list)  # the answers in full
     interrupted: bool = False
     failed: bool = False
-    moments: dict[str, float] = field(default_factory=dict)  # the first time of each step
-    ended: float = 0.0  # when all of it had been heard, or the caller interrupted
+    step_times: dict[str, float] = field(default_factory=dict)  # the first time of each step
+    ended: float = 0.0  # when the answer had been played, or the caller interrupted it
 
-    def reached(self, step: str, now: float) -> None:
-        """A step is reached; the first time counts."""
-        self.moments.setdefault(step, now)
+    def mark_step(self, step: str, now: float) -> None:
+        """Note the time of a step, the first time only."""
+        self.step_times.setdefault(step, now)
 
     @property
     def latencies(self) -> dict[str, int]:
-        """Milliseconds from the caller's last voice to each step that was reached."""
+        """Milliseconds from the end of the caller's voice to each step that was reached."""
         return {
-            f"{step}_ms": round((self.moments[step] - self.spoke_until) * 1000)
+            f"{step}_ms": round((self.step_times[step] - self.spoke_until) * 1000)
             for step in STEPS
-            if step in self.moments
+            if step in self.step_times
         }
 
-    def said(self, began: float) -> dict[str, Any]:
-        """The caller's line of a transcript that began then."""
+    def caller_line(self, began: float) -> dict[str, Any]:
+        """The caller's line of a transcript that began at `began`."""
         return {
             "text": self.caller,
             "start_s": _since(began, self.spoke_from),
             "end_s": _since(began, self.spoke_until),
         }
 
-    def answered(self, began: float) -> dict[str, Any]:
-        """The assistant's."""
+    def assistant_line(self, began: float) -> dict[str, Any]:
+        """The assistant's line of a transcript that began at `began`."""
         return {
             "text": _joined(self.intended),
             "heard": _joined(self.assistant),
             "interrupted": self.interrupted,
-            "start_s": _since(began, self.moments.get("first_audio", self.ended)),
+            "start_s": _since(began, self.step_times.get("first_audio", self.ended)),
             "end_s": _since(began, self.ended),
             **self.latencies,
         }
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """As the operator's systems are told."""
+    def event_data(self) -> dict[str, Any]:
+        """The data of the event `assistant.turn`."""
         return {
             "caller": self.caller,
             "assistant": _joined(self.assistant),

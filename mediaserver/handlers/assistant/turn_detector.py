@@ -1,4 +1,4 @@
-"""What a caller does next: speaks, or presses keys."""
+"""The turn detector: waits for what the caller does next, an utterance (endpointing by VAD) or keys (DTMF)."""
 
 import asyncio
 import contextlib
@@ -7,75 +7,78 @@ from functools import partial
 
 from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.handlers.assistant.turn_taking import Floor
+from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-_ONSET_FRAMES = 2  # frames of voice that stop an answer: 40 ms
+_ONSET_FRAMES = 2  # frames of voice that stop an answer (barge-in): 40 ms
 _MAX_UTTERANCE = 30.0  # seconds
 _KEYS = "0123456789*#ABCD"
-_LAST_KEY = "#"
-_MOST_KEYS = 64  # in one go
-_BETWEEN_KEYS = 2.0  # seconds
+_TERMINATOR = "#"
+_MAX_KEYS = 64  # in one turn
+_INTERDIGIT_TIMEOUT = 2.0  # seconds
 
 
-class Ears:
-    """Listens, within `open`; the floor is told at once of who begins to speak, or presses a key."""
+class TurnDetector:
+    """Detects the caller's turns, within `listening`. Turn taking learns of speech and keys at once."""
 
-    def __init__(self, call: Call, floor: Floor, end_silence: float) -> None:
-        self._call, self._floor, self._end_silence = call, floor, end_silence
-        self._keys, self._since, self._until = "", 0.0, 0.0  # that wait
-        self._pressed = asyncio.Event()
+    def __init__(self, call: Call, turn_taking: TurnTaking, end_silence: float) -> None:
+        self._call, self._turn_taking, self._end_silence = call, turn_taking, end_silence
+        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys of no turn yet
+        self._key_pressed = asyncio.Event()
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[None]:
+    def listening(self) -> Iterator[None]:
         """Listen, within a `with` block."""
-        call, floor = self._call, self._floor
+        call, turn_taking = self._call, self._turn_taking
         options = {"onset_frames": _ONSET_FRAMES, "end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
         with contextlib.ExitStack() as stack:
-            utterances = stack.enter_context(call.utterances(on_start=floor.taken, **options))
+            utterances = stack.enter_context(call.utterances(on_start=turn_taking.on_speech_start, **options))
             for key in _KEYS:
-                stack.enter_context(call.keypad.intercept(key, partial(self._press, key)))
+                stack.enter_context(call.keypad.intercept(key, partial(self._on_digit, key)))
             self._utterances = utterances
-            floor.wanted = lambda: bool(self._keys) or utterances.has_pending
+            turn_taking.caller_waiting = lambda: bool(self._keys) or utterances.has_pending
             try:
                 yield
             finally:
-                floor.wanted = bool  # or it would refer to itself
+                turn_taking.caller_waiting = bool  # without the cycle of references
 
-    async def next(self, seconds: float) -> Utterance | Turn | None:
-        """What begins within so many seconds: an utterance from its beginning on, or keys as a turn, once over."""
-        speaking: asyncio.Future[Utterance] = asyncio.ensure_future(self._listened_to(self._utterances))
-        pressing = asyncio.ensure_future(self._pressed.wait())
+    async def next_turn(self, timeout: float) -> Utterance | Turn | None:
+        """Wait for the caller's next turn; None where none begins within `timeout` seconds.
+
+        An utterance is returned as soon as it begins, keys as a turn once they are complete.
+        """
+        utterance: asyncio.Future[Utterance] = asyncio.ensure_future(self._next_utterance(self._utterances))
+        digit = asyncio.ensure_future(self._key_pressed.wait())
         try:
-            await asyncio.wait((speaking, pressing), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((utterance, digit), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            speaking.cancel()
-            pressing.cancel()
-            await asyncio.wait((speaking, pressing))
-        if not speaking.cancelled():
-            return speaking.result()
-        return None if pressing.cancelled() else await self._all_keys()
+            utterance.cancel()
+            digit.cancel()
+            await asyncio.wait((utterance, digit))
+        if not utterance.cancelled():
+            return utterance.result()
+        return None if digit.cancelled() else await self._collect_keys()
 
-    async def _listened_to(self, utterances: Endpointer) -> Utterance:
-        while self._floor.ignores(utterance := await anext(utterances)):
+    async def _next_utterance(self, utterances: Endpointer) -> Utterance:
+        while self._turn_taking.discards(utterance := await anext(utterances)):
             pass
         return utterance
 
-    async def _all_keys(self) -> Turn:
-        """To the last one, or a pause."""
+    async def _collect_keys(self) -> Turn:
+        """Collect keys until the terminator, or the interdigit time-out."""
         with contextlib.suppress(TimeoutError):
-            while len(self._keys) < _MOST_KEYS and not self._keys.endswith(_LAST_KEY):
-                self._pressed.clear()
-                async with asyncio.timeout(_BETWEEN_KEYS):
-                    await self._pressed.wait()
+            while len(self._keys) < _MAX_KEYS and not self._keys.endswith(_TERMINATOR):
+                self._key_pressed.clear()
+                async with asyncio.timeout(_INTERDIGIT_TIMEOUT):
+                    await self._key_pressed.wait()
         keys, self._keys = self._keys, ""
-        self._pressed.clear()
-        return Turn(f"[pressed {' '.join(keys)}]", self._since, self._until)
+        self._key_pressed.clear()
+        return Turn(f"[pressed {' '.join(keys)}]", self._first_key_at, self._last_key_at)
 
-    def _press(self, key: str) -> None:
-        if not self._floor.pressed() or len(self._keys) >= _MOST_KEYS:
+    def _on_digit(self, key: str) -> None:
+        if not self._turn_taking.on_digit() or len(self._keys) >= _MAX_KEYS:
             return
-        self._until = self._call.now
+        self._last_key_at = self._call.now
         if not self._keys:
-            self._since = self._until
+            self._first_key_at = self._last_key_at
         self._keys += key
-        self._pressed.set()
+        self._key_pressed.set()

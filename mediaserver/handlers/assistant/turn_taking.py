@@ -1,4 +1,4 @@
-"""Who may be heard: whoever speaks to the caller, until the caller does."""
+"""Turn taking: whether the assistant may speak, and barge-in, by which the caller stops it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,32 +6,33 @@ from collections.abc import Callable, Iterator
 from mediaserver.call import Utterance
 
 
-class Floor:
-    """Held by one speaker at a time, who is stopped in the very moment in which the caller's voice is noticed.
+class TurnTaking:
+    """Stops the assistant as soon as the caller's voice, or a key, is detected.
 
-    Nobody begins while the caller is `wanted` on it: has said something that nobody has listened to yet.
-    Without `barge_in` nobody is stopped, and what the caller says meanwhile is not listened to.
+    The assistant does not begin to speak while `caller_waiting` returns True: the caller has said something that
+    has not been processed yet. Without `barge_in` the assistant is never stopped, and what the caller says or
+    presses while it speaks is ignored.
     """
 
     def __init__(self, barge_in: bool) -> None:
         self._barge_in = barge_in
         self._stop: Callable[[], None] | None = None
         self._ignored: list[Utterance] = []
-        self.wanted: Callable[[], bool] = bool
+        self.caller_waiting: Callable[[], bool] = bool
 
     @contextlib.contextmanager
-    def held(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Speak to the caller, within a `with` block; `stop` must return at once."""
+    def speaking(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Mark the assistant as speaking, within a `with` block. `stop` stops it, and must return at once."""
         self._stop = stop
         try:
-            if self._barge_in and self.wanted():
+            if self._barge_in and self.caller_waiting():
                 stop()
             yield
         finally:
             self._stop = None
 
-    def taken(self, utterance: Utterance) -> None:
-        """The caller has begun to speak."""
+    def on_speech_start(self, utterance: Utterance) -> None:
+        """Stop the assistant, or note that the utterance is to be ignored."""
         if self._stop is None:
             return
         if self._barge_in:
@@ -39,14 +40,14 @@ class Floor:
         else:
             self._ignored.append(utterance)
 
-    def pressed(self) -> bool:
-        """The caller has pressed a key; whether anybody listens to it."""
+    def on_digit(self) -> bool:
+        """Stop the assistant; False where the key is to be ignored."""
         if self._stop is not None and self._barge_in:
             self._stop()
         return self._stop is None or self._barge_in
 
-    def ignores(self, utterance: Utterance) -> bool:
-        """Whether nobody listens to this one; asked once of each, in order."""
+    def discards(self, utterance: Utterance) -> bool:
+        """Whether an utterance is to be ignored. To be called once for each, in order."""
         ignored = utterance in self._ignored
         if ignored:
             self._ignored.remove(utterance)

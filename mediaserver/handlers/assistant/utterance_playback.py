@@ -1,4 +1,4 @@
-"""Sentences said to a caller one after another while more of them are thought of, until somebody interrupts."""
+"""Playback of the assistant's sentences by TTS, one after another while more are generated, until a barge-in."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.call import Call
-from mediaserver.handlers.assistant.history import INTERRUPTED, begun
+from mediaserver.handlers.assistant.history import INTERRUPTED, heard_part
 from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment, silence
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
@@ -14,148 +14,148 @@ from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.speech.tts.synthesis_queue import Origin
 from mediaserver.wire.encapsulation import Encoding
 
-_AHEAD = 2  # sentences that are made while one is heard
-_NOTHING = silence(0)
-_PACE = 3.3  # frames a letter takes, where a sentence is cut off before its length is known
+_SENTENCES_AHEAD = 2  # sentences that are synthesised ahead of the one that plays
+_NO_FALLBACK = silence(0)
+_FRAMES_PER_LETTER = 3.3  # estimates the length of a sentence that is cut off before it is synthesised
 
 
-class _Timed(Playlist):
-    """Notes when its first sound goes out, as far as that is not known to be missing."""
+class _TimedPlaylist(Playlist):
+    """A playlist that calls `on_first_sound` when its first audio is sent, not the silence of an underrun."""
 
-    def __init__(self, runs: Iterable[Segment], sounding: Callable[[], None]) -> None:
+    def __init__(self, runs: Iterable[Segment], on_first_sound: Callable[[], None]) -> None:
         super().__init__(runs)
-        self._sounding: Callable[[], None] | None = sounding
+        self._on_first_sound: Callable[[], None] | None = on_first_sound
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        """A part is asked for when its first frame is due; one that is awaited is silence, counted before it."""
+        """A part is asked for when its first frame is due. An underrun is a part too, counted before it."""
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
-            if self._sounding is not None and self.underruns == underruns:
-                self._sounding()
-                self._sounding = None
+            if self._on_first_sound is not None and self.underruns == underruns:
+                self._on_first_sound()
+                self._on_first_sound = None
             underruns = self.underruns
             yield part
 
 
 class _Sentence:
-    """One that is said; `heard` is what was heard of it, to the last whole word."""
+    """One sentence. `heard` is the part that was played, to the last whole word."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.heard = ""
         self.complete = False
-        self.broken = False  # the engine failed
+        self.failed = False  # TTS failed
 
-    def was_heard(self, heard: PlaybackResult, spoken: SpokenText) -> None:
-        """So much of it was."""
-        self.complete = heard.complete and not self.broken
+    def note_played(self, heard: PlaybackResult, spoken: SpokenText) -> None:
+        """Take from the playback how much of the sentence was heard."""
+        self.complete = heard.complete and not self.failed
         if self.complete:
             self.heard = self.text
-        elif heard.frames and not self.broken:
+        elif heard.frames and not self.failed:
             frames = sum(sound.samples for sound in spoken.sentences) / FRAME_SAMPLES
             known = len(spoken.sentences) == len(spoken.texts) and all(
                 sound.complete for sound in spoken.sentences
             )
-            self.heard = begun(
-                self.text, heard.frames / (frames if known else max(frames, _PACE * len(self.text)))
+            self.heard = heard_part(
+                self.text, heard.frames / (frames if known else max(frames, _FRAMES_PER_LETTER * len(self.text)))
             )
 
 
-class Saying:
-    """What is said in one go. Where speech fails, `failed` is told why, and the rest is not said.
+class UtterancePlayback:
+    """The playback of one text. Where TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
-    `began` is the time of its first sound, on the call's clock; `calls` are what is to be done after it.
+    `began_at` is the time of its first audio, on the call's clock. `tool_calls` are to be run after it.
     """
 
-    def __init__(self, call: Call, voice: Voice, failed: Callable[[str], None] = lambda why: None) -> None:
-        self._call, self._voice, self._failed = call, voice, failed
+    def __init__(self, call: Call, voice: Voice, on_failure: Callable[[str], None] = lambda why: None) -> None:
+        self._call, self._voice, self._on_failure = call, voice, on_failure
         self._sentences: list[_Sentence] = []
-        self._said = 0  # of these: they play, or are to play next
-        self._over = False
-        self._news = asyncio.Event()
-        self.calls: list[ToolCall] = []
-        self.began: float | None = None
+        self._started = 0  # how many of the sentences play, or are next to play
+        self._finished = False  # no sentence will be added any more
+        self._changed = asyncio.Event()
+        self.tool_calls: list[ToolCall] = []
+        self.began_at: float | None = None
         self.interrupted = False
-        self.broken = False  # speech failed
+        self.failed = False  # TTS failed
 
-    def add(self, text: str) -> None:
-        """One sentence more."""
+    def add_sentence(self, text: str) -> None:
+        """Add a sentence to the end."""
         self._sentences.append(_Sentence(text))
-        self._news.set()
+        self._changed.set()
 
     def finish(self) -> None:
-        """That was all."""
-        self._over = True
-        self._news.set()
+        """Let the playback end after the sentences that have been added."""
+        self._finished = True
+        self._changed.set()
 
     def stop(self) -> None:
-        """Be silent from the next tick on."""
+        """Stop the playback from the next tick on: the caller interrupts it."""
         self.interrupted = True
         self._call.clear()
         self.finish()
 
     async def run(self) -> None:
-        """Until all of it is heard, or it is stopped."""
+        """Play until all sentences have been played, or the playback is stopped."""
         playing: deque[asyncio.Task[None]] = deque()
         try:
             while (sentence := await self._next()) is not None:
-                if len(playing) > _AHEAD:
+                if len(playing) > _SENTENCES_AHEAD:
                     await playing.popleft()
                 playing.append(asyncio.create_task(self._play(sentence)))
             while playing:
                 await playing.popleft()
-        finally:  # no TaskGroup: cancelled, it leaves a cycle that all of a call hangs on
+        finally:  # no TaskGroup: a cancelled one leaves a cycle of references that keeps the whole call
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
 
     async def _next(self) -> _Sentence | None:
-        while self._said == len(self._sentences):
-            if self._over:
+        while self._started == len(self._sentences):
+            if self._finished:
                 return None
-            self._news.clear()
-            await self._news.wait()
-        self._said += 1
-        return self._sentences[self._said - 1]
+            self._changed.clear()
+            await self._changed.wait()
+        self._started += 1
+        return self._sentences[self._started - 1]
 
     async def _play(self, sentence: _Sentence) -> None:
-        if self.interrupted or self.broken:
+        if self.interrupted or self.failed:
             return
 
-        def broke(why: str) -> None:
-            sentence.broken = True
-            if not self.broken:
-                self.broken = True
-                self._failed(why)
-                asyncio.get_running_loop().call_soon(self._call.clear)  # what follows makes no sense without it
+        def on_failure(why: str) -> None:
+            sentence.failed = True
+            if not self.failed:
+                self.failed = True
+                self._on_failure(why)
+                asyncio.get_running_loop().call_soon(self._call.clear)  # the next sentences make no sense alone
 
         stream = self._call.stream
-        origin = Origin(stream.route, stream.untrusted)  # what a model says is an answer to what its caller says
-        spoken = self._call.speech.say(sentence.text, self._voice, _NOTHING, broke, origin)
-        heard = await self._call.play(_Timed(spoken, self._sounding))
-        sentence.was_heard(heard, spoken)
+        origin = Origin(stream.route, stream.untrusted)  # an untrusted caller decides what a model answers
+        spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
+        heard = await self._call.play(_TimedPlaylist(spoken, self._on_first_sound))
+        sentence.note_played(heard, spoken)
 
-    def _sounding(self) -> None:
-        if self.began is None:
-            self.began = self._call.now
+    def _on_first_sound(self) -> None:
+        if self.began_at is None:
+            self.began_at = self._call.now
 
     @property
     def text(self) -> str:
-        """All that was to be said."""
+        """The text of all sentences."""
         return " ".join(sentence.text for sentence in self._sentences)
 
     @property
     def unheard(self) -> list[str]:
-        """The sentences that were not heard to their end."""
+        """The sentences that were not played to their end."""
         return [sentence.text for sentence in self._sentences if not sentence.complete]
 
     @property
-    def whole(self) -> str:
-        """The sentences that were."""
+    def complete_text(self) -> str:
+        """The text of the sentences that were played to their end."""
         return " ".join(sentence.text for sentence in self._sentences if sentence.complete)
 
     @property
     def heard(self) -> str:
-        """What was heard, as a model is to be told; "" where that is nothing."""
+        """The text that the caller heard, for the history, with a note of an interruption; "" without any."""
         words = " ".join(sentence.heard for sentence in self._sentences if sentence.heard)
         return f"{words} {INTERRUPTED}" if words and self.interrupted and self.unheard else words

@@ -1,1 +1,1 @@
-"""What several handlers share: where they write, what they say, and who writes down what is said to them."""
+"""Parts that several handlers share: files that they write, spoken prompts (TTS), and transcription (STT)."""

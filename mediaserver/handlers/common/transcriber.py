@@ -1,4 +1,4 @@
-"""Who writes down what is said on one stream: utterance after utterance, in words, as events and in a file."""
+"""The transcriber: has a call's utterances recognised (STT), as events, keywords and a transcript."""
 
 import asyncio
 import re
@@ -7,27 +7,27 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call import Call, DiskExecutor, Endpointer, Utterance
+from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.transcript import Transcript
+from mediaserver.handlers.common.transcript import CaptionedTranscript
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 
-_BETWEEN_PARTIALS = 0.25  # seconds
+_PARTIAL_INTERVAL = 0.25  # seconds between two partial transcripts, at least
 _TOO_LATE = "the call ended before it was recognised"
 
 log = structlog.get_logger()
 
 
-class Keywords:
-    """Words and phrases, as whole words, whatever their case and the space in them."""
+class KeywordSpotter:
+    """Finds keywords, of one word or several, in a text: as whole words, regardless of case and white space."""
 
     def __init__(self, keywords: Sequence[str]) -> None:
         self._patterns = {keyword: re.compile(_pattern(keyword.split()), re.IGNORECASE) for keyword in keywords}
 
-    def within(self, text: str) -> list[str]:
-        """Those that are in a text."""
+    def find_in(self, text: str) -> list[str]:
+        """The keywords in a text."""
         return [keyword for keyword, pattern in self._patterns.items() if pattern.search(text)]
 
 
@@ -35,8 +35,8 @@ def _pattern(words: Sequence[str]) -> str:
     return r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + r"(?!\w)"
 
 
-class Scribe:
-    """Has utterances recognised, and tells what comes of it."""
+class Transcriber:
+    """Transcribes utterances one after another, and emits the results as events."""
 
     def __init__(
         self,
@@ -45,87 +45,85 @@ class Scribe:
         language: str,
         keywords: Sequence[str],
         partials: bool,
-        transcript: Transcript | None,
+        transcript: CaptionedTranscript | None,
     ) -> None:
         self._call, self._recogniser, self._language = call, recogniser, language
-        self._keywords, self._partials = Keywords(keywords), partials
-        self._transcript, self._disk = transcript, DiskExecutor()
-        self._told, self._due = "", 0.0  # of the present utterance: the last words, and when the next may be told
-        self._heard: set[str] = set()  # keywords in it
+        self._keywords, self._partials = KeywordSpotter(keywords), partials
+        self._transcript, self._writer = transcript, files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
+        self._last_partial, self._next_partial_at = "", 0.0  # of the present utterance
+        self._spotted: set[str] = set()  # keywords that have been found in it
 
     async def run(self, utterances: Endpointer) -> None:
-        """One utterance after another, to the last."""
+        """Transcribe one utterance after another, to the last."""
         try:
             async for utterance in utterances:
                 await self._recognise(utterance)
-        except asyncio.CancelledError:  # the call is over, and there is no time for what is left
+        except asyncio.CancelledError:  # the call is over, and so is the time for its last utterances
             for utterance in utterances.take_pending():
-                self._failed(utterance, _TOO_LATE)
+                self._report_failure(utterance, _TOO_LATE)
             raise
 
-    def lost(self, utterance: Utterance) -> None:
-        """One has given way to others."""
-        self._failed(utterance, "more is said than can be recognised in time", dropped=True)
+    def on_dropped(self, utterance: Utterance) -> None:
+        """Report an utterance that was dropped because too much audio was pending."""
+        self._report_failure(utterance, "more is said than can be recognised in time", dropped=True)
 
     async def _recognise(self, utterance: Utterance) -> None:
-        self._told, self._due, self._heard = "", 0.0, set()
+        self._last_partial, self._next_partial_at, self._spotted = "", 0.0, set()
         timeout = self._call.speech.recognition.timeout
         try:
             found = await utterance.transcribe(
-                self._recogniser, timeout, lambda text: self._partial(utterance, text), self._language
+                self._recogniser, timeout, lambda text: self._on_partial(utterance, text), self._language
             )
         except EngineError as error:
-            self._failed(utterance, str(error))
+            self._report_failure(utterance, str(error))
         except asyncio.CancelledError:
-            self._failed(utterance, _TOO_LATE)
+            self._report_failure(utterance, _TOO_LATE)
             raise
         else:
-            await self._final(utterance, found)
+            await self._report_final(utterance, found)
 
-    def _partial(self, utterance: Utterance, text: str) -> None:
-        self._look_for_keywords(utterance, text, final=False)
+    def _on_partial(self, utterance: Utterance, text: str) -> None:
+        self._spot_keywords(utterance, text, final=False)
         now = utterance.clock()
-        if self._partials and text and text != self._told and now >= self._due:
-            self._told, self._due = text, now + _BETWEEN_PARTIALS
+        if self._partials and text and text != self._last_partial and now >= self._next_partial_at:
+            self._last_partial, self._next_partial_at = text, now + _PARTIAL_INTERVAL
             facts = {"text": text, "utterance": utterance.number, "start_s": round(utterance.start, 3)}
             self._call.notify(EventKind.TRANSCRIPT_PARTIAL, facts)
 
-    async def _final(self, utterance: Utterance, found: Recognition) -> None:
+    async def _report_final(self, utterance: Utterance, found: Recognition) -> None:
         facts = _times(utterance) | {
             "text": found.text,
             "confidence": found.confidence,
             "seconds": round(utterance.clock() - utterance.ended_at, 3),
         }
         self._call.notify(EventKind.TRANSCRIPT_FINAL, facts)
-        self._look_for_keywords(utterance, found.text, final=True)
+        self._spot_keywords(utterance, found.text, final=True)
         if found.text:
             await self._write(utterance, facts)
 
-    def _look_for_keywords(self, utterance: Utterance, text: str, final: bool) -> None:
+    def _spot_keywords(self, utterance: Utterance, text: str, final: bool) -> None:
         stream = self._call.stream
-        for keyword in self._keywords.within(text):
-            if keyword not in self._heard:
-                self._heard.add(keyword)
+        for keyword in self._keywords.find_in(text):
+            if keyword not in self._spotted:
+                self._spotted.add(keyword)
                 start = round(utterance.start, 3)
                 facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
                 self._call.notify(EventKind.KEYWORD, facts | {"final": final})
                 log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
 
-    def _failed(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
+    def _report_failure(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
         facts = _times(utterance) | {"why": why}
         self._call.notify(EventKind.RECOGNITION_FAILED, facts | {"dropped": dropped})
         log.warning("not recognised", stream=self._call.stream.id, path=self._call.stream.path, **facts)
 
     async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
-        if self._transcript is None:
+        transcript, stream = self._transcript, self._call.stream
+        if transcript is None or self._writer.failed:
             return
-        stream = self._call.stream
-        about = {"time": files.now(), "stream": stream.id, "path": stream.path}
-        try:
-            await self._disk.run_blocking(self._transcript.add, about | facts, utterance.start, utterance.end)
-        except OSError as error:
-            files.tell_failure(self._call, EventKind.TRANSCRIPT_FAILED, self._transcript.path, error)
-            self._transcript = None
+        line = {"time": files.utc_timestamp(), "stream": stream.id, "path": stream.path} | facts
+        await self._writer.write(
+            transcript.path, transcript.append_utterance, line, utterance.start, utterance.end
+        )
 
 
 def _times(utterance: Utterance) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was said on a stream, as files that are whole at every moment of it. Blocking: for a thread's use."""
+"""The transcript of a call, with captions: two files that are valid at every moment. Blocking: for a thread."""
 
 import itertools
 import json
@@ -10,36 +10,36 @@ from typing import Any
 from mediaserver.call import DEFAULT_MODES, FileModes, create_file, ensure_within, make_folders
 
 CAPTIONS = ".vtt"
-_HEAD = b"WEBVTT\n\n"
+_WEBVTT_HEADER = b"WEBVTT\n\n"
 
 
-class Transcript:
-    """A file of JSON lines, and captions (WebVTT) beside it; both are there from the first words on.
+class CaptionedTranscript:
+    """A file of JSON lines, and captions (WebVTT) beside it. Both are created with the first utterance.
 
-    A name that is taken gets a number. OSError where the disk or the folder does not let it.
+    A name that is taken gets a number. OSError where a file cannot be created or written.
     """
 
     def __init__(self, directory: Path, path: Path, modes: FileModes = DEFAULT_MODES) -> None:
         self._directory, self.path, self._modes = directory, path, modes
-        self._files: tuple[_Growing, _Growing] | None = None
+        self._files: tuple[_AppendOnlyFile, _AppendOnlyFile] | None = None
 
-    def add(self, line: Mapping[str, Any], start: float, end: float) -> None:
-        """What was said from `start` to `end`, in seconds: `line` has its `text`, and whatever else there is."""
+    def append_utterance(self, line: Mapping[str, Any], start: float, end: float) -> None:
+        """Append an utterance, from `start` to `end`, in seconds. `line` has its `text` and other facts."""
         if self._files is None:
-            self._files = self._begun()
+            self._files = self._create_files()
         lines, captions = self._files
         lines.append(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        captions.append(cue(start, end, line["text"]).encode())
+        captions.append(webvtt_cue(start, end, line["text"]).encode())
 
-    def _begun(self) -> "tuple[_Growing, _Growing]":
+    def _create_files(self) -> "tuple[_AppendOnlyFile, _AppendOnlyFile]":
         ensure_within(self._directory, self.path)
         make_folders(self.path.parent, self._modes)
         for number in itertools.count():
             path = self.path.with_stem(f"{self.path.stem}-{number}") if number else self.path
             try:
-                lines = _Growing(path, self._modes)
+                lines = _AppendOnlyFile(path, self._modes)
                 try:
-                    return lines, _Growing(path.with_suffix(CAPTIONS), self._modes, _HEAD)
+                    return lines, _AppendOnlyFile(path.with_suffix(CAPTIONS), self._modes, _WEBVTT_HEADER)
                 except OSError:
                     path.unlink()
                     raise
@@ -48,19 +48,19 @@ class Transcript:
         raise AssertionError("there are numbers enough")
 
 
-def cue(start: float, end: float, text: str) -> str:
-    """A caption (WebVTT, section 4.1), with the empty line that ends it."""
+def webvtt_cue(start: float, end: float, text: str) -> str:
+    """A caption (a WebVTT cue, section 4.1), with the empty line that ends it."""
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"{_time(start)} --> {_time(max(end, start + 0.001))}\n{plain}\n\n"
+    return f"{_timestamp(start)} --> {_timestamp(max(end, start + 0.001))}\n{plain}\n\n"
 
 
-def _time(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     ms = round(seconds * 1000)
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
 
 
-class _Growing:
-    """A new file. What cannot be added to it as a whole is not added."""
+class _AppendOnlyFile:
+    """A new file. Data that cannot be appended as a whole is not appended."""
 
     def __init__(self, path: Path, modes: FileModes, head: bytes = b"") -> None:
         self._path, self._size = path, 0
@@ -68,7 +68,7 @@ class _Growing:
         self.append(head)
 
     def append(self, data: bytes) -> None:
-        """Add to it."""
+        """Append some data; OSError, with the file as before, where it does not fit."""
         file = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             written = 0

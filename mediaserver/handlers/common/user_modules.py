@@ -1,7 +1,8 @@
-"""Modules of the user's own that handlers are in: imported, and imported anew once their files have changed.
+"""Imports the user's own modules that have handlers, and imports them again once their files have changed.
 
-Not by `importlib.reload`, which changes a module under the streams that run its code: those keep the old module,
-and streams to come have a new one. With a handler's module goes all that it imports from the same folder.
+`importlib.reload` would change a module under the calls that run its code. Instead those calls keep the old
+module, and calls to come get a new one. Modules that a handler's module imports from the same folder are imported
+again too.
 """
 
 import contextlib
@@ -15,17 +16,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-Signature = tuple[int, int, int] | None  # of a file: when it changed, its size, its inode
-State = dict[Path, Signature]
-_INSTALLED = {"site-packages", "dist-packages"}  # what is below these is not the user's to edit
-_NEVER = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
+FileSignature = tuple[int, int, int] | None  # modification time in ns, size, inode; None where there is no file
+FileStates = dict[Path, FileSignature]
+_INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which users do not edit
+_NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
 
-_folders: set[Path] = set()  # where handlers' top-level modules and packages lie
-_seen: State = {}  # the files of the modules in use, as they were when those were imported
+_folders: set[Path] = set()  # the folders of handlers' top-level modules and packages
+_imported_files: FileStates = {}  # of the modules in use, as they were when imported
 
 
-def load(name: str) -> ModuleType:
-    """Import a module of a handler; whatever it raises, but that it ends the program is an ImportError."""
+def load_module(name: str) -> ModuleType:
+    """Import a handler's module. Its exceptions are raised as they are, but a SystemExit as an ImportError."""
     try:
         module = importlib.import_module(name)
     except SystemExit as error:
@@ -34,101 +35,102 @@ def load(name: str) -> ModuleType:
     places = list(getattr(top, "__path__", ())) or [top.__file__ or ""]
     _folders.update(Path(place).absolute().parent for place in places if place)
     _folders.difference_update([folder for folder in _folders if not _INSTALLED.isdisjoint(folder.parts)])
-    for file in _files(_modules().values()):
-        if file not in _seen:
-            _seen[file] = _look_at(file)
+    for file in _source_files(_user_modules().values()):
+        if file not in _imported_files:
+            _imported_files[file] = _signature_of(file)
     return module
 
 
-def folders() -> set[Path]:
+def source_folders() -> set[Path]:
     """The folders that the modules in use are imported from."""
     return set(_folders)
 
 
-def imported() -> State:
-    """The files of the modules in use as they were when those were imported."""
-    return dict(_seen)
+def imported_files() -> FileStates:
+    """The files of the modules in use, as they were when the modules were imported."""
+    return dict(_imported_files)
 
 
-def state() -> State:
-    """The same files as they are now."""
-    return {file: _look_at(file) for file in list(_seen)}
+def current_files() -> FileStates:
+    """The files of the modules in use, as they are now."""
+    return {file: _signature_of(file) for file in list(_imported_files)}
 
 
 @contextlib.contextmanager
-def renewed() -> Iterator[list[str]]:
-    """Have all be imported anew, if a file has changed; the modules whose files have.
+def reimported() -> Iterator[list[str]]:
+    """Have all user modules imported again within the `with` block, if a file has changed.
 
-    Where an exception comes of it, all is as it was before, and changed still.
+    Yields the names of the modules whose files have changed. An exception in the block restores the old modules;
+    the files count as changed still.
     """
-    before, now = imported(), state()
+    before, now = imported_files(), current_files()
     if now == before:
         yield []
         return
     files = {file for file, signature in now.items() if signature != before[file]}
-    old = _modules()
-    _drop(old)
-    _seen.clear()
-    for file in files:  # what was compiled of it is told by whole seconds and its size, which may be the same
+    old = _user_modules()
+    _forget_modules(old)
+    _imported_files.clear()
+    for file in files:  # a .pyc is valid by whole seconds and the size, which may not have changed
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()
     try:
-        yield sorted(name for name, module in old.items() if not files.isdisjoint(_files([module])))
+        yield sorted(name for name, module in old.items() if not files.isdisjoint(_source_files([module])))
     except BaseException:
-        _drop(_modules())
+        _forget_modules(_user_modules())
         sys.modules.update(old)
-        _seen.clear()
-        _seen.update(before)
+        _imported_files.clear()
+        _imported_files.update(before)
         raise
 
 
-def _drop(modules: Iterable[str]) -> None:
+def _forget_modules(modules: Iterable[str]) -> None:
     for name in modules:
         sys.modules.pop(name, None)
 
 
-def _modules() -> dict[str, ModuleType]:
-    """The modules that are there from those folders, by their names."""
+def _user_modules() -> dict[str, ModuleType]:
+    """The imported modules from the users' folders, by name."""
     there = dict(sys.modules)
-    tops = {name.partition(".")[0] for name in there} - sys.stdlib_module_names - _NEVER
+    tops = {name.partition(".")[0] for name in there} - sys.stdlib_module_names - _NOT_USERS
     users = {top for top in tops if not _is_installed(top)}
     return {
         name: module
         for name, module in there.items()
-        if name.partition(".")[0] in users and any(map(_is_own, _files([module])))
+        if name.partition(".")[0] in users and any(map(_is_user_file, _source_files([module])))
     }
 
 
 def _is_installed(top: str) -> bool:
-    """Whether pip has brought a top-level module or package, below the user's own folder (`pip install -t`)."""
+    """Whether pip has installed a top-level module or package into the user's own folder (`pip install -t`)."""
     module = sys.modules.get(top)
     file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not _is_own(Path(file).absolute()):
+    if not isinstance(file, str) or not _is_user_file(Path(file).absolute()):
         return False
     folder = Path(file).absolute().parent
-    return top in _distributed(folder.parent if hasattr(module, "__path__") else folder)
+    return top in _installed_modules(folder.parent if hasattr(module, "__path__") else folder)
 
 
 @functools.cache
-def _distributed(folder: Path) -> frozenset[str]:
+def _installed_modules(folder: Path) -> frozenset[str]:
     """The top-level modules and packages that pip has installed into a folder."""
     there = importlib.metadata.distributions(path=[str(folder)])
     return frozenset(file.parts[0].removesuffix(".py") for each in there for file in each.files or ())
 
 
-def _is_own(file: Path) -> bool:
+def _is_user_file(file: Path) -> bool:
     return _INSTALLED.isdisjoint(file.parts) and any(file.is_relative_to(folder) for folder in _folders)
 
 
-def _files(modules: Iterable[ModuleType]) -> Iterator[Path]:
+def _source_files(modules: Iterable[ModuleType]) -> Iterator[Path]:
     for module in modules:
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith(".py"):
             yield Path(file).absolute()
 
 
-def _look_at(file: Path) -> Signature:
+def _signature_of(file: Path) -> FileSignature:
     try:
         found = file.stat()
     except OSError:

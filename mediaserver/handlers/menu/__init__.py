@@ -1,1 +1,1 @@
-"""`menu`: an IVR. Its settings, checked as a whole, and what happens on a call."""
+"""The `menu` handler: an IVR. `plan` has its settings, validated as a whole; `handler` runs a call through it."""

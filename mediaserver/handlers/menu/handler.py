@@ -1,4 +1,4 @@
-"""`menu`: an IVR. Callers hear prompts, press keys, and come to other menus, a recording, a webhook, the end."""
+"""The `menu` handler: callers hear prompts, press keys, and reach other menus, a recording, a webhook, the end."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,57 +16,63 @@ from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.phrase import Phrase, Speaking, values_of
+from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, SpokenPromptSettings, template_values
 from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
 from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
-MAX_HASTY, _HASTE = 100, 1.0  # steps in a row of less than so many seconds: webhooks that go round in circles
+# Webhooks that go round in circles end the flow: so many steps in a row that took less than so many seconds.
+MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
 
 log = structlog.get_logger()
 
 
-class MenuHandler(files.Keeping, Speaking, Handler):
-    """A flow of menus."""
+class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
+    """A flow of menus (IVR): prompts, choices by key (DTMF), recordings, and webhooks that decide what is next."""
 
-    own_variables: ClassVar[frozenset[str]] = files.FIELDS
+    own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     start: str = "main"
     menus: dict[str, Menu] = Field(min_length=1, description="the menus, by their names")
-    directory: Path = Field(Path("recordings"), description="of what callers are asked to say")
+    directory: Path = Field(Path("recordings"), description="folder of the recordings")
     webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
     on_webhook_error: Step = HANG_UP
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> "MenuHandler":
-        found = plan.problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
+        found = plan.flow_problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
         if found:
             raise ValueError("\n".join(found))  # a line each
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """All the prompts of all menus."""
-        names = [name for menu in self.menus.values() for name in menu.prompts()]
-        return dict.fromkeys([*names, *self.on_webhook_error.prompts(), *filter(None, [self.fallback])])
+        """The recorded prompts of all menus, and the fallback."""
+        names = [name for menu in self.menus.values() for name in menu.prompt_names()]
+        return dict.fromkeys([*names, *self.on_webhook_error.prompt_names(), *filter(None, [self.fallback])])
 
-    def members(self) -> Iterable[str | Phrase]:
-        """All that all menus play and say."""
-        return (*chain(*(menu.members() for menu in self.menus.values())), *self.on_webhook_error.play)
+    def prompt_items(self) -> Iterable[str | SpokenPrompt]:
+        """All prompts of all menus, recorded and spoken ones."""
+        return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *self.on_webhook_error.play)
 
-    def check(self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings) -> None:
-        """Whether its texts can be said. To those that only a webhook leads to it may still bring their values."""
-        values = values_of(variables, query)
-        at_once = self.phrases(plan.before_webhooks(self.menus, self.start))
-        for phrase in self.phrases(self.members()):
-            if phrase in at_once or not set(phrase.say.names) - values.keys():
-                phrase.check(values, speech)
+    def validate_request(
+        self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
+    ) -> None:
+        """ValueError where a text cannot be spoken, as for want of a value.
 
-    def place_of(self, step: Step) -> str:
-        """Where the settings have a step's webhook: the rest of its URL may be a secret, and is told nowhere."""
+        A text that only a webhook leads to may lack values: the webhook's answer can bring them.
+        """
+        values = template_values(variables, query)
+        at_once = self.spoken_prompts(plan.items_before_webhooks(self.menus, self.start))
+        for spoken_prompt in self.spoken_prompts(self.prompt_items()):
+            if spoken_prompt in at_once or not set(spoken_prompt.say.names) - values.keys():
+                spoken_prompt.validate_values(values, speech)
+
+    def webhook_place(self, step: Step) -> str:
+        """The place of a step's webhook in the settings, for logs and events: its URL may have a secret in it."""
         for name, menu in self.menus.items():
             for place, each in menu.steps():
                 if each is step:
@@ -74,108 +80,108 @@ class MenuHandler(files.Keeping, Speaking, Handler):
         return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:
-        """Where callers' recordings are kept, if there are any."""
+        """The folder of the recordings, where the flow has any, or a webhook may ask for one."""
         steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
         return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
 
     async def run(self, call: Call) -> None:
-        """Lead the caller through, from the first menu to the end."""
-        await _Visit(self, call).run()
+        """Run the caller through the flow, from the first menu to the end."""
+        await _CallFlow(self, call).run()
         await call.play(silence(_LINGER_MS))
 
 
-class Answer(Step):
-    """What a webhook says: a step, and variables to keep."""
+class WebhookAnswer(Step):
+    """The answer of a webhook: a step, and variables for later steps."""
 
     variables: dict[str, Any] = Field(default_factory=dict)
 
 
-class _News(BaseModel):
-    """What a webhook is told, beside what the stream is."""
+class _WebhookFacts(BaseModel):
+    """The facts for the next webhook, besides those of the stream: what the caller did since the last one."""
 
     event: str = "entered"
     digits: str = ""
     recording: dict[str, Any] | None = None
 
 
-class _Visit:
-    """One caller on the way through the menus."""
+class _CallFlow:
+    """The flow of one call: its present menu, its variables, and the facts for the next webhook."""
 
     def __init__(self, flow: MenuHandler, call: Call) -> None:
         self._flow, self._call = flow, call
-        self._variables: dict[str, Any] = {}  # that webhooks have set; they stand over the stream's
+        self._variables: dict[str, Any] = {}  # those that webhooks have set; they override the stream's
         self._menu = flow.start
-        self._news = _News()
+        self._facts = _WebhookFacts()
 
     async def run(self) -> None:
-        """From the first menu to the end."""
-        _ = self._call.keypad  # digits count from the beginning
+        """Run the steps, from the first menu to the end."""
+        _ = self._call.keypad  # digits are detected from the beginning on
         step: Step | None = Step(menu=self._flow.start)
-        clock, hasty = asyncio.get_running_loop().time, 0
+        clock, fast_steps = asyncio.get_running_loop().time, 0
         while step is not None:
             began = clock()
-            step = await self._take(step)
-            hasty = hasty + 1 if clock() - began < _HASTE else 0
-            if hasty > MAX_HASTY:
+            step = await self._run_step(step)
+            fast_steps = fast_steps + 1 if clock() - began < _FAST_STEP else 0
+            if fast_steps > MAX_FAST_STEPS:
                 log.error("the menu goes round in circles: hung up", stream=self._call.stream.id, menu=self._menu)
                 return
 
-    async def _take(self, step: Step) -> Step | None:
-        """Do what a step says; the next one, or nothing at the end."""
+    async def _run_step(self, step: Step) -> Step | None:
+        """Run one step, and return the next one; None at the end."""
         call = self._call
         if step.collect is not None:
             collected = await self._collect(step.collect, step.play, step)
-            self._tell(collected, step.collect)
+            self._note_digits(collected, step.collect)
         elif step.play:
-            await call.prompt(self._sound(step.play), step.barge_in)
+            await call.prompt(self._render(step.play), step.barge_in)
         if step.record is not None:
             call.keypad.drain_digits()
             recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
-            call.keypad.drain_digits()  # what was pressed meanwhile is not for the next menu
-            self._news = _News(event="recorded", recording=recording.as_dict())
+            call.keypad.drain_digits()  # digits that were pressed during the recording are not for the next menu
+            self._facts = _WebhookFacts(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
-            return await self._choose(step.menu)
+            return await self._run_menu(step.menu)
         if step.webhook is not None:
-            return await self._ask(step.webhook, self._flow.place_of(step))
+            return await self._ask_webhook(step.webhook, self._flow.webhook_place(step))
         call.hang_up()
         return None
 
-    async def _choose(self, name: str) -> Step:
-        """Let the caller choose in a menu; what the choice leads to."""
-        again: Sequence[str | Phrase] = ()
+    async def _run_menu(self, name: str) -> Step:
+        """Have the caller choose in a menu, and return the step that the choice leads to."""
+        again: Sequence[str | SpokenPrompt] = ()
         menu, why, digits = self._flow.menus[name], "timeout", ""
         self._menu = name
         self._call.notify(EventKind.MENU_ENTERED, {"menu": name})
         for _ in range(1 + menu.retries):
-            collected = await self._collect(_entry(menu), (*again, *menu.play), menu, set(menu.keys))
+            collected = await self._collect(_collect_of(menu), (*again, *menu.play), menu, set(menu.keys))
             digits = collected.digits
             if digits in menu.keys:
-                self._news = _News(event="digits", digits=digits)
+                self._facts = _WebhookFacts(event="digits", digits=digits)
                 return menu.keys[digits]
             if menu.collect is not None and menu.then is not None and len(digits) >= menu.collect.min:
-                self._tell(collected, menu.collect)
+                self._note_digits(collected, menu.collect)
                 return menu.then
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
-            self._call.keypad.drain_digits()  # typed ahead for a way that was not there
-        self._news = _News(event=why, digits=digits)
+            self._call.keypad.drain_digits()  # digits typed ahead of the wrong one
+        self._facts = _WebhookFacts(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
-        self, wanted: Collect, prompts: Sequence[str | Phrase], asking: Menu | Step, keys: Iterable[str] = ()
+        self, wanted: Collect, prompts: Sequence[str | SpokenPrompt], asking: Menu | Step, keys: Iterable[str] = ()
     ) -> CollectedDigits:
-        """Play the prompts and collect digits: one of the keys, or where numbers are asked for, any."""
+        """Play the prompts and collect digits: those of one key, or any number where `asking` collects one."""
         free = asking.collect is not None
 
         def enough(digits: str) -> bool:
-            """Whether no further digit can make a difference: one key is left, or none and no number is wanted."""
+            """Whether no further digit can make a difference: a key is complete, or none is possible any more."""
             longer = any(key != digits and key.startswith(digits) for key in keys)
             return not longer and (digits in keys or not free)
 
         return await self._call.collect_digits(
             wanted.max,
-            prompt=self._sound(prompts) if prompts else None,
+            prompt=self._render(prompts) if prompts else None,
             terminator=wanted.terminator,
             timeout=wanted.timeout,
             interdigit=wanted.interdigit,
@@ -184,16 +190,16 @@ class _Visit:
             private=wanted.private,
         )
 
-    def _tell(self, collected: CollectedDigits, wanted: Collect) -> None:
-        """Collected digits are news for a webhook."""
+    def _note_digits(self, collected: CollectedDigits, wanted: Collect) -> None:
+        """Note collected digits for the next webhook."""
         enough = len(collected.digits) >= wanted.min
-        self._news = _News(event="digits" if enough else "timeout", digits=collected.digits)
+        self._facts = _WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
-    async def _ask(self, url: str, place: str) -> Step:
-        """Ask a webhook what next; where it does not say, what is to happen. `place`: of it in the settings."""
-        stream, news = self._call.stream, self._news
-        self._news = _News()
-        body = news.model_dump() | {
+    async def _ask_webhook(self, url: str, place: str) -> Step:
+        """Ask a webhook for the next step; `on_webhook_error` where it fails. `place`: in the settings."""
+        stream, facts = self._call.stream, self._facts
+        self._facts = _WebhookFacts()
+        body = facts.model_dump() | {
             "menu": self._menu,
             "stream": stream.id,
             "path": stream.path,
@@ -202,50 +208,50 @@ class _Visit:
         }
         try:
             answer = await self._call.ask(url, body, self._flow.webhook_timeout)
-            return await self._understood(answer, url)
+            return await self._parse_answer(answer, url)
         except (PeerError, PromptError, ValueError) as error:
             why = _first_line(error)
-            facts = {"menu": self._menu, "webhook": place, "why": why}
-            log.error("webhook failed", stream=stream.id, path=stream.path, **facts)
-            self._call.notify(EventKind.WEBHOOK_FAILED, facts)
+            failure = {"menu": self._menu, "webhook": place, "why": why}
+            log.error("webhook failed", stream=stream.id, path=stream.path, **failure)
+            self._call.notify(EventKind.WEBHOOK_FAILED, failure)
             return self._flow.on_webhook_error
 
-    async def _understood(self, answer: Any, url: str) -> Step:
-        """A webhook's answer as a step; ValueError or PromptError where it is none, or cannot be said."""
-        step = Answer.model_validate(answer)
-        if (step.collect is not None or step.record is not None) and not step.ways:
-            step = step.model_copy(update={"webhook": url})  # the result is for who asked
-        for problem in plan.problems(self._flow.menus, self._flow.start, [("the answer", step)]):
+    async def _parse_answer(self, answer: Any, url: str) -> Step:
+        """The step in a webhook's answer. ValueError or PromptError where it is not valid, or cannot be spoken."""
+        step = WebhookAnswer.model_validate(answer)
+        if (step.collect is not None or step.record is not None) and not step.exits:
+            step = step.model_copy(update={"webhook": url})  # the webhook that asked gets the result
+        for problem in plan.flow_problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
-        for name in step.prompts():
+        for name in step.prompt_names():
             self._call.prompts.get(name)
         speech = self._call.speech.settings
-        for phrase in self._flow.phrases(step.play):
-            await asyncio.to_thread(phrase.prepare, speech)  # of a language not spoken before it takes a while
-            if problem := voice_problem(phrase.need, speech):
+        for spoken_prompt in self._flow.spoken_prompts(step.play):
+            await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow for the first text of a language
+            if problem := voice_problem(spoken_prompt.need, speech):
                 raise ValueError(problem)
-            phrase.check(self._values_with(step.variables), speech)
+            spoken_prompt.validate_values(self._values(step.variables), speech)
         self._variables |= step.variables
         return step
 
-    def _values_with(self, more: Mapping[str, Any]) -> Mapping[str, str]:
-        """What a text's variables stand for: what webhooks say, before what the stream has."""
+    def _values(self, more: Mapping[str, Any]) -> Mapping[str, str]:
+        """The values of a text's variables: those of webhooks override those of the stream."""
         stream = self._call.stream
-        said = {key: str(value) for key, value in {**self._variables, **more}.items() if _can_be_said(value)}
-        return {**values_of(stream.variables, stream.query), **said}
+        said = {key: str(value) for key, value in {**self._variables, **more}.items() if _is_sayable(value)}
+        return {**template_values(stream.variables, stream.query), **said}
 
-    def _sound(self, members: Sequence[str | Phrase]) -> Playlist:
-        """EngineError where a text lacks a value, and there is no fallback."""
+    def _render(self, prompt_items: Sequence[str | SpokenPrompt]) -> Playlist:
+        """The sounds of some prompts. EngineError where a text lacks a value, and there is no fallback."""
         runs: list[Segment | Iterable[Segment]] = []
-        for member in members:
+        for item in prompt_items:
             try:
-                runs += self._flow.sound((member,), self._call, self._values_with({}))
+                runs += self._flow.render((item,), self._call, self._values({}))
             except ValueError as error:
-                runs.append(self._instead(str(error)))
+                runs.append(self._fallback_for(str(error)))
         return Playlist(Repeated(runs, 1))
 
-    def _instead(self, why: str) -> Segment:
-        """What is heard in place of a text that cannot be said."""
+    def _fallback_for(self, why: str) -> Segment:
+        """The fallback for a text that cannot be spoken; EngineError without one."""
         stream = self._call.stream
         self._call.notify(EventKind.SPEECH_FAILED, {"why": why})
         if self._flow.fallback is None:
@@ -254,8 +260,8 @@ class _Visit:
         return self._call.prompts.get(self._flow.fallback)
 
 
-def _entry(menu: Menu) -> Collect:
-    """The digits that a menu waits for."""
+def _collect_of(menu: Menu) -> Collect:
+    """The digits that a menu collects: those of its `collect`, or as many as its keys have."""
     if menu.collect is not None:
         return menu.collect
     return Collect(
@@ -266,7 +272,7 @@ def _entry(menu: Menu) -> Collect:
     )
 
 
-def _can_be_said(value: Any) -> bool:
+def _is_sayable(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 

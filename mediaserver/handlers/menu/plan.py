@@ -1,4 +1,4 @@
-"""The settings of a menu flow: menus, the steps that keys lead to, and what is wrong with them as a whole."""
+"""The settings of a menu flow: menus, the steps that keys lead to, and the validation of the flow as a whole."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ from mediaserver.call import BargeIn
 from mediaserver.config.error_messages import format_key
 from mediaserver.config.fields import Table, WebUrl
 from mediaserver.errors import did_you_mean
-from mediaserver.handlers.common.phrase import Members, Phrase, prompts_among
+from mediaserver.handlers.common.spoken_prompt import PromptItems, SpokenPrompt, prompt_names_in
 from mediaserver.handlers.record import RecordSettings
 
 _DIGITS = r"^[0-9A-D*#]*$"
@@ -30,12 +30,12 @@ Key = Annotated[str, AfterValidator(_is_key)]
 
 
 class Collect(Table):
-    """Digits that are asked for, as many as there may be."""
+    """Digits (DTMF) that are collected from the caller, in a number between `min` and `max`."""
 
     min: int = Field(1, ge=1, le=64, description="how many digits there must be")
     max: int = Field(ge=1, le=64, description="how many digits there may be")
-    terminator: str = Field("#", max_length=1, pattern=_DIGITS, description="a key that ends them; empty: none")
-    private: bool = Field(False, description="told to the webhook alone, and to no event")
+    terminator: str = Field("#", max_length=1, pattern=_DIGITS, description="key that ends them; empty: none")
+    private: bool = Field(False, description="whether the digits are sent to the webhook only, and not in events")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
 
@@ -47,9 +47,9 @@ class Collect(Table):
 
 
 class Step(Table):
-    """What happens next: something to hear, perhaps a recording or digits, then a menu, a question or the end."""
+    """What happens next: prompts, then a recording or digits if set, then a menu, a webhook or the end."""
 
-    play: Members = Field((), description="a prompt or a spoken text, or several in sequence")
+    play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
     barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
     record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = Field(
         None, description="record the caller; `true` takes the defaults"
@@ -57,7 +57,7 @@ class Step(Table):
     collect: Collect | None = Field(None, description="ask for digits, with the prompts of `play`")
     menu: str | None = Field(None, description="the menu to go to")
     webhook: WebUrl | None = Field(
-        None, description="a URL that is told by POST what happened; its JSON answer is the next step"
+        None, description="URL that gets what happened by POST; its JSON answer is the next step"
     )
     hangup: bool = Field(False, description="whether the call is over")
 
@@ -69,44 +69,44 @@ class Step(Table):
         return value
 
     @property
-    def ways(self) -> int:
-        """In how many ways it goes on."""
+    def exits(self) -> int:
+        """How many of `menu`, `webhook` and `hangup` are given: at most one is allowed."""
         return (self.menu is not None) + (self.webhook is not None) + self.hangup
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Step":
-        if self.ways > 1:
+    def _one_exit(self) -> "Step":
+        if self.exits > 1:
             raise ValueError('goes on in more than one way: give one of "menu", "webhook" and "hangup"')
         if self.collect is not None and self.record is not None:
             raise ValueError('cannot "collect" and "record" at once')
         return self
 
-    def prompts(self) -> Iterable[str]:
-        """The prompts it plays."""
+    def prompt_names(self) -> Iterable[str]:
+        """The recorded prompts that it plays."""
         beep = self.record.beep_prompt if self.record is not None else None
-        return (*prompts_among(self.play), *([beep] if beep else []))
+        return (*prompt_names_in(self.play), *([beep] if beep else []))
 
 
 HANG_UP = Step(hangup=True)
 
 
 class Menu(Table):
-    """A choice: prompts, and what each key leads to, or digits that are collected."""
+    """A choice of the caller: prompts, and the steps that keys lead to, or digits that are collected."""
 
-    play: Members = Field((), description="a prompt or a spoken text, or several in sequence")
+    play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
     barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
     keys: dict[Key, Step] = Field(default_factory=dict, description="the step that each key, or several, leads to")
     collect: Collect | None = Field(None, description="ask for digits, as many as there may be")
     then: Step | None = Field(None, description="what the collected digits lead to")
     timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
     interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
-    retries: int = Field(2, ge=0, le=100, description="how often the prompts are heard again")
-    invalid: Members = Field((), description="heard before the prompts after a wrong entry")
+    retries: int = Field(2, ge=0, le=100, description="how often the prompts are repeated")
+    invalid: PromptItems = Field((), description="played before the prompts after a wrong entry")
     on_timeout: Step = Field(HANG_UP, description="what follows where no key came, after the retries")
     on_invalid: Step = Field(HANG_UP, description="what follows a wrong entry, after the retries")
 
     @model_validator(mode="after")
-    def _fits(self) -> "Menu":
+    def _has_fitting_keys(self) -> "Menu":
         if (self.collect is None) != (self.then is None):
             raise ValueError('"collect" and "then" go together: digits, and what they lead to')
         if self.collect is not None and any(character.isdigit() for key in self.keys for character in key):
@@ -116,7 +116,7 @@ class Menu(Table):
         return self
 
     def steps(self) -> Iterator[tuple[str, Step]]:
-        """All that it leads to, by their places in the settings."""
+        """All steps that the menu leads to, with their places in the settings."""
         for key, step in self.keys.items():
             yield f"keys.{key}", step
         if self.then is not None:
@@ -124,18 +124,21 @@ class Menu(Table):
         yield "on_timeout", self.on_timeout
         yield "on_invalid", self.on_invalid
 
-    def prompts(self) -> Iterable[str]:
-        """The prompts it plays, and its steps."""
-        own = prompts_among((*self.play, *self.invalid))
-        return (*own, *(name for _, step in self.steps() for name in step.prompts()))
+    def prompt_names(self) -> Iterable[str]:
+        """The recorded prompts of the menu and of its steps."""
+        own = prompt_names_in((*self.play, *self.invalid))
+        return (*own, *(name for _, step in self.steps() for name in step.prompt_names()))
 
-    def members(self) -> Iterable[str | Phrase]:
-        """All that it and its steps play and say."""
-        return (*self.play, *self.invalid, *(member for _, step in self.steps() for member in step.play))
+    def prompt_items(self) -> Iterable[str | SpokenPrompt]:
+        """All prompts of the menu and of its steps, recorded and spoken ones."""
+        return (*self.play, *self.invalid, *(item for _, step in self.steps() for item in step.play))
 
 
-def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
-    """Unknown targets, dead ends, and menus that nothing leads to; `others` are steps outside of menus."""
+def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
+    """One line for each unknown target, dead end, and menu that nothing leads to.
+
+    `others` are steps outside of menus, with their places in the settings.
+    """
     places = {name: format_key(("menus", name)) for name in menus}
     steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
     steps += others
@@ -143,7 +146,7 @@ def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Ste
     for place, step in steps:
         if step.menu is not None and step.menu not in menus:
             found.append(f'{place}: no menu "{step.menu}"{did_you_mean(step.menu, menus)}')
-        if not step.ways:
+        if not step.exits:
             found.append(f'{place}: is a dead end: give "menu", "webhook" or "hangup"')
         elif step.collect is not None and step.webhook is None:
             found.append(f'{place}: "collect" needs a "webhook" to tell the digits to')
@@ -156,10 +159,10 @@ def problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Ste
     return found
 
 
-def before_webhooks(menus: dict[str, Menu], start: str) -> Iterator[str | Phrase]:
-    """All that may be played and said before a webhook has been asked."""
+def items_before_webhooks(menus: dict[str, Menu], start: str) -> Iterator[str | SpokenPrompt]:
+    """All prompts that may be played before a webhook has answered."""
     for name in _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu]):
-        yield from menus[name].members()
+        yield from menus[name].prompt_items()
 
 
 def _reached(start: str, targets: Callable[[str], Iterable[str]]) -> set[str]:

@@ -13,7 +13,7 @@ from mediaserver.call import FileModes
 from mediaserver.call.recording.file_modes import make_folders
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.transcript import Transcript
+from mediaserver.handlers.common.transcript import CaptionedTranscript
 from mediaserver.handlers.record import Record
 
 
@@ -32,11 +32,11 @@ def record(path: Path, modes: FileModes) -> None:
 
 def report(path: Path, modes: FileModes) -> None:
     for _ in range(2):
-        files.append(path.parent, path, [{}], modes)
+        files.append_json_lines(path.parent, path, [{}], modes)
 
 
 def transcribe(path: Path, modes: FileModes) -> None:
-    Transcript(path.parents[1], path, modes).add({"text": "Hello."}, 0, 1)
+    CaptionedTranscript(path.parents[1], path, modes).append_utterance({"text": "Hello."}, 0, 1)
 
 
 def mode(path: Path) -> int:

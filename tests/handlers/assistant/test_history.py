@@ -2,7 +2,7 @@
 
 import pytest
 
-from mediaserver.handlers.assistant.history import History, begun
+from mediaserver.handlers.assistant.history import History, heard_part
 from mediaserver.speech.llm.chat import ToolCall
 
 CALL = ToolCall("a", "play_prompt", "{}")
@@ -13,24 +13,24 @@ CALL = ToolCall("a", "play_prompt", "{}")
     [(0.0, ""), (0.13, ""), (0.15, "It…"), (0.4, "It is…"), (0.99, "It is sunny…"), (1.0, "It is sunny now…")],
 )  # fmt: skip
 def test_a_broken_sentence_ends_with_the_last_whole_word(share: float, heard: str) -> None:
-    assert begun("It is sunny now", share) == heard
+    assert heard_part("It is sunny now", share) == heard
 
 
 def test_sides_take_turns() -> None:
     history = History("Be brief.")
-    history.assistant("Hello.")
-    history.caller("can you")
-    history.caller("help me")
-    history.assistant("")
-    history.assistant("Yes.")
-    history.assistant("What is it?")
+    history.add_assistant("Hello.")
+    history.add_caller("can you")
+    history.add_caller("help me")
+    history.add_assistant("")
+    history.add_assistant("Yes.")
+    history.add_assistant("What is it?")
     assert history.messages == [
         {"role": "system", "content": "Be brief."},
         {"role": "assistant", "content": "Hello."},
         {"role": "user", "content": "can you help me"},
         {"role": "assistant", "content": "Yes. What is it?"},
     ]
-    assert history.spoken[1:] == [
+    assert history.transcript[1:] == [
         {"who": "caller", "text": "can you help me"},
         {"who": "assistant", "text": "Yes. What is it?"},
     ]
@@ -38,10 +38,10 @@ def test_sides_take_turns() -> None:
 
 def test_tools_are_followed_by_their_results() -> None:
     history = History("Be brief.")
-    history.caller("music please")
-    history.called("", [CALL])
-    history.result(CALL, "played")
-    history.assistant("Did you like it?")
+    history.add_caller("music please")
+    history.add_tool_calls("", [CALL])
+    history.add_tool_result(CALL, "played")
+    history.add_assistant("Did you like it?")
     function = {"name": "play_prompt", "arguments": "{}"}
     assert history.messages[2:] == [
         {
@@ -52,37 +52,37 @@ def test_tools_are_followed_by_their_results() -> None:
         {"role": "tool", "tool_call_id": "a", "content": "played"},
         {"role": "assistant", "content": "Did you like it?"},
     ]
-    assert [line["text"] for line in history.spoken] == ["music please", "Did you like it?"]
+    assert [line["text"] for line in history.transcript] == ["music please", "Did you like it?"]
 
 
 def test_the_oldest_turns_are_forgotten_with_their_tools() -> None:
-    history = History("Be brief.", most=100)
-    history.assistant("Hello.")
-    history.caller("x" * 40)
-    history.called("y" * 40, [CALL])
-    history.result(CALL, "played")
-    history.caller("z" * 30)
+    history = History("Be brief.", max_characters=100)
+    history.add_assistant("Hello.")
+    history.add_caller("x" * 40)
+    history.add_tool_calls("y" * 40, [CALL])
+    history.add_tool_result(CALL, "played")
+    history.add_caller("z" * 30)
     assert [message["role"] for message in history.messages] == ["system", "user"]
-    history.assistant("z" * 200)  # what the present turn takes, it takes
+    history.add_assistant("z" * 200)  # what the present turn takes, it takes
     assert [message["role"] for message in history.messages] == ["system", "user", "assistant"]
-    history.caller("next")
+    history.add_caller("next")
     assert [message["content"] for message in history.messages] == ["Be brief.", "next"]
 
 
 def test_what_was_said_with_a_tool_stays_by_itself() -> None:
     history = History("Be brief.")
-    history.called("One moment.", [CALL])
-    history.assistant("Here it is.")
+    history.add_tool_calls("One moment.", [CALL])
+    history.add_assistant("Here it is.")
     assert [message["content"] for message in history.messages[1:]] == ["One moment.", "Here it is."]
 
 
 @pytest.mark.parametrize(("most", "kept"), [(100, 4), (99, 1)])
 def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
-    history = History("Be brief.", most=most)
-    history.caller("x" * 20)
-    history.called("", [ToolCall("a", "play_prompt", "y" * 40)])
-    history.result(CALL, "z" * 20)
-    history.caller("x" * 20)
+    history = History("Be brief.", max_characters=most)
+    history.add_caller("x" * 20)
+    history.add_tool_calls("", [ToolCall("a", "play_prompt", "y" * 40)])
+    history.add_tool_result(CALL, "z" * 20)
+    history.add_caller("x" * 20)
     assert len(history.messages) - 1 == kept
     assert history.messages[0] == {"role": "system", "content": "Be brief."}
 
@@ -90,8 +90,8 @@ def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
 def test_as_much_is_remembered_as_every_model_takes() -> None:
     """12 000 characters, some 3000 tokens."""
     history = History("Be brief." * 1000)
-    history.caller("x" * 6000)
-    history.assistant("y" * 6000)
+    history.add_caller("x" * 6000)
+    history.add_assistant("y" * 6000)
     assert len(history.messages) == 3
-    history.caller("z")
+    history.add_caller("z")
     assert [message["content"] for message in history.messages[1:]] == ["z"]

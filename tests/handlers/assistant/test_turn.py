@@ -11,23 +11,23 @@ from mediaserver.speech.llm.chat import ToolCall
 
 def test_a_turn_tells_of_the_steps_that_were_reached() -> None:
     turn = Turn("hello", 10.0, 11.5)
-    assert turn.facts == {"caller": "hello", "assistant": "", "interrupted": False}
-    turn.reached("words", 11.75)
-    turn.reached("first_audio", 12.0004)
-    turn.reached("first_audio", 13.0)
+    assert turn.event_data == {"caller": "hello", "assistant": "", "interrupted": False}
+    turn.mark_step("words", 11.75)
+    turn.mark_step("first_audio", 12.0004)
+    turn.mark_step("first_audio", 13.0)
     turn.assistant += ["", "Yes.", "It…"]
     turn.intended += ["Yes.", "", "It is."]
     turn.interrupted, turn.ended = True, 13.257
     latencies = {"words_ms": 250, "first_audio_ms": 500}
-    assert turn.facts == {"caller": "hello", "assistant": "Yes. It…", "interrupted": True, **latencies}
-    assert turn.said(9.0) == {"text": "hello", "start_s": 1.0, "end_s": 2.5}
+    assert turn.event_data == {"caller": "hello", "assistant": "Yes. It…", "interrupted": True, **latencies}
+    assert turn.caller_line(9.0) == {"text": "hello", "start_s": 1.0, "end_s": 2.5}
     told = {"text": "Yes. It is.", "heard": "Yes. It…", "interrupted": True, "start_s": 3.0, "end_s": 4.26}
-    assert turn.answered(9.0) == told | latencies
+    assert turn.assistant_line(9.0) == told | latencies
 
 
 def test_an_answer_that_nobody_heard_begins_where_it_ends() -> None:
     turn = Turn("hello", 10.0, 11.5, ended=13.0)
-    answered = turn.answered(9.0)
+    answered = turn.assistant_line(9.0)
     assert (answered["start_s"], answered["end_s"]) == (4.0, 4.0)
 
 
@@ -35,8 +35,8 @@ def test_an_answer_that_nobody_heard_begins_where_it_ends() -> None:
 
 
 def test_what_is_offered_is_what_may_be_used() -> None:
-    assert Tools().offered == []
-    offered = Tools(hang_up=True, transfer="http://backend/", play=("a", "b")).offered
+    assert Tools().definitions == []
+    offered = Tools(hang_up=True, transfer="http://backend/", play=("a", "b")).definitions
     assert [tool["type"] for tool in offered] == ["function"] * 3
     functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in offered}
     assert functions["hang_up"] == {"type": "object", "properties": {}, "required": []}
@@ -57,7 +57,7 @@ def test_what_is_offered_is_what_may_be_used() -> None:
 )
 def test_what_a_call_asks_for(name: str, arguments: str, reason: str, prompt: str) -> None:
     tools = Tools(hang_up=True, transfer="http://backend/", play=("a", "b"))
-    wanted = tools.understand(ToolCall("id", name, arguments))
+    wanted = tools.parse_call(ToolCall("id", name, arguments))
     assert (wanted.reason, wanted.name) == (reason, prompt)
 
 
@@ -70,11 +70,11 @@ def test_what_a_call_asks_for(name: str, arguments: str, reason: str, prompt: st
 )
 def test_without_tools_there_is_none(name: str, arguments: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        Tools().understand(ToolCall("id", name, arguments))
+        Tools().parse_call(ToolCall("id", name, arguments))
 
 
 def test_a_reason_has_an_end() -> None:
     tools = Tools(transfer="http://backend/")
-    assert tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2000}))).reason == "x" * 2000
+    assert tools.parse_call(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2000}))).reason == "x" * 2000
     with pytest.raises(ValueError, match="the arguments are not understood"):
-        tools.understand(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2001})))
+        tools.parse_call(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2001})))

@@ -19,7 +19,7 @@ from mediaserver.wire.wire import Wire
 from tests.handlers.test_handlers import library_of
 from tests.server.plain_peer import HANGUP, SILENCE, UUID_MESSAGE
 from tests.transport.fake_transport import FakeTransport
-from tests.virtual import VirtualStream, VirtualLoop, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 FRAMES = 100  # eight slices
 

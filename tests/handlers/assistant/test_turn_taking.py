@@ -8,8 +8,8 @@ import pytest
 
 from mediaserver.call import Call, Utterance
 from mediaserver.handlers.assistant.turn import Turn
-from mediaserver.handlers.assistant.turn_detector import Ears
-from mediaserver.handlers.assistant.turn_taking import Floor
+from mediaserver.handlers.assistant.turn_detector import TurnDetector
+from mediaserver.handlers.assistant.turn_taking import TurnTaking
 from tests.call.caller import Caller
 from tests.handlers.assistant.scripted import WORD, voiced_after_ms
 from tests.handlers.test_handlers import library_of
@@ -27,50 +27,50 @@ class Stops:
 
 @in_virtual_time
 async def test_the_caller_stops_whoever_speaks_and_nobody_else(loop: VirtualLoop) -> None:
-    floor, stop, utterance = Floor(barge_in=True), Stops(), Utterance(1, 0.0, loop.time)
-    floor.taken(utterance)
-    assert floor.pressed()
-    with floor.held(stop):
+    floor, stop, utterance = TurnTaking(barge_in=True), Stops(), Utterance(1, 0.0, loop.time)
+    floor.on_speech_start(utterance)
+    assert floor.on_digit()
+    with floor.speaking(stop):
         assert stop.count == 0
-        floor.taken(utterance)
-        assert floor.pressed()
+        floor.on_speech_start(utterance)
+        assert floor.on_digit()
         assert stop.count == 2
-    floor.taken(utterance)
-    assert floor.pressed()
+    floor.on_speech_start(utterance)
+    assert floor.on_digit()
     assert stop.count == 2
-    assert not floor.ignores(utterance)
+    assert not floor.discards(utterance)
 
 
 @in_virtual_time
 async def test_who_may_not_be_stopped_is_not_and_what_was_said_meanwhile_is_ignored_once(
     loop: VirtualLoop,
 ) -> None:
-    floor, stop = Floor(barge_in=False), Stops()
+    floor, stop = TurnTaking(barge_in=False), Stops()
     one, other, third = (Utterance(number, 0.0, loop.time) for number in range(3))
-    floor.wanted = lambda: True
-    with floor.held(stop):
-        floor.taken(one)
-        floor.taken(other)
-        assert not floor.pressed()
-    floor.taken(third)
-    assert floor.pressed()
-    assert [floor.ignores(each) for each in (third, other, one, one)] == [False, True, True, False]
+    floor.caller_waiting = lambda: True
+    with floor.speaking(stop):
+        floor.on_speech_start(one)
+        floor.on_speech_start(other)
+        assert not floor.on_digit()
+    floor.on_speech_start(third)
+    assert floor.on_digit()
+    assert [floor.discards(each) for each in (third, other, one, one)] == [False, True, True, False]
     assert stop.count == 0
 
 
 @pytest.mark.parametrize("wanted", [False, True])
 def test_nobody_begins_whom_the_caller_wants_to_interrupt(wanted: bool) -> None:
-    floor, stop = Floor(barge_in=True), Stops()
-    floor.wanted = lambda: wanted
-    with floor.held(stop):
+    floor, stop = TurnTaking(barge_in=True), Stops()
+    floor.caller_waiting = lambda: wanted
+    with floor.speaking(stop):
         assert stop.count == wanted
 
 
 def test_a_speaker_who_fails_does_not_hold_the_floor() -> None:
-    floor, stop = Floor(barge_in=True), Stops()
-    with pytest.raises(LookupError), floor.held(stop):
+    floor, stop = TurnTaking(barge_in=True), Stops()
+    with pytest.raises(LookupError), floor.speaking(stop):
         raise LookupError
-    assert floor.pressed()
+    assert floor.on_digit()
     assert stop.count == 0
 
 
@@ -82,14 +82,14 @@ async def heard(
 ) -> list[tuple[Any, float]]:
     """What is heard next, each time waited for so long, with when it was known; no keys are a word."""
     caller, found = Caller(loop, library_of()), []
-    floor = Floor(barge_in)
+    floor = TurnTaking(barge_in)
 
     async def run(call: Call) -> None:
-        tasks, ears = asyncio.all_tasks(), Ears(call, floor, 0.6)
-        with ears.open():
+        tasks, ears = asyncio.all_tasks(), TurnDetector(call, floor, 0.6)
+        with ears.listening():
             for seconds in waits:
-                found.append((await ears.next(seconds), round(loop.time(), 2)))
-                assert not floor.wanted()
+                found.append((await ears.next_turn(seconds), round(loop.time(), 2)))
+                assert not floor.caller_waiting()
         caller.session.push_digits("1")
         assert call.keypad.drain_digits() == "1"  # nobody takes it any more
         assert asyncio.all_tasks() == tasks
@@ -133,15 +133,15 @@ async def test_an_utterance_is_there_from_its_second_frame_on(loop: VirtualLoop)
 @in_virtual_time
 async def test_what_is_said_to_a_deaf_speaker_is_passed_over(loop: VirtualLoop) -> None:
     """Words and keys while an answer is said that may not be interrupted; what follows is heard."""
-    caller, found, floor = Caller(loop, library_of()), [], Floor(barge_in=False)
+    caller, found, floor = Caller(loop, library_of()), [], TurnTaking(barge_in=False)
 
     async def run(call: Call) -> None:
-        ears = Ears(call, floor, 0.6)
-        with ears.open():
-            with floor.held(call.clear):
+        ears = TurnDetector(call, floor, 0.6)
+        with ears.listening():
+            with floor.speaking(call.clear):
                 await asyncio.sleep(4)
             while len(found) < 2:
-                found.append(await ears.next(10.0))
+                found.append(await ears.next_turn(10.0))
 
     acts = [(1000, lambda: caller.say(WORD)), (3000, lambda: caller.session.push_digits("12"))]
     acts += [(5000, lambda: caller.say(WORD)), (7000, lambda: caller.session.push_digits("3#"))]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mediaserver.call import Call
-from mediaserver.handlers.assistant.utterance_playback import Saying
+from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import LETTER, Talk, Voicebox
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -25,12 +25,12 @@ class Speaker:
             self.talk.voicebox = voicebox
         self.failures: list[str] = []
         call = self.talk.caller.session.call
-        self.saying = Saying(call, call.speech.voice("", "some", None, ""), self.failures.append)
+        self.saying = UtterancePlayback(call, call.speech.voice("", "some", None, ""), self.failures.append)
 
     async def say(self, sentences: list[str], ms: float, *acts: Any) -> None:
         async def run(call: Call) -> None:
             for sentence in sentences:
-                self.saying.add(sentence)
+                self.saying.add_sentence(sentence)
             self.saying.finish()
             before = asyncio.all_tasks()
             await self.saying.run()
@@ -49,11 +49,17 @@ class Speaker:
 async def test_all_of_it_is_heard(loop: VirtualLoop, monkeypatch: Patch) -> None:
     speaker = Speaker(loop, monkeypatch)
     saying = speaker.saying
-    assert (saying.text, saying.heard, saying.whole, saying.unheard, saying.began) == ("", "", "", [], None)
+    assert (saying.text, saying.heard, saying.complete_text, saying.unheard, saying.began_at) == (
+        "",
+        "",
+        "",
+        [],
+        None,
+    )
     await speaker.say(SENTENCES[:2], 2000)
     text = " ".join(SENTENCES[:2])
-    assert (saying.text, saying.heard, saying.whole, saying.unheard) == (text, text, text, [])
-    assert (saying.interrupted, saying.broken, speaker.failures) == (False, False, [])
+    assert (saying.text, saying.heard, saying.complete_text, saying.unheard) == (text, text, text, [])
+    assert (saying.interrupted, saying.failed, speaker.failures) == (False, False, [])
     length = sum(map(len, SENTENCES[:2])) * LETTER * 0.02
     assert speaker.ended == pytest.approx(length, abs=0.03)
 
@@ -65,7 +71,7 @@ async def test_when_its_first_sound_goes_out_is_known(loop: VirtualLoop, monkeyp
     await speaker.say(SENTENCES[:3], 3000)
     ((first, _), *_) = speaker.talk.heard()
     assert first == 300
-    assert speaker.saying.began == pytest.approx(0.301)
+    assert speaker.saying.began_at == pytest.approx(0.301)
 
 
 @in_virtual_time
@@ -87,7 +93,7 @@ async def test_whoever_is_stopped_says_no_more(loop: VirtualLoop, monkeypatch: P
     await speaker.say(SENTENCES, 4000, (first + 200, saying.stop))
     assert speaker.talk.heard()[-1][1] <= first + 240
     assert saying.interrupted
-    assert (saying.whole, saying.unheard) == (SENTENCES[0], SENTENCES[1:])
+    assert (saying.complete_text, saying.unheard) == (SENTENCES[0], SENTENCES[1:])
     assert saying.heard == f"{SENTENCES[0]} And… [interrupted by the caller]"
     assert speaker.talk.voicebox.asked == SENTENCES[:4]
     assert speaker.failures == []
@@ -101,7 +107,7 @@ async def test_whoever_is_stopped_before_anything_was_heard_has_said_nothing(
     speaker.talk.voicebox.slow = 1.0
     await speaker.say(SENTENCES[:2], 3000, (500, speaker.saying.stop))
     assert (speaker.saying.heard, speaker.saying.unheard) == ("", SENTENCES[:2])
-    assert speaker.saying.began is None
+    assert speaker.saying.began_at is None
     assert speaker.talk.heard() == []
 
 
@@ -115,8 +121,8 @@ async def test_where_speech_fails_the_rest_is_not_said_and_it_is_told_once(
     await speaker.say(SENTENCES, 4000)
     saying = speaker.saying
     assert speaker.failures == ["it is down"]
-    assert (saying.broken, saying.interrupted) == (True, False)
-    assert saying.whole == saying.heard
+    assert (saying.failed, saying.interrupted) == (True, False)
+    assert saying.complete_text == saying.heard
     assert saying.unheard
     assert saying.unheard[-1] == SENTENCES[-1]
     assert len(speaker.talk.voicebox.asked) < len(SENTENCES)
@@ -149,8 +155,8 @@ async def test_sentences_may_come_while_it_is_said(loop: VirtualLoop, monkeypatc
     saying, session = speaker.saying, speaker.talk.caller.session
 
     async def run(call: Call) -> None:
-        loop.call_later(0.5, saying.add, "One.")
-        loop.call_later(2.0, saying.add, "Two.")
+        loop.call_later(0.5, saying.add_sentence, "One.")
+        loop.call_later(2.0, saying.add_sentence, "Two.")
         loop.call_later(3.0, saying.finish)
         await saying.run()
         assert loop.time() == 3.0
@@ -167,7 +173,7 @@ async def test_who_gives_it_up_stops_it(loop: VirtualLoop, monkeypatch: Patch) -
 
     async def run(call: Call) -> None:
         for sentence in SENTENCES:
-            speaker.saying.add(sentence)
+            speaker.saying.add_sentence(sentence)
         tasks = asyncio.all_tasks()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(speaker.saying.run(), 0.3)

@@ -1,0 +1,184 @@
+"""SpokenText prompts: texts with variables, spoken by TTS. Mistakes in them are found before a call begins.
+
+Where a handler plays prompts, spoken ones may stand between them: `["welcome", {say = "Press one."}]`.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticKnownError
+
+from mediaserver.call import Call
+from mediaserver.config.fields import Table, validate_language_tag
+from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.sources.source import Segment
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
+from mediaserver.speech.service import split_text
+from mediaserver.speech.text.template import Template
+from mediaserver.speech.tts.interface import Voice
+from mediaserver.speech.tts.spoken_text import SpokenText
+from mediaserver.speech.tts.synthesis_queue import Origin
+
+
+def _template(value: Any) -> Any:
+    if not isinstance(value, str | Template):
+        raise PydanticKnownError("string_type")
+    return Template.parse(value) if isinstance(value, str) else value
+
+
+Text = Annotated[Template, BeforeValidator(_template)]
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
+
+
+class VoiceSettings(BaseModel):
+    """Settings of the voice that speaks a text. A setting that is not given is that of `[speech]`."""
+
+    voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
+    rate: float | None = Field(None, ge=0.5, le=2.0, description="speed, relative to the engine's own")
+    language: Annotated[str, AfterValidator(lambda tag: tag and validate_language_tag(tag))] = Field(
+        "", description="language of the text, a BCP 47 tag"
+    )
+    engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")
+
+    @property
+    def need(self) -> EngineRequirement:
+        """The TTS engine that these settings need."""
+        return EngineRequirement(EngineKind.TTS, self.engine or "", self.language, self.voice)
+
+    def spoken_prompt(self, text: Template) -> "SpokenPrompt":
+        """A text, spoken with these settings."""
+        return SpokenPrompt.model_construct(
+            say=text, voice=self.voice, rate=self.rate, language=self.language, engine=self.engine
+        )
+
+
+class SpokenPrompt(VoiceSettings, Table):
+    """A text, and how it sounds."""
+
+    say: Text = Field(description="the text; it may have {variables}")
+
+    def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
+        """The same, with the path's settings for those that it does not give. A voice goes with its engine."""
+        voice = path.voice if self.engine in (None, path.engine) else ""
+        return self.model_copy(
+            update={
+                "voice": self.voice or voice,
+                "rate": self.rate or path.rate,
+                "language": self.language or path.language,
+                "engine": self.engine or path.engine,
+            }
+        )
+
+    def prepare(self, settings: SpeechSettings) -> None:
+        """Load what the formats of its variables need, for tens of ms. ValueError where it can never be spoken."""
+        self.say.preload_language(self.language or settings.language)
+        if not self.say.names:
+            self.validate_values({}, settings)
+
+    def validate_values(self, values: Mapping[str, str], settings: SpeechSettings) -> None:
+        """ValueError where the text cannot be spoken with these values of its variables."""
+        language = self.language or settings.language
+        split_text(self.say.render(values, language), language, settings)
+
+    def synthesise(
+        self,
+        call: Call,
+        fallback: Segment | None,
+        values: Mapping[str, str] = _NO_VALUES,
+        *,
+        from_url: bool = False,
+    ) -> SpokenText:
+        """Begin to synthesise the text for a call, and return its sound. `values` override those of the stream.
+
+        `from_url`: the text itself is from the URL's query. Texts that an untrusted peer has written, or has
+        values in, have a lower priority than others. `fallback` is played where TTS fails, which is an event as
+        well.
+
+        ValueError where the text cannot be spoken with these values.
+        """
+        stream, speech = call.stream, call.speech
+        voice: Voice = speech.voice(self.engine or "", self.voice, self.rate, self.language)
+        text = self.say.render({**template_values(stream.variables, stream.query), **values}, voice.language)
+
+        def on_failure(why: str) -> None:
+            call.notify(EventKind.SPEECH_FAILED, {"why": why})
+
+        origin = Origin(stream.route, stream.untrusted and (from_url or bool(self.say.names)))
+        return speech.say(text, voice, fallback, on_failure, origin)
+
+
+def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
+    """The values of a text's variables: those of the path or of `attach` override those of the URL's query."""
+    return {**query, **variables}
+
+
+def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
+    """The variables in some texts with their values, as one string: another value makes another sound."""
+    names = dict.fromkeys(name for text in texts for name in text.names)
+    return "\0".join(f"{name}={values[name]}" for name in names if name in values)
+
+
+def _kind_of(value: Any) -> str:
+    return "what is said" if isinstance(value, dict | SpokenPrompt) else "a prompt"
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str | dict | SpokenPrompt) else value
+
+
+# The name of a prompt, or a spoken prompt; `PromptItems` are one of these, or several in sequence.
+PromptItem = Annotated[
+    Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(_kind_of)
+]
+PromptItems = Annotated[tuple[PromptItem, ...], BeforeValidator(_as_tuple)]
+
+
+def prompt_names_in(prompt_items: Iterable[str | SpokenPrompt]) -> list[str]:
+    """The names of the recorded prompts among some items."""
+    return [item for item in prompt_items if isinstance(item, str)]
+
+
+class SpokenPromptSettings(VoiceSettings):
+    """Settings of handlers that play spoken prompts between recorded ones; their voice is the prompts' default."""
+
+    template_settings: ClassVar[frozenset[str]] = frozenset({"say"})
+
+    fallback: str | None = Field(None, description="prompt that is played where a text cannot be spoken")
+
+    def prompt_items(self) -> Iterable[str | SpokenPrompt]:
+        """All prompts, recorded and spoken ones."""
+        return ()
+
+    def spoken_prompts(self, prompt_items: Iterable[str | SpokenPrompt]) -> list[SpokenPrompt]:
+        """The spoken prompts among some items, with the settings of this path as defaults."""
+        return [item.with_defaults(self) for item in prompt_items if isinstance(item, SpokenPrompt)]
+
+    def engines(self) -> Iterable[EngineRequirement]:
+        """The TTS engines of the spoken prompts."""
+        return [spoken_prompt.need for spoken_prompt in self.spoken_prompts(self.prompt_items())]
+
+    def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """The values of the variables in the texts."""
+        return spoken_values(
+            (spoken_prompt.say for spoken_prompt in self.spoken_prompts(self.prompt_items())),
+            template_values(variables, query),
+        )
+
+    def prepare(self, speech: SpeechSettings) -> None:
+        """Load what the texts need."""
+        for spoken_prompt in self.spoken_prompts(self.prompt_items()):
+            spoken_prompt.prepare(speech)
+
+    def render(
+        self, prompt_items: Iterable[str | SpokenPrompt], call: Call, values: Mapping[str, str] = _NO_VALUES
+    ) -> list[Segment | SpokenText]:
+        """The sounds of some items, for a call. ValueError where a text cannot be spoken with these values."""
+        get = call.prompts.get
+        fallback = get(self.fallback) if self.fallback else None
+        return [
+            get(item) if isinstance(item, str) else item.with_defaults(self).synthesise(call, fallback, values)
+            for item in prompt_items
+        ]
