@@ -41,7 +41,7 @@ class Backend:
             raise answer
         return answer
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
         return [data for name, data in self.events if name == kind]
 
 

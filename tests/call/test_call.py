@@ -42,7 +42,7 @@ async def test_one_digit_ends_a_prompt_before_the_key_is_up(loop: VirtualLoop) -
     assert got == CollectedDigits("5", timed_out=False)
     last_heard = (len(np.flatnonzero(caller.sounding())) - 1) * 20  # the prompt sounds from the first frame on
     assert 500 <= last_heard <= 560  # while the key is still down: 100 ms of it are heard from 510 ms on
-    assert caller.backend.told("digits") == [{"digits": "5"}]
+    assert caller.backend.events_of("digits") == [{"digits": "5"}]
 
 
 @pytest.mark.parametrize("phase", range(0, 20, 5))
@@ -186,7 +186,7 @@ async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop
 async def test_no_digits_are_no_event(loop: VirtualLoop) -> None:
     caller, at, got = await collect(loop, 2000, count=2, timeout=1)
     assert (got, at) == (CollectedDigits("", timed_out=True), 1000)
-    assert caller.backend.told("digits") == []
+    assert caller.backend.events_of("digits") == []
 
 
 @in_virtual_time
@@ -306,7 +306,7 @@ async def test_waiting_for_speech(loop: VirtualLoop) -> None:
     assert (early, at) == (False, 1.0)
     assert late
     assert 2.05 <= then <= 2.2
-    assert caller.backend.told("speech.started") == [{}]
+    assert caller.backend.events_of("speech.started") == [{}]
 
 
 @in_virtual_time
@@ -325,7 +325,7 @@ async def test_a_key_is_no_speech(loop: VirtualLoop) -> None:
 async def test_private_digits_are_counted_and_not_in_the_event(loop: VirtualLoop) -> None:
     caller, _, got = await collect(loop, 3000, (100, "4711#"), count=8, private=True)
     assert got.digits == "4711"
-    assert caller.backend.told("digits") == [{"count": 4}]
+    assert caller.backend.events_of("digits") == [{"count": 4}]
 
 
 @in_virtual_time

@@ -281,10 +281,10 @@ async def test_a_listening_handler_without_audio_is_reported_once(
     acts = [(100, lambda: caller.session.receive(message))] if message else []
     with capture_logs() as logged:
         told: list[int] = []
-        acts += [(at, lambda: told.append(len(caller.backend.told("stream.inbound")))) for at in (4900, 6100)]
+        acts += [(at, lambda: told.append(len(caller.backend.events_of("stream.inbound")))) for at in (4900, 6100)]
         await caller.call(run, 30_000, *acts)
     assert told == [0, listens]
-    assert caller.backend.told("stream.inbound") == [{"problem": "no-audio", "inbound": "auto"}] * listens
+    assert caller.backend.events_of("stream.inbound") == [{"problem": "no-audio", "inbound": "auto"}] * listens
     hints = [entry["hint"] for entry in logged if entry["event"] == "inbound media"]
     assert len(hints) == listens
     assert all(hint.startswith("no audio received in 5 s, though the handler listens") for hint in hints)
@@ -316,5 +316,5 @@ async def test_a_wrong_codec_setting_is_an_event_and_in_the_summary(loop: Virtua
             await call.silence()
 
     await caller.call(run, 8000)
-    assert caller.backend.told("stream.inbound") == [{"problem": "double-rate", "inbound": "mulaw"}]
+    assert caller.backend.events_of("stream.inbound") == [{"problem": "double-rate", "inbound": "mulaw"}]
     assert caller.session.summary()["inbound_problems"] == ["double-rate"]

@@ -482,7 +482,7 @@ async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path
         await asyncio.sleep(8)  # nobody watches
         session.connect(Wire(stage.wire.settings), stage.transport)
         session.resume()
-    assert [data["problem"] for data in backend.told("stream.inbound")] == ["stopped"]
+    assert [data["problem"] for data in backend.events_of("stream.inbound")] == ["stopped"]
     assert session.inbound_problems == ["stopped"]
     session.call.close()
     await running

@@ -53,7 +53,7 @@ async def test_the_survey(loop: VirtualLoop, tmp_path: Path, answer: object, las
     assert (heard[-4000 - 1600 : -1600] == SOUNDS[last]).all()  # and 200 ms of silence
     ((url, told),) = caller.backend.questions
     assert (url, told["grade"]) == ("http://backend/surveys", "4")
-    assert caller.backend.told("survey.done") == [told]
+    assert caller.backend.events_of("survey.done") == [told]
     comment = read_wav(Path(told["comment"]))
     assert told["seconds"] == len(comment) / 8000 < 7.5  # three seconds of silence ended it
     start = next(n for n in range(len(comment)) if (comment[n : n + 100] == COMMENT[:100]).all())
@@ -61,15 +61,15 @@ async def test_the_survey(loop: VirtualLoop, tmp_path: Path, answer: object, las
 
 
 @in_virtual_time
-async def test_who_says_nothing_is_asked_three_times(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_a_silent_caller_of_the_survey_is_asked_three_times(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of(SOUNDS))
     await caller.call(survey(tmp_path).run, 20_000)
-    assert caller.backend.told("survey.done")[0]["grade"] == ""
+    assert caller.backend.events_of("survey.done")[0]["grade"] == ""
     heard = caller.heard
     assert sum((heard[at : at + 160] == SOUNDS["question"][:160]).all() for at in range(0, len(heard), 160)) == 3
 
 
-def test_it_knows_its_prompts_at_start(tmp_path: Path) -> None:
+def test_the_prompts_of_the_survey_are_known_at_start(tmp_path: Path) -> None:
     assert survey(tmp_path, thanks="thank").missing_prompts(library_of(SOUNDS).snapshot) == [
         'no prompt "thank" (did you mean "thanks"?)'
     ]

@@ -1,4 +1,4 @@
-"""Where handlers write: names, times, lines, and never outside of their folder."""
+"""Files of handlers: names, timestamps, lines, and never outside of their folder."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_a_name_may_have_the_time_to_the_millisecond() -> None:
     assert before - timedelta(milliseconds=1) <= at <= datetime.now(UTC)
 
 
-def test_the_time_that_is_told_is_utc_to_the_millisecond() -> None:
+def test_timestamps_are_utc_to_the_millisecond() -> None:
     before, told = datetime.now(UTC), files.utc_timestamp()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told)
     assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(told) <= datetime.now(UTC)
@@ -56,11 +56,11 @@ def test_no_line_is_written_outside_of_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", ["{id}", "a/{id}-{time}.wav", "a.b..c", "{resource}/{stream}/{call}"])
-def test_templates_that_stay(template: str) -> None:
+def test_templates_of_names_within_the_folder(template: str) -> None:
     assert files.validate_template(template) == template
 
 
 @pytest.mark.parametrize("template", ["{}", "{0}", "{id.x}", "{id[0]}", "a\nb", ".", "a/..", "}"])
-def test_templates_that_do_not(template: str) -> None:
+def test_templates_of_names_outside_of_the_folder_are_mistakes(template: str) -> None:
     with pytest.raises(ValueError, match=re.escape(template) if template != "a\nb" else "must name"):
         files.validate_template(template)

@@ -1,4 +1,4 @@
-"""What each handler lets a caller hear, under virtual time."""
+"""What a caller hears of each handler, under virtual time."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ SOUNDS = {
 
 
 def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
-    """A library that is loaded already."""
+    """A library of prompts, loaded."""
     library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
     for name, samples in sounds.items():
         prompt = Prompt(name, Path(f"{name}.wav"), len(samples), AudioInfo("test", 0.0, 0.0), library.store)
@@ -48,7 +48,7 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
 
 
 async def hear(loop: VirtualLoop, handler: Handler, ms: float) -> tuple[Samples, End | None]:
-    """What a caller hears of a handler in so many milliseconds, and how the stream ended, if it did."""
+    """The audio of a handler in so many milliseconds, and how the stream ended; None where it has not."""
     stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(), stage.pacer, loop.time)
     running = asyncio.create_task(session.run(handler.run(session.call)))
@@ -92,7 +92,7 @@ async def test_playback_repeats_with_gaps_between_but_not_around(loop: VirtualLo
 
 
 @in_virtual_time
-async def test_playback_for_ever_is_seamless(loop: VirtualLoop) -> None:
+async def test_endless_playback_is_seamless(loop: VirtualLoop) -> None:
     heard, end = await hear(loop, Playback(prompt="odd", repeat="forever"), 60_000)
     assert len(heard) == 3000 * 160
     assert (heard == np.resize(SOUNDS["odd"], len(heard))).all()
@@ -126,13 +126,13 @@ def test_playback_settings_are_validated(settings, why: str) -> None:
 
 
 @pytest.mark.parametrize(("repeat", "times"), [(1, 1), ("1000000", 1_000_000), ("forever", "forever")])
-def test_how_often_may_be_a_number_or_a_word(repeat: object, times: object) -> None:
+def test_repeat_may_be_a_number_or_forever(repeat: object, times: object) -> None:
     assert Playback.model_validate({"prompt": "a", "repeat": repeat}).repeat == times
     with pytest.raises(ValidationError, match="a count of 1 to 1000000"):
         Playback.model_validate({"prompt": "a", "repeat": 1_000_001})
 
 
-def test_what_playback_needs_is_known_before_a_call_comes() -> None:
+def test_the_prompts_of_playback_are_known_before_a_call_comes() -> None:
     spoken_prompt = {"say": "Hello {name}, you are {place}.", "voice": "v"}
     playback = Playback.model_validate({"prompts": ["a", spoken_prompt, "b"], "fallback": "c"})
     assert list(playback.prompt_names()) == ["a", "b", "c"]
@@ -145,7 +145,7 @@ def test_what_playback_needs_is_known_before_a_call_comes() -> None:
 
 
 @in_virtual_time
-async def test_a_hang_up_follows_where_it_is_asked_for(loop: VirtualLoop) -> None:
+async def test_then_hangup_hangs_up_after_the_media(loop: VirtualLoop) -> None:
     for then, hangs_up in (("hangup", True), ("close", False)):
         stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
@@ -158,7 +158,7 @@ async def test_a_hang_up_follows_where_it_is_asked_for(loop: VirtualLoop) -> Non
 
 
 @in_virtual_time
-async def test_hold_music_of_ones_own_begins_at_the_top_and_goes_round_without_a_seam(loop: VirtualLoop) -> None:
+async def test_hold_music_that_is_not_shared_begins_at_the_top_and_loops_without_a_seam(loop: VirtualLoop) -> None:
     heard, _ = await hear(loop, HoldMusic(prompts=("music/*",), shared=False), 12_000)
     tune = np.concatenate([SOUNDS[name] for name in ("music/a", "music/b", "music/c")])
     assert (heard == np.resize(tune, len(heard))).all()
@@ -166,7 +166,7 @@ async def test_hold_music_of_ones_own_begins_at_the_top_and_goes_round_without_a
 
 
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.49, 2.51, 3.004, 1_700_000_000.123])
-def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
+def test_the_shared_timeline_is_joined_at_its_present_position(at: float) -> None:
     library = library_of()
     pieces = library.snapshot.match(["music/*"])
     tune = np.concatenate([SOUNDS[piece.name] for piece in pieces])
@@ -178,7 +178,7 @@ def test_the_shared_timeline_is_joined_where_it_is_now(at: float) -> None:
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle: bool) -> None:
+def test_callers_on_the_shared_timeline_hear_the_same_whenever_they_join(shuffle: bool) -> None:
     """Two processes agree as well: nothing but the wall clock and the library goes in."""
     pieces = library_of().snapshot.match(
         ["music/a", "music/b"]
@@ -189,7 +189,7 @@ def test_callers_of_the_shared_timeline_hear_the_same_whenever_they_join(shuffle
     assert heard_early[350:] == [next(late) for _ in range(350)]
 
 
-def test_shuffle_plays_every_piece_in_every_round_and_not_always_in_the_same_order() -> None:
+def test_shuffle_plays_every_track_in_every_round_and_not_always_in_the_same_order() -> None:
     pieces = library_of().snapshot.match(["music/*", "welcome", "odd"])
     rounds = MusicLoop(pieces, 0)
     orders = [[piece.name for piece in rounds.round_order(number)] for number in range(20)]
@@ -206,7 +206,7 @@ def test_rounds_follow_one_another_from_wherever_one_begins(seed: float | None) 
     assert list(islice(MusicLoop(pieces, seed, 2, 3), 22)) == expected[13:]
 
 
-def test_where_one_piece_ends_the_next_begins() -> None:
+def test_where_one_track_ends_the_next_begins() -> None:
     pieces = library_of().snapshot.match(["music/a", "music/b"])  # 1 s and 1.5 s
     for at, name in ((0.0, "music/a"), (0.98, "music/a"), (1.0, "music/b"), (2.48, "music/b"), (2.5, "music/a")):
         sound = from_bytes(b"".join([next(join_timeline(MusicLoop(pieces, None), at).iter_frames(PCM))])[4:])
@@ -216,7 +216,7 @@ def test_where_one_piece_ends_the_next_begins() -> None:
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @in_virtual_time
-async def test_shared_music_is_the_one_timeline_s(loop: VirtualLoop, shuffle: bool) -> None:
+async def test_shared_music_is_on_the_shared_timeline(loop: VirtualLoop, shuffle: bool) -> None:
     before = time.time()
     heard, _ = await hear(loop, HoldMusic(prompts=("music/a", "music/b"), shuffle=shuffle), 20_000)
     after = time.time()
@@ -230,7 +230,7 @@ async def test_shared_music_is_the_one_timeline_s(loop: VirtualLoop, shuffle: bo
 
 
 @in_virtual_time
-async def test_music_of_ones_own_is_shuffled_where_that_is_asked_for(loop: VirtualLoop) -> None:
+async def test_music_that_is_not_shared_can_be_shuffled(loop: VirtualLoop) -> None:
     random.seed(1)
     begins = set()
     for _ in range(8):
@@ -266,7 +266,7 @@ async def test_hold_music_joins_by_the_wall_clock(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_a_tone_with_a_cadence_goes_on_for_ever(loop: VirtualLoop) -> None:
+async def test_a_tone_with_a_repeating_cadence_is_endless(loop: VirtualLoop) -> None:
     heard, end = await hear(loop, Tone(tone="busy"), 5000)
     on = heard.reshape(-1, 4000)  # half seconds
     assert [levels.rms_dbfs(half) > -20 for half in on] == [True, False] * 5
@@ -284,7 +284,7 @@ async def test_digits_are_played_once_and_the_stream_closes(loop: VirtualLoop) -
 
 
 @in_virtual_time
-async def test_silence_is_silence(loop: VirtualLoop) -> None:
+async def test_the_silence_handler_sends_silence(loop: VirtualLoop) -> None:
     heard, end = await hear(loop, Silence(), 3000)
     assert len(heard) == 150 * 160
     assert not heard.any()
@@ -303,7 +303,7 @@ async def test_noise_has_its_level_and_each_caller_another_part_of_it(loop: Virt
 # -- the table ----------------------------------------------------------------
 
 
-def test_every_handler_of_the_table_is_one() -> None:
+def test_every_entry_of_the_table_is_a_handler() -> None:
     assert list(handler_table.HANDLERS) == [
         "playback",
         "say",
@@ -322,7 +322,7 @@ def test_every_handler_of_the_table_is_one() -> None:
     assert all(issubclass(handler, Handler) for handler in handler_table.HANDLERS.values())
 
 
-def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_handler_is_found_by_module_and_class(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "from mediaserver.handlers import Handler\n"
         "class Greeting(Handler):\n"
@@ -345,7 +345,7 @@ def test_a_users_own_handler_is_found_by_its_place(tmp_path, monkeypatch: pytest
         ("mediaserver.handlers:Handler", r"has no method run\(self, call\)"),
     ],
 )
-def test_a_handler_that_is_none_is_named(name: str, why: str) -> None:
+def test_a_wrong_handler_is_a_mistake_that_names_it(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         handler_table.resolve_handler(name)
 

@@ -1,4 +1,4 @@
-"""Handlers that listen: record, echo, analyse."""
+"""Handlers that listen: `record`, `echo`, `analyse`."""
 
 import json
 import re
@@ -52,7 +52,9 @@ async def test_the_built_in_beep_is_heard(loop: VirtualLoop, tmp_path: Path) -> 
     caller = Caller(loop, library_of())
     await caller.call(Record(directory=tmp_path, beep=True).run, 1000)
     assert caller.sounding().sum() == 15
-    assert caller.backend.told("recording.started") == [{"file": caller.backend.told("recording.done")[0]["file"]}]
+    assert caller.backend.events_of("recording.started") == [
+        {"file": caller.backend.events_of("recording.done")[0]["file"]}
+    ]
 
 
 @in_virtual_time
@@ -78,7 +80,7 @@ async def test_what_follows_a_recording_follows_one_that_fails(
     assert (caller.heard[:1600] == SOUNDS["welcome"]).all()
     assert caller.stage.pacer.frames == 50 + 5  # a second, and what lingers
     assert caller.session.hanging_up == (then == "hangup")
-    (failed,) = caller.backend.told("recording.failed")
+    (failed,) = caller.backend.events_of("recording.failed")
     assert failed["error"] == "File exists"
 
 
@@ -94,7 +96,7 @@ async def test_what_follows_a_recording_follows_one_that_fails(
         (Stream("s", "/" + "x" * 300, "p"), "{resource}.wav", "x" * 60 + ".wav"),
     ],
 )
-def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, template: str, name: str) -> None:
+def test_names_are_made_by_templates_and_stay_in_their_folder(stream: Stream, template: str, name: str) -> None:
     assert files.expand_template(Path("recordings"), template, stream) == Path("recordings") / name
 
 
@@ -111,7 +113,7 @@ def test_names_come_of_templates_and_stay_in_their_folder(stream: Stream, templa
         ("", "must name a file within the folder"),
     ],
 )
-def test_templates_that_lead_elsewhere_are_none(template: str, why: str) -> None:
+def test_templates_that_lead_out_of_the_folder_are_mistakes(template: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Record(file=template)
 
@@ -121,7 +123,7 @@ def test_templates_that_lead_elsewhere_are_none(template: str, why: str) -> None
 
 @pytest.mark.parametrize(("delay_ms", "frames"), [(0, 1), (20, 1), (500, 25)])
 @in_virtual_time
-async def test_what_is_said_comes_back(loop: VirtualLoop, delay_ms: int, frames: int) -> None:
+async def test_echo_sends_the_audio_back(loop: VirtualLoop, delay_ms: int, frames: int) -> None:
     caller = Caller(loop, library_of())
     await caller.call(Echo(delay_ms=delay_ms).run, 3000, (500, lambda: caller.say(PCM)))
     heard = caller.heard
@@ -156,7 +158,7 @@ def test_a_live_source_keeps_its_delay_and_drops_what_comes_too_fast() -> None:
 
 
 @in_virtual_time
-async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_analyse_reports_at_each_interval_and_at_the_end(loop: VirtualLoop, tmp_path: Path) -> None:
     caller = Caller(loop, library_of())
     half_scale = to_bytes((16_384 * np.sin(np.arange(8000) * 2 * np.pi / 8)).astype(np.int16))
     await caller.call(
@@ -166,7 +168,7 @@ async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_pat
     )
     reports = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
     assert [report["final"] for report in reports] == [False, False, True]
-    for report, told in zip(reports, caller.backend.told("analysis"), strict=True):
+    for report, told in zip(reports, caller.backend.events_of("analysis"), strict=True):
         assert report.items() >= (told | {"stream": "id", "path": "/path"}).items()
         assert abs(datetime.fromisoformat(report["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
     first, second, last = reports
@@ -177,30 +179,30 @@ async def test_a_report_every_so_often_and_at_the_end(loop: VirtualLoop, tmp_pat
     assert second["digits"] + last["digits"] == "42"
     assert [report["to_s"] for report in reports] == [first["to_s"], second["to_s"], 2.5]
     assert sum(report["heard_s"] for report in reports) == pytest.approx(2.5)
-    assert caller.backend.told("digits") == [{"digits": "4"}, {"digits": "2"}]
+    assert caller.backend.events_of("digits") == [{"digits": "4"}, {"digits": "2"}]
 
 
 @in_virtual_time
-async def test_a_report_that_cannot_be_written_is_told_once(loop: VirtualLoop, tmp_path: Path) -> None:
+async def test_a_report_that_cannot_be_written_is_reported_once(loop: VirtualLoop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     caller = Caller(loop, library_of())
     await caller.call(Analyse(interval=1, directory=tmp_path / "file", file="a.jsonl").run, 3500)
-    assert len(caller.backend.told("analysis")) == 4
+    assert len(caller.backend.events_of("analysis")) == 4
     failed = {"file": str(tmp_path / "file/a.jsonl"), "error": "File exists"}
-    assert caller.backend.told("report.failed") == [failed]
+    assert caller.backend.events_of("report.failed") == [failed]
 
 
 @in_virtual_time
-async def test_speech_and_long_silence_are_told_when_they_happen(loop: VirtualLoop) -> None:
+async def test_speech_and_long_silence_are_events_when_they_happen(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     voice = to_bytes(speechlike(16_000))
     await caller.call(Analyse(silence_after=2).run, 8000, (1000, lambda: caller.say(voice)))
-    (started,), (stopped,) = caller.backend.told("speech.started"), caller.backend.told("speech.stopped")
+    (started,), (stopped,) = caller.backend.events_of("speech.started"), caller.backend.events_of("speech.stopped")
     assert started["at_s"] == pytest.approx(1.08, abs=0.04)
     assert stopped["seconds"] == pytest.approx(2.4, abs=0.1)
-    silences = caller.backend.told("silence")
+    silences = caller.backend.events_of("silence")
     assert [silence["at_s"] for silence in silences] == pytest.approx([stopped["at_s"] + 2.0], abs=0.05)
-    report = caller.backend.told("analysis")[-1]
+    report = caller.backend.events_of("analysis")[-1]
     assert report["talk_spurts"] == 1
     assert report["speech_s"] == pytest.approx(2.4, abs=0.1)
     assert report["speech_ratio"] == pytest.approx(0.3, abs=0.02)
@@ -210,8 +212,8 @@ async def test_speech_and_long_silence_are_told_when_they_happen(loop: VirtualLo
 async def test_keys_are_no_speech(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
     await caller.call(Analyse().run, 4000, (500, lambda: caller.say(digits("12345#", on_ms=200))))
-    assert caller.backend.told("speech.started") == []
-    (report,) = caller.backend.told("analysis")
+    assert caller.backend.events_of("speech.started") == []
+    (report,) = caller.backend.events_of("analysis")
     assert (report["digits"], report["speech_s"]) == ("12345#", 0.0)
 
 
@@ -243,7 +245,7 @@ async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
     ]
     caller.quiet = True
     await caller.call(work, 2500, *acts)
-    (report,) = caller.backend.told("analysis")
+    (report,) = caller.backend.events_of("analysis")
     assert (report["packets_lost"], report["packets_late"], report["packets_duplicate"]) == (3, 0, 0)
     assert report["heard_s"] == 2.0  # silence in place of what was lost
     assert report["jitter_ms"] == 0.0

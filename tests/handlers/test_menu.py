@@ -1,4 +1,4 @@
-"""Menus: where keys lead, what a webhook says, and what is wrong with a flow."""
+"""Menus: where keys lead, what webhooks answer, and mistakes in a flow."""
 
 import tomllib
 from pathlib import Path
@@ -84,11 +84,11 @@ async def test_three_menus_deep(loop: VirtualLoop) -> None:
     assert heard == ["main", "sales", "pin", "bye"]
     assert end is not None
     assert end.code == 1000
-    assert [event["menu"] for event in caller.backend.told("menu.entered")] == ["main", "sales", "east"]
+    assert [event["menu"] for event in caller.backend.events_of("menu.entered")] == ["main", "sales", "east"]
 
 
 @in_virtual_time
-async def test_those_who_know_the_way_hear_little_of_it(loop: VirtualLoop) -> None:
+async def test_callers_who_type_ahead_hear_little_of_the_menus(loop: VirtualLoop) -> None:
     heard, _, end = await visit(loop, flow(), 3000, (100, "117"))
     assert heard[0] == "main-"
     assert heard[-1] == "bye"
@@ -96,24 +96,24 @@ async def test_those_who_know_the_way_hear_little_of_it(loop: VirtualLoop) -> No
 
 
 @in_virtual_time
-async def test_a_way_back(loop: VirtualLoop) -> None:
+async def test_a_key_may_lead_back(loop: VirtualLoop) -> None:
     heard, _, _ = await visit(loop, flow(), 3500, (700, "1"), (1700, "*"), (2700, "9"))
     assert heard == ["main", "sales", "main", "bye"]
 
 
 @in_virtual_time
-async def test_a_wrong_key_is_told_and_the_prompts_are_heard_again(loop: VirtualLoop) -> None:
+async def test_a_wrong_key_is_an_event_and_the_prompts_are_repeated(loop: VirtualLoop) -> None:
     heard, caller, end = await visit(loop, flow(), 5000, (700, "5"), (2500, "6"))
     assert heard == ["main", "wrong", "main"]
     assert end is not None  # the retries are used up
-    assert [told["digits"] for told in caller.backend.told("menu.invalid")] == ["5", "6"]
+    assert [told["digits"] for told in caller.backend.events_of("menu.invalid")] == ["5", "6"]
 
 
 @in_virtual_time
-async def test_who_presses_nothing_hears_it_again_and_is_let_go(loop: VirtualLoop) -> None:
+async def test_without_a_key_the_prompts_are_repeated_and_the_call_hung_up(loop: VirtualLoop) -> None:
     heard, caller, end = await visit(loop, flow(), 5000)
     assert heard == ["main", "main"]
-    assert caller.backend.told("menu.timeout") == [{"menu": "main", "digits": ""}] * 2
+    assert caller.backend.events_of("menu.timeout") == [{"menu": "main", "digits": ""}] * 2
     assert end is not None
     assert end.code == 1000
     # twice 0.5 s and 1 s; then it lingers
@@ -173,7 +173,7 @@ async def test_a_menu_goes_on_where_its_recording_fails(loop: VirtualLoop, tmp_p
     told = caller.backend.questions[1][1]
     file = str(tmp_path / "file/id.wav")
     assert told["recording"] == {"file": file, "seconds": 0.0, "reason": "error", "error": "File exists"}
-    assert caller.backend.told("recording.failed") == [told["recording"]]
+    assert caller.backend.events_of("recording.failed") == [told["recording"]]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer
     heard, caller, end = await visit(loop, handler, 4400, (700, "2"), (1700, "4711#"), answers=(answer,))
     assert heard == ["main", "pin", "sales", "main"]
     assert end is None
-    (failed,) = caller.backend.told("webhook.failed")
+    (failed,) = caller.backend.events_of("webhook.failed")
     assert why in failed["why"]
     assert "\n" not in failed["why"]
     assert failed["webhook"].startswith("menus.")  # its key, which its URL's host does not tell
@@ -214,7 +214,7 @@ async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer
 
 @in_virtual_time
 async def test_webhooks_that_go_round_in_circles_are_stopped(loop: VirtualLoop) -> None:
-    """Even where a digit waits that nobody asks for."""
+    """Even where an unused digit is in the type-ahead buffer."""
     answers = tuple({"webhook": "http://backend/again"} for _ in range(200))
     heard, caller, end = await visit(loop, flow(), 4000, (700, "2"), (1700, "4711#9"), answers=answers)
     assert heard == ["main", "pin"]
@@ -281,7 +281,7 @@ WHOLE = '[menus.main]\nplay = "main"\n[menus.main.keys]\n1 = {hangup = true}\n'
         ("menus = {}", "at least 1 item"),
     ],
 )
-def test_what_is_wrong_with_a_flow(text: str, why: str) -> None:
+def test_mistakes_in_a_flow(text: str, why: str) -> None:
     with pytest.raises(ValidationError) as error:
         flow(text)
     assert why in str(error.value)
@@ -310,30 +310,30 @@ def test_what_is_wrong_with_a_flow(text: str, why: str) -> None:
         (WHOLE + '2 = {webhook = "https://"}', "should be a URL that begins with"),
     ],
 )
-def test_what_is_easily_got_wrong_is_explained(text: str, why: str) -> None:
+def test_easy_mistakes_are_explained(text: str, why: str) -> None:
     with pytest.raises(ValidationError) as error:
         flow(text)
     assert why in str(error.value)
 
 
 @in_virtual_time
-async def test_a_terminator_after_the_last_digit_is_for_nobody(loop: VirtualLoop) -> None:
+async def test_a_terminator_after_the_last_digit_is_dropped(loop: VirtualLoop) -> None:
     text = FLOW.replace("min = 4, max = 6", "min = 4, max = 4").replace(
         '{ webhook = "http://backend/pin" }', '{ menu = "main" }'
     )
     heard, caller, _ = await visit(loop, flow(text), 3800, (700, "2"), (1700, "4711#"))
     assert heard == ["main", "pin", "main"]
-    assert caller.backend.told("menu.invalid") == []
+    assert caller.backend.events_of("menu.invalid") == []
 
 
 @in_virtual_time
-async def test_what_ends_a_recording_may_come_soon(loop: VirtualLoop, tmp_path: Path) -> None:
-    """After a menu's single digit a # is for nobody only if it comes at once."""
+async def test_a_digit_that_ends_a_recording_may_come_soon(loop: VirtualLoop, tmp_path: Path) -> None:
+    """After a menu's single digit a # is dropped only if it comes at once."""
     text = WHOLE + '2 = { record = { finish_on = "#" }, hangup = true }'
     handler = flow(text, f'directory = "{tmp_path}"\n')
     _, caller, end = await visit(loop, handler, 4000, (700, "2#"), (2500, "#"))
     assert end is not None
-    (done,) = caller.backend.told("recording.done")
+    (done,) = caller.backend.events_of("recording.done")
     assert (done["reason"], round(done["seconds"])) == ("digit", 2)
 
 
@@ -353,7 +353,7 @@ async def test_digits_pressed_into_a_recording_are_not_for_the_next_menu(
     heard, caller, end = await visit(loop, handler, 3500, (700, "21"))
     assert heard == ["main", "main"]
     assert end is None
-    assert caller.backend.told("recording.done")[0]["reason"] == "max-duration"
+    assert caller.backend.events_of("recording.done")[0]["reason"] == "max-duration"
 
 
 def test_missing_prompts_are_known_before_a_call_comes() -> None:
@@ -365,18 +365,18 @@ def test_missing_prompts_are_known_before_a_call_comes() -> None:
 
 
 @in_virtual_time
-async def test_a_key_that_begins_none_is_wrong_at_once(loop: VirtualLoop) -> None:
+async def test_a_digit_that_begins_no_key_is_wrong_at_once(loop: VirtualLoop) -> None:
     """Even where others are several digits long: the caller need not wait for the pause after it."""
     numbers = '[menus.main]\nplay = "main"\ninvalid = "wrong"\n[menus.main.keys]\n11 = {hangup = true}\n'
     heard, caller, _ = await visit(
         loop, flow(numbers + '0 = {play = "bye", hangup = true}'), 3500, (700, "7"), (1000, "0")
     )
     assert heard == ["main", "wrong-", "bye"]
-    assert caller.backend.told("menu.invalid") == [{"menu": "main", "digits": "7"}]
+    assert caller.backend.events_of("menu.invalid") == [{"menu": "main", "digits": "7"}]
 
 
 @in_virtual_time
-async def test_a_pin_is_told_to_its_webhook_alone(loop: VirtualLoop) -> None:
+async def test_a_pin_is_sent_to_its_webhook_only(loop: VirtualLoop) -> None:
     text = FLOW.replace("collect = { min = 4", "collect = { private = true, min = 4")
     answers = ({"hangup": True},)
     _, caller, _ = await visit(loop, flow(text), 6000, (700, "2"), (1700, "4711#"), answers=answers)
@@ -421,7 +421,7 @@ BYE = {"play": "bye", "hangup": True}
     ],
 )
 @in_virtual_time
-async def test_a_webhook_is_told_what_led_to_it(
+async def test_a_webhook_gets_what_led_to_it(
     loop: VirtualLoop, tmp_path: Path, keys: str, url: str, event: str, digits: str
 ) -> None:
     handler = flow(ASKING, f'directory = "{tmp_path}"\nwebhook_timeout = 7\n')
@@ -438,7 +438,7 @@ async def test_a_webhook_is_told_what_led_to_it(
 
 
 @in_virtual_time
-async def test_what_was_told_once_is_not_told_again(loop: VirtualLoop) -> None:
+async def test_a_webhook_gets_each_fact_once(loop: VirtualLoop) -> None:
     again = {"webhook": "http://backend/again"}
     _, caller, _ = await visit(loop, flow(ASKING), 3000, (700, "1"), answers=(again, again, BYE))
     told = [(told["event"], told["digits"]) for _, told in caller.backend.questions]
@@ -446,7 +446,7 @@ async def test_what_was_told_once_is_not_told_again(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_fewer_digits_than_a_webhook_asked_for_are_told_as_a_time_out(loop: VirtualLoop) -> None:
+async def test_fewer_digits_than_a_webhook_asked_for_are_a_time_out(loop: VirtualLoop) -> None:
     ask = {"play": "sales", "collect": {"min": 2, "max": 4, "timeout": 1, "interdigit": 1}}
     _, caller, _ = await visit(
         loop, flow(ASKING), 9000, (700, "1"), (1700, "4"), (4000, "42"), answers=(ask, ask, BYE)
@@ -456,7 +456,7 @@ async def test_fewer_digits_than_a_webhook_asked_for_are_told_as_a_time_out(loop
 
 
 @in_virtual_time
-async def test_a_key_may_be_what_ends_an_entry_elsewhere(loop: VirtualLoop) -> None:
+async def test_a_key_may_be_the_usual_terminator(loop: VirtualLoop) -> None:
     heard, _, end = await visit(loop, flow(ASKING), 4000, (700, "2"), (2200, "#"))
     assert heard == ["main", "sales", "bye"]
     assert end is not None
@@ -466,8 +466,8 @@ async def test_a_key_may_be_what_ends_an_entry_elsewhere(loop: VirtualLoop) -> N
 async def test_a_wrong_pin_is_in_no_event(loop: VirtualLoop) -> None:
     text = FLOW.replace("collect = { min = 4", "collect = { private = true, min = 4")
     _, caller, _ = await visit(loop, flow(text), 5000, (700, "2"), (1700, "47#"))
-    assert caller.backend.told("menu.invalid") == [{"menu": "pin"}]
-    assert caller.backend.told("digits")[-1] == {"count": 2}
+    assert caller.backend.events_of("menu.invalid") == [{"menu": "pin"}]
+    assert caller.backend.events_of("digits")[-1] == {"count": 2}
 
 
 @in_virtual_time
@@ -475,7 +475,7 @@ async def test_keys_typed_ahead_of_a_wrong_one_are_forgotten(loop: VirtualLoop) 
     caller = Caller(loop, library_of(SOUNDS))
     await caller.call(flow().run, 2500, (700, lambda: caller.session.push_digits("51")))
     assert told(caller.heard) == ["main", "wrong", "main"]
-    assert len(caller.backend.told("menu.entered")) == 1
+    assert len(caller.backend.events_of("menu.entered")) == 1
 
 
 @pytest.mark.parametrize("barge_in", ["off", "digits"])

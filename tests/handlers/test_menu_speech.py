@@ -1,4 +1,4 @@
-"""Menus that speak: texts among prompts, with values of the caller's and of webhooks, in a path's voice."""
+"""Menus with spoken prompts: values of the caller and of webhooks, and the path's voice."""
 
 import asyncio
 import zlib
@@ -100,7 +100,7 @@ def pcm(*sounds: str) -> bytes:
 
 
 @in_virtual_time
-async def test_texts_stand_wherever_a_menu_names_prompts(loop: VirtualLoop, voicebox: Voicebox) -> None:
+async def test_spoken_prompts_stand_wherever_a_menu_names_prompts(loop: VirtualLoop, voicebox: Voicebox) -> None:
     caller, end = await visit(loop, flow(MAIN), 6000, (900, "5"), (2200, "2"))
     assert end is not None
     assert end.code == 1000
@@ -111,7 +111,7 @@ async def test_texts_stand_wherever_a_menu_names_prompts(loop: VirtualLoop, voic
 
 @in_virtual_time
 async def test_a_webhook_s_texts_have_its_values(loop: VirtualLoop, voicebox: Voicebox) -> None:
-    """What it says now and has said before stands over the stream's."""
+    """Variables of this and of earlier answers override the stream's."""
     answers = (
         {
             "play": [{"say": "You have {amount:currency:EUR}."}, "bye"],
@@ -128,7 +128,7 @@ async def test_a_webhook_s_texts_have_its_values(loop: VirtualLoop, voicebox: Vo
     twelve = "You have twelve euros and fifty cents."
     assert heard(caller) == pcm("main", "Press one.", twelve, "bye", "main", "Press one.", "Ann, 12.5 and 3.")
     assert caller.backend.questions[1][1]["variables"] == {"name": "value", "amount": 12.5}
-    assert caller.backend.told("webhook.failed") == []
+    assert caller.backend.events_of("webhook.failed") == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_a_webhook_s_texts_have_its_values(loop: VirtualLoop, voicebox: Vo
     ],
 )
 @in_virtual_time
-async def test_an_answer_that_cannot_be_said_is_none(
+async def test_an_answer_that_cannot_be_spoken_is_not_valid(
     loop: VirtualLoop, voicebox: Voicebox, answer: dict[str, Any], why: str
 ) -> None:
     more = 'on_webhook_error = { play = {say = "Sorry."}, hangup = true }\n'
@@ -157,12 +157,14 @@ async def test_an_answer_that_cannot_be_said_is_none(
     assert heard(caller) == pcm("main", "Press one.", "Sorry.")
     assert end is not None
     assert end.code == 1000
-    (failed,) = caller.backend.told("webhook.failed")
+    (failed,) = caller.backend.events_of("webhook.failed")
     assert why in failed["why"]
 
 
 @in_virtual_time
-async def test_a_text_sounds_as_the_path_says_or_as_itself_does(loop: VirtualLoop, voicebox: Voicebox) -> None:
+async def test_a_text_is_spoken_with_its_own_settings_or_else_the_path_s(
+    loop: VirtualLoop, voicebox: Voicebox
+) -> None:
     manner = 'voice = "emma"\nrate = 0.9\nlanguage = "en-GB"\nengine = "openai"\n'
     text = """
 [menus.main]
@@ -178,7 +180,7 @@ keys.1 = { hangup = true }
 
 @pytest.mark.parametrize("error", ["", "no voice today"])
 @in_virtual_time
-async def test_a_fallback_is_heard_where_a_text_cannot_be_said(
+async def test_the_fallback_is_played_where_a_text_cannot_be_spoken(
     loop: VirtualLoop, voicebox: Voicebox, error: str
 ) -> None:
     """For want of a value that no webhook has given, or of an engine."""
@@ -189,7 +191,7 @@ async def test_a_fallback_is_heard_where_a_text_cannot_be_said(
     assert end.code == 1000
     first = ("main", "wrong" if error else "Press one.")
     assert heard(caller) == pcm(*first, "wrong")
-    assert caller.backend.told("speech.failed")[-1]["why"].startswith(error or "no value for {amount}")
+    assert caller.backend.events_of("speech.failed")[-1]["why"].startswith(error or "no value for {amount}")
 
 
 # -- before there is a call ----------------------------------------------------------------
@@ -217,7 +219,7 @@ def speaking(spoken_prompt: str) -> str:
         (speaking('{say = "Hi {x}", voice = "{voice}"}'), "uses {voice}, which the path does not have"),
     ],
 )
-def test_what_is_wrong_with_a_menu_s_text_is_told_at_start(settings: str, why: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_menu_s_texts_are_found_at_start(settings: str, why: str, tmp_path: Path) -> None:
     found = configured(settings, tmp_path).problems
     assert any(why in problem for problem in found), found
     assert all(problem.startswith('config.toml: paths."/m/{n}"') for problem in found)
@@ -242,7 +244,7 @@ menus.more.keys.1 = {hangup = true}
         ('menus.main.play = ["main", PHRASE]\nmenus.main.keys.1.webhook = "http://b/"\n', False),
     ],
 )
-def test_values_are_there_before_a_call_but_where_only_a_webhook_leads(
+def test_values_must_be_there_before_a_call_except_behind_a_webhook(
     tmp_path: Path, voicebox: Voicebox, more: str, later: bool
 ) -> None:
     spoken_prompt = '{say = "{n:number} and {amount:number}."}'

@@ -1,4 +1,4 @@
-"""`say`, and texts among prompts: real servers, real engines, real calls."""
+"""The `say` handler, and spoken prompts in `playback`: real servers, real engines, real calls."""
 
 import asyncio
 import json
@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 async def spoken(text: str) -> bytes:
-    """What the engine makes of it, in a process of its own."""
+    """What the engine makes of a text, in a process of its own."""
     speech = SpeechService(SpeechSettings(timeout=TIMEOUT))
     try:
         return await speech.say(text).collect_pcm()
@@ -106,7 +106,7 @@ async def test_a_caller_hears_what_the_engine_speaks_byte_for_byte(server: Serve
     assert [(come.lstrip(b"\0"), code) for come, code in calls] == [(sound, 1000)] * 2
 
 
-async def test_a_url_s_text_is_said_as_it_is(server: ServerProcess) -> None:
+async def test_a_url_s_text_is_spoken_literally(server: ServerProcess) -> None:
     text = "Hi {name}."
     come, _ = await heard(server, f"/say?text={quote(text)}&repeat=2")
     sound = await spoken(text)
@@ -137,7 +137,7 @@ async def test_a_text_among_prompts_is_gapless_to_the_sample(server: ServerProce
         ("/mixed?position=-", "{position} cannot be spoken as ordinal: "),
     ],
 )
-async def test_what_cannot_be_said_is_refused(server: ServerProcess, path: str, line: str) -> None:
+async def test_a_call_whose_text_cannot_be_spoken_is_refused(server: ServerProcess, path: str, line: str) -> None:
     status, text = await refusal(server.url(path))
     assert (status, text[: len(line)]) == (400, line)
     assert text.count("\n") == 1
@@ -152,7 +152,7 @@ async def test_what_cannot_be_said_is_refused(server: ServerProcess, path: str, 
     ("variables", "line"),
     [({}, "no value for {position}"), ({"position": "last"}, "{position} cannot be spoken as ordinal: ")],
 )
-async def test_attach_is_refused_what_cannot_be_said(
+async def test_an_attach_whose_text_cannot_be_spoken_is_refused(
     server: ServerProcess, variables: dict[str, str], line: str
 ) -> None:
     wanted = {"resource": "calls/some-call", "path": "/mixed", "variables": variables}
@@ -236,7 +236,7 @@ def configured(paths: str, tmp_path: Path, **speech: object) -> Configuration:
         ('text = "Hi"\nengine = "command"', "speech.command.program is empty: "),
     ],
 )
-def test_what_is_wrong_with_a_text_is_told_at_start(settings: str, why: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_text_are_found_at_start(settings: str, why: str, tmp_path: Path) -> None:
     (problem,) = configured(f'[paths."/say"]\nhandler = "say"\n{settings}\n', tmp_path).problems
     assert problem.startswith(f'config.toml: paths."/say": {why}')
 
@@ -250,13 +250,15 @@ def test_what_is_wrong_with_a_text_is_told_at_start(settings: str, why: str, tmp
         ('{say = "Hi {there}", voice = "{voice}"}', "prompts: uses {voice}, which the path does not have"),
     ],
 )
-def test_what_is_wrong_with_a_text_among_prompts_is_told_at_start(member: str, why: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_text_among_prompts_are_found_at_start(member: str, why: str, tmp_path: Path) -> None:
     found = configured(f'[paths."/a"]\nhandler = "playback"\nprompts = ["x", {member}]\n', tmp_path).problems
     assert any(why in problem for problem in found), found
     assert all(problem.startswith('config.toml: paths."/a": ') for problem in found)
 
 
-def test_an_engine_that_is_not_installed_is_told_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_not_installed_is_found_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "hibari", None)  # as Python says of a module that is not there
     paths = (
         '[paths."/say"]\nhandler = "say"\n'
@@ -275,7 +277,7 @@ def route_of(paths: str, tmp_path: Path) -> Route:
     return route
 
 
-def test_values_are_the_path_s_before_the_query_s(tmp_path: Path) -> None:
+def test_values_of_the_path_override_those_of_the_query(tmp_path: Path) -> None:
     """And `attach` gives its own as the path's: it looks at them here too."""
     route = route_of('[paths."/{n}"]\nhandler = "say"\ntext = "{n:number} {m:number}"\nvoice = "{n}"\n', tmp_path)
     snapshot = PromptSnapshot()

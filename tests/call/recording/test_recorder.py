@@ -214,8 +214,8 @@ async def test_a_folder_that_cannot_be_made_ends_the_recording_not_the_stream(
     assert (recording.reason, recording.error) == ("error", "File exists")
     assert caller.session.end is not None
     assert caller.session.end.reason == "peer-closed"
-    assert caller.backend.told("recording.failed") == [recording.as_dict()]
-    assert caller.backend.told("recording.done") == []
+    assert caller.backend.events_of("recording.failed") == [recording.as_dict()]
+    assert caller.backend.events_of("recording.done") == []
 
 
 @in_virtual_time
@@ -285,8 +285,8 @@ def test_limits_hold_where_the_disk_fails(
     assert not whole.error
     assert recording.reason == "error"
     assert recording.error in ("File exists", "File too large")
-    assert caller.backend.told("recording.failed") == [recording.as_dict()]  # once
-    assert caller.backend.told("recording.done") == []
+    assert caller.backend.events_of("recording.failed") == [recording.as_dict()]  # once
+    assert caller.backend.events_of("recording.done") == []
     if recording.seconds:  # what was taken is kept, under its name
         assert recording.seconds == (0.25 if stereo else 0.5)
         assert recording.file == str(failing_disk / "a.wav")
@@ -297,10 +297,10 @@ def test_limits_hold_where_the_disk_fails(
 async def test_a_failure_is_reported_when_it_happens(loop: VirtualLoop, failing_disk: Path) -> None:
     caller = Caller(loop, library_of())
     told: list[int] = []
-    acts = [(at, lambda: told.append(len(caller.backend.told("recording.failed")))) for at in (1500, 2500)]
+    acts = [(at, lambda: told.append(len(caller.backend.events_of("recording.failed")))) for at in (1500, 2500)]
     await caller.call(lambda call: call.record(failing_disk / "a.wav", max_duration=60), 3000, *acts)
     assert told == [1, 1]
-    assert len(caller.backend.told("recording.failed")) == 1
+    assert len(caller.backend.events_of("recording.failed")) == 1
 
 
 @in_virtual_time
@@ -319,7 +319,7 @@ async def test_a_link_that_leads_to_itself_is_a_failure_like_others(loop: Virtua
     (tmp_path / "loop").symlink_to("loop")
     caller, recording = await recorded(loop, tmp_path / "loop/a.wav", 500, within=tmp_path)
     assert recording.error in ("Too many levels of symbolic links", "File exists")
-    assert caller.backend.told("recording.failed") == [recording.as_dict()]
+    assert caller.backend.events_of("recording.failed") == [recording.as_dict()]
 
 
 @pytest.fixture
@@ -559,7 +559,7 @@ async def test_a_cancellation_while_the_file_is_finished_is_raised_after_it(
         went_on.append((await call.record(tmp_path / "a.wav", max_duration=0.1)).reason)
 
     await caller.call(run, 180)
-    assert len(caller.backend.told("recording.done")) == 1
+    assert len(caller.backend.events_of("recording.done")) == 1
     assert went_on == []
 
 
@@ -573,4 +573,4 @@ async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path:
     began = loop.time()
     await caller.call(lambda call: call.record(tmp_path / "a.wav"), 100)
     assert loop.time() - began < 5.2
-    assert caller.backend.told("recording.failed")[0]["error"] == "the disk does not answer"
+    assert caller.backend.events_of("recording.failed")[0]["error"] == "the disk does not answer"

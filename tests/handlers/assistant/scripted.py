@@ -1,4 +1,4 @@
-"""A call under virtual time, with engines that do as they are told: what is left is exact to the frame."""
+"""A call of an assistant under virtual time, with scripted engines: the rest is exact to the frame."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ LETTER = 2  # frames that a letter takes to be said
 Piece = str | float | ToolCall | Exception
 
 
-class Voicebox:
-    """Says a letter in 40 ms, `slow` seconds after it was asked to; `error` is what it fails with."""
+class ScriptedSynthesiser:
+    """A TTS engine that takes 40 ms a letter, after `slow` seconds; with an `error` it fails."""
 
     identity = "scripted"
 
@@ -51,8 +51,8 @@ class Voicebox:
         pass
 
 
-class Listener:
-    """Understands utterances as it is told, `slow` seconds after their ends."""
+class ScriptedRecogniser:
+    """An STT engine with a list of results, `slow` seconds after the end of each utterance."""
 
     def __init__(self, words: Sequence[str | float | Exception]) -> None:
         self.words = list(words)
@@ -78,8 +78,8 @@ class Listener:
         pass
 
 
-class Model:
-    """Answers by a list: pieces of text, seconds to wait, tools, an error."""
+class ScriptedModel:
+    """A chat model with a list of answers: pieces of text, seconds to wait, tool calls, an error."""
 
     def __init__(self, answers: Sequence[Sequence[Piece]]) -> None:
         self.answers = list(answers)
@@ -105,13 +105,13 @@ class Model:
             raise
 
     @property
-    def told(self) -> list[tuple[str, str]]:
-        """What it was told last, but for the instructions."""
+    def messages(self) -> list[tuple[str, str]]:
+        """The messages of the last request, without the instructions."""
         return [(message["role"], message["content"]) for message in self.asked[-1][1:]]
 
 
-class Talk:
-    """A caller who talks with an assistant: what the engines do, and what is heard."""
+class ScriptedCall:
+    """A call of an assistant, with its scripted engines and what the caller hears."""
 
     def __init__(
         self,
@@ -121,14 +121,18 @@ class Talk:
         answers: Sequence[Sequence[Piece]] = (),
         backend: Sequence[Any] = (),
     ) -> None:
-        self.voicebox, self.listener, self.model = Voicebox(), Listener(words), Model(answers)
-        patch.setitem(TTS_ENGINES, "hibari", lambda settings, http: self.voicebox)
-        patch.setitem(STT_ENGINES, "pocketsphinx", lambda settings, http: self.listener)
+        self.synthesiser, self.recogniser, self.model = (
+            ScriptedSynthesiser(),
+            ScriptedRecogniser(words),
+            ScriptedModel(answers),
+        )
+        patch.setitem(TTS_ENGINES, "hibari", lambda settings, http: self.synthesiser)
+        patch.setitem(STT_ENGINES, "pocketsphinx", lambda settings, http: self.recogniser)
         self.caller = Caller(loop, library_of(), None, *backend)
         self.caller.session.call.speech.chat = self.model  # type: ignore[assignment]
 
     async def call(self, ms: float, *says_at: float | tuple[float, str], **settings: Any) -> End | None:
-        """The caller says a word of half a second at each of these times, or presses keys."""
+        """Have the caller say a word of half a second at each of these times, in ms, or press keys."""
         handler = Assistant(**({"instructions": "Be brief."} | settings))
         said = [each if isinstance(each, tuple) else (each, "") for each in says_at]
         acts = [(at, partial(self.caller.say, digits(keys) if keys else WORD)) for at, keys in said]
@@ -149,12 +153,12 @@ class Talk:
                 spans.append((number * 20, number * 20 + 20))
         return spans
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
-        return self.caller.backend.told(f"assistant.{kind}")
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
+        return self.caller.backend.events_of(f"assistant.{kind}")
 
 
 def voiced_after_ms() -> int:
-    """When there is voice in the word, from its beginning."""
+    """How long after its beginning the VAD finds voice in the word, in ms."""
     detector = VoiceActivityDetector(onset=1)
     frames = range(0, len(WORD), FRAME_BYTES)
     return next(at * 20 // FRAME_BYTES for at in frames if detector.feed(WORD[at : at + FRAME_BYTES]))

@@ -1,4 +1,4 @@
-"""What a model is told of a conversation."""
+"""The history of a conversation, as the model gets it."""
 
 import pytest
 
@@ -12,11 +12,11 @@ CALL = ToolCall("a", "play_prompt", "{}")
     ("share", "heard"),
     [(0.0, ""), (0.13, ""), (0.15, "It…"), (0.4, "It is…"), (0.99, "It is sunny…"), (1.0, "It is sunny now…")],
 )  # fmt: skip
-def test_a_broken_sentence_ends_with_the_last_whole_word(share: float, heard: str) -> None:
+def test_a_sentence_that_was_cut_off_ends_with_the_last_whole_word(share: float, heard: str) -> None:
     assert heard_part("It is sunny now", share) == heard
 
 
-def test_sides_take_turns() -> None:
+def test_messages_of_the_same_side_are_joined() -> None:
     history = History("Be brief.")
     history.add_assistant("Hello.")
     history.add_caller("can you")
@@ -36,7 +36,7 @@ def test_sides_take_turns() -> None:
     ]
 
 
-def test_tools_are_followed_by_their_results() -> None:
+def test_tool_calls_are_followed_by_their_results() -> None:
     history = History("Be brief.")
     history.add_caller("music please")
     history.add_tool_calls("", [CALL])
@@ -55,7 +55,7 @@ def test_tools_are_followed_by_their_results() -> None:
     assert [line["text"] for line in history.transcript] == ["music please", "Did you like it?"]
 
 
-def test_the_oldest_turns_are_forgotten_with_their_tools() -> None:
+def test_the_oldest_turns_are_dropped_with_their_tool_calls() -> None:
     history = History("Be brief.", max_characters=100)
     history.add_assistant("Hello.")
     history.add_caller("x" * 40)
@@ -69,7 +69,7 @@ def test_the_oldest_turns_are_forgotten_with_their_tools() -> None:
     assert [message["content"] for message in history.messages] == ["Be brief.", "next"]
 
 
-def test_what_was_said_with_a_tool_stays_by_itself() -> None:
+def test_text_with_a_tool_call_stays_a_message_of_its_own() -> None:
     history = History("Be brief.")
     history.add_tool_calls("One moment.", [CALL])
     history.add_assistant("Here it is.")
@@ -77,7 +77,7 @@ def test_what_was_said_with_a_tool_stays_by_itself() -> None:
 
 
 @pytest.mark.parametrize(("most", "kept"), [(100, 4), (99, 1)])
-def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
+def test_tool_calls_count_into_the_size_of_the_history(most: int, kept: int) -> None:
     history = History("Be brief.", max_characters=most)
     history.add_caller("x" * 20)
     history.add_tool_calls("", [ToolCall("a", "play_prompt", "y" * 40)])
@@ -87,7 +87,7 @@ def test_tools_take_room_as_words_do(most: int, kept: int) -> None:
     assert history.messages[0] == {"role": "system", "content": "Be brief."}
 
 
-def test_as_much_is_remembered_as_every_model_takes() -> None:
+def test_the_default_size_of_the_history() -> None:
     """12 000 characters, some 3000 tokens."""
     history = History("Be brief." * 1000)
     history.add_caller("x" * 6000)

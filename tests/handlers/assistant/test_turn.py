@@ -1,4 +1,4 @@
-"""What is told of one turn, and what a model may ask for."""
+"""The figures of one turn, and the tools of a model."""
 
 import json
 
@@ -9,7 +9,7 @@ from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.speech.llm.chat import ToolCall
 
 
-def test_a_turn_tells_of_the_steps_that_were_reached() -> None:
+def test_a_turn_has_the_latencies_of_the_steps_that_were_reached() -> None:
     turn = Turn("hello", 10.0, 11.5)
     assert turn.event_data == {"caller": "hello", "assistant": "", "interrupted": False}
     turn.mark_step("words", 11.75)
@@ -25,7 +25,7 @@ def test_a_turn_tells_of_the_steps_that_were_reached() -> None:
     assert turn.assistant_line(9.0) == told | latencies
 
 
-def test_an_answer_that_nobody_heard_begins_where_it_ends() -> None:
+def test_an_answer_that_was_not_played_begins_where_it_ends() -> None:
     turn = Turn("hello", 10.0, 11.5, ended=13.0)
     answered = turn.assistant_line(9.0)
     assert (answered["start_s"], answered["end_s"]) == (4.0, 4.0)
@@ -34,7 +34,7 @@ def test_an_answer_that_nobody_heard_begins_where_it_ends() -> None:
 # -- tools -----------------------------------------------------------------------------------------
 
 
-def test_what_is_offered_is_what_may_be_used() -> None:
+def test_only_enabled_tools_are_defined() -> None:
     assert Tools().definitions == []
     offered = Tools(hang_up=True, transfer="http://backend/", play=("a", "b")).definitions
     assert [tool["type"] for tool in offered] == ["function"] * 3
@@ -55,7 +55,7 @@ def test_what_is_offered_is_what_may_be_used() -> None:
         ("play_prompt", '{"name": "b"}', "", "b"),
     ],
 )
-def test_what_a_call_asks_for(name: str, arguments: str, reason: str, prompt: str) -> None:
+def test_the_arguments_of_tool_calls(name: str, arguments: str, reason: str, prompt: str) -> None:
     tools = Tools(hang_up=True, transfer="http://backend/", play=("a", "b"))
     wanted = tools.parse_call(ToolCall("id", name, arguments))
     assert (wanted.reason, wanted.name) == (reason, prompt)
@@ -68,12 +68,12 @@ def test_what_a_call_asks_for(name: str, arguments: str, reason: str, prompt: st
         ("play_prompt", '{"name": "a"}', "there is no tool play_prompt, only none"),
     ],
 )
-def test_without_tools_there_is_none(name: str, arguments: str, why: str) -> None:
+def test_without_tools_no_call_is_valid(name: str, arguments: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Tools().parse_call(ToolCall("id", name, arguments))
 
 
-def test_a_reason_has_an_end() -> None:
+def test_a_reason_is_bounded() -> None:
     tools = Tools(transfer="http://backend/")
     assert tools.parse_call(ToolCall("id", "transfer", json.dumps({"reason": "x" * 2000}))).reason == "x" * 2000
     with pytest.raises(ValueError, match="the arguments are not understood"):
