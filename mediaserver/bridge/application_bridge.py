@@ -15,6 +15,7 @@ from mediaserver.bridge.connection import ApplicationConnection
 from mediaserver.bridge.dial import ApplicationEndpoint, FinalError, client_session, dial
 from mediaserver.call import Call, CloseCode
 from mediaserver.errors import PeerError
+from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.dialled import OpenWebSocket
@@ -60,12 +61,12 @@ class ApplicationBridge:
                     while not await self._run_connection(client):
                         pass
         except PeerError as error:
-            self._emit("bridge.failed", why=str(error))
+            self._emit(EventKind.BRIDGE_FAILED, why=str(error))
             raise
         finally:
             self._buffer.reset()
             self._emit(
-                "bridge.ended",
+                EventKind.BRIDGE_ENDED,
                 connections=self._connections,
                 malformed=self._malformed,
                 said_s=self._buffer.accepted / SAMPLE_RATE,
@@ -82,7 +83,7 @@ class ApplicationBridge:
         dialect = self._make_dialect(self._facts)
         self._connections += 1
         self._connection = connection = ApplicationConnection(websocket, dialect, self._buffer)
-        self._emit("bridge.connected", connections=self._connections)
+        self._emit(EventKind.BRIDGE_CONNECTED, connections=self._connections)
         code = CloseCode.NORMAL
         try:
             async with self._playing(self._buffer):
@@ -95,7 +96,7 @@ class ApplicationBridge:
             code = _PROTOCOL_ERROR
             if self._clock() - began >= _STABLE_AFTER:
                 self._failing_since, self._backoff = None, 0.0
-            self._emit("bridge.lost", why=str(error))
+            self._emit(EventKind.BRIDGE_LOST, why=str(error))
             if self._is_out_of_time:
                 raise
             return False
@@ -168,11 +169,11 @@ class ApplicationBridge:
         if isinstance(event, Audio):
             connection.send_audio(event.pcm)
 
-    def _emit(self, kind: str, **facts: Any) -> None:
+    def _emit(self, kind: EventKind, **facts: Any) -> None:
         """Emit an event, and log it."""
         facts = {"host": self._endpoint.host} | facts
         self._call.notify(kind, facts)
-        write = log.error if kind == "bridge.failed" else log.info
+        write = log.error if kind == EventKind.BRIDGE_FAILED else log.info
         write(kind.replace(".", " "), stream=self._call.stream.id, **facts)
 
 

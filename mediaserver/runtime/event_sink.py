@@ -5,6 +5,7 @@ from typing import Any
 
 from mediaserver.call import Stream
 from mediaserver.events import Webhooks
+from mediaserver.events.kinds import EventKind
 from mediaserver.support.metrics import Metrics
 
 
@@ -30,19 +31,19 @@ class WebhookEventSink:
     def _count(self, kind: str, data: Mapping[str, Any]) -> None:
         """Take what some kinds of events tell into metrics of their own."""
         metrics = self._metrics
-        if kind == "analysis":
+        if kind == EventKind.ANALYSIS:
             for name, counter in metrics.analysed.items():
                 counter.inc(max(0, data.get(name, 0)))
-        elif kind == "transcript.final":
+        elif kind == EventKind.TRANSCRIPT_FINAL:
             metrics.recognitions.labels("ok" if data.get("text") else "empty").inc()
             metrics.recognition_seconds.observe(data.get("seconds", 0.0))
-        elif kind == "recognition.failed":
+        elif kind == EventKind.RECOGNITION_FAILED:
             metrics.recognitions.labels("dropped" if data.get("dropped") else "failed").inc()
-        elif kind == "stream.inbound":
+        elif kind == EventKind.STREAM_INBOUND:
             metrics.inbound_problems.labels(data.get("problem", "")).inc()
-        elif kind == "keyword":
+        elif kind == EventKind.KEYWORD:
             metrics.keywords.labels(data.get("keyword", "")).inc()
-        elif kind == "assistant.turn" and "first_audio_ms" in data:
+        elif kind == EventKind.ASSISTANT_TURN and "first_audio_ms" in data:
             metrics.first_audio.observe(data["first_audio_ms"] / 1000)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
