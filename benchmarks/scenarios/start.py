@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks.machine import LOAD_CORE, SERVER_CORE, cpu_of
 from benchmarks.servers import media_server
 from benchmarks.sounds import write_tone
-from mediaserver.support.processes import ENVIRONMENT
+from mediaserver.support.processes.child import ENVIRONMENT
 
 from .outcome import Outcome
 

@@ -6,8 +6,8 @@ from mediaserver.events import Webhooks
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import SpeechService
-from mediaserver.support import child_output
 from mediaserver.support.metrics import Metrics
+from mediaserver.support.processes import child_stderr
 
 
 def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
@@ -39,6 +39,6 @@ def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
 def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) -> None:
     """What became of webhooks, of spoken sentences, and of what child processes printed."""
     counter = metrics.counter
-    counter("printed_lines", "What our processes printed, by what became of it", lambda: child_output.counts)
+    counter("printed_lines", "What our processes printed, by what became of it", lambda: child_stderr.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)
     counter("sentences", "Sentences spoken, by where their audio came from", lambda: speech.results)

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines.worker_pool import WorkerPool
-from mediaserver.support import child_output, processes
-from mediaserver.support.processes import Child, Pool
+from mediaserver.support.processes import child, child_stderr, pool
+from mediaserver.support.processes.child import ChildProcess
+from mediaserver.support.processes.pool import ProcessPool
 from tests.timing import PATIENCE, eventually
 
 # A workshop's child that dies while it is ill, and waits for word before it is ready.
@@ -66,7 +67,7 @@ async def test_what_dies_at_its_start_is_not_started_for_every_caller(
         (place / "ill").unlink()
         with pytest.raises(EngineError, match="die before"):
             await workshop.run_job(text="b")
-        monkeypatch.setattr(processes, "_PAUSE", 0.0)  # it is over
+        monkeypatch.setattr(pool, "_PAUSE", 0.0)  # it is over
         assert await workshop.run_job(text="c") == b"c"
     assert [line["event"] for line in told] == [
         "processes die before they are ready",
@@ -88,7 +89,7 @@ async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, w
         assert await workshop.run_job(text="b") == b"b"  # by another
         assert not workshop.not_ready_reason
         with contextlib.suppress(EOFError):
-            async with workshop._pool.child() as busy:
+            async with workshop._pool.acquire() as busy:
                 os.kill(busy.pid, signal.SIGKILL)
                 await busy.receive(1)
         assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
@@ -108,7 +109,7 @@ async def test_the_death_of_one_that_nobody_waits_for_yet_counts_as_at_its_start
     place: Path, workshop: WorkerPool
 ) -> None:
     assert await workshop.run_job(text="a") == b"a"
-    await workshop._pool.rest()
+    await workshop._pool.stop_idle()
     (place / "ill").touch()
     with capture_logs() as told:
         for _ in range(2):
@@ -124,7 +125,7 @@ async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(
     place: Path, workshop: WorkerPool
 ) -> None:
     assert await workshop.run_job(text="a") == b"a"
-    await workshop._pool.rest()
+    await workshop._pool.stop_idle()
     workshop.preload()
     (idle,) = workshop._pool._idle
     await eventually(lambda: idle.ready)
@@ -148,23 +149,23 @@ async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, 
 
 async def test_what_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "slow").touch()
-    monkeypatch.setattr(processes, "_START", 0.0)
-    pool = Pool("some_child", lambda: (), 1, idle=60.0)
+    monkeypatch.setattr(child, "_START", 0.0)
+    processes = ProcessPool("some_child", lambda: (), 1, idle=60.0)
     with pytest.raises(EOFError):
-        async with pool.child():
+        async with processes.acquire():
             pass
     (place / "slow").unlink()
-    monkeypatch.setattr(processes, "_START", 60.0)
-    async with pool.child() as child:
-        assert child.alive
-    await pool.rest()
+    monkeypatch.setattr(child, "_START", 60.0)
+    async with processes.acquire() as process:
+        assert process.alive
+    await processes.stop_idle()
 
 
 async def test_a_pool_says_why_it_is_not_ready_until_one_was(
     place: Path, workshop: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_PAUSE", 0.0)
-    monkeypatch.setattr(processes, "_AGAIN", 0.01)
+    monkeypatch.setattr(pool, "_PAUSE", 0.0)
+    monkeypatch.setattr(pool, "_RETRY", 0.01)
     for trouble in ("ill", "slow"):
         (place / trouble).touch()
     with capture_logs():
@@ -191,8 +192,8 @@ async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, works
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Nothing was printed before; the counts of lines."""
-    monkeypatch.setattr(child_output, "_told", {})
-    monkeypatch.setattr(child_output, "counts", counts := {"logged": 0, "dropped": 0})
+    monkeypatch.setattr(child_stderr, "_logged", {})
+    monkeypatch.setattr(child_stderr, "counts", counts := {"logged": 0, "dropped": 0})
     return counts
 
 
@@ -224,15 +225,15 @@ async def test_what_it_prints_last_is_not_lost(place: Path, workshop: WorkerPool
 async def test_what_is_printed_without_end_is_bounded_and_counted(
     place: Path, unheard: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_output, "_TOGETHER", 0.001)
+    monkeypatch.setattr(child_stderr, "_GATHER", 0.001)
     (place / "some_child.py").write_text(
         "import sys\nfor _ in range(200_000): print('many words', file=sys.stderr)"
     )
     with capture_logs() as told:
-        child = Child("some_child")
+        process = ChildProcess("some_child")
         with pytest.raises(EOFError):
-            await child.wait()
-        await child.kill()
+            await process.wait_ready()
+        await process.kill()
     assert len(told) == 10
     assert all(len(line["text"]) <= 4000 for line in told)
     assert unheard["logged"] + unheard["dropped"] >= 200_000
@@ -242,24 +243,24 @@ async def test_what_is_printed_without_end_is_bounded_and_counted(
 DECODER = "mediaserver.playout.decoding.decoder_process", "a recipe"
 
 
-@pytest.mark.parametrize("aside", [False, True])
+@pytest.mark.parametrize("spare_first_core", [False, True])
 async def test_a_child_is_nice_and_perhaps_keeps_off_the_first_core(
-    aside: bool, monkeypatch: pytest.MonkeyPatch
+    spare_first_core: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "setpriority", posix.setpriority)  # which tests are without otherwise
-    child = Child(*DECODER, aside=aside)
-    ours, theirs = os.sched_getaffinity(0), os.sched_getaffinity(child.pid)
-    assert os.getpriority(os.PRIO_PROCESS, child.pid) == 10
-    assert theirs == ((ours - {min(ours)} or ours) if aside else ours)
-    await child.end()
+    process = ChildProcess(*DECODER, spare_first_core=spare_first_core)
+    ours, theirs = os.sched_getaffinity(0), os.sched_getaffinity(process.pid)
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
+    assert theirs == ((ours - {min(ours)} or ours) if spare_first_core else ours)
+    await process.end()
 
 
 async def test_where_there_is_one_core_nobody_keeps_off_it() -> None:
     ours = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(ours)})
     try:
-        child = Child(*DECODER, aside=True)
-        assert os.sched_getaffinity(child.pid) == {min(ours)}
-        await child.end()
+        process = ChildProcess(*DECODER, spare_first_core=True)
+        assert os.sched_getaffinity(process.pid) == {min(ours)}
+        await process.end()
     finally:
         os.sched_setaffinity(0, ours)

@@ -25,7 +25,7 @@ from typing import IO, Any
 from mediaserver.errors import PromptError, plainly
 from mediaserver.playout.decoding.decode_cache import CacheLookup, DecodeCache
 from mediaserver.playout.decoding.formats import LONGEST
-from mediaserver.support import child_process
+from mediaserver.support.processes import child_main
 from mediaserver.support.store import Store
 
 # The address space of a decoder, and of each program that it runs, in bytes: what libraries take for themselves,
@@ -40,14 +40,14 @@ _NO_PCM = memoryview(b"")
 
 def main() -> None:
     """Answer requests until the input ends."""
-    requests, answers = child_process.begin()
-    child_process.forget_environment()  # so that ffmpeg does not get it either
+    requests, answers = child_main.open_channel()
+    child_main.scrub_environment()  # so that ffmpeg does not get it either
     fingerprint, seconds, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
     cache = DecodeCache(Store(place[0], int(place[1])), fingerprint) if place else None
     try:
-        child_process.ready(answers)
+        child_main.report_ready(answers)
         _serve(cache, requests, answers, longest)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # at once: a normal exit would fail to flush the answer, and complain

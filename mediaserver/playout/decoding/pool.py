@@ -15,7 +15,8 @@ from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST
 from mediaserver.playout.decoding.fingerprint import decoder_fingerprint
 from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES
-from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
+from mediaserver.support.processes.pool import ProcessPool
 
 _TIMEOUT = 600  # seconds for one file: hours of sound take less
 _IDLE = 3.0  # seconds after which idle decoders are ended
@@ -52,7 +53,7 @@ class DecodePool:
         self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files, by how the cache on disk served them
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
-        self._decoders = Pool(
+        self._decoders = ProcessPool(
             "mediaserver.playout.decoding.decoder_process",
             lambda: (decoder_fingerprint(), f"{longest:g}", *self._store_arguments),
             os.cpu_count() or 1,
@@ -69,7 +70,7 @@ class DecodePool:
         for _ in range(2):  # once more, because the first decoder may have died of something else
             began = time.monotonic()
             try:
-                async with self._decoders.child() as decoder:
+                async with self._decoders.acquire() as decoder:
                     answer, sink = await self._request(decoder, path, new_sink, store)
             except NoProcessError as error:
                 raise PromptError(f"cannot be decoded: {error}") from error
@@ -82,7 +83,7 @@ class DecodePool:
         raise PromptError("cannot be decoded: the decoder died of it")
 
     async def _request(
-        self, decoder: Child, path: Path, new_sink: Callable[[], T], store: bool
+        self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], store: bool
     ) -> tuple[dict[str, Any], T]:
         """A decoder's answer, and the sink that was fed the PCM."""
         name = os.fsencode(path)
@@ -113,4 +114,4 @@ class DecodePool:
 
     async def release_decoders(self) -> None:
         """End the decoder processes; the next file starts a new one."""
-        await self._decoders.rest()
+        await self._decoders.stop_idle()

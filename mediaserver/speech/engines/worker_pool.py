@@ -6,7 +6,8 @@ from typing import Any
 
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines.worker_process import REQUEST, RESPONSE
-from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
+from mediaserver.support.processes.pool import ProcessPool
 
 _IDLE = 60.0  # seconds after which idle workers are stopped, all but one
 _ATTEMPTS = 2
@@ -21,13 +22,13 @@ class WorkerPool:
     """
 
     def __init__(self, module: str, arguments: tuple[str, ...], size: int, job_timeout: float) -> None:
-        self._pool = Pool(module, lambda: arguments, size, idle=_IDLE, kept=1, aside=True)
+        self._pool = ProcessPool(module, lambda: arguments, size, idle=_IDLE, kept=1, spare_first_core=True)
         self._job_timeout = job_timeout
         self._jobs: set[asyncio.Task[bytes]] = set()
 
     def preload(self) -> None:
         """Start a worker ahead of the first job."""
-        self._pool.warm()
+        self._pool.prestart()
 
     @property
     def not_ready_reason(self) -> str:
@@ -63,7 +64,7 @@ class WorkerPool:
     async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
         for _ in range(_ATTEMPTS):
             try:
-                async with self._pool.child() as worker:
+                async with self._pool.acquire() as worker:
                     begun.set()
                     succeeded, result = await self._exchange(worker, request)
             except NoProcessError as error:
@@ -77,7 +78,7 @@ class WorkerPool:
             return result
         raise EngineError(f"its process died {_ATTEMPTS} times")
 
-    async def _exchange(self, worker: Child, request: bytes) -> tuple[bool, bytes]:
+    async def _exchange(self, worker: ChildProcess, request: bytes) -> tuple[bool, bytes]:
         """Send a request; return whether it succeeded, and the PCM or the error's text."""
         async with asyncio.timeout(self._job_timeout):
             await worker.send(REQUEST.pack(len(request)) + request)

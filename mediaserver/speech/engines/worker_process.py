@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mediaserver.errors import MediaServerError, one_line
-from mediaserver.support import child_process
+from mediaserver.support.processes import child_main
 
 REQUEST = struct.Struct(">I")  # the size in bytes of the JSON that follows
 RESPONSE = struct.Struct(
@@ -22,10 +22,10 @@ def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> 
     `make_worker` loads what the work needs, before the process reports that it is ready, and returns the function
     that does a job: it takes the job's JSON object, and returns PCM or raises EngineError.
     """
-    requests, responses = child_process.begin()
+    requests, responses = child_main.open_channel()
     do_job = make_worker()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the serving process is gone
-        child_process.ready(responses)
+        child_main.report_ready(responses)
         while head := requests.read(REQUEST.size):
             succeeded, data = _run_job(do_job, requests.read(*REQUEST.unpack(head)))
             responses.write(RESPONSE.pack(succeeded, len(data)) + data)

@@ -12,7 +12,8 @@ from mediaserver.errors import EngineError
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.stt.interface import Recognition, send_while_receiving
 from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
-from mediaserver.support.processes import DEAD, Child, NoProcessError, Pool
+from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
+from mediaserver.support.processes.pool import ProcessPool
 
 _MODULE = "mediaserver.speech.stt.pocketsphinx_process"
 _IDLE = 60.0  # seconds after which idle workers are stopped, all but one
@@ -31,11 +32,13 @@ class PocketSphinxStt:
     """Recognises speech in worker processes, each of which has one utterance at a time."""
 
     def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
-        self._pool = Pool(_MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1, aside=True)
+        self._pool = ProcessPool(
+            _MODULE, lambda: (), settings.processes, idle=_IDLE, kept=1, spare_first_core=True
+        )
 
     def preload(self) -> None:
         """Start a worker process."""
-        self._pool.warm()
+        self._pool.prestart()
 
     @property
     def not_ready_reason(self) -> str:
@@ -51,7 +54,7 @@ class PocketSphinxStt:
     ) -> Recognition:
         """Recognise one utterance; the text is in lower case. While all workers are busy, the audio waits."""
         try:
-            async with self._pool.child() as worker:
+            async with self._pool.acquire() as worker:
                 return await send_while_receiving(_send_audio(worker, audio), _receive_result(worker, on_partial))
         except NoProcessError as error:
             raise EngineError(str(error)) from error
@@ -59,13 +62,13 @@ class PocketSphinxStt:
             raise EngineError("pocketsphinx: its process died") from None
 
 
-async def _send_audio(worker: Child, audio: AsyncIterator[bytes]) -> None:
+async def _send_audio(worker: ChildProcess, audio: AsyncIterator[bytes]) -> None:
     async for pcm in audio:
         await worker.send(AUDIO.pack(len(pcm)) + pcm)
     await worker.send(AUDIO.pack(0))
 
 
-async def _receive_result(worker: Child, on_partial: Callable[[str], None]) -> Recognition:
+async def _receive_result(worker: ChildProcess, on_partial: Callable[[str], None]) -> Recognition:
     while True:
         is_final, size = RESULT.unpack(await worker.receive(RESULT.size))
         result = json.loads(await worker.receive(size))

@@ -18,7 +18,7 @@ import soxr
 from pocketsphinx import Decoder
 
 from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
-from mediaserver.support import child_process
+from mediaserver.support.processes import child_main
 
 # Multiplied with the signal, it mirrors the spectrum about a quarter of the sampling rate; 0.25 is the gain.
 _MIRROR = np.array([0.25, -0.25], np.float32)
@@ -79,10 +79,10 @@ class UtteranceDecoder:
 
 def main() -> None:
     """Recognise utterances until the input ends."""
-    requests, responses = child_process.begin()
+    requests, responses = child_main.open_channel()
     decoder = UtteranceDecoder()
     try:
-        child_process.ready(responses)
+        child_main.report_ready(responses)
         while _recognise_utterance(decoder, requests, responses):
             pass
     except (BrokenPipeError, ConnectionResetError):  # the serving process is gone

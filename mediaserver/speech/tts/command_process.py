@@ -14,7 +14,7 @@ from mediaserver.audio.pcm import pad_to_frames
 from mediaserver.errors import EngineError, PromptError, plainly
 from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
-from mediaserver.support import child_process
+from mediaserver.support.processes import child_main
 
 _MAX_SOUND_BYTES = 32_000_000  # that a program may write: some minutes at any sampling rate
 # Bytes of any one file that a program may make. To the kernel shared memory is a file as well, and espeak-ng has
@@ -26,7 +26,7 @@ _MAX_STDERR_BYTES = 4096  # the last of them are kept for the error's message
 def main() -> None:
     """Answer requests until the input ends."""
     _limit_file_size()
-    child_process.forget_environment()
+    child_main.scrub_environment()
     worker_process.serve_jobs(lambda: synthesise)
 
 
@@ -64,7 +64,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=child_process.program_environment(configured),
+            env=child_main.program_environment(configured),
         )
     except (OSError, ValueError) as error:
         raise EngineError(f"the program cannot be run: {plainly(error)}") from error

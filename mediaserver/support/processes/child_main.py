@@ -1,0 +1,43 @@
+"""The child's side: what a child process does before its work. Imports little, so that children start fast."""
+
+import os
+from collections.abc import Mapping
+from typing import IO
+
+READY = b"\n"  # the first byte that a child sends: it can be sent work
+
+# Variables of our environment that foreign programs may see: where things are, and the language. Others may hold
+# tokens, and a decoder or a TTS program reads what strangers have made.
+_PASSED_ON = {"PATH", "HOME", "LANG", "LANGUAGE", "TMPDIR", "TZ", "LD_LIBRARY_PATH"}
+
+
+def open_channel() -> tuple[IO[bytes], IO[bytes]]:
+    """The socket that is our standard input, as a file of requests and one of answers.
+
+    Standard input and output are replaced: a program that we start would read requests, and a stray `print`
+    would be taken for an answer.
+    """
+    channel = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return os.fdopen(channel, "rb"), os.fdopen(os.dup(channel), "wb")
+
+
+def report_ready(answers: IO[bytes]) -> None:
+    """Report that requests can be answered. The pool soon stops to start children that die before this."""
+    answers.write(READY)
+    answers.flush()
+
+
+def scrub_environment() -> None:
+    """Remove the variables from our environment that programs that we start must not see."""
+    kept = program_environment({})
+    for name in os.environ.keys() - kept.keys():
+        del os.environ[name]
+
+
+def program_environment(configured: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a foreign program: the variables that are passed on, and over them the configured ones."""
+    passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
+    return passed_on | dict(configured)

@@ -1,0 +1,165 @@
+"""A pool of child processes of one kind, started on demand."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+
+from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
+
+_FAILED_STARTS = 2  # in a row, after which no process is started for a while
+_PAUSE = 10.0  # seconds of that
+_RETRY = 0.5  # seconds between attempts of `prestart` to get a child ready
+
+log = structlog.get_logger()
+
+
+class ProcessPool:
+    """At most `size` children of one kind, started when they are needed.
+
+    `kept` of them are kept for good. The others end `idle` seconds after the last caller that used a child. Where
+    children die before they are ready, there is a pause before more are started. `spare_first_core` is that of
+    ChildProcess.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Callable[[], tuple[str, ...]],
+        size: int,
+        *,
+        idle: float,
+        kept: int = 0,
+        spare_first_core: bool = False,
+    ) -> None:
+        self._module, self._arguments, self._spare_first_core = module, arguments, spare_first_core
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[ChildProcess] = []  # each is watched
+        self._reaping: set[asyncio.Task[None]] = set()  # of children that died while they were idle
+        self._idle_seconds, self._kept = idle, kept
+        self._users = 0  # callers that have a child, or wait for one
+        self._failed_starts, self._failed_at = 0, 0.0  # in a row, and the time of the last
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._prestarting: asyncio.Task[None] | None = None
+        self.why_not_ready = "is starting"  # "" from the time on that a child was ready
+
+    def prestart(self) -> None:
+        """Start the children that are kept, ahead of need, and try again until one was ready. Returns at once."""
+        with contextlib.suppress(NoProcessError):  # `acquire` raises it to a caller that needs a child
+            while len(self._idle) < self._kept:
+                self._return_idle(self._start())
+        if self.why_not_ready and self._prestarting is None:
+            self._prestarting = asyncio.get_running_loop().create_task(self._prestart())
+
+    async def _prestart(self) -> None:
+        while self.why_not_ready:
+            try:
+                async with self.acquire():
+                    return
+            except NoProcessError as error:
+                self.why_not_ready = f"cannot start: {error}"
+            except DEAD:
+                self.why_not_ready = "cannot start: its process dies before it is ready"
+            await asyncio.sleep(_RETRY)
+
+    @contextlib.asynccontextmanager
+    async def acquire(self) -> AsyncIterator[ChildProcess]:
+        """A child for the caller alone, ready for work; NoProcessError or one of DEAD where there is none.
+
+        An exception in the block, cancellation too, kills the child, as it may be amid work.
+        """
+        self._cancel_idle_timer()
+        self._users += 1
+        try:
+            async with self._places:
+                child = await self._ready_child()
+                try:
+                    yield child
+                except BaseException as error:
+                    if isinstance(error, DEAD) and not isinstance(error, TimeoutError):
+                        log.warning("a process died at its work", module=self._module, pid=child.pid)
+                    await child.kill()
+                    raise
+                self._return_idle(child)
+        finally:
+            self._users -= 1
+            if not self._users:
+                loop = asyncio.get_running_loop()
+                self._idle_timer = loop.call_later(self._idle_seconds, self._on_idle_timeout)
+
+    async def close(self) -> None:
+        """End all children that have no work."""
+        if self._prestarting is not None:
+            self._prestarting.cancel()
+            await asyncio.wait((self._prestarting,))
+        await self.stop_idle()
+
+    async def stop_idle(self, kept: int = 0) -> None:
+        """End idle children, but for `kept` of them; the next `acquire` starts a new one."""
+        self._cancel_idle_timer()
+        idle, self._idle = self._idle[kept:], self._idle[:kept]
+        await asyncio.gather(*(child.unwatch().end() for child in idle), *self._reaping)
+
+    async def _ready_child(self) -> ChildProcess:
+        child = self._take_idle() or self._start()
+        try:
+            await child.wait_ready()
+        except asyncio.CancelledError:  # it has no work yet: the next caller may have it
+            self._return_idle(child)
+            raise
+        except DEAD:
+            await self._note_failed_start(child)
+            raise EOFError from None
+        if self._failed_starts >= _FAILED_STARTS:
+            log.info("processes start again", module=self._module)
+        if self.why_not_ready and self._kept:
+            log.info("processes are ready", module=self._module)
+        self._failed_starts, self.why_not_ready = 0, ""
+        return child
+
+    async def _note_failed_start(self, child: ChildProcess) -> None:
+        self._failed_starts, self._failed_at = self._failed_starts + 1, time.monotonic()
+        if self._failed_starts == _FAILED_STARTS:  # logged once, however long it lasts
+            log.error("processes die before they are ready", module=self._module, retry_s=_PAUSE)
+        await child.kill()
+
+    def _start(self) -> ChildProcess:
+        if self._failed_starts >= _FAILED_STARTS and time.monotonic() < self._failed_at + _PAUSE:
+            raise NoProcessError(f"processes die before they are ready: {self._module}")
+        return ChildProcess(self._module, *self._arguments(), spare_first_core=self._spare_first_core)
+
+    def _cancel_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+
+    def _on_idle_timeout(self) -> None:
+        self._stopping = asyncio.get_running_loop().create_task(self.stop_idle(self._kept))
+
+    def _return_idle(self, child: ChildProcess) -> None:
+        self._idle.append(child)
+        child.watch_idle(self._on_idle_death)
+
+    def _take_idle(self) -> ChildProcess | None:
+        """A child that is idle and alive; None where there is none."""
+        while self._idle:
+            child = self._idle.pop().unwatch()
+            if child.alive:
+                return child
+            self._reap(child)
+        return None
+
+    def _on_idle_death(self, child: ChildProcess) -> None:
+        self._idle.remove(child)
+        self._reap(child)
+
+    def _reap(self, child: ChildProcess) -> None:
+        """Clean up after a child that died while it was idle. Another is started when one is needed."""
+        if child.ready:
+            log.warning("a process died while it was idle", module=self._module, pid=child.pid)
+        work = child.kill() if child.ready else self._note_failed_start(child)
+        task = asyncio.get_running_loop().create_task(work)
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
