@@ -1,36 +1,38 @@
-"""The console script, and `python -m mediaserver`. Ctrl-C ends it without a traceback, however early it comes."""
+"""The console script, and `python -m mediaserver`. Ctrl-C ends it without a traceback, even during imports."""
 
 import os
 import signal
 import sys
 from types import FrameType
 
-_BY_SIGNAL = 128  # plus its number: the exit code, as shells have it
+_BY_SIGNAL = 128  # plus the signal's number: the exit code, as of shells
 
 
 def main() -> None:
-    """Import the commands, which takes its time, and run one."""
-    # Process 1 of a container gets no signal that it has no handler for.
-    signal.signal(signal.SIGTERM, _end)
-    # An exception amid an import would be told by whatever is being imported, or be lost there.
-    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background
+    """Import the commands, which takes a moment, and run one."""
+    # The kernel gives process 1 of a container no signal that it has no handler for.
+    signal.signal(signal.SIGTERM, _exit_at_once)
+    # A KeyboardInterrupt during an import could be swallowed, or reported, by the module that is imported.
+    interruptible = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )  # a shell's background job ignores SIGINT
     if interruptible:
-        signal.signal(signal.SIGINT, _end)
+        signal.signal(signal.SIGINT, _exit_at_once)
     from mediaserver.cli import main
 
     try:
         if interruptible:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # commands let go of what they have
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a command closes what it has open
         main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)
     finally:
         if interruptible:
-            signal.signal(signal.SIGINT, _end)
+            signal.signal(signal.SIGINT, _exit_at_once)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    """Nothing is begun yet, or all is over: there is nothing to let go of."""
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
+    """Exit at once: no command is running, so nothing is open."""
     os._exit(_BY_SIGNAL + number)
 
 

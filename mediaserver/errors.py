@@ -1,15 +1,15 @@
-"""Whose fault it is: one tree, so that a caller can tell a user's mistake from a peer's and from ours.
+"""One tree of errors, by whose mistake it is: the operator's, a prompt's author's, the caller's, or a peer's.
 
     MediaServerError
-    ├── ConfigError        the operator's: a setting, a path, a file named in the config; a list of problems
-    ├── PromptError        the author's: a sound file that cannot be played, with its name and why
+    ├── ConfigError        the operator's: a setting, a path, a file named in the configuration
+    ├── PromptError        the author's: a sound file that cannot be played
     ├── RefusedError       the caller's: a request that we refuse, with a RefusalReason and its HTTP status
     └── PeerError          the far end's
         ├── ProtocolError  bytes that no wire format allows
-        ├── WebhookError   no answer from the operator's own backend that can be used
-        └── EngineError    nothing from an engine that speaks, recognises or thinks that can be used
+        ├── WebhookError   the operator's own backend gave no answer that can be used
+        └── EngineError    a TTS, STT or LLM engine gave nothing that can be used
 
-Anything else that escapes is our own fault, and is logged with its traceback.
+Any other exception is a bug of ours, and is logged with its traceback.
 """
 
 import os
@@ -18,8 +18,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
 
-_MISSPELT, _CANDIDATES = 3, 50  # letters too many or too few; words compared
-_LONGEST = 100  # letters of a word that is looked for
+_LENGTH_DIFFERENCE, _CANDIDATES = 3, 50  # letters between two words that are compared; words compared at most
+_LONGEST = 100  # letters of a word that is looked up
 
 
 class MediaServerError(Exception):
@@ -30,7 +30,7 @@ class ConfigError(MediaServerError):
     """The configuration cannot be used. `problems` holds one line per mistake, all of them at once."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(map(one_line, problems))
+        self.problems = list(map(single_line, problems))
         super().__init__("\n".join(self.problems))
 
 
@@ -93,7 +93,7 @@ class RefusedError(MediaServerError):
     """
 
     def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
-        super().__init__(one_line(message))
+        super().__init__(single_line(message))
         self.reason = reason
         self.logged = logged or str(self)
 
@@ -104,15 +104,15 @@ class RefusedError(MediaServerError):
 
 
 class TooLongError(ValueError):
-    """A value that is right in its form, and asks for more than there may be."""
+    """A value has the right form, and is longer than allowed."""
 
 
 class PeerError(MediaServerError):
-    """The far end did something it must not do. It costs its own stream at most."""
+    """The far end did something it must not do. That ends its own stream at most."""
 
 
 class WebhookError(PeerError):
-    """The operator's backend gave no answer that can be used; `status` is its HTTP status, if it came to one."""
+    """The operator's backend gave no usable answer. `status` is its HTTP status, None where none arrived."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -120,7 +120,7 @@ class WebhookError(PeerError):
 
 
 class EngineError(PeerError):
-    """An engine is not there, is late, or gives nothing that can be used; one plain line, without its URL."""
+    """A TTS, STT or LLM engine is missing, too late, or answers nothing usable; one line, without its URL."""
 
 
 class ProtocolError(PeerError):
@@ -128,34 +128,35 @@ class ProtocolError(PeerError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint ` (did you mean "x"?)` for a misspelt word, or nothing where nothing known comes close.
+    """A hint ` (did you mean "x"?)` for a misspelt word; "" where no known word is similar.
 
-    Strangers may ask, so it looks at no more than some words of about the same length, for none that is very long.
+    Strangers may cause the look-up, so its time is bounded: few words of about the same length are compared, and
+    none with a very long one.
     """
     if len(word) > _LONGEST:
         return ""
-    alike = islice((name for name in known if abs(len(name) - len(word)) <= _MISSPELT), _CANDIDATES)
+    alike = islice((name for name in known if abs(len(name) - len(word)) <= _LENGTH_DIFFERENCE), _CANDIDATES)
     close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
-def one_line(text: str) -> str:
-    """Text that others wrote, in a message of one line."""
+def single_line(text: str) -> str:
+    """Text on a single line: line breaks become spaces."""
     return " ".join(text.splitlines())
 
 
-def printable(text: str) -> str:
-    """Text that others wrote, such as a file's name, for a terminal: what would write to it is escaped."""
+def escape_unprintable(text: str) -> str:
+    """Text of others, such as a file's name, with control characters escaped, so that a terminal obeys none."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def shown_lines(text: str) -> str:
-    """The same of a text of several lines."""
-    return "\n".join(map(printable, text.split("\n")))
+def escape_unprintable_lines(text: str) -> str:
+    """`escape_unprintable` for a text of several lines, whose line breaks stay."""
+    return "\n".join(map(escape_unprintable, text.split("\n")))
 
 
-def plainly(error: Exception) -> str:
-    """What the system says, without the addresses and numbers that libraries put around it."""
+def error_text(error: Exception) -> str:
+    """An error's text from the operating system, without addresses and numbers that libraries add to it."""
     number = getattr(error, "errno", None)
     if number and number > 0:
         return os.strerror(number)

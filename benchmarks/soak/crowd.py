@@ -73,17 +73,17 @@ class Crowd:
             expected.add(CloseCode.GOING_AWAY)
         if code not in expected:
             result.failed = 1
-            self._tally.complain(f"{call.path}: closed with {code}, after {result.frames} frames")
+            self._tally.print_errors(f"{call.path}: closed with {code}, after {result.frames} frames")
         if result.lost or result.wrong:
             problem = f"{call.path}: {result.lost} lost, {result.wrong} wrong of {result.frames}"
-            self._tally.complain(f"{problem} ({check.label}) {conversation.why}")
+            self._tally.print_errors(f"{problem} ({check.label}) {conversation.why}")
         if check.label:
             self._tally.heard[check.label] += 1
         self._tally.kinds[call.kind].add(result)
 
     def _fail(self, call: Call, why: str) -> None:
         self._tally.kinds[call.kind].add(Kind(failed=1))
-        self._tally.complain(f"{call.path}: {why}")
+        self._tally.print_errors(f"{call.path}: {why}")
 
 
 class _Conversation:

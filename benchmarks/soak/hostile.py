@@ -160,7 +160,7 @@ class Hostile:
                     await self._connect_and(KINDS[kind])
         except TimeoutError:
             self._tally.survived[kind] += 1
-            self._tally.complain(f"a peer was not got rid of in {_PATIENCE:g} s: {kind}")
+            self._tally.print_errors(f"a peer was not got rid of in {_PATIENCE:g} s: {kind}")
 
     async def _connect_and(self, misbehave: Misbehave) -> None:
         connection = socket.socket()

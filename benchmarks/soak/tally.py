@@ -55,7 +55,7 @@ class Tally:
         """Calls that heard a prompt that was not there at the start: the server takes changes in."""
         return sum(count for label, count in self.heard.items() if not label.endswith(" 0"))
 
-    def complain(self, text: str) -> None:
+    def print_errors(self, text: str) -> None:
         """Keep the first words on what went wrong."""
         if len(self.trouble) < _SHOWN:
             self.trouble.append(text)

@@ -81,7 +81,7 @@ class Watcher:
         while not await passed(over, every):
             now = await self._server.scrape(client)
             if not now:
-                self._tally.complain("the server is gone")
+                self._tally.print_errors("the server is gone")
                 over.set()
                 return
             self.history.samples.append(self._sample(before, now))

@@ -6,7 +6,7 @@ import aiohttp
 
 from mediaserver import __version__
 from mediaserver.errors import PeerError
-from mediaserver.events.post import host_of
+from mediaserver.events.webhook_client import host_of
 from mediaserver.transport import dialled
 from mediaserver.transport.connection import bound_send_buffer
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket

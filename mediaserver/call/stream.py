@@ -7,7 +7,7 @@ from urllib.parse import quote
 import structlog
 
 from mediaserver.support.rate_limit import LogThrottle
-from mediaserver.support.urls import leads_elsewhere
+from mediaserver.support.urls import is_unsafe_segment
 
 # Keys of a URL's query that grant access to a path. Neither handlers nor applications see them.
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
@@ -47,7 +47,7 @@ class Stream:
         that cannot be a segment, such as "..", is left out.
         """
         call = quote(self.call, safe="@:+~", errors="backslashreplace")
-        return self.resource or (f"calls/{call}" if not leads_elsewhere(call) else "")
+        return self.resource or (f"calls/{call}" if not is_unsafe_segment(call) else "")
 
     @property
     def kind(self) -> str:

@@ -1,4 +1,4 @@
-"""`check`: a configuration and all its prompts, as `serve` would load them, without serving."""
+"""What `check` finds: a configuration and all its prompts, loaded as `serve` loads them, without serving."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.cli import menu_flow
-from mediaserver.cli.menu_flow import Way
+from mediaserver.cli.menu_flow import Transition
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
@@ -17,22 +17,24 @@ from mediaserver.routing.patterns import MAX_SLOW_PATH
 from mediaserver.runtime.disk_caches import open_library
 from mediaserver.runtime.prompt_monitor import NO_PROMPTS
 from mediaserver.server.http import tls
-from mediaserver.support.credentials import shown_url
+from mediaserver.support.credentials import redact_url
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a configuration amounts to. A line each: `problems` stop `serve`, it leaves files `left_out`, loses
-    what it would write into folders that are `unwritable`, and `warnings` are of built-in paths that lack their
-    prompts, which nobody asked for; these are not among the paths. `notes` are worth a look, and nothing is wrong.
+    """What `check` reports; its attributes are the keys of `check --json`.
 
-    `menus` has the flow of each path that has one, without what is wrong in it. `open_paths` are those that
-    anybody may dial who reaches the port. Each path has the AudioSocket ports that it answers on, with the path
-    as the port has it.
+    Of the lists with a line for each finding, `problems` stop `serve`; `left_out` are files that `serve` cannot
+    play and goes on without; `unwritable` are folders that it cannot write into; `warnings` are prompts that the
+    default paths lack, which are then not among `paths`; `notes` are no mistakes, but worth a look.
+
+    `menus` has the flow of each path with one, without its invalid parts. `open_paths` are those that any peer may
+    dial that reaches the port. Each path has the AudioSocket ports that it answers on, each with the path and
+    query that the port is given.
     """
 
     paths: list[dict[str, Any]]
-    menus: dict[str, list[Way]]
+    menus: dict[str, list[Transition]]
     prompts: list[dict[str, Any]]
     ignored: list[str]
     problems: list[str]
@@ -44,14 +46,14 @@ class Findings:
 
     @property
     def all_is_well(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no mistakes; warnings and notes are none."""
         return not (self.problems or self.left_out or self.unwritable)
 
 
 async def collect_findings(
     settings: Settings, where: str, problems: Sequence[str], progress: Progress
 ) -> Findings:
-    """Build the routes, decode every prompt, and hold them against each other."""
+    """Build the routes, decode every prompt, and compare the two. `where` names the configuration in messages."""
     configuration = Configuration.build(settings, where, [*problems, *tls.load(settings, where)[1]])
     library = open_library(settings, make_store=False)
     try:
@@ -62,7 +64,7 @@ async def collect_findings(
     left_out = [
         f"{library.directory / file}: {problem}"
         for file, problem in sorted(library.problems.items())
-        if file != os.curdir  # the folder itself: told as what is wrong with its setting
+        if file != os.curdir  # the folder itself: reported as a mistake in its setting
     ]
     unwritable = await asyncio.to_thread(folders.unwritable_folders, configuration)
     unserved = configuration.paths_without_prompts(library)
@@ -75,7 +77,7 @@ async def collect_findings(
             "audiosocket": {
                 str(port.number): str(port.url) for port in configuration.ports.values() if port.route is route
             },
-            "settings": _shown(route.settings),
+            "settings": _redacted(route.settings),
         }
         for route in configuration.table
         if route.pattern not in unserved
@@ -91,10 +93,10 @@ async def collect_findings(
         for _, prompt in sorted(library.prompts.items())
     ]
     flows = {
-        route.pattern: menu_flow.ways(getattr(route.validated.table, "menus", None))
+        route.pattern: menu_flow.transitions(getattr(route.validated.table, "menus", None))
         for route in configuration.table
     }
-    menus = {path: ways for path, ways in flows.items() if ways}
+    menus = {path: transitions for path, transitions in flows.items() if transitions}
     warnings = configuration.missing_default_prompts(library)
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
@@ -124,12 +126,12 @@ async def collect_findings(
     )
 
 
-def _shown(value: Any) -> Any:
-    """Settings as they may be shown: of a URL, no more than where it leads; it may hold a password or a token."""
+def _redacted(value: Any) -> Any:
+    """Settings with their URLs redacted, which may have passwords or tokens in them."""
     if isinstance(value, str) and "://" in value:
-        return shown_url(value)
+        return redact_url(value)
     if isinstance(value, dict):
-        return {key: _shown(each) for key, each in value.items()}
+        return {key: _redacted(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_shown(each) for each in value]
+        return [_redacted(each) for each in value]
     return value

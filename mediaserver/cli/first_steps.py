@@ -1,4 +1,4 @@
-"""What `serve` tells on a terminal, beside its log: a URL to try, how, and who else may dial."""
+"""What `serve` shows on a terminal beside its log: a command to try a path, and which paths are open."""
 
 import shlex
 import shutil
@@ -18,38 +18,38 @@ from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.routing.route import Route
 from mediaserver.runtime.engine import Engine
 
-_LITTLE_TO_HEAR: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
+_SILENT_HANDLERS: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and to dial then
 _TONE = "dial"
 _TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE names it and it is for that host"
 
 
 def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
-    """What to tell of a server that listens on a port, and was given a config file or found none."""
-    told = []
-    tried = _to_try(engine)
-    if tried is not None:
-        route, path = tried
-        command = f"{_program()} call {_shown(_url(engine, port, path), route, config)}"
-        told = [f"Try {path} from another terminal:", "", f"    {command}", ""]
+    """Lines about a server that listens on `port`; `config` is its configuration file, if it has one."""
+    shown = []
+    best = _best_route(engine)
+    if best is not None:
+        route, path = best
+        command = f"{_program()} call {_shell_argument(_url(engine, port, path), route, config)}"
+        shown = [f"Try {path} from another terminal:", "", f"    {command}", ""]
         if engine.settings.tls.certificate:
-            told[3:] = ["", f"{_TRUST}.", ""]
-    told.append(describe_open_paths(engine.table.open_paths, len(engine.table)))
-    return told
+            shown[3:] = ["", f"{_TRUST}.", ""]
+    shown.append(describe_open_paths(engine.table.open_paths, len(engine.table)))
+    return shown
 
 
-def _to_try(engine: Engine) -> tuple[Route, str] | None:
-    """A route and its path, with its variables filled in: best one that anybody may dial, and that is heard."""
-    found = [(route, path) for route in engine.table for path in _paths(engine, route)]
+def _best_route(engine: Engine) -> tuple[Route, str] | None:
+    """A route, and a path that it answers: if possible an open one, whose handler plays something."""
+    found = [(route, path) for route in engine.table for path in _answered_paths(engine, route)]
     return min(
         found,
-        key=lambda each: (not each[0].access.is_open, issubclass(each[0].handler, _LITTLE_TO_HEAR)),
+        key=lambda each: (not each[0].access.is_open, issubclass(each[0].handler, _SILENT_HANDLERS)),
         default=None,
     )
 
 
-def _paths(engine: Engine, route: Route) -> Iterator[str]:
-    """A path that the route answers now, if one is found."""
+def _answered_paths(engine: Engine, route: Route) -> Iterator[str]:
+    """A path that the route answers with its variables filled in; none where no value that is tried fits."""
     snapshot = engine.library.snapshot
     for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
@@ -67,8 +67,8 @@ def _url(engine: Engine, port: int, path: str) -> str:
     return f"{'wss' if settings.tls.certificate else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
-def _shown(url: str, route: Route, config: Path | None) -> str:
-    """A URL as an argument in a shell. A path with tokens is given a signed link: a token is shown nowhere."""
+def _shell_argument(url: str, route: Route, config: Path | None) -> str:
+    """A URL as an argument in a shell; for a path with tokens a signed link, since no token may be shown."""
     if not route.access.tokens:
         return shlex.quote(url)
     option = f" --config {shlex.quote(str(config))}" if config is not None else ""
@@ -76,7 +76,7 @@ def _shown(url: str, route: Route, config: Path | None) -> str:
 
 
 def _program() -> str:
-    """What this program is called here."""
+    """The command that runs this program here."""
     called = sys.argv[0]
     if Path(called).name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m mediaserver"

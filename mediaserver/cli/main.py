@@ -1,4 +1,4 @@
-"""The console script: a table of its commands. Exit codes: 0 well, 1 wrong stream, 2 wrong config."""
+"""The console script: its table of commands. Exit codes: 0 success, 1 wrong stream, 2 invalid configuration."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from mediaserver.cli.commands.say import say
 from mediaserver.cli.commands.serve import serve
 from mediaserver.cli.commands.sign import sign
 
-# Each command, and the examples that its help ends with.
+# Each command, with the examples at the end of its help.
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     serve: ("serve --config config.toml --port 8080",),
     init: ("init", "init my-server"),
@@ -53,7 +53,7 @@ VersionOption = Annotated[
 def main() -> None:
     """Entry point of the console script."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # handlers of the user's own may lie in the working directory
+        sys.path.insert(0, "")  # users' own handlers may be modules in the working directory
     app()
 
 

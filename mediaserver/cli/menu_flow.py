@@ -1,4 +1,4 @@
-"""A menu flow in the words of people: each menu, and where its keys lead. No I/O."""
+"""Describes the flow of a menu handler for people: each menu, and where its keys lead. No I/O."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 from mediaserver.handlers.common.spoken_prompt import SpokenPrompt
 from mediaserver.handlers.menu.plan import Menu, Step
-from mediaserver.support.credentials import shown_url
+from mediaserver.support.credentials import redact_url
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From a menu to what comes next."""
+class Transition:
+    """One key, or other outcome, of a menu, and what it leads to."""
 
     menu: str
     plays: str
@@ -19,15 +19,20 @@ class Way:
     leads_to: str
 
 
-def ways(menus: Any) -> list[Way]:
-    """The ways of a flow, as far as it is known: what is wrong in a handler's settings is left out."""
+def transitions(menus: Any) -> list[Transition]:
+    """The transitions of a handler's menus. Menus that are invalid are left out."""
     known = menus if isinstance(menus, dict) else {}
-    return [way for name, menu in known.items() if isinstance(menu, Menu) for way in _ways(name, menu)]
+    return [
+        transition
+        for name, menu in known.items()
+        if isinstance(menu, Menu)
+        for transition in _transitions(name, menu)
+    ]
 
 
-def _ways(name: str, menu: Menu) -> Iterator[Way]:
+def _transitions(name: str, menu: Menu) -> Iterator[Transition]:
     for key, step in _steps(menu):
-        yield Way(name, _brief(menu.play), key, _leads_to(step))
+        yield Transition(name, _brief(menu.play), key, _leads_to(step))
 
 
 def _steps(menu: Menu) -> Iterator[tuple[str, Step]]:
@@ -43,7 +48,7 @@ def _leads_to(step: Step) -> str:
     parts = [f"play {_brief(step.play)}"] if step.play else []
     parts += [what for what in ("record", "collect") if getattr(step, what) is not None]
     parts += [f"menu {step.menu}"] if step.menu is not None else []
-    parts += [f"webhook {shown_url(step.webhook)}"] if step.webhook is not None else []
+    parts += [f"webhook {redact_url(step.webhook)}"] if step.webhook is not None else []
     parts += ["hang up"] if step.hangup else []
     return ", ".join(parts)
 

@@ -1,4 +1,4 @@
-"""A live meter for a terminal: level and jitter of what is heard."""
+"""A live meter for a terminal: level and jitter of the received audio."""
 
 import contextlib
 from collections import deque
@@ -17,11 +17,11 @@ from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40
 _FLOOR_DBFS = -60.0
-_EVERY = 5  # frames between two pictures: drawn right after a frame came, long before the next is due
+_EVERY = 5  # frames between two drawings. One is made right after a frame arrived, long before the next is due
 
 
 class Meter:
-    """Give it every frame with its time of arrival; it draws ten times a second."""
+    """Draws level and jitter of received frames, ten times a second."""
 
     def __init__(self, console: Console, url: str) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -39,16 +39,16 @@ class Meter:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def heard(self, pcm: bytes, at: float) -> None:
-        """One frame of PCM that came at `at` seconds."""
+    def on_frame(self, pcm: bytes, at: float) -> None:
+        """One frame of PCM (16 bit, 8 kHz) that arrived at `at` seconds."""
         self._frames += 1
         if self._last is not None:
             self._recent.append(abs(at - self._last - PTIME))
         self._last = at
         if self._frames % _EVERY == 0:
-            self._live.update(self._picture(pcm), refresh=True)
+            self._live.update(self._render(pcm), refresh=True)
 
-    def _picture(self, pcm: bytes) -> Table:
+    def _render(self, pcm: bytes) -> Table:
         level = levels.rms_dbfs(from_bytes(pcm))
         jitter = max(self._recent, default=0.0) * 1000
         table = Table.grid(padding=(0, 1))
@@ -64,10 +64,10 @@ def _bar(share: float, colour: str) -> Text:
 
 
 @contextlib.contextmanager
-def drawn(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
-    """A function that draws each frame heard, while the block lasts; None where there is no terminal."""
+def draw_meter(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
+    """While the block runs, a function to be called with each received frame; None without a terminal."""
     if console is None or not console.is_terminal:
         yield None
         return
     with Meter(console, shown) as meter:
-        yield meter.heard
+        yield meter.on_frame

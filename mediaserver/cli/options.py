@@ -1,4 +1,4 @@
-"""What commands are given: options that several have, values read from what people write, and their help."""
+"""Options that several commands have, parsers of their values, and the help of all commands."""
 
 import inspect
 import re
@@ -43,10 +43,10 @@ AfterOption = Annotated[
 
 
 class _PlainHelp:
-    """Help with `URL` where typer has `{URL}`, and without the type of a flag, which takes no value."""
+    """Help with `URL` in place of typer's `{URL}`, and without a type for flags, which take no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """All parameters, those of typer's own too."""
+        """All parameters, typer's own included."""
         found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in found:
             if getattr(parameter, "is_flag", False):
@@ -54,7 +54,7 @@ class _PlainHelp:
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """What was given; a mistake is told without pydantic's own words."""
+        """Parse arguments; errors are shown without pydantic's prefixes."""
         try:
             parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except typer.BadParameter as error:
@@ -63,12 +63,12 @@ class _PlainHelp:
         return parsed
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words of the line of usage."""
+        """The words of the usage line."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
 
 
 class Command(_PlainHelp, TyperCommand):
-    """A command with plain help, each paragraph of it as wide as the terminal."""
+    """A command whose help has paragraphs as wide as the terminal."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -80,19 +80,19 @@ class Group(_PlainHelp, TyperGroup):
 
 
 class Kind(StrEnum):
-    """What has a media stream."""
+    """The resources of VoIPBIN that have a media stream."""
 
     CALL = "call"
     CONFERENCE = "conference"
 
 
 def port(text: str) -> Any:
-    """An option that is a port."""
+    """An option whose value is a port."""
     return typer.Option(metavar="PORT", min=0, max=65535, help=text)
 
 
 def keys(text: str) -> str:
-    """Keys of a telephone and pauses, as they are sent."""
+    """DTMF keys and commas (pauses), in upper case; BadParameter where a character is neither."""
     wrong = re.search(r"[^0-9A-Da-d*#,]", text)
     if wrong is not None:
         raise typer.BadParameter(f"{wrong[0]} is no key: 0-9, A-D, * and #, and a comma for a pause")
@@ -100,7 +100,7 @@ def keys(text: str) -> str:
 
 
 def seconds(text: str) -> int:
-    """A time such as 90s, 15m, 1h or 7d, in seconds."""
+    """A time such as 90s, 15m, 1h or 7d, in seconds; BadParameter where it is none."""
     found = re.fullmatch(r"([1-9]\d{0,8})([smhd]?)", text)
     if found is None:
         raise typer.BadParameter(f"{text} should be a time such as 90s, 15m, 1h or 7d", param_hint="--ttl")
@@ -108,7 +108,7 @@ def seconds(text: str) -> int:
 
 
 def variable(text: str) -> tuple[str, str]:
-    """NAME=VALUE, as a name and a value."""
+    """The name and the value of NAME=VALUE; BadParameter where there is no =."""
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text} should be NAME=VALUE", param_hint="--variable")

@@ -1,4 +1,4 @@
-"""What `mediaserver init` writes: the reference of all settings as a configuration, and the sample prompts."""
+"""What `mediaserver init` writes: config.example.toml as a configuration, and sample prompts."""
 
 import os
 from pathlib import Path
@@ -7,25 +7,28 @@ from typing import NamedTuple
 import mediaserver
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-_SOURCES = {"config.toml": "config.example.toml", "prompts": "prompts"}  # what is written, of what is shipped
+_SOURCES = {
+    "config.toml": "config.example.toml",
+    "prompts": "prompts",
+}  # what is written, and the shipped original
 
 
 class Written(NamedTuple):
-    """The files that were written, and those that were not, each with the reason."""
+    """The files that were written, and those that were kept as they are, each with the reason."""
 
     files: list[Path]
     kept: dict[Path, str]
 
 
 def write(directory: Path, *, force: bool = False) -> Written:
-    """Write what there is to begin with into a folder, which is made. OSError where that cannot be.
+    """Write the files into a folder, which is made where it does not exist. OSError where that fails.
 
-    A file that is there stays as it is, but with `force`. A prompt of the same name in another format always does:
-    with two of them, there would be none.
+    An existing file is kept, unless `force` is set. A prompt that exists in another format is always kept: two
+    files of one prompt's name could not be played.
     """
     written = Written([], {})
     for target, source in _files(directory):
-        twins = [file for file in _of_the_same_name(target) if file != target]
+        twins = [file for file in _same_prompt(target) if file != target]
         if twins:
             written.kept[target] = f"{twins[0].name} is the prompt of that name"
         elif os.path.lexists(target) and not force:
@@ -37,7 +40,7 @@ def write(directory: Path, *, force: bool = False) -> Written:
 
 
 def _files(directory: Path) -> list[tuple[Path, Path]]:
-    """What is to be written, and what it is a copy of."""
+    """The files to write, each with its original."""
     found = []
     for name, source in _SOURCES.items():
         origin = _shipped() / source
@@ -47,28 +50,28 @@ def _files(directory: Path) -> list[tuple[Path, Path]]:
 
 
 def _shipped() -> Path:
-    """The folder of what is shipped: in the installed package, or, in a clone, around it."""
+    """The folder of the originals: in the installed package, or, in a clone, around the package."""
     package = Path(mediaserver.__file__).parent
     installed = package / "_samples"
     return installed if installed.is_dir() else package.parent
 
 
-def _of_the_same_name(target: Path) -> list[Path]:
-    """The sound files that would be the same prompt."""
+def _same_prompt(target: Path) -> list[Path]:
+    """The existing sound files that are prompts of the same name."""
     if target.suffix not in EXTENSIONS or not target.parent.is_dir():
         return []
     return [file for file in target.parent.iterdir() if file.stem == target.stem and file.suffix in EXTENSIONS]
 
 
 def _write(target: Path, content: bytes) -> None:
-    """All of it or nothing, in the place of what is there: a server may be watching."""
+    """Write a file atomically: a server may be watching the folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)
         unfinished.replace(target)
     except OSError as error:
-        error.filename = str(target)  # what the user knows of
+        error.filename = str(target)  # the name that the user knows
         raise
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the commands print for people."""
+"""The tables that commands print for people."""
 
 import json
 from itertools import groupby
@@ -8,35 +8,38 @@ from rich.console import Console
 from rich.table import Table
 
 from mediaserver.cli.findings import Findings
-from mediaserver.cli.menu_flow import Way
+from mediaserver.cli.menu_flow import Transition
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
-from mediaserver.errors import printable, shown_lines
+from mediaserver.errors import escape_unprintable, escape_unprintable_lines
 from mediaserver.routing.access import describe_open_paths
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
-    """Paths and prompts as tables on `out`, what is wrong on `err`."""
-    menus = [_menus(path, ways) for path, ways in findings.menus.items()]
+    """Print paths, menus and prompts as tables on `out`, and mistakes on `err`."""
+    menus = [_menus(path, transitions) for path, transitions in findings.menus.items()]
     for table in (_paths(findings), *menus, _prompts(findings)):
         if table.row_count:
             out.print(table, markup=False)
     for file in findings.ignored:
         out.print(
-            f"ignored, not a sound file by its name: {printable(file)}", style="dim", markup=False, soft_wrap=True
+            f"ignored, not a sound file by its name: {escape_unprintable(file)}",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
         )
     _show_lines("stops serve", findings.problems, err)
     _show_lines("left out by serve, which goes on without", findings.left_out, err)
     _show_lines("cannot be written by serve, which goes on without", findings.unwritable, err)
     for note in findings.notes:
-        err.print(printable(note), style="yellow", markup=False, soft_wrap=True)
+        err.print(escape_unprintable(note), style="yellow", markup=False, soft_wrap=True)
     for warning in findings.warnings:
-        text = f"left out until its prompts are there: {printable(warning)}"
+        text = f"left out until its prompts are there: {escape_unprintable(warning)}"
         err.print(text, style="yellow", markup=False, soft_wrap=True)
     if findings.all_is_well and not (findings.warnings or findings.notes):
         out.print("everything is in order", style="green")
     if findings.paths:
         out.print(
-            printable(describe_open_paths(findings.open_paths, len(findings.paths))),
+            escape_unprintable(describe_open_paths(findings.open_paths, len(findings.paths))),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -44,16 +47,16 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
 
 
 def _table(title: str, *headings: str) -> Table:
-    """A table whose texts are wrapped where the terminal is narrow, and never cut."""
+    """A table whose cells are wrapped on a narrow terminal, and never cut."""
     table = Table(title=title, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
-    """A row of what others wrote, names of files perhaps."""
-    table.add_row(*map(shown_lines, cells))
+def _add_row(table: Table, *cells: str) -> None:
+    """Add a row; its cells, which may be names of files, are escaped."""
+    table.add_row(*map(escape_unprintable_lines, cells))
 
 
 def _paths(findings: Findings) -> Table:
@@ -64,22 +67,27 @@ def _paths(findings: Findings) -> Table:
         plain = {key: value for key, value in path["settings"].items() if key != "menus"}
         settings = "\n".join(f"{key} = {json.dumps(value, default=str)}" for key, value in plain.items())
         ports = (_ports(path),) if with_ports else ()
-        _add(table, path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
+        _add_row(table, path["path"], path["handler"], path["encapsulation"], *ports, path["access"], settings)
     return table
 
 
 def _ports(path: dict[str, Any]) -> str:
-    """The ports of a path, each with what it has for the path where that says more."""
+    """The AudioSocket ports of a path, each with its own path and query where these differ."""
     ports = path["audiosocket"].items()
     return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
-def _menus(path: str, ways: list[Way]) -> Table:
-    """A flow: each menu, and where its keys lead."""
-    table = _table(f"Menus of {printable(path)}", "menu", "plays", "key", "leads to")
-    for _, own in groupby(ways, key=lambda way: way.menu):
-        for n, way in enumerate(own):
-            _add(table, *((way.menu, way.plays) if n == 0 else ("", "")), way.key, way.leads_to)
+def _menus(path: str, transitions: list[Transition]) -> Table:
+    """The flow of one path: each menu, and where its keys lead."""
+    table = _table(f"Menus of {escape_unprintable(path)}", "menu", "plays", "key", "leads to")
+    for _, own in groupby(transitions, key=lambda transition: transition.menu):
+        for n, transition in enumerate(own):
+            _add_row(
+                table,
+                *((transition.menu, transition.plays) if n == 0 else ("", "")),
+                transition.key,
+                transition.leads_to,
+            )
         table.add_section()
     return table
 
@@ -89,7 +97,7 @@ def _prompts(findings: Findings) -> Table:
     for column in (1, 3, 4):
         table.columns[column].justify = "right"
     for prompt in findings.prompts:
-        _add(
+        _add_row(
             table,
             prompt["name"],
             f"{prompt['duration_s']:.2f} s",
@@ -104,11 +112,11 @@ def _show_lines(title: str, lines: list[str], err: Console) -> None:
     if lines:
         err.print(f"{title}:", style="red", highlight=False)
     for line in lines:
-        err.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"  {escape_unprintable(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_report(report: Report, out: Console) -> None:
-    """A call's report as a table."""
+    """Print a call's report as a table."""
     table = Table("", "", show_header=False, title="Call", title_justify="left")
     table.add_row("frames", f"{report.frames} of 20 ms in {report.duration_s:.2f} s")
     table.add_row("first frame", _ms(report.first_frame_ms))

@@ -1,4 +1,4 @@
-"""What all commands share: how they run, what they show on the terminal, and their exit codes."""
+"""What all commands share: the event loop, errors and progress on the terminal, and exit codes."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mediaserver import config
-from mediaserver.errors import ConfigError, printable
-from mediaserver.support.credentials import without_secrets
+from mediaserver.errors import ConfigError, escape_unprintable
+from mediaserver.support.credentials import redact_urls
 
 EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end, on uvloop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
@@ -44,24 +45,25 @@ def name_of(file: Path | None) -> str:
 
 @contextlib.contextmanager
 def config_errors(as_json: bool = False) -> Iterator[None]:
-    """A wrong configuration is shown, all of it, and is exit code 2."""
+    """Print all mistakes of a configuration in a ConfigError, and exit with code 2."""
     try:
         yield
     except ConfigError as error:
         if as_json:
             typer.echo(json.dumps({"problems": error.problems}, indent=2))
-        complain(error.problems)
+        print_errors(error.problems)
         raise typer.Exit(EXIT_BAD_CONFIG) from error
 
 
-def complain(problems: list[str]) -> None:
+def print_errors(problems: list[str]) -> None:
+    """Print lines in red on standard error, escaped and with URLs redacted."""
     for problem in problems:
-        typer.secho(printable(without_secrets(problem)), fg=typer.colors.RED, err=True)
+        typer.secho(escape_unprintable(redact_urls(problem)), fg=typer.colors.RED, err=True)
 
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal while prompts are decoded, gone when they are."""
+    """A progress bar on a terminal while prompts are decoded; it disappears afterwards."""
     if not err.is_terminal:  # rich 14.0 ends even a disabled bar with an empty line
         yield lambda done, total: None
         return

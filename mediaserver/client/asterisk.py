@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from yarl import URL
 
 from mediaserver.call import CloseCode
-from mediaserver.errors import PeerError, plainly
+from mediaserver.errors import PeerError, error_text
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
@@ -104,7 +104,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
     except TimeoutError as error:
         raise PeerError(f"cannot connect within {_CONNECT_TIMEOUT:g} s") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
-        raise PeerError(f"cannot connect: {plainly(error)}. {_PORTS_HINT}") from error
+        raise PeerError(f"cannot connect: {error_text(error)}. {_PORTS_HINT}") from error
     return connection
 
 

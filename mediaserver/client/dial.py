@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
-from mediaserver.errors import PeerError, one_line
-from mediaserver.support.credentials import without_secrets
+from mediaserver.errors import PeerError, single_line
+from mediaserver.support.credentials import redact_urls
 from mediaserver.transport import dialled
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
@@ -29,7 +29,7 @@ class UpgradeRefusedError(PeerError):
     """
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
-        super().__init__(one_line(message))
+        super().__init__(single_line(message))
         self.status, self.retry_after = status, retry_after
 
 
@@ -139,5 +139,5 @@ def _to_error(failure: DialFailure) -> PeerError:
         case DialFailureKind.NOT_HTTP:
             return NotHttpError(f"cannot connect: {failure.text}")
         case DialFailureKind.BROKEN:
-            return PeerError(f"cannot connect: {without_secrets(failure.text)}")
+            return PeerError(f"cannot connect: {redact_urls(failure.text)}")
     return PeerError(failure.text)

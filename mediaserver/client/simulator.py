@@ -22,7 +22,7 @@ from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
 from mediaserver.client.script_player import Script, ScriptPlayer, TurnDetector
-from mediaserver.errors import PeerError, PromptError, ProtocolError, plainly
+from mediaserver.errors import PeerError, PromptError, ProtocolError, error_text
 from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket, random_key
@@ -260,7 +260,7 @@ def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
     try:
         target = path.open("wb")
     except OSError as error:
-        raise PromptError(f"--record: {path} cannot be written: {plainly(error)}") from error
+        raise PromptError(f"--record: {path} cannot be written: {error_text(error)}") from error
     with target, wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(SAMPLE_BYTES)

@@ -9,7 +9,7 @@ from yarl import URL
 
 from mediaserver.client import dial
 from mediaserver.config.settings import VoipbinSettings
-from mediaserver.support.credentials import reveal
+from mediaserver.support.credentials import resolve_secret
 from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 
@@ -32,7 +32,7 @@ def credential_of(settings: VoipbinSettings) -> Credential | None:
         ("token", "voipbin.token", settings.token),
         ("accesskey", "voipbin.access_key", settings.access_key),
     ):
-        secret = reveal(setting, key)
+        secret = resolve_secret(setting, key)
         if secret:
             return Credential(key, parameter, secret)
     return None

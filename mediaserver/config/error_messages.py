@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from mediaserver.errors import did_you_mean, one_line
+from mediaserver.errors import did_you_mean, single_line
 
 KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, from the top down
 # Parts that pydantic's locations have, for keys and for members of unions, and files have not.
@@ -77,7 +77,7 @@ class Problem(NamedTuple):
     def line(self, where: str) -> str:
         """The message: `where`, which names the file or variable, then the key and the text."""
         key = format_key(self.key)
-        return one_line(f"{where}: {key}: {self.text}" if key else f"{where}: {self.text}")
+        return single_line(f"{where}: {key}: {self.text}" if key else f"{where}: {self.text}")
 
 
 def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:

@@ -11,8 +11,8 @@ from mediaserver.config.environment import Environment
 from mediaserver.config.settings import Settings
 from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import validate_table
-from mediaserver.errors import ConfigError, plainly
-from mediaserver.support.credentials import shown_url
+from mediaserver.errors import ConfigError, error_text
+from mediaserver.support.credentials import redact_url
 
 DEFAULT_FILE = Path("config.toml")
 _BARE_PATH = re.compile(r"""\s*(?:\[+\s*paths\s*\.)?\s*(/[^\]"'=\s]*)""")
@@ -72,7 +72,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
         text = file.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except OSError as error:
-        raise ConfigError([f"{file}: cannot be read: {plainly(error)}"]) from error
+        raise ConfigError([f"{file}: cannot be read: {error_text(error)}"]) from error
     except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
         raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
@@ -86,6 +86,6 @@ def _unquoted(text: str, why: str) -> str:
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):
-        return f': a path stands in quotes, as in [paths."{shown_url(bare[1])}"]'
+        return f': a path stands in quotes, as in [paths."{redact_url(bare[1])}"]'
     is_value = "value" in why and any(map(_BARE_VALUE.match, lines))
     return ': text stands in quotes, as in handler = "playback"' if is_value else ""

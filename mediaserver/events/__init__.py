@@ -1,7 +1,10 @@
-"""JSON over HTTP to the operator's own backend."""
+"""Events of streams, and the webhooks that carry them to the operator's own backend as JSON over HTTP.
+
+`kinds` and `payloads` are the list of events. The room knows no streams but by their ids.
+"""
 
 from mediaserver.errors import WebhookError
-from mediaserver.events.post import signature
 from mediaserver.events.sender import Webhooks, WebhookSettings
+from mediaserver.events.webhook_client import signature
 
 __all__ = ["WebhookError", "WebhookSettings", "Webhooks", "signature"]

@@ -1,8 +1,8 @@
-"""JSON over HTTP to the operator's own backend: events that media code lets fly, and questions it waits for.
+"""Webhooks: sends events to the operator's own backend in the background, and asks it questions.
 
-It knows nothing of streams but their ids, and nothing of what an event means. Events of a stream arrive in their
-order or not at all, at least once each: an event that is tried again keeps its id. One stream's trouble is its
-own.
+Events of one stream are delivered in their order, at least once each, or are dropped. An event that is sent again
+keeps its id. A stream's failed events do not delay those of others. The sender knows streams by their ids alone,
+and does not interpret events.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ import stamina
 import structlog
 
 from mediaserver.errors import WebhookError
-from mediaserver.events.post import Poster, TryAgainError, UnsentError, host_of
+from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
-_IN_FLIGHT = 16  # events on their way at once, each of a stream of its own
-_QUESTION = "question"  # the kind of what is asked rather than told
+_IN_FLIGHT = 16  # events that are posted at the same time, each of another stream
+_QUESTION = "question"  # X-Mediaserver-Event of a question
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 log = structlog.get_logger()
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where events go, and how long they are worth the trouble."""
+    """Where events are sent, and when an event is given up."""
 
-    url: str = field(default="", repr=False)  # empty: events go nowhere
+    url: str = field(default="", repr=False)  # empty: no events are sent
     secret: str = field(default="", repr=False)  # signs every request when not empty
     timeout: float = 5.0  # seconds for one attempt
-    give_up: float = 60.0  # seconds after which an event that cannot be delivered is let go of
-    queue: int = 10_000  # events waiting in all
-    events: frozenset[str] | None = None  # types that are sent; None: all
+    give_up: float = 60.0  # seconds after which an undelivered event is dropped
+    queue: int = 10_000  # events that may wait, of all streams
+    events: frozenset[str] | None = None  # kinds that are sent; None for all
 
 
 @dataclass(slots=True)
@@ -45,53 +45,53 @@ class _Event:
     kind: str
     sequence: int
     body: bytes
-    deadline: float  # of the loop's clock
-    why: str = "its turn never came"  # it is not delivered yet
+    deadline: float  # on the event loop's clock
+    why: str = "its turn never came"  # why it is not delivered, so far
 
 
 @dataclass(slots=True)
 class _Stream:
     sequence: int = 0
-    waiting: deque[_Event] = field(default_factory=deque)  # the first may be on its way
+    waiting: deque[_Event] = field(default_factory=deque)  # the first may be being posted
     sender: asyncio.Task[None] | None = None  # while anything waits
     over: bool = False
 
 
 class Webhooks:
-    """Sends events and questions. Of one event loop: every method is called in it.
+    """Sends events and questions. All methods are called in one event loop.
 
-    `results` counts events by what became of them, `waiting` is how many are not settled yet. An event's waits
-    between attempts double from `backoff` seconds to twenty times that, with up to `backoff` of jitter.
+    `results` counts events by their result, `waiting` those without one yet. The waits between attempts for one
+    event double from `backoff` seconds to twenty times that, with up to `backoff` seconds of jitter.
     """
 
     def __init__(self, settings: WebhookSettings, *, backoff: float = 0.5) -> None:
         self.results = {"sent": 0, "failed": 0, "dropped": 0}
         self.waiting = 0
         self._settings = settings
-        self._again_and_again = stamina.AsyncRetryingCaller(
+        self._retry_until_deadline = stamina.AsyncRetryingCaller(
             attempts=None, timeout=None, wait_initial=backoff, wait_max=20 * backoff, wait_jitter=backoff
-        ).on(TryAgainError)
-        self._twice = stamina.AsyncRetryingCaller(
+        ).on(RetryableError)
+        self._retry_once = stamina.AsyncRetryingCaller(
             attempts=2, timeout=None, wait_initial=backoff / 5, wait_jitter=backoff / 5
         ).on(UnsentError)
         self._streams: dict[str, _Stream] = {}
-        self._places = asyncio.Semaphore(_IN_FLIGHT)
+        self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._dropping = False
         self._closed = False
-        self._poster = Poster(settings.secret)
+        self._client = WebhookClient(settings.secret)
 
-    def wants(self, kind: str) -> bool:
-        """Whether events of a type are sent at all."""
+    def is_subscribed(self, kind: str) -> bool:
+        """Whether events of a kind are sent: there is a URL, and `events.types` includes the kind."""
         settings = self._settings
         return bool(settings.url) and (settings.events is None or kind in settings.events)
 
     def emit(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
-        """Queue one event; `data` is written down at once, and may change later.
+        """Queue one event. `data` is serialized at once, and may change afterwards.
 
-        Never blocks, and raises nothing. An event that is lost, here or on its way, leaves a gap in the sequence.
+        Never blocks, and raises nothing. An event that is dropped or fails leaves a gap in the sequence numbers.
         """
         settings = self._settings
-        if not self.wants(kind):
+        if not self.is_subscribed(kind):
             return
         if self._closed:
             self.results["dropped"] += 1
@@ -106,7 +106,7 @@ class Webhooks:
             return
         try:
             body = _envelope(stream, kind, state.sequence, data)
-        except Exception:  # our own fault, whatever it is; the media must not suffer for it
+        except Exception:  # a bug of ours must not stop the media
             self.results["failed"] += 1
             log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
             return
@@ -116,30 +116,31 @@ class Webhooks:
         if state.sender is None:
             state.sender = loop.create_task(self._send_all(stream, state))
 
-    def forget(self, stream: str) -> None:
-        """Say that a stream has had its last event: what is known of it is freed when that is settled."""
+    def end_stream(self, stream: str) -> None:
+        """A stream has emitted its last event. Its state is freed once that event is delivered or given up."""
         state = self._streams.get(stream)
         if state is not None:
             state.over = True
             self._free(stream, state)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a question, and give the answer: JSON of any type, whatever Content-Type it claims.
+        """POST a question, and return the answer: JSON of any type, whatever its Content-Type.
 
-        WebhookError, of one plain line, where there is none within `timeout` seconds (those of the settings). It
-        is asked a second time only where no connection came about: name not found, refused, unreachable, TLS.
-        A time-out, a status or a connection that breaks off is final: the question may have been acted on.
+        WebhookError, of one plain line, where there is no answer within `timeout` seconds (by default those of the
+        settings). A question is sent a second time only where no connection was made: name not found, refused,
+        unreachable, TLS. A time-out, an error status or a broken connection is final, since the backend may have
+        acted on the question.
         """
         question = _encode(dict(body)).encode()
         limit = self._settings.timeout if timeout is None else timeout
-        answer: bytes = await self._twice(self._poster.post, url, _QUESTION, question, limit)
+        answer: bytes = await self._retry_once(self._client.post, url, _QUESTION, question, limit)
         try:
             return json.loads(answer, parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise WebhookError(f"{host_of(url)}: the answer is not JSON") from None
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Deliver what waits for at most so long; the rest is dropped. Nothing can be sent after."""
+        """Deliver waiting events for at most `seconds`; the rest is dropped. Nothing can be sent afterwards."""
         self._closed = True
         senders = [state.sender for state in self._streams.values() if state.sender is not None]
         try:
@@ -154,7 +155,7 @@ class Webhooks:
                 log.warning("webhook events dropped at the end", events=self.waiting)
             self.waiting = 0
             self._streams.clear()
-            await self._poster.close()
+            await self._client.close()
 
     async def _send_all(self, stream: str, state: _Stream) -> None:
         while state.waiting:
@@ -163,7 +164,9 @@ class Webhooks:
             state.waiting.popleft()
             self.waiting -= 1
             self.results["sent" if delivered else "failed"] += 1
-            if self._dropping and self.waiting <= self._settings.queue // 2:  # not at once: it would go to and fro
+            if (
+                self._dropping and self.waiting <= self._settings.queue // 2
+            ):  # not before, or the two log lines would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -174,17 +177,18 @@ class Webhooks:
             self._streams.pop(stream, None)
 
     async def _send(self, stream: str, event: _Event) -> bool:
-        """Whether an event was delivered in the end."""
+        """Post an event until it is delivered; False where it was given up."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
-            # By its age, so that an outage is not paid for once an event; one too old already ends at the sleep.
+            # A deadline by age: an outage delays the queue once, not once an event. A late event ends at the
+            # sleep.
             async with asyncio.timeout_at(event.deadline):
                 await asyncio.sleep(0)
-                await self._again_and_again(self._attempt, event)
+                await self._retry_until_deadline(self._attempt, event)
         except (WebhookError, TimeoutError):
             log.warning("webhook event not delivered", **facts, why=event.why)
             return False
-        except Exception as error:  # our own fault; its message may hold the URL, the stack does not
+        except Exception as error:  # a bug of ours; the message may have the URL in it, the stack has not
             stack = "".join(traceback.format_tb(error.__traceback__))
             log.error("webhook event failed", **facts, why=type(error).__name__, stack=stack)
             return False
@@ -192,12 +196,14 @@ class Webhooks:
 
     async def _attempt(self, event: _Event) -> None:
         settings = self._settings
-        async with self._places:  # given back before the wait for the next attempt, so nobody waits for that
+        async with (
+            self._slots
+        ):  # released before the wait for the next attempt, so that other streams need not wait
             try:
-                await self._poster.post(settings.url, event.kind, event.body, settings.timeout)
+                await self._client.post(settings.url, event.kind, event.body, settings.timeout)
             except WebhookError as error:
                 if error.status is not None and 200 <= error.status < 300:
-                    return  # delivered: nobody asked for the answer's body
+                    return  # delivered: only the answer's body was unusable, and an event needs none
                 event.why = str(error)
                 raise
 

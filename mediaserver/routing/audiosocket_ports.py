@@ -12,7 +12,7 @@ from uuid import UUID
 from yarl import URL
 
 from mediaserver.config.listener_settings import AudioSocketSettings
-from mediaserver.errors import RefusalReason, RefusedError, one_line
+from mediaserver.errors import RefusalReason, RefusedError, single_line
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
@@ -69,9 +69,9 @@ def build_ports(
             ports[number] = _build_port(number, path, table)
         except RefusedError as error:
             if error.reason is not RefusalReason.UNKNOWN_PATH or not matches_any_pattern(invalid_paths, URL(path)):
-                problems.append(one_line(f"{_location(where, number)}: {error}{_known_paths(table)}"))
+                problems.append(single_line(f"{_location(where, number)}: {error}{_known_paths(table)}"))
         except ValueError as error:
-            problems.append(one_line(f"{_location(where, number)}: {error}"))
+            problems.append(single_line(f"{_location(where, number)}: {error}"))
     return ports, problems
 
 

@@ -148,7 +148,10 @@ class Configuration:
         """The files, besides its own, that the configuration is read from: certificates and secrets."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [*certificate, *credentials.files_of([*_tokens(settings), *requirements.handler_secrets(settings)])]
+        return [
+            *certificate,
+            *credentials.secret_files([*_tokens(settings), *requirements.handler_secrets(settings)]),
+        ]
 
 
 def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> list[str]:
@@ -210,7 +213,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
         key = ".".join(place)
         by = f"{settings.source(where, place)}: {key}"
         try:
-            found[key] = credentials.reveal(secret, by)
+            found[key] = credentials.resolve_secret(secret, by)
         except ConfigError as error:
             found[key] = ""
             problems += error.problems

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.fields import VariableHostError, check_fixed_host
 from mediaserver.config.strict_types import RawText
-from mediaserver.support.urls import leads_elsewhere, origin
+from mediaserver.support.urls import is_unsafe_segment, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
 _SHOWN = 50  # characters of a value that a message repeats
@@ -92,7 +92,7 @@ def _filled_url(url: str, variables: Mapping[str, str]) -> str:
     segments = []
     for segment in path.split("/"):
         filled = _filled(segment, encoded)
-        if filled != segment and leads_elsewhere(filled):
+        if filled != segment and is_unsafe_segment(filled):
             why = 'no segment of a path may be empty there, "." or "..", encoded or not'
             raise UnsafeVariableError(_names_in(segment, variables), variables, why)
         segments.append(filled)

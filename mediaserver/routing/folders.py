@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from mediaserver.errors import one_line, plainly
+from mediaserver.errors import error_text, single_line
 from mediaserver.routing.configuration import Configuration
 
 
 def unwritable_folders(configuration: Configuration) -> list[str]:
     """A line, with the key, for each configured folder that cannot be written. Blocks."""
     return [
-        one_line(f"{key}: {folder} {why}")
+        single_line(f"{key}: {folder} {why}")
         for key, folder in _folders(configuration)
         if (why := why_unwritable(folder))
     ]
@@ -33,7 +33,7 @@ def why_unwritable(folder: Path) -> str:
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except (OSError, ValueError) as error:  # ValueError: a character that no path may have
-        return f"cannot be written: {plainly(error)}"
+        return f"cannot be written: {error_text(error)}"
     return ""
 
 

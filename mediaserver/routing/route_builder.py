@@ -7,14 +7,14 @@ from pydantic import SecretStr
 
 from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import PathSettings, Settings
-from mediaserver.errors import one_line
+from mediaserver.errors import single_line
 from mediaserver.handlers import table as handler_table
 from mediaserver.routing import patterns
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, texts_in, urls_with_variable_host
 from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.routing.route import Route
-from mediaserver.support.credentials import reveal_all, reveal_fields
+from mediaserver.support.credentials import resolve_secret_fields, resolve_secrets
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 
@@ -25,7 +25,9 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
     A route whose settings have mistakes may still be among the routes, so that its prompts are checked as well.
     """
     routes: list[Route] = []
-    tokens, problems = _reveal_tokens(settings.defaults.tokens, _location(settings, where, ("defaults", "tokens")))
+    tokens, problems = _resolve_tokens(
+        settings.defaults.tokens, _location(settings, where, ("defaults", "tokens"))
+    )
     shapes: dict[str, str] = {}  # patterns without the names of their variables
     for pattern, path in settings.paths.items():
         wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
@@ -37,20 +39,20 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
         problems += [*wrong, *found]
         if route is not None and not wrong:
             routes.append(route)
-    return routes, list(map(one_line, problems))
+    return routes, list(map(single_line, problems))
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
     """A key in a message, behind the file or the environment variable that sets it."""
-    return one_line(f"{settings.source(where, place)}: {format_key(place)}")
+    return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 
-def _reveal_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
+def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
     """The tokens, and a line for each that cannot be read.
 
     Where tokens are configured and none can be read, a random token keeps the path closed.
     """
-    tokens, problems = reveal_all(settings, place)
+    tokens, problems = resolve_secrets(settings, place)
     return (tokens if tokens or not settings else (token_urlsafe(),)), problems
 
 
@@ -73,12 +75,12 @@ def _build_route(
     )
     problems: list[str] = []
     if path.tokens is not None:
-        tokens, problems = _reveal_tokens(path.tokens, f"{place}: tokens")
-    revealed, unrevealed = reveal_fields(handler, path.handler_settings, place)
+        tokens, problems = _resolve_tokens(path.tokens, f"{place}: tokens")
+    resolved, unresolved = resolve_secret_fields(handler, path.handler_settings, place)
     route = Route(
         pattern,
         handler,
-        path.handler_settings | revealed,
+        path.handler_settings | resolved,
         wire,
         Access(defaults.allow if path.allow is None else path.allow, tokens),
         path.max_streams or defaults.max_streams,
@@ -86,10 +88,10 @@ def _build_route(
         settings.speech,
         settings.source(where, ("paths", pattern)),
     )
-    problems += [*unrevealed, *_variable_problems(route, place)]
+    problems += [*unresolved, *_variable_problems(route, place)]
     for problem in route.validated.problems:
         by = settings.source(where, ("paths", pattern, *problem.key))
-        problems.append(problem.line(one_line(f"{by}: {format_key(('paths', pattern))}")))
+        problems.append(problem.line(single_line(f"{by}: {format_key(('paths', pattern))}")))
     try:
         with route.known_handler() as known:
             known.prepare(settings.speech)

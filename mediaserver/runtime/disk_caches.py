@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from mediaserver.config.settings import PromptSettings, Settings
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing.configuration import prompt_cache_problems
@@ -48,7 +48,7 @@ def _sound_cache_folder(prompts: PromptSettings, *, make: bool) -> Path | None:
             Store(str(store), 0).open()
             return store
         except OSError as error:
-            why = plainly(error)
+            why = error_text(error)
     log.warning(
         "decoded prompts are not kept on disk: every start decodes them anew",
         key="prompts.cache",

@@ -19,7 +19,7 @@ class WebhookEventSink:
         """Count an event of a stream, and queue it for the webhook; returns at once."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
-        if not self._webhooks.wants(kind):
+        if not self._webhooks.is_subscribed(kind):
             return
         about: dict[str, Any] = {
             "path": stream.path,
@@ -52,4 +52,4 @@ class WebhookEventSink:
 
     def forget(self, stream: Stream) -> None:
         """Drop a stream's state: its last event was emitted."""
-        self._webhooks.forget(stream.id)
+        self._webhooks.end_stream(stream.id)

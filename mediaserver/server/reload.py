@@ -11,7 +11,7 @@ import structlog
 import watchfiles
 
 from mediaserver.config.settings import Settings
-from mediaserver.errors import ConfigError, plainly
+from mediaserver.errors import ConfigError, error_text
 from mediaserver.handlers.common import user_modules
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import Engine
@@ -143,9 +143,9 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                 if user_modules.source_folders() != folders:
                     break
         except Exception as error:  # the limit of inotify watches, or a folder is gone
-            if plainly(error) != logged:
-                log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=plainly(error))
-            logged = plainly(error)
+            if error_text(error) != logged:
+                log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=error_text(error))
+            logged = error_text(error)
             await asyncio.sleep(_POLL_INTERVAL)
 
 

@@ -1,1 +1,4 @@
-"""What the whole house stands on: logs, metrics, child processes, stores on disk. Knows nothing of calls."""
+"""What all rooms need and no telephony is in: logs, metrics, secrets, URLs, a disk store, child processes.
+
+The room knows errors alone: no settings, no calls, no events.
+"""

@@ -1,8 +1,8 @@
-"""Tokens and keys: where they are kept, and never what they are.
+"""Secrets, such as tokens: reads them from their places, and keeps them out of logs and messages.
 
-A setting holds one literally, or names the place: `env:NAME`, an environment variable, or `file:PATH`, a file such
-as those that Docker and Kubernetes mount. A URL may hold one as well, as its user's password or in its query:
-`shown_url` and `without_secrets` have what may be printed and logged.
+A setting holds a secret literally, or names its place: `env:NAME`, an environment variable, or `file:PATH`, a file
+such as those that Docker and Kubernetes mount. A URL may hold a secret as well, as its user's password or in its
+query: `redact_url` and `redact_urls` make what may be printed and logged.
 """
 
 import os
@@ -13,23 +13,23 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from mediaserver.errors import ConfigError, plainly
+from mediaserver.errors import ConfigError, error_text
 
 _URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
-_END = ".,:;)"  # of a sentence that a URL stands in
+_END = ".,:;)"  # punctuation of the sentence around a URL
 _HOST = re.compile(r"(\[[\w:.%{}-]*\]|[^\s:\[\]]*)(:\d*)?")
-# A query, a fragment, or what would be a query but for its question mark.
+# The beginning of a query or a fragment; or of a query whose question mark is missing.
 _QUERY = re.compile(r"[?#]|[&;](?=(token|sig|access_?key|key|password|secret)=)", re.IGNORECASE)
 
 
-def shown_url(url: str) -> str:
-    """What may be shown of a URL: where it leads, without a user, a password, a query and a fragment."""
+def redact_url(url: str) -> str:
+    """A URL without user, password, query and fragment: the part that may be shown."""
     scheme, colon, rest = url.partition("://")
-    if not colon:  # a path, or a URL with a mistake in it: what is before an @ may be anything
+    if not colon:  # a path, or a malformed URL: what is before an @ may be a secret
         return _before_query(url.rpartition("@")[2])
     authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
     host = authority.rpartition("@")[2]
-    if not _HOST.fullmatch(host):  # a password with an unescaped / or ? in it, for all we know
+    if not _HOST.fullmatch(host):  # it may be a password with an unescaped / or ? in it
         return f"{scheme}{colon}…"
     return f"{scheme}{colon}{host}{_before_query(path[0]) if path else ''}"
 
@@ -39,24 +39,27 @@ def _before_query(path: str) -> str:
     return path[: query.start()] if query is not None else path
 
 
-def without_user(url: str) -> str:
+def strip_userinfo(url: str) -> str:
     """A URL without a user and a password."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
-def without_secrets(text: str) -> str:
-    """A text with no more of each URL in it than may be shown."""
-    return _URL.sub(_hidden, text) if "://" in text else text
+def redact_urls(text: str) -> str:
+    """A text with each URL in it redacted."""
+    return _URL.sub(_redacted, text) if "://" in text else text
 
 
-def _hidden(found: re.Match[str]) -> str:
+def _redacted(found: re.Match[str]) -> str:
     url = found[0].rstrip(_END)
-    shown, end = shown_url(url), found[0][len(url) :]
+    shown, end = redact_url(url), found[0][len(url) :]
     return f"{shown}?…{end}" if "?" in url and not shown.endswith("…") else f"{shown}{end}"
 
 
-def reveal(setting: SecretStr, key: str) -> str:
-    """The secret that a setting holds or names, "" for none; ConfigError names the `key`, never the secret."""
+def resolve_secret(setting: SecretStr, key: str) -> str:
+    """The secret that a setting holds or names, "" where the setting is empty. Blocks, where it names a file.
+
+    ConfigError, which names `key` and never the secret, where the secret cannot be read.
+    """
     text = setting.get_secret_value()
     kind, _, place = text.partition(":")
     kind = kind.lower()
@@ -71,44 +74,44 @@ def reveal(setting: SecretStr, key: str) -> str:
         try:
             secret = Path(place).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            raise ConfigError([f"{key}: {place} cannot be read: {plainly(error)}"]) from error
+            raise ConfigError([f"{key}: {place} cannot be read: {error_text(error)}"]) from error
         if not secret:
             raise ConfigError([f"{key}: {place} is empty"])
         return secret
     return text.strip()
 
 
-def reveal_all(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
-    """Several secrets, and what is wrong with those that are not there."""
+def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
+    """Several secrets, and a line for each that cannot be read."""
     found, problems = [], []
     for n, setting in enumerate(settings):
         try:
-            found.append(reveal(setting, f"{key}[{n}]"))
+            found.append(resolve_secret(setting, f"{key}[{n}]"))
         except ConfigError as error:
             problems += error.problems
     return tuple(found), problems
 
 
 def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """Those of a model's settings, not yet validated, that hold secrets or name their places."""
+    """Of a model's settings, not yet validated, those of type SecretStr, by their keys."""
     names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
     return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 
 
-def reveal_fields(
+def resolve_secret_fields(
     model: type[BaseModel], settings: Mapping[str, Any], where: str
 ) -> tuple[dict[str, SecretStr], list[str]]:
-    """The secrets themselves in place of these settings, and what is wrong with those that are not there."""
+    """The secrets of `secret_fields`, by their keys, and a line for each that cannot be read."""
     found, problems = {}, []
     for key, setting in secret_fields(model, settings).items():
         try:
-            found[key] = SecretStr(reveal(setting, f"{where}: {key}"))
+            found[key] = SecretStr(resolve_secret(setting, f"{where}: {key}"))
         except ConfigError as error:
             problems += error.problems
     return found, problems
 
 
-def files_of(settings: Iterable[SecretStr]) -> list[Path]:
-    """The files that secrets are kept in."""
+def secret_files(settings: Iterable[SecretStr]) -> list[Path]:
+    """The files that settings name as the places of secrets."""
     parts = (setting.get_secret_value().partition(":") for setting in settings)
     return [Path(place) for kind, _, place in parts if kind.lower() == "file"]

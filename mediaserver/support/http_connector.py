@@ -1,4 +1,4 @@
-"""Connections of an HTTP client that are closed when it says so."""
+"""A connector for aiohttp's HTTP client that closes its sockets when it is closed."""
 
 import asyncio
 import contextlib
@@ -9,30 +9,30 @@ from typing import Any
 
 from mediaserver.support.aiohttp_adapter import TracebackFreeConnector
 
-_GOODBYE = 1.0  # seconds that TLS has for its own
+_TLS_CLOSE = 1.0  # seconds for the peer to answer the TLS close_notify
 
 
 class Connector(TracebackFreeConnector):
-    """aiohttp's, with as many connections as are asked for. When it is closed, so are its sockets.
+    """aiohttp's TCPConnector, without a limit of connections, whose `close` waits until all sockets are closed.
 
-    aiohttp's own has TLS say goodbye behind our back, for as long as a peer takes to answer: a loop that ends
-    meanwhile leaves the socket open.
+    aiohttp's own closes TLS connections in the background, for as long as the peer takes to answer close_notify.
+    An event loop that ends meanwhile leaves the socket open.
     """
 
     def __init__(self, **options: Any) -> None:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        # Not by a method of ours, which would hold us in a cycle.
-        super().__init__(limit=0, socket_factory=partial(_make, self._sockets), **options)
+        # Not a bound method, which would keep the connector in a reference cycle.
+        super().__init__(limit=0, socket_factory=partial(_make_socket, self._sockets), **options)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        """Close all connections; who does not let go of one is left."""
+        """Close all connections. One whose peer does not answer close_notify in time is shut down."""
         await super().close(abort_ssl=abort_ssl)
-        if await self._closed_within(_GOODBYE):
+        if await self._closed_within(_TLS_CLOSE):
             return
         for each in self._open():
-            with contextlib.suppress(OSError):  # it may be gone by now
+            with contextlib.suppress(OSError):  # it may be closed by now
                 each.shutdown(socket.SHUT_RDWR)
-        await self._closed_within(_GOODBYE)
+        await self._closed_within(_TLS_CLOSE)
 
     def _open(self) -> list[socket.socket]:
         return [each for each in self._sockets if each.fileno() != -1]
@@ -47,7 +47,7 @@ class Connector(TracebackFreeConnector):
         return True
 
 
-def _make(sockets: "weakref.WeakSet[socket.socket]", address: Any) -> socket.socket:
+def _make_socket(sockets: "weakref.WeakSet[socket.socket]", address: Any) -> socket.socket:
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     sockets.add(made)

@@ -1,7 +1,7 @@
-"""structlog for the whole process: JSON lines, or colours on a terminal, always on standard error.
+"""Sets up structlog for the whole process: JSON lines, or colours on a terminal, always on standard error.
 
-Events carry their facts as keys. Of a URL, whoever wrote it into a line or a traceback, only what may be shown is
-logged: not its user, not its password, not its query.
+A line is an event with facts as keys. URLs are redacted in all of it, tracebacks too: no line has the user, the
+password or the query of a URL.
 """
 
 import contextlib
@@ -17,22 +17,24 @@ import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
-from mediaserver.errors import printable, shown_lines
-from mediaserver.support.credentials import without_secrets
+from mediaserver.errors import escape_unprintable, escape_unprintable_lines
+from mediaserver.support.credentials import redact_urls
 
-_LINES = ("event", "exception", "stack")  # of ours; tracebacks have lines, and what strangers wrote
+_MULTILINE = ("event", "exception", "stack")  # values that may have line breaks
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Strangers write paths and names; they shall not write to a terminal."""
+    """Escape control characters: strangers choose paths and names, and could send commands to a terminal."""
     return {
-        key: shown_lines(value) if key in _LINES and isinstance(value, str) else _shown(value, printable)
+        key: escape_unprintable_lines(value)
+        if key in _MULTILINE and isinstance(value, str)
+        else _mapped(value, escape_unprintable)
         for key, value in event.items()
     }
 
 
 def _cut(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Strangers write paths, names and queries, and shall not fill a disk with one line."""
+    """Cut long values: strangers choose paths, names and queries, and could fill a disk with one line."""
     return {key: each if key in _WHOLE else _cut_value(each) for key, each in event.items()}
 
 
@@ -45,33 +47,33 @@ def _cut_value(value: Any) -> Any:
 
 
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Before JSON is made of it, whose own signs must stay as they are."""
-    return {key: _shown(value, without_secrets) for key, value in event.items()}
+    """Redact URLs in values, before they become JSON, whose own characters must not be taken for a URL's."""
+    return {key: _mapped(value, redact_urls) for key, value in event.items()}
 
 
-def _shown(value: Any, how: Callable[[str], str]) -> Any:
-    """A fact, and all that is in it, with its texts as they may be shown; what is no number is told as text."""
+def _mapped(value: Any, how: Callable[[str], str]) -> Any:
+    """A value with `how` applied to all texts in it; other objects than numbers, lists and tables become text."""
     if isinstance(value, dict):
-        return {_shown(key, how): _shown(each, how) for key, each in value.items()}
+        return {_mapped(key, how): _mapped(each, how) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown(each, how) for each in value]
+        return [_mapped(each, how) for each in value]
     return value if isinstance(value, int | float | None) else how(str(value))
 
 
 def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
-    return without_secrets(line)
+    return redact_urls(line)
 
 
 def _traceback(file: TextIO, error: Any) -> None:
-    """A traceback for a terminal: an error's message may have what a stranger wrote."""
+    """A traceback for a terminal, escaped: an error's message may contain what a stranger wrote."""
     text = io.StringIO()
     plain_traceback(text, error)
-    file.write(shown_lines(text.getvalue()))
+    file.write(escape_unprintable_lines(text.getvalue()))
 
 
 @dataclass(frozen=True)
-class _Standard:
-    """Standard error. Where it is gone, a terminal or a pipe, what is logged is lost, and nothing else."""
+class _StandardError:
+    """Standard error. Where its terminal or pipe is gone, lines are lost, and no error is raised."""
 
     file: TextIO
 
@@ -89,15 +91,22 @@ _SHARED: list[Any] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-MAX_VALUE = 400  # characters of a fact, beyond which it is cut
-_WHOLE = {"exc_info", "exception", "stack", "stack_info", "_record", "_from_structlog"}  # a program's own
-# Without the variables of each frame: they may hold a token, and what a caller said.
+MAX_VALUE = 400  # characters of a value; longer ones are cut
+_WHOLE = {
+    "exc_info",
+    "exception",
+    "stack",
+    "stack_info",
+    "_record",
+    "_from_structlog",
+}  # written by code, not by strangers
+# Without the variables of each frame: they may hold a token, or what a caller said.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 
 def configure(level: str = "info", style: str = "auto") -> None:
     """Log from `level` up; `style` is json, console, or auto: console where standard error is a terminal."""
-    error = cast("TextIO", _Standard(sys.stderr))
+    error = cast("TextIO", _StandardError(sys.stderr))
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     end: list[Any] = (
         [
@@ -109,17 +118,17 @@ def configure(level: str = "info", style: str = "auto") -> None:
         if console
         else [_cut, _TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
     )
-    stamina.instrumentation.set_on_retry_hooks([])  # a line for each retry says less than ours do
+    stamina.instrumentation.set_on_retry_hooks([])  # its line for each retry says less than our own
     structlog.configure(
         processors=[*_SHARED, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(error),
         cache_logger_on_first_use=False,
     )
-    logging.captureWarnings(True)  # Python's own, of a user's handler perhaps
-    # It tells what a peer's headers hold, a token perhaps, with every call that offers a subprotocol.
+    logging.captureWarnings(True)  # Python's warnings, perhaps of a user's handler
+    # It logs a peer's headers, perhaps with a token, for every call that offers a subprotocol.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
-    # Libraries (aiohttp, asyncio) log by the standard library: the same lines, in the same shape.
+    # Libraries (aiohttp, asyncio) log by the standard library: their lines are formatted in the same way.
     handler = logging.StreamHandler(error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

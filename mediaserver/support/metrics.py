@@ -1,4 +1,4 @@
-"""What Prometheus may ask. Counters of frames are read off the ticker when asked for, never kept per frame."""
+"""The metrics for Prometheus. Frames are counted by the ticker, and read when Prometheus asks: none per frame."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,9 +23,9 @@ from mediaserver import __version__
 disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 NS = 1_000_000_000
-LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # seconds; a ptime is 0.02
-
-RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+# Bounds of histograms, in seconds.
+LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # a ptime is 0.02
+RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -64,7 +64,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        for result in ("ok", "failed"):  # from 0 on, or a rate would not see the first
+        for result in ("ok", "failed"):  # a rate does not see a counter that begins at 1
             self.reloads.labels(result)
         self.loop_lag = Histogram(
             "mediaserver_loop_lag_seconds",
@@ -151,24 +151,24 @@ class Metrics:
             self.keywords.labels(keyword)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Export a value that is read when Prometheus asks."""
+        """Export a gauge whose value is read when Prometheus asks."""
         Gauge(f"mediaserver_{name}", text, registry=self.registry).set_function(read)
 
     def counter(self, name: str, text: str, read: Callable[[], float | Mapping[str, float]]) -> None:
-        """Export a count that is kept elsewhere, read when Prometheus asks; or several, by `result`."""
+        """Export a counter, or several by `result`, that is kept elsewhere and read when Prometheus asks."""
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
     def histogram(self, name: str, text: str, read: Callable[[], "Lateness"]) -> None:
-        """Export a histogram that is kept elsewhere, read when Prometheus asks."""
+        """Export a histogram that is kept elsewhere and read when Prometheus asks."""
         self.registry.register(_HistogramReader(f"mediaserver_{name}", text, read))
 
     def render(self) -> bytes:
-        """All of them, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class Lateness:
-    """A histogram of how late things were, for where nothing may be allocated; `bounds` in ns, ascending."""
+    """A histogram of lateness for the hot path: to add a value allocates nothing. Bounds are those of LATENESS."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -178,7 +178,7 @@ class Lateness:
         self.total = 0  # ns
 
     def add(self, late: int) -> None:
-        """One more, in ns."""
+        """Count one value, in ns."""
         self.counts[bisect_left(self._bounds, late)] += 1
         self.total += late
 

@@ -1,13 +1,13 @@
-"""Rate limits: of handshakes, and of lines in the log."""
+"""Rate limits: of handshakes, and of the lines of the log that peers cause."""
 
 import time
 from collections.abc import Callable
 
-_LOGGED_LINES = 20  # a second: a peer that causes a thousand must not fill the disk
+_LOGGED_LINES = 20  # a second: a scanner cannot fill the disk
 
 
 class TokenBucket:
-    """A token bucket that holds the tokens of one second, full at first. `clock` gives monotonic seconds."""
+    """A token bucket that holds the tokens of one second, and is full at first. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,7 +30,7 @@ class LogThrottle:
         self._rate, self._bucket, self._unlogged = rate, TokenBucket(clock), 0
 
     def next_line(self) -> dict[str, int] | None:
-        """Fields for the next line, with `unlogged` where some before it were left out; None to leave it out."""
+        """Fields for the next line: with `unlogged`, where lines before it were left out. None to leave it out."""
         if not self._bucket.try_acquire(self._rate):
             self._unlogged += 1
             return None

@@ -1,10 +1,11 @@
-"""A bounded store of bytes on disk: for what is dear to make, and can be made again.
+"""A bounded store of bytes on disk, for data that is expensive to make and can be made again.
 
-Each entry is a file of one private folder, whole or not there at all, its content checked whenever it is read.
+Each entry is a file in one private folder, written atomically, with a checksum that is verified when it is read.
 Several processes may share a store, and any of them may die at any moment.
 
-Why our own: `diskcache`, the library for this, unpickles what it finds, so that who can write to the folder can
-run code in our processes, and it opens an SQLite database, which takes as long as reading some hundred entries.
+The library for this, `diskcache`, is not used: it unpickles what it finds, so that a program that can write to the
+folder could run code in our processes, and it opens an SQLite database, which takes as long as reading some
+hundred entries.
 """
 
 import contextlib
@@ -16,15 +17,18 @@ import time
 from collections.abc import Callable, Iterator
 
 _DIGEST_BYTES = 32
-_TALLY = "tally"  # a file that says how many bytes there are; its lock is the writer's
+_TALLY = "tally"  # a file with the bytes of all entries; a writer holds its lock
 _UNFINISHED = "unfinished"
-_DIGITS = 20  # of a tally
-_TRIES, _PAUSE = 100, 0.01  # for the lock: who holds it for a second, that is for many entries, hangs
-_KEPT = 7 / 8  # of the limit, where it is reached: so that the folder is not looked through at every entry
+_DIGITS = 20  # digits of the number in the tally
+_TRIES, _PAUSE = (
+    100,
+    0.01,
+)  # attempts to lock, and seconds between: a process that holds the lock for a second hangs
+_KEPT = 7 / 8  # of the limit, where it is reached, so that not every entry needs a scan of the folder
 
 
 class Store:
-    """Bytes by key, least recently used first out. A folder that is gone, or cannot be read, is an empty store."""
+    """Bytes by key; the least recently used are removed first. A missing folder is an empty store."""
 
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
@@ -32,15 +36,17 @@ class Store:
         self._tries = _TRIES
 
     def get(self, key: str) -> bytes | None:
-        """What was kept under that key; None where it is not there, or was damaged: then it is removed."""
+        """The data of a key; None where there is none, or where its file is damaged, which is then removed."""
         name = _name(key)
         try:
-            with self._folder() as folder, open(name, "rb", opener=_within(folder)) as file:
+            with self._folder() as folder, open(name, "rb", opener=_opener(folder)) as file:
                 found = os.fstat(file.fileno())
                 ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
                 digest, data = (file.read(_DIGEST_BYTES), file.read()) if ours else (b"", b"")
                 intact = digest == _digest(key, data)
-                with contextlib.suppress(OSError):  # another process may be at it, or it may be read-only
+                with contextlib.suppress(
+                    OSError
+                ):  # another process may remove it now, or the folder may be read-only
                     if intact:
                         os.utime(name, dir_fd=folder)  # the order of use
                     else:
@@ -50,9 +56,10 @@ class Store:
         return data if intact else None
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep it, and remove what was least recently used beyond the limit; OSError where it cannot be kept.
+        """Store data, and remove the least recently used entries beyond the limit; OSError where that fails.
 
-        What is larger than the limit is not kept. Nothing is synced: what a power cut spoils, `get` finds out.
+        Data larger than the limit is not stored. Nothing is synced to disk: `get` notices what a power cut
+        damages.
         """
         size = _DIGEST_BYTES + len(data)
         if size > self._limit:
@@ -60,9 +67,9 @@ class Store:
         if not os.path.isdir(self._directory):
             self.open()
         with self._folder() as folder, self._locked(folder) as tally:
-            _tell(tally, self._with_room_for(size, _told(tally), folder))
+            _write_tally(tally, self._make_room(size, _read_tally(tally), folder))
             try:
-                with open(_UNFINISHED, "wb", opener=_within(folder)) as file:
+                with open(_UNFINISHED, "wb", opener=_opener(folder)) as file:
                     file.write(_digest(key, data))
                     file.write(data)
                 os.replace(_UNFINISHED, _name(key), src_dir_fd=folder, dst_dir_fd=folder)
@@ -72,7 +79,7 @@ class Store:
                 raise
 
     def open(self) -> None:
-        """Make the folder, for nobody but us; OSError where that cannot be, or where it is another's."""
+        """Make the folder, for our user alone; OSError where that fails, or where it is another user's."""
         os.makedirs(os.path.dirname(self._directory) or os.curdir, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._directory, 0o700)
@@ -82,9 +89,9 @@ class Store:
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[int]:
-        """The folder, open; OSError where it is not there, or where it is another's.
+        """The folder's file descriptor; OSError where it does not exist, or where it is another user's.
 
-        One of ours that others may use is ours alone from now on: Kubernetes opens volumes to a pod's group.
+        Access of other users is removed from a folder of ours: Kubernetes opens volumes to a pod's group.
         """
         folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -99,8 +106,10 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self, folder: int) -> Iterator[int]:
-        """The tally, open, while nobody else writes. The lock goes with the process, however that ends."""
-        tally = _within(folder)(_TALLY, os.O_RDWR | os.O_CREAT)
+        """The tally's file descriptor, locked. The kernel removes the lock when the process ends, however it
+        does.
+        """
+        tally = _opener(folder)(_TALLY, os.O_RDWR | os.O_CREAT)
         try:
             self._lock(tally)
             yield tally
@@ -108,7 +117,7 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """TimeoutError where another has it for too long; from then on, it is not waited for."""
+        """TimeoutError where another process holds the lock for too long; later attempts do not wait."""
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(tally, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,10 +127,10 @@ class Store:
         self._tries = 1
         raise TimeoutError("another process has locked it and does not let go")
 
-    def _with_room_for(self, size: int, total: int | None, folder: int) -> int:
-        """Bytes in all, with so many more; old entries give way where that is over the limit.
+    def _make_room(self, size: int, total: int | None, folder: int) -> int:
+        """The bytes of all entries with `size` more, after old entries were removed where that is over the limit.
 
-        The tally may be too high, where an entry was replaced or damaged; looking through the folder mends it.
+        The tally may be too high, where an entry was replaced or damaged; a scan of the folder corrects it.
         """
         if total is not None and total + size <= self._limit:
             return total + size
@@ -131,14 +140,14 @@ class Store:
         for _, each, name in entries:
             if total <= goal:
                 break
-            with contextlib.suppress(FileNotFoundError):  # damaged, and found out just now
+            with contextlib.suppress(FileNotFoundError):  # `get` has just removed it as damaged
                 os.unlink(name, dir_fd=folder)
             total -= each
         return total
 
 
 def _entries(folder: int) -> Iterator[tuple[int, int, str]]:
-    """When each was used last, its bytes, its name."""
+    """Of each entry: the time of its last use, its bytes, its name."""
     with os.scandir(folder) as files:
         for file in files:
             if file.name not in (_TALLY, _UNFINISHED):
@@ -151,23 +160,23 @@ def _name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _within(folder: int) -> Callable[[str, int], int]:
-    """How `open` opens what is in a folder: no link out of it, and no waiting for a pipe's other end."""
+def _opener(folder: int) -> Callable[[str, int], int]:
+    """An opener for `open` of files in a folder: it follows no link, and waits for no pipe's other end."""
     return lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)
 
 
-def _told(tally: int) -> int | None:
-    """What a tally says, if anything."""
+def _read_tally(tally: int) -> int | None:
+    """The number in a tally; None where it has none."""
     text = os.pread(tally, _DIGITS, 0)
     return int(text) if len(text) == _DIGITS and text.isdigit() else None
 
 
-def _tell(tally: int, total: int) -> None:
+def _write_tally(tally: int, total: int) -> None:
     os.pwrite(tally, b"%0*d" % (_DIGITS, total), 0)
 
 
 def _digest(key: str, data: bytes) -> bytes:
-    """Of both, so that a file under another's name is damaged too."""
+    """The checksum of key and data, so that a file under another key's name counts as damaged."""
     digest = hashlib.sha256(key.encode() + b"\0")
     digest.update(data)
     return digest.digest()

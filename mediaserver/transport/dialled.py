@@ -13,7 +13,7 @@ from typing import Any, Literal
 import aiohttp
 from aiohttp import ClientWebSocketResponse
 
-from mediaserver.errors import PeerError, plainly
+from mediaserver.errors import PeerError, error_text
 from mediaserver.support.aiohttp_adapter import transport_of
 from mediaserver.support.http_connector import Connector
 
@@ -117,12 +117,12 @@ def _classify(error: Exception) -> DialFailure:
             DialFailureKind.TLS, f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {plainly(error.os_error)}")
+        return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {error_text(error.os_error)}")
     if isinstance(error, ValueError):  # after TLS: the error of a certificate is a ValueError, too
         return DialFailure(DialFailureKind.INVALID_URL, "the URL is invalid")
     if isinstance(error, aiohttp.ClientResponseError):
         return DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")
-    return DialFailure(DialFailureKind.BROKEN, plainly(error))
+    return DialFailure(DialFailureKind.BROKEN, error_text(error))
 
 
 class DialledConnection:

@@ -496,7 +496,7 @@ def _look_at(tables: dict[str, Any]) -> list[str]:
     settings.set_sources({}, tables, tables.get("paths", {}))
     configuration = Configuration.build(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
-        menu_flow.ways(getattr(route.validated.table, "menus", None))
+        menu_flow.transitions(getattr(route.validated.table, "menus", None))
     return [*configuration.problems, *requirements.missing_prompts(configuration.table, PromptSnapshot({}), "c")]
 
 

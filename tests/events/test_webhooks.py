@@ -438,13 +438,13 @@ async def test_sequences_go_on_until_a_stream_is_forgotten(backend: Backend) -> 
         await settled(hooks)
         hooks.emit("s", "dtmf", {})
         hooks.emit("s", "dtmf", {})
-        hooks.forget("s")  # while two wait: they are sent first
+        hooks.end_stream("s")  # while two wait: they are sent first
         hooks.emit("s", "late", {})  # should not be, but comes in its place
         await settled(hooks)
         hooks.emit("s", "dtmf", {})
         await settled(hooks)
-        hooks.forget("s")
-        hooks.forget("unknown")
+        hooks.end_stream("s")
+        hooks.end_stream("unknown")
         hooks.emit("s", "dtmf", {})
         await settled(hooks)
     assert backend.sequences() == [1, 2, 3, 4, 1, 1]

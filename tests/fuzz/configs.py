@@ -13,7 +13,7 @@ from mediaserver import config
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.routing import audiosocket_ports, route_builder
 from mediaserver.routing.table import RouteTable
-from mediaserver.support.credentials import reveal
+from mediaserver.support.credentials import resolve_secret
 from tests.fuzz import mutate
 from tests.project import ROOT
 
@@ -162,8 +162,8 @@ def check(data: bytes, scratch: Path) -> None:
         settings, found = config.load(file)
         built, wrong = route_builder.build_routes(settings, "config.toml")
         found += wrong
-        reveal(settings.voipbin.token, "config.toml: voipbin.token")
-        reveal(settings.events.secret, "config.toml: events.secret")
+        resolve_secret(settings.voipbin.token, "config.toml: voipbin.token")
+        resolve_secret(settings.events.secret, "config.toml: events.secret")
         table = RouteTable(built)
         asyncio.run(_look_up(table))
         found += audiosocket_ports.build_ports(settings.audiosocket, table, "config.toml")[1]

@@ -15,7 +15,7 @@ from mediaserver.config.settings import Settings, VoipbinSettings
 from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.routing.access import Access
 from mediaserver.routing.configuration import Configuration
-from mediaserver.support.credentials import reveal
+from mediaserver.support.credentials import resolve_secret
 
 NOW = 1_800_000_000.0
 GUARDED = Access(tokens=("sesame", "old one"))
@@ -131,8 +131,8 @@ def test_a_blank_token_is_none(blank: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("BLANK_TOKEN", blank)
     for place in ("env:BLANK_TOKEN", f"file:{tmp_path}/token"):
         with pytest.raises(ConfigError, match="empty"):
-            reveal(SecretStr(place), "defaults.tokens")
-    assert reveal(SecretStr(blank), "voipbin.token") == ""
+            resolve_secret(SecretStr(place), "defaults.tokens")
+    assert resolve_secret(SecretStr(blank), "voipbin.token") == ""
 
 
 @pytest.mark.parametrize("blank", BLANK)
@@ -147,7 +147,7 @@ def test_space_around_a_token_is_not_part_of_it(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "token").write_text("sesame\n")
     monkeypatch.setenv("A_TOKEN", " sesame ")
     for place in (" sesame", "env:A_TOKEN", f"file:{tmp_path}/token", "ENV:A_TOKEN"):
-        assert reveal(SecretStr(place), "defaults.tokens") == "sesame"
+        assert resolve_secret(SecretStr(place), "defaults.tokens") == "sesame"
 
 
 def test_a_path_without_tokens_is_open() -> None:

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from mediaserver.support import log
-from mediaserver.support.credentials import shown_url, without_secrets
+from mediaserver.support.credentials import redact_url, redact_urls
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ from mediaserver.support.credentials import shown_url, without_secrets
     ],
 )
 def test_of_a_url_only_where_it_leads_is_shown(url: str, shown: str) -> None:
-    assert shown_url(url) == shown
+    assert redact_url(url) == shown
 
 
 def test_urls_in_a_text_are_shown_so_and_the_rest_as_it_is() -> None:
     text = "begin with ws:// or wss://: 'https://me:s3cret@a/b?c=s3cret' and (http://d) at 10:30"
-    assert without_secrets(text) == "begin with ws:// or wss://: 'https://a/b?…' and (http://d) at 10:30"
+    assert redact_urls(text) == "begin with ws:// or wss://: 'https://a/b?…' and (http://d) at 10:30"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_urls_in_a_text_are_shown_so_and_the_rest_as_it_is() -> None:
     ],
 )
 def test_a_sentence_around_a_url_stays_as_it_is(text: str) -> None:
-    assert without_secrets(text) == text
+    assert redact_urls(text) == text
 
 
 def test_a_line_is_json_whatever_a_stranger_dials(capsys: pytest.CaptureFixture[str]) -> None:

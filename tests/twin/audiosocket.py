@@ -49,20 +49,20 @@ def header(data: bytes) -> tuple[int, int]:
     return kind, length
 
 
-def audio(kind: int, payload: bytes, complain: Complain, expected: int = AUDIO) -> bytes:
+def audio(kind: int, payload: bytes, print_errors: Complain, expected: int = AUDIO) -> bytes:
     """The PCM of an audio message, on a channel that expects this kind.
 
     Read: kinds 0x11 to 0x18 are audio at other rates. Guess: at another rate than the channel's it is not heard.
     """
     if kind != expected:
         raise UnusableError(f"AudioSocket audio at another rate, kind 0x{kind:02x}")
-    return linear(payload, complain)
+    return linear(payload, print_errors)
 
 
-def linear(payload: bytes, complain: Complain) -> bytes:
+def linear(payload: bytes, print_errors: Complain) -> bytes:
     """A payload as the linear samples that Asterisk takes it for. Seen: µ-law is heard as full-scale noise."""
     if len(payload) % 2:
         raise UnusableError(f"{len(payload)} bytes are not 16-bit PCM")
     if len(payload) == _HALF_A_FRAME:  # what a client sends that speaks µ-law
-        complain("160 bytes of audio: half a frame of slin")
+        print_errors("160 bytes of audio: half a frame of slin")
     return payload

@@ -33,7 +33,7 @@ class Format(Protocol):
         """The binary message that the client gets for some PCM, 20 ms or the short end of a file."""
         ...
 
-    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
+    def hear(self, data: bytes, print_errors: Complain) -> Iterator[bytes]:
         """The pieces of PCM in a message; UnusableError, FatalError or HungUpError where its rest is none."""
         ...
 
@@ -50,7 +50,7 @@ class AudioSocket:
     def say(self, pcm: bytes) -> bytes:
         return audiosocket.message(audiosocket.AUDIO, encode(pcm, self._codec))
 
-    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
+    def hear(self, data: bytes, print_errors: Complain) -> Iterator[bytes]:
         if not data:  # nothing is written, so Asterisk sees nothing
             raise UnusableError("an empty message")
         while data:
@@ -60,7 +60,7 @@ class AudioSocket:
             payload, data = data[3 : 3 + length], data[3 + length :]
             if len(payload) < length:  # seen: the connection ends where a payload lags behind its header
                 raise FatalError(f"AudioSocket payload cut short: {len(payload)} of {length} bytes")
-            yield audiosocket.audio(kind, payload, complain)
+            yield audiosocket.audio(kind, payload, print_errors)
 
 
 class Sln:
@@ -72,12 +72,12 @@ class Sln:
     def say(self, pcm: bytes) -> bytes:
         return encode(pcm, self._codec)
 
-    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
+    def hear(self, data: bytes, print_errors: Complain) -> Iterator[bytes]:
         if len(data) > audiosocket.LARGEST:  # read: the length does not fit, and the relay panics
             raise FatalError(f"panic: {len(data)} bytes do not fit in an AudioSocket message")
         if not data:
             raise FatalError("AudioSocket audio of length 0")
-        yield linear(data, complain)
+        yield linear(data, print_errors)
 
 
 class Rtp:
@@ -102,7 +102,7 @@ class Rtp:
         self._timestamp = (self._timestamp + len(payload)) & 0xFFFFFFFF
         return struct.pack(">BBHII", 0x80, self._payload_type, self._sequence, self._timestamp, 0) + payload
 
-    def hear(self, data: bytes, complain: Complain) -> Iterator[bytes]:
+    def hear(self, data: bytes, print_errors: Complain) -> Iterator[bytes]:
         if len(data) < 12:
             raise UnusableError(f"RTP header cut short: {len(data)} of 12 bytes")
         first, second, sequence, timestamp, ssrc = struct.unpack_from(">BBHII", data)
@@ -114,7 +114,7 @@ class Rtp:
             raise UnusableError("RTP padding, extension or contributing sources, which nothing needs here")
         if len(data) == 12:
             raise FatalError("AudioSocket audio of length 0")
-        pcm = linear(data[12:], complain)
+        pcm = linear(data[12:], print_errors)
         self.headers.append(RtpHeader(sequence, timestamp, ssrc, bool(second & 0x80)))
         yield pcm
 

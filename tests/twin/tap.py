@@ -12,8 +12,8 @@ _CONTINUATION = 0
 class ClientFrames:
     """Frame headers, whatever the pieces in which they come."""
 
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        self._complain = complain
+    def __init__(self, print_errors: Callable[[str], None]) -> None:
+        self._complain = print_errors
         self._buffer = bytearray()
         self._key: bytes | None = None
 

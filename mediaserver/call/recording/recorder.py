@@ -16,7 +16,7 @@ from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.tracks import Tracks
 from mediaserver.call.recording.wav_writer import WavFile, ensure_within
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
@@ -142,7 +142,7 @@ class Recorder:
                 await self._wait_until_due()
                 await self._disk.run_blocking(self._append, self._take_unwritten(last=self._stopped.is_set()))
         except OSError as error:
-            self._fail(plainly(error))
+            self._fail(error_text(error))
         if self._error:
             await self._finish()
         while not self._stopped.is_set():
@@ -155,7 +155,7 @@ class Recorder:
             try:
                 await self._disk.run_blocking(self._append, self._take_unwritten(last=True))
             except OSError as error:
-                self._fail(plainly(error))
+                self._fail(error_text(error))
         await self._finish()
         return self._recording
 
@@ -164,7 +164,7 @@ class Recorder:
         try:
             await self._disk.run_blocking(self._close_file)
         except OSError as error:
-            self._fail(plainly(error))
+            self._fail(error_text(error))
         if self._error and not self._failure_reported:
             self._failure_reported = True
             self._on_failure(self._recording)

@@ -1,4 +1,4 @@
-"""`mediaserver attach`: a stream of ours on a call or a conference of VoIPBIN's."""
+"""`mediaserver attach`: dials the media stream of a call or a conference at VoIPBIN, and runs a path on it."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mediaserver import config
 from mediaserver.call import End
 from mediaserver.cli import options, terminal
-from mediaserver.cli.meter import drawn
+from mediaserver.cli.meter import draw_meter
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err
 from mediaserver.client import attach as attaching
 from mediaserver.client.attach import AttachRequest
@@ -40,14 +40,14 @@ def attach(
             resource=f"{kind}s/{subject}", path=path, variables=variables, encapsulation=encapsulation
         )
     except ValidationError as error:
-        terminal.complain(error_messages.error_lines("attach", error, AttachRequest))
+        terminal.print_errors(error_messages.error_lines("attach", error, AttachRequest))
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure(settings.log.level, settings.log.format)
         with terminal.progress() as progress:
             end = terminal.run(_attach(settings, terminal.name_of(file), problems, request, progress))
-    terminal.complain([end.text] if end.text else [])
+    terminal.print_errors([end.text] if end.text else [])
     if not end.normal:
         raise typer.Exit(EXIT_WRONG_STREAM)
 
@@ -55,7 +55,7 @@ def attach(
 async def _attach(
     settings: Settings, where: str, problems: Sequence[str], request: AttachRequest, progress: Progress
 ) -> End:
-    """One stream to its end, drawn on the terminal. ConfigError where the configuration is wrong."""
-    with drawn(err, request.resource) as heard:
+    """Run one stream to its end, with a meter on the terminal. ConfigError where the configuration is invalid."""
+    with draw_meter(err, request.resource) as on_frame:
         hang_up = terminal.hang_up_on_signals()
-        return await attaching.attach(settings, where, problems, request, progress, hang_up, heard)
+        return await attaching.attach(settings, where, problems, request, progress, hang_up, on_frame)

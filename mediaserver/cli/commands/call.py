@@ -1,4 +1,4 @@
-"""`mediaserver call`: VoIPBIN's side of a media stream, against any server."""
+"""`mediaserver call`: plays VoIPBIN's side of a media stream, against any server."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 
 from mediaserver.cli import options, tables, terminal
-from mediaserver.cli.meter import drawn
+from mediaserver.cli.meter import draw_meter
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err, out
 from mediaserver.client import simulator
 from mediaserver.client.measure import Report
 from mediaserver.errors import MediaServerError, PromptError
 from mediaserver.support import log
-from mediaserver.support.credentials import shown_url, without_secrets
+from mediaserver.support.credentials import redact_url, redact_urls
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 
 
@@ -44,26 +44,26 @@ def call(
     00 00 00 that it is over, 1006 where the connection just ended.
     """
     plan = simulator.SimulatedCall(url, seconds, encapsulation, framing, send, digits, after, record)
-    shown = shown_url(url)
+    shown = redact_url(url)
     log.configure("error", "console")
     try:
         report = terminal.run(_simulate(plan, None if as_json else err, shown))
     except (MediaServerError, OSError, ValueError) as error:
         if as_json:
-            told = without_secrets(str(error))
+            told = redact_urls(str(error))
             typer.echo(json.dumps({"error": told, "status": getattr(error, "status", None)}))
-        terminal.complain([str(error) if isinstance(error, PromptError) else f"{shown}: {error}"])
+        terminal.print_errors([str(error) if isinstance(error, PromptError) else f"{shown}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
         tables.show_report(report, out)
-    terminal.complain(report.problems)
+    terminal.print_errors(report.problems)
     if report.problems:
         raise typer.Exit(EXIT_WRONG_STREAM)
 
 
 async def _simulate(plan: simulator.SimulatedCall, console: Console | None, shown: str) -> Report:
-    """One call, which still reports when it is hung up; drawn on a console, under the name `shown`."""
-    with drawn(console, shown) as heard:
-        return await simulator.simulate(plan, heard or (lambda pcm, at: None), terminal.hang_up_on_signals())
+    """Make one call, with a meter on the console under the name `shown`. A call that Ctrl-C ends reports, too."""
+    with draw_meter(console, shown) as on_frame:
+        return await simulator.simulate(plan, on_frame or (lambda pcm, at: None), terminal.hang_up_on_signals())

@@ -1,4 +1,4 @@
-"""`mediaserver check`: the configuration and every prompt, and what is wrong with them."""
+"""`mediaserver check`: loads the configuration and every prompt, and shows all mistakes."""
 
 import json
 from dataclasses import asdict

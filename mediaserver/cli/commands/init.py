@@ -1,4 +1,4 @@
-"""`mediaserver init`: a configuration and sample prompts to begin with."""
+"""`mediaserver init`: writes a configuration and sample prompts to begin with."""
 
 import shlex
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from mediaserver import config
 from mediaserver.cli import samples, terminal
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 
 
 def init(
@@ -25,7 +25,7 @@ def init(
     try:
         written = samples.write(directory, force=force)
     except OSError as error:
-        terminal.complain([f"{error.filename or directory}: cannot be written: {plainly(error)}"])
+        terminal.print_errors([f"{error.filename or directory}: cannot be written: {error_text(error)}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     for file in written.files:
         typer.echo(f"wrote {file}")

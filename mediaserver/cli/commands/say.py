@@ -1,4 +1,4 @@
-"""`mediaserver say`: a text into a prompt file."""
+"""`mediaserver say`: has a text spoken by TTS into a prompt file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.cli import options, terminal
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM
 from mediaserver.config.speech_settings import SpeechEngine
-from mediaserver.errors import ConfigError, MediaServerError, plainly
+from mediaserver.errors import ConfigError, MediaServerError, error_text
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement, requirement_problem
 from mediaserver.speech.tts import prompt_file
 from mediaserver.speech.tts.interface import resolve_voice
@@ -42,6 +42,6 @@ def say(
         pcm = terminal.run(prompt_file.synthesise_text(text, settings.speech, how))
         prompt_file.write_prompt_file(output, pcm)
     except (MediaServerError, OSError, ValueError) as error:
-        terminal.complain([f"{output}: {plainly(error)}"])
+        terminal.print_errors([f"{output}: {error_text(error)}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{output}: {len(pcm) / SAMPLE_BYTES / SAMPLE_RATE:.2f} s")

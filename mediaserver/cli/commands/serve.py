@@ -1,4 +1,4 @@
-"""`mediaserver serve`: serve the prompts."""
+"""`mediaserver serve`: runs the server."""
 
 import contextlib
 import sys
@@ -25,7 +25,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the prompts."""
-    file = file or config.default_file()  # a server that began with one does not go on without
+    file = file or config.default_file()  # so that a reload reads the same file, even where it is gone
 
     def load() -> tuple[Settings, list[str]]:
         settings, problems = config.load(file)
@@ -44,8 +44,8 @@ def serve(
 
 
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
-    """For who has just started it by hand."""
+    """Show what to try first, where the server was started on a terminal."""
     if sys.stderr.isatty():
-        with contextlib.suppress(OSError):  # it may be gone by now
+        with contextlib.suppress(OSError):  # the terminal may be gone by now
             for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
                 typer.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""`mediaserver sign`: a link that opens one path for a time."""
+"""`mediaserver sign`: signs a link, which opens one path for a time."""
 
 import time
 from typing import Annotated
@@ -11,7 +11,7 @@ from mediaserver.cli.terminal import EXIT_WRONG_STREAM
 from mediaserver.errors import ConfigError, MediaServerError
 from mediaserver.routing.configuration import Configuration
 from mediaserver.support import log
-from mediaserver.support.credentials import shown_url, without_user
+from mediaserver.support.credentials import redact_url, strip_userinfo
 
 
 def sign(
@@ -32,6 +32,6 @@ def sign(
     try:
         query = terminal.run(configuration.sign(url, int(time.time()) + options.seconds(ttl)))
     except (MediaServerError, ValueError) as error:
-        terminal.complain([f"{shown_url(url)}: {error}"])
+        terminal.print_errors([f"{redact_url(url)}: {error}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
-    typer.echo(f"{without_user(url)}{'&' if '?' in url else '?'}{query}")
+    typer.echo(f"{strip_userinfo(url)}{'&' if '?' in url else '?'}{query}")

@@ -23,7 +23,7 @@ from mediaserver.call import (
     ensure_within,
     make_folders,
 )
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.events.kinds import EventKind
 
 TEMPLATE_FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
@@ -116,7 +116,7 @@ class CallFileWriter:
         except OSError as error:
             if not self.failed:
                 self.failed = True
-                why = plainly(error)
+                why = error_text(error)
                 what = self._failure.partition(".")[0]
                 log.error(f"{what} not written", stream=self._call.stream.id, file=str(path), why=why)
                 self._call.notify(self._failure, {"file": str(path), "error": why})

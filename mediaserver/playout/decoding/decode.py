@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mediaserver.audio import g711, levels, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, quantize, to_bytes
-from mediaserver.errors import PromptError, plainly
+from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
 from mediaserver.playout.decoding.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
 
@@ -39,7 +39,7 @@ def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
         with path.open("rb") as file:
             return decode(path, file, longest)
     except OSError as error:
-        raise PromptError(f"cannot be read: {plainly(error)}") from error
+        raise PromptError(f"cannot be read: {error_text(error)}") from error
 
 
 def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio:
@@ -47,7 +47,7 @@ def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio
     try:
         pcm, source = _decode(path, file, longest)
     except OSError as error:
-        raise PromptError(f"cannot be read: {plainly(error)}") from error
+        raise PromptError(f"cannot be read: {error_text(error)}") from error
     if not pcm:
         raise PromptError("has no sound in it")
     samples = np.frombuffer(pcm, dtype="<i2")

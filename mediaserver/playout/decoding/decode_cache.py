@@ -7,7 +7,7 @@ from collections.abc import Callable
 from io import BufferedReader
 from typing import NamedTuple
 
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.support.store import Store
 
 # Seconds in which a second change may leave a file's times as they are: the clocks of file systems are coarse.
@@ -63,7 +63,7 @@ class DecodeCache:
             if settled:
                 self._store.put(key_by_state, key_by_content.encode())
         except OSError as error:
-            return CacheLookup(decoded, "failed", plainly(error))
+            return CacheLookup(decoded, "failed", error_text(error))
         return CacheLookup(decoded, stored)
 
 

@@ -22,7 +22,7 @@ import time
 from io import BufferedReader
 from typing import IO, Any
 
-from mediaserver.errors import PromptError, plainly
+from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding.decode_cache import CacheLookup, DecodeCache
 from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.support.processes import child_main
@@ -90,7 +90,7 @@ def answer_request(
     except MemoryError:
         return {"error": "takes too much memory to decode: convert it to WAV, 8000 Hz, 16-bit, mono"}, _NO_PCM
     except OSError as error:
-        return {"error": f"cannot be read: {plainly(error)}"}, _NO_PCM
+        return {"error": f"cannot be read: {error_text(error)}"}, _NO_PCM
     except Exception as error:
         return {"error": f"cannot be decoded: {type(error).__name__}: {error}"}, _NO_PCM
     end = found.decoded.index(b"\n")

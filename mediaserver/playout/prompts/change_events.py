@@ -12,7 +12,7 @@ import structlog
 import watchfiles
 from watchfiles import Change
 
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # File systems whose files may change on another machine, or without the kernel's knowledge, which gives no events.
@@ -96,7 +96,7 @@ class ChangeEvents:
             log.warning(
                 "no change events for the prompt folder: it is scanned every now and then",
                 folder=str(self._directory),
-                why=plainly(error),
+                why=error_text(error),
             )
 
 

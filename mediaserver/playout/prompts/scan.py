@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
 # Bytes, time of the last change in ns and inode tell another content; mode, owner and group tell who may read it,
@@ -60,7 +60,9 @@ def scan_folder(directory: Path) -> FolderScan:
     ignored: list[str] = []
     for file, found in _walk(directory):
         if isinstance(found, Exception):
-            files[_folder_name(file)] = FileSnapshot(None, {file or ".": f"cannot be read: {plainly(found)}"}, ())
+            files[_folder_name(file)] = FileSnapshot(
+                None, {file or ".": f"cannot be read: {error_text(found)}"}, ()
+            )
         elif os.path.splitext(file)[1].lower() not in EXTENSIONS:  # noqa: PTH122
             ignored.append(file)
         elif found is not None and not stat.S_ISREG(found.st_mode):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from mediaserver.config.settings import PromptSettings
-from mediaserver.errors import plainly
+from mediaserver.errors import error_text
 from mediaserver.playout.prompts.change_events import ChangeEvents
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.wire.encapsulation import Encoding
@@ -42,7 +42,7 @@ async def watch_prompts(
             except Exception as error:  # whatever it is, the next refresh may succeed
                 if repr(error) != last_error:  # an error that repeats is logged once
                     log.exception(
-                        "the prompt folder cannot be scanned", folder=str(library.directory), why=plainly(error)
+                        "the prompt folder cannot be scanned", folder=str(library.directory), why=error_text(error)
                     )
                 last_error = repr(error)
             await _wait_for_next_scan(library, settings, events)

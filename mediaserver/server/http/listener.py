@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from mediaserver.errors import ConfigError, plainly
+from mediaserver.errors import ConfigError, error_text
 
 _BACKLOG = 4096
 _POLL_INTERVAL = 0.1  # seconds between looks whether there is room again
@@ -107,7 +107,7 @@ class Listener:
                 try:
                     await self._start_accepting()
                 except OSError as error:  # the descriptors were taken meanwhile
-                    log.warning("cannot accept connections yet", why=plainly(error))
+                    log.warning("cannot accept connections yet", why=error_text(error))
                     self._stop_accepting()
                 else:
                     return
@@ -130,7 +130,7 @@ def _explain(error: Exception, host: str, port: int, keys: AddressKeys) -> str:
         key, advice = keys.port, "end what listens there, or choose another port"
     elif number == errno.EACCES:
         key, advice = keys.port, "choose a port from 1024 up, or let this user have lower ones"
-    return f"{key}: cannot listen on {host}:{port}: {plainly(error)}: {advice}"
+    return f"{key}: cannot listen on {host}:{port}: {error_text(error)}: {advice}"
 
 
 def _accept_backlog(listening: socket.socket) -> list[socket.socket]:

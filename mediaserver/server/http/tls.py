@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mediaserver.config.listener_settings import TlsSettings
 from mediaserver.config.settings import Settings
-from mediaserver.errors import ConfigError, plainly
+from mediaserver.errors import ConfigError, error_text
 
 _ENCRYPTED = "the key is encrypted: give one without a passphrase"
 
@@ -60,7 +60,7 @@ def _read(file: str, key: str, problems: list[str]) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:
-        problems.append(f"{key}: {file} cannot be read: {plainly(error)}")
+        problems.append(f"{key}: {file} cannot be read: {error_text(error)}")
         return b""
 
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from mediaserver import __version__
 from mediaserver.errors import EngineError
-from mediaserver.events.post import host_of, in_plain_words
+from mediaserver.events.webhook_client import describe_http_error, host_of
 from mediaserver.support.http_connector import Connector
 
 _CONNECT_TIMEOUT = 3.0  # seconds
@@ -52,7 +52,7 @@ class EngineHttpClient:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise EngineError(f"{host_of(url)}: {in_plain_words(error, status)}") from None
+            raise EngineError(f"{host_of(url)}: {describe_http_error(error, status)}") from None
 
     @contextlib.asynccontextmanager
     async def websocket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
@@ -69,7 +69,7 @@ class EngineHttpClient:
         except aiohttp.WSServerHandshakeError as error:
             raise EngineError(f"{host_of(url)}: HTTP status {error.status}, and no WebSocket") from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise EngineError(f"{host_of(url)}: {in_plain_words(error, None)}") from None
+            raise EngineError(f"{host_of(url)}: {describe_http_error(error, None)}") from None
 
     def _session(self) -> aiohttp.ClientSession:
         """The aiohttp session. It is created at first use, because it belongs to the event loop that runs then."""

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from mediaserver.config.speech_settings import OPENAI
 from mediaserver.errors import ConfigError, EngineError
-from mediaserver.support.credentials import reveal
+from mediaserver.support.credentials import resolve_secret
 
 
 async def read_token(setting: SecretStr, key: str) -> str:
@@ -15,7 +15,7 @@ async def read_token(setting: SecretStr, key: str) -> str:
     `key` is the setting's name, for the message. Raises EngineError where the file or variable is not there.
     """
     try:
-        return await asyncio.to_thread(reveal, setting, key)
+        return await asyncio.to_thread(resolve_secret, setting, key)
     except ConfigError as error:
         raise EngineError(str(error)) from None
 

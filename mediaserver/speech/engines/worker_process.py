@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from mediaserver.errors import MediaServerError, one_line
+from mediaserver.errors import MediaServerError, single_line
 from mediaserver.support.processes import child_main
 
 REQUEST = struct.Struct(">I")  # the size in bytes of the JSON that follows
@@ -41,4 +41,4 @@ def _run_job(do_job: Callable[[dict[str, Any]], bytes], request: bytes) -> tuple
         why = str(error)
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-    return False, one_line(why).encode(errors="replace")
+    return False, single_line(why).encode(errors="replace")

@@ -10,8 +10,8 @@ import structlog
 from pydantic import BaseModel, Field
 
 from mediaserver.config.speech_settings import ChatSettings
-from mediaserver.errors import EngineError, one_line
-from mediaserver.events.post import host_of
+from mediaserver.errors import EngineError, single_line
+from mediaserver.events.webhook_client import host_of
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, ServerSentEventParser
 from mediaserver.speech.engines.tokens import read_token
@@ -100,7 +100,7 @@ class ChatClient:
             if not reader.finish_reason:  # an error after the answer's end does no harm
                 raise
         except _ServerReportedError as error:
-            shown = "an error" if token and token in str(error) else one_line(str(error))[:_MAX_SHOWN]
+            shown = "an error" if token and token in str(error) else single_line(str(error))[:_MAX_SHOWN]
             raise EngineError(f"{self._host}: {shown}") from None
         except ValueError:
             if not reader.finish_reason:

@@ -9,7 +9,7 @@ import aiohttp
 from mediaserver.audio import wav
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.events.post import host_of
+from mediaserver.events.webhook_client import host_of
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.stt.interface import Recognition

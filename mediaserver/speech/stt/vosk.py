@@ -14,7 +14,7 @@ import aiohttp
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
-from mediaserver.events.post import host_of
+from mediaserver.events.webhook_client import host_of
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.stt.interface import Recognition, send_while_receiving
 

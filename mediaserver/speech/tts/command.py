@@ -15,11 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.errors import ConfigError, EngineError, did_you_mean, plainly
+from mediaserver.errors import ConfigError, EngineError, did_you_mean, error_text
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.support.credentials import reveal
+from mediaserver.support.credentials import resolve_secret
 
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
@@ -86,7 +86,7 @@ class CommandTts:
         """The configured environment variables, read anew. Raises EngineError where one refers to nothing."""
         try:
             return {
-                name: reveal(value, f"speech.command.environment.{name}")
+                name: resolve_secret(value, f"speech.command.environment.{name}")
                 for name, value in self._settings.command.environment.items()
             }
         except ConfigError as error:
@@ -98,7 +98,7 @@ class CommandTts:
             try:
                 self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="mediaserver-")
             except OSError as error:
-                raise EngineError(f"no temporary folder can be made: {plainly(error)}") from error
+                raise EngineError(f"no temporary folder can be made: {error_text(error)}") from error
         return os.path.join(self._folder, f"{next(self._numbers)}.wav")  # noqa: PTH118 - a name, not a file yet
 
     def preload(self) -> None:

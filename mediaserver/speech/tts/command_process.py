@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mediaserver.audio.pcm import pad_to_frames
-from mediaserver.errors import EngineError, PromptError, plainly
+from mediaserver.errors import EngineError, PromptError, error_text
 from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
@@ -67,7 +67,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
             env=child_main.program_environment(configured),
         )
     except (OSError, ValueError) as error:
-        raise EngineError(f"the program cannot be run: {plainly(error)}") from error
+        raise EngineError(f"the program cannot be run: {error_text(error)}") from error
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
     stderr_end = bytearray()
     threads = (

@@ -12,7 +12,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE, pad_to_frames, quantize, to_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PromptError
-from mediaserver.events.post import host_of
+from mediaserver.events.webhook_client import host_of
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.tts.interface import Voice

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 import structlog
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
-from mediaserver.errors import EngineError, plainly
+from mediaserver.errors import EngineError, error_text
 from mediaserver.speech.tts.interface import TtsEngine, Voice
 from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
 from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket, SynthesisQueue
@@ -166,7 +166,7 @@ class TtsCache:
         try:
             await asyncio.to_thread(self._store.put, key, pcm)
         except OSError as error:
-            if (reason := plainly(error)) != self._store_error:
+            if (reason := error_text(error)) != self._store_error:
                 log.warning("what was spoken is not kept on disk", why=reason)
                 self._store_error = reason
 

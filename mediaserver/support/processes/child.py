@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import mediaserver
-from mediaserver.errors import MediaServerError, plainly
+from mediaserver.errors import MediaServerError, error_text
 from mediaserver.support.processes.child_main import READY
 from mediaserver.support.processes.child_stderr import StderrReader
 
@@ -67,7 +67,7 @@ class ChildProcess:
                         process_group=0,  # of its own, so that programs that it starts are killed with it
                     )
             except OSError as error:  # too many files or processes, or no memory
-                raise NoProcessError(f"no process can be started: {plainly(error)}") from error
+                raise NoProcessError(f"no process can be started: {error_text(error)}") from error
             undone.pop_all()
         self._stderr.started(self._process.pid)
         _lower_priority(self._process.pid, spare_first_core)

@@ -38,6 +38,6 @@ def scrub_environment() -> None:
 
 
 def program_environment(configured: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a foreign program: the variables that are passed on, and over them the configured ones."""
+    """The environment of a foreign program: variables that are passed on, overridden by the configured ones."""
     passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
     return passed_on | dict(configured)
