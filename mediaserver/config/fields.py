@@ -33,8 +33,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class UrlError(ValueError):
     """A URL's scheme, host or port is invalid.
 
-    The error `is_certain` where none of the three has a `{variable}`, as one in the path or query cannot correct
-    it.
+    The error `is_certain` where none of the three has a `{variable}`: one in the path or query changes nothing.
     """
 
     def __init__(self, url: str, message: str) -> None:

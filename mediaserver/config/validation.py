@@ -36,8 +36,7 @@ IsProvisional = Callable[[KeyPath, str], bool]
 class Validated(NamedTuple):
     """A table without its invalid values, and the problems with them.
 
-    `table` is None where too little is valid. Where it is not `complete`, it has None for required settings that
-    are missing.
+    `table` is None where too little is valid. One that is not `complete` has None for missing required settings.
     """
 
     table: Any
@@ -93,9 +92,7 @@ class _PartialTable:
         return Validated(table, self.problems, self.is_complete)
 
     def drop_invalid(self, error: ValidationError, built: Built) -> Validated | None:
-        """Report an error, and drop the values that it is about; the final result, where nothing is left to
-        check.
-        """
+        """Report an error, and drop its invalid values; the final result, where nothing is left to validate."""
         dropping: list[KeyPath] = []
         errors = error.errors(include_url=False)
         for details in errors:

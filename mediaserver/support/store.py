@@ -58,8 +58,7 @@ class Store:
     def put(self, key: str, data: bytes) -> None:
         """Store data, and remove the least recently used entries beyond the limit; OSError where that fails.
 
-        Data larger than the limit is not stored. Nothing is synced to disk: `get` notices what a power cut
-        damages.
+        Data larger than the limit is not stored. Nothing is synced: `get` notices what a power cut damages.
         """
         size = _DIGEST_BYTES + len(data)
         if size > self._limit:
@@ -106,9 +105,7 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self, folder: int) -> Iterator[int]:
-        """The tally's file descriptor, locked. The kernel removes the lock when the process ends, however it
-        does.
-        """
+        """The tally's file descriptor, locked. The lock ends with the process, however that ends."""
         tally = _opener(folder)(_TALLY, os.O_RDWR | os.O_CREAT)
         try:
             self._lock(tally)

@@ -245,7 +245,7 @@ async def test_no_more_than_16_requests_are_on_their_way(backend: Backend) -> No
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-async def test_what_may_pass_is_tried_again(backend: Backend, status: int) -> None:
+async def test_a_status_that_may_pass_is_tried_again(backend: Backend, status: int) -> None:
     backend.answer = lambda got: OK if len(backend.got) == 2 else status
     async with webhooks(backend.url()) as hooks:
         hooks.emit("s", "dtmf", {})
@@ -328,7 +328,7 @@ async def test_a_backend_too_slow_is_tried_again(backend: Backend, retries: list
     assert str(retries[0].caused_by).endswith(f"no answer within {0.5 * UNIT:g} s")
 
 
-async def test_an_event_is_let_go_of_by_its_age(logs: list[Any]) -> None:
+async def test_an_event_is_given_up_by_its_age(logs: list[Any]) -> None:
     async with webhooks(f"http://127.0.0.1:{unused_port()}/", give_up=0.3 * UNIT) as hooks:
         begun = time.monotonic()
         for _ in range(20):
@@ -398,7 +398,9 @@ CIRCLE["circle"] = CIRCLE
 
 
 @pytest.mark.parametrize("data", [{"a": object()}, {"a": float("nan")}, CIRCLE, {(1, 2): 3}, Wicked(), None])
-async def test_what_is_not_json_is_our_own_fault(backend: Backend, data: Any, logs: list[Any]) -> None:
+async def test_a_payload_that_is_not_json_is_logged_as_our_bug(
+    backend: Backend, data: Any, logs: list[Any]
+) -> None:
     async with webhooks(backend.url()) as hooks:
         hooks.emit("s", "dtmf", data)
         hooks.emit("s", "dtmf", {})
@@ -418,7 +420,7 @@ async def test_a_kind_that_no_header_can_hold_costs_that_event_alone(backend: Ba
     assert (logs[0]["event"], logs[0]["why"]) == ("webhook event failed", "ValueError")
 
 
-async def test_only_the_types_that_are_wanted_are_sent(backend: Backend) -> None:
+async def test_only_subscribed_kinds_are_sent(backend: Backend) -> None:
     async with webhooks(backend.url(), events=frozenset({"dtmf"})) as hooks:
         hooks.emit("s", "stream.started", {})
         hooks.emit("s", "dtmf", {})
@@ -432,7 +434,7 @@ async def test_without_a_url_events_go_nowhere() -> None:
         assert (hooks.waiting, hooks.results) == (0, results())
 
 
-async def test_sequences_go_on_until_a_stream_is_forgotten(backend: Backend) -> None:
+async def test_sequences_go_on_until_a_stream_has_ended(backend: Backend) -> None:
     async with webhooks(backend.url()) as hooks:
         hooks.emit("s", "dtmf", {})
         await settled(hooks)
@@ -526,7 +528,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("case", NONSENSE)
-async def test_an_answer_that_makes_no_sense(backend: Backend, case: str) -> None:
+async def test_an_unusable_answer_is_an_error(backend: Backend, case: str) -> None:
     body, why = NONSENSE[case]
 
     async def answer(got: Got) -> web.Response:
@@ -636,7 +638,7 @@ async def test_a_question_is_asked_again_where_no_connection_came_about(retries:
     await late.server.close()
 
 
-async def test_and_then_not_a_third_time(retries: list[Any]) -> None:
+async def test_a_question_is_not_sent_a_third_time(retries: list[Any]) -> None:
     async with webhooks("") as hooks:
         with pytest.raises(WebhookError, match="cannot connect: Connection refused") as caught:
             await hooks.ask(f"http://127.0.0.1:{unused_port()}/", {})
@@ -651,7 +653,7 @@ async def test_a_backend_that_speaks_no_tls(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://host/", "http://", "http://[::1", "http://h:99999/", "/x"])
-async def test_urls_that_are_none(url: str, logs: list[Any]) -> None:
+async def test_a_url_that_is_none_is_reported(url: str, logs: list[Any]) -> None:
     async with webhooks(url) as hooks:
         with pytest.raises(WebhookError, match="no URL"):
             await hooks.ask(url, {})

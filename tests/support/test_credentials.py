@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+import mediaserver
 from mediaserver.support import log
 from mediaserver.support.credentials import redact_url, redact_urls
 
@@ -38,11 +39,11 @@ from mediaserver.support.credentials import redact_url, redact_urls
         ("ws://host/a&b;c", "ws://host/a&b;c"),
     ],
 )
-def test_of_a_url_only_where_it_leads_is_shown(url: str, shown: str) -> None:
+def test_a_redacted_url_has_no_user_password_or_query(url: str, shown: str) -> None:
     assert redact_url(url) == shown
 
 
-def test_urls_in_a_text_are_shown_so_and_the_rest_as_it_is() -> None:
+def test_urls_in_a_text_are_redacted_and_the_rest_stays() -> None:
     text = "begin with ws:// or wss://: 'https://me:s3cret@a/b?c=s3cret' and (http://d) at 10:30"
     assert redact_urls(text) == "begin with ws:// or wss://: 'https://a/b?…' and (http://d) at 10:30"
 
@@ -73,7 +74,7 @@ def test_a_line_is_json_whatever_a_stranger_dials(capsys: pytest.CaptureFixture[
     assert line["more"] == {"paths": ['/play/http://h/?…","event":"forged', 1, None]}
 
 
-def test_what_strangers_wrote_writes_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_strangers_do_not_reach_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """In a value, in what a value holds, in the message of another library, in an error."""
     evil = "a\x1b]0;owned\x07\x9b2J"
     log.configure("info", "console")
@@ -111,9 +112,9 @@ def test_no_line_of_the_log_has_a_secret_of_a_url(style: str, capsys: pytest.Cap
         assert [json.loads(line)["event"][:2] for line in lines.splitlines()] == ["it", "of"]
 
 
-def test_nobody_else_takes_urls_apart_to_show_them() -> None:
-    """One mechanism: other modules ask `secrets`, or name the host alone (`host_of`)."""
-    package = Path(log.__file__).parent
+def test_no_other_module_redacts_urls_by_itself() -> None:
+    """One mechanism: other modules call `credentials`, or name the host alone (`host_of`)."""
+    package = Path(mediaserver.__file__).parent
     own = [
         str(module.relative_to(package))
         for module in sorted(package.rglob("*.py"))

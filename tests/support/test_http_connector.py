@@ -41,7 +41,7 @@ async def stubborn(server: ssl.SSLContext) -> AsyncIterator[int]:
         await asyncio.wait_for(serving, PATIENCE)
 
 
-async def test_a_server_that_says_no_goodbye_is_left(authority: trustme.CA) -> None:
+async def test_a_server_that_never_answers_close_notify_is_left(authority: trustme.CA) -> None:
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server)
     authority.configure_trust(client)

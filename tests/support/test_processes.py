@@ -55,7 +55,7 @@ def starts(place: Path) -> int:
     return len(file.read_text()) if file.exists() else 0
 
 
-async def test_what_dies_at_its_start_is_not_started_for_every_caller(
+async def test_a_process_that_dies_at_its_start_is_not_started_for_every_caller(
     place: Path, workshop: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "ill").touch()
@@ -95,7 +95,7 @@ async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, w
         assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
 
 
-async def test_one_that_died_is_not_used_though_nobody_was_told_yet(place: Path, workshop: WorkerPool) -> None:
+async def test_an_idle_process_that_just_died_is_not_used(place: Path, workshop: WorkerPool) -> None:
     await workshop.run_job(text="a")
     (idle,) = workshop._pool._idle
     with capture_logs() as told:
@@ -105,7 +105,7 @@ async def test_one_that_died_is_not_used_though_nobody_was_told_yet(place: Path,
     assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
 
 
-async def test_the_death_of_one_that_nobody_waits_for_yet_counts_as_at_its_start(
+async def test_a_death_before_ready_counts_as_a_failed_start_without_a_caller(
     place: Path, workshop: WorkerPool
 ) -> None:
     assert await workshop.run_job(text="a") == b"a"
@@ -121,7 +121,7 @@ async def test_the_death_of_one_that_nobody_waits_for_yet_counts_as_at_its_start
     assert starts(place) == 3
 
 
-async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(
+async def test_a_process_that_becomes_ready_while_idle_is_still_watched(
     place: Path, workshop: WorkerPool
 ) -> None:
     assert await workshop.run_job(text="a") == b"a"
@@ -135,7 +135,7 @@ async def test_one_that_becomes_ready_while_nobody_waits_is_watched_still(
     assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
 
 
-async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, workshop: WorkerPool) -> None:
+async def test_a_start_that_a_caller_gave_up_serves_the_next_caller(place: Path, workshop: WorkerPool) -> None:
     """Else a process that takes longer to start than callers wait would never be there."""
     (place / "slow").touch()
     for _ in range(3):
@@ -147,7 +147,7 @@ async def test_who_does_not_wait_for_a_start_leaves_it_to_the_next(place: Path, 
     assert starts(place) == 1
 
 
-async def test_what_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "slow").touch()
     monkeypatch.setattr(child, "_START", 0.0)
     processes = ProcessPool("some_child", lambda: (), 1, idle=60.0)
@@ -161,7 +161,7 @@ async def test_what_hangs_at_its_start_is_killed(place: Path, monkeypatch: pytes
     await processes.stop_idle()
 
 
-async def test_a_pool_says_why_it_is_not_ready_until_one_was(
+async def test_a_pool_says_why_it_is_not_ready_until_a_process_was(
     place: Path, workshop: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_PAUSE", 0.0)
@@ -182,7 +182,7 @@ async def test_a_pool_says_why_it_is_not_ready_until_one_was(
     assert not workshop.not_ready_reason  # it has been: a server in service is not taken out of it
 
 
-async def test_what_is_not_ready_is_not_waited_for_in_the_end(place: Path, workshop: WorkerPool) -> None:
+async def test_close_does_not_wait_for_a_process_that_is_not_ready(place: Path, workshop: WorkerPool) -> None:
     (place / "slow").touch()
     workshop.preload()
     await eventually(lambda: starts(place), 60)
@@ -215,14 +215,16 @@ async def test_what_a_process_prints_is_a_line_of_the_log(
     assert unheard == {"logged": 2, "dropped": 0}
 
 
-async def test_what_it_prints_last_is_not_lost(place: Path, workshop: WorkerPool, unheard: dict[str, int]) -> None:
+async def test_the_last_text_that_a_process_prints_is_logged(
+    place: Path, workshop: WorkerPool, unheard: dict[str, int]
+) -> None:
     (place / "some_child.py").write_text("raise SystemExit('no model here')")
     with capture_logs() as told, pytest.raises(EngineError):
         await workshop.run_job(text="a")
     assert [line["text"] for line in told if line["event"] == "a process printed"] == ["no model here"] * 2
 
 
-async def test_what_is_printed_without_end_is_bounded_and_counted(
+async def test_text_printed_without_end_is_bounded_and_counted(
     place: Path, unheard: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child_stderr, "_GATHER", 0.001)
@@ -255,7 +257,7 @@ async def test_a_child_is_nice_and_perhaps_keeps_off_the_first_core(
     await process.end()
 
 
-async def test_where_there_is_one_core_nobody_keeps_off_it() -> None:
+async def test_with_one_core_a_child_uses_it() -> None:
     ours = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(ours)})
     try:

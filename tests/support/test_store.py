@@ -32,7 +32,7 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in entries(folder))
 
 
-def test_what_is_put_is_got_by_every_process(folder: Path, store: Store) -> None:
+def test_data_that_is_put_is_read_by_every_process(folder: Path, store: Store) -> None:
     assert store.get("a") is None
     store.put("a", b"sound")
     store.put("b", b"")
@@ -41,7 +41,7 @@ def test_what_is_put_is_got_by_every_process(folder: Path, store: Store) -> None
     assert store.get("a") == b"another"
 
 
-def test_only_we_may_use_it(folder: Path, store: Store) -> None:
+def test_only_our_user_has_access_to_the_folder(folder: Path, store: Store) -> None:
     store.put("a", b"sound")
     assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -93,7 +93,7 @@ def test_the_least_recently_used_go_first_and_the_limit_is_kept(folder: Path, st
         assert store.get(f"more {n}") is not None
 
 
-def test_what_is_larger_than_the_limit_is_not_kept(folder: Path, store: Store) -> None:
+def test_data_larger_than_the_limit_is_not_stored(folder: Path, store: Store) -> None:
     store.put("a", bytes(1000))
     store.put("b", bytes(LIMIT))
     assert store.get("b") is None
@@ -109,7 +109,7 @@ def test_a_spoilt_tally_is_mended(folder: Path, store: Store, tally: bytes) -> N
     assert store.get("a") is not None
 
 
-def test_what_a_killed_writer_left_is_in_nobody_s_way(folder: Path, store: Store) -> None:
+def test_a_file_that_a_killed_writer_left_is_replaced(folder: Path, store: Store) -> None:
     store.put("a", b"sound")
     (folder / "unfinished").write_bytes(bytes(3 * LIMIT))
     store.put("b", b"more sound")
@@ -138,7 +138,7 @@ def no_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [elsewhere, no_folder])
-def test_what_is_no_folder_is_not_used(folder: Path, store: Store, there) -> None:
+def test_a_path_that_is_no_folder_is_not_used(folder: Path, store: Store, there) -> None:
     there(folder)
     with pytest.raises(NotADirectoryError):
         store.open()
@@ -147,9 +147,7 @@ def test_what_is_no_folder_is_not_used(folder: Path, store: Store, there) -> Non
     assert store.get("a") is None
 
 
-def test_what_another_s_folder_holds_is_not_taken(
-    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_another_user_is_not_read(folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put("a", b"sound")
     folder.rename(folder.with_name("elsewhere"))
     folder.symlink_to("elsewhere")
@@ -192,7 +190,7 @@ def test_an_entry_that_is_no_file_is_none_and_is_replaced(folder: Path, store: S
     assert store.get("a") == b"sound"
 
 
-def test_who_does_not_let_go_of_the_lock_is_not_waited_for(folder: Path, store: Store) -> None:
+def test_a_lock_that_is_held_for_too_long_is_not_waited_for(folder: Path, store: Store) -> None:
     store.put("a", b"sound")
     with (folder / "tally").open() as tally:
         fcntl.flock(tally, fcntl.LOCK_EX)

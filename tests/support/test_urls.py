@@ -26,12 +26,12 @@ def test_the_origin_of_a_url(url: str, expected: str) -> None:
         *("..;a=b", "%2e%2e%3Bx", "..%00", "..%20", ".%09.", "a%2F..%2Fb", "a%252f..", "..%5Cx", "a/./b"),
     ],
 )
-def test_a_segment_that_leads_elsewhere(segment: str) -> None:
+def test_an_unsafe_segment(segment: str) -> None:
     assert is_unsafe_segment(segment)
 
 
 @pytest.mark.parametrize(
     "segment", ["a", "...", "a..", ".a", "a.b", "a%2Fb", "a%2F%2Fb", "100%25", "%3B..", "a;..", "é"]
 )
-def test_a_segment_that_does_not(segment: str) -> None:
+def test_a_safe_segment(segment: str) -> None:
     assert not is_unsafe_segment(segment)

@@ -20,7 +20,7 @@ class ProcessPool:
     """At most `size` children of one kind, started when they are needed.
 
     `kept` of them are kept for good. The others end `idle` seconds after the last caller that used a child. Where
-    children die before they are ready, there is a pause before more are started. `spare_first_core` is that of
+    children die before they are ready, there is a pause before more are started. `spare_first_core`: see
     ChildProcess.
     """
 
