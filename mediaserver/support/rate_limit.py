@@ -7,7 +7,7 @@ _LOGGED_LINES = 20  # a second: a scanner cannot fill the disk
 
 
 class TokenBucket:
-    """A token bucket that holds the tokens of one second, and is full at first. `clock` gives monotonic seconds."""
+    """A token bucket that holds the tokens of one second, and is full at first. `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -121,9 +121,7 @@ async def test_a_death_before_ready_counts_as_a_failed_start_without_a_caller(
     assert starts(place) == 3
 
 
-async def test_a_process_that_becomes_ready_while_idle_is_still_watched(
-    place: Path, workshop: WorkerPool
-) -> None:
+async def test_a_process_that_becomes_ready_while_idle_is_still_watched(place: Path, workshop: WorkerPool) -> None:
     assert await workshop.run_job(text="a") == b"a"
     await workshop._pool.stop_idle()
     workshop.preload()

@@ -102,7 +102,7 @@ def append_json_lines(
 
 
 class CallFileWriter:
-    """Writes a file of a call in a thread. Its first failure is logged, and emitted as an event of kind `failure`."""
+    """Writes a file of a call in a thread. Its first failure is logged, and emitted as `failure`."""
 
     def __init__(self, call: Call, failure: Literal[EventKind.TRANSCRIPT_FAILED, EventKind.REPORT_FAILED]) -> None:
         self._call, self._failure = call, failure
