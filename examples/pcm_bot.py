@@ -4,7 +4,7 @@ from aiohttp import WSMsgType, web
 
 
 async def bot(request: web.Request) -> web.WebSocketResponse:
-    """One call."""
+    """Serve one call."""
     websocket = web.WebSocketResponse()
     await websocket.prepare(request)
     async for message in websocket:
@@ -18,4 +18,4 @@ async def bot(request: web.Request) -> web.WebSocketResponse:
 app = web.Application()
 app.router.add_get("/{name:.*}", bot)
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it lets everybody in
+    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it asks for no token

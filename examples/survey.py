@@ -1,4 +1,4 @@
-"""A survey: a handler of one's own that asks, listens, records, and tells a backend what came of it.
+"""A survey: a handler of your own that asks a question, records a comment, and reports both to a backend.
 
 [paths."/survey"]
 handler = "survey:Survey"         # with this file in the working directory, or on PYTHONPATH
@@ -24,11 +24,11 @@ class Survey(Handler):
     webhook: str | None = None
 
     def prompt_names(self) -> list[str]:
-        """So that a missing prompt is known at start."""
+        """The prompts that it plays: a missing one is found at start."""
         return [self.question, self.tone, self.thanks]
 
     async def run(self, call: Call) -> None:
-        """What a caller goes through."""
+        """Serve one call: the question, the comment, and a goodbye."""
         grade = await self.grade(call)
         await call.play(self.tone)
         comment = await call.record(
@@ -36,25 +36,25 @@ class Survey(Handler):
         )
         result = {"grade": grade, "comment": comment.file, "seconds": comment.seconds}
         call.notify("survey.done", result)  # to the URL of [events], in the background
-        goodbye = await self.tell(call, result)
+        goodbye = await self.report(call, result)
         await call.play(goodbye)
         await call.play(silence(200))  # so that nothing is clipped
 
     async def grade(self, call: Call) -> str:
-        """A digit from 1 to 5; asked three times, of callers who talk instead as well."""
+        """Ask for a digit from 1 to 5, up to three times; speech stops the question too. "" without an answer."""
         for _ in range(3):
             answer = await call.collect_digits(1, prompt=self.question, timeout=4, barge_in="speech")
             if answer.digits in ("1", "2", "3", "4", "5"):
                 return answer.digits
         return ""
 
-    async def tell(self, call: Call, result: dict[str, Any]) -> str:
-        """The prompt that the backend wants to be heard at the end."""
+    async def report(self, call: Call, result: dict[str, Any]) -> str:
+        """Send the result to the backend, and return the prompt that it answers with."""
         if self.webhook is None:
             return self.thanks
         try:
             answer = await call.ask(self.webhook, result, timeout=3)
-        except PeerError:  # it is down, slow, or talks nonsense: the caller need not know
+        except PeerError:  # the backend is down, slow, or its answer is not JSON: the caller need not know
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
         return wanted if isinstance(wanted, str) and wanted in call.prompts.by_name else self.thanks

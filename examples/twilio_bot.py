@@ -7,16 +7,16 @@ from aiohttp import WSMsgType, web
 
 
 async def bot(request: web.Request) -> web.WebSocketResponse:
-    """One call."""
+    """Serve one call."""
     websocket = web.WebSocketResponse()
     await websocket.prepare(request)
     async for message in websocket:
-        said: dict[str, Any] = json.loads(message.data) if message.type == WSMsgType.TEXT else {"event": "noise"}
-        if said["event"] == "media":
+        event: dict[str, Any] = json.loads(message.data) if message.type == WSMsgType.TEXT else {"event": "none"}
+        if event["event"] == "media":
             answer: dict[str, Any] = {
                 "event": "media",
-                "streamSid": said["streamSid"],
-                "media": {"payload": said["media"]["payload"]},
+                "streamSid": event["streamSid"],
+                "media": {"payload": event["media"]["payload"]},
             }
             await websocket.send_json(answer)
     return websocket
@@ -25,4 +25,4 @@ async def bot(request: web.Request) -> web.WebSocketResponse:
 app = web.Application()
 app.router.add_get("/{name:.*}", bot)
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it lets everybody in
+    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it asks for no token

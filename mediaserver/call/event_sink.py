@@ -30,4 +30,4 @@ class NullEventSink:
         pass
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        raise PeerError("there is nobody to ask")
+        raise PeerError("this stream has no backend to ask")

@@ -41,7 +41,7 @@ class Bridge(Ending, Handler):
     @model_validator(mode="after")
     def _one_authorization(self) -> "Bridge":
         if self.token.get_secret_value() and "@" in urlsplit(self.url).netloc:
-            raise ValueError("the url names a user and there is a token: only one of them can be told")
+            raise ValueError("the url names a user and there is a token: only one of them can be sent")
         return self
 
     def prompt_names(self) -> Iterable[str]:

@@ -404,7 +404,7 @@ def test_a_handler_gets_its_secret_and_the_secret_file_is_watched(tmp_path: Path
         ),
         (
             'url = "ws://me@a/"\ntoken = "t"',
-            "the url names a user and there is a token: only one of them can be told",
+            "the url names a user and there is a token: only one of them can be sent",
         ),
         ('url = "ws://a/"\ntoken = 5', "token: should be text, in quotes"),
         ('url = "ws://a/"\nconnect_timeout = 0', "connect_timeout: should be more than 0 (it is 0)"),

@@ -268,7 +268,7 @@ WHOLE = '[menus.main]\nplay = "main"\n[menus.main.keys]\n1 = {hangup = true}\n'
         (WHOLE + '2 = {play = "bye"}', 'menus.main.keys.2: is a dead end: give "menu", "webhook" or "hangup"'),
         (WHOLE + "[menus.sales]\nplay = 'sales'", 'menus.sales: is a dead end: give "keys" or "collect"'),
         (WHOLE + "[menus.sales]\nkeys.1 = {hangup = true}", "menus.sales: nothing leads to it"),
-        (WHOLE + "2 = {collect = {max = 3}, hangup = true}", '"collect" needs a "webhook" to tell the digits to'),
+        (WHOLE + "2 = {collect = {max = 3}, hangup = true}", '"collect" needs a "webhook" to send the digits to'),
         (WHOLE + '2 = {menu = "main", hangup = true}', "goes on in more than one way"),
         (WHOLE + "[menus.main.collect]\nmax = 3", '"collect" and "then" go together'),
         (WHOLE + '"1a" = {hangup = true}', "a key is a digit, or several: 0-9 A-D * #"),

@@ -149,7 +149,7 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
         if not step.exits:
             found.append(f'{place}: is a dead end: give "menu", "webhook" or "hangup"')
         elif step.collect is not None and step.webhook is None:
-            found.append(f'{place}: "collect" needs a "webhook" to tell the digits to')
+            found.append(f'{place}: "collect" needs a "webhook" to send the digits to')
     for name, menu in menus.items():
         if not menu.keys and menu.collect is None:
             found.append(f'{places[name]}: is a dead end: give "keys" or "collect"')
