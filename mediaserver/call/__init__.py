@@ -5,11 +5,11 @@ and no HTTP: the servers and clients that own a connection pass its messages to 
 """
 
 from mediaserver.call.call import Call
-from mediaserver.call.endpointing import Endpointer, Utterance
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound_monitor import InboundProblem
-from mediaserver.call.keypad import BargeIn, CollectedDigits
-from mediaserver.call.receiver import MAX_EVENTS
+from mediaserver.call.inbound.endpointing import Endpointer, Utterance
+from mediaserver.call.inbound.keypad import BargeIn, CollectedDigits
+from mediaserver.call.inbound.monitor import InboundProblem
+from mediaserver.call.inbound.receiver import MAX_EVENTS
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
 from mediaserver.call.recording.recorder import Recording

@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call.endpointing import Endpointer, wait_for_voice
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.keypad import BargeIn, CollectedDigits, Keypad
+from mediaserver.call.inbound.endpointing import Endpointer, wait_for_voice
+from mediaserver.call.inbound.keypad import BargeIn, CollectedDigits, Keypad
+from mediaserver.call.inbound.receiver import EventListener, PacketCounts, Receiver
 from mediaserver.call.lifetime import Lifetime
-from mediaserver.call.receiver import EventListener, PacketCounts, Receiver
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder, Recording, StopReason

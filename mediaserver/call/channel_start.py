@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from mediaserver.call.asterisk_channel import AsteriskChannel
-from mediaserver.call.receiver import MAX_EVENTS, Receiver
+from mediaserver.call.inbound.receiver import MAX_EVENTS, Receiver
 from mediaserver.call.stream import Stream, peer_variables
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mediaserver.call.receiver import Receiver
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.pacing.pacer import Pacer
 
 

@@ -10,11 +10,11 @@ import structlog
 from mediaserver.call.call import Call
 from mediaserver.call.channel_start import ChannelStart
 from mediaserver.call.event_sink import EventSink, NullEventSink
-from mediaserver.call.inbound_monitor import InboundMonitor, InboundProblem
+from mediaserver.call.inbound.monitor import InboundMonitor, InboundProblem
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.playout_hold import PlayoutHold
-from mediaserver.call.receiver import Receiver
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.call.summary import summarise, wire_facts
 from mediaserver.errors import ProtocolError
@@ -50,15 +50,8 @@ class Session:
         receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self.receiver, self._pacer, self._clock = receiver, pacer, clock
         self._lifetime = Lifetime(stream)
-        self.call = Call(
-            self._lifetime,
-            library,
-            pacer,
-            receiver,
-            clock,
-            event_sink or NullEventSink(),
-            speech or SpeechService(),
-        )
+        sink, speech = event_sink or NullEventSink(), speech or SpeechService()
+        self.call = Call(self._lifetime, library, pacer, receiver, clock, sink, speech)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # false of a stream that we dial, while it has no connection
         self.texts = 0  # text messages that nothing here understands

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mediaserver.call.inbound_monitor import InboundProblem
-from mediaserver.call.receiver import Receiver
+from mediaserver.call.inbound.monitor import InboundProblem
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.stream import Stream
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.transport.closing import End

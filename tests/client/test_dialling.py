@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from mediaserver.audio.g711 import mulaw_decode, mulaw_encode
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import EndReason, inbound_monitor
+from mediaserver.call import EndReason
+from mediaserver.call.inbound import monitor
 from mediaserver.client import advice, attachment, connection, dial
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
@@ -300,8 +301,8 @@ async def test_a_call_that_never_had_media_is_not_over_without_it(
 ) -> None:
     """A bridge of one channel is silent while nobody speaks."""
     monkeypatch.setattr(connection, "_NO_MEDIA", 0.1 * UNIT)
-    monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.05 * UNIT)
-    monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.1 * UNIT)
+    monkeypatch.setattr(monitor, "_CHECK_INTERVAL", 0.05 * UNIT)
+    monkeypatch.setattr(monitor, "NO_AUDIO_AFTER", 0.1 * UNIT)
     with capture_logs() as logged:
         async with serving(Call(0, breaks_after=0.5 * UNIT), Call()) as server, dialling(tmp_path, server) as ours:
             attached = await ours.attach("calls/1", "/silence")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.call import EndReason, inbound_monitor
+from mediaserver.call import EndReason
+from mediaserver.call.inbound import monitor
 from mediaserver.client import connection
 from tests.client.attached import desk
 from tests.sound import read_wav, speechlike
@@ -121,8 +122,8 @@ async def test_malformed_messages_are_counted_and_nothing_else(
 async def test_a_platform_that_sends_nothing_is_reported(
     tmp_path: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inbound_monitor, "_CHECK_INTERVAL", 0.1 * UNIT)
-    monkeypatch.setattr(inbound_monitor, "NO_AUDIO_AFTER", 0.2 * UNIT)
+    monkeypatch.setattr(monitor, "_CHECK_INTERVAL", 0.1 * UNIT)
+    monkeypatch.setattr(monitor, "NO_AUDIO_AFTER", 0.2 * UNIT)
     call = twin.call(quiet=True)
     async with desk(tmp_path, twin, paths(tmp_path)) as ours:
         attached = await ours.attach(f"calls/{call.id}", "/silence")

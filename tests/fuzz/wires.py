@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 
 from mediaserver.audio.analysis import Analyser
-from mediaserver.call.keypad import Keypad
-from mediaserver.call.receiver import Receiver
+from mediaserver.call.inbound.keypad import Keypad
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.wire import rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity

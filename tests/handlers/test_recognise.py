@@ -21,7 +21,7 @@ from mediaserver.speech.engines.table import STT_ENGINES
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.stt.interface import Recognition
 from tests.call.caller import Caller
-from tests.call.test_endpointing import voice
+from tests.call.inbound.test_endpointing import voice
 from tests.handlers.test_handlers import library_of
 from tests.virtual import VirtualLoop, in_virtual_time
 

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from mediaserver.call import CloseCode, End, EndReason, Session
-from mediaserver.call.keypad import MAX_TYPED_AHEAD
+from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config import error_messages
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError

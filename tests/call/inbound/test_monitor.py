@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mediaserver.call import Call, CloseCode, End, EndReason, InboundProblem, Session, Stream
-from mediaserver.call.inbound_monitor import InboundMonitor
+from mediaserver.call.inbound.monitor import InboundMonitor
 from mediaserver.playout.sources.source import Clip, PlaybackResult
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.call.receiver import MAX_EVENTS, PacketCounts, Receiver
+from mediaserver.call.inbound.receiver import MAX_EVENTS, PacketCounts, Receiver
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Hangup
 from mediaserver.wire.wire import Wire

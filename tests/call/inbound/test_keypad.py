@@ -6,7 +6,7 @@ import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call import Call
-from mediaserver.call.keypad import MAX_TYPED_AHEAD, Keypad
+from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD, Keypad
 from mediaserver.wire.events import Audio, Digit, Hangup
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
