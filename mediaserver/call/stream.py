@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import structlog
 
-from mediaserver.support.rate_limit import LogThrottle
+from mediaserver.support.rate_limit import LogLimiter
 from mediaserver.support.urls import is_unsafe_segment
 
 # Keys of a URL's query that grant access to a path. Neither handlers nor applications see them.
@@ -17,7 +17,7 @@ CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 MAX_VARIABLES = 50
 MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
 
-_LEFT_OUT = LogThrottle()  # limits the log lines about variables that exceed the limits
+_LEFT_OUT = LogLimiter()  # limits the log lines about variables that exceed the limits
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -
     for key, value in named.items():
         if len(found) < MAX_VARIABLES and len(key) <= MAX_VARIABLE_NAME and len(value) <= MAX_VARIABLE:
             found[key] = value
-    if len(found) < len(named) and (unlogged := _LEFT_OUT.next_line()) is not None:
+    if len(found) < len(named) and (unlogged := _LEFT_OUT.try_acquire()) is not None:
         left_out = [key[:MAX_VARIABLE_NAME] for key in named if key not in found]
         log.warning(
             "variables left out: too many, or too long",

@@ -205,11 +205,11 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
         try:
             return await super().connect(*arguments, **options)
         except OSError as error:
-            _release_frames(error)
+            _drop_tracebacks(error)
             raise
 
 
-def _release_frames(error: BaseException) -> None:
+def _drop_tracebacks(error: BaseException) -> None:
     """Drop the tracebacks of an error and of all that led to it."""
     found: list[BaseException | None] = [error]
     seen: set[int] = set()

@@ -1,20 +1,20 @@
-"""Rate limits: of handshakes, and of the lines of the log that peers cause."""
+"""Rate limits: for handshakes, and for lines of the log that strangers cause."""
 
 import time
 from collections.abc import Callable
 
-_LOGGED_LINES = 20  # a second: a scanner cannot fill the disk
+_LINES_PER_SECOND = 20  # so that a scanner that sends a thousand requests a second cannot fill the disk
 
 
-class TokenBucket:
-    """A token bucket that holds the tokens of one second, and is full at first. `clock`: monotonic seconds."""
+class RateLimiter:
+    """A token bucket that holds one second's worth of tokens, and is full at first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._full_at = clock()  # when the bucket will be full again
 
     def try_acquire(self, rate: int) -> bool:
-        """Take a token of a bucket that gets `rate` of them a second; False where none is left."""
+        """Take a token of a bucket that is refilled with `rate` tokens a second; False where it is empty."""
         now = self._clock()
         full_at = max(self._full_at, now) + 1 / rate
         if full_at - now > 1:
@@ -23,14 +23,14 @@ class TokenBucket:
         return True
 
 
-class LogThrottle:
-    """Limits log lines of one kind, which peers can cause, to `rate` a second, and counts the others."""
+class LogLimiter:
+    """Limits the lines of one kind in the log, and counts those that are left out."""
 
-    def __init__(self, rate: int = _LOGGED_LINES, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._bucket, self._unlogged = rate, TokenBucket(clock), 0
+    def __init__(self, rate: int = _LINES_PER_SECOND, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._bucket, self._unlogged = rate, RateLimiter(clock), 0
 
-    def next_line(self) -> dict[str, int] | None:
-        """Fields for the next line: with `unlogged`, where lines before it were left out. None to leave it out."""
+    def try_acquire(self) -> dict[str, int] | None:
+        """Facts for a line: `unlogged`, where lines before it were left out. None where this line is left out."""
         if not self._bucket.try_acquire(self._rate):
             self._unlogged += 1
             return None

@@ -1,6 +1,6 @@
 """Rate limits, by a fake clock."""
 
-from mediaserver.support.rate_limit import LogThrottle, TokenBucket
+from mediaserver.support.rate_limit import LogLimiter, RateLimiter
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 def test_a_token_bucket_has_the_tokens_of_a_second_and_then_one_by_one() -> None:
     clock = Clock()
-    bucket = TokenBucket(clock)
+    bucket = RateLimiter(clock)
     assert [bucket.try_acquire(10) for _ in range(12)] == [True] * 10 + [False] * 2
     clock.now += 0.25
     assert [bucket.try_acquire(10) for _ in range(4)] == [True] * 2 + [False] * 2
@@ -22,7 +22,7 @@ def test_a_token_bucket_has_the_tokens_of_a_second_and_then_one_by_one() -> None
 
 def test_a_logged_line_tells_how_many_were_left_out_before_it() -> None:
     clock = Clock()
-    lines = LogThrottle(2, clock)
-    assert [lines.next_line() for _ in range(5)] == [{}, {}, None, None, None]
+    lines = LogLimiter(2, clock)
+    assert [lines.try_acquire() for _ in range(5)] == [{}, {}, None, None, None]
     clock.now += 1
-    assert [lines.next_line() for _ in range(3)] == [{"unlogged": 3}, {}, None]
+    assert [lines.try_acquire() for _ in range(3)] == [{"unlogged": 3}, {}, None]

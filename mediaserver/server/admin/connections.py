@@ -17,7 +17,7 @@ from mediaserver.server.http import refusals
 from mediaserver.server.http.descriptors import MAX_ADMIN_CONNECTIONS
 from mediaserver.support.aiohttp_adapter import HttpProtocol
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import TokenBucket
+from mediaserver.support.rate_limit import RateLimiter
 
 _KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus scrapes every minute or more often
 _LINGERING = 1.0  # seconds to read the rest of a request that is answered already
@@ -52,7 +52,7 @@ class AdminConnections:
             self._refused.labels(reason)
         self.evictable: dict[AdminConnection, None] = {}  # whose request is not being handled, oldest first
         self._connections: set[AdminConnection] = set()
-        self._log_rate = TokenBucket()
+        self._log_rate = RateLimiter()
 
     def __call__(self) -> "AdminConnection":
         return AdminConnection(self)

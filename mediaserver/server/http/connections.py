@@ -19,7 +19,7 @@ from mediaserver.server.http.eviction import NO_ROOM, EvictionQueue, TrackedConn
 from mediaserver.server.http.refusals import Refusals
 from mediaserver.support.aiohttp_adapter import HttpProtocol, HttpServer
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import TokenBucket
+from mediaserver.support.rate_limit import RateLimiter
 from mediaserver.transport.connection import abort, bound_send_buffer
 from mediaserver.transport.server_websocket import ServerWebSocket
 
@@ -41,7 +41,7 @@ class Connections(HttpServer):
     ) -> None:
         super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
-        self.handshake_rate = TokenBucket()  # of peers that have access
+        self.handshake_rate = RateLimiter()  # of peers that have access
         self.handshaking: EvictionQueue = {}  # in their handshake: TLS, the HTTP request, AudioSocket's UUID
         self.awaiting_tls: EvictionQueue = {}  # on a port of TLS, and without a byte from the peer yet
         self.refused: EvictionQueue = {}  # refused, and not closed by the peer yet

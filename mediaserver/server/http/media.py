@@ -24,7 +24,7 @@ from mediaserver.server.http import handshake, refusals
 from mediaserver.server.http.connections import Connections, HttpConnection
 from mediaserver.server.http.peers import Peer, resolve_peer
 from mediaserver.support.aiohttp_adapter import protocol_of
-from mediaserver.support.rate_limit import LogThrottle
+from mediaserver.support.rate_limit import LogLimiter
 from mediaserver.transport import connection
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.transport.server_websocket import ServerWebSocket
@@ -59,7 +59,7 @@ class MediaEndpoint:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
         self._warned_of_proxy = False
-        self._misspelt_key_log = LogThrottle(_MISSPELT_KEYS_LOGGED)
+        self._misspelt_key_log = LogLimiter(_MISSPELT_KEYS_LOGGED)
         self._texts = spoken_queries.SpokenTextLimiter()
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
 
@@ -162,7 +162,7 @@ class MediaEndpoint:
         """
         unknown = itertools.islice((key for key in query if key not in QUERY_KEYS), _KEYS_COMPARED)
         key, hint = next(((key, hint) for key in unknown if (hint := did_you_mean(key, QUERY_KEYS))), ("", ""))
-        if hint and (unlogged := self._misspelt_key_log.next_line()) is not None:
+        if hint and (unlogged := self._misspelt_key_log.try_acquire()) is not None:
             hint = hint.strip(" ()")
             log.warning("unknown key in the URL's query", path=path, key=key, hint=hint, **unlogged)
 

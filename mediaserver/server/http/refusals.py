@@ -5,7 +5,7 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
-from mediaserver.support.rate_limit import LogThrottle
+from mediaserver.support.rate_limit import LogLimiter
 
 # When the media ports refuse a request, by its reason. docs/reference/refusals.md is made of this table.
 REFUSALS = {
@@ -48,12 +48,12 @@ class Refusals:
         self._metrics = metrics
         for reason in REFUSALS:  # a counter begins at 0, or a rate would miss its first refusal
             metrics.refused.labels(reason, reason.status)
-        self._log_throttle = LogThrottle()  # scanners cause refusals, and must not fill the disk
+        self._log_limiter = LogLimiter()  # scanners cause refusals, and must not fill the disk
 
     def record(self, error: RefusedError, peer: str, path: str | None = None) -> None:
         """Count a refusal, and log it unless there are many."""
         self._metrics.refused.labels(error.reason, error.status).inc()
-        if (unlogged := self._log_throttle.next_line()) is not None:
+        if (unlogged := self._log_limiter.try_acquire()) is not None:
             facts = {"status": error.status, "reason": error.reason, "why": error.logged}
             log.info("refused", path=path, peer=peer, **facts, **unlogged)
 
