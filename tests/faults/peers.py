@@ -152,9 +152,9 @@ class _Instruction(ctypes.Structure):
 def pull_the_cable(peer: socket.socket) -> None:
     """Let the peer's own kernel get nothing of this connection any more, so that it acknowledges nothing either.
 
-    By a filter (classic BPF) that keeps 0 bytes of each packet; it needs no rights. On a busy machine the server may
-    not have dropped the connection by the end of a test. Then the peer ends it by a reset: after a FIN the server's
-    kernel would offer what is unsent for minutes, and be counted.
+    By a filter (classic BPF) that keeps 0 bytes of each packet; it needs no rights. On a busy machine the server
+    may not have dropped the connection by the end of a test. Then the peer ends it by a reset: after a FIN the
+    server's kernel would offer what is unsent for minutes, and be counted.
     """
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
     keep_nothing = _Instruction(0x06, 0, 0, 0)  # ret #0
