@@ -26,8 +26,6 @@ from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.events import Event
 
-_TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
-
 log = structlog.get_logger()
 
 Sound = Source | Segment | SpokenText | str | Path  # a string names a prompt, a path any sound file
@@ -169,16 +167,9 @@ class Call:
         typed ahead count; with barge-in they stop the prompt, or keep it from beginning. Of `private` digits the
         event has only the count.
         """
-        keypad, digits, timed_out = self.keypad, "", False
+        keypad = self.keypad
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
-        while len(digits) < count and not enough(digits):
-            digit = await keypad.next_digit(interdigit if digits else timeout)
-            timed_out = not digit
-            if timed_out or digit in terminator:
-                break
-            digits += digit
-        else:
-            keypad.ignore_next(terminator, interdigit if count > 1 else _TERMINATOR_GRACE)
+        digits, timed_out = await keypad.collect(count, terminator, timeout, interdigit, enough)
         if digits:
             self.notify(EventKind.DIGITS, {"count": len(digits)} if private else {"digits": digits})
         return CollectedDigits(digits, timed_out, spoke)

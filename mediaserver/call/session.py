@@ -33,8 +33,8 @@ log = structlog.get_logger()
 class Session:
     """One stream, for the server or client that owns its connection. Its handler sees only `call`.
 
-    The owner passes what it reads to `receive` and `receive_text`, and runs the handler by `run`. A stream that we
-    dial has connections one after another: `connect`, `disconnect`, then `connect` again and `resume`.
+    The owner passes what it reads to `receive_binary` and `receive_text`, and runs the handler by `run`. A stream
+    that we dial has connections one after another: `connect`, `disconnect`, then `connect` again and `resume`.
     """
 
     def __init__(
@@ -138,11 +138,11 @@ class Session:
 
     # -- what the peer sends -------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> None:
+    def receive_binary(self, data: bytes) -> None:
         """Process a binary message. Without a listener it is inspected only as far as `auto` settings need it."""
         if self._inspecting and self._inspect(data):
             return
-        self.receiver.receive(data)
+        self.receiver.decode_message(data)
         if self._monitor is None and self.end is None:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
@@ -209,7 +209,7 @@ class Session:
         held, self._inspecting = self._start.take_buffered(), self.receiver.wire.negotiating
         for message in held:
             if isinstance(message, bytes):
-                self.receive(message)
+                self.receive_binary(message)
             else:
                 self.receive_text(message)
 

@@ -62,7 +62,7 @@ class PlatformConnection(DialledConnection):
 
         def receive(data: bytes) -> None:
             self.received_media = True
-            session.receive(data)
+            session.receive_binary(data)
 
         try:
             reader = connection.MessageReader(self._websocket, receive, MAX_RATE, self._on_text, self._on_pong)

@@ -106,7 +106,7 @@ class Caller:
     def _send(self) -> None:
         frame, self._saying = self._saying[:FRAME_BYTES], self._saying[FRAME_BYTES:]
         if frame or not self.quiet:
-            self.session.receive(frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE)
+            self.session.receive_binary(frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE)
 
     @property
     def heard(self) -> Samples:

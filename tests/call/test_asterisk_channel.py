@@ -95,11 +95,11 @@ async def test_messages_before_the_media_start_and_the_handler_are_buffered(
     session, heard = asterisk.session, []
     session.expect_media_start()
     for number in (1, 2):
-        session.receive(bytes([number]) * 640)
+        session.receive_binary(bytes([number]) * 640)
     session.receive_text(PLAIN.format("slin16", 640))
-    session.receive(b"\x03" * 640)
+    session.receive_binary(b"\x03" * 640)
     session.receive_text("DTMF_END digit:5 channel_id:ws-1a2b3c4d")
-    session.receive(b"\x04" * 640)
+    session.receive_binary(b"\x04" * 640)
     await session.wait_for_media_start()
     assert loop.time() == 0
 
@@ -107,7 +107,7 @@ async def test_messages_before_the_media_start_and_the_handler_are_buffered(
         with call.listen(heard.append):
             await call.silence()
 
-    await asterisk.call(run, 100, (50, lambda: session.receive(b"\x05" * 640)))
+    await asterisk.call(run, 100, (50, lambda: session.receive_binary(b"\x05" * 640)))
     assert [type(event) for event in heard] == [Audio, Audio, Audio, Digit, Audio, Audio]
     assert {len(event.pcm) for event in heard if isinstance(event, Audio)} == {320}
     assert (session.receiver.received, session.texts) == (5, 0)
@@ -129,7 +129,7 @@ async def test_a_format_that_never_comes_is_waited_for_no_longer_than_2_s(
 ) -> None:
     asterisk = Asterisk(loop)
     asterisk.session.expect_media_start()
-    asterisk.session.receive(first)
+    asterisk.session.receive_binary(first)
     await asterisk.session.wait_for_media_start()
     assert loop.time() == 2.0
     await asterisk.session.run(asyncio.sleep(0.01))
@@ -373,7 +373,7 @@ async def test_a_stream_that_is_over_does_not_wait_for_a_media_start(
 ) -> None:
     session = Asterisk(loop).session
     session.expect_media_start()
-    session.receive(b"\xd5" * 160)
+    session.receive_binary(b"\xd5" * 160)
     loop.call_later(0.5, session.call.close)
     await session.wait_for_media_start()
     assert loop.time() == 0.5
@@ -386,8 +386,8 @@ async def test_a_text_before_the_first_sound_does_not_name_its_format(loop: Virt
     session = Asterisk(loop).session
     session.expect_media_start()
     session.receive_text("STATUS channel_id:ws-1")
-    session.receive(bytes(640))
-    session.receive(bytes(160))
+    session.receive_binary(bytes(640))
+    session.receive_binary(bytes(160))
     await session.wait_for_media_start()
     assert session.summary()["wire"] == "chan_websocket/slin16"
 

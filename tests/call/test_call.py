@@ -277,15 +277,17 @@ async def test_a_digit_that_comes_as_tone_and_as_message_is_one_press(loop: Virt
     def send(pcm: bytes) -> None:
         for at in range(0, len(pcm), 320):
             kind = audiosocket.Kind.SLIN
-            session.receive(audiosocket.serialize(audiosocket.Message(kind, pcm[at : at + 320].ljust(320, b"\0"))))
+            session.receive_binary(
+                audiosocket.serialize(audiosocket.Message(kind, pcm[at : at + 320].ljust(320, b"\0")))
+            )
 
     async def work() -> None:
         keypad = session.call.keypad
         send(digits("4"))
-        session.receive(b"\x03\x00\x014")
-        session.receive(b"\x03\x00\x014")  # and again: another press
+        session.receive_binary(b"\x03\x00\x014")
+        session.receive_binary(b"\x03\x00\x014")  # and again: another press
         send(digits("9"))  # who sends messages is not listened to for tones
-        session.receive(b"\x03\x00\x019")
+        session.receive_binary(b"\x03\x00\x019")
         found.append(keypad.drain_digits())
 
     await session.run(work())
@@ -381,7 +383,9 @@ async def test_rtp_held_for_a_lost_packet_is_delivered_before_the_listener_goes(
 
     packets = [b"\x80\x60" + n.to_bytes(2, "big") + bytes(8) + bytes([n]) * 320 for n in (1, 2, 3, 5, 6)]
     caller.quiet = True
-    acts = [(20.0 * n, lambda packet=packet: caller.session.receive(packet)) for n, packet in enumerate(packets)]
+    acts = [
+        (20.0 * n, lambda packet=packet: caller.session.receive_binary(packet)) for n, packet in enumerate(packets)
+    ]
     await caller.call(run, 1000, *acts)
     assert [(event.pcm[0], event.concealed) for event in heard] == [
         (1, False),

@@ -44,14 +44,14 @@ async def test_messages_before_the_handler_listens_are_buffered_for_it(
     session.hold_inbound()
     frames = [n.to_bytes(2, "little") * 160 for n in range(1, held + 3)]
     for frame in frames[:held]:
-        session.receive(frame)
+        session.receive_binary(frame)
     heard: list[bytes] = []
 
     async def work() -> None:
         with session.call.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
-            session.receive(frames[held])  # in the same turn of the loop
+            session.receive_binary(frames[held])  # in the same turn of the loop
             await asyncio.sleep(0.02)
-            session.receive(frames[held + 1])
+            session.receive_binary(frames[held + 1])
             await asyncio.sleep(0.02)
 
     await session.run(work())
@@ -65,7 +65,7 @@ async def test_the_buffer_of_first_messages_is_bounded_in_bytes(tmp_path, loop: 
     session = session_on(stage, tmp_path)
     session.hold_inbound()
     for _ in range(12):
-        session.receive(bytes(60_000))
+        session.receive_binary(bytes(60_000))
     heard: list[int] = []
 
     async def work() -> None:
@@ -227,7 +227,7 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
     session = session_on(stage, tmp_path)
     digit = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.DTMF, b"5"))
     sound = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, SILENCE))
-    session.receive(digit)  # nobody listens: nothing is kept
+    session.receive_binary(digit)  # nobody listens: nothing is kept
     heard = []
 
     async def listen() -> None:
@@ -239,7 +239,7 @@ async def test_events_are_decoded_for_a_listener_only(tmp_path, loop: VirtualLoo
     task = asyncio.create_task(listen())
     await asyncio.sleep(0)
     for message in (b"\x03\xff", sound, digit):
-        session.receive(message)
+        session.receive_binary(message)
     await task
     assert heard == [Audio(SILENCE), Digit("5")]
     assert (session.receiver.received, session.receiver.malformed, session.receiver.dropped) == (4, 1, 0)
@@ -253,7 +253,7 @@ async def test_a_listener_that_lags_behind_loses_the_oldest(tmp_path, loop: Virt
     first = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     for n in range(MAX_EVENTS + 10):
-        session.receive(bytes([n % 250]) * 320)
+        session.receive_binary(bytes([n % 250]) * 320)
     assert await first == Audio(bytes([10]) * 320)
     assert session.receiver.dropped == 10
     assert isinstance(events, AsyncGenerator)
@@ -310,12 +310,12 @@ async def test_after_its_end_no_timer_and_no_listener_is_left(tmp_path, loop: Vi
     stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.connect(stage.wire, stage.transport, 5.0)
-    session.receive(SILENCE)  # it is watched from now on
+    session.receive_binary(SILENCE)  # it is watched from now on
     heard: list[object] = []
     session.receiver.add_listener(heard.append)
     await session.run(asyncio.sleep(0.1))
     assert loop.waiting == []
-    session.receive(SILENCE)
+    session.receive_binary(SILENCE)
     session.receiver.push_event(Digit("1"))
     assert heard == []
     assert loop.waiting == []
@@ -351,9 +351,9 @@ async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
     session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.transport)
     running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(50)
-    session.receive(first)
+    session.receive_binary(first)
     await stage.until(110)
-    session.receive(
+    session.receive_binary(
         SILENCE if size == 323 else b"\x10\x01\x40" + SILENCE
     )  # another of another kind changes nothing
     await stage.until(150)
@@ -370,7 +370,7 @@ async def test_a_peer_that_sends_before_our_first_frame_settles_our_wire_format(
 ) -> None:
     stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    session.receive(b"\x10\x01\x40" + SILENCE)
+    session.receive_binary(b"\x10\x01\x40" + SILENCE)
     await session.run(asyncio.sleep(0.03))
     assert [len(message) - 4 for message in stage.transport.messages] == [323, 323]
 
@@ -382,9 +382,9 @@ async def test_the_first_audio_settles_the_wire_format_where_other_messages_come
     stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
     session.connect(Wire(WireSettings(), carrier=Carrier.TCP), stage.transport)
-    session.receive(b"\x03\x00\x015")
-    session.receive(b"\x12\x02\x80" + bytes(640))
-    session.receive(b"\x10\x01\x40" + SILENCE)  # no more
+    session.receive_binary(b"\x03\x00\x015")
+    session.receive_binary(b"\x12\x02\x80" + bytes(640))
+    session.receive_binary(b"\x10\x01\x40" + SILENCE)  # no more
     await session.run(asyncio.sleep(0.03))
     assert [message[:3] for message in stage.transport.messages] == [b"\x12\x02\x80"] * 2
 
@@ -403,7 +403,7 @@ async def test_the_first_audio_ends_the_hold_of_the_playout(tmp_path, loop: Virt
     stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
     session = session_on(stage, tmp_path)
     session.connect(stage.wire, stage.transport, 60.0)
-    loop.call_later(0.1, session.receive, SILENCE)
+    loop.call_later(0.1, session.receive_binary, SILENCE)
 
     async def work() -> None:
         await asyncio.sleep(0.2)
@@ -428,7 +428,7 @@ async def test_without_a_connection_the_playout_keeps_its_place(tmp_path, loop: 
     running = asyncio.create_task(session.run(work()))
     await stage.until(90)
     assert (session.connected, session.reconnects, spoken(stage)) == (True, 0, [1] * 5)
-    session.receive(SILENCE)
+    session.receive_binary(SILENCE)
     session.disconnect()
     await stage.until(1090)
     assert (session.connected, len(stage.transport.sent)) == (False, 5)
@@ -476,7 +476,7 @@ async def test_an_inbound_problem_is_reported_once_over_all_connections(tmp_path
     )
     running = asyncio.create_task(session.run(session.call.silence()))
     for _ in range(2):
-        session.receive(SILENCE)
+        session.receive_binary(SILENCE)
         await asyncio.sleep(8)
         session.disconnect()
         await asyncio.sleep(8)  # nobody watches
@@ -506,7 +506,7 @@ async def test_a_uuid_names_a_call_that_has_no_name(
     stage = VirtualStream(loop, WireSettings(framing=Framing.MESSAGE))
     library = PromptLibrary(tmp_path, 1, DecodePool())
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
-    session.receive(b"\x01\x00\x10" + bytes(range(16)))
+    session.receive_binary(b"\x01\x00\x10" + bytes(range(16)))
     assert session.stream.call == call
     assert session.stream.variables == {"uuid": "00010203-0405-0607-0809-0a0b0c0d0e0f"}
 
@@ -517,7 +517,7 @@ async def test_a_variable_of_the_path_overrides_the_peer_s_uuid(tmp_path, loop: 
     library = PromptLibrary(tmp_path, 1, DecodePool())
     stream = Stream("id", "/", "peer", variables={"uuid": "mine"})
     session = Session(stream, stage.wire, library, stage.pacer, loop.time)
-    session.receive(b"\x01\x00\x10" + bytes(16))
+    session.receive_binary(b"\x01\x00\x10" + bytes(16))
     assert session.stream.variables == {"uuid": "mine"}
 
 

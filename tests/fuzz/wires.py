@@ -104,7 +104,7 @@ def check(conversation: Conversation, _: Path) -> None:
         for data, now in conversation.messages:  # noqa: B007 - the clock reads it
             before = wire.encoding
             assert wire.negotiate(data) or wire.encoding is before
-            hearing.receive(data)
+            hearing.decode_message(data)
             _speak(wire, conversation.dialled)
     _judge(heard, hearing, sum(len(data) for data, _ in conversation.messages))
     assert keypad.drain_digits().strip("0123456789ABCD*#") == ""

@@ -43,11 +43,11 @@ async def test_packets_are_counted_report_by_report(loop: VirtualLoop) -> None:
 
     def act(n: int) -> None:
         if n not in lost | late:
-            caller.session.receive(packets[n])
+            caller.session.receive_binary(packets[n])
         if n in again:
-            caller.session.receive(packets[n])
+            caller.session.receive_binary(packets[n])
         if n - 10 in late:
-            caller.session.receive(packets[n - 10])
+            caller.session.receive_binary(packets[n - 10])
 
     acts = [(n * 20.0, lambda n=n: act(n)) for n in range(200)]
     await caller.call(Analyse(interval=2).run, 4500, *acts)
@@ -66,7 +66,7 @@ async def test_packets_before_the_analysis_are_not_counted(loop: VirtualLoop) ->
     async def run(call: Call) -> None:
         with call.listen(lambda event: None):
             for n in (1, 2, 5, 6, 7, 8, 9):
-                caller.session.receive(b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160)
+                caller.session.receive_binary(b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160)
         assert call.packets.lost == 2
         await Analyse(interval=60).run(call)
 

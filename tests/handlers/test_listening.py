@@ -239,7 +239,7 @@ async def test_lost_packets_and_jitter_are_reported(loop: VirtualLoop) -> None:
 
     packets = [b"\x80\x00" + n.to_bytes(2, "big") + bytes(8) + b"\xff" * 160 for n in range(100)]
     acts = [
-        (n * 20.0, lambda packet=packet: session.receive(packet))
+        (n * 20.0, lambda packet=packet: session.receive_binary(packet))
         for n, packet in enumerate(packets)
         if n not in (30, 31, 60)
     ]

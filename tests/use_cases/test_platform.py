@@ -485,7 +485,7 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
     with session.call.listen(take):
         for number, each in enumerate(messages):
             if each.kind == 0x10 or encapsulation == "audiosocket":
-                loop.call_later(each.t_ms / 1000, session.receive, message_of(each, encapsulation, number))
+                loop.call_later(each.t_ms / 1000, session.receive_binary, message_of(each, encapsulation, number))
         await stage.until(messages[-1].t_ms + 100)
     frames = [bytes(heard[at : at + FRAME_BYTES]) for at in range(0, len(heard), FRAME_BYTES)]
     sounding = [at for at, frame in enumerate(frames) if any(frame)]

@@ -12,6 +12,7 @@ from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
 MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; the oldest give way
+_TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
 _SAME_PRESS = 0.5  # seconds: a message with the digit that soon after its tone is the same press
 
 
@@ -88,6 +89,22 @@ class Keypad:
     def dtmf_active(self) -> bool:
         """Whether a DTMF tone is being received."""
         return self._detector is not None and self._detector.holding
+
+    async def collect(
+        self, count: int, terminator: str, timeout: float, interdigit: float, enough: Callable[[str], bool]
+    ) -> tuple[str, bool]:
+        """Up to `count` digits, and whether a time-out ended them: that of the first digit, or the interdigit one.
+
+        They end as well at the `terminator`, and when `enough` says so of the digits so far.
+        """
+        digits = ""
+        while len(digits) < count and not enough(digits):
+            digit = await self.next_digit(interdigit if digits else timeout)
+            if not digit or digit in terminator:
+                return digits, not digit
+            digits += digit
+        self.ignore_next(terminator, interdigit if count > 1 else _TERMINATOR_GRACE)
+        return digits, False
 
     def ignore_next(self, digits: str, timeout: float) -> None:
         """Drop the next digit if it is one of these and comes within `timeout` seconds.

@@ -116,7 +116,7 @@ class Receiver:
         """Call `callback` once, when the next audio arrives."""
         self._on_audio = callback
 
-    def receive(self, data: bytes) -> None:
+    def decode_message(self, data: bytes) -> None:
         """Decode a binary message and deliver its events. Without a listener, an audio frame is only counted."""
         self.received += 1
         inbound = self.wire.inbound

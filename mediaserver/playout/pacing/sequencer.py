@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from mediaserver.playout.pacing.frame_writer import FlushObserver, FrameObserver, FrameWriter, ignore_flushed
-from mediaserver.playout.pacing.playback import PlaybackQueue
+from mediaserver.playout.pacing.playback_queue import PlaybackQueue
 from mediaserver.playout.pacing.slot_membership import SlotMembership
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker

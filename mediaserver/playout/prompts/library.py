@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.pool import DecodePool
-from mediaserver.playout.prompts.changes import ChangeDetector
+from mediaserver.playout.prompts.change_detector import ChangeDetector
 from mediaserver.playout.prompts.encoded_frames import FrameEncoder, SoundFile
 from mediaserver.playout.prompts.prompt_store import ENCODINGS, Prompt, PromptStore
 from mediaserver.playout.prompts.scan import FileSnapshot, FolderScan, scan_folder

@@ -11,7 +11,7 @@ import structlog
 
 from mediaserver.config.settings import PromptSettings
 from mediaserver.errors import error_text
-from mediaserver.playout.prompts.change_events import ChangeEvents
+from mediaserver.playout.prompts.file_system_events import ChangeEvents
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.wire.encapsulation import Encoding
 

@@ -93,7 +93,7 @@ class AudioSocketConnection(MessageReceiver):
 
     def begin(self, session: Session) -> None:
         """Give the messages to a session from now on. The peer's end finishes it."""
-        self._session, self._on_message = session, session.receive
+        self._session, self._on_message = session, session.receive_binary
 
     def refuse(self, error: RefusedError, path: str | None = None) -> None:
         """Hang up in order, so that Asterisk's dialplan goes on. The connection may be evicted meanwhile."""

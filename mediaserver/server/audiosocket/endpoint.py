@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from mediaserver.call import EndReason, Session, Stream
-from mediaserver.errors import ConfigError, RefusalReason, RefusedError
+from mediaserver.errors import ConfigError, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.access import Access
@@ -80,8 +80,7 @@ class AudioSocketEndpoint:
         """Begin the stream of a UUID, or refuse it."""
         engine, port = self._engine, self._port(connection.number)
         try:
-            if not self.connections.handshake_rate.try_acquire(engine.settings.server.handshake_rate):
-                raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
+            self.connections.admit_handshake()
             handler = port.build_handler(uuid, engine.library.snapshot)
             engine.streams.admit(port.route, connection.peer.limit_key)
         except RefusedError as error:

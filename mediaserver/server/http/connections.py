@@ -56,6 +56,11 @@ class Connections(HttpServer):
         self.on_accepted(connection)
         return connection
 
+    def admit_handshake(self) -> None:
+        """Count a handshake of a peer with access; RefusedError *busy* above `server.handshake_rate` a second."""
+        if not self.handshake_rate.try_acquire(self.settings().handshake_rate):
+            raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
+
     def on_accepted(self, connection: object) -> None:
         """A connection is accepted. asyncio makes its transport in the next turn of the event loop."""
         self._accepted[connection] = asyncio.get_running_loop().time()

@@ -59,7 +59,7 @@ async def test_a_greeting_begins_within_a_frame_of_the_first_sound(
     settings: WireSettings, sound: bytes, loop: VirtualLoop
 ) -> None:
     session, stage, _ = session_that_dials(loop, settings)
-    loop.call_later(0.33, session.receive, sound)
+    loop.call_later(0.33, session.receive_binary, sound)
     await session.run(play_clip(session.call))
     assert stage.transport.times[:4] == [1, 21, 41, 61]  # silence meanwhile
     assert 330 < begin_of_sound(stage) <= 350
@@ -77,8 +77,8 @@ async def test_the_hold_of_the_playout_times_out(loop: VirtualLoop) -> None:
 @in_virtual_time
 async def test_messages_other_than_audio_do_not_end_the_hold(message: bytes, loop: VirtualLoop) -> None:
     session, stage, _ = session_that_dials(loop, WireSettings())
-    loop.call_later(0.1, session.receive, message)
-    loop.call_later(0.5, session.receive, b"\x10\x00\xa0" + SOUND)
+    loop.call_later(0.1, session.receive_binary, message)
+    loop.call_later(0.5, session.receive_binary, b"\x10\x00\xa0" + SOUND)
     await session.run(play_clip(session.call))
     assert 500 < begin_of_sound(stage) <= 520
 
@@ -91,10 +91,10 @@ async def test_after_a_reconnect_the_playout_is_held_again_and_continues_in_its_
         session.connect(dialled(session.receiver.wire.settings), stage.transport, 2.0)
         session.resume()
 
-    loop.call_later(0.1, session.receive, b"\xff" * 160)
+    loop.call_later(0.1, session.receive_binary, b"\xff" * 160)
     loop.call_later(0.15, session.disconnect)
     loop.call_later(0.5, reconnect)
-    loop.call_later(0.9, session.receive, b"\xff" * 160)
+    loop.call_later(0.9, session.receive_binary, b"\xff" * 160)
     await session.run(play_clip(session.call))
     sounding = [at for at, message in stage.transport.sent if any(message[-300:])]
     assert len(sounding) == 5
@@ -117,8 +117,8 @@ async def test_a_peer_s_hang_up_ends_the_stream_with_or_without_a_listener(
         await call.silence()
 
     for _ in range(5):  # by now its codec is known, and sound that nobody listens to is not looked at
-        caller.session.receive(b"\x10\x01\x40" + bytes(320))
-    end = await caller.call(run, 200, (100, lambda: caller.session.receive(b"\x00\x00\x00")))
+        caller.session.receive_binary(b"\x10\x01\x40" + bytes(320))
+    end = await caller.call(run, 200, (100, lambda: caller.session.receive_binary(b"\x00\x00\x00")))
     assert end == End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL)
     assert end.normal
 
@@ -126,7 +126,7 @@ async def test_a_peer_s_hang_up_ends_the_stream_with_or_without_a_listener(
 @in_virtual_time
 async def test_a_uuid_names_the_call(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
-    caller.session.receive(b"\x01\x00\x10" + bytes(range(16)))
+    caller.session.receive_binary(b"\x01\x00\x10" + bytes(range(16)))
     assert caller.session.stream.call == "00010203-0405-0607-0809-0a0b0c0d0e0f"
     assert caller.session.stream.variables == {"name": "value", "uuid": caller.session.stream.call}
 
@@ -135,13 +135,13 @@ async def test_a_uuid_names_the_call(loop: VirtualLoop) -> None:
 async def test_a_frame_without_a_listener_is_counted_and_not_decoded(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of(), MESSAGE)
     for _ in range(10):
-        caller.session.receive(b"\x10\x00\xa0" + SOUND)
+        caller.session.receive_binary(b"\x10\x00\xa0" + SOUND)
     assert caller.session.receiver.received == 10
     assert caller.session.receiver.samples == 3 * 160  # until the codec was settled
     assert caller.session.summary()["inbound"] == "mulaw"
     heard: list[bytes] = []
     with caller.session.call.listen(lambda event: heard.append(event.pcm) if isinstance(event, Audio) else None):
-        caller.session.receive(b"\x10\x00\xa0" + SOUND)
+        caller.session.receive_binary(b"\x10\x00\xa0" + SOUND)
     assert len(heard[0]) == 320
 
 
@@ -278,7 +278,7 @@ async def test_a_listening_handler_without_audio_is_reported_once(
                 await asyncio.sleep(0.7)
         await call.silence()
 
-    acts = [(100, lambda: caller.session.receive(message))] if message else []
+    acts = [(100, lambda: caller.session.receive_binary(message))] if message else []
     with capture_logs() as logged:
         told: list[int] = []
         acts += [(at, lambda: told.append(len(caller.backend.events_of("stream.inbound")))) for at in (4900, 6100)]
@@ -301,7 +301,7 @@ async def test_a_peer_that_sends_audio_has_no_problem(loop: VirtualLoop) -> None
 
     frame = b"\x10\x01\x40" + bytes(range(160)) * 2
     await caller.call(
-        run, 12_000, *[(at, lambda: caller.session.receive(frame)) for at in range(4900, 12_000, 20)]
+        run, 12_000, *[(at, lambda: caller.session.receive_binary(frame)) for at in range(4900, 12_000, 20)]
     )
     assert caller.session.inbound_problems == []
 

@@ -31,7 +31,9 @@ class ReceiverProbe:
     def packet(self, number: int) -> None:
         """Receive an RTP packet when it is due."""
         self.now += 0.02
-        self.receiver.receive(struct.pack(">BBHII", 0x80, 0, number, number * 160, 0) + bytes([number]) * 160)
+        self.receiver.decode_message(
+            struct.pack(">BBHII", 0x80, 0, number, number * 160, 0) + bytes([number]) * 160
+        )
 
     def reconnect(self, after: float) -> None:
         self.receiver.pause()
@@ -45,9 +47,9 @@ class ReceiverProbe:
 def test_each_listener_gets_each_event_at_once_while_it_listens() -> None:
     probe, other = ReceiverProbe(), []
     receiver = probe.receiver
-    receiver.receive(FRAME)
+    receiver.decode_message(FRAME)
     with receiver.listen(probe.heard.append):
-        receiver.receive(FRAME)
+        receiver.decode_message(FRAME)
         with receiver.listen(other.append):
             receiver.push_event(Digit("1"))
             assert (probe.heard, other) == ([Audio(FRAME), Digit("1")], [Digit("1")])
@@ -79,7 +81,7 @@ def test_a_failing_listener_is_reported_and_the_receiver_goes_on() -> None:
         raise error
 
     with probe.receiver.listen(fail):
-        probe.receiver.receive(FRAME)
+        probe.receiver.decode_message(FRAME)
     assert probe.failures == [error]
 
 
@@ -93,7 +95,7 @@ def test_after_its_close_a_receiver_calls_nobody() -> None:
     probe.receiver.add_listener(fail)
     probe.receiver.on_next_audio(lambda: began.append(1))
     probe.receiver.close()
-    probe.receiver.receive(FRAME)
+    probe.receiver.decode_message(FRAME)
     probe.receiver.push_event(Hangup())
     assert (probe.heard, probe.signals, probe.failures, began) == ([], [], [], [])
     assert probe.receiver.received == 1
@@ -129,13 +131,13 @@ def test_the_callback_for_the_next_audio_is_called_once(listens: bool) -> None:
     probe, began = ReceiverProbe(), []
     if listens:
         probe.receiver.add_listener(probe.heard.append)
-    probe.receiver.receive(FRAME)
+    probe.receiver.decode_message(FRAME)
     probe.receiver.on_next_audio(lambda: began.append(1))
     probe.receiver.push_event(Digit("1"))
     probe.receiver.push_event(Audio(b""))
     assert began == []
-    probe.receiver.receive(SILENCE)  # silence is sound: the media are there
-    probe.receiver.receive(FRAME)
+    probe.receiver.decode_message(SILENCE)  # silence is sound: the media are there
+    probe.receiver.decode_message(FRAME)
     assert began == [1]
 
 
@@ -143,11 +145,11 @@ def test_digital_silence_is_known_until_there_is_anything_else() -> None:
     probe = ReceiverProbe()
     probe.receiver.add_listener(probe.heard.append)
     assert probe.receiver.silent
-    probe.receiver.receive(SILENCE)
+    probe.receiver.decode_message(SILENCE)
     assert probe.receiver.silent
-    probe.receiver.receive(bytes(319) + b"\1")
+    probe.receiver.decode_message(bytes(319) + b"\1")
     assert not probe.receiver.silent
-    probe.receiver.receive(SILENCE)
+    probe.receiver.decode_message(SILENCE)
     assert not probe.receiver.silent
 
 
@@ -158,7 +160,7 @@ def test_malformed_messages_are_counted_and_the_rest_is_delivered() -> None:
     probe = ReceiverProbe(WireSettings(framing=Framing.MESSAGE))
     probe.receiver.add_listener(probe.heard.append)
     for data in (b"\x10", b"\x10\x01\x40" + FRAME, b"\x10\x00\x09abc"):
-        probe.receiver.receive(data)
+        probe.receiver.decode_message(data)
     assert probe.heard == [Audio(FRAME)]
     assert (probe.receiver.received, probe.receiver.malformed) == (3, 2)
 
@@ -167,12 +169,12 @@ def test_samples_are_counted_over_all_connections() -> None:
     probe = ReceiverProbe()
     probe.receiver.add_listener(probe.heard.append)
     for _ in range(3):
-        probe.receiver.receive(FRAME)
+        probe.receiver.decode_message(FRAME)
     assert probe.receiver.samples == 480
     for connections in (1, 2):
         probe.reconnect(0.0)
         assert probe.receiver.samples == 480 + (connections - 1) * 160
-        probe.receiver.receive(FRAME)
+        probe.receiver.decode_message(FRAME)
     assert probe.receiver.samples == 800
 
 

@@ -135,7 +135,7 @@ async def test_a_burst_after_a_stall_of_the_network_leaves_both_sides_in_step(
     async def run(call: Call) -> None:
         made.append(await call.record(tmp_path / "a.wav", stereo=True, max_duration=1.4))
 
-    await caller.call(run, 3000, *[(at, lambda n=n: session.receive(said[n])) for at, n in acts])
+    await caller.call(run, 3000, *[(at, lambda n=n: session.receive_binary(said[n])) for at, n in acts])
     rows = read_stereo(tmp_path / "a.wav")
     assert (rows[:, 0] == SPEECH[: len(rows)]).all()
     assert len(rows) == 11_200

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.playout.prompts.changes import ChangeDetector
+from mediaserver.playout.prompts.change_detector import ChangeDetector
 from mediaserver.playout.prompts.library import ReloadResult
 from mediaserver.playout.prompts.scan import ABSENT, FileSnapshot, FolderScan
 from tests.playout.prompts.folder import NEW, OLD, encoded, loaded, played_by_new_call, put, refreshed

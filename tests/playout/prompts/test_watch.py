@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.config.settings import PromptSettings
 from mediaserver.playout.decoding.pool import DecodePool
-from mediaserver.playout.prompts.change_events import ChangeEvents, file_system_of, reports_all_changes
+from mediaserver.playout.prompts.file_system_events import ChangeEvents, file_system_of, reports_all_changes
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.playout.prompts.watch import watch_prompts
 from mediaserver.wire.encapsulation import PCM, Encoding
