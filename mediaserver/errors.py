@@ -18,8 +18,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
 
-_LENGTH_DIFFERENCE, _CANDIDATES = 3, 50  # letters between two words that are compared; words compared at most
-_LONGEST = 100  # letters of a word that is looked up
+_LENGTH_DIFFERENCE, _CANDIDATES = 3, 50  # largest difference in length of compared words; words compared at most
+_LONGEST = 100  # letters of the longest word for which a similar one is sought
 
 
 class MediaServerError(Exception):

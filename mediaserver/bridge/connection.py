@@ -155,7 +155,7 @@ class ApplicationConnection(DialledConnection):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if (error := self._websocket.exception()) is not None:  # and so does aiohttp's error
+        if (error := self._websocket.exception()) is not None:  # aiohttp's error keeps stack frames, too
             error.__traceback__ = error.__context__ = error.__cause__ = None
 
 

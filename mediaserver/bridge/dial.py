@@ -13,7 +13,7 @@ from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebS
 
 _MAX_MESSAGE_BYTES = 1 << 19  # half a minute of PCM in one message
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
-_TEMPORARY_STATUSES = {408, 425, 429}  # and 500 and above: another attempt may succeed
+_TEMPORARY_STATUSES = {408, 425, 429}  # statuses, besides 500 and above, after which another attempt may succeed
 
 
 class FinalError(PeerError):

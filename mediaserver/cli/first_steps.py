@@ -49,7 +49,7 @@ def _best_route(engine: Engine) -> tuple[Route, str] | None:
 
 
 def _answered_paths(engine: Engine, route: Route) -> Iterator[str]:
-    """A path that the route answers with its variables filled in; none where no value that is tried fits."""
+    """Yield the route's path with its variables filled in, if the route accepts one of the values tried."""
     snapshot = engine.library.snapshot
     for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)

@@ -33,7 +33,7 @@ _USABLE_AFTER = 0.1  # seconds: a connection that breaks sooner, or answers no p
 _SOON = 1.0  # seconds: a peer that does not understand our audio drops the connection sooner
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
-_OVER_STATUS = {400, 404, 410}  # by which the platform says that a call that was there is over
+_OVER_STATUS = {400, 404, 410}  # HTTP statuses by which the platform says that a call that was there is over
 _TRANSIENT_STATUS = {408, 425, 429}  # and 5xx
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ class Attachment:
         self._engine, self._platform, self._route, self._handler = engine, platform, route, handler
         self._wire_settings = wire
         self._line: PlatformConnection | None = None  # the connection, while there is one
-        self._credential: Credential | None = None  # with which was dialled last
+        self._credential: Credential | None = None  # the credential of the last dialling
         first = Wire(wire, random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False

@@ -34,7 +34,7 @@ _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to send: keys, then a sound file, `after` seconds from the answer; None: when the peer has finished."""
+    """Keys, then a sound file, to send `after` seconds from the answer; with None, once the peer has finished."""
 
     keys: str = ""
     pcm: bytes = b""

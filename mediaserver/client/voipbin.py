@@ -18,8 +18,8 @@ from mediaserver.wire.encapsulation import Encapsulation
 class Credential:
     """A credential for VoIPBIN: a token, or an access key."""
 
-    setting: str  # its key in the configuration
-    parameter: str  # its name in the query of a URL
+    setting: str  # the credential's key in the configuration
+    parameter: str  # the credential's name in the query of a URL
     secret: str = field(repr=False)
 
 

@@ -24,7 +24,7 @@ _OPTIONS = {"MEDIASERVER_CONFIG"}
 _SERVICE = re.compile(
     r"MEDIASERVER_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-_LINK = re.compile(r"(tcp|udp|sctp)://")  # begins its value of MEDIASERVER_PORT
+_LINK = re.compile(r"(tcp|udp|sctp)://")  # how Kubernetes' value of MEDIASERVER_PORT begins
 _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 
 

@@ -44,15 +44,15 @@ class Handler(Table, ABC):
         """Serve one call. When it returns, the stream is closed with 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
-        """Names (or globs) of the prompts that it plays: a missing one is then found before a call comes."""
+        """Names (or globs) of the prompts that the handler plays: a missing one is found before a call comes."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS, STT and LLM engines that it needs: they are then ready before a call comes."""
+        """The TTS, STT and LLM engines that the handler needs: they are made ready before a call comes."""
         return ()
 
     def folders(self) -> Iterable[Path]:
-        """The folders that it writes into: `mediaserver check` tries whether they can be written."""
+        """The folders that the handler writes into. `mediaserver check` reports those that cannot be written."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
@@ -64,7 +64,7 @@ class Handler(Table, ABC):
         """ValueError, with the reason, where a call with these variables and this query cannot be served."""
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The part of a URL that TTS has to speak, "" for none. Each peer may ask for so many different ones."""
+        """The part of a URL that TTS has to speak, "" for none. Different ones per peer are limited."""
         return ""
 
     def missing_prompts(

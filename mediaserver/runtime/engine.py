@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False once a changed one was refused
+        self.is_configuration_current = True  # False after a reload refused a changed configuration
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)

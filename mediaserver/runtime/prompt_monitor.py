@@ -46,7 +46,7 @@ class PromptMonitor:
         self.missing = 0
 
     def start_watching(self) -> None:
-        """Load changes of the folder from now on, as `prompts.watch` asks for it."""
+        """From now on, load changes of the folder, which are found by the method that `prompts.watch` names."""
         self._watching = asyncio.create_task(
             watch_prompts(
                 self._library, self.first_encodings, self._configuration().settings.prompts, self._on_reloaded

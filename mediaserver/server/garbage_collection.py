@@ -10,7 +10,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-_FEW_STREAMS = 100  # of some 60 objects each, which a collection visits in two milliseconds
+_FEW_STREAMS = 100  # streams, of some 60 objects each: a full collection takes two milliseconds
 _INTERVAL = 60.0  # seconds
 _MAX_DEFERRALS = 60  # intervals without a collection
 _DEFAULT_THRESHOLDS = gc.get_threshold()

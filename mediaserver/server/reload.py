@@ -108,7 +108,7 @@ class Reloader:
             self._files = configuration.files
             self._loaded = self._signatures()
             configuration = self._load()
-        self._files = configuration.files  # of which some may be made later
+        self._files = configuration.files  # some of these files may be made later
         self._loaded = {file: signature for file, signature in self._loaded.items() if file in self._watched}
         return configuration
 

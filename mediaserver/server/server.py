@@ -232,7 +232,7 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
     def on_hangup() -> None:
         if not terminal.is_gone:
             reloading.set()
-        elif not stopping.is_set():  # the kernel and the shell may both send it
+        elif not stopping.is_set():  # the kernel and the shell may both send SIGHUP
             terminal.detach()
             log.info("the terminal is gone")
             stopping.set()

@@ -126,7 +126,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)  # Python's warnings, perhaps of a user's handler
-    # It logs a peer's headers, perhaps with a token, for every call that offers a subprotocol.
+    # This logger writes a peer's headers, perhaps with a token, for every call that offers a subprotocol.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # Libraries (aiohttp, asyncio) log by the standard library: their lines are formatted in the same way.
     handler = logging.StreamHandler(error)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 _DIGEST_BYTES = 32
 _TALLY = "tally"  # a file with the bytes of all entries; a writer holds its lock
 _UNFINISHED = "unfinished"
-_DIGITS = 20  # digits of the number in the tally
+_DIGITS = 20  # digits to which the number in the tally file is padded
 _TRIES, _PAUSE = (
     100,
     0.01,

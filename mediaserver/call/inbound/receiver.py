@@ -1,7 +1,7 @@
 """The receiver: the inbound half of a stream.
 
 The peer's messages are decoded into events while a handler listens. Without a listener they are only counted, so
-that a stream nobody listens to costs nothing.
+that a stream to which no handler listens costs nothing.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class PacketCounts(NamedTuple):
         return cls(buffer.received, buffer.lost, buffer.late, buffer.duplicates)
 
     def plus(self, other: "PacketCounts") -> "PacketCounts":
-        """The sums of both counts."""
+        """The sum of these counts and `other`, count by count."""
         return PacketCounts(*(one + another for one, another in zip(self, other, strict=True)))
 
 

@@ -95,7 +95,7 @@ class Recorder:
         self._detector = VoiceActivityDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # no audio yet that more could follow
+        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, limits do not wait for more
 
     # -- called by the stream ------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class Assistant(AssistantSettings, Handler):
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """Those of TTS, STT and the LLM."""
+        """The engines for TTS, STT and the LLM."""
         return (
             self.need,
             EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),

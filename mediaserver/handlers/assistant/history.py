@@ -2,7 +2,7 @@
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # with those of tool calls: some 3000 tokens, which fit into the context of every model
+MAX_CHARACTERS = 12_000  # of messages and tool calls: some 3000 tokens, which fit into the context of every model
 INTERRUPTED = "[interrupted by the caller]"
 
 

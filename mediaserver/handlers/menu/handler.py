@@ -109,7 +109,7 @@ class _CallFlow:
 
     def __init__(self, flow: MenuHandler, call: Call) -> None:
         self._flow, self._call = flow, call
-        self._variables: dict[str, Any] = {}  # those that webhooks have set; they override the stream's
+        self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's
         self._menu = flow.start
         self._facts = _WebhookFacts()
 
@@ -164,7 +164,7 @@ class _CallFlow:
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
-            self._call.keypad.drain_digits()  # digits typed ahead of the wrong one
+            self._call.keypad.drain_digits()  # digits that were typed behind the wrong one
         self._facts = _WebhookFacts(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 

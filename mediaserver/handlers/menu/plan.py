@@ -82,7 +82,7 @@ class Step(Table):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """The recorded prompts that it plays."""
+        """The recorded prompts that the step plays, its beep included."""
         beep = self.record.beep_prompt if self.record is not None else None
         return (*prompt_names_in(self.play), *([beep] if beep else []))
 

@@ -55,7 +55,7 @@ class DecodeCache:
             found = self._store.get(key_by_content)
             file.seek(0)
             decoded, stored = (decode(file), "miss") if found is None else (found, "hit")
-        if not _unchanged(path, before, digest):  # it may have been decoded from another content
+        if not _unchanged(path, before, digest):  # the file may have changed while it was decoded
             return CacheLookup(decoded, stored)
         try:
             if found is None:

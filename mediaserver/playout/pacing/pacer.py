@@ -47,7 +47,7 @@ class Pacer(Sequencer):
     def stop(self) -> None:
         """Send nothing more, ever. What plays ends here, and its future tells how much was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # they refer to the session: no cycles
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # breaks cycles with the session
         self.cancel_all()
 
     def write_partial_frame(self) -> None:

@@ -33,7 +33,7 @@ class SlowPeer:
 
     @property
     def waiting(self) -> bool:
-        """Whether it waits now."""
+        """Whether the stream waits for its peer now."""
         return self._timer is not None
 
     def is_slow(self, transport: Transport) -> bool:

@@ -48,9 +48,9 @@ class Slot:
         self.lead = lead  # ticks that are caught up at most
         self.streams: list[PacedStream] = []
         self.writes: list[Iterator[None]] = []  # by stream: writes a frame at each `next`
-        self.ticks = 0  # so far; a stream that was here for all of them has sent so many frames
+        self.ticks = 0  # ticks so far; a stream that was here for all of them has sent as many frames
         self.late_ticks = 0  # of these, caught up after their time
-        self.skipped_ticks = 0  # never run: by so many frames the schedule has moved
+        self.skipped_ticks = 0  # ticks never run: the schedule has moved by as many frames
 
     def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
         """From the next tick on, use another iterator for a stream of this slot."""

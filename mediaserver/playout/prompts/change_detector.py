@@ -51,7 +51,7 @@ class ChangeDetector:
         for name in {**self._loaded, **files}:
             file = files.get(name, ABSENT)
             if file == ABSENT and name.startswith(unreadable):
-                continue  # it may be there
+                continue  # the file may exist in a folder that cannot be read
             if file != self._loaded.get(name, ABSENT):
                 yield name, file
 

@@ -96,9 +96,9 @@ class SoundFile:
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """The sound's length, in samples at 8 kHz."""
         return self.pcm.samples
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """Its frames in an encoding, transcoded as they are played where that is not PCM."""
+        """The sound's frames in an encoding; other ones than PCM are transcoded as they are played."""
         return self.pcm if encoding is PCM else transcode_lazily(self.pcm, encoding)

@@ -48,7 +48,7 @@ class PromptLibrary:
         self.snapshot = PromptSnapshot()
         self.ignored: list[str] = []
         self.folder: tuple[int, int] | None = None  # the folder's device and inode at the last scan
-        self.folder_problem = ""  # why it could not be read at the last scan
+        self.folder_problem = ""  # why the folder could not be read at the last scan
         self._changes = ChangeDetector()
         self.pool = pool
 

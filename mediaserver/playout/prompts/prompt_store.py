@@ -29,7 +29,7 @@ class Prompt:
     detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # by the encoding's name
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
-        """Its frames in an encoding; where the file must be decoded, a future that all callers share."""
+        """The prompt's frames in an encoding; where the file must be decoded, a future that all callers share."""
         return self.store.get_frames(self, encoding)
 
 

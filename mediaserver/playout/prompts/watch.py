@@ -39,7 +39,7 @@ async def watch_prompts(
                     on_reload(result)
                 await events.listen_to(library.folder)
                 last_error = ""
-            except Exception as error:  # whatever it is, the next refresh may succeed
+            except Exception as error:  # whatever the error is, the next refresh may succeed
                 if repr(error) != last_error:  # an error that repeats is logged once
                     log.exception(
                         "the prompt folder cannot be scanned", folder=str(library.directory), why=error_text(error)

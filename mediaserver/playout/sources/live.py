@@ -37,7 +37,7 @@ class LiveSource(Source):
             self.dropped += over // SAMPLE_BYTES
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its frames, without end."""
+        """The frames to play, without end."""
         return map(encoding.encode, iter(self._next_frame, None))
 
     def _next_frame(self) -> bytes:

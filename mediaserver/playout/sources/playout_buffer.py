@@ -63,7 +63,7 @@ class PlayoutBuffer(Source):
         self.clear()
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its frames, without end."""
+        """The frames to play, without end."""
         return map(encoding.encode, iter(self._next_frame, None))
 
     def _call_marks(self) -> None:

@@ -46,10 +46,10 @@ class Segment(Protocol):
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """The segment's length, in samples at 8 kHz."""
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """Its frames in an encoding, there or pending."""
+        """The segment's frames in an encoding, or frames that are pending."""
 
 
 class Clip:
@@ -61,7 +61,7 @@ class Clip:
         self._encoded: dict[str, EncodedFrames] = {}
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """Its frames, encoded the first time an encoding is asked for."""
+        """The clip's frames, encoded the first time an encoding is asked for."""
         encoded = self._encoded.get(encoding.name)
         if encoded is None:
             encoded = self._encoded[encoding.name] = EncodedFrames(encoding.packetize(self.pcm), self.samples)
@@ -87,7 +87,7 @@ class Source:
         self._frames = iter(frames)
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its frames in an encoding, from frame `start`.
+        """The source's frames in an encoding, from frame `start`.
 
         It is called again mid-way when the stream's encoding changes; a source that cannot seek, as here, ignores
         `start` and goes on.
@@ -114,7 +114,7 @@ class Playlist(Source):
         self._start = start
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its frames from frame `start`."""
+        """The playlist's frames from frame `start`."""
         return chain.from_iterable(self._parts(encoding, self._start + start))
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
@@ -179,12 +179,12 @@ class MusicWithAnnouncements(Source):
 
     @property
     def underruns(self) -> int:  # type: ignore[override]
-        """Those of the music and of all announcements."""
+        """Underruns of the music and of all announcements."""
         now = self._announcing.underruns if self._announcing else 0
         return self._music.underruns + self._past_underruns + now
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Its frames from frame `start`."""
+        """Frames of the music and the announcements, from frame `start`."""
         return chain.from_iterable(self._parts(encoding, start))
 
     def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:

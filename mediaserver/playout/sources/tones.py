@@ -14,7 +14,7 @@ from mediaserver.playout.sources.source import Clip, Segment
 from mediaserver.wire.encapsulation import Encoding
 
 _SEGMENT_SAMPLES = FRAMES_PER_SECOND * FRAME_SAMPLES
-_ENCODINGS = 5  # in which a tone may be played
+_ENCODINGS = 5  # encodings in which a tone may be cached
 _OVERHEAD = 1.2  # memory of encoded frames, in times of their bytes
 
 
@@ -27,7 +27,7 @@ class _ToneSegment:
         self._clip: Clip | None = None
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """Its frames, computed the first time they are asked for."""
+        """The segment's frames, computed the first time they are asked for."""
         if self._clip is None:
             self._clip = Clip(to_bytes(self._track.render(self._start, self.samples)))
         return self._clip.get_frames(encoding)

@@ -165,7 +165,7 @@ async def _parse_body(request: web.Request, model: type[B]) -> B:
     """The JSON of a request as a model; RefusedError 400 says what is wrong with it."""
     try:
         return model.model_validate_json(await request.read())
-    except (ConnectionError, web.RequestPayloadError) as error:  # gone, too slow, or no HTTP
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, too slow, or sends no HTTP
         raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
     except pydantic.ValidationError as error:
         raise RefusedError(

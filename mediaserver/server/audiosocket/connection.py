@@ -133,7 +133,7 @@ class AudioSocketConnection(MessageReceiver):
             reason = EndReason.UNANSWERED if is_keepalive_timeout(self._error) else EndReason.PEER_VANISHED
             self._session.disconnect()
             self._session.finish(End(reason, CloseCode.ABNORMAL))
-        self._error = None  # it would refer to itself by way of its traceback
+        self._error = None  # the error would refer to itself by way of its traceback
         self._acceptor.connections.untrack(self)
         if not self._closed.done():
             self._closed.set_result(None)

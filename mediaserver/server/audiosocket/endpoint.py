@@ -101,7 +101,7 @@ class AudioSocketEndpoint:
             call=str(uuid),
         )
         session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
-        connection.begin(session)  # it keeps what came right behind the UUID until its handler runs
+        connection.begin(session)  # the session keeps what came right behind the UUID until its handler runs
         engine.streams.register(session, port.route, connection.peer.limit_key)
         self.connections.run_stream(
             _serve(session, handler, connection), lambda: engine.streams.unregister(session)

@@ -11,7 +11,7 @@ import math
 import socket
 from typing import Any
 
-_PROBES = 4  # that may stay unanswered, each in a quarter of the interval
+_PROBES = 4  # probes that may stay unanswered, one in each quarter of the interval
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:

@@ -18,7 +18,7 @@ _MESSAGES_PER_TURN = (
 )
 _MAX_BACKLOG_BYTES = 128 * 1024  # read from the kernel and not parsed yet; with more, reading pauses
 _MAX_BACKLOG_TIME = 2.0  # seconds for which a peer may send faster than its messages are taken
-_MAX_DISCARDED_BYTES = 2_000_000  # read after the end: five seconds of audio at 192 kHz
+_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, at most: five seconds of audio at 192 kHz
 _MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same for a peer that has sent too much already
 
 # Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.
@@ -88,7 +88,7 @@ class MessageReceiver(asyncio.Protocol):
         self._session: Session | None = None
         self._on_message: Callable[[bytes], None] = ignore_message
         self._parser = audiosocket.StreamParser()
-        self._messages: Iterator[bytes] | None = None  # those of a slice that the session has yet to get
+        self._messages: Iterator[bytes] | None = None  # messages of a slice that the session has yet to get
         self._backlog = bytearray()  # not parsed yet
         self._backlog_since = 0.0  # when the backlog began
         self._paused = False  # reading is paused: what comes stays in the kernel

@@ -24,7 +24,7 @@ from mediaserver.server.http.peers import Peer
 from mediaserver.support.rate_limit import LogLimiter
 from mediaserver.wire.encapsulation import WireSettings
 
-_CALL_KEYS = ("call_id", "call")  # of a path's variables and of a query
+_CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _MAX_CALL_ID = 128  # characters
 _KEYS_COMPARED = 10  # unknown keys of a query that are compared with ours

@@ -74,7 +74,7 @@ class Connections(HttpServer):
         self._http.add(connection)
 
     def on_disconnected(self, connection: object) -> None:
-        """Count it no longer."""
+        """Count a connection of HTTP no longer."""
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
@@ -251,7 +251,7 @@ class HttpConnection(HttpProtocol):
             log.error("request failed", peer=self.remote_host, exc_info=error)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
         if error is not None:
-            error.__traceback__ = None  # it would refer to itself by way of aiohttp's frames
+            error.__traceback__ = None  # the error would refer to itself by way of aiohttp's frames
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
         refused = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(error).__name__}")
         self._owner.refusals.record(refused, self.remote_host)

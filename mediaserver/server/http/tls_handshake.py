@@ -85,8 +85,8 @@ class TlsHandshake(asyncio.Protocol):
         transport, first, self._early_data = self._transport, self._early_data, b""
         if transport is not None and not transport.is_closing():
             self._task = self._loop.create_task(self._handshake(transport))
-            # The event loop runs these in the order of their scheduling: TLS begins, gets its transport, resumes
-            # reading, and gets these first bytes. All that comes later is read after that.
+            # Callbacks run in the order of their scheduling: TLS begins, gets its transport, resumes
+            # reading, and gets the bytes in `first`. Bytes that come later are read after that.
             self._loop.call_soon(self._loop.call_soon, _feed_tls, transport, first)
 
     def reject(self, error: RefusedError) -> None:

@@ -13,7 +13,7 @@ from mediaserver.support.processes import child_main
 REQUEST = struct.Struct(">I")  # the size in bytes of the JSON that follows
 RESPONSE = struct.Struct(
     ">?I"
-)  # whether it succeeded; the size in bytes of the PCM, or the error's text, that follows
+)  # whether the job succeeded; the size in bytes of the PCM, or the error's text, that follows
 
 
 def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:

@@ -30,7 +30,7 @@ class SentenceAudio:
 
     @property
     def samples(self) -> int:
-        """Its length so far, in samples at 8 kHz."""
+        """The sentence's length so far, in samples at 8 kHz."""
         return sum(clip.samples for clip in self.clips)
 
     def append_pcm(self, pcm: bytes) -> None:
@@ -38,7 +38,7 @@ class SentenceAudio:
         self.clips.append(Clip(pcm))
 
     def finish(self, error: str = "") -> None:
-        """Mark it as complete, or as failed with an `error`."""
+        """Mark the sentence as complete, or as failed with an `error`."""
         self.complete, self.error = True, error
         self._completed.set()
 
@@ -47,7 +47,7 @@ class SentenceAudio:
         await self._completed.wait()
 
     def release(self) -> None:
-        """Give it up for one text."""
+        """Release the sentence for one of the texts that hold it."""
         self.users -= 1
         if not self.users and not self.complete:
             self._on_abandoned()
@@ -96,7 +96,7 @@ class SpokenText:
             self._sentence(0)
 
     async def collect_pcm(self) -> bytes:
-        """All of its audio, without a fallback: 16-bit PCM at 8 kHz. Raises EngineError where the engine fails."""
+        """The text's audio, without a fallback: 16-bit PCM at 8 kHz. Raises EngineError where the engine fails."""
         clips: list[Clip] = []
         for number in range(len(self.texts)):
             sentence = self._sentence(number)
@@ -138,11 +138,11 @@ class _SentencePart:
 
     @property
     def samples(self) -> int:
-        """Its length in samples, 0 while it is not known."""
+        """The part's length in samples, 0 while it is not known."""
         return self._sentence.clips[self._part].samples if self._available else 0
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """Its encoded frames, or `PendingFrames` that will know them."""
+        """The encoded frames of the part, or `PendingFrames` until it is synthesised."""
         if self._available:
             return self._sentence.clips[self._part].get_frames(encoding)
         return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))

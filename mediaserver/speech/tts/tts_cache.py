@@ -134,7 +134,7 @@ class TtsCache:
             except TimeoutError:
                 raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
             audio = await stack.enter_async_context(contextlib.aclosing(self._engine.synthesise(text, voice)))
-            first_timeout = began + self._timeout - time.monotonic()  # what the queue has left of it
+            first_timeout = began + self._timeout - time.monotonic()  # what the queue has left of the time-out
             while (pcm := await self._next(audio, self._timeout if received else first_timeout)) is not None:
                 if pcm and not received:
                     self._on_first_audio(time.monotonic() - began)

@@ -44,7 +44,7 @@ class ChildProcess:
     """
 
     def __init__(self, module: str, *arguments: str, spare_first_core: bool = False) -> None:
-        self.ready = False  # it has reported so
+        self.ready = False  # the child has reported that it is ready
         self._awaited_at = 0.0  # when `wait_ready` was first called
         # -P: modules in the working directory must not replace ours.
         command = (sys.executable, "-P", "-m", module, *arguments)
@@ -57,7 +57,7 @@ class ChildProcess:
                     self._stderr = StderrReader(module)
                     undone.callback(self._stderr.close)
                     undone.callback(self._stderr.started, 0)
-                    # Not by the event loop: uvloop forks, and copying the server's page tables takes 10 ms.
+                    # Popen, not asyncio: uvloop forks, and copying the server's page tables takes 10 ms.
                     self._process = Popen(  # noqa: S603
                         command,
                         stdin=theirs.fileno(),
@@ -83,7 +83,7 @@ class ChildProcess:
         return self._process.poll() is None
 
     async def send(self, data: bytes) -> None:
-        """Write to it, as fast as it reads."""
+        """Write to the child, as fast as it reads."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def receive(self, size: int) -> bytes:
@@ -98,7 +98,7 @@ class ChildProcess:
         return bytes(data)
 
     async def wait_ready(self) -> None:
-        """Wait until it can be sent work; EOFError or OSError where it dies before that, or takes too long.
+        """Wait until the child is ready; EOFError or OSError where it dies before that, or takes too long.
 
         The wait may be cancelled, and begun again.
         """
@@ -109,16 +109,16 @@ class ChildProcess:
             self.ready = True
 
     def watch_idle(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """Call `on_death` when it dies while it has no work, until `unwatch`."""
+        """Call `on_death` when the child dies while it has no work, until `unwatch`."""
         asyncio.get_running_loop().add_reader(self._socket, self._on_readable, on_death)
 
     def unwatch(self) -> "ChildProcess":
-        """End `watch_idle`: a caller that sends it work learns of its death from the socket."""
+        """End `watch_idle`: a caller that sends work learns of the child's death from the socket."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self
 
     def _on_readable(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """It was sent no work, so it reports that it is ready, or it is dead, or does what it must not."""
+        """A child without work is readable: it reports that it is ready, is dead, or breaks the protocol."""
         try:
             data = self._socket.recv(len(READY))
         except BlockingIOError:
@@ -131,13 +131,13 @@ class ChildProcess:
             on_death(self.unwatch())
 
     async def kill(self) -> None:
-        """Kill it at once, with all programs that it has started."""
+        """Kill the child at once, with all programs that it has started."""
         if self._process.returncode is None:  # not waited for yet, so its group exists even if it is dead
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._wait_exit()
 
     async def end(self) -> None:
-        """Let it finish, and wait until it has. One that is not ready yet has nothing to finish, and is killed."""
+        """Let the child finish, and wait for its exit. One that is not ready has no work, and is killed."""
         await (self._wait_exit() if self.ready else self.kill())
 
     async def _wait_exit(self) -> None:

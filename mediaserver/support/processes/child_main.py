@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import IO
 
-READY = b"\n"  # the first byte that a child sends: it can be sent work
+READY = b"\n"  # the first byte that a child sends, once it is ready for work
 
 # Variables of our environment that foreign programs may see: where things are, and the language. Others may hold
 # tokens, and a decoder or a TTS program reads what strangers have made.

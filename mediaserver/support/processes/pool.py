@@ -9,8 +9,8 @@ import structlog
 
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 
-_FAILED_STARTS = 2  # in a row, after which no process is started for a while
-_PAUSE = 10.0  # seconds of that
+_FAILED_STARTS = 2  # failures in a row after which no process is started for a while
+_PAUSE = 10.0  # seconds for which none is started then
 _RETRY = 0.5  # seconds between attempts of `prestart` to get a child ready
 
 log = structlog.get_logger()
@@ -107,7 +107,7 @@ class ProcessPool:
         child = self._take_idle() or self._start()
         try:
             await child.wait_ready()
-        except asyncio.CancelledError:  # it has no work yet: the next caller may have it
+        except asyncio.CancelledError:  # the child has no work yet: the next caller may have it
             self._return_idle(child)
             raise
         except DEAD:
