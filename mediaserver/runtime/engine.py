@@ -12,6 +12,7 @@ import structlog
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
+from mediaserver.events.kinds import FAILURES
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
@@ -58,6 +59,7 @@ class Engine:
         self.streams.apply_limits(settings.server, self.configuration.table)
         self._awaited: set[EngineRequirement] = set()  # speech engines that paths have needed since the start
         self._loop_lag = LoopLagMonitor(self.metrics.loop_lag.observe)
+        self.metrics.expect_events(FAILURES)
         self.metrics.expect_keywords(_keywords(self.table))
         self._export_metrics()
 

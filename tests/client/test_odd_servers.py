@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from mediaserver.client import simulator
+from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.measure import Report
 from mediaserver.client.simulator import SimulatedCall
-from mediaserver.errors import PeerError, RefusedError
+from mediaserver.errors import PeerError
 from mediaserver.wire import websocket
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE
@@ -180,7 +181,7 @@ async def test_a_server_that_refuses_with_a_page() -> None:
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot\nfor you\n")
         await writer.drain()
 
-    with pytest.raises(RefusedError, match=r"^not for you$") as caught:
+    with pytest.raises(UpgradeRefusedError, match=r"^not for you$") as caught:
         await call(serve)
     assert caught.value.status == 403
 
