@@ -11,7 +11,8 @@ from aiohttp import WSMsgType
 
 from mediaserver.call import CloseCode
 from mediaserver.client import dial
-from mediaserver.errors import PeerError, ProtocolError, RefusedError
+from mediaserver.client.dial import UpgradeRefusedError
+from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.transport.dialled import OpenWebSocket
 
 from .calls import Call, Caller
@@ -43,7 +44,7 @@ class Crowd:
         """One call, and what became of it. `leaving`: the server is about to end."""
         try:
             websocket = await dial.dial(client, f"{self._url}{call.path}")
-        except RefusedError as error:
+        except UpgradeRefusedError as error:
             self._tally.refusals[str(error.status)] += 1
             if not (error.status == 404 and call.may_be_missing):
                 self._fail(call, f"refused with {error.status}: {error}")
