@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-_BY_SIGNAL = 128  # plus the signal's number: the exit code, as of shells
+_BY_SIGNAL = 128  # with the signal's number added: the exit code, as in shells
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
 
     try:
         if interruptible:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a command closes what it has open
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a command can close what it has open
         main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)

@@ -8,14 +8,15 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import VoiceActivityDetector
 
-CLIPPED = 32_124  # the loudest sample of µ-law; linear PCM may clip a little above it
+CLIPPED = 32_124  # magnitude from which a sample counts as clipped: µ-law's maximum, just below linear PCM's
 _BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # one second is measured in one numpy operation
 
 
 class Analyser:
     """Measures 8 kHz, 16-bit little-endian, mono PCM as it arrives.
 
-    All times are in seconds of audio since the first sample. `sensitivity` is the VAD's mode, 0 to 3.
+    All times are in seconds of audio since the first sample. `sensitivity` is the VAD's mode, 0 to 3:
+    with 3, the VAD takes least for speech.
     """
 
     def __init__(self, sensitivity: int = 2) -> None:
@@ -71,7 +72,7 @@ class Analyser:
             self._measured += len(samples)
 
     def report(self) -> dict[str, Any]:
-        """The measurements since the last report, by the keys of the `analysis` event; a new report begins."""
+        """The measurements since the last report, under the keys of the `analysis` event; a new report begins."""
         self._measure_block()
         rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENCE_DB
         frames = self._vad.frames - self._frames_before

@@ -5,8 +5,8 @@ computes sample by sample; here it is one small matrix product a frame. A window
 frequency of the low group and that of the high group together hold most of the window's energy. Speech and music
 spread their energy over other frequencies as well, so this test rejects nearly all of them. A press is detected
 after HITS hits of one pair in a row if, over all of them,
-- the phases advance from window to window as those of a steady tone within tolerance do. This tells 1.5 % from
-  3.5 % within 20 ms, where a filter as sharp would need more time than a digit lasts;
+- the phases advance from window to window as a steady tone's within tolerance do. This tells an error of 1.5 %
+  from one of 3.5 % within 20 ms, where a filter as sharp would need more time than a digit lasts;
 - two tones of the frequencies so measured hold nearly all of the energy, and more still if both tones have sounded
   for a while: a digit begins out of silence, while two notes of a chord remain when its other notes die away;
 - the twist is within limits, and the first and the last window are as loud as those between, which shows that the
@@ -33,13 +33,18 @@ from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
 TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
-TOLERANCE = 0.018  # of a frequency: Q.24 admits ±1.5 % and rejects ±3.5 %; the note G5 is 1.82 % above 770 Hz
+# Share of a frequency by which a tone may be off: Q.24 admits ±1.5 % and rejects ±3.5 %; the note G5 is 1.82 %
+# above 770 Hz.
+TOLERANCE = 0.018
 PURITY_OF_WINDOW = 0.6  # energy share of two tones in a window, 84 % if they are 1.5 % off: a cheap first test
-PURITY = 0.88  # the same over all windows, at the measured frequencies; noise at -15 dB leaves 0.91 and more
-PURITY_OF_SUSTAINED = 0.97  # the same if both tones have sounded for longer than RECENT
-RECENT = 12  # windows, 60 ms: those of the digit and those in which it began
-EDGE = 0.63  # (-2 dB) power of the first and the last window to those between: reached from 24 ms of sound on
-PRESENT = 0.1  # (-10 dB) power relative to the digit's that counts as the digit; an echo is weaker (Q.24: 10 dB)
+# Energy share of both tones over all windows, at the measured frequencies; noise at -15 dB leaves 0.91 or more.
+PURITY = 0.88
+PURITY_OF_SUSTAINED = 0.97  # in place of PURITY if both tones have sounded for longer than RECENT
+RECENT = 12  # windows, 60 ms: those of a digit's hits, and those in which the digit began
+EDGE = 0.63  # (-2 dB) power of the first and the last window relative to those between; 24 ms of sound reach it
+# (-10 dB) Power of a tone, relative to its power when the digit was detected, from which on the tone counts as
+# present; an echo is weaker (Q.24: 10 dB).
+PRESENT = 0.1
 HITS = 5  # windows, 35 ms in all, which 40 ms of sound always fill and 23 ms never do
 MISSES = 4  # windows without the digit that end it: more than an interruption (10 ms), less than a pause (40 ms)
 
@@ -60,9 +65,9 @@ _hann = 0.5 + 0.5 * np.cos(2 * np.pi * _time / WINDOW)
 _hann *= 2 / _hann.sum()  # a sine of peak A gives a magnitude of A
 _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
-_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # windowed
-_SUM_OF_PARTS = np.tile(np.eye(len(_HZ), dtype=np.float32), (2, 1))  # a power is the sum of two squares
-_PER_ENERGY = 2 / float(np.square(_hann).sum())  # times a window's energy is A² of a lone sine of that energy
+_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # waves of _HZ in a Hann window
+_SUM_OF_PARTS = np.tile(np.eye(len(_HZ), dtype=np.float32), (2, 1))  # a power is real² + imaginary²
+_PER_ENERGY = 2 / float(np.square(_hann).sum())  # factor from a window's energy to A² of a lone sine
 _ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
@@ -71,7 +76,7 @@ _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2  # a power is A², A being a share of 
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 
-Powers = list[float]  # at each of _HZ
+Powers = list[float]  # a window's power at each frequency of _HZ
 Pair = tuple[int, int]  # a low and a high frequency, by their indices in _HZ
 Hit = tuple[complex, complex, float]  # the amplitudes of both tones, and the total power in the window
 _NO_POWERS: Powers = [0.0] * len(_HZ)
@@ -83,10 +88,10 @@ class DtmfDetector:
     def __init__(self) -> None:
         self._pending = bytes(_SPAN_BYTES - FRAME_BYTES)
         self._pair: Pair | None = None  # the pair of the latest hits
-        self._hits: list[Hit] = []  # hits of that pair in a row, HITS at most
+        self._hits: list[Hit] = []  # hits of `_pair` in a row, HITS at most
         self._recent = deque([_NO_POWERS], RECENT)  # powers at all frequencies in the latest windows
-        self._held: Pair | None = None  # the digit being pressed
-        self._held_powers = 0.0, 0.0  # of its two tones
+        self._held: Pair | None = None  # the pair of the digit that is being pressed
+        self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
         self._misses = 0  # windows in a row without the held digit
 
     @property
@@ -109,7 +114,7 @@ class DtmfDetector:
         return digits
 
     def _detect(self, span: bytes) -> str:
-        """The digits detected in a frame, given with the end of the frame before it."""
+        """The digits detected in a frame; `span` is the frame, and before it the end of the previous frame."""
         samples = np.frombuffer(span, _INT16).astype(np.float32)
         if np.dot(samples, samples) < _ENERGY_MIN:  # silence and line noise: most of what a server receives
             self._hits.clear()
@@ -182,5 +187,5 @@ def _tone_power(frequency: int, windows: list[complex]) -> float:
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:
         return 0.0
     x = offset * WINDOW / 2 or 1e-9
-    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # of a Hann window at that offset from its centre
+    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # magnitude of a Hann window's response at that offset
     return sum(abs(tone) ** 2 for tone in windows) / len(windows) / response**2

@@ -13,7 +13,7 @@ from mediaserver.audio.pcm import Samples
 Codes = NDArray[np.uint8]
 
 _MU_BIAS = 33  # added to the 14-bit magnitude so that every segment starts at a power of two
-_MU_CLIP = 0x1FFF  # the end of the last segment, bias included
+_MU_CLIP = 0x1FFF  # largest magnitude, bias included: the end of the last segment
 
 
 def _mu_decode_table() -> Samples:

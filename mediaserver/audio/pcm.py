@@ -64,6 +64,6 @@ class Chunker:
         return [data[at : at + size] for at in range(0, end, size)]
 
     def flush(self) -> bytes:
-        """The remaining bytes, fewer than a chunk; the stream may begin anew."""
+        """Remove and return the remaining bytes, fewer than a chunk, so that a new stream may begin."""
         rest, self._rest = self._rest, b""
         return rest

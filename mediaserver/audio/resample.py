@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE, Chunker
 
-_ZERO_CROSSINGS = 16  # of the sinc to either side: 2 ms at 8 kHz
-_PASSBAND = 0.93  # of half the lower rate: telephone sound ends at 3400 Hz
+_ZERO_CROSSINGS = 16  # zero crossings of the sinc to either side of its centre: 2 ms at 8 kHz
+_PASSBAND = 0.93  # share of half the lower rate that passes: telephone sound ends at 3400 Hz
 _KAISER_BETA = 7.0  # some 70 dB of stop-band attenuation
 
 
@@ -17,7 +17,7 @@ class FrameResampler:
     """Converts each 20 ms frame of a stream from one rate to another, without waiting for the next frame.
 
     A soxr stream works in blocks: at these rates it holds back up to 100 ms of audio and then returns it at once,
-    which a conversation cannot have. Here a frame is one matrix product of a polyphase filter bank (a windowed
+    which delays a conversation too much. Here a frame is one matrix product of a polyphase filter bank (a windowed
     sinc, shifted for each output sample until the shifts repeat: every 2 samples from 8 kHz to 16 kHz, every 80
     from 44.1 kHz to 8 kHz) and the windows of input samples that it applies to. The delay is the filter's, 2 ms.
 
@@ -49,7 +49,7 @@ class FrameResampler:
 class Resampler:
     """Converts 16-bit little-endian mono PCM of `rate` Hz, in pieces of any size, to whole frames at 8 kHz.
 
-    The piece that completes a frame returns it. `rate` must have a whole number of samples in 20 ms.
+    `feed` returns a frame with the piece that completes it. `rate` must have a whole number of samples in 20 ms.
     """
 
     def __init__(self, rate: int) -> None:
@@ -73,15 +73,15 @@ class Resampler:
 
 @cache
 def _polyphase_filters(rate_in: int, rate_out: int) -> NDArray[np.float32]:
-    """Shape (samples in, samples out): column n weighs a window of input samples for the n-th output sample.
+    """The filters, shape (samples in, samples out): column n weighs a window of input for the n-th output sample.
 
     The next window begins where the filter of the first output sample applies again.
     """
     common, lowest = math.gcd(rate_in, rate_out), min(rate_in, rate_out)
     step_in, step_out = rate_in // common, rate_out // common
-    reach = _ZERO_CROSSINGS * rate_in / lowest  # of the filter to either side, in input samples
+    reach = _ZERO_CROSSINGS * rate_in / lowest  # width of a filter to either side of its centre, in input samples
     history = 2 * math.ceil(reach)
-    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)  # in input samples
+    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)  # positions, in input samples
     distance = np.arange(history + step_in)[:, None] - centre
     inside = np.abs(distance) <= reach
     near, cutoff = distance[inside], _PASSBAND * lowest / rate_in

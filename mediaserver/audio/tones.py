@@ -63,7 +63,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Segments that are played once, and segments that repeat after them; without those, the tone ends."""
+    """Segments that are played once, and segments that repeat after them; with none that repeat, the tone ends."""
 
     once: tuple[Segment, ...]
     repeat: tuple[Segment, ...]
@@ -122,7 +122,7 @@ def _validate_frequency(hz: Fraction, lowest: Fraction) -> None:
 def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
     """The cadence of DTMF digits `0-9 A-D * #`: each sounds once for `on_ms`, with `off_ms` of silence after it.
 
-    ValueError on any other letter, or none.
+    ValueError on any other character, and where there are no digits.
     """
     segments = []
     for digit in digits:
@@ -158,7 +158,7 @@ class ToneTrack:
 
     There is a ramp wherever the sound changes, and phases continue across segments. The track is `passes`
     repetitions of the segments, `samples` long. `endless` is for one endless segment: the track is a period of it,
-    without a ramp at its end. `fade_in=False` leaves out the ramp at its beginning.
+    without a ramp at the track's end. `fade_in=False` leaves out the ramp at the track's beginning.
     """
 
     def __init__(
@@ -248,11 +248,11 @@ def _synthesize(segment: Segment, at: int, size: int) -> Signal:
 def _sine(hz: float, at: int, size: int) -> Signal:
     """Samples `at` to `at + size` of a sine.
 
-    Long ones are computed as sin(a + b) = sin a cos b + cos a sin b: `a` is a row's phase and `b` a column's.
-    That takes some hundred sines in place of one a sample. It is no matrix product, because a BLAS library may
+    Long sines are computed as sin(a + b) = sin a cos b + cos a sin b: `a` is a row's phase and `b` a column's.
+    This takes some hundred sines in place of one a sample. No matrix product is used, because a BLAS library may
     start threads of its own.
     """
-    radians = 2 * np.pi * hz / SAMPLE_RATE  # a sample
+    radians = 2 * np.pi * hz / SAMPLE_RATE  # phase advance a sample
     if size <= FRAME_SAMPLES:
         short: Signal = np.sin(radians * np.arange(at, at + size))
         return short

@@ -11,7 +11,7 @@ from mediaserver.audio.levels import rms_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
-HANGOVER_FRAMES = 20  # 400 ms without voice end it: longer than the closure of a plosive, shorter than a pause
+HANGOVER_FRAMES = 20  # 400 ms without voice end one: longer than the closure of a plosive, shorter than a pause
 NOISE_FLOOR_DBFS = -55.0  # a quieter frame is line noise, whatever its spectrum
 
 
@@ -28,7 +28,7 @@ class VoiceActivityDetector:
         self._rest = b""
         self._run = 0  # frames in a row that contradict `speaking`
         self.speaking = False
-        self.frames = 0  # classified so far
+        self.frames = 0  # frames classified so far
         self.voiced = 0  # frames within talkspurts
         self.last_voiced_frame = 0  # count of frames up to and including the last voiced one
 

@@ -16,11 +16,11 @@ from mediaserver.errors import PromptError
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
-HEADER_BYTES = 44  # of the files we write
+HEADER_BYTES = 44  # size of the header of the files that we write
 MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 # Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header.
 _STREAMED = 0x7FFF0000
-_MAX_FORMAT_BYTES = 65_536  # of a format chunk that are read
+_MAX_FORMAT_BYTES = 65_536  # bytes of a format chunk that are read, at most
 _FLOAT_LIMIT = 1e6  # times full scale: a larger value is not audio
 
 
@@ -100,7 +100,7 @@ def parse(content: bytes) -> Wav:
 
 
 def locate_data(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, int, int]:
-    """The format of a WAV file of `length` bytes, the offset of its sample data, and the size of these in bytes.
+    """The format of a WAV file of `length` bytes, the offset of its sample data, and the data's size in bytes.
 
     `read(offset, count)` returns bytes of the file. Errors are those of `parse`.
     """

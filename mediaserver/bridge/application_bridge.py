@@ -22,8 +22,8 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
-_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts; doubled each time, half of it random
-_STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not end the time of failed attempts
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts: the wait doubles, and half of it is random
+_STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
 _PROTOCOL_ERROR = 1002  # RFC 6455, section 7.4.1
 
 log = structlog.get_logger()
@@ -49,12 +49,12 @@ class ApplicationBridge:
         self._clock = asyncio.get_running_loop().time
         self._connection: ApplicationConnection | None = None
         self._connections = self._dropped = self._malformed = 0
-        self._failing_since: float | None = None  # when the last stable connection ended
+        self._failing_since: float | None = None  # when dialling began after the last stable connection
         self._backoff = 0.0  # seconds before the next attempt
 
     async def run(self) -> None:
-        """Bridge until the application hangs up and its audio is played; PeerError if it is given up."""
-        _ = self._call.keypad  # so that digits count from the beginning
+        """Bridge until the application hangs up and its audio is played; PeerError if the bridge gives up."""
+        _ = self._call.keypad  # the first use of the keypad makes it detect digits
         try:
             async with client_session() as client:
                 with self._call.listen(self._on_event):
@@ -75,11 +75,11 @@ class ApplicationBridge:
             )
 
     async def _run_connection(self, client: aiohttp.ClientSession) -> bool:
-        """Connect, and serve the connection to its end; whether the application hung up."""
+        """Connect, and serve the connection to its end; return whether the application hung up."""
         async with self._playing(self._hold()):
             websocket = await self._dial(client)
         began = self._clock()
-        self._buffer.reset()  # audio of an earlier connection
+        self._buffer.reset()  # drops the audio of an earlier connection
         dialect = self._make_dialect(self._facts)
         self._connections += 1
         self._connection = connection = ApplicationConnection(websocket, dialect, self._buffer)
@@ -120,7 +120,7 @@ class ApplicationBridge:
         )
 
     async def _dial(self, client: aiohttp.ClientSession) -> OpenWebSocket:
-        """Dial until the application answers; PeerError when it is out of time, or will never answer."""
+        """Dial until the application answers; PeerError after the time-out, or if it will never answer."""
         if self._failing_since is None:
             self._failing_since = self._clock()
         while True:

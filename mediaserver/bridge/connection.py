@@ -18,10 +18,10 @@ from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Mess
 
 _MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # a second of the caller's audio waits for a slow application
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
-_MAX_BUFFERED_BYTES = 1 << 20  # in the transport's buffer: beyond, the application reads nothing
-_MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long
+_MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; above, the application is taken to read nothing
+_MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
 _YIELD_EVERY = 16  # messages read before other tasks run
-_MAX_RATE = 2000  # messages read a second; the sender must wait with the others
+_MAX_RATE = 2000  # messages read a second; further ones wait, and with them their sender
 _MAX_MALFORMED = 50  # messages in a row that the dialect does not have: the application speaks another protocol
 HEARTBEAT = 10.0  # seconds between pings, and for the answer to one
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
@@ -34,10 +34,10 @@ class ApplicationConnection(DialledConnection):
         super().__init__(websocket)
         self._dialect, self._buffer = dialect, buffer
         self._waiting = bytearray()  # audio from the caller that is not sent yet
-        self._sent_samples = 0  # those dropped included
+        self._sent_samples = 0  # samples from the caller that were sent or dropped
         self.dropped = 0  # samples from the caller that the application was too slow for
         self.malformed = 0  # messages that the dialect does not have
-        self._abort_reason = ""  # why we ended the connection
+        self._abort_reason = ""  # why we ended the connection, if we did
         for message in dialect.serialize_start():
             self._write(message)
         # Reading is a task of its own: if a read is cancelled, aiohttp cannot close the WebSocket properly.
@@ -91,7 +91,7 @@ class ApplicationConnection(DialledConnection):
             raise PeerError(reason)
 
     async def _read(self) -> str:
-        """Read to the end; why the connection failed, or "" if the application hung up."""
+        """Read to the end; return why the connection failed, or "" if the application hung up."""
         throttle, malformed = _Throttle(), 0
         while True:
             message = await self._websocket.receive()
@@ -123,7 +123,7 @@ class ApplicationConnection(DialledConnection):
         self.transport.abort()
 
     def _execute(self, message: Message) -> bool:
-        """Execute the command in a message; False if it is to hang up. ProtocolError if there is none."""
+        """Execute the command in a message; False if that is to hang up, ProtocolError if there is no command."""
         match self._dialect.parse(message):
             case Play(pcm):
                 self._buffer.push_audio(pcm)
@@ -151,7 +151,7 @@ class ApplicationConnection(DialledConnection):
 
     async def _stop_tasks(self) -> None:
         """End the tasks, and break reference cycles."""
-        tasks, self._tasks = self._tasks, []  # a cancelled task keeps its frames
+        tasks, self._tasks = self._tasks, []  # a cancelled task keeps its stack frames, and thus this object
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,7 +45,7 @@ def client_session() -> aiohttp.ClientSession:
 async def dial(client: aiohttp.ClientSession, endpoint: ApplicationEndpoint) -> OpenWebSocket:
     """Open a WebSocket to the application.
 
-    PeerError, of one plain line, if that fails; FinalError if it will fail again.
+    PeerError, with a text of one line, if the dialling fails; FinalError if another attempt would fail, too.
     """
 
     def to_error(failure: DialFailure) -> PeerError:

@@ -28,7 +28,7 @@ class Findings:
     play and goes on without; `unwritable` are folders that it cannot write into; `warnings` are prompts that the
     default paths lack, which are then not among `paths`; `notes` are no mistakes, but worth a look.
 
-    `menus` has the flow of each path with one, without its invalid parts. `open_paths` are those that any peer may
+    `menus` has the flow of each path with menus, without invalid parts. `open_paths` are those that any peer may
     dial that reaches the port. Each path has the AudioSocket ports that it answers on, each with the path and
     query that the port is given.
     """

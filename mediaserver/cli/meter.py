@@ -17,7 +17,7 @@ from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40
 _FLOOR_DBFS = -60.0
-_EVERY = 5  # frames between two drawings. One is made right after a frame arrived, long before the next is due
+_EVERY = 5  # frames between two drawings. A drawing follows the arrival of a frame, long before the next is due
 
 
 class Meter:
@@ -65,7 +65,7 @@ def _bar(share: float, colour: str) -> Text:
 
 @contextlib.contextmanager
 def draw_meter(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
-    """While the block runs, a function to be called with each received frame; None without a terminal."""
+    """Yield a function that is to be called with each received frame; None without a terminal."""
     if console is None or not console.is_terminal:
         yield None
         return

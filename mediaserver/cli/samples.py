@@ -10,7 +10,7 @@ from mediaserver.playout.decoding.formats import EXTENSIONS
 _SOURCES = {
     "config.toml": "config.example.toml",
     "prompts": "prompts",
-}  # what is written, and the shipped original
+}  # names of what is written, each with the shipped original
 
 
 class Written(NamedTuple):

@@ -45,7 +45,7 @@ def name_of(file: Path | None) -> str:
 
 @contextlib.contextmanager
 def config_errors(as_json: bool = False) -> Iterator[None]:
-    """Print all mistakes of a configuration in a ConfigError, and exit with code 2."""
+    """Print all mistakes that a ConfigError lists, with `as_json` also as JSON, and exit with code 2."""
     try:
         yield
     except ConfigError as error:

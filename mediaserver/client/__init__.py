@@ -1,4 +1,5 @@
 """Clients that dial media streams: attaching paths to calls of VoIPBIN, and the simulator of a caller.
 
-Must not know of listeners. What happens on an attached stream is for its path's handler, as on any other.
+The package must not know listeners. The handler of an attached stream's path decides what happens on the stream,
+as on any other.
 """

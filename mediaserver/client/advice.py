@@ -1,6 +1,6 @@
 """Advice for the operator when a stream that we dial does not work, by VoIPBIN's list for troubleshooting.
 
-Its rows are: connection drops, no audio received, poor audio quality, cannot send audio.
+The list's rows are: connection drops, no audio received, poor audio quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session

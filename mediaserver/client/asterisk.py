@@ -1,4 +1,4 @@
-"""Asterisk's side of AudioSocket over TCP: it dials `tcp://host:port`, sends its UUID, and receives messages."""
+"""Asterisk's side of AudioSocket over TCP: we dial `tcp://host:port`, send a UUID, and receive messages."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class AsteriskConnection(asyncio.Protocol):
         self._receive, self._uuid = receive, uuid
         self._parser = audiosocket.StreamParser()
         self._hangup_seen = False  # whether one side has sent the hang-up message
-        self._first_bytes = b""  # from the server
+        self._first_bytes = b""  # up to five bytes, the first from the server
         self._messages = 0
         self.over = asyncio.Event()
         self._gone = asyncio.Event()
@@ -76,7 +76,7 @@ class AsteriskConnection(asyncio.Protocol):
             return ""
         if self._first_bytes == b"HTTP/":
             return f"what listens there speaks HTTP: dial it by ws://host:port/path. {_PORTS_HINT}"
-        if self._first_bytes[:2] == b"\x15\x03":  # an alert (RFC 8446, section 6)
+        if self._first_bytes[:2] == b"\x15\x03":  # a TLS alert (RFC 8446, section 6)
             return f"what listens there speaks TLS: dial it by wss://host:port/path. {_PORTS_HINT}"
         if self._first_bytes:
             return f"what listens there does not speak AudioSocket. {_PORTS_HINT}"
@@ -109,7 +109,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
 
 
 def is_asterisk_url(url: str) -> bool:
-    """Whether a URL is of AudioSocket over TCP."""
+    """Whether a URL is one of AudioSocket over TCP: `tcp://`."""
     return url.startswith(f"{SCHEME}://")
 
 
@@ -117,7 +117,7 @@ def _parse_address(url: str) -> tuple[str, int]:
     try:
         parts = URL(url)
         host, port = parts.host, parts.port
-    except ValueError:  # its text may show a password
+    except ValueError:  # the error's text may show a password
         raise PeerError("cannot connect: that is no URL") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
         raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")

@@ -65,7 +65,7 @@ def _give_by_options(names: Sequence[str]) -> str:
 
 
 class Attacher:
-    """All streams that one server dials. `giving` words for an error how missing variables are given."""
+    """All streams that one server dials. For an error's text, `giving` says how to give missing variables."""
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
@@ -135,7 +135,7 @@ async def attach(
     hang_up: asyncio.Event,
     on_audio: Callable[[bytes, float], None] | None = None,
 ) -> End:
-    """Attach one stream without a server around it, and return how it ended. Setting `hang_up` ends it.
+    """Attach one stream without a server around it, and return how it ended. Setting `hang_up` ends the stream.
 
     `on_audio` is given the peer's audio: 16-bit PCM at 8 kHz, and when it came, in monotonic seconds. ConfigError
     where the configuration is wrong.
@@ -148,7 +148,7 @@ async def attach(
             on_audio(event.pcm, time.monotonic())
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # now, since dialling is tried for a while
+        log.warning(NO_CREDENTIAL)  # now, since dialling may be tried for a while before it fails
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

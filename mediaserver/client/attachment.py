@@ -1,7 +1,7 @@
 """One stream that we dial, through all its connections.
 
-Its path says what happens on it, as if VoIPBIN had dialled that path. A handler sees one stream, however often its
-connection breaks: playout pauses, and resumes where it was.
+The path of the stream decides its handler, as if VoIPBIN had dialled that path. A handler sees one stream,
+however often its connection breaks: playout pauses, and resumes where it was.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _SOON = 1.0  # seconds: a peer that does not understand our audio drops the conn
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _OVER_STATUS = {400, 404, 410}  # HTTP statuses by which the platform says that a call that was there is over
-_TRANSIENT_STATUS = {408, 425, 429}  # and 5xx
+_TRANSIENT_STATUS = {408, 425, 429}  # HTTP statuses, besides 5xx, after which dialling again may work
 
 log = structlog.get_logger()
 
@@ -49,15 +49,15 @@ class _ConnectionHistory:
 
     usable_at: float  # when the last usable connection broke, by the loop's clock
     failures: int = 0  # connections that broke since then
-    had_media: bool = False  # whether any carried audio to us
+    had_media: bool = False  # whether any connection carried audio to us
     dropped: int = 0  # connections that broke soon after we began to send
-    accepted: bool = False  # whether any lasted longer, so that the peer does understand our audio
+    accepted: bool = False  # whether any connection lasted longer: then the peer does understand our audio
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add a connection that broke with a close code.
 
-        After one with media, a connection without is of no use, and shows nothing: the call may be over, which the
-        platform does not tell.
+        After a connection with media, one without media is of no use, and shows nothing: the call may be over,
+        which the platform does not tell.
         """
         poorer = self.had_media and not line.received_media
         if line.seconds >= _USABLE_AFTER and line.answered and not poorer:
@@ -112,7 +112,7 @@ class Attachment:
             log.exception("dialling failed", stream=session.stream.id)
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
-            session.finish(_GONE_AWAY)  # the first reason stands
+            session.finish(_GONE_AWAY)  # no effect after another end: the first one stands
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if self._line is not None and end is not None:
                 await self._line.close(end)

@@ -33,7 +33,7 @@ class PlatformConnection(DialledConnection):
         super().__init__(websocket)
         self._had_media = had_media
         self._session: Session | None = None
-        self._first_frame = self._confirmed = 0  # counts of the session's frames
+        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
         self._opened_at = asyncio.get_running_loop().time()
         self.received_media = False  # whether any binary message has come
         self.answered = False  # whether any ping has been answered
@@ -54,7 +54,7 @@ class PlatformConnection(DialledConnection):
         return self._session.frames - self._confirmed if self._session is not None else 0
 
     async def read(self, session: Session) -> End:
-        """Pass the peer's messages to the session until the connection ends; how it ended."""
+        """Pass the peer's messages to the session until the connection ends; return how it ended."""
         self._session, self._first_frame, self._confirmed = session, session.frames, session.frames
         tasks = [asyncio.create_task(self._send_pings(session))]
         if self._had_media:
@@ -100,7 +100,7 @@ class PlatformConnection(DialledConnection):
                 log.warning(advice.TEXT)
 
     async def _expect_media(self, session: Session) -> None:
-        """End the stream if no message comes in time."""
+        """End the stream if no binary message comes in time."""
         await asyncio.sleep(_NO_MEDIA)
         if not self.received_media:
             log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)

@@ -16,10 +16,11 @@ from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
 _MAX_REFUSAL = 300  # characters of a refusal that are kept
-_MAX_MESSAGE_BYTES = 64 * 1024  # a frame is 332 at most
+_MAX_MESSAGE_BYTES = 64 * 1024  # the message of a frame has 332 bytes at most
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds for one address, and for the whole handshake
-_CREDENTIAL_PARAMETERS = ("token", "accesskey", "sig")  # of a URL: VoIPBIN's two, and that of links we sign
+# Secret parameters in the query of a URL: VoIPBIN's two, and the one of links that we sign.
+_CREDENTIAL_PARAMETERS = ("token", "accesskey", "sig")
 
 
 class UpgradeRefusedError(PeerError):
@@ -88,7 +89,8 @@ def _secrets(url: URL) -> list[str]:
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
     """The seconds of `Retry-After` (RFC 9110, section 10.2.3); None if the header is missing or invalid.
 
-    A date in it is by the server's clock, which is in `Date`; without that header, by ours, `now` in Unix seconds.
+    A date in that header is compared with the server's clock, which the header `Date` shows; without `Date`, with
+    our clock: `now`, in Unix seconds.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
@@ -109,7 +111,7 @@ def _parse_date(text: str) -> float | None:
 
 
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
-    """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError if none answers as it should.
+    """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError for any other failure.
 
     `http` and `https` are other names of the schemes `ws` and `wss`.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from mediaserver.audio.pcm import PTIME, Signal
 
 MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
-MIN_DRIFT_FRAMES = 100  # in fewer, drift cannot be told from jitter
+MIN_DRIFT_FRAMES = 100  # with fewer frames, drift cannot be told from jitter
 _BURST = 0.010  # seconds after the first frame; frames that come by then were sent together with it
 _MAX_LEAD = 10  # frames
 
@@ -31,10 +31,10 @@ class Report:
 
     frames: int
     duration_s: float
-    first_frame_ms: float | None  # from the handshake's reply; on TCP, from the connection
+    first_frame_ms: float | None  # time since the handshake's reply; on TCP, since the connection was made
     interarrival_ms: Spread | None
-    lateness_ms: Spread | None  # after the stream's own schedule of one frame every 20 ms, behind its lead
-    drift_ppm: float | None  # of the server's clock against ours; positive: the server is slow
+    lateness_ms: Spread | None  # delay against the stream's own schedule: after its lead, a frame every 20 ms
+    drift_ppm: float | None  # drift of the server's clock against ours; positive: the server is slow
     bad_frames: int
     encapsulation: str | None
     framing: str | None

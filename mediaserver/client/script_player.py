@@ -67,8 +67,8 @@ class TurnDetector:
         return self._loud_at is not None and self._clock() < self._due()
 
     async def wait_for_turn(self) -> None:
-        """Wait until the peer has been quiet for a second after a sound, or has made none for two seconds."""
-        while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame puts it off
+        """Wait until the peer has been quiet for a second after a sound, or has made no sound for two seconds."""
+        while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame puts our turn off
             await asyncio.sleep(left)
 
     def _due(self) -> float:
@@ -100,7 +100,7 @@ class ScriptPlayer:
         self._playing = asyncio.create_task(self._play_script())  # runs before the first frame is due
 
     async def stop(self) -> None:
-        """Send no more: the call is over. A second time does nothing."""
+        """Send no more: the call is over. Stopping again does nothing."""
         if self._stopped:
             return
         self._stopped, self._never_quiet = True, self._turn_detector.was_never_quiet

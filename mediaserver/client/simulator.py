@@ -1,4 +1,4 @@
-"""Simulates the peer of a media server: dials a URL, receives its audio, sends keys and sound, and measures.
+"""Simulates the peer of a media server: dials a URL, receives audio, sends keys and sound, and measures.
 
 On `ws://` and `wss://` it behaves as VoIPBIN, which sends nothing while it has nothing to send. On `tcp://` it
 behaves as Asterisk, which names its call by a UUID, and sends silence all the time.
@@ -32,7 +32,7 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpP
 from mediaserver.wire.events import Audio, Hangup
 from mediaserver.wire.wire import Wire
 
-OnFrame = Callable[[bytes, float], None]  # called with a frame of 16-bit PCM, and when it came, monotonic
+OnFrame = Callable[[bytes, float], None]  # called with a frame of 16-bit PCM, and its arrival in monotonic seconds
 T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)
 
 
@@ -41,12 +41,12 @@ class SimulatedCall:
     """What to dial, and what to do on the call."""
 
     url: str
-    seconds: float | None = None  # hang up after so long; None: wait for the server to close
-    encapsulation: Encapsulation | None = None  # None: that of the URL, or by the first message
+    seconds: float | None = None  # hang up after so many seconds; with None, when the server closes
+    encapsulation: Encapsulation | None = None  # with None, the URL's, or else by the first message
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
-    digits: str = ""  # keys to press before that, `0-9 A-D * #`; a comma is a pause
-    after: float | None = None  # seconds after the answer until these; None: when the peer has finished
+    digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
+    after: float | None = None  # seconds from the answer to keys or file; with None, once the peer has finished
     record: Path | None = None  # a WAV file for the audio that comes
 
 
@@ -68,7 +68,7 @@ class FrameMeter:
         return asked or (self._wire.settings.encapsulation if self._wire else None)
 
     def receive(self, data: bytes, at: float) -> None:
-        """Take a binary message, which must be one frame of 20 ms, or the end of the call."""
+        """Decode, count and time a binary message, which must be one frame of 20 ms, or the end of the call."""
         if self._wire is None:
             encapsulation = self.encapsulation or _detect_encapsulation(data)
             self._wire = Wire(WireSettings(encapsulation, self._call.framing))
@@ -144,7 +144,7 @@ async def _simulate_voipbin(
 async def _simulate_asterisk(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as Asterisk: send frames from the start on, of silence without a script."""
+    """Make a call as Asterisk: send frames from the start on, of silence where the script has nothing to send."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
     settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts nothing else, whatever it sends
@@ -217,7 +217,7 @@ async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T])
 
 
 async def _receive(websocket: OpenWebSocket, meter: FrameMeter) -> int | None:
-    """Receive to the end; returns the server's close code, None where the server did not close first."""
+    """Receive to the end; return the server's close code, None where the server did not close first."""
     while True:
         message = await websocket.receive()
         match message.type:
@@ -244,7 +244,7 @@ async def _hang_up(
 
 
 def _outbound_wire(call: SimulatedCall) -> Wire:
-    """The format to send: that of the call, or of the URL, or AudioSocket messages, as which `auto` answers."""
+    """The format to send: the call's, or the URL's, or AudioSocket messages, which a server's `auto` follows."""
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE

@@ -38,7 +38,7 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], model: type[BaseModel], used: frozenset[str]) -> "Environment":
-        """Read a model's settings from variables, but for those that are `used` otherwise, as for secrets."""
+        """Read a model's settings from variables, except for variables `used` otherwise, such as for secrets."""
         found = cls()
         for name, text in sorted(variables.items()):
             upper = name.upper()
@@ -76,7 +76,7 @@ class Environment:
 
 
 def is_compound(kind: Any) -> bool:
-    """Whether a setting is a table or a list."""
+    """Whether the type of a setting is that of a table or a list."""
     return get_origin(kind) in (tuple, list, dict) or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from mediaserver.errors import did_you_mean, single_line
 
 KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, from the top down
-# Parts that pydantic's locations have, for keys and for members of unions, and files have not.
+# Parts that pydantic adds to locations, for keys and for members of unions. No file has such parts.
 _TAGS = ("[key]", "a prompt", "what is said")
 # Keys of settings whose values are never shown.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
@@ -103,7 +103,7 @@ def _summary(details: Any) -> str:
 
 
 def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str = "") -> list[Problem]:
-    """One of pydantic's errors; one of a whole table may be several problems. `hint` is for an unknown setting."""
+    """The problems in one of pydantic's errors, perhaps several. `hint` is added for an unknown setting."""
     if details["type"] == MISSING:
         return [Problem(key[:-1], f"{key[-1]} is missing")]
     if details["type"] == UNKNOWN:
@@ -115,13 +115,13 @@ def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str 
 
 
 def error_key(details: Any) -> KeyPath:
-    """Where an error is, without the parts that pydantic adds for members of unions and for keys."""
+    """The key path of an error, without the parts that pydantic adds for members of unions and for keys."""
     return tuple(part for part in details["loc"] if part not in _TAGS)
 
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # of a type that only users' handlers have
+    if kind not in MESSAGES:  # an error that only types of users' handlers have
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"
@@ -166,7 +166,7 @@ def _types_in(kind: Any) -> set[Any]:
 
 
 def known_settings(key: KeyPath, model: type[BaseModel]) -> list[str]:
-    """The settings of the table in which an unknown one is."""
+    """The names of all settings of the table in which an unknown setting stands."""
     table = next(filter(_is_model, union_members(type_at(key[:-1], model))), None)
     return list(table.model_fields) if table is not None else []
 
@@ -190,7 +190,7 @@ def _type_below(kind: Any, part: str | int) -> Any:
 
 
 def union_members(kind: Any) -> list[Any]:
-    """The members of a union, at any depth; of any other type, the type itself."""
+    """The members of a union, at any depth; for any other type, that type alone."""
     if kind is None or _is_model(kind) or get_origin(kind) in (None, dict, tuple, list):
         return [kind]
     return [one for each in get_args(kind) for one in union_members(each)]

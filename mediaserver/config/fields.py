@@ -70,7 +70,7 @@ def check_fixed_host(url: str) -> None:
 
 
 def _validate_url(url: str, *schemes: str) -> str:
-    if "://" not in url:  # `build_routes` checks all URLs with it, also in settings of users' handlers
+    if "://" not in url:  # `build_routes` checks all texts with ://, also in settings of users' handlers
         check_fixed_host(url)
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -129,7 +129,7 @@ def _non_json(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _network(value: object) -> Network:
-    """A network. One of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes the IPv4 network.
+    """A network. A network of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes one of IPv4.
 
     Mapped addresses of peers are compared as IPv4, too.
     """

@@ -22,7 +22,7 @@ _LINE = re.compile(r"at line (\d+)")
 
 def default_file() -> Path | None:
     """`./config.toml`, or None where that file does not exist."""
-    with contextlib.suppress(OSError):  # a folder that cannot be searched
+    with contextlib.suppress(OSError):  # the working directory cannot be searched
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 
@@ -73,7 +73,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
         tables = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error_text(error)}"]) from error
-    except (ValueError, RecursionError) as error:  # of TOML, or of UTF-8
+    except (ValueError, RecursionError) as error:  # an error of TOML, or of UTF-8
         raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
     for name in wrong:
@@ -82,7 +82,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unquoted(text: str, why: str) -> str:
-    """A hint for the most common error of TOML: a path or a text without quotes. "" where it is not that."""
+    """A hint for the most common error of TOML: a path or a text without quotes. "" for any other error."""
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):

@@ -42,7 +42,7 @@ class PromptSettings(Table):
         given = os.environ.get("XDG_CACHE_HOME", "")
         auto = Path(given if Path(given).is_absolute() else "~/.cache") / "mediaserver"
         wanted = auto if self.cache == "auto" else Path(self.cache)
-        place = Path(os.path.expanduser(wanted))  # noqa: PTH111 - pathlib's raises where there is no home
+        place = Path(os.path.expanduser(wanted))  # noqa: PTH111 - pathlib's expanduser raises without a home
         return place if place.is_absolute() or not str(wanted).startswith("~") else None
 
 
@@ -161,7 +161,7 @@ class Settings(Table):
 
     @property
     def invalid_tables(self) -> frozenset[str]:
-        """Tables in which a setting was invalid. What they lack may only follow from that."""
+        """Tables in which a setting was invalid. That another one is missing there may only follow from that."""
         return self._invalid_tables
 
     @property
@@ -173,7 +173,7 @@ class Settings(Table):
         """What sets a key: an environment variable, or the file, whose name is `where`."""
         for depth in range(len(place), 0, -1):
             if depth < len(place) and _is_in(self._file, place[:depth]):
-                break  # a table that both set is the file's, but for the variable's own keys
+                break  # a table that both set is the file's, except for keys that the variable sets
             if (variable := self._variables.get(place[:depth])) is not None:
                 return variable
         return where

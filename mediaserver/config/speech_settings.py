@@ -1,4 +1,4 @@
-"""`[speech]`, `[recognition]`, `[chat]`: the engines that speak, recognise and think."""
+"""`[speech]`, `[recognition]`, `[chat]`: the engines for TTS, STT and the LLM."""
 
 from typing import Literal
 

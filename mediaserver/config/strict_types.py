@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic_core import PydanticKnownError
 
-# By the type of a setting: the types that a value may have, and pydantic's error for another one.
+# For each type of a setting: the types that a value may have, and pydantic's error for a value of another type.
 _ACCEPTED: dict[type, tuple[tuple[type, ...], str]] = {
     int: ((int,), "int_type"),
     float: ((int, float), "float_type"),
@@ -24,7 +24,7 @@ class RawText(str):
 
 
 def type_error(value: Any, kind: Any) -> str:
-    """The type of pydantic's error where a value has not a setting's type, "" where it may have.
+    """The type of pydantic's error where a value has the wrong type for a setting, else "".
 
     Only numbers and booleans are checked here, in lists and tables too. Pydantic checks the rest.
     """
@@ -51,6 +51,6 @@ def _string_error(value: Any) -> str:
 
 
 def check_type(value: Any, kind: Any) -> None:
-    """PydanticKnownError where a value has not a setting's type."""
+    """Raise PydanticKnownError where a value has the wrong type for a setting."""
     if error := type_error(value, kind):
-        raise PydanticKnownError(error)  # type: ignore[arg-type]  # a type of its own errors
+        raise PydanticKnownError(error)  # type: ignore[arg-type]  # one of pydantic's own types of errors

@@ -1,4 +1,4 @@
-"""Suggests the table in which a setting belongs that stands in another one."""
+"""Suggests the right table for a setting that stands in a wrong one."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ for _key in PathSettings.model_fields:
 def suggest_key(place: KeyPath, near: str) -> str:
     """` (did you mean server.port?)` for an unknown setting, where another table has one of that name.
 
-    `near` is the suggestion for a similar name in its own table. It is preferred, except at the top level.
+    `near` is the suggestion for a similar name in the same table. It is preferred, except at the top level.
     """
     *above, key = place
     name = str(key)

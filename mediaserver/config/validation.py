@@ -21,12 +21,12 @@ _KEYED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
 _HINT = re.compile(r" \(did you mean .*\?\)")
 # Errors of a text that stands where a table or list should: no value of a `{variable}` in the text corrects them.
 _NEVER_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
-_PASSES = 50  # each drops at least one value
+_PASSES = 50  # passes at most; each drops at least one value
 
 M = TypeVar("M", bound=BaseModel)
-# By Python's `id` of the values of a table: those values, and the table that was built from them.
+# The values of a table, and the table that was built from them, by Python's `id` of the values.
 Built = dict[int, tuple[Any, Any]]
-# A suggestion ` (did you mean …?)` for an unknown setting, or "". It is given one for a similar key of the same
+# Returns a suggestion for an unknown setting, ` (did you mean …?)` or "". Takes one for a similar key of the same
 # table.
 Suggest = Callable[[KeyPath, str], str]
 # Whether a mistake at a key, with this message, may disappear later, such as when a `{variable}` is filled in.
@@ -36,7 +36,7 @@ IsProvisional = Callable[[KeyPath, str], bool]
 class Validated(NamedTuple):
     """A table without its invalid values, and the problems with them.
 
-    `table` is None where too little is valid. One that is not `complete` has None for missing required settings.
+    `table` is None where too little is valid. Where not `complete`, it has None for missing required settings.
     """
 
     table: Any
@@ -79,14 +79,14 @@ class _PartialTable:
         self.problems: list[Problem] = []
         self.model, self._suggest, self._is_provisional = model, suggest, is_provisional
         self.is_complete = True
-        self._dropped: set[KeyPath] = set()  # invalid, or given under a misspelt key
+        self._dropped: set[KeyPath] = set()  # keys whose values are invalid, or given under a misspelt key
         self._indices: dict[
             int, list[int]
-        ] = {}  # by `id` of a list: the indices in the file of what is left of it
-        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # invalid as a whole, each emptied where it stands
+        ] = {}  # the indices in the file of the entries that are left of a list, by the list's `id`
+        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
 
     def result(self, table: Any) -> Validated:
-        """The table, with those that are invalid as a whole put back: what they name is checked later, too."""
+        """The table, with inner tables put back that are invalid as a whole: what they name is checked later."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)
@@ -201,11 +201,11 @@ class _PartialTable:
         return parent, at
 
     def _empty_table(self, key: KeyPath, table: Any) -> None:
-        """Put an empty table in the place of one that is invalid as a whole; drop one that is empty already."""
+        """Empty a table that is invalid as a whole; drop it where it is empty already."""
         parent, at = self._parent(key)
         try:
             is_empty = parent[at] == {}
-        except LookupError:  # dropped with the table that it is in
+        except LookupError:  # the table was dropped together with the one that it is in
             return
         if is_empty:
             self._remove(key)
@@ -221,7 +221,7 @@ class _PartialTable:
             if isinstance(parent, list):
                 del self._indices_of(parent)[at]
             if not parent and isinstance(parent, list):
-                self._dropped.add(key[:-1])  # that the list is empty now only follows
+                self._dropped.add(key[:-1])  # an error about the empty list would only follow from this
         self._dropped.add(key)
 
 
@@ -249,7 +249,7 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
         elif f"{keyed[1]}.".startswith(f"{key}."):
             return True
         elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
-            return True  # a "no …" names what a remaining value refers to
+            return True  # a line with "no …" names what a remaining value refers to
     return False
 
 

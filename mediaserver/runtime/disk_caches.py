@@ -28,7 +28,7 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
 
 
 def speech_cache_folder(prompts: PromptSettings) -> Path | None:
-    """The folder for the audio of spoken sentences, which TTS makes when it has any; None for no cache."""
+    """The folder for the audio of spoken sentences, which TTS makes with the first sentence; None for no cache."""
     folder = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return folder / "speech" if folder is not None else None
 

@@ -81,7 +81,7 @@ class Engine:
         configuration = self.configuration
         await self.library.load(self.prompts.first_encodings(), progress)
         for file, problem in self.library.problems.items():
-            if file != os.curdir:  # the folder itself, which `missing_prompts` names with its setting
+            if file != os.curdir:  # `missing_prompts` reports the folder itself, with its setting
                 log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:

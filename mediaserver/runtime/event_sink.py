@@ -29,7 +29,7 @@ class WebhookEventSink:
         self._webhooks.emit(stream.id, kind, {**about, **data})
 
     def _count(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Take what some kinds of events tell into metrics of their own."""
+        """Update the metrics of some kinds of events from the event's data."""
         metrics = self._metrics
         if kind == EventKind.ANALYSIS:
             for name, counter in metrics.analysed.items():

@@ -11,7 +11,7 @@ from mediaserver.support.processes import child_stderr
 
 
 def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
-    """How many frames were sent, and how late."""
+    """Export how many frames were sent, and how late."""
     counter = metrics.counter
     counter("frames", "Frames sent", lambda: ticker.frames)
     counter("late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_ticks)
@@ -22,7 +22,7 @@ def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
 
 
 def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
-    """What the prompt library holds, and what its caches and decoders did."""
+    """Export what the prompt library holds, and what its caches and decoders did."""
     cache, pool = library.store.cache, library.pool
     counter, gauge = metrics.counter, metrics.gauge
     counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
@@ -37,7 +37,7 @@ def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
 
 
 def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) -> None:
-    """What became of webhooks, of spoken sentences, and of what child processes printed."""
+    """Export what became of webhooks, of spoken sentences, and of the lines that child processes printed."""
     counter = metrics.counter
     counter("printed_lines", "What our processes printed, by what became of it", lambda: child_stderr.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)

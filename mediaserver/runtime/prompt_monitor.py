@@ -19,7 +19,9 @@ log = structlog.get_logger()
 
 
 class PromptMonitor:
-    """Keeps a library as its folder is. `configuration` gives the one in force; `missing` counts paths without
+    """Keeps a prompt library up to date with its folder.
+
+    `configuration` gives the configuration in force. `missing` counts the paths that lack their
     prompts.
     """
 
@@ -41,7 +43,7 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def on_configuration_changed(self) -> None:
-        """Another configuration is in force, whose paths have their prompts."""
+        """Start anew with another configuration, whose paths have their prompts."""
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
 
@@ -61,7 +63,7 @@ class PromptMonitor:
                 self._on_reloaded(reloaded)
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop watching the folder."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait((self._watching,))
@@ -95,7 +97,8 @@ class PromptMonitor:
         """Count the paths that lack their prompts now, and log them where prompts were removed."""
         configuration = self._configuration()
         left_out = configuration.missing_default_prompts(self._library)
-        self._left_out = [problem for problem in self._left_out if problem in left_out]  # the others got theirs
+        # The other built-in paths have got their prompts.
+        self._left_out = [problem for problem in self._left_out if problem in left_out]
         lost = [problem for problem in left_out if problem not in self._left_out]
         problems = [*configuration.missing_prompts(self._library), *lost]
         self.missing = len(problems)

@@ -16,7 +16,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # a peer that drops us within so many frames, a second, may not understand our framing
+_MISFRAMED_FRAMES = 50  # frames, of one second; a peer that drops us within them may not understand our framing
 
 _FAULTS = {
     EndReason.STALLED,
@@ -33,7 +33,7 @@ class _Entry(NamedTuple):
     session: Session
     path: str  # the route's pattern
     peer: str
-    timer: asyncio.TimerHandle | None  # of the time limit
+    timer: asyncio.TimerHandle | None  # ends the stream at its time limit
 
 
 class StreamRegistry:
@@ -49,11 +49,11 @@ class StreamRegistry:
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
         self._by_path: Counter[str] = Counter()  # how many streams each path has
-        self._by_peer: Counter[str] = Counter()  # and each peer
+        self._by_peer: Counter[str] = Counter()  # how many streams each peer has
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
-        self.closed_by_drain = 0  # streams that did not end by themselves
+        self.closed_by_drain = 0  # streams that `drain` closed, since they did not end by themselves
 
     def apply_limits(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
         """Admit streams to come by these limits, and start the metrics of these paths at 0."""
@@ -129,7 +129,7 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        if misframed and not session.stream.resource:  # of streams that we dial, the client gives more advice
+        if misframed and not session.stream.resource:  # about streams that we dial, the client gives more advice
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -155,7 +155,7 @@ class StreamRegistry:
         self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # we dial it, and are not connected yet
+            if not session.connected and not session.frames:  # we dial this stream, and are not connected yet
                 session.finish(going_away)
         if not await self._wait_until_idle(timeout):
             self.closed_by_drain = len(self)

@@ -21,7 +21,7 @@ from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
 _POLL_INTERVAL = 1.0  # seconds; a changed file is loaded once two polls find it the same
-_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # of the watch for handlers' modules
+_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # milliseconds, for watching the modules of handlers
 FileSignatures = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Reloader:
         self._files = engine.configuration.files
         self._loaded = (
             self._signatures()
-        )  # taken before the start, so that a change during the start is not missed
+        )  # the signatures before the start, so that a change during the start is not missed
 
     async def run(self, requested: asyncio.Event) -> None:
         """Reload when `requested` is set, and when a file has changed and is at rest again; until cancelled."""
@@ -115,7 +115,7 @@ class Reloader:
     def _load(self) -> Configuration:
         settings, problems = self._source.load()
         where = self._source.name
-        _, tls_problems = tls.load(settings, where)  # tried before anything is applied
+        _, tls_problems = tls.load(settings, where)  # the certificate is tried before anything is applied
         return Configuration.build(settings, where, [*problems, *tls_problems])
 
     @property
@@ -127,8 +127,8 @@ class Reloader:
 
 
 async def watch_handlers(changed: asyncio.Event) -> None:
-    """Set `changed` when a module of users' handlers has changed, or another beside it; until cancelled."""
-    known: user_modules.FileStates = {}  # the state at the last notification
+    """Set `changed` when a module of users' handlers, or a module beside it, has changed; until cancelled."""
+    known: user_modules.FileStates = {}  # the states of the files at the last check
     logged = ""
     while True:
         folders = user_modules.source_folders()
@@ -142,7 +142,7 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                 known = now
                 if user_modules.source_folders() != folders:
                     break
-        except Exception as error:  # the limit of inotify watches, or a folder is gone
+        except Exception as error:  # such as: the limit of inotify watches is reached, or a folder is gone
             if error_text(error) != logged:
                 log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=error_text(error))
             logged = error_text(error)
@@ -170,6 +170,6 @@ def _signature(file: Path) -> tuple[int, int, int] | None:
     """Modification time in ns, size and inode of a file; None where it cannot be read."""
     try:
         found = os.stat(file)  # noqa: PTH116
-    except (OSError, ValueError):  # the latter for a path with a NUL
+    except (OSError, ValueError):  # ValueError: the path has a NUL in it
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

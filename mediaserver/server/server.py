@@ -28,9 +28,9 @@ from mediaserver.server.reload import ConfigSource, Reloader, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
-_GRACE = 2.0  # seconds for our own part after a peer has not answered our close
+_GRACE = 2.0  # seconds for a stream to end, after those for its peer to answer the close
 _HANDSHAKE_TIMEOUT = 1.0  # seconds for handshakes that are in progress when we stop listening
-EXIT_UNCLEAN = 1  # exit code
+EXIT_UNCLEAN = 1  # exit code where streams do not end, or after a second signal
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Server:
         )
         self._garbage_collector = GarbageCollector(lambda: len(self.engine.streams))
         self._admin_runner: web.AppRunner | None = None
-        self._listeners: list[Listener] = []  # that of the admin port first, then those of media
+        self._listeners: list[Listener] = []  # the admin port's listener first, then those of media
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge(
             "ready", "Whether calls are taken, and all paths can do their work", lambda: not self._why_not_ready
@@ -80,7 +80,7 @@ class Server:
         except ConfigError as error:
             problems = [*configuration.problems, *error.problems]
             try:
-                await self._listen_for_media()  # takes no call, but finds the problems of all ports at once
+                await self._listen_for_media()  # no call is taken, but all ports' problems are found at once
             except ConfigError as others:
                 problems += others.problems
             raise ConfigError(problems) from error
@@ -100,7 +100,7 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(served),
-            open_paths=len(served & set(configuration.table.open_paths)),  # without a token or a network
+            open_paths=len(served & set(configuration.table.open_paths)),  # paths without a token or a network
             prompts=len(library.prompts),
             cached_mb=round(library.store.cache.bytes / MEGABYTE, 1),
         )
@@ -111,7 +111,7 @@ class Server:
         return self._why_closed or self.engine.why_not_ready
 
     async def drain(self) -> bool:
-        """Stop listening, give streams `server.drain_timeout` to end, and close the rest; whether all have ended.
+        """Stop listening, give streams `server.drain_timeout` to end, and close the rest; True where all ended.
 
         Connections that are in their handshake already still become streams.
         """

@@ -4,12 +4,12 @@ import contextlib
 import os
 import signal
 
-_CONTROLLING = "/dev/tty"  # the controlling terminal; opening it fails where there is none, or none any more
+_CONTROLLING = "/dev/tty"  # the controlling terminal; opening it fails where there is none, or where it is closed
 _STANDARD_STREAMS = (0, 1, 2)
 
 
 class Terminal:
-    """The controlling terminal at the start. A service manager or a container starts a server without one."""
+    """The terminal that the server started on. Service managers and containers start it without one."""
 
     def __init__(self) -> None:
         # `nohup` has the process ignore SIGHUP: then a closed terminal is no reason to end.
@@ -18,7 +18,7 @@ class Terminal:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the server was started on a terminal that is closed by now. SIGHUP then says that."""
+        """Whether the server was started on a terminal that is closed by now. A SIGHUP then reports this."""
         return self._watched and not _has_controlling_terminal()
 
     def detach(self) -> None:

@@ -1,8 +1,8 @@
-"""All that we use of aiohttp and that aiohttp does not document. No other module may touch it.
+"""The undocumented parts of aiohttp that we use. No other module may use undocumented parts.
 
-Documented are what `aiohttp` and `aiohttp.web` export, and what their reference says of it. The rest may change
-with any release, so pyproject.toml bounds the versions, and tests hold this module at both bounds: those that it
-names there.
+Documented is all that `aiohttp` and `aiohttp.web` export and their reference describes. The rest may change
+with any release, so pyproject.toml bounds the versions, and the tests that are named
+there check this module at both bounds.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class HttpServer(web.Server):
-    """aiohttp's low-level server, which tells of each connection that it gains and loses."""
+    """aiohttp's low-level server, which reports each connection that it gains or loses."""
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """aiohttp calls this when a connection is there."""
@@ -79,9 +79,9 @@ class HttpProtocol(web.RequestHandler):
         self.force_close()
 
     def detach(self, receive: Callable[[bytes], None]) -> None:
-        """Leave HTTP, and let the connection be: as far as aiohttp can tell, the peer has left.
+        """Leave HTTP, and keep the connection open. To aiohttp it looks as if the peer had left.
 
-        `receive` is given what came right behind the request.
+        `receive` is given the bytes that came right behind the request.
         """
         self.set_parser(cast("WebSocketReader", _EarlyData(receive)))
         self.transport = None
@@ -122,17 +122,17 @@ class HttpProtocol(web.RequestHandler):
 
 
 class _EarlyData:
-    """Passes on what came right behind a handshake. aiohttp takes it for the parser of a WebSocket."""
+    """Passes on the bytes right behind a handshake. aiohttp takes this object for the parser of a WebSocket."""
 
     def __init__(self, receive: Callable[[bytes], None]) -> None:
         self._receive = receive
 
     def feed_data(self, data: bytes) -> None:
-        """All that came. aiohttp would use an answer, but reads no more from this connection."""
+        """Pass the bytes on. aiohttp would use a result, but reads no more from this connection."""
         self._receive(data)
 
     def feed_eof(self) -> None:
-        """The end of the request, not that of the stream."""
+        """Do nothing: this is the end of the request, not that of the stream."""
 
 
 def protocol_of(request: web.BaseRequest) -> web.RequestHandler:
@@ -149,9 +149,9 @@ def on_request_read(request: web.BaseRequest, callback: Callable[[], None]) -> N
 
 
 class _ReadFlow:
-    """What aiohttp's queue pauses when messages are not taken: a transport alone.
+    """The object that aiohttp's queue pauses when messages are not taken. It knows a transport alone.
 
-    Were it the stream's own protocol, that would refer to itself, and be freed by a garbage collection only.
+    In its place, the stream's protocol would refer to itself, and be freed by a garbage collection only.
     """
 
     __slots__ = ("_reading_paused", "_transport")
@@ -194,10 +194,10 @@ def transport_of(response: aiohttp.ClientResponse) -> asyncio.Transport:
 
 
 class TracebackFreeConnector(aiohttp.TCPConnector):
-    """aiohttp's, but an error of connecting does not keep the frames that it came through.
+    """aiohttp's TCPConnector, but an error of connecting does not keep the frames that it passed.
 
-    aiohttp and what it dials with keep the error in those frames. They lead to all that waits for the connection,
-    a stream for one, which would be freed by a garbage collection only.
+    aiohttp and what it dials with keep the error in those frames. The frames lead to all that waits
+    for the connection, such as a stream, which would then be freed by a garbage collection only.
     """
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:

@@ -93,7 +93,7 @@ def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str,
 
 
 def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """Of a model's settings, not yet validated, those of type SecretStr, by their keys."""
+    """The settings of type SecretStr, by their keys, among settings of a model that are not validated yet."""
     names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
     return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 

@@ -21,7 +21,7 @@ class Connector(TracebackFreeConnector):
 
     def __init__(self, **options: Any) -> None:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        # Not a bound method, which would keep the connector in a reference cycle.
+        # A bound method instead of `partial` would keep the connector in a reference cycle.
         super().__init__(limit=0, socket_factory=partial(_make_socket, self._sockets), **options)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
@@ -30,7 +30,7 @@ class Connector(TracebackFreeConnector):
         if await self._closed_within(_TLS_CLOSE):
             return
         for each in self._open():
-            with contextlib.suppress(OSError):  # it may be closed by now
+            with contextlib.suppress(OSError):  # the socket may be closed by now
                 each.shutdown(socket.SHUT_RDWR)
         await self._closed_within(_TLS_CLOSE)
 

@@ -78,7 +78,7 @@ class _StandardError:
     file: TextIO
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it may be closed
+        with contextlib.suppress(OSError, ValueError):  # the stream may be closed
             self.file.write(text)
 
     def flush(self) -> None:
@@ -99,8 +99,8 @@ _WHOLE = {
     "stack_info",
     "_record",
     "_from_structlog",
-}  # written by code, not by strangers
-# Without the variables of each frame: they may hold a token, or what a caller said.
+}  # values that are written by code, not by strangers
+# Tracebacks are rendered without the variables of each frame, which may hold a token, or what a caller said.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 

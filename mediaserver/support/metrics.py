@@ -1,4 +1,4 @@
-"""The metrics for Prometheus. Frames are counted by the ticker, and read when Prometheus asks: none per frame."""
+"""The metrics for Prometheus. None is updated per frame: the ticker's own count is read when Prometheus asks."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping

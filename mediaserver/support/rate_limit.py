@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-_LINES_PER_SECOND = 20  # so that a scanner that sends a thousand requests a second cannot fill the disk
+_LINES_PER_SECOND = 20  # few enough that a scanner with a thousand requests a second cannot fill the disk
 
 
 class RateLimiter:

@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 
 _DIGEST_BYTES = 32
-_TALLY = "tally"  # a file with the bytes of all entries; a writer holds its lock
+_TALLY = "tally"  # a file with the number of bytes of all entries; a writer holds its lock
 _UNFINISHED = "unfinished"
 _DIGITS = 20  # digits to which the number in the tally file is padded
 _TRIES, _PAUSE = (
     100,
     0.01,
 )  # attempts to lock, and seconds between: a process that holds the lock for a second hangs
-_KEPT = 7 / 8  # of the limit, where it is reached, so that not every entry needs a scan of the folder
+_KEPT = 7 / 8  # share of the limit to keep once it is reached, so that not every entry needs a scan of the folder
 
 
 class Store:
@@ -46,9 +46,9 @@ class Store:
                 intact = digest == _digest(key, data)
                 with contextlib.suppress(
                     OSError
-                ):  # another process may remove it now, or the folder may be read-only
+                ):  # another process may remove the file now, or the folder may be read-only
                     if intact:
-                        os.utime(name, dir_fd=folder)  # the order of use
+                        os.utime(name, dir_fd=folder)  # entries are removed in the order of their last use
                     else:
                         os.unlink(name, dir_fd=folder)
         except OSError:
@@ -114,7 +114,7 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """TimeoutError where another process holds the lock for too long; later attempts do not wait."""
+        """Lock the tally. TimeoutError if another process holds the lock for too long; later calls do not wait."""
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(tally, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,7 +125,7 @@ class Store:
         raise TimeoutError("another process has locked it and does not let go")
 
     def _make_room(self, size: int, total: int | None, folder: int) -> int:
-        """The bytes of all entries with `size` more, after old entries were removed where that is over the limit.
+        """Remove old entries where `size` more bytes exceed the limit; return the bytes of all, `size` included.
 
         The tally may be too high, where an entry was replaced or damaged; a scan of the folder corrects it.
         """
@@ -144,11 +144,11 @@ class Store:
 
 
 def _entries(folder: int) -> Iterator[tuple[int, int, str]]:
-    """Of each entry: the time of its last use, its bytes, its name."""
+    """Yield, for each entry, the time of its last use in ns, its bytes, and its name."""
     with os.scandir(folder) as files:
         for file in files:
             if file.name not in (_TALLY, _UNFINISHED):
-                with contextlib.suppress(FileNotFoundError):  # as above
+                with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry
                     found = file.stat(follow_symlinks=False)
                     yield found.st_mtime_ns, found.st_size, file.name
 

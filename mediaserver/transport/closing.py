@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-_CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125
+_CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, 2 for the code
 
 
 class CloseCode:

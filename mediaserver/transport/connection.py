@@ -14,11 +14,11 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
-# Bytes that the kernel may hold for a peer. Linux doubles it: some two seconds of a stalled stream's audio.
+# Bytes that the kernel may hold for a peer. Linux doubles it, to some two seconds of a stalled stream's audio.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
 _NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop what was not sent
-_MESSAGES_PER_TURN = 32  # read before other tasks get their turn of the event loop
+_MESSAGES_PER_TURN = 32  # messages read before other tasks get their turn of the event loop
 
 
 class WebSocket(Protocol):
@@ -47,10 +47,10 @@ def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
 
 
 class MessageReader:
-    """Reads a WebSocket to its end, and answers pings. A peer whose writes nothing reads would lock up.
+    """Reads a WebSocket to its end, and answers pings. A peer whose messages are not read would block.
 
-    More than `max_rate` messages in a second, or more bytes than so many frames have, are a flood, and end it.
-    `messages` and `pongs` count what was read so far.
+    More than `max_rate` messages in a second, or more bytes than so many frames have, are a flood: reading ends.
+    `messages` and `pongs` count the messages of any kind, and the pongs, that were read so far.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
@@ -96,7 +96,7 @@ class MessageReader:
 
 
 async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Callable[[bytes], None]) -> End | None:
-    """Answer a ping, or pass the payload of a pong to `on_pong`; how any other control message ends the stream."""
+    """Answer a ping, or pass the payload of a pong to `on_pong`; return how any other message ends the stream."""
     match message.type:
         case WSMsgType.PING:
             with contextlib.suppress(ConnectionError):  # messages sent before the break are still to be read
@@ -125,7 +125,7 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
     The connection is reset where the peer does not answer within `CLOSE_TIMEOUT`, or has not read what was sent.
     """
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own begins again with each message of the peer
+        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own time-out begins again with each message
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:

@@ -68,11 +68,11 @@ class DialFailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DialFailure:
-    """Why a WebSocket could not be opened, in one line. The line of BROKEN may show the URL; the others do not."""
+    """Why a WebSocket could not be opened, in one line. The line of BROKEN may show the URL; no other does."""
 
     kind: DialFailureKind
     text: str
-    status: int = 0  # of the HTTP answer, where REFUSED
+    status: int = 0  # status of the HTTP answer, where REFUSED
 
 
 async def open_websocket(

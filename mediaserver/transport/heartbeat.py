@@ -14,7 +14,7 @@ from typing import Protocol
 from mediaserver.wire.websocket import PING
 
 _WINDOW = struct.Struct("@I")
-_WINDOW_AT = 228  # of tcpi_snd_wnd in Linux' struct tcp_info, since 5.16
+_WINDOW_AT = 228  # offset of tcpi_snd_wnd in Linux' struct tcp_info, since Linux 5.16
 _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
 
 
@@ -31,7 +31,7 @@ class PongCounter(Protocol):
 
 
 class Heartbeat:
-    """Pings a peer every `interval` seconds, 0 for never, and calls `on_dead` once it can be given up."""
+    """Pings a peer every `interval` seconds, 0 for never, and calls `on_dead` once the peer can be given up."""
 
     __slots__ = (
         "_connection",
@@ -57,7 +57,7 @@ class Heartbeat:
         self._connection, self._reader, self._transport = connection, reader, transport
         self._interval, self._on_dead = interval, on_dead
         self._first_window = _receive_window(transport)
-        self._received_at_ping = -1  # bytes from the peer by the last ping
+        self._received_at_ping = -1  # bytes that had come from the peer by the last ping
         self._timer: asyncio.TimerHandle | None = None
         if interval:
             self._timer = self._loop.call_later(interval, self._ping)
@@ -79,7 +79,7 @@ class Heartbeat:
         self._timer = self._loop.call_later(self._interval, self._ping)
 
     def _peer_reads(self) -> bool:
-        """Whether the peer reads from its kernel: else its receive window closes. True where that is not known."""
+        """Whether the peer reads from its kernel: else its receive window closes. True where it is unknown."""
         now = _receive_window(self._transport)
         return now is None or self._first_window is None or 2 * now >= self._first_window
 

@@ -1,4 +1,4 @@
-"""The server's side of one WebSocket, after its handshake. Nothing of the HTTP that led to it is kept.
+"""The server's side of one WebSocket, after its HTTP handshake, of which nothing is kept.
 
 aiohttp parses the frames. The bytes that may wait to be parsed, and the bytes of an unfinished message, are
 bounded here. A server has thousands of these connections, so each keeps little.
@@ -16,20 +16,20 @@ from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.transport.connection import abort
 from mediaserver.wire import websocket
 
-_SLICE_BYTES = 4096  # parsed at a time: some hundred of the smallest frames, which take about a millisecond
-_MAX_UNPARSED_BYTES = 512 * 1024  # that may wait to be parsed
-_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while twice as much of whole messages waits to be received
+_SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
+_MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed
+_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while whole messages of twice this size wait to be received
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
 class MessageCounter(Protocol):
     """Receives the messages of a WebSocket, and counts them."""
 
-    messages: int  # received so far
+    messages: int  # messages received so far
 
 
 def _ignore_end(end: End) -> None:
-    """Stands in for a session's `finish` where no session is watched."""
+    """Stands in for a session's `finish` while the limits of no session are enforced."""
 
 
 class ServerWebSocket(asyncio.Protocol):
@@ -67,7 +67,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # so many bytes hold the end of a message
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # among so many bytes, a message ends
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
@@ -122,16 +122,16 @@ class ServerWebSocket(asyncio.Protocol):
     def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
         """Finish a stream whose peer sends bytes without end: a message that is never whole, or a flood.
 
-        `finish` is given the reason. The rate of whole messages is for the reader of messages to limit.
+        `finish` is called with the end of the stream. The rate of whole messages is limited by `MessageReader`.
         """
         self._message_counter, self._finish, self._check_at = counter, finish, self.received + self._check_step
 
     def lift_limits(self) -> None:
-        """The stream is over, and its messages are not counted any more."""
+        """Enforce no limits any more: the stream is over, and its messages are not counted any longer."""
         self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
 
     def release(self) -> None:
-        """Parse no more. A parser that met an error would refer to itself by way of the error's traceback."""
+        """Parse no more, and drop the parser: an error's traceback would keep it in a reference cycle."""
         self.lift_limits()
         self._parser = None
 
@@ -205,5 +205,5 @@ class ServerWebSocket(asyncio.Protocol):
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:
-    """An error that the queue keeps, without its traceback, which leads to the queue and to all of the stream."""
+    """An error that the queue keeps, without its traceback, which refers to the queue and to all of the stream."""
     return error.with_traceback(None)

@@ -18,7 +18,7 @@ from mediaserver.wire.events import Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
-MAX_MESSAGES = 256  # in one WebSocket message: five seconds of audio
+MAX_MESSAGES = 256  # AudioSocket messages in one WebSocket message: five seconds of audio
 _DTMF_DIGITS = b"0123456789ABCD*#"
 
 

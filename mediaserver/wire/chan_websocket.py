@@ -4,7 +4,7 @@ Asterisk dials us. Binary messages hold audio in the channel's codec without a h
 and commands, as plain words or as JSON, in one of the two forms for a whole connection. The first text is
 MEDIA_START, which names the format of both directions. Asterisk answers a command in the other form by ERROR.
 
-Source: Asterisk's `channels/chan_websocket.c`, branch 23, and texts seen from a running one.
+Source: Asterisk's `channels/chan_websocket.c`, branch 23, and text messages of a running Asterisk.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from mediaserver.wire.codec import Codec, CodecDetector
 
 SUBPROTOCOL = "media"
 _MAX_TEXT = 16 * 1024  # characters; a longer text is not parsed
-_MAX_FIELD = 256  # characters of a field that are kept, because its content is the peer's
+_MAX_FIELD = 256  # characters of a field that are kept, because the peer chooses the content
 _MEDIA_START = "MEDIA_START"
 
 
@@ -58,7 +58,7 @@ class MediaFormat:
 
     @property
     def ptime_bytes(self) -> int:
-        """Bytes of 20 ms."""
+        """Bytes of 20 ms of audio in this format."""
         return self.rate // FRAMES_PER_SECOND * self.codec.sample_bytes
 
 
@@ -76,7 +76,7 @@ _FORMATS = {
     "ulaw": (Codec.MULAW, SAMPLE_RATE),
     "alaw": (Codec.ALAW, SAMPLE_RATE),
 }
-_MAX_PTIMES = 50  # of 20 ms in one frame of Asterisk's; its real frames are 60 ms at most
+_MAX_PTIMES = 50  # ptimes of 20 ms in one frame of Asterisk's, at most; its real frames have three at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ControlEvent:
 def guess_format(message: bytes) -> MediaFormat | None:
     """The format that a binary message of one frame appears to have; None if it fits no format.
 
-    The guess serves until MEDIA_START: a busy Asterisk may send that a second after its first audio
+    The guess serves until MEDIA_START, which a busy Asterisk may send a second after its first audio
     (asterisk#1712).
     """
     detector = CodecDetector()
@@ -132,7 +132,7 @@ def is_media_start(text: str) -> bool:
 
 
 def parse(text: str) -> ControlEvent:
-    """The event of one text; ProtocolError if the text is too long, or no event of Asterisk's."""
+    """The event of one text; ProtocolError if the text is too long, or is no event of Asterisk's."""
     if len(text) > _MAX_TEXT:
         raise ProtocolError(f"a text of {len(text)} letters")
     if text.startswith("{"):

@@ -74,13 +74,13 @@ class CodecDetector:
         self._votes = 0
 
     def decide(self, codec: Codec) -> None:
-        """Make a codec final, as one that the peer has named is."""
+        """Make a codec final, such as a codec that the peer has named."""
         self.codec, self.decided = codec, True
 
     def detect(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
         """Assume a codec by the payload of one message, while none is final.
 
-        `g711_law` is the codec of a payload of 160 bytes, which µ-law and A-law both fill.
+        `g711_law` is the codec assumed for a payload of 160 bytes, which may be µ-law or A-law.
         """
         size = len(payload)
         if size >= _MIN_SILENCE_BYTES and payload.count(payload[:1]) == size:
@@ -97,7 +97,7 @@ class CodecDetector:
         self.decided = self._votes >= _REQUIRED_VOTES
 
     def decode(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> bytes:
-        """The 16-bit little-endian PCM of a payload, taken as linear while there is no other sign.
+        """The 16-bit little-endian PCM of a payload, taken as linear PCM while nothing shows another codec.
 
         ProtocolError if the payload is empty, or ends in half a sample.
         """

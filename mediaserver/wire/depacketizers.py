@@ -30,15 +30,15 @@ class Depacketizer(ABC):
         )  # counts lost, late and duplicate packets, where the encapsulation numbers them
         self.jitter = JitterEstimator()
         self.frame_size = 0
-        self.samples = 0  # of decoded audio, at 8 kHz
+        self.samples = 0  # samples of decoded audio, at 8 kHz
 
     def reset(self) -> None:
-        """Begin new statistics with the next message, so that messages not decoded until now are not missing."""
+        """Begin new statistics with the next message, so that messages left undecoded do not distort them."""
         self.jitter = JitterEstimator()
 
     @abstractmethod
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The events that a binary message completes, in order. It arrived at `at` seconds.
+        """The events that a binary message completes, in order. The message arrived at `at` seconds.
 
         ProtocolError if the message is not in the wire format.
         """
@@ -107,7 +107,7 @@ class RtpDepacketizer(Depacketizer):
 
 
 class RawDepacketizer(Depacketizer):
-    """Payloads without a header."""
+    """Messages that are payloads without a header."""
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The audio of one message."""
@@ -120,7 +120,7 @@ class AudioSocketDepacketizer(Depacketizer):
     def __init__(self, codec: CodecDetector, framed: bool | None) -> None:
         super().__init__(codec)
         self.framed = framed
-        self._resamplers: dict[int, Resampler] = {}  # of wideband audio, by AudioSocket kind
+        self._resamplers: dict[int, Resampler] = {}  # resamplers of wideband audio, by AudioSocket kind
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The events of one message."""

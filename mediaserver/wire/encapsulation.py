@@ -45,8 +45,8 @@ class Carrier(StrEnum):
 class RtpPayload(StrEnum):
     """The payload of the RTP packets that we send.
 
-    `auto` sends a peer that dialled us the payload type that it sends, and PCMU until it has sent any. A platform
-    that we dialled takes L16 under the payload type that it sends itself.
+    `auto` sends a peer that dialled us the payload type that it sends, and PCMU until it has sent any. To a
+    platform that we dialled, `auto` sends L16 under the payload type that the platform sends.
     """
 
     AUTO = "auto"
@@ -108,16 +108,16 @@ _ALAW = (
     lambda codes: to_bytes(g711.alaw_decode(codes)),
 )
 _AUDIOSOCKET_HEADER = audiosocket.header(audiosocket.Kind.SLIN, FRAME_BYTES)
-# Whole WebSocket messages.
+# Encodings whose encoded frame is a whole WebSocket message.
 PCM = Encoding(Framing.PCM.value, websocket.header(FRAME_BYTES))
 MESSAGE = Encoding(
     Framing.MESSAGE.value, websocket.header(audiosocket.HEADER_BYTES + FRAME_BYTES) + _AUDIOSOCKET_HEADER
 )
 ULAW = Encoding("ulaw", websocket.header(FRAME_SAMPLES), 1, *_MULAW)
 ALAW = Encoding("alaw", websocket.header(FRAME_SAMPLES), 1, *_ALAW)
-# A whole AudioSocket message on TCP.
+# The encoding whose encoded frame is a whole AudioSocket message on TCP.
 TCP = Encoding(Carrier.TCP.value, _AUDIOSOCKET_HEADER)
-# Payloads without a header, because the header differs from stream to stream.
+# Encodings whose encoded frame is a payload without a header, because the header differs from stream to stream.
 PCMU = Encoding(RtpPayload.PCMU.value, b"", 1, *_MULAW)
 PCMA = Encoding(RtpPayload.PCMA.value, b"", 1, *_ALAW)
 L16 = Encoding(RtpPayload.L16.value)

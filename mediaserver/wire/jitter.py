@@ -11,7 +11,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_RATE, S
 from mediaserver.wire.events import Audio
 
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND  # packets ahead that still count as a gap; RFC 3550's 3000 would be a minute
-MAX_MISORDER = FRAMES_PER_SECOND  # packets behind that count as late; those farther behind begin a new sequence
+MAX_MISORDER = FRAMES_PER_SECOND  # packets behind that count as late; packets farther behind begin a new sequence
 MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # bytes of silence in place of one gap, however long its packets are
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16
@@ -38,13 +38,15 @@ class JitterBuffer:
         self._max_wait = max_wait  # seconds
         # Sequence numbers are extended here: they continue beyond 65535, from the first of the peer's sequence on.
         self._first = self._next = 0
-        self._last_pcm = SILENCE  # of the last packet passed on: a lost packet is concealed by as many bytes
+        self._last_pcm = SILENCE  # PCM of the last packet passed on: a lost packet is concealed by as many bytes
         self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM and arrival by sequence number, as they arrived
-        self._given_up: set[int] = set()  # sequence numbers within MAX_MISORDER
+        self._given_up: set[int] = set()  # sequence numbers of packets given up, within MAX_MISORDER
         self._probation: tuple[int, bytes, float, int] | None = None  # sequence, PCM, arrival, `received` by then
         self.received = 0
-        self.lost = 0  # given up; a late packet is not subtracted as in RFC 3550, A.3, since its audio is missing
-        self.late = 0  # dropped: given up before it came, before the first packet, or a single one out of range
+        # Packets given up; a late packet is not subtracted as in RFC 3550, A.3, since its audio is missing.
+        self.lost = 0
+        # Packets dropped: given up before they came, ordered before the first packet, or single ones out of range.
+        self.late = 0
         self.duplicates = 0
         self.reordered = 0
         self.restarts = 0
@@ -85,7 +87,7 @@ class JitterBuffer:
         return self._release(at)
 
     def _put_on_probation(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        """Keep a packet that is out of range, or begin a new sequence if the packet before it was so too."""
+        """Keep a packet that is out of range, or begin a new sequence if the previous packet was, too."""
         before, self._probation = self._probation, None
         if before is None or self.received - before[-1] > 1:
             self.late += before is not None

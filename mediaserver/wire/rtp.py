@@ -116,13 +116,13 @@ class Packetizer:
     def set_payload_type(self, payload_type: PayloadType, payload_bytes: int | None = None) -> None:
         """Make the iterators that `packets` returns from now on send this payload type.
 
-        `payload_bytes` is the size of a frame's payload, unless it is that of the payload type's codec.
+        `payload_bytes` is the size of a frame's payload; without it, that of the payload type's codec.
         """
         self._start, self._pack = _message_layout(payload_bytes or _frame_bytes(payload_type))
         self._payload_type = int(payload_type)
 
     def mark_talkspurt(self, *, begins: bool = True) -> None:
-        """Set the marker bit of the next packet, as a talkspurt's first has it (RFC 3551, section 4.1).
+        """Set the marker bit of the next packet, as the first of a talkspurt has it (RFC 3551, section 4.1).
 
         With `begins=False`, clear it again.
         """

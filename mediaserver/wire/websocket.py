@@ -10,7 +10,7 @@ import hashlib
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-KEY_BYTES = 16  # of Sec-WebSocket-Key in a client's handshake
+KEY_BYTES = 16  # size of Sec-WebSocket-Key in a client's handshake, decoded from base64
 PING = bytes((_FIN_PING, 0))  # a server's ping without a payload
 
 

@@ -32,7 +32,7 @@ _MAX_LEAD = 3  # frames: a conference drops audio that runs further ahead; `chan
 class Wire:
     """The wire format of one stream: its encapsulation, framing and payload, and the state of both directions.
 
-    It starts as the settings say. Where a setting is `auto`, `negotiate` decides it by what the peer sends.
+    The format starts as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer sends.
     `encoding` is what we send now, and `inbound` decodes what we receive.
 
     With `random_key`, which returns four random bytes, the stream is a WebSocket client's: every message is masked
@@ -47,8 +47,8 @@ class Wire:
         carrier: Carrier = Carrier.WEBSOCKET,
     ) -> None:
         self.settings = settings
-        self.media_format: MediaFormat | None = None  # named by Asterisk's WebSocket channel
-        self.unsupported_format = ""  # named by Asterisk's WebSocket channel, and not supported
+        self.media_format: MediaFormat | None = None  # the format named by Asterisk's WebSocket channel
+        self.unsupported_format = ""  # name of a format of Asterisk's WebSocket channel that is not supported
         self._carrier, self._dialled = carrier, random_key is not None
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
         self._repacketizer: Repacketizer | None = None
@@ -121,7 +121,7 @@ class Wire:
         return iter(items)
 
     def flush(self) -> bytes:
-        """A last message, of the frame of the peer's that has begun and is longer than ours; b"" if none has."""
+        """A last message: the peer's frame that has begun, completed with silence; b"" if none has begun."""
         return self._repacketizer.flush(self.encoding.silence) if self._repacketizer is not None else b""
 
     @property
@@ -188,7 +188,7 @@ class Wire:
         try:
             payload_type = rtp.payload_type(rtp.parse(data))
         except ProtocolError:
-            return False  # no audio that we support; the next packet may be
+            return False  # this packet is no audio that we support; the next one may be
         self._negotiating = False
         if self._dialled:  # the platform takes linear samples under the payload type under which it sends µ-law
             packetizer.set_payload_type(payload_type, FRAME_BYTES)

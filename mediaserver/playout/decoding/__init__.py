@@ -1,4 +1,4 @@
 """Decodes sound files to PCM (16 bits, 8 kHz, mono) in worker processes, and keeps the result on disk.
 
-Knows nothing of prompts' names, encodings or streams.
+The package knows nothing of prompts' names, encodings or streams.
 """

@@ -20,12 +20,12 @@ from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
 from mediaserver.playout.decoding.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
 
-_BLOCK = 1 << 20  # bytes of a file
+_BLOCK = 1 << 20  # bytes of a file that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedAudio:
-    """A sound file's samples, and what the file was."""
+    """A sound file's samples, its own format, and its level."""
 
     pcm: bytes  # 16-bit little-endian, 8 kHz, mono
     source: str  # the file's own format, to be shown
@@ -43,7 +43,7 @@ def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
 
 
 def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio:
-    """Decode a file that is open already, in the same way; ffmpeg opens it again by its path."""
+    """Decode a file that is open already, as `decode_file` does; ffmpeg opens the file again by its path."""
     try:
         pcm, source = _decode(path, file, longest)
     except OSError as error:
@@ -113,7 +113,7 @@ def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[
 
 
 def _join_pcm(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
-    """A file's PCM, all blocks of it; PromptError where it, or the `seconds` it claims, are over `longest`."""
+    """All blocks of a file's PCM; PromptError where they, or the claimed `seconds`, exceed `longest`."""
     most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
     if seconds > longest:
         raise too_long_error(longest)

@@ -16,9 +16,9 @@ _SECOND = 1_000_000_000  # ns
 
 
 class CacheLookup(NamedTuple):
-    """A decoded file, and how it was come by.
+    """A decoded file, and how the cache served it.
 
-    `stored` is "hit" where it was found in the cache, "miss" where it was decoded, "failed" where it was decoded
+    `stored` is "hit" where the file was in the cache, "miss" where it was decoded, "failed" where it was decoded
     and could not be written to the cache, for the reason `problem`.
     """
 
@@ -28,7 +28,7 @@ class CacheLookup(NamedTuple):
 
 
 class DecodeCache:
-    """Decoded files in a store. `fingerprint` names the decoder: another decoder finds nothing of this one's."""
+    """Decoded files in a store. `fingerprint` names the decoder: another decoder does not find them."""
 
     def __init__(self, store: Store, fingerprint: str) -> None:
         self._store, self._fingerprint = store, fingerprint
@@ -37,9 +37,9 @@ class DecodeCache:
         """A decoded file: from the cache, or made by `decode` of the open file. `now` in seconds since 1970.
 
         A file is known by a digest of its content. Only a file that is exactly as it was, down to the inode and
-        the time of the last change (ctime), which no program can set, is not read again. That holds for times that
-        have fractions of a second: in an image of a disk, all files may have one time, and the same in the next
-        image. OSError where the file cannot be read.
+        the time of the last change (ctime), which no program can set, is not read again. Only a ctime with
+        fractions of a second is trusted: in an image of a disk, all files may have one time, also in the next
+        image. Raises OSError where the file cannot be read.
         """
         before = os.stat(path)
         key_by_state = f"{self._fingerprint}; {os.fsencode(path)!r} {_state(before)}"

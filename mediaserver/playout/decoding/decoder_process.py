@@ -1,4 +1,4 @@
-"""A decoder process, which `pool` starts.
+"""A decoder process, which the `DecodePool` in `pool` starts.
 
     python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST [FOLDER BYTES]
 
@@ -33,15 +33,15 @@ from mediaserver.support.store import Store
 _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # numpy's libraries take memory for a thread per core
 
-REQUEST = struct.Struct(">I?")  # bytes of the path, which follows; whether to use the cache
-ANSWER = struct.Struct(">IQ")  # bytes of JSON, and of PCM, which follow
+REQUEST = struct.Struct(">I?")  # size in bytes of the path, which follows; whether to use the cache
+ANSWER = struct.Struct(">IQ")  # sizes in bytes of the JSON and of the PCM, which follow
 _NO_PCM = memoryview(b"")
 
 
 def main() -> None:
     """Answer requests until the input ends."""
     requests, answers = child_main.open_channel()
-    child_main.scrub_environment()  # so that ffmpeg does not get it either
+    child_main.scrub_environment()  # so that ffmpeg does not get the server's variables either
     fingerprint, seconds, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
@@ -95,7 +95,7 @@ def answer_request(
         return {"error": f"cannot be decoded: {type(error).__name__}: {error}"}, _NO_PCM
     end = found.decoded.index(b"\n")
     description, pcm = found.decoded[:end], memoryview(found.decoded)[end + 1 :]
-    if len(pcm) > longest * _PCM_BYTES_PER_SECOND:  # it was cached when LONGEST was more
+    if len(pcm) > longest * _PCM_BYTES_PER_SECOND:  # the file was cached when LONGEST was larger
         from mediaserver.playout.decoding.decode import too_long_error
 
         return {"error": str(too_long_error(longest))}, _NO_PCM

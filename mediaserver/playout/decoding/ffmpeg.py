@@ -1,4 +1,4 @@
-"""Decodes sound files by ffmpeg, through a pipe: of a file of any length, only one block is in memory."""
+"""Decodes sound files by ffmpeg, through a pipe: only one block of a file is in memory, whatever its length."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ class AudioStream(NamedTuple):
 
 
 def require_ffmpeg() -> None:
-    """PromptError where ffmpeg or ffprobe are not installed."""
+    """Raise PromptError where ffmpeg or ffprobe is not installed."""
     missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
     if missing:
         raise PromptError(
@@ -63,7 +63,7 @@ def decoded_blocks(
 ) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
     """The audio of a file in blocks: mixed down to one channel, ±1.0 full scale, at the file's own rate.
 
-    PromptError where ffmpeg fails. It is killed when the context ends before the file does.
+    Raises PromptError where ffmpeg fails. ffmpeg is killed when the context ends before the file does.
     """
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ar", str(stream.rate), "-ac", str(stream.channels), "-f", "f32le", "-c:a", "pcm_f32le", "-"]
@@ -93,7 +93,7 @@ def _read_blocks(
 
 
 def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
-    """Read to the end, and keep the last bytes."""
+    """Read `stderr` to its end, and keep the last bytes in `tail`."""
     while data := stderr.read1(_STDERR_TAIL):  # type: ignore[attr-defined]
         tail += data
         del tail[:-_STDERR_TAIL]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from mediaserver import __version__
 
-DECODER_REVISION = 2  # of our own code: to be raised with every change that gives other samples, even unreleased
+# The revision of our own code: raise it with every change that gives other samples, even an unreleased one.
+DECODER_REVISION = 2
 
 
 def decoder_fingerprint() -> str:
-    """One line: our own version, the libraries' and the programs'."""
+    """The fingerprint, one line: our own version, the libraries' versions, and the state of each program."""
     ours = f"mediaserver {__version__} {DECODER_REVISION}"
     return "; ".join((ours, *_library_versions(), _program_state("ffmpeg"), _program_state("ffprobe")))
 
@@ -25,7 +26,7 @@ def _library_versions() -> tuple[str, ...]:
 
 
 def _program_state(name: str) -> str:
-    """A program's size and time now: it may be replaced while we run. Asking for its version takes far longer."""
+    """The size and time of a program, which may be replaced while we run. Asking for its version is far slower."""
     path = shutil.which(name)
     if path is None:
         return f"no {name}"

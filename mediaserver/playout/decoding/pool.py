@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class AudioInfo(NamedTuple):
-    """What a sound file is: shown to users, not used for playing it."""
+    """The format and the level of a sound file: shown to users, not used for playing the file."""
 
     source: str  # the file's own format, such as "WAV 44100 Hz 16-bit stereo"
     peak_dbfs: float
@@ -33,10 +33,10 @@ class AudioInfo(NamedTuple):
 
 
 class PcmSink(Protocol):
-    """Is fed the PCM of a file (16-bit little-endian, 8 kHz, mono) as it is decoded, in blocks of whole frames."""
+    """Takes the PCM of a file (16-bit little-endian, 8 kHz, mono) as it is decoded, in blocks of whole frames."""
 
     async def feed_pcm(self, pcm: bytes) -> None:
-        """The next block."""
+        """Take the next block of PCM."""
 
 
 T = TypeVar("T", bound=PcmSink)
@@ -67,7 +67,7 @@ class DecodePool:
 
         Without `store`, nothing is cached on disk.
         """
-        for _ in range(2):  # once more, because the first decoder may have died of something else
+        for _ in range(2):  # two attempts, because the first decoder may have died of something else than the file
             began = time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
@@ -108,7 +108,7 @@ class DecodePool:
         if stored != "hit":
             self.decodes += 1
             self.decode_seconds += seconds
-        if problem and problem != self._logged_problem:  # once, not with every file
+        if problem and problem != self._logged_problem:  # a problem is logged once, not with every file
             log.warning("decoded prompts are not kept on disk", folder=self._store_arguments[0], why=problem)
             self._logged_problem = problem
 

@@ -1,6 +1,6 @@
-"""Alarms: what wakes the ticker at absolute times of the monotonic clock.
+"""Alarms, which wake the ticker at absolute times of the monotonic clock.
 
-On Linux that is a timerfd, read through the loop's `add_reader`, which is exact to some 30 µs. uvloop's own timers
+On Linux, an alarm is a timerfd watched by `add_reader`, which is exact to some 30 µs. uvloop's own timers
 have a resolution of 1 ms and may fire early, so that a ticker that re-arms them would spin. Elsewhere, `call_at`
 is therefore armed for no less than a millisecond ahead.
 """
@@ -21,7 +21,7 @@ _NS = 1_000_000_000
 
 
 class Alarm(Protocol):
-    """Calls `wake` at the time it is armed for, or soon after; arming it again replaces that time.
+    """Calls `wake` at the time for which the alarm is armed, or soon after; arming it again replaces that time.
 
     `wake` must arm or disarm the alarm.
     """

@@ -9,9 +9,9 @@ from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.wire import Wire
 
-# Is given each encoded frame as it is sent.
+# A function that is given each encoded frame as the frame is sent.
 FrameObserver = Callable[[Encoding, bytes], None]
-# Is given how many of the frames sent last the far end has flushed, unplayed.
+# A function that is told how many of the frames sent last the far end has flushed, unplayed.
 FlushObserver = Callable[[int], None]
 
 
@@ -47,12 +47,12 @@ class FrameWriter:
         self._observers = tuple(each for each in self._observers if each[0] is not on_frame)
 
     def report_flushed(self, frames: int) -> None:
-        """Tell the observers that the far end has flushed so many of the frames sent last."""
+        """Tell the observers that the far end has flushed the last `frames` frames sent, unplayed."""
         for _, on_flushed in self._observers:
             on_flushed(frames)
 
     def iter_writes(self, source: Source | None, start: int = 0) -> Iterator[None]:
-        """An iterator that writes a message at each `next`: a source's from frame `start`, or silence for None."""
+        """An iterator that writes a message at each `next`: `source` from frame `start`, or silence for None."""
         wire = self.wire
         encoding = wire.encoding
         frames = repeat(encoding.silence) if source is None else source.iter_frames(encoding, start)
@@ -63,12 +63,12 @@ class FrameWriter:
         return map(self.transport.write, wire.messages(frames))
 
     def write_partial_frame(self) -> None:
-        """Send the rest of the peer's last frame, padded, where its frames are longer than ours."""
+        """Send the rest of the peer's last frame, padded, where the peer's frames are longer than ours."""
         if (rest := self.wire.flush()) and not self.transport.is_closing():
             self.transport.write(rest)
 
     def _mark_talkspurt(self, *, silent: bool) -> Iterator[bytes]:
-        """No frame, but what must happen before the first one: the wire learns that a talkspurt begins, or not."""
+        """Yield no frame, but tell the wire, before the first frame, whether that frame begins a talkspurt."""
         if silent or self._silent:
             self.wire.mark_talkspurt(
                 begins=not silent

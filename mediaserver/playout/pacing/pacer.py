@@ -18,7 +18,7 @@ _LISTEN_NS = 10_000_000  # the peer has at least this time to send first, where 
 
 
 def _ignore_stall() -> None:
-    """In place of `on_stalled`."""
+    """The default of `on_stalled`: do nothing."""
 
 
 class Pacer(Sequencer):
@@ -37,7 +37,7 @@ class Pacer(Sequencer):
     ) -> None:
         super().__init__(ticker, wire, transport)
         self._slow_peer, self._on_stalled = SlowPeer(stall_timeout), on_stalled
-        self._started = self._xoff = False  # asked to send; told by the far end not to
+        self._started = self._xoff = False  # the session wants to send; the far end has sent XOFF
 
     def start(self) -> None:
         """Send from the slot's next tick on, over the current connection."""
@@ -45,33 +45,33 @@ class Pacer(Sequencer):
         self._join_slot()
 
     def stop(self) -> None:
-        """Send nothing more, ever. What plays ends here, and its future tells how much was played."""
+        """Send nothing more, ever. The current source ends, and its future tells how much of it was played."""
         self.pause()
         self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # breaks cycles with the session
         self.cancel_all()
 
     def write_partial_frame(self) -> None:
-        """All has been sent: complete the far end's last frame, where its frames are longer than ours."""
+        """Complete the far end's last frame once all is sent, where the far end's frames are longer than ours."""
         self._writer.write_partial_frame()
 
     def xoff(self) -> None:
-        """The far end's queue is full (XOFF): send nothing until `xon`. What plays keeps its place."""
+        """Send nothing until `xon`: the far end's queue is full (XOFF). The current source keeps its place."""
         self._xoff = True
         self._leave_slot()
 
     def xon(self) -> None:
-        """The far end's queue has room again (XON)."""
+        """Send again: the far end's queue has room (XON)."""
         self._xoff = False
         self._join_slot()
 
     def pause(self) -> None:
-        """Send nothing until the next start: the connection is lost. What plays keeps its place."""
+        """Send nothing until the next start: the connection is lost. The current source keeps its place."""
         self._started = False
         self._slow_peer.cancel()
         self._leave_slot()
 
     def reconnect(self, wire: Wire, transport: Transport) -> None:
-        """Use another connection; `start` goes on with what plays where it was paused."""
+        """Use another connection; `start` goes on with the current source where that was paused."""
         self._writer.use_connection(wire, transport)
         self._xoff = False
         self._suspend_current()
@@ -83,16 +83,16 @@ class Pacer(Sequencer):
 
     @property
     def skipped_ticks(self) -> int:
-        """Frames never sent because time was lost: by so many this stream's schedule has moved."""
+        """Frames never sent, because the process had stalled: by so many this stream's schedule has moved."""
         return self._membership.skipped_ticks
 
     @property
     def stalls(self) -> int:
-        """How often the peer was too slow."""
+        """How often the stream had to wait for its peer."""
         return self._slow_peer.stalls
 
     def check_send_buffer(self) -> None:
-        """Pause the stream of a slow peer: what plays keeps its place, and nothing piles up."""
+        """Pause the stream of a slow peer: the current source keeps its place, and no messages pile up."""
         if self._slow_peer.is_slow(self._writer.transport) and self._membership.joined:
             self._leave_slot()
             self._slow_peer.wait_until_drained(self._writer.transport, self._join_slot, self._on_stalled)
@@ -104,5 +104,5 @@ class Pacer(Sequencer):
 
     def _leave_slot(self) -> None:
         self._membership.leave(self)
-        self._extra_frames -= self._frames_due  # due, and never sent
+        self._extra_frames -= self._frames_due  # frames that were due, and are never sent
         self._frames_due = 0

@@ -1,4 +1,4 @@
-"""The sources of one stream: the one that plays, those that wait, and how much of each was played."""
+"""The sources of one stream: the source that plays, those that wait, and how much of each was played."""
 
 import asyncio
 from collections import deque
@@ -20,12 +20,12 @@ class Playback:
     before: int = 0  # frames of the source that were sent in earlier turns
 
     def begin(self, now: int) -> int:
-        """The turn begins; returns the frame of the source to go on with."""
+        """Begin the source's turn; return the frame of the source to go on with."""
         self.started = now
         return self.played(now)
 
     def suspend(self, now: int) -> None:
-        """The turn ends before the source does: there will be another."""
+        """End the source's turn before the source ends: another turn will follow."""
         self.before, self.started = self._sent(now), None
 
     def played(self, now: int, unsent: int = 0) -> int:
@@ -36,13 +36,13 @@ class Playback:
         return max(0, self._sent(now) - unsent - self.source.underruns)
 
     def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """The source ends: resolve the future with how much of it was played."""
+        """End the source: resolve its future with how much of the source was played."""
         if not self.done.done():
             self.done.set_result(PlaybackResult(self.played(now, unsent), complete))
 
     def fail(self, error: BaseException) -> None:
-        """The source has raised an error: the future raises it too."""
-        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures do not take these
+        """End the source, which has raised `error`: its future raises the error, too."""
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures refuse such errors
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
         else:
@@ -63,7 +63,7 @@ class PlaybackQueue:
         self._loop = asyncio.get_running_loop()
         self.current: Playback | None = None
         self._waiting: deque[Playback] = deque()
-        self._past_underruns = 0  # of sources that have ended
+        self._past_underruns = 0  # underruns of the sources that have ended
 
     @property
     def underruns(self) -> int:
@@ -71,20 +71,20 @@ class PlaybackQueue:
         return self._past_underruns + (self.current.source.underruns if self.current is not None else 0)
 
     def append(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source; the future tells how much of it was played."""
+        """Queue a source; the future tells how much of the source was played."""
         playback = Playback(source, self._loop.create_future())
         self._waiting.append(playback)
         return playback.done
 
     def begin_next(self) -> Playback | None:
-        """Make the first source that waits the current one; None where none waits."""
+        """Make the first waiting source the current one, and return it; None where no source waits."""
         if not self._waiting:
             return None
         self.current = self._waiting.popleft()
         return self.current
 
     def suspend_current(self, now: int) -> None:
-        """Put the current source back in front of those that wait: at its next turn it goes on from its place."""
+        """Put the current source back in front of the waiting ones: its next turn goes on from its place."""
         if self.current is not None:
             self.current.suspend(now)
             self._waiting.appendleft(self.current)
@@ -110,7 +110,7 @@ class PlaybackQueue:
             self._retire(playback)
 
     def remove_waiting(self, done: asyncio.Future[PlaybackResult]) -> None:
-        """Forget the source that waits with this future, which stays unresolved."""
+        """Remove the waiting source whose future is `done`; the future stays unresolved."""
         for playback in [playback for playback in self._waiting if playback.done is done]:
             self._waiting.remove(playback)
 

@@ -1,6 +1,6 @@
 """The sequencer of one stream: what it sends at each tick, source after source, and silence in between.
 
-It knows nothing of when the stream sends: that is the pacer's part.
+The sequencer knows nothing of when the stream sends, which the pacer decides.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from mediaserver.wire.wire import Wire
 
 
 def cannot_flush() -> bool:
-    """In place of `flush_peer`: most far ends play whatever they were sent."""
+    """The default of `flush_peer`: most far ends play whatever they were sent, and cannot drop any of it."""
     return False
 
 
@@ -30,18 +30,18 @@ class Sequencer(ABC):
         self._ticker, self._membership = ticker, SlotMembership(ticker)
         self._writer = FrameWriter(wire, transport)
         self._queue = PlaybackQueue()
-        self._nothing: Iterator[None] = iter(())  # before the start, and while it is decided what comes next
+        self._nothing: Iterator[None] = iter(())  # in use until the start, and until the next source is chosen
         self._writes = self._nothing  # writes a frame at each tick
-        self._frames_due = 0  # ticks without a frame, while it is decided what follows a source
-        self._lead_due = 0  # frames to be sent ahead of their time, with the next one
+        self._frames_due = 0  # ticks whose frames are still to be sent, once the next source is chosen
+        self._lead_due = 0  # frames to be sent ahead of their time, together with the next frame
         self._lead = 0  # frames by which the stream has run ahead
         self._extra_frames = 0  # frames sent ahead of their time
         self._on_hold = False  # silence is sent, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue; False where it cannot
+        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue, or returns False
 
     @abstractmethod
     def pause(self) -> None:
-        """Send nothing until the next start: the connection is lost. What plays keeps its place."""
+        """Send nothing until the next start: the connection is lost. The current source keeps its place."""
 
     @abstractmethod
     def check_send_buffer(self) -> None:
@@ -50,14 +50,14 @@ class Sequencer(ABC):
     # -- for the session and its handler -------------------------------------------------------------------------
 
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Play a source after those in the queue. The future tells how much was played, or raises its error."""
+        """Queue a source. The future tells how much of the source was played, or raises the source's error."""
         done = self._queue.append(source)
         if self._queue.current is None and self._writing:
             self._begin_next()
         return done
 
     def cancel_all(self) -> None:
-        """Stop what plays, and drop the sources that wait: silence from the next tick on."""
+        """Stop the current source, and drop the waiting ones: the stream sends silence from the next tick on."""
         self._queue.cancel_waiting(self.frames)
         self._interrupt()
 
@@ -68,7 +68,7 @@ class Sequencer(ABC):
         self._queue.remove_waiting(done)
 
     def on_wire_changed(self) -> None:
-        """The wire's encoding has changed, perhaps in mid-prompt, after what the peer has sent."""
+        """Go on in the wire's new encoding, perhaps in mid-prompt: the peer's messages have changed it."""
         self._restart_writes()
 
     def hold(self) -> None:
@@ -76,14 +76,14 @@ class Sequencer(ABC):
         self._on_hold = True
 
     def release(self) -> None:
-        """The far end hears us: play the sources that wait, from the next tick on, ahead by the lead."""
+        """Play the sources that wait, from the next tick on, ahead by the lead: the far end hears us now."""
         if self._on_hold:
             self._on_hold = False
             self._send_lead()
 
     @contextlib.contextmanager
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
-        """Give each frame to `on_frame` as it is sent, with its encoding; it must return at once.
+        """Give each frame, with its encoding, to `on_frame` as the frame is sent; `on_frame` must return at once.
 
         `on_flushed` is told how many of the frames sent last the far end has flushed, unplayed.
         """
@@ -97,7 +97,7 @@ class Sequencer(ABC):
 
     @property
     def frames(self) -> int:
-        """Frames sent."""
+        """Frames that the stream has sent."""
         return self._membership.ticks + self._extra_frames - self._frames_due
 
     @property
@@ -105,34 +105,34 @@ class Sequencer(ABC):
         """Frames of silence sent in place of audio that was not there in time."""
         return self._queue.underruns
 
-    # -- for the ticker: none of these may raise, whatever a source or a transport does ---------------------------
+    # -- for the ticker: none of these methods may raise, whatever a source or a transport does -------------------
 
     def on_source_end(self) -> None:
-        """A frame is due and the iterator is at its end: the source is over, or the stream begins.
+        """End the source, or begin the stream: a frame is due, and the iterator of writes is at its end.
 
         The task that waits for the source first gets a turn of the loop to play the next one, whose first frame is
-        then still sent in this tick: so plays that follow each other are joined gaplessly.
+        then still sent in this tick: so sources that are played one after the other are joined gaplessly.
         """
         self._queue.finish_current(self.frames, complete=True, unsent=1)
         self._owe_frame()
 
     def on_write_error(self, error: BaseException) -> None:
-        """The source has failed: its future raises the error, and the next one plays. Or the transport closed."""
+        """Fail the current source, and turn to the next one; or pause the stream, if its transport is closing."""
         if self._writer.transport.is_closing():
             self._loop.call_soon(self.pause)
         else:
             self._queue.fail_current(error)
             self._owe_frame()
 
-    # -- in between ----------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------
 
     @property
     def _writing(self) -> bool:
-        """Whether the stream is under way, and it is not being decided what comes next."""
+        """Whether the stream is under way, and what it sends next has been decided."""
         return self._writes is not self._nothing
 
     def _restart_writes(self) -> None:
-        """Ask what plays for its frames again, from its place: how they are to be sent has changed."""
+        """Ask the current source for its frames again, from its place: the way to send them has changed."""
         if self._writing:
             current = self._queue.current
             try:
@@ -142,9 +142,9 @@ class Sequencer(ABC):
                 self._begin_next()
 
     def _interrupt(self) -> None:
-        """Stop what plays, here and in the far end's queue, if that can be flushed.
+        """Stop the current source, here and in the far end's queue, if that queue can be flushed.
 
-        A far end that flushes its queue has not played the lead; any other will still play it.
+        A far end that flushes its queue has not played the lead; any other far end will still play it.
         """
         if self._queue.current is None:
             return
@@ -155,23 +155,23 @@ class Sequencer(ABC):
         if self._writing:
             self._begin_next()
         if flushed:
-            self._writer.wire.flush()  # or a partial frame of what was stopped would begin what is next
+            self._writer.wire.flush()  # else the stopped source's partial frame would begin the next message
             self._send_lead()
 
     def _suspend_current(self) -> None:
-        """Put what plays back in front of the queue: it goes on from its place when its turn comes again."""
+        """Put the current source back in front of the queue: at its next turn, it goes on from its place."""
         self._writes = self._nothing
         self._queue.suspend_current(self.frames)
 
     def _send_lead(self) -> None:
-        """With the next frame, send as many more at once as the lead has."""
+        """Together with the next frame, send as many more at once as the wire's lead has."""
         self._lead_due = self._writer.wire.lead
         if self._writing:
             self._suspend_current()
             self._set_writes(self._nothing)
 
     def _owe_frame(self) -> None:
-        """The frame of this tick is still to be sent, as soon as it is decided what comes next."""
+        """Note that this tick's frame is still to be sent, as soon as it is decided what the stream sends next."""
         self._frames_due += 1
         self._ticker.frames -= 1
         self._set_writes(self._nothing)
@@ -179,7 +179,7 @@ class Sequencer(ABC):
             self._loop.call_soon(self._send_due_frames)
 
     def _send_due_frames(self) -> None:
-        """Send the frames that are due, from whatever plays now."""
+        """Send the frames that are due: of the sources that are next in the queue, else silence."""
         if not self._membership.joined or not self._frames_due:
             return  # stopped or paused meanwhile, or sent already: nothing is due any more
         self._writer.wire.fix_framing()
@@ -208,7 +208,7 @@ class Sequencer(ABC):
                 self._ticker.frames += 1
 
     def _recover(self, error: BaseException) -> bool:
-        """A write has failed: turn to the next source that can be played. False where the transport is closed.
+        """Turn to the next source that can be played, after a failed write; False where the transport is closed.
 
         Where not even silence can be sent, an observer or the wire is at fault: the error is raised to the loop.
         """

@@ -6,7 +6,7 @@ from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
 
 
 class SlotMembership:
-    """The slot that a stream is in while it sends. What it has sent is read off the slot's counters."""
+    """The slot that a stream is in while it sends. The frames that it sent are read off the slot's counters."""
 
     __slots__ = ("_at_joining", "_before", "_slot", "_ticker")
 
@@ -21,7 +21,7 @@ class SlotMembership:
         return self._slot is not None
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int, listen_ns: int) -> None:
-        """Join a slot of that lead, whose first tick is at least `listen_ns` away."""
+        """Join a slot with this `lead`, whose next tick is at least `listen_ns` nanoseconds away."""
         self._slot = slot = self._ticker.join(stream, writes, lead, listen_ns)
         self._at_joining = slot.ticks, slot.late_ticks, slot.skipped_ticks
 
@@ -44,10 +44,10 @@ class SlotMembership:
 
     @property
     def late_ticks(self) -> int:
-        """Ticks of these that were caught up after their time."""
+        """Ticks that were caught up after their time; `ticks` counts them, too."""
         return self._before[1] + (self._slot.late_ticks - self._at_joining[1] if self._slot is not None else 0)
 
     @property
     def skipped_ticks(self) -> int:
-        """Ticks that were never run because time was lost: by so many frames the stream's schedule has moved."""
+        """Ticks never run, because the process had stalled: by so many frames the stream's schedule has moved."""
         return self._before[2] + (self._slot.skipped_ticks - self._at_joining[2] if self._slot is not None else 0)

@@ -1,4 +1,4 @@
-"""A slow peer, one that does not take what it is sent: its stream waits, and is closed if that takes too long."""
+"""A slow peer does not take what it is sent: its stream waits, and is closed if the peer takes too long."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Transport(Protocol):
         """Send a whole message, or hold it back until the peer takes it."""
 
     def get_write_buffer_size(self) -> int:
-        """Bytes held back."""
+        """Bytes that the transport holds back."""
 
     def is_closing(self) -> bool:
         """Whether the connection is closed or closing."""
@@ -43,13 +43,13 @@ class SlowPeer:
     def wait_until_drained(
         self, transport: Transport, on_drained: Callable[[], None], on_stalled: Callable[[], None]
     ) -> None:
-        """Call `on_drained` once the peer has taken all, or `on_stalled` once the timeout is over."""
+        """Call `on_drained` once the transport holds nothing back, or `on_stalled` once the timeout is over."""
         self.stalls += 1
         self._since = self._loop.time()
         self._timer = self._loop.call_later(_PROBE_INTERVAL, self._probe, transport, on_drained, on_stalled)
 
     def cancel(self) -> None:
-        """Stop waiting; neither function is called."""
+        """Stop waiting; neither `on_drained` nor `on_stalled` is called."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

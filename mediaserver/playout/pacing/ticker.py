@@ -4,9 +4,9 @@ Every stream is in one slot and sends one frame at each tick of the slot, every 
 fixed time and nothing drifts. Slots are filled one by one, each up to `STREAMS_PER_SLOT` streams, because a
 wake-up costs the process as much as some ten frames; only then load spreads evenly over the ptime.
 
-When the process has stalled, a stream catches up as many ticks as its lead, the frames by which it runs ahead: so
-many frames the far end has played meanwhile, and any more would stay in its queue for good (late ticks). The other
-ticks are skipped, and the schedule moves by them.
+When the process has stalled, a stream catches up as many ticks (late ticks) as its lead has frames, because the
+far end has played the lead meanwhile, and any more frames would stay in its queue for good. The other ticks are
+skipped, and the stream's schedule moves by as many frames.
 
 The hot path is `Slot.fire`: no logging, no await, no count per frame, and one call per frame, `next` of an
 iterator that writes; the rest runs in C. How many frames a stream has sent is read off the ticks of its slot.
@@ -21,35 +21,35 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000
-STREAMS_PER_SLOT = 100  # as long as there are empty slots; to send their frames takes half a millisecond
-_MAX_WAIT_NS = 15_000_000  # for the first frame, as long as there are slots with room
+STREAMS_PER_SLOT = 100  # at most, as long as there are empty slots; sending 100 frames takes half a millisecond
+_MAX_WAIT_NS = 15_000_000  # a stream's wait for its first frame at most, as long as there are slots with room
 _CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
 
 class PacedStream(Protocol):
-    """What is in a slot: the pacer of one stream. None of the methods may raise."""
+    """The pacer of one stream, as a slot sees it. None of the methods may raise."""
 
     def on_source_end(self) -> None:
-        """A frame is due, and the iterator of writes is at its end."""
+        """Called when a frame is due, and the iterator of writes is at its end."""
 
     def on_write_error(self, error: BaseException) -> None:
-        """A frame is due, and making or writing it has raised an error."""
+        """Called when making or writing a frame that is due has raised an error."""
 
     def check_send_buffer(self) -> None:
         """Check whether the peer still takes what is sent."""
 
 
 class Slot:
-    """Streams of one lead that send at the same moment of every ptime."""
+    """Streams with the same lead, which send at the same moment of every ptime."""
 
     __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
 
     def __init__(self, lead: int) -> None:
         self.lead = lead  # ticks that are caught up at most
         self.streams: list[PacedStream] = []
-        self.writes: list[Iterator[None]] = []  # by stream: writes a frame at each `next`
+        self.writes: list[Iterator[None]] = []  # each stream's iterator, which writes a frame at each `next`
         self.ticks = 0  # ticks so far; a stream that was here for all of them has sent as many frames
-        self.late_ticks = 0  # of these, caught up after their time
+        self.late_ticks = 0  # ticks that were caught up after their time; `ticks` counts them, too
         self.skipped_ticks = 0  # ticks never run: the schedule has moved by as many frames
 
     def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
@@ -57,7 +57,7 @@ class Slot:
         self.writes[self.streams.index(stream)] = writes
 
     def fire(self) -> None:
-        """One tick: send a frame of each stream."""
+        """Run one tick: send a frame of each stream."""
         self.ticks += 1
         for writes in self.writes:
             try:
@@ -81,21 +81,21 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # by moment of the ptime: a slot for each lead
+        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # per moment of the ptime: a slot for each lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
         self._next = 0  # the first step not yet run, counted from the epoch; step n is at moment n % slots
         self._alarm = make_alarm(self.tick)
         self.streams = 0
-        self.frames = 0  # sent by all streams since the start
-        self.late_ticks = 0  # of all streams
-        self.skipped_ticks = 0  # of all streams
+        self.frames = 0  # frames sent by all streams since the start
+        self.late_ticks = 0  # the sum of all streams
+        self.skipped_ticks = 0  # the sum of all streams
         self.lateness = Lateness()
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
-        """Put a stream into a slot: its first frame is sent when that is due, within a ptime.
+        """Put a stream into a slot: the stream's first frame is sent at the slot's next tick, within a ptime.
 
-        With `listen_ns`, the first frame is due no earlier than that, so that the peer may send something first.
+        With `listen_ns`, that tick is at least so many nanoseconds away, so that the peer may send first.
         """
         self.tick()  # steps that are overdue must not count for this stream
         count = len(self._wheel)
@@ -108,15 +108,16 @@ class Ticker:
         return slot
 
     def _choose_moment(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
-        """The fullest moment with room that is due soon, or an empty one, or the emptiest.
+        """The fullest moment with room that is due soon; else an empty one; else the one with the fewest streams.
 
-        `ahead` is in the order in which they are due.
+        `ahead` has the moments in the order in which they are due.
         """
         soon = ahead[: _MAX_WAIT_NS // self._step]
         if begun := [moment for moment in soon if 0 < _stream_count(moment) < STREAMS_PER_SLOT]:
             return max(begun, key=_stream_count)
         if empty := [moment for moment in soon if not _stream_count(moment)]:
-            return empty[-1 if self.streams else 0]  # the last is soon for as many later streams as possible
+            # The last one will be due soon for the longest time, so that the most later streams can join it.
+            return empty[-1 if self.streams else 0]
         return min(ahead, key=_stream_count)
 
     def leave(self, stream: PacedStream, slot: Slot) -> None:
@@ -128,7 +129,7 @@ class Ticker:
             self._alarm.disarm()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop for good, and release the alarm."""
         self._alarm.close()
 
     def tick(self) -> None:
@@ -150,10 +151,10 @@ class Ticker:
             self._arm_alarm()
 
     def _run_slot(self, slot: Slot, late: int) -> None:
-        """Run the ticks of a slot that is due and `late` steps behind: normally one.
+        """Run the ticks of a slot that is due and `late` steps behind: normally one tick.
 
         A far end that has run dry resumes playing now. So when the next frame's time is nearer than the time of
-        the one that is due, sending that one as well would make the far end's queue longer than the lead.
+        the frame that is due, sending the due frame as well would make the far end's queue longer than the lead.
         """
         ptime, count = len(self._wheel), len(slot.streams)
         due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)

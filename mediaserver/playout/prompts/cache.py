@@ -1,4 +1,4 @@
-"""A cache in memory of what is encoded for the wire, shared by all streams, least recently used first out."""
+"""A cache in memory for encoded frames, shared by all streams; the least recently used are evicted first."""
 
 from collections import OrderedDict
 from collections.abc import Hashable

@@ -17,7 +17,8 @@ class ChangeDetector:
 
     def __init__(self) -> None:
         self._loaded: dict[str, FileSnapshot] = {}
-        self._unsettled: dict[str, tuple[FileSnapshot, float]] = {}  # changed files, and since when they are so
+        # Changed files by prompt name, each with the time of the first scan that found the file as it is now.
+        self._unsettled: dict[str, tuple[FileSnapshot, float]] = {}
         self._folder: tuple[int, int] | None = None
 
     @property
@@ -26,7 +27,7 @@ class ChangeDetector:
         return bool(self._unsettled)
 
     def mark_loaded(self, name: str, file: FileSnapshot) -> None:
-        """This state of a file was loaded, or has failed to: it is no change any more."""
+        """Note that this state of a file was loaded, or failed to load: it is no change any more."""
         self._unsettled.pop(name, None)
         if file == ABSENT:
             self._loaded.pop(name, None)
@@ -56,7 +57,7 @@ class ChangeDetector:
                 yield name, file
 
     def _unless_unmounted(self, scan: FolderScan) -> FolderScan:
-        """The scan, or a problem where the folder is another one and empty: a mount point without its mount."""
+        """The scan, or only a problem where the folder is another one and empty: a mount point without a mount."""
         if self._folder in (None, scan.folder) or scan.files:
             self._folder = scan.folder or self._folder
             return scan

@@ -76,12 +76,12 @@ class _TranscodedFrames(Sequence[bytes]):
 
 
 def transcode_lazily(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
-    """Frames in the encoding `base` as those of another, at once; each is transcoded when it is played."""
+    """Frames of the encoding `base` as frames of `encoding`, at once; each is transcoded when it is played."""
     return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base), encoded.samples)
 
 
 async def transcode(pcm: EncodedFrames, encoding: Encoding) -> EncodedFrames:
-    """PCM frames as those of another encoding, all transcoded now, with turns of the loop in between."""
+    """PCM frames as frames of another encoding, all transcoded now, with turns of the loop in between."""
     encoder = FrameEncoder((encoding,))
     for at in range(0, len(pcm.frames), _BLOCK_FRAMES):
         await encoder.feed_pcm(b"".join(map(PCM.decode, pcm.frames[at : at + _BLOCK_FRAMES])))

@@ -20,13 +20,13 @@ _WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
 }
-_STEP_MS = 500  # how often the thread that waits for events looks whether it is to stop
+_STEP_MS = 500  # milliseconds after which the thread that waits for events checks again whether to stop
 
 log = structlog.get_logger()
 
 
 class ChangeEvents:
-    """Listens to the change events of one folder at a time. `changed` is set at each, for any number of files.
+    """Listens to the change events of one folder at a time. `changed` is set at each event, of one file or many.
 
     `how` is the setting `prompts.watch`: "auto" listens where the file system reports all changes, "poll" never.
     """
@@ -42,11 +42,11 @@ class ChangeEvents:
 
     @property
     def listening(self) -> bool:
-        """Whether events will come."""
+        """Whether change events will come."""
         return self._listening is not None and not self._listening.done()
 
     async def listen_to(self, folder: tuple[int, int] | None) -> None:
-        """Listen to this folder (device and inode), which is at the path now; to none with None. It may fail."""
+        """Listen to the folder (device and inode) that is at the path now, or to none (None). It may fail."""
         if folder == self._folder:
             return
         await self.close()
@@ -55,7 +55,7 @@ class ChangeEvents:
             return
         if self._how == "events" or await asyncio.to_thread(reports_all_changes, folder):
             self._stop = threading.Event()
-            # A thread of its own, because it is busy for long, and the loop's pool has few for all others.
+            # A thread of its own, because listening occupies it, and the loop's pool has few threads for all.
             self._thread = ThreadPoolExecutor(1, "prompt-events")
             self._listening = self._loop.run_in_executor(self._thread, self._listen, self._stop)
 
@@ -74,7 +74,7 @@ class ChangeEvents:
         self._listening = None
 
     def _listen(self, stop: threading.Event) -> None:
-        """Runs in the thread. At each step it holds the interpreter for some microseconds."""
+        """Wait for events, in the thread. Each step holds the interpreter (GIL) for some microseconds."""
         folder_deleted = (Change.deleted, str(self._directory.absolute()))
         try:
             for changes in watchfiles.watch(

@@ -55,7 +55,7 @@ class PromptLibrary:
     async def load(
         self, encodings: Sequence[Encoding] = (PCM,), progress: Progress = lambda done, total: None
     ) -> None:
-        """Decode the whole folder, and encode it in the encodings that paths will ask for first."""
+        """Decode all files of the folder, and encode them in the encodings that paths will ask for first."""
         changes = await self._scan_for_changes(settle=0)
         await self._load_changes(changes if self.folder is not None else {}, encodings, progress)
 
@@ -87,7 +87,7 @@ class PromptLibrary:
         return {file: why for problems in self.snapshot.problems.values() for file, why in problems.items()}
 
     async def decode(self, path: Path) -> SoundFile:
-        """Decode a sound file anywhere, such as a recording; PromptError names it where it cannot be played.
+        """Decode a sound file at any path, such as a recording; PromptError names a file that cannot be played.
 
         The decoded sound is not kept on disk, so that a recording that is deleted is gone.
         """
@@ -152,7 +152,7 @@ class PromptLibrary:
     ) -> None:
         old, problems = self.prompts.get(name), dict(file.problems)
         wanted = {encoding.name: encoding for encoding in encodings}
-        if old is not None:  # its file has changed, so that what is in the cache could not be decoded again
+        if old is not None:  # the file has changed, so that the cache's frames could not be made again
             wanted |= {each: ENCODINGS[each] for each in self.store.detach(old)}
         if file.path is not None:
             try:

@@ -1,4 +1,4 @@
-"""The encoded frames of all prompts: in memory as far as its limit allows, else encoded on demand."""
+"""The encoded frames of all prompts: in memory up to a limit, else encoded on demand."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from mediaserver.playout.prompts.cache import LruCache
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
-ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # the lossless first
+ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # lossless ones first
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -39,10 +39,10 @@ class PromptStore:
     def __init__(self, memory_limit: int, pool: DecodePool) -> None:
         self.cache: LruCache[EncodedFrames] = LruCache(memory_limit)
         self._pool = pool
-        self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}  # under way
+        self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}  # what is being encoded
 
     def get_frames(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | asyncio.Future[EncodedFrames]:
-        """A prompt's frames: from the cache, transcoded lazily from its PCM, or in future, once decoded again."""
+        """A prompt's frames: from the cache, transcoded lazily from its PCM, or a future while it is decoded."""
         cached = self._cached(prompt, encoding)
         if cached is not None:
             return cached
@@ -91,7 +91,7 @@ class PromptStore:
         def finished(task: asyncio.Future[EncodedFrames]) -> None:
             del self._encoding[key]
             if not task.cancelled():
-                task.exception()  # the streams that wait raise it; without any, asyncio need not log it
+                task.exception()  # waiting streams raise the error; without any, asyncio need not log it
 
         task.add_done_callback(finished)
         return task

@@ -10,8 +10,8 @@ from pathlib import Path
 from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-# Bytes, time of the last change in ns and inode tell another content; mode, owner and group tell who may read it,
-# so that a file that could not be read is tried again.
+# Size, time of the last change in ns, and inode tell another content; mode, owner and group tell who may read the
+# file, so that a file that could not be read is tried again.
 Signature = tuple[int, int, int, int, int, int]
 
 
@@ -20,8 +20,8 @@ class FileSnapshot:
     """All that one scan finds under one prompt name. Two snapshots that are equal stand for the same content."""
 
     path: Path | None  # the file that can be a prompt; None where none can
-    problems: dict[str, str]  # why other files cannot, by their paths in the folder
-    signatures: tuple[Signature | None, ...]  # of all files of the name; None of a file that has no `stat`
+    problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
+    signatures: tuple[Signature | None, ...]  # of all files of the name; None for a file whose `stat` fails
 
 
 ABSENT = FileSnapshot(None, {}, ())
@@ -118,12 +118,12 @@ def _walk(
     A folder that cannot be read comes with the error in place of a `stat`.
     """
     seen = set() if seen is None else seen
-    place = os.path.join(directory, folder)  # noqa: PTH118 - here and below: each file's share must be small
+    place = os.path.join(directory, folder)  # noqa: PTH118 - here and below: pathlib would cost too much per file
     try:
         real = os.path.realpath(place)
         with os.scandir(place) as entries:
             listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
-    except (OSError, ValueError) as error:  # ValueError: the characters are those of no path
+    except (OSError, ValueError) as error:  # ValueError: no path can have such characters
         yield folder, error
         return
     if real in seen:  # a link to a folder above would be walked for ever

@@ -1,4 +1,4 @@
-"""The prompts that there are at one time, by name: what a path or a call looks prompts up in."""
+"""The prompts that there are at one time, by name: paths and calls look prompts up in such a snapshot."""
 
 import fnmatch
 import posixpath

@@ -1,7 +1,7 @@
 """Watches the prompt folder, and loads what changes in it.
 
-A change is only ever found by scanning the folder. Change events of the system make the next scan prompt, and
-polling makes it certain: not all file systems have events, and none has one for a folder put in another's place.
+A change is only ever found by scanning the folder. Change events of the system make the next scan come soon,
+and polling makes it certain: not all file systems have events, and none tells of a folder in another's place.
 """
 
 import asyncio

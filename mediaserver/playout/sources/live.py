@@ -6,7 +6,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # of jitter: when more than this waits beyond the delay, the oldest audio is dropped
+_SLACK_MS = 200  # of jitter: when more audio than this waits beyond the delay, the oldest audio is dropped
 
 
 def _bytes_of(ms: int) -> int:

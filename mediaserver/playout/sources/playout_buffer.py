@@ -7,10 +7,10 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-MAX_SECONDS = 120  # of audio that may wait
-MAX_MARKS = 4096  # that may be pending
-_MARKS_PER_TICK = 32  # calls at most, so that thousands of marks due at once do not delay other streams
-_UNDERRUN_FRAMES = 5  # audio that comes within so many frames after the last belongs to it, and was late
+MAX_SECONDS = 120  # seconds of audio that may wait
+MAX_MARKS = 4096  # marks that may be pending
+_MARKS_PER_TICK = 32  # marks called per tick, at most, so that thousands due at once do not delay other streams
+_UNDERRUN_FRAMES = 5  # audio within so many frames after the last audio belongs to it, and was late
 
 
 class PlayoutBuffer(Source):
@@ -28,8 +28,8 @@ class PlayoutBuffer(Source):
         self._playing = False  # the delay is over: each frame is played as soon as it is due
         self._delayed = 0  # frames for which the audio has waited
         self._silent = _UNDERRUN_FRAMES + 1  # frames since the last audio
-        self._pushed = self._played = 0  # bytes so far
-        self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # bytes to be played first, and the call then
+        self._pushed = self._played = 0  # bytes pushed and bytes played so far
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # bytes to play before the call, and the call
         self.underruns = 0
         self.dropped = 0
 

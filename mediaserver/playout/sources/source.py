@@ -15,7 +15,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAMES_PER_SECOND,
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.wire.encapsulation import Encoding
 
-# What a source may raise, besides the end of its frames: a cancelled future that it reads is no `Exception`.
+# Errors that a source may raise; CancelledError, by a cancelled future that the source reads, is no `Exception`.
 SOURCE_FAULTS = (Exception, asyncio.CancelledError, GeneratorExit)
 
 
@@ -32,13 +32,13 @@ class PlaybackResult(NamedTuple):
 
 
 class PendingFrames(Protocol):
-    """Frames that are not there yet, such as a future of them."""
+    """Encoded frames that are not there yet, such as a future of `EncodedFrames`."""
 
     def done(self) -> bool:
-        """Whether `result` can be asked."""
+        """Whether `result` may be called."""
 
     def result(self) -> "EncodedFrames | PendingFrames":
-        """The frames, once `done`, or others that are pending in their place. It may raise."""
+        """The frames, once `done`, or other pending frames in their place. It may raise an error."""
 
 
 class Segment(Protocol):
@@ -77,7 +77,7 @@ def silence(ms: int) -> Clip:
 class Source:
     """Frames to be played once, on one stream.
 
-    Made from an iterable of 320-byte frames (20 ms). A live source overrides `__init__`, one that can seek
+    Made from an iterable of 320-byte frames (20 ms). A live source overrides `__init__`, a source that can seek
     `iter_frames`.
     """
 
@@ -89,14 +89,14 @@ class Source:
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The source's frames in an encoding, from frame `start`.
 
-        It is called again mid-way when the stream's encoding changes; a source that cannot seek, as here, ignores
+        Called again mid-way when the stream's encoding changes; a source that cannot seek, as here, ignores
         `start` and goes on.
         """
         return map(encoding.encode, map(_validated, self._frames))
 
 
 def _validated(frame: bytes) -> bytes:
-    """The frame; ValueError for another size, which would corrupt all that follows it on the wire."""
+    """The frame; ValueError for a frame of another size, which would corrupt all that follows it on the wire."""
     if len(frame) != FRAME_BYTES:
         raise ValueError(f"a source gave a frame of {len(frame)} bytes, not {FRAME_BYTES}")
     return frame
@@ -122,7 +122,7 @@ class Playlist(Source):
         opened = (segment.get_frames(encoding) for segment in self._segments)
         upcoming = next(opened, None)
         while (current := upcoming) is not None:
-            upcoming = next(opened, None)  # asked for ahead, so that it is decoded while this one plays
+            upcoming = next(opened, None)  # asked for ahead: decoded while the current segment plays
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = current.result()
@@ -142,7 +142,7 @@ class Playlist(Source):
 class Repeated:
     """Segments repeated `times` times (None: for ever), with an optional one `between`, after an `intro`.
 
-    An iterable of segments may stand for one segment: it is iterated each time it is its turn.
+    An iterable of segments may stand for one segment: the iterable is iterated anew at each of its turns.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class MusicWithAnnouncements(Source):
     def __init__(self, music: Source, announcement: Segment, every: int) -> None:
         self._music, self._announcement, self._every = music, announcement, every
         self._announcing: Playlist | None = None
-        self._past_underruns = 0  # of announcements that are over
+        self._past_underruns = 0  # underruns of the announcements that are over
 
     @property
     def underruns(self) -> int:  # type: ignore[override]
@@ -259,7 +259,7 @@ class _GaplessJoiner:
         )
 
     def _cut(self, frames: Sequence[bytes], start: int, end: int) -> bytes:
-        """Bytes `start` to `end` of a segment's payload; never more than a frame of them."""
+        """Bytes `start` to `end` of a segment's payload; never more than one frame's payload."""
         if start == end:
             return b""
         first, last = start // self._payload_bytes, (end - 1) // self._payload_bytes

@@ -15,11 +15,11 @@ from mediaserver.wire.encapsulation import Encoding
 
 _SEGMENT_SAMPLES = FRAMES_PER_SECOND * FRAME_SAMPLES
 _ENCODINGS = 5  # encodings in which a tone may be cached
-_OVERHEAD = 1.2  # memory of encoded frames, in times of their bytes
+_OVERHEAD = 1.2  # memory that encoded frames take, as a multiple of their bytes
 
 
 class _ToneSegment:
-    """A second of a track, or what is left of it at its end."""
+    """A second of a tone's track, or the rest at the track's end."""
 
     def __init__(self, track: tones.ToneTrack, start: int) -> None:
         self._track, self._start = track, start
@@ -42,7 +42,7 @@ class ToneSegments:
 
     @property
     def size(self) -> int:
-        """Bytes of memory at most: with all of it computed, in all encodings."""
+        """Bytes of memory that the tone takes at most: with all of it computed, in all encodings."""
         samples = sum(segment.samples for segment in (*self.once, *self.repeat))
         return int((1 + _ENCODINGS * _OVERHEAD) * samples * SAMPLE_BYTES)
 

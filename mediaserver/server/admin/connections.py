@@ -1,6 +1,6 @@
 """The TCP connections of the admin port: how many there may be, and how long one may take for a request.
 
-File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none costs a call its place. A connection
+File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none takes a call's place. A connection
 whose request is being handled stays. The others, half-sent requests and idle keep-alive connections, are evicted
 for new ones, oldest first.
 """
@@ -21,9 +21,10 @@ from mediaserver.support.rate_limit import RateLimiter
 
 _KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus scrapes every minute or more often
 _LINGERING = 1.0  # seconds to read the rest of a request that is answered already
-_LOGGED_LINES = 1  # a second
+_LOGGED_LINES = 1  # lines a second about refusals
 
-# When the admin port refuses a request, by its reason. docs/reference/refusals.md is made of this table.
+# By the reason of a refusal: when the admin port refuses a request. docs/reference/refusals.md is generated
+# from this table.
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
     RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
@@ -42,15 +43,15 @@ log = structlog.get_logger()
 class AdminConnections:
     """The protocol factory of the admin listener, and all its connections.
 
-    `server` is aiohttp's, with its application. `timeout` gives the seconds in which a request must have come, and
+    `server` is aiohttp's server of the application. `timeout` gives the seconds in which a request must come, and
     in which the peer must have read the answer.
     """
 
     def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
-        for reason in REFUSALS:  # a rate does miss a counter that begins at 1
+        for reason in REFUSALS:  # a counter begins at 0, or a rate would miss its first refusal
             self._refused.labels(reason)
-        self.evictable: dict[AdminConnection, None] = {}  # whose request is not being handled, oldest first
+        self.evictable: dict[AdminConnection, None] = {}  # connections that handle no request, oldest first
         self._connections: set[AdminConnection] = set()
         self._log_rate = RateLimiter()
 
@@ -61,7 +62,7 @@ class AdminConnections:
         return len(self._connections)
 
     def track(self, connection: "AdminConnection") -> bool:
-        """Count a new connection; whether there is room for it, for which another may be evicted."""
+        """Count a new connection; returns whether there is room for it, perhaps after evicting another one."""
         has_room = len(self) < MAX_ADMIN_CONNECTIONS
         if not has_room and self.evictable:
             next(iter(self.evictable)).reject(_NO_ROOM)
@@ -70,7 +71,7 @@ class AdminConnections:
         return has_room
 
     def untrack(self, connection: "AdminConnection") -> None:
-        """A connection is gone."""
+        """Count a connection no longer: it is gone."""
         self._connections.discard(connection)
         self.evictable.pop(connection, None)
 
@@ -82,7 +83,7 @@ class AdminConnections:
 
 
 class AdminConnection(HttpProtocol):
-    """One connection: one request after another, each in time."""
+    """One connection of the admin port. It carries one request after another, each within a time limit."""
 
     __slots__ = ("_answered", "_is_handling", "_owner", "_timeout")
 
@@ -96,7 +97,8 @@ class AdminConnection(HttpProtocol):
         self._owner = owner
         self._timeout: asyncio.TimerHandle | None = None
         self._is_handling = False  # a whole request is there, and no answer yet
-        self._answered = False  # an answer was sent: the peer would take a refusal for that to its next request
+        # An answer was sent. The peer would take a refusal for the answer to its next request.
+        self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit a connection, and begin to count the time of its first request."""
@@ -116,7 +118,7 @@ class AdminConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request, whose time counts from its first byte."""
+        """Parse bytes of a request. The time limit of a request begins with its first byte."""
         if self._timeout is None and not self._is_handling:
             self._start_timeout()
         super().data_received(data)
@@ -132,7 +134,7 @@ class AdminConnection(HttpProtocol):
         self._owner.evictable.pop(self, None)
 
     def on_response_started(self) -> None:
-        """An answer begins to be sent, which the peer has to read in time."""
+        """An answer begins to be sent. The peer has to read it within the time limit."""
         self._answered, self._is_handling = True, False
         self._start_timeout()
 
@@ -141,7 +143,7 @@ class AdminConnection(HttpProtocol):
         self._stop_timeout()
 
     def on_request_error(self, status: int, error: BaseException | None) -> None:
-        """Count and log a malformed request. aiohttp answers it, and logs a failure of ours."""
+        """Count and log a malformed request. aiohttp answers the request itself, and logs errors of our own."""
         if status == RefusalReason.MALFORMED.status:
             refused = RefusedError(RefusalReason.MALFORMED, "malformed request")
             self._owner.record_refusal(refused, self.remote_host)

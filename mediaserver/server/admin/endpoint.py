@@ -23,7 +23,7 @@ from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
 
 _MAX_BODY = 64 * 1024
-_UNGUARDED = {"/healthz", "/readyz"}  # probes have no token
+_UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, since probes have none
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=pydantic.BaseModel)
@@ -48,7 +48,7 @@ class AdminEndpoint:
     """All paths of the admin listener. All but the health checks need the token, where one is set.
 
     `why_closed` says why the server takes no calls, such as "draining"; "" when it does. `why_not_ready` says why
-    no calls should be sent to it: the same, or a speech engine that is not ready, which not every call needs.
+    no calls should be sent to it: for the same reason, or since a speech engine is not ready that some calls need.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class AdminEndpoint:
         return len(self._connections or ())
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
-        """Start the application: its runner, to be cleaned up, and the protocol factory for a listener."""
+        """Start the application; returns its runner, to be cleaned up later, and a listener's protocol factory."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        assert runner.server is not None  # noqa: S101 - the setup makes it
+        assert runner.server is not None  # noqa: S101 - `setup` has made the server
         engine = self._engine
         self._connections = AdminConnections(
             runner.server, lambda: engine.settings.server.handshake_timeout, engine.metrics
@@ -94,9 +94,9 @@ class AdminEndpoint:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check the token and the origin of a request, and answer its errors by a status and one line."""
+        """Check the token and the origin of a request. Answer each error with its status, and one line in JSON."""
         connection = protocol_of(request)
-        assert isinstance(connection, AdminConnection)  # noqa: S101 - the factory of `run` makes no others
+        assert isinstance(connection, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
         on_request_read(request, connection.on_request_read)
         try:
             self._validate_request(request)
@@ -111,11 +111,12 @@ class AdminEndpoint:
             return web.json_response({"error": str(error)}, status=500)
 
     def _validate_request(self, request: web.Request) -> None:
-        """RefusedError where a request lacks the token, or is one of another site's page."""
+        """RefusedError where a request lacks the token, or comes from a page of another site."""
         settings, headers = self._engine.settings.admin, request.headers
         hosts = headers.getall("Host", ())
         if request.path not in _UNGUARDED:
-            offered = tokens_in_header(headers.get("Authorization", ""))  # not in the URL, which proxies log
+            # A token in the URL does not count: proxies log URLs.
+            offered = tokens_in_header(headers.get("Authorization", ""))
             token = self._engine.configuration.secrets["admin.token"]
             if token and not any_token_matches(offered, [token]):
                 raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
@@ -162,7 +163,7 @@ class AdminEndpoint:
 
 
 async def _parse_body(request: web.Request, model: type[B]) -> B:
-    """The JSON of a request as a model; RefusedError 400 says what is wrong with it."""
+    """The JSON of a request as a model; RefusedError 400 says what is wrong with the JSON."""
     try:
         return model.model_validate_json(await request.read())
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, too slow, or sends no HTTP
@@ -179,11 +180,11 @@ def _error_response(error: RefusedError) -> web.Response:
 
 
 async def _hide_version(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "mediaserver"  # instead of the versions of aiohttp and Python
+    response.headers["Server"] = "mediaserver"  # aiohttp would name its own version, and Python's
 
 
 def _hide_malformed_request(record: logging.LogRecord) -> bool:
-    """Cut the log line of a request that aiohttp cannot parse: it has the whole request, with a token in its
+    """Shorten the log line of a request that aiohttp cannot parse: it quotes the request, with a token in its
     headers.
     """
     error = record.exc_info[1] if record.exc_info else None

@@ -1,7 +1,8 @@
 """Protection of the admin port against requests of other sites' pages: the headers Host and Origin.
 
-A hostile site may have its own name resolve to this server's address (DNS rebinding). To the browser, its page's
-requests then go to its own site; but the header Host has that site's name.
+A hostile site may have its own name resolve to this server's address (DNS rebinding). Pages of the site can
+then send requests to this server, which the browser takes for requests to the site itself. The header Host of
+these requests has the site's name.
 """
 
 import ipaddress
@@ -18,7 +19,7 @@ def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
     """Check a request's Host headers (RFC 9110, section 7.2) against `names`, in lower case.
 
     Any IP address passes, as rebinding needs a name; so does localhost. RefusedError: 400 where there is not
-    exactly one valid header, 403 where it has another name.
+    exactly one valid header, 403 where the header has another name.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):
         raise RefusedError(RefusalReason.MALFORMED, "needs a header Host that is a host and perhaps a port")
@@ -31,7 +32,7 @@ def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
 def validate_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
     """Check a request's Origin headers (RFC 6454, section 7) against its Host headers.
 
-    RefusedError: 400 where it is no origin, 403 where a page of another site made the request.
+    RefusedError: 400 where a header is no origin, 403 where a page of another site made the request.
     """
     for origin in origins:
         if not (found := _ORIGIN.fullmatch(origin)):

@@ -42,9 +42,10 @@ class AudioSocketConnection(MessageReceiver):
         self.number = number
         self.peer = Peer("?", "?", True, "?")
         self._handshake = b""  # the part of the UUID's message that has come
-        self._timeout: asyncio.TimerHandle | None = None  # of the handshake; after a hang-up, of the peer's close
-        self._error: BaseException | None = None  # by which the connection was lost
-        self._ending = False  # the hang-up is sent, or needs no sending any more
+        # The time-out of the handshake; after a hang-up, that of the peer's close.
+        self._timeout: asyncio.TimerHandle | None = None
+        self._error: BaseException | None = None  # the error by which the connection was lost
+        self._ending = False  # the hang-up is sent, or need not be sent any more
         self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is gone
 
     # -- the handshake -------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ class AudioSocketConnection(MessageReceiver):
         self.refuse(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the UUID took too long"))
 
     def begin(self, session: Session) -> None:
-        """Give the messages to a session from now on. The peer's end finishes it."""
+        """Give the messages to a session from now on, which is finished when the peer closes or is lost."""
         self._session, self._on_message = session, session.receive_binary
 
     def refuse(self, error: RefusedError, path: str | None = None) -> None:

@@ -27,7 +27,7 @@ class AudioSocketEndpoint:
         self._engine = engine
         self.connections = connections
         self.listeners: list[Listener] = []
-        self.bound: dict[int, int] = {}  # by the port that is listened on, its number as configured
+        self.bound: dict[int, int] = {}  # a port's number as configured, by the port that is listened on
 
     async def listen(self) -> None:
         """Listen on all ports; ConfigError names all that cannot be listened on."""
@@ -58,14 +58,14 @@ class AudioSocketEndpoint:
         return {str(port): str(self._port(number).url) for port, number in self.bound.items()}
 
     def _port(self, number: int) -> Port:
-        return self._engine.configuration.ports[number]  # a reload may change its path, and not remove it
+        return self._engine.configuration.ports[number]  # a reload may change a port's path, not remove a port
 
     def _make_connection(self, number: int) -> AudioSocketConnection:
         connection = AudioSocketConnection(number, self)
         self.connections.on_accepted(connection)
         return connection
 
-    # -- what connections ask -------------------------------------------------------------------------------------
+    # -- callbacks of connections ---------------------------------------------------------------------------------
 
     def on_connected(self, connection: AudioSocketConnection) -> None:
         """Refuse a peer whose network is not allowed, before it has sent its UUID."""
@@ -90,7 +90,7 @@ class AudioSocketEndpoint:
 
     def _begin(self, connection: AudioSocketConnection, port: Port, uuid: UUID, handler: Handler) -> None:
         engine, transport = self._engine, connection.transport
-        assert transport is not None  # noqa: S101 - its UUID has just come
+        assert transport is not None  # noqa: S101 - the connection's UUID has just come
         stream = Stream(
             id=secrets.token_hex(6),
             path=port.url.path,

@@ -15,7 +15,7 @@ _PROBES = 4  # probes that may stay unanswered, one in each quarter of the inter
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
-    """Probe an idle peer after `interval` seconds, and give it up after as many more; 0 for never.
+    """Probe an idle peer after `interval` seconds, and give the peer up after as many more; 0 for never.
 
     The kernel counts whole seconds, so both times are rounded up.
     """
@@ -29,7 +29,7 @@ def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
             ("TCP_KEEPINTVL", math.ceil(interval / _PROBES)),
             ("TCP_KEEPCNT", _PROBES),
         ):
-            if hasattr(socket, option):  # not on every system
+            if hasattr(socket, option):  # some systems lack some of these options
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 

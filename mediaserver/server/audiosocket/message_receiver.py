@@ -1,6 +1,6 @@
-"""What comes by an AudioSocket connection: bytes cut into messages, each given to the session, within limits.
+"""Receives from an AudioSocket connection: cuts bytes into messages, and gives each to the session, in limits.
 
-The peer is always read, since Asterisk locks up when its writes are not. Bytes, messages and the time that they
+The peer is always read: Asterisk locks up when its writes are not read. Bytes, messages and the time that they
 wait are bounded. A server has thousands of these connections, so each keeps little.
 """
 
@@ -12,14 +12,14 @@ from mediaserver.config.listener_settings import FRAME_MESSAGE, ServerSettings
 from mediaserver.transport.connection import abort
 from mediaserver.wire import audiosocket
 
-_SLICE_BYTES = 4096  # parsed at a time: a dozen frames
+_SLICE_BYTES = 4096  # bytes that are parsed at a time: a dozen frames
 _MESSAGES_PER_TURN = (
-    32  # given to the session before other streams get their turns: a slice may hold 1000 tiny ones
+    32  # messages given to the session before other streams get their turns: a slice may hold 1000 tiny ones
 )
-_MAX_BACKLOG_BYTES = 128 * 1024  # read from the kernel and not parsed yet; with more, reading pauses
+_MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
 _MAX_BACKLOG_TIME = 2.0  # seconds for which a peer may send faster than its messages are taken
 _MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, at most: five seconds of audio at 192 kHz
-_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same for a peer that has sent too much already
+_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same limit, for a peer that has sent too much already
 
 # Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.
 _MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate in audiosocket.RATES.items()}
@@ -40,7 +40,7 @@ class InboundRateLimit:
 
     def allows(self, kind: int, size: int) -> bool:
         """Count a message of a kind and of `size` bytes with its header; False where it exceeds the limit."""
-        frames = 1.0  # as nearly all messages
+        frames = 1.0  # nearly all messages hold one frame
         if size > FRAME_MESSAGE:
             frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
         self._frames += frames
@@ -58,7 +58,7 @@ def ignore_message(message: bytes) -> None:
 
 
 class MessageReceiver(asyncio.Protocol):
-    """The receiving half of a connection: a base class, so that a frame costs no call more than it must.
+    """The receiving half of a connection: a base class, as a separate object would cost each frame one more call.
 
     A subclass reads the handshake, sets `_session` and `_on_message` after it, and is told of the end of input.
     """
@@ -89,7 +89,7 @@ class MessageReceiver(asyncio.Protocol):
         self._on_message: Callable[[bytes], None] = ignore_message
         self._parser = audiosocket.StreamParser()
         self._messages: Iterator[bytes] | None = None  # messages of a slice that the session has yet to get
-        self._backlog = bytearray()  # not parsed yet
+        self._backlog = bytearray()  # bytes that are not parsed yet
         self._backlog_since = 0.0  # when the backlog began
         self._paused = False  # reading is paused: what comes stays in the kernel
         self._eof = False  # the peer has closed its half
@@ -109,7 +109,7 @@ class MessageReceiver(asyncio.Protocol):
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the peer. Many at once are parsed in slices, so that other streams get their turns."""
+        """Parse bytes from the peer. Many bytes are parsed in slices, so that other streams get their turns."""
         if self._session is None and not self._discarding:
             data = self._read_handshake(data)
         if self._discarding:
@@ -122,7 +122,7 @@ class MessageReceiver(asyncio.Protocol):
         elif data:
             if len(data) > _SLICE_BYTES:
                 self._backlog += data
-            else:  # as nearly always
+            else:  # the usual case
                 self._messages = self._parser.feed(data)
             self._backlog_since = self._loop.time()
             self._process_turn()
@@ -141,7 +141,7 @@ class MessageReceiver(asyncio.Protocol):
         self._process(self._messages)
         if self._has_backlog and self._loop.time() - self._backlog_since > _MAX_BACKLOG_TIME:
             self._on_limit_exceeded(End(EndReason.FLOOD, CloseCode.ABNORMAL))
-        if len(self._backlog) < _MAX_BACKLOG_BYTES / 2:  # more is read before the backlog is empty
+        if len(self._backlog) < _MAX_BACKLOG_BYTES / 2:  # reading resumes before the backlog is empty
             self._resume_reading()
         if self._has_backlog:
             self._loop.call_soon(self._process_turn)
@@ -168,7 +168,7 @@ class MessageReceiver(asyncio.Protocol):
             self._on_limit_exceeded(End(EndReason.OVERSIZE, CloseCode.TOO_BIG))
 
     def _on_limit_exceeded(self, end: End) -> None:
-        """Finish the session of a peer that exceeds a limit. The peer is still sent our end."""
+        """Finish the session of a peer that exceeds a limit. The peer is still sent a hang-up."""
         self._discard_limit = _MAX_DISCARDED_FLOOD_BYTES - len(self._backlog)
         self._start_discarding()
         if self._session is not None:
@@ -182,7 +182,7 @@ class MessageReceiver(asyncio.Protocol):
         self._resume_reading()
 
     def _discard(self, size: int) -> None:
-        """Drop bytes that come after the end. Left unread they would make our close a reset; they are bounded."""
+        """Drop bytes that come after the end, up to a limit. Unread bytes would make our close a TCP reset."""
         self._discard_limit -= size
         if self._discard_limit < 0 and self.transport is not None:
             abort(self.transport)

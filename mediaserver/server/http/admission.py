@@ -27,7 +27,7 @@ from mediaserver.wire.encapsulation import WireSettings
 _CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _MAX_CALL_ID = 128  # characters
-_KEYS_COMPARED = 10  # unknown keys of a query that are compared with ours
+_KEYS_COMPARED = 10  # unknown keys of a query that are compared with the known ones
 _MISSPELT_KEYS_LOGGED = 5  # lines a second
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An admitted request: what is to be played to which peer, and how."""
+    """An admitted request: its path's route, the handler to run, the wire format, the stream and the peer."""
 
     route: Route
     handler: Handler
@@ -62,8 +62,8 @@ class AdmissionControl:
                 f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
-        self._connections.admit_handshake()  # peers without access do not count
-        # A handler is not given what opens its path. On an open path such a key is one of the peer's own.
+        self._connections.admit_handshake()  # peers without access were refused before, and do not count
+        # Tokens and signatures are kept from a handler. On a path without tokens, such keys are the peer's own.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
@@ -92,7 +92,7 @@ class AdmissionControl:
     ) -> tuple[Handler, WireSettings]:
         """The handler and the wire format that a URL asks for.
 
-        RefusedError: 404 goes before 426 for a request that asks for no WebSocket, and that before a wrong query.
+        RefusedError, the first of: 404; 426 for a request that asks for no WebSocket; the error of a wrong query.
         """
         query_error: RefusedError | None = None
         try:
@@ -113,7 +113,7 @@ class AdmissionControl:
         return resolved
 
     def _warn_of_misspelt_key(self, path: str, query: Mapping[str, str]) -> None:
-        """Log a key of a query that is almost one of ours, without its value, which may be a token.
+        """Log a query's key that is almost a known one. Its value is not logged, since it may be a token.
 
         A peer may send any number of keys, so only some are compared.
         """
@@ -125,7 +125,7 @@ class AdmissionControl:
 
 
 def _call_id(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """The peer's own id of the call, "" where it names none: printable characters, at most 128, as it may be any
+    """The peer's own id of the call, "" where it names none: the first 128 printable characters, as it may be any
     text.
     """
     named = [place.get(key) for place in (variables, query) for key in _CALL_KEYS]

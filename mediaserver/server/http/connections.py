@@ -25,7 +25,7 @@ from mediaserver.transport.server_websocket import ServerWebSocket
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _REFUSAL_HEADROOM = 50  # connections accepted beyond the limit, so that their peers can be told of the refusal
-_POLL_INTERVAL = 0.005  # seconds between looks at handshakes in progress
+_POLL_INTERVAL = 0.005  # seconds between checks of the handshakes in progress
 
 log = structlog.get_logger()
 
@@ -41,15 +41,15 @@ class Connections(HttpServer):
     ) -> None:
         super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
-        self.handshake_rate = RateLimiter()  # of peers that have access
-        self.handshaking: EvictionQueue = {}  # in their handshake: TLS, the HTTP request, AudioSocket's UUID
-        self.awaiting_tls: EvictionQueue = {}  # on a port of TLS, and without a byte from the peer yet
-        self.refused: EvictionQueue = {}  # refused, and not closed by the peer yet
-        self._http: set[object] = set()  # still HTTP; aiohttp's own list keeps them longer
+        self.handshake_rate = RateLimiter()  # limits the handshakes of peers that have access
+        self.handshaking: EvictionQueue = {}  # connections in a handshake: TLS, HTTP's request, AudioSocket's UUID
+        self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
+        self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
+        self._http: set[object] = set()  # connections that are still HTTP; aiohttp's own list keeps them longer
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
-        self._accepted: dict[object, float] = {}  # accepted at so many seconds, and without a transport yet
+        self._accepted: dict[object, float] = {}  # when each connection without a transport yet was accepted
 
     def __call__(self) -> "HttpConnection":
         connection = HttpConnection(self)
@@ -78,7 +78,7 @@ class Connections(HttpServer):
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
-        """Count a connection of another media port; whether there is room for it."""
+        """Count a connection that is not HTTP's; returns whether there is room for it."""
         has_room = self.make_room(connection)
         self._tracked.add(connection)
         return has_room
@@ -141,7 +141,7 @@ class Connections(HttpServer):
     @property
     def has_room(self) -> bool:
         """Whether there are file descriptors for more connections to be accepted."""
-        # asyncio tells of no accepted socket for which it could not make a transport: each counts for a while.
+        # asyncio does not report an accepted socket that it could make no transport for: it counts for a while.
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
         while self._accepted and next(iter(self._accepted.values())) < stale:
             del self._accepted[next(iter(self._accepted))]
@@ -211,7 +211,7 @@ class HttpConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the request. Those that follow it before the answer count as well."""
+        """Parse bytes of the request. Bytes that follow it before the answer count towards the limit as well."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -230,7 +230,7 @@ class HttpConnection(HttpProtocol):
         return websocket
 
     def on_request_read(self) -> None:
-        """The request is there in time, or the connection is gone."""
+        """Stop the time-out: the request has come, or the connection is gone."""
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
@@ -245,7 +245,7 @@ class HttpConnection(HttpProtocol):
         self.disconnect()
 
     def on_request_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
-        """Answer a malformed request. aiohttp would log it as it stands, with the token in it."""
+        """Answer a malformed or failed request. aiohttp would log the whole request, with the token in it."""
         self.on_request_read()
         if status == 500:
             log.error("request failed", peer=self.remote_host, exc_info=error)

@@ -4,8 +4,8 @@ import resource
 
 import structlog
 
-_RESERVED = 100  # descriptors for what is no connection: listeners, decoders, recordings, webhooks
-MAX_ADMIN_CONNECTIONS = 32  # of the admin port, for which descriptors are reserved as well
+_RESERVED = 100  # descriptors for other things than connections: listeners, decoders, recordings, webhooks
+MAX_ADMIN_CONNECTIONS = 32  # connections of the admin port; descriptors are reserved for them as well
 _ALL_RESERVED = _RESERVED + MAX_ADMIN_CONNECTIONS
 _HANDSHAKES = 900  # descriptors for connections in their handshake
 
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 def raise_descriptor_limit(streams: int) -> None:
-    """Raise the soft limit of file descriptors for so many streams, of which each takes one.
+    """Raise the soft limit of file descriptors for this number of streams, each of which takes one.
 
     A warning is logged where the hard limit is too low.
     """
@@ -29,5 +29,5 @@ def raise_descriptor_limit(streams: int) -> None:
 
 
 def max_connections() -> int:
-    """How many connections of the media ports there are descriptors for, beside those that are reserved."""
+    """How many connections the media ports may have: as many as there are descriptors that are not reserved."""
     return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ALL_RESERVED)

@@ -27,7 +27,7 @@ EvictionQueue = dict[Evictable, None]  # connections in the same phase, oldest f
 def evict_oldest(*queues: EvictionQueue) -> bool:
     """Close the oldest connection of the longest queue; False where all queues are empty.
 
-    A flood of connections in one phase thus evicts its own, and none of another phase.
+    A flood of connections in one phase thus evicts connections of that phase only.
     """
     longest = max(queues, key=len)
     if not longest:

@@ -12,7 +12,7 @@ import structlog
 from mediaserver.errors import ConfigError, error_text
 
 _BACKLOG = 4096
-_POLL_INTERVAL = 0.1  # seconds between looks whether there is room again
+_POLL_INTERVAL = 0.1  # seconds between checks whether there is room again
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class AddressKeys(NamedTuple):
 class Listener:
     """Accepts connections on a port, and has `protocol_factory` make the protocol of each.
 
-    While `has_room` is False it accepts none: they wait in the backlog of the kernel.
+    While `has_room` returns False, it accepts no connections: they wait in the backlog of the kernel.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int, keys: AddressKeys, *, reuse_port: bool = False) -> int:
-        """Listen on all addresses of `host`, and return the port, which the system chooses for 0.
+        """Listen on all addresses of `host`, and return the port, which the system chooses where `port` is 0.
 
         ConfigError, with the key to change in front, where the port cannot be listened on.
         """
@@ -55,7 +55,7 @@ class Listener:
                 listening.setblocking(False)
                 self._sockets.append(listening)
             await self._start_accepting()
-        except (OSError, UnicodeError) as error:  # a host name may be none by its letters
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host name has such characters
             raise ConfigError([_explain(error, host, port, keys)]) from error
         return int(self._sockets[0].getsockname()[1])
 
@@ -74,7 +74,7 @@ class Listener:
         self._sockets.clear()
         for connection in waiting:
             self._start_task(self._serve(connection))
-        await asyncio.sleep(0)  # each has its protocol after this turn of the event loop
+        await asyncio.sleep(0)  # each connection has its protocol after this turn of the event loop
 
     async def _start_accepting(self) -> None:
         for listening in self._sockets:
@@ -134,7 +134,7 @@ def _explain(error: Exception, host: str, port: int, keys: AddressKeys) -> str:
 
 
 def _accept_backlog(listening: socket.socket) -> list[socket.socket]:
-    """The connections that waited to be accepted."""
+    """Accept all connections that wait in a socket's backlog, and return them."""
     waiting = []
     while True:
         try:

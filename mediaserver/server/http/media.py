@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class MediaEndpoint:
-    """All paths of the media listener."""
+    """Handles the requests to the media listener, on all its paths."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
@@ -42,7 +42,7 @@ class MediaEndpoint:
         http = protocol_of(request)
         assert isinstance(http, HttpConnection)  # noqa: S101 - `connections` makes no others
         http.on_request_read()
-        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same version
+        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the request's version
             http.reject(_NOT_HTTP_1)
             return web.Response()
         peer = self._resolve_peer(request, http)
@@ -54,10 +54,10 @@ class MediaEndpoint:
             return refusals.response(error)
         except ConnectionResetError:
             log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
-        else:  # nothing was awaited since the admission, so its place among the streams is still free
+        else:  # nothing was awaited since the admission, so the stream's place is still free
             has_media_start = upgrade.select_subprotocol(request) is not None
             self._begin(admitted, websocket, has_media_start=has_media_start)
-        return web.Response()  # aiohttp wants one, and drops it: the connection is no longer HTTP
+        return web.Response()  # aiohttp wants a response, and drops it: the connection is no longer HTTP
 
     def _resolve_peer(self, request: web.BaseRequest, http: HttpConnection) -> Peer:
         forwarded = request.headers.getall("X-Forwarded-For", ())
@@ -101,7 +101,7 @@ class MediaEndpoint:
             if end.reason is EndReason.FINISHED:
                 await session.drain()
             websocket.lift_limits()
-            reading.cancel()  # `close` reads until the peer has answered, and two cannot read at once
+            reading.cancel()  # `close` reads until the peer has answered, and two tasks cannot read at once
             await asyncio.wait((reading,))
             await connection.close(websocket, transport, end)
         finally:

@@ -14,12 +14,12 @@ class Peer(NamedTuple):
 
     address: str  # without a port
     name: str  # for logs: with the port, where that is known
-    is_direct: bool  # False where a trusted proxy connected for it
-    limit_key: str  # streams are counted and limited by it: the address, of IPv6 its /64, which one customer has
+    is_direct: bool  # False where a trusted proxy connected for the peer
+    limit_key: str  # the key to limit streams by: the IPv4 address, or IPv6's /64, which one customer has
 
 
 def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) -> Peer:
-    """The peer of a connection from `peername`, asyncio's address, with the X-Forwarded-For headers of its
+    """The peer of a connection: from `peername`, as asyncio has it, and from the X-Forwarded-For headers of the
     request.
 
     Each proxy appends the address that connected to it, and the client may have sent any list itself: so the last
@@ -35,7 +35,7 @@ def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) 
     while hops and any(address in network for network in trusted):
         further = _parse_address(hops.pop())
         if further is None:
-            break  # a trusted proxy passed on what is no address
+            break  # a trusted proxy passed on text that is no address
         address, name, is_direct = further, str(further), False
     return Peer(str(address), name, is_direct, _limit_key(address))
 

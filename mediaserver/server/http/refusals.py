@@ -1,4 +1,4 @@
-"""Refusals before the upgrade: one plain line for the peer, a metric, and a line of the log while they are few."""
+"""Refusals before the upgrade: one plain line for the peer, a metric, and a line of the log at a limited rate."""
 
 import structlog
 from aiohttp import web
@@ -7,7 +7,8 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LogLimiter
 
-# When the media ports refuse a request, by its reason. docs/reference/refusals.md is made of this table.
+# By the reason of a refusal: when the media ports refuse a request. docs/reference/refusals.md is generated
+# from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
@@ -74,7 +75,7 @@ def response(error: RefusedError) -> web.Response:
 
 
 def raw_response(error: RefusedError) -> bytes:
-    """The same as bytes, for a connection that has not made its request yet."""
+    """The HTTP answer to the peer as bytes, for a connection that has not made its request yet."""
     body = f"{error}\n".encode()
     head = f"HTTP/1.1 {error.status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Tls:
-    """A server's certificate and its key. ConfigError, with `where` in front, where the files do not hold them."""
+    """A server's certificate and its key. ConfigError, beginning with `where`, if the files do not hold them."""
 
     def __init__(self, settings: TlsSettings, where: str) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -28,7 +28,7 @@ class Tls:
 
     def load_certificate(self, settings: TlsSettings, where: str) -> None:
         """Use the certificate that the files hold, for connections to come; ConfigError where they hold none."""
-        problems: list[str] = []  # of reading, since OpenSSL would not say which file it cannot read
+        problems: list[str] = []  # problems of reading the files; OpenSSL would not say which file it cannot read
         certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
         _read(settings.key, f"{where}: tls.key", problems)
         if problems:
@@ -41,13 +41,13 @@ class Tls:
         self.expires = certificate.not_valid_after_utc.timestamp()
 
     def log_expiry(self) -> None:
-        """Log when the certificate expires: as an error where it has."""
+        """Log when the certificate expires, as an error where it has expired already."""
         write = log.info if self.expires > time.time() else log.error
         write("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
 
 
 def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
-    """The TLS that the settings ask for, None for none, and a line for each problem with its files."""
+    """The certificate that the settings name, None for no TLS, and a line for each problem with the files."""
     if not settings.tls.certificate:
         return None, []
     try:
@@ -65,7 +65,7 @@ def _read(file: str, key: str, problems: list[str]) -> bytes:
 
 
 def _no_password() -> str:
-    """OpenSSL asks for the passphrase of an encrypted key, and a server has no user to type it."""
+    """OpenSSL calls this for the passphrase of an encrypted key. ValueError: a server has no user to type it."""
     raise ValueError(_ENCRYPTED)
 
 

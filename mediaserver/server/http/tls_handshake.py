@@ -12,13 +12,13 @@ from typing import cast
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http.connections import Connections
 
-_SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer the end of TLS
+_SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer close_notify, which ends TLS
 
 
 class TlsHandshakeFactory:
     """The protocol factory of a port that speaks TLS.
 
-    At most one handshake starts in a turn of the event loop: it takes about a millisecond, and streams must get
+    At most one handshake starts in a turn of the event loop: each takes about a millisecond, and streams must get
     their turns in between.
     """
 
@@ -58,7 +58,7 @@ class TlsHandshake(asyncio.Protocol):
         self._peer = "?"
         self._task: asyncio.Task[None] | None = None
         self._timeout: asyncio.TimerHandle | None = None
-        self._early_data = b""  # the first bytes of TLS; after its handshake, what came decrypted right behind it
+        self._early_data = b""  # the first bytes of TLS; later the decrypted bytes right behind the handshake
         self._connections.on_accepted(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,11 +69,11 @@ class TlsHandshake(asyncio.Protocol):
         self._connections.track_awaiting_tls(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. asyncio does not always call this during a handshake: then `_handshake` ends."""
+        """The connection is gone. asyncio may omit this call during a handshake, but then `_handshake` ends."""
         self._finish()
 
     def data_received(self, data: bytes) -> None:
-        """The peer's first bytes; or what came right behind its handshake, decrypted."""
+        """Take the peer's first bytes; or, decrypted, the bytes that came right behind the handshake."""
         is_first, self._early_data = not self._early_data, self._early_data + data
         if is_first and self._task is None and self._transport is not None:
             self._transport.pause_reading()

@@ -18,7 +18,7 @@ _CONNECT_TIMEOUT = 3.0  # seconds
 _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's closing handshake may take
 # Seconds. Common servers close an idle connection after 2 or 5, which must not happen under our next request.
 _KEEP_ALIVE = 1.5
-_MAX_ERROR_BYTES = 4096  # of an error response that are read
+_MAX_ERROR_BYTES = 4096  # bytes of an error response that are read
 _MAX_SHOWN = 200  # characters of an error response that are repeated in our message
 
 
@@ -30,7 +30,8 @@ class EngineHttpClient:
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        await self._session().close()  # created if there is none yet, so that no request creates one later
+        # A session is created where there is none yet, so that no request creates one later.
+        await self._session().close()
 
     @contextlib.asynccontextmanager
     async def post(self, url: str, token: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -29,7 +29,7 @@ class ServerSentEventParser:
         self._kind, self._data_characters = "", 0
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Parse more bytes and return the events that they complete. Raises ValueError where one is too long."""
+        """Parse more bytes and return the events that they complete. Raises ValueError if an event is too long."""
         text = self._decode(data)
         if not text:
             return []

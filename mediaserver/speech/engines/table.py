@@ -1,7 +1,7 @@
 """The tables of TTS and STT engines, by the names that the settings give them.
 
-The tables of problems have a function for each engine that says why it cannot be used as it is configured, for a
-voice (TTS) or for a language (STT), and "" if it can. The engine itself is not asked, so that `check` is quick.
+The tables of problems have functions that say why an engine cannot be used as it is configured, for a voice (TTS)
+or for a language (STT), and "" if it can. The engine itself is not asked, so that `check` is quick.
 """
 
 from collections.abc import Callable

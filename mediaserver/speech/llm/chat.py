@@ -19,7 +19,7 @@ from mediaserver.speech.llm.reasoning import ReasoningFilter
 
 MAX_ANSWER_CHARACTERS = 8000  # ten minutes of speech; a longer answer is cut off there
 _END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
-_MAX_TOOL_CALLS = 16  # in one answer
+_MAX_TOOL_CALLS = 16  # tool calls in one answer, at most
 _MAX_SHOWN = 200  # characters of a server's error that are repeated in our message
 
 Message = dict[str, Any]
@@ -72,7 +72,7 @@ class ChatClient:
     async def _next(
         self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", timeout: float
     ) -> str | None:
-        """The next piece; None at the end. Raises EngineError when `timeout` seconds pass before the end."""
+        """The next piece; None at the end. Raises EngineError when `timeout` seconds pass without a piece."""
         try:
             async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else timeout):
                 return await anext(pieces, None)

@@ -1,4 +1,4 @@
-"""A filter for the reasoning that models write before an answer, and that some servers leave in it, in tags."""
+"""Removes the reasoning, in tags, that models write before an answer, and some servers leave in the answer."""
 
 import re
 
@@ -12,7 +12,7 @@ class ReasoningFilter:
 
     def __init__(self) -> None:
         self._buffer = ""  # text that may still turn out to be reasoning, or a tag
-        self._closing_tag = ""  # of the reasoning that is being read; "" outside of it
+        self._closing_tag = ""  # the closing tag of the reasoning that is being read; "" outside of reasoning
         self.found = False  # whether there was any reasoning so far
 
     def feed(self, text: str) -> str:

@@ -39,11 +39,11 @@ class SttEngine(Protocol):
         """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
 
     async def close(self) -> None:
-        """Stop what the engine runs on."""
+        """Stop the engine's processes and connections, if it has any of its own."""
 
 
 async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, T]) -> T:
-    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once that is there."""
+    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once the other ends."""
     task = asyncio.ensure_future(sending)
     try:
         return await receiving

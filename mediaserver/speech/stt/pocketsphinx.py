@@ -1,6 +1,6 @@
-"""The STT engine `pocketsphinx`: English, on this machine, without a network; it recognises less than others.
+"""The STT engine `pocketsphinx`: English, on this machine, without a network; other engines recognise more.
 
-It is not loaded by the serving process, but by worker processes that run `pocketsphinx_process`.
+The engine is not loaded by the serving process, but by worker processes that run `pocketsphinx_process`.
 """
 
 import importlib.util

@@ -25,7 +25,7 @@ _MIRROR = np.array([0.25, -0.25], np.float32)
 _RATES = 8000, 16_000  # Hz of the input, and of the model
 # A tenth of a second, put before each utterance: without it, a first word that begins at once is lost.
 _LEADING_SILENCE = bytes(1600)
-_PARTIAL_INTERVAL = 0.25  # seconds
+_PARTIAL_INTERVAL = 0.25  # seconds between two partial results, at least
 # Means of the cepstra of telephone speech, with which the normalisation begins for every utterance.
 _CEPSTRAL_MEANS = (
     "33.745,1.10233,-13.9668,5.04951,-2.92942,-12.4872,11.7266,-10.7042,8.3951,-3.33718,-5.02353,7.13947,-7.09731"

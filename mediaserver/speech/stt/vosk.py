@@ -1,4 +1,4 @@
-"""The STT engine `vosk`: a vosk-server, by its WebSocket protocol; each utterance is a connection.
+"""The STT engine `vosk`: a vosk-server, by its WebSocket protocol; each utterance has its connection.
 
 The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
 what it has recognised: `partial` of a segment that goes on, or `text` of one that has ended. An utterance may have
@@ -52,8 +52,8 @@ class _VoskConnection:
         self._websocket, self._host = websocket, host
         self._unanswered = 0  # messages sent to which no answer has come yet
         self._end_sent = False
-        self._texts: list[str] = []  # of the segments that have ended
-        self._confidences: list[float] = []  # of the words of these segments
+        self._texts: list[str] = []  # texts of the segments that have ended
+        self._confidences: list[float] = []  # confidences of the words of these segments
 
     async def send_audio(self, audio: AsyncIterator[bytes]) -> None:
         """Send the configuration, the audio and the end mark."""

@@ -11,14 +11,14 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # of a number
+_MAX_DIGITS = 18  # digits of a number, at most
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
-_ENGLISH_NAMES = {  # of a currency and its hundredth; CLDR has "US dollars", and no cents
+_ENGLISH_NAMES = {  # names of a currency and its hundredth; CLDR has "US dollars", and no cents
     **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD"), _DOLLAR),
     "EUR": ("euro", "euros", "cent", "cents"),
     "GBP": ("pound", "pounds", "penny", "pence"),
@@ -103,7 +103,7 @@ def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> 
 
 
 def _english_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in English, in words such as dollars and cents; "" for a currency that has none here."""
+    """An amount in English, in words such as dollars and cents; "" for a currency that has no names here."""
     if code not in _ENGLISH_NAMES:
         return ""
     major, minor = int(amount), int(amount % 1 * 100)
@@ -145,7 +145,10 @@ def _parse_integer(text: str) -> int:
 
 
 def _decimal_words(value: Decimal, language: Language) -> str:
-    """A number in words; digits where there are none. Decimals one by one, because num2words loses some."""
+    """A number in words; in digits where the language has no words for it.
+
+    Decimals are spoken one by one, because num2words loses some.
+    """
     whole, point, decimals = str(value).partition(".")
     if language.num2words_code and (language.decimal_point or not point):
         words = [

@@ -1,6 +1,6 @@
 """Dates, times of day and durations in words.
 
-In English all of it is words. Other languages get Babel's long patterns, such as "Montag, 23. November 2026".
+In English, all parts are words. Other languages get Babel's long patterns, such as "Montag, 23. November 2026".
 Their digits stay, because the TTS engine knows the grammar by which they are spoken.
 """
 

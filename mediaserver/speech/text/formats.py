@@ -10,8 +10,8 @@ from mediaserver.errors import did_you_mean
 from mediaserver.speech.text import amounts, dates, languages, spelling
 from mediaserver.speech.text.languages import Language
 
-MAX_VALUE_CHARACTERS = 1000  # of a value without a format
-_MAX_FORMATTED_CHARACTERS = 100  # of a value with a format: more digits than that are of no use to a listener
+MAX_VALUE_CHARACTERS = 1000  # characters of a value without a format
+_MAX_FORMATTED_CHARACTERS = 100  # characters of a value with a format: a listener has no use for more digits
 
 # Each function takes a value, the format's argument ("" for none) and a language, and returns the words. It raises
 # ValueError where the value cannot be spoken in that format.

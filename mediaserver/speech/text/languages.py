@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # where num2words uses another code
-_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words that num2words lacks
+_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # languages with another code in num2words
+_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point that num2words lacks
 _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}
 
 
@@ -38,12 +38,12 @@ class Language:
 
     @property
     def english(self) -> bool:
-        """Whether it is English of any territory."""
+        """Whether the language is English, of any territory."""
         return self.num2words_code.startswith("en")
 
     @property
     def american(self) -> bool:
-        """Whether it is English as in the United States: "November twenty-third", and no "and" in numbers."""
+        """Whether the language is English as in the USA: "November twenty-third", and no "and" in numbers."""
         return self.english and self.locale.territory in _AMERICAN_TERRITORIES
 
     @property
@@ -74,7 +74,7 @@ class Language:
 
     @cached_property
     def minus(self) -> str:
-        """The word before a negative number. It is derived from -1, which not all languages of num2words have."""
+        """The word before a negative number, derived from -1, which some languages of num2words do not have."""
         one = self.number_words(1)
         try:
             negative = self.number_words(-1)
@@ -130,5 +130,5 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
     if language.startswith("en"):
-        words = words.replace(",", "")  # an engine would speak them as pauses
+        words = words.replace(",", "")  # an engine would speak commas as pauses
     return words.replace(" and ", " ") if american else words

@@ -5,7 +5,7 @@ from unicodedata import decimal
 
 from mediaserver.speech.text.languages import Language
 
-_SIGN_NAMES = {  # in English; in other languages the sign stays, and the TTS engine speaks it
+_SIGN_NAMES = {  # the names in English; in other languages the sign stays, and the TTS engine speaks it
     "+": "plus",
     "*": "star",
     "#": "pound",

@@ -13,7 +13,7 @@ from mediaserver.speech.text import formats
 
 
 class MissingValuesError(ValueError):
-    """A text cannot be spoken, because variables in it have no value; `names` are theirs."""
+    """A text cannot be spoken, because variables in it have no value; `names` lists the variables."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(f"no value for {', '.join(map(_in_braces, names))}")
@@ -57,7 +57,7 @@ class Template:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its variables, each once, in their order."""
+        """The names of the template's variables, each once, in their order."""
         return tuple(dict.fromkeys(placeholder.name for placeholder in self.placeholders))
 
     def __str__(self) -> str:

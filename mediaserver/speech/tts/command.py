@@ -83,7 +83,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The configured environment variables, read anew. Raises EngineError where one refers to nothing."""
+        """The configured environment variables, read anew. Raises EngineError for a reference to nothing."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")

@@ -16,11 +16,11 @@ from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
-_MAX_SOUND_BYTES = 32_000_000  # that a program may write: some minutes at any sampling rate
+_MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
 # Bytes of any one file that a program may make. To the kernel shared memory is a file as well, and espeak-ng has
-# 64 MB of it for PulseAudio, as distributions build it, though it plays nothing.
+# 64 MB of shared memory for PulseAudio, as distributions build espeak-ng, though it plays nothing here.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
-_MAX_STDERR_BYTES = 4096  # the last of them are kept for the error's message
+_MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for the error's message
 
 
 def main() -> None:
@@ -107,7 +107,7 @@ def _write_stdin(pipe: IO[bytes], text: bytes) -> None:
 
 
 def _read_stderr(pipe: IO[bytes], end: bytearray) -> None:
-    """Read to the end, so that the program is not held up; keep the last bytes in `end`."""
+    """Read standard error to its end, so that the program is not held up; keep the last bytes in `end`."""
     with pipe:
         while data := pipe.read1(_MAX_STDERR_BYTES):  # type: ignore[attr-defined]
             end += data

@@ -1,6 +1,6 @@
 """The TTS engine `hibari`: English, without a network, by the extra `[speech]`.
 
-It is not loaded by the serving process, but by worker processes that run `hibari_process`.
+The engine is not loaded by the serving process, but by worker processes that run `hibari_process`.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ from mediaserver.speech.tts.interface import Voice
 # The version of the processing that `hibari_process` adds (trimming, level). It is a part of the cache's key:
 # raise it with every audible change, so that sentences made before are not found on disk any more.
 _PROCESSING_VERSION = 1
-VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy: the package's own table would import all of it
+VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy: importing hibari's own table would load hibari
 _JOB_TIMEOUT = 10.0  # seconds for one sentence, after which a worker is taken to hang
 _MODULE = "mediaserver.speech.tts.hibari_process"
 

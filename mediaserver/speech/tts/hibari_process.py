@@ -23,8 +23,8 @@ from mediaserver.speech.engines import worker_process
 _MAX_LOADED = 4  # voices kept in memory, some 30 MB each
 _RETRY = 60.0  # seconds after which a voice that could not be downloaded is tried again
 _GAIN = 2.0  # brings the speech near the loudness of the shipped prompts
-_MAX_PEAK = 0.9  # of full scale
-_AUDIBLE = 0.001  # of full scale
+_MAX_PEAK = 0.9  # of full scale: no peak exceeds it after the gain
+_AUDIBLE = 0.001  # of full scale: any quieter signal counts as silence
 # Seconds of silence kept before and after a sentence. hibari's own are 0.3 and 0.45.
 _LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 class VoiceStore:
-    """The loaded voices: the least recently used one is unloaded. `download_wait` is in seconds."""
+    """The loaded voices: of too many, the least recently used is unloaded. `download_wait` is in seconds."""
 
     def __init__(self, download_wait: float) -> None:
         self._download_wait = download_wait
@@ -97,7 +97,7 @@ class _VoiceDownload:
         self._thread.join(seconds)
 
     def raise_unless_done(self) -> None:
-        """Raise EngineError where the file is not there."""
+        """Raise EngineError where the voice's file is not there."""
         if self._thread.is_alive():
             raise EngineError(f'the voice "{self._name}" is not here yet: it is being downloaded')
         if self._error:

@@ -11,7 +11,7 @@ class Voice(NamedTuple):
 
     engine: str
     name: str = ""  # as the engine names it; empty: the engine's default
-    rate: float = 1.0  # times the engine's own pace
+    rate: float = 1.0  # a multiple of the engine's own pace
     language: str = "en"  # a BCP 47 tag
 
 
@@ -51,4 +51,4 @@ class TtsEngine(Protocol):
         """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
 
     async def close(self) -> None:
-        """Stop what the engine runs on."""
+        """Stop the engine's processes and connections, if it has any of its own."""

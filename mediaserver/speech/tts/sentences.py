@@ -39,7 +39,7 @@ class SentenceSplitter:
     def __init__(
         self, language: str = "en", max_characters: int = MAX_CHARACTERS, early_first: bool = False
     ) -> None:
-        self._early_first = early_first  # the first sentence is still to come
+        self._early_first = early_first  # the first sentence, which may end at a clause, is still to come
         self._ordinal_dot = bool(_ORDINAL_DOT.fullmatch(language.lower().replace("_", "-")))
         self._max_characters = max_characters
         self._text = ""
@@ -70,7 +70,7 @@ class SentenceSplitter:
 
     def _end(self, start: int, final: bool) -> int:
         """The index of the end of the sentence that begins at `start`; 0 if none is known yet."""
-        window = self._text[start : start + self._max_characters + 2]  # and a space, and the letter after it
+        window = self._text[start : start + self._max_characters + 2]  # 2 more: a space, and the letter after it
         clause = _first_clause_end(window[: self._max_characters + 1]) if self._early_first else 0
         for mark in _END.finditer(window):
             if mark.end() > (clause or self._max_characters):

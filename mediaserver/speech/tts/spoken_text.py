@@ -24,7 +24,7 @@ class SentenceAudio:
         self.clips: list[Clip] = []
         self.complete = False  # no more audio comes, also after an error
         self.error = ""  # why synthesis failed, if it did
-        self.users = 0  # texts that hold it
+        self.users = 0  # texts that hold the sentence
         self._on_abandoned = on_abandoned
         self._completed = asyncio.Event()
 
@@ -69,7 +69,7 @@ class SpokenText:
         on_failure: Callable[[str], None] = lambda why: None,
     ) -> None:
         self.texts = texts
-        self.sentences: list[SentenceAudio] = []  # those whose synthesis was asked for
+        self.sentences: list[SentenceAudio] = []  # sentences whose synthesis was asked for
         self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
         self._failure_reported = False
 
@@ -131,7 +131,7 @@ class _PendingFrames(NamedTuple):
 
 
 class _SentencePart:
-    """One part of a sentence, which may still be synthesised; it is empty where the sentence ends before it."""
+    """One part of a sentence, perhaps not synthesised yet; the part is empty where the sentence ends before it."""
 
     def __init__(self, sentence: SentenceAudio, part: int) -> None:
         self._sentence, self._part = sentence, part
@@ -173,6 +173,6 @@ class _FailedRest:
 
 
 def split_pcm(pcm: bytes, samples: int) -> Iterator[bytes]:
-    """PCM in pieces of at most so many samples."""
+    """PCM in pieces of at most `samples` samples."""
     step = samples * SAMPLE_BYTES
     return (pcm[at : at + step] for at in range(0, len(pcm), step))

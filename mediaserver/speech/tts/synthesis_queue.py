@@ -74,7 +74,7 @@ class SynthesisQueue:
             del waiting[path]
 
     def _start_next(self) -> None:
-        """Grant the free slots."""
+        """Grant the free slots to the tickets whose turn comes next."""
         for untrusted, waiting in self._waiting.items():
             while waiting and self._has_free_slot(untrusted):
                 path = next(iter(waiting))

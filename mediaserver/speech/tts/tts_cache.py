@@ -16,7 +16,7 @@ from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
 from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket, SynthesisQueue
 from mediaserver.support.store import Store
 
-_PART_SAMPLES = 250 * FRAME_SAMPLES  # encoded in one turn of the event loop, in well under a millisecond
+_PART_SAMPLES = 250 * FRAME_SAMPLES  # samples encoded in one turn of the event loop, in well under a millisecond
 RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric
 _LOG_INTERVAL = 60.0  # seconds after which the same failure is logged again
 _SIZE_FACTOR = 2.3  # memory that a sentence takes, per byte of its PCM: with its frames in one encoding
@@ -45,11 +45,11 @@ class TtsCache:
         self._engine, self._timeout, self._memory_limit, self._store = engine, timeout, memory_limit, store
         self._on_first_audio = on_first_audio
         self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()  # by key, also those in synthesis
-        self._bytes = 0  # of complete sentences
+        self._bytes = 0  # memory that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
         self._queue = SynthesisQueue(concurrency)
         self._tickets: dict[SentenceAudio, QueueTicket] = {}
-        self._store_error = ""  # the last one that was logged
+        self._store_error = ""  # the last error of the store that was logged
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
@@ -63,7 +63,7 @@ class TtsCache:
                 self._queue.promote(self._tickets[found], origin)
             return found
         loop = asyncio.get_running_loop()
-        # Called in the loop, and later: garbage collection may release a sentence in any thread at any time.
+        # Called later, by the loop, because garbage collection may release a sentence in any thread at any time.
         sentence = SentenceAudio(lambda: loop.call_soon_threadsafe(self._cancel_if_abandoned, key))
         self._sentences[key] = sentence
         self._tickets[sentence] = QueueTicket(origin)
@@ -120,7 +120,7 @@ class TtsCache:
             if not error:
                 self._add_and_evict(sentence)
             elif self._sentences.get(key) is sentence:
-                del self._sentences[key]  # the next call that needs it tries again
+                del self._sentences[key]  # the next call that needs the sentence tries again
         if pcm and not error:
             await self._save(key, pcm)
 
@@ -153,7 +153,7 @@ class TtsCache:
             raise EngineError(f"no sound within {self._timeout:g} s") from None
 
     def _log_failure(self, engine: str, why: str) -> None:
-        """Log a failure, the same one at most once a minute. Events and `results` report every single one."""
+        """Log a failure, the same one at most once a minute. Events and `results` report every failure."""
         logged, at = self._logged_failure
         if why != logged or time.monotonic() - at > _LOG_INTERVAL:
             log.warning("a sentence cannot be spoken", engine=engine, why=why)
@@ -171,7 +171,7 @@ class TtsCache:
                 self._store_error = reason
 
     def _add_and_evict(self, new: SentenceAudio) -> None:
-        """Count a new sentence, and drop the least recently used ones beyond the limit; calls keep theirs."""
+        """Count a new sentence, and drop the least recently used ones beyond the limit; their calls keep them."""
         self._bytes += _memory_size(new)
         for key in list(self._sentences):
             if self._bytes <= self._memory_limit:

@@ -19,14 +19,14 @@ from mediaserver.support.processes.child_stderr import StderrReader
 
 ENVIRONMENT = {
     # glibc: keep freed memory for later allocations. Having the kernel clear new pages each time costs a quarter
-    # of a decoder's work. In bytes; glibc accepts no more for the second.
+    # of a decoder's work. The values are bytes; glibc allows no more for the second.
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     # onnxruntime, which runs TTS models, would keep usage data in the home directory, and send it to its makers.
     "ORT_DISABLE_TELEMETRY": "1",
 }
 _NICENESS = 10  # lower priority than the server: the ticker must run on time
-# What the socket to a dead process raises.
+# The errors that the socket to a dead process raises.
 DEAD = (EOFError, OSError)
 _START = 60.0  # seconds that a process may take to be ready
 
@@ -64,7 +64,7 @@ class ChildProcess:
                         stdout=DEVNULL,
                         stderr=self._stderr.writer,
                         env=_environment(),
-                        process_group=0,  # of its own, so that programs that it starts are killed with it
+                        process_group=0,  # a group of its own: programs that the child starts are killed with it
                     )
             except OSError as error:  # too many files or processes, or no memory
                 raise NoProcessError(f"no process can be started: {error_text(error)}") from error
@@ -118,7 +118,7 @@ class ChildProcess:
         return self
 
     def _on_readable(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """A child without work is readable: it reports that it is ready, is dead, or breaks the protocol."""
+        """The socket of a child without work is readable: the child is ready, is dead, or breaks the protocol."""
         try:
             data = self._socket.recv(len(READY))
         except BlockingIOError:
@@ -137,7 +137,7 @@ class ChildProcess:
         await self._wait_exit()
 
     async def end(self) -> None:
-        """Let the child finish, and wait for its exit. One that is not ready has no work, and is killed."""
+        """Let the child finish, and wait for its exit. A child that is not ready has no work, and is killed."""
         await (self._wait_exit() if self.ready else self.kill())
 
     async def _wait_exit(self) -> None:

@@ -25,7 +25,7 @@ def open_channel() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def report_ready(answers: IO[bytes]) -> None:
-    """Report that requests can be answered. The pool soon stops to start children that die before this."""
+    """Report that requests can be answered. The pool pauses when children die again and again before this."""
     answers.write(READY)
     answers.flush()
 

@@ -13,13 +13,13 @@ from time import monotonic
 import structlog
 
 _GATHER = 0.1  # seconds: text printed within so long is one line of the log, such as a traceback
-_READ_BYTES = 65_536  # what a pipe holds
-_SHOWN = 4000  # characters of a text that are logged, its end
-_LAST_READS = 4  # at most, once the process is dead: programs that it started may still print
-_PERIOD, _LINES = 60.0, 10  # seconds, and lines of the log in them for one module
+_READ_BYTES = 65_536  # as much as a pipe holds
+_SHOWN = 4000  # characters of a text that are logged: those at its end
+_LAST_READS = 4  # reads at most once the process is dead: programs that it started may still print
+_PERIOD, _LINES = 60.0, 10  # seconds, and the log lines that one module may cause in them
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours
 
-counts = {"logged": 0, "dropped": 0}  # printed lines
+counts = {"logged": 0, "dropped": 0}  # printed lines, by what became of them
 log = structlog.get_logger()
 _logged: dict[str, tuple[float, int]] = {}  # by module: when its period began, and the lines logged since
 
@@ -94,7 +94,7 @@ class StderrReader:
 
 
 def _may_log(module: str) -> bool:
-    """Count one more line for a module; False where its period has too many."""
+    """Count one more line for a module; False where it has had too many in the current period."""
     began, lines = _logged.get(module, (0.0, 0))
     now = monotonic()
     if now - began > _PERIOD:

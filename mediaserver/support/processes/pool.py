@@ -10,7 +10,7 @@ import structlog
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 
 _FAILED_STARTS = 2  # failures in a row after which no process is started for a while
-_PAUSE = 10.0  # seconds for which none is started then
+_PAUSE = 10.0  # seconds for which no process is started then
 _RETRY = 0.5  # seconds between attempts of `prestart` to get a child ready
 
 log = structlog.get_logger()
@@ -36,15 +36,15 @@ class ProcessPool:
     ) -> None:
         self._module, self._arguments, self._spare_first_core = module, arguments, spare_first_core
         self._places = asyncio.Semaphore(size)
-        self._idle: list[ChildProcess] = []  # each is watched
-        self._reaping: set[asyncio.Task[None]] = set()  # of children that died while they were idle
+        self._idle: list[ChildProcess] = []  # idle children; the death of each is watched for
+        self._reaping: set[asyncio.Task[None]] = set()  # cleaning up after children that died while they were idle
         self._idle_seconds, self._kept = idle, kept
         self._users = 0  # callers that have a child, or wait for one
-        self._failed_starts, self._failed_at = 0, 0.0  # in a row, and the time of the last
+        self._failed_starts, self._failed_at = 0, 0.0  # failed starts in a row, and the time of the last one
         self._idle_timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._prestarting: asyncio.Task[None] | None = None
-        self.why_not_ready = "is starting"  # "" from the time on that a child was ready
+        self.why_not_ready = "is starting"  # "" once a child was ready
 
     def prestart(self) -> None:
         """Start the children that are kept, ahead of need, and try again until one was ready. Returns at once."""

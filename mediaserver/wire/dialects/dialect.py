@@ -20,7 +20,7 @@ to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What an application is told of the stream. `connection` counts the stream's connections to it, from 0."""
+    """What an application is told of the stream. `connection` counts connections to the application, from 0."""
 
     stream: str
     call: str = ""  # the peer's own id of the call, or the id that we dialled
@@ -44,7 +44,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Report this name when the audio before it has been played."""
+    """Report this name to the application when the audio sent before the mark has been played."""
 
     name: str
 
@@ -71,15 +71,15 @@ class Dialect(ABC):
 
     @abstractmethod
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
-        """A frame of 320 bytes from the caller, `ms` milliseconds after the connection began."""
+        """The message of a 320-byte frame from the caller, `ms` milliseconds after the connection began."""
 
     @abstractmethod
     def serialize_digit(self, digit: str) -> Message:
-        """A DTMF key that the caller pressed."""
+        """The message of a DTMF key that the caller pressed."""
 
     @abstractmethod
     def serialize_mark(self, name: str) -> Message:
-        """A mark whose audio has been played, or cleared."""
+        """The message of a mark whose audio has been played, or cleared."""
 
     @abstractmethod
     def serialize_stop(self) -> Message:
@@ -91,7 +91,7 @@ class Dialect(ABC):
 
 
 def parse_json(text: str) -> dict[str, Any]:
-    """The JSON object of a text message; ProtocolError if the text is none."""
+    """The JSON object of a text message; ProtocolError if the text is no such object."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ def parse_json(text: str) -> dict[str, Any]:
 
 
 def parse_mark(name: object) -> Mark:
-    """A mark of that name; ProtocolError if it is no text of at most 1024 characters."""
+    """The mark of a name; ProtocolError if the name is no text of at most 1024 characters."""
     if not isinstance(name, str) or len(name) > _MAX_MARK_NAME:
         raise ProtocolError(f"a mark without a name of at most {_MAX_MARK_NAME} letters")
     return Mark(name)

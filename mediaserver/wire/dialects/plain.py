@@ -39,11 +39,11 @@ class PlainDialect(Dialect):
         return to_json({"event": "dtmf", "digit": digit})
 
     def serialize_mark(self, name: str) -> Message:
-        """`mark`, with its name."""
+        """`mark`, with the mark's name."""
         return to_json({"event": "mark", "name": name})
 
     def serialize_stop(self) -> Message:
-        """`stop`."""
+        """A `stop` message."""
         return to_json({"event": "stop"})
 
     def parse(self, message: Message) -> ApplicationCommand:

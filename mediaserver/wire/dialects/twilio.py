@@ -122,7 +122,7 @@ def _object(members: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _decode_payload(payload: object) -> bytes:
-    """16-bit little-endian PCM of a payload of base64 of µ-law."""
+    """16-bit little-endian PCM of a payload, which is µ-law in base64."""
     if not isinstance(payload, str):
         raise ProtocolError("media without a payload")
     try:
