@@ -1,4 +1,4 @@
-"""One tree of errors, by whose mistake it is: the operator's, a prompt's author's, the caller's, or a peer's.
+"""The tree of errors, ordered by who made the mistake: the operator, a prompt's author, the caller, or a peer.
 
     MediaServerError
     ├── ConfigError        the operator's: a setting, a path, a file named in the configuration
@@ -74,12 +74,12 @@ class RefusalReason(StrEnum):
     BUSY = "busy", 503
     DESCRIPTORS = "descriptors", 503
     DRAINING = "draining", 503
-    # Of the admin port alone.
+    # Reasons that only the admin port has.
     HOST = "host", 403
     ORIGIN = "origin", 403
     SLOW = "slow", 408
     CONNECTIONS = "connections", 503
-    # Of the admin port's /v1, whose answers no metric counts.
+    # Reasons of the admin port's /v1, whose answers no metric counts.
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
     UNKNOWN_STREAM = "unknown-stream", 404
@@ -87,9 +87,9 @@ class RefusalReason(StrEnum):
 
 
 class RefusedError(MediaServerError):
-    """A request is refused: its `reason`, whose HTTP status is `status`, and one plain line.
+    """A request is refused for a `reason`, which has the HTTP `status`. The message is one plain line.
 
-    `logged` says the same as the message without what the peer wrote, where that may be a token.
+    `logged` is the message for the log: it leaves out text that the peer wrote, where that text may be a token.
     """
 
     def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
@@ -108,11 +108,11 @@ class TooLongError(ValueError):
 
 
 class PeerError(MediaServerError):
-    """The far end did something it must not do. That ends its own stream at most."""
+    """The far end did something that it must not do. The error ends the far end's own stream at most."""
 
 
 class WebhookError(PeerError):
-    """The operator's backend gave no usable answer. `status` is its HTTP status, None where none arrived."""
+    """The operator's backend gave no usable answer. `status` is the HTTP status, None without an answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -120,7 +120,7 @@ class WebhookError(PeerError):
 
 
 class EngineError(PeerError):
-    """A TTS, STT or LLM engine is missing, too late, or answers nothing usable; one line, without its URL."""
+    """A TTS, STT or LLM engine is missing, too late, or answers nothing usable. The message has no URL."""
 
 
 class ProtocolError(PeerError):
@@ -131,7 +131,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint ` (did you mean "x"?)` for a misspelt word; "" where no known word is similar.
 
     Strangers may cause the look-up, so its time is bounded: few words of about the same length are compared, and
-    none with a very long one.
+    a very long word is compared with none.
     """
     if len(word) > _LONGEST:
         return ""
@@ -146,7 +146,7 @@ def single_line(text: str) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    """Text of others, such as a file's name, with control characters escaped, so that a terminal obeys none."""
+    """Foreign text, such as a file's name, with its control characters escaped, so that no terminal obeys them."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
@@ -156,7 +156,7 @@ def escape_unprintable_lines(text: str) -> str:
 
 
 def error_text(error: Exception) -> str:
-    """An error's text from the operating system, without addresses and numbers that libraries add to it."""
+    """The operating system's text for an error, without the addresses and numbers that libraries add."""
     number = getattr(error, "errno", None)
     if number and number > 0:
         return os.strerror(number)

@@ -1,4 +1,4 @@
-"""One call: `Call` is what a handler has of it, `Session` is the lifecycle of its stream.
+"""One call: `Call` is the handler's interface to the call, `Session` is the lifecycle of the call's stream.
 
 Here are the receiver of inbound media, the keypad (DTMF), endpointing and recording. The package knows no sockets
 and no HTTP: the servers and clients that own a connection pass its messages to the session.

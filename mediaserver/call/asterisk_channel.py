@@ -16,7 +16,7 @@ from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName
 from mediaserver.wire.events import Digit, Event
 
-_DRAIN_TIMEOUT = 5.0  # seconds; the queue rarely holds more than the lead, which is shorter
+_DRAIN_TIMEOUT = 5.0  # seconds to wait for an empty queue: it rarely holds more than the lead, which is shorter
 _DIGITS = frozenset("0123456789ABCD*#")
 
 log = structlog.get_logger()
@@ -35,9 +35,9 @@ class AsteriskChannel(PeerControl):
     ) -> None:
         self._json, self._stream = start.is_json, stream
         self._pacer, self._write_text, self._push_event = pacer, write_text, push_event
-        self._drained = asyncio.Event()  # set as well when the connection, and the queue with it, is gone
-        self._passes_through = False  # the channel has no queue, and refuses commands about one
-        self._refusal_logged = False  # only the first refused command is logged: a peer could fill the log
+        self._drained = asyncio.Event()  # set when the queue is empty, missing, or gone with the connection
+        self._passes_through = False  # the channel has no queue, and refuses commands about a queue
+        self._refusal_logged = False  # only the first refused command is logged, so that no peer fills the log
 
     def answer(self) -> None:
         """Answer the channel, once. Asterisk ignores the command where it has answered the channel itself."""
@@ -74,7 +74,7 @@ class AsteriskChannel(PeerControl):
         self._write_text(chan_websocket.serialize(command, as_json=self._json))
 
     def on_text(self, text: str) -> bool:
-        """Process a control text of Asterisk's; False where the text is none."""
+        """Process a control text from Asterisk; False where the text is no control text."""
         try:
             self._on_event(chan_websocket.parse(text))
         except ProtocolError:

@@ -1,4 +1,4 @@
-"""`Call`: what a handler has of a call. It plays, listens, collects digits, and records."""
+"""`Call`: a handler's interface to a call, with which it plays, listens, collects digits, and records."""
 
 import asyncio
 import contextlib
@@ -32,10 +32,10 @@ Sound = Source | Segment | SpokenText | str | Path  # a string names a prompt, a
 
 
 class Call:
-    """One call, as a handler has it: both directions of its stream.
+    """One call, as its handler sees the call: both directions of the stream.
 
     When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
-    another one: the handler is not told, and its sound continues where it broke off.
+    another connection. The handler is not told, and its sound continues where the connection broke.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Call:
     async def play(self, sound: Sound) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
 
-        Waits until it has been played, and returns how much of it was sent. Sources that are played at the same
+        Waits until the sound has been played, and returns how much was sent. Sources that are played at the same
         time queue up. Cancelling the coroutine stops the source. PromptError where there is no such prompt, or the
         file cannot be played.
         """
@@ -87,7 +87,7 @@ class Call:
         self._pacer.cancel_all()
 
     def answer(self) -> None:
-        """Answer the call, where the peer leaves that to us. `play` and `record` do so by themselves."""
+        """Answer the call, where the peer leaves that to us. `play` and `record` answer it by themselves."""
         self._lifetime.control.answer()
 
     def hang_up(self) -> None:
@@ -103,11 +103,11 @@ class Call:
         await asyncio.get_running_loop().create_future()
 
     def events(self) -> AsyncIterator[Event]:
-        """Iterate over what the peer sends from now on. At most 250 events are queued; the oldest give way."""
+        """Iterate over the peer's events from now on. At most 250 are queued, then the oldest are dropped."""
         return self._receiver.events()
 
     def listen(self, listener: EventListener) -> contextlib.AbstractContextManager[None]:
-        """Call `listener` with every event as it arrives, within a `with` block. It must return at once."""
+        """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block."""
         return self._receiver.listen(listener)
 
     @property
@@ -120,7 +120,7 @@ class Call:
 
     @property
     def keys(self) -> int | None:
-        """The number of digits received; None where the handler has never asked for one."""
+        """The number of digits received; None where the handler has never asked for a digit."""
         keypad = self._keypad
         return keypad.presses if keypad is not None and keypad.awaited else None
 
@@ -161,11 +161,11 @@ class Call:
     ) -> CollectedDigits:
         """Play a prompt, if one is given, and collect up to `count` digits (DTMF).
 
-        The collection ends with the last of them, at the `terminator` (which is not among the digits; "" for
+        The collection ends with the last digit, at the `terminator` (which is not among the digits; "" for
         none), or when `enough`, called with the digits so far, returns True. It times out `timeout` seconds after
         the prompt where no digit comes, and `interdigit` seconds after a digit where no other follows. Digits
-        typed ahead count; with barge-in they stop the prompt, or keep it from beginning. Of `private` digits the
-        event has only the count.
+        typed ahead count; with barge-in they stop the prompt, or keep it from beginning. With `private` digits
+        the event has only their count.
         """
         keypad = self.keypad
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
@@ -175,7 +175,7 @@ class Call:
         return CollectedDigits(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
-        """Wait until the caller speaks (VAD, of aggressiveness `mode`); False after `timeout` seconds without."""
+        """Wait for the caller's speech (VAD, aggressiveness `mode`); False if none begins in `timeout` seconds."""
         try:
             await asyncio.wait_for(self._wait_for_voice(mode), timeout)
         except TimeoutError:
@@ -218,7 +218,7 @@ class Call:
         that end it. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
         Where the disk is full, or the folder cannot be written, the file ends, and the event `recording.failed` is
-        emitted at once. The limits hold as before, and `Recording.error` has the reason.
+        emitted at once. The limits still apply, and `Recording.error` has the reason.
         """
         recorder = Recorder(
             path,
@@ -280,7 +280,7 @@ class Call:
             self._event_sink.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a JSON question to the operator's backend, and return its JSON answer; PeerError without one."""
+        """POST a JSON question to the operator's backend, and return its JSON answer; PeerError on failure."""
         return await self._event_sink.ask(url, body, timeout)
 
     async def _wait_for_voice(self, mode: int = 2) -> None:

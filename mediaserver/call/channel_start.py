@@ -1,4 +1,4 @@
-"""The beginning of a stream: what the peer sends before its handler can listen is buffered.
+"""The beginning of a stream: buffers the messages that the peer sends before the handler can listen.
 
 A peer that is Asterisk's WebSocket channel (`chan_websocket`) names its media format first, in a MEDIA_START.
 """
@@ -18,7 +18,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire import chan_websocket
 
 _MEDIA_START_TIMEOUT = 2.0  # seconds to wait for a MEDIA_START that the handshake has promised
-_MAX_BUFFERED = 512 * 1024  # bytes, as many as MAX_EVENTS messages at 48 kHz have; the oldest give way
+_MAX_BUFFERED = 512 * 1024  # bytes, enough for MAX_EVENTS messages at 48 kHz; beyond them the oldest are dropped
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class ChannelStart:
         return self._buffered is not None
 
     def buffer(self, message: bytes | str) -> bool:
-        """Buffer a message; False, without doing so, where messages are not buffered any more."""
+        """Buffer a message, or do nothing and return False, where messages are not buffered any more."""
         buffered = self._buffered
         if buffered is None:
             return False
@@ -78,7 +78,7 @@ class ChannelStart:
         return self.channel is None and chan_websocket.is_media_start(text)
 
     def start_channel(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
-        """Take the media format of a MEDIA_START for both directions.
+        """Set both directions to the media format that a MEDIA_START names.
 
         Returns the stream with the ids and variables of the channel. ProtocolError where the format is not
         supported.
@@ -101,7 +101,7 @@ class ChannelStart:
         )
 
     async def wait_for_media_start(self, stream: str, over: asyncio.Future[None]) -> None:
-        """Wait for a promised MEDIA_START, at most 2 s, or until the stream is over; then guess the format."""
+        """Wait for a promised MEDIA_START until the stream is over, at most 2 s; without one, guess the format."""
         if self._media_start is None:
             return
         either = (self._media_start, over)
@@ -110,7 +110,7 @@ class ChannelStart:
             self._guess_format(stream)
 
     def _guess_format(self, stream: str) -> None:
-        """Take the media format that the first message looks like, or else the path's."""
+        """Set the media format that the first buffered message looks like; without one, keep the path's format."""
         first = next((message for message in self._buffered or () if isinstance(message, bytes)), b"")
         looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:

@@ -1,4 +1,4 @@
-"""The event sink: where a stream's events go, and which answers a handler's questions."""
+"""The event sink receives a stream's events, and answers a handler's questions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -14,14 +14,14 @@ class EventSink(Protocol):
         """Queue an event for delivery, and return at once."""
 
     def forget(self, stream: Stream) -> None:
-        """Let go of what is kept for a stream: its last event has been emitted."""
+        """Free the state that is kept for a stream: the stream has emitted its last event."""
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a JSON question, and return the JSON answer; PeerError where there is none in `timeout` seconds."""
+        """POST a JSON question, and return the JSON answer; PeerError without one in `timeout` seconds."""
 
 
 class NullEventSink:
-    """Drops every event, and answers no question: for streams without an operator's systems."""
+    """Drops every event, and answers no question. Used for streams without an operator's systems."""
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         pass

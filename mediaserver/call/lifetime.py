@@ -26,7 +26,7 @@ class Lifetime:
         self.task: asyncio.Task[None] | None = None  # runs the handler
 
     def identify(self, uuid: str) -> None:
-        """Take the UUID that an AudioSocket peer sends: as a variable, and as the call's id where it has none."""
+        """Add an AudioSocket peer's UUID to the variables, and make it the call's id where the call has none."""
         stream = self.stream
         call = stream.call or ("" if stream.resource else uuid)
         self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
@@ -39,6 +39,6 @@ class Lifetime:
             asyncio.get_running_loop().call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        """Cancel the handler one turn of the loop later: it may return right after it closed the stream."""
+        """Cancel the handler, one turn of the loop after `finish`, so that a handler that called it can return."""
         if self.task is not None:
             self.task.cancel()

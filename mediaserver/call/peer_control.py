@@ -31,7 +31,7 @@ class PeerControl:
 
 
 class AudioSocketControl(PeerControl):
-    """AudioSocket over a WebSocket that the peer has dialled: it has a message that hangs the call up."""
+    """Control of a peer that has dialled AudioSocket over a WebSocket: one of its messages hangs the call up."""
 
     def __init__(self, wire: Wire, write: Callable[[bytes], None]) -> None:
         self._wire, self._write = wire, write

@@ -7,7 +7,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 
 
 class PlayoutHold:
-    """Has only silence sent until the peer's first audio, or until a time-out.
+    """Has the pacer send only silence until the peer's first audio, or until a time-out.
 
     A platform may answer before its media path is up, and drop what is sent until then.
     """

@@ -53,12 +53,12 @@ class Session:
         sink, speech = event_sink or NullEventSink(), speech or SpeechService()
         self.call = Call(self._lifetime, library, pacer, receiver, clock, sink, speech)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
-        self.connected = True  # false of a stream that we dial, while it has no connection
-        self.texts = 0  # text messages that nothing here understands
+        self.connected = True  # False while a stream that we dial has no connection
+        self.texts = 0  # text messages that are not understood
         self.reconnects = 0
         self.lost = 0  # frames sent that had not been confirmed when a connection broke
         self._started = clock()
-        self._inspecting = wire.negotiating  # whether `_inspect` must see a message before it is received
+        self._inspecting = wire.negotiating  # whether `_inspect` must see a message before the receiver does
         self._start = ChannelStart(receiver, pacer)
         self._monitor: InboundMonitor | None = None
         self._playout_hold = PlayoutHold(pacer, receiver)
@@ -76,7 +76,7 @@ class Session:
 
     @property
     def over(self) -> asyncio.Future[None]:
-        """Done when `end` is known."""
+        """A future that is done when `end` is known."""
         return self._lifetime.over
 
     @property
@@ -97,7 +97,7 @@ class Session:
         try:
             if life.end is not None:  # the stream ended before its handler began
                 work.close()
-                self._receive_held()  # for the counts
+                self._receive_held()  # so that buffered messages are counted
                 return life.end
             life.task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
@@ -147,7 +147,7 @@ class Session:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
     def _on_audio_expected(self) -> None:
-        """Have the monitor report a peer that sends no audio: a handler listens, or we have dialled the peer."""
+        """Have the monitor report a peer that sends no audio, though a handler listens, or we have dialled it."""
         if self.connected and self.end is None and not self.receiver.samples:
             self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
             self._monitor.expect_audio()
@@ -159,7 +159,7 @@ class Session:
             self.receiver.push_event(Digit(digit))
 
     def receive_text(self, text: str) -> None:
-        """Process a text message, which is never media. Asterisk's WebSocket channel has its control in texts."""
+        """Process a text message, which is never media. Asterisk's WebSocket channel sends control texts."""
         start = self._start
         if self.end is None and self.write_text is not None and start.is_start(text):
             self._start_channel(text, self.write_text)
@@ -181,7 +181,7 @@ class Session:
         await self._start.wait_for_media_start(self.stream.id, self.over)
 
     def _inspect(self, data: bytes) -> bool:
-        """Buffer a message, and return True, or have it settle the `auto` settings of what we send."""
+        """Buffer a message and return True, or let it decide the `auto` settings of what we send."""
         if self._start.buffer(data):
             return True
         wire = self.receiver.wire
@@ -191,7 +191,7 @@ class Session:
         return False
 
     def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
-        """Take a MEDIA_START; end the stream where its format is not supported."""
+        """Process a MEDIA_START; end the stream where its media format is not supported."""
         try:
             self._lifetime.stream = self._start.start_channel(text, self.stream, write_text)
         except ProtocolError as error:
@@ -230,12 +230,12 @@ class Session:
         log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
         self.call.notify(EventKind.STREAM_INBOUND, facts)
 
-    # -- its connection ------------------------------------------------------------------------------------------
+    # -- the connection ------------------------------------------------------------------------------------------
 
     def connect(self, wire: Wire, transport: Transport, start_timeout: float | None = None) -> None:
         """Attach a connection, the first one or the next. The playout starts with `run` or `resume`.
 
-        With a `start_timeout` only silence is sent until the peer's first audio, or for so many seconds.
+        With a `start_timeout` only silence is sent until the peer's first audio, or for that many seconds.
         """
         self.connected = True
         self._inspecting = wire.negotiating or self._start.buffering
@@ -250,7 +250,7 @@ class Session:
     def _stop_timers(self) -> None:
         if self._monitor is not None:
             self._monitor.stop()
-            self._monitor = None  # it refers to this session: without it there is no cycle of references
+            self._monitor = None  # the monitor refers to this session, which is a cycle of references
         self._playout_hold.cancel()
 
     def resume(self) -> None:
@@ -267,7 +267,7 @@ class Session:
         self.control.on_disconnect()
 
     async def drain(self) -> None:
-        """Wait, after the handler's end, until the peer has played its queue; then hang up if that is wanted."""
+        """Wait, after the handler's end, until the peer has played its queue; then hang up if `hanging_up`."""
         self._pacer.write_partial_frame()
         await self.control.drain()
         if self.hanging_up:

@@ -32,16 +32,16 @@ class Stream:
     path: str  # as dialled, without its query
     peer: str  # address of the far end
     query: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
-    # Those of the query (`Route.stream_variables`); those of the path override them, and those of `attach` both.
+    # Variables of the query (`Route.stream_variables`), overridden by the path's, and then by those of `attach`.
     variables: Mapping[str, str] = field(default_factory=dict)
-    resource: str = ""  # of a stream that we dialled: `calls/<id>` or `conferences/<id>`
+    resource: str = ""  # the call or conference whose stream we dialled: `calls/<id>` or `conferences/<id>`
     route: str = ""  # the path's pattern, as configured
-    untrusted: bool = False  # the path asks for no access, so that anybody may have written the URL
+    untrusted: bool = False  # the path is open to every peer, so that anybody may have written the URL
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
 
     @property
     def event_resource(self) -> str:
-        """The call's name in events and webhooks: `resource`, else `calls/<the peer's own id>`, "" without one.
+        """The call's name in events and webhooks: `resource`, else `calls/<the peer's own id>`, "" without an id.
 
         The id is percent-encoded, so that it is one segment of a path whatever the peer has put into it. An id
         that cannot be a segment, such as "..", is left out.

@@ -29,7 +29,7 @@ def summarise(
     reconnects: int,
     lost: int,
 ) -> dict[str, Any]:
-    """The facts of a stream, in the order of its log line. `duration` is in seconds; `end` is None before it."""
+    """The facts of a stream, in the order of its log line. `duration`: seconds. `end`: None while it lasts."""
     return {
         "path": stream.path,
         "peer": stream.peer,

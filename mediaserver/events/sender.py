@@ -21,8 +21,8 @@ import structlog
 from mediaserver.errors import WebhookError
 from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
-_IN_FLIGHT = 16  # events that are posted at the same time, each of another stream
-_QUESTION = "question"  # X-Mediaserver-Event of a question
+_IN_FLIGHT = 16  # events that are posted at the same time, each of a different stream
+_QUESTION = "question"  # value of the header X-Mediaserver-Event for a question
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 log = structlog.get_logger()
@@ -46,21 +46,21 @@ class _Event:
     sequence: int
     body: bytes
     deadline: float  # on the event loop's clock
-    why: str = "its turn never came"  # why it is not delivered, so far
+    why: str = "its turn never came"  # why the event has not been delivered so far
 
 
 @dataclass(slots=True)
 class _Stream:
     sequence: int = 0
-    waiting: deque[_Event] = field(default_factory=deque)  # the first may be being posted
-    sender: asyncio.Task[None] | None = None  # while anything waits
+    waiting: deque[_Event] = field(default_factory=deque)  # undelivered events; the first may be on its way
+    sender: asyncio.Task[None] | None = None  # the task that posts, while any event waits
     over: bool = False
 
 
 class Webhooks:
     """Sends events and questions. All methods are called in one event loop.
 
-    `results` counts events by their result, `waiting` those without one yet. The waits between attempts for one
+    `results` counts events by their result, `waiting` those without a result. The waits between attempts for one
     event double from `backoff` seconds to twenty times that, with up to `backoff` seconds of jitter.
     """
 
@@ -117,7 +117,7 @@ class Webhooks:
             state.sender = loop.create_task(self._send_all(stream, state))
 
     def end_stream(self, stream: str) -> None:
-        """A stream has emitted its last event. Its state is freed once that event is delivered or given up."""
+        """Note that a stream has emitted its last event. Its state is freed once that is delivered or given up."""
         state = self._streams.get(stream)
         if state is not None:
             state.over = True
@@ -166,7 +166,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # not before, or the two log lines would alternate
+            ):  # not as soon as there is room, or the two log lines would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -180,15 +180,15 @@ class Webhooks:
         """Post an event until it is delivered; False where it was given up."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
-            # A deadline by age: an outage delays the queue once, not once an event. A late event ends at the
-            # sleep.
+            # The deadline is by the event's age, so that an outage delays a queue once, and not once for each
+            # event in it. An event that is past its deadline ends at the sleep.
             async with asyncio.timeout_at(event.deadline):
                 await asyncio.sleep(0)
                 await self._retry_until_deadline(self._attempt, event)
         except (WebhookError, TimeoutError):
             log.warning("webhook event not delivered", **facts, why=event.why)
             return False
-        except Exception as error:  # a bug of ours; the message may have the URL in it, the stack has not
+        except Exception as error:  # a bug of ours; its message may contain the URL, the stack does not
             stack = "".join(traceback.format_tb(error.__traceback__))
             log.error("webhook event failed", **facts, why=type(error).__name__, stack=stack)
             return False
@@ -198,7 +198,7 @@ class Webhooks:
         settings = self._settings
         async with (
             self._slots
-        ):  # released before the wait for the next attempt, so that other streams need not wait
+        ):  # the slot is free during the wait for the next attempt, so that other streams need not wait
             try:
                 await self._client.post(settings.url, event.kind, event.body, settings.timeout)
             except WebhookError as error:

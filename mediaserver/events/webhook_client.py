@@ -16,8 +16,8 @@ from mediaserver import __version__
 from mediaserver.errors import WebhookError, error_text
 from mediaserver.support.http_connector import Connector
 
-ANSWER_BYTES = 64 * 1024  # of an answer's body, at most
-_KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, maybe under our next request
+ANSWER_BYTES = 64 * 1024  # bytes: the longest body of an answer that is read
+_KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, perhaps during our next request
 _RETRYABLE = frozenset({408, 425, 429})  # statuses, besides 5xx, that may differ at another attempt
 
 
@@ -53,10 +53,10 @@ class WebhookClient:
 
     async def close(self) -> None:
         """Close all connections. Nothing can be posted afterwards."""
-        await self._session().close()  # made where there is none, so that none is made afterwards
+        await self._session().close()  # made if missing: a closed one keeps `post` from making another
 
     async def post(self, url: str, kind: str, body: bytes, limit: float) -> bytes:
-        """Post once, within `limit` seconds: the answer's body, or WebhookError."""
+        """Post once, and return the answer's body; WebhookError if that fails or takes over `limit` seconds."""
         client, host, status = self._session(), host_of(url), None
         if client.closed:
             raise WebhookError(f"{host}: not asked, shutting down")
@@ -74,7 +74,7 @@ class WebhookClient:
             OSError,
             UnicodeError,
         ) as error:  # UnicodeError: a host name that cannot be resolved
-            # Without a cause, which a traceback would show: InvalidURL, for one, has the whole URL in it.
+            # Raised without a cause, which a traceback would show: InvalidURL, for one, contains the whole URL.
             raise _webhook_error(error, host, limit, status) from None
         if not good:
             kind_of_error = RetryableError if status in _RETRYABLE or status >= 500 else WebhookError
@@ -96,7 +96,7 @@ class WebhookClient:
         """The session, made at its first use, as it belongs to the event loop that runs then."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                # Without a limit: the sender bounds events, and a stream's question must not wait for others'.
+                # No limit of connections: the sender bounds events, and no question may wait for other streams'.
                 connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # No compression: 64 KB of it could unpack to a gigabyte.
@@ -118,17 +118,17 @@ async def _read_body(content: aiohttp.StreamReader) -> bytes | None:
 
 
 def _webhook_error(error: Exception, host: str, limit: float, status: int | None) -> WebhookError:
-    """The WebhookError for a library's error; its type says whether to try again."""
+    """The WebhookError for a library's error; the WebhookError's type says whether to try again."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return WebhookError(describe_http_error(error, status))
     if isinstance(error, TimeoutError):
         return RetryableError(f"{host}: no answer within {limit:g} s", status)
-    unsent = isinstance(error, aiohttp.ClientConnectorError)  # by TLS, too
+    unsent = isinstance(error, aiohttp.ClientConnectorError)  # includes failures of TLS
     return (UnsentError if unsent else RetryableError)(f"{host}: {describe_http_error(error, status)}", status)
 
 
 def describe_http_error(error: Exception, status: int | None) -> str:
-    """What went wrong with a request, in plain words. `status` is that of its answer, None where none arrived."""
+    """What went wrong with a request, in plain words. `status` is the answer's, None where no answer arrived."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return "that is no URL with http:// or https://"
     if isinstance(error, aiohttp.ClientSSLError):
@@ -141,7 +141,7 @@ def describe_http_error(error: Exception, status: int | None) -> str:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a URL, the only part that is shown; "?" where it has none."""
+    """Host and port of a URL, the only part that is shown; "?" where it has no host."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or "?"

@@ -1,6 +1,6 @@
-"""Handlers: what happens on a call. One module, or package, a handler; `table` has them by their names.
+"""Handlers: what happens on a call. Each is a module or a package; `table` lists them by name.
 
-To write one of your own, this package has all that is needed. The smallest handler, in `greeting.py`:
+A handler of your own needs no imports but from this package. The smallest handler, in `greeting.py`:
 
     from mediaserver.handlers import Call, Handler
 
@@ -11,7 +11,7 @@ To write one of your own, this package has all that is needed. The smallest hand
         async def run(self, call: Call) -> None:
             await call.play(self.prompt)
 
-A path of the configuration names it: `handler = "greeting:Greeting"`. Its fields are the path's settings.
+A path of the configuration names the class: `handler = "greeting:Greeting"`. Its fields are the path's settings.
 
 Handlers know `Call`, and neither sockets nor HTTP.
 """

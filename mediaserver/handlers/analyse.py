@@ -68,7 +68,7 @@ class _CallAnalysis:
         self._silence_reported = False  # the event of the present silence has been emitted
         self._keypad = call.keypad
         self.writer = files.CallFileWriter(call, EventKind.REPORT_FAILED)
-        self._packets = call.packets  # as of the last report
+        self._packets = call.packets  # packet counts at the last report
 
     def on_event(self, event: Event) -> None:
         """Process an event. The keypad, which listens first, has processed it already."""

@@ -56,21 +56,21 @@ class Handler(Table, ABC):
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what calls will need, for as long as that takes. ValueError where no call could be served."""
+        """Load what calls will need, even if that takes long. ValueError where no call could be served."""
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """ValueError, with the reason, where a call with these variables and this query cannot be served."""
+        """Raise ValueError, with the reason, where a call with these variables and query cannot be served."""
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The part of a URL that TTS has to speak, "" for none. Different ones per peer are limited."""
+        """The part of a URL that TTS has to speak, "" for none. A peer's different texts are limited in number."""
         return ""
 
     def missing_prompts(
         self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True
     ) -> list[str]:
-        """One line for each prompt that the catalogue lacks; names for which `known` is false are left out."""
+        """One line for each prompt that the snapshot lacks; names for which `known` is false are left out."""
         missing = []
         for name in filter(known, self.prompt_names()):
             try:

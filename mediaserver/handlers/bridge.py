@@ -58,7 +58,7 @@ class Bridge(Ending, Handler):
         )
         try:
             await bridge.run()
-        except PeerError:  # the relay has logged it
+        except PeerError:  # `ApplicationBridge` has logged the error
             if self.fallback is None:
                 call.close(CloseCode.INTERNAL_ERROR, "the application cannot be reached")
                 return

@@ -19,7 +19,7 @@ from mediaserver.playout.sources.source import MusicWithAnnouncements, Playlist,
 class MusicLoop:
     """Some tracks in an endless loop, from the track at index `track` of round `number` on.
 
-    Where it is shuffled, the order of a round follows from the seed and the round's number: it is the same for all
+    In a shuffled loop, the order of a round follows from the seed and the round's number. It is the same for all
     calls with that seed.
     """
 
@@ -44,9 +44,9 @@ class MusicLoop:
 
 
 def join_timeline(loop: MusicLoop, at: float) -> Playlist:
-    """Join the shared timeline of some tracks, which began at the Unix epoch, `at` seconds after that.
+    """Join the shared timeline of some tracks, which began at the Unix epoch, `at` seconds after the epoch.
 
-    All processes with the same tracks and the same clock agree on it. A call joins at a frame boundary of the
+    All processes with the same tracks and clock agree on the timeline. A call joins at a frame boundary of the
     present track, and is paced by its own ticks from there on.
     """
     number, position = divmod(int(at * SAMPLE_RATE), sum(track.samples for track in loop.tracks))

@@ -32,5 +32,5 @@ class Silence(Handler):
     """Digital silence until the peer hangs up."""
 
     async def run(self, call: Call) -> None:
-        """Wait for the end: a stream without a source sends silence."""
+        """Wait for the stream's end. A stream without a source sends silence."""
         await call.silence()

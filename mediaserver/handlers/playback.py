@@ -68,7 +68,7 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """ValueError where a text cannot be spoken, as for want of a value."""
+        """Raise ValueError where a text cannot be spoken, such as for a missing value."""
         for spoken_prompt in self.spoken_prompts(self.prompt_items()):
             spoken_prompt.validate_values(template_values(variables, query), speech)
 

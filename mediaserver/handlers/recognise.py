@@ -16,7 +16,7 @@ from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
-_FINISH_TIMEOUT = 2.0  # seconds after the call for its last utterance: most callers hang up right after it
+_FINISH_TIMEOUT = 2.0  # seconds to recognise the last utterance after the call: many callers speak, then hang up
 
 
 def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Recognise(files.FileModeSettings, Handler):
     file: Annotated[str, AfterValidator(_validate_file)] | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """The prompt that is played meanwhile."""
+        """The prompt that is played while the caller is transcribed."""
         return [self.prompt] if self.prompt is not None else []
 
     def folders(self) -> Iterable[Path]:
@@ -63,7 +63,7 @@ class Recognise(files.FileModeSettings, Handler):
         return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
 
     async def run(self, call: Call) -> None:
-        """Transcribe one utterance after another; the last one after the call, if that takes at most 2 s."""
+        """Transcribe one utterance after another; the last one even after the call, if that takes at most 2 s."""
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
         transcriber = Transcriber(
             call,

@@ -40,7 +40,7 @@ class RecordSettings(Table):
     async def record(
         self, call: Call, directory: Path, prompt: str | None = None, modes: FileModes = DEFAULT_MODES
     ) -> Recording:
-        """Play the beep, if set, and record until a limit is reached. A `prompt` is played meanwhile."""
+        """Play the beep, if set, and record until a limit is reached. `prompt` is played during the recording."""
         if self.beep:
             await call.play(self.beep_prompt or _BEEP)
         playing = asyncio.ensure_future(call.play(prompt)) if prompt is not None else None
@@ -71,7 +71,7 @@ class Record(files.FileModeSettings, RecordSettings, Ending, Handler):
     prompt: str | None = Field(None, description="prompt that is played meanwhile; with stereo it is on the right")
 
     def prompt_names(self) -> Iterable[str]:
-        """The beep, where it is a prompt, and the prompt that is played meanwhile."""
+        """The beep, where it is a prompt, and the prompt that is played during the recording."""
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
     def folders(self) -> Iterable[Path]:
@@ -79,6 +79,6 @@ class Record(files.FileModeSettings, RecordSettings, Ending, Handler):
         return (self.directory,)
 
     async def run(self, call: Call) -> None:
-        """Record, then do what `then` says. A disk that fails ends the file, and not the call."""
+        """Record, then do what `then` says. A failure of the disk ends the file, but not the call."""
         await self.record(call, self.directory, self.prompt, self.modes)
         await self.conclude(call)

@@ -34,7 +34,7 @@ class Say(RepeatSettings, VoiceSettings, Ending, Handler):
     fallback: str | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """The fallback, for failures of TTS."""
+        """The fallback prompt, for failures of TTS."""
         return (self.fallback,) if self.fallback else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -42,14 +42,14 @@ class Say(RepeatSettings, VoiceSettings, Ending, Handler):
         return (self.need,)
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what rendering the text needs."""
+        """Load the language data that rendering the text needs."""
         if self.text is not None:
             self.spoken_prompt(self.text).prepare(speech)
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """ValueError where there is no text, or it cannot be spoken, as for want of a value."""
+        """Raise ValueError where the text is missing or cannot be spoken, such as for a missing value."""
         self._phrase(query).validate_values(template_values(variables, query), speech)
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""All handlers, by the names that a configuration has for them."""
+"""All handlers, by the names that configurations use for them."""
 
 import inspect
 
@@ -36,7 +36,7 @@ HANDLERS: dict[str, type[Handler]] = {
 
 
 def resolve_handler(name: str) -> type[Handler]:
-    """The handler of that name, or the user's own at `package.module:Class`. ValueError where there is none."""
+    """The handler `name`, or the user's own at `package.module:Class`. ValueError where no such handler exists."""
     if name in HANDLERS:
         return HANDLERS[name]
     module, colon, attribute = name.partition(":")

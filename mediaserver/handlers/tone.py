@@ -11,7 +11,7 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.source import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
-_CACHE_BYTES = 64_000_000  # of rendered tones: some hundred of a few seconds
+_CACHE_BYTES = 64_000_000  # rendered tones, at most: some hundred tones of a few seconds
 
 _tones = ToneCache(_CACHE_BYTES)
 _cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # parsing 200 characters takes half a millisecond
@@ -28,7 +28,7 @@ class Tone(Ending, Handler):
     )
     country: str = "us"
     level: float | None = Field(None, ge=-60, le=3, description="dBm0; None is the tone's own level")
-    digit_ms: int = Field(100, ge=40, le=5000)  # ITU-T Q.24: a receiver must accept 40 ms of each
+    digit_ms: int = Field(100, ge=40, le=5000)  # ITU-T Q.24: a receiver must accept 40 ms of each digit
     digit_gap_ms: int = Field(100, ge=40, le=5000)
 
     @field_validator("country")

@@ -1,5 +1,5 @@
-"""Which handler answers on which path: from a configuration to the live table of routes.
+"""Routing: builds the live table of routes from a configuration, and finds the handler for each path.
 
-The room knows the configuration, handlers' settings and who may dial. It knows no sockets and no streams: the
+The package knows the configuration, handlers' settings and who may dial. It knows no sockets or streams: the
 listeners ask it, and it answers with a handler and a wire format, or with RefusedError.
 """

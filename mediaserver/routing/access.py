@@ -44,7 +44,7 @@ class Access:
     def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
         """Let a peer dial the path, by its address, the URL, and its Authorization header; `now` is Unix time.
 
-        RefusedError: 403 for its network, or for a link that is forged or expired, 401 without a valid token.
+        RefusedError: 403 for the peer's network, or a link that is forged or expired; 401 without a valid token.
         """
         if self.networks and not _is_in_networks(address, self.networks):
             raise RefusedError(RefusalReason.NETWORK, "not from your network")
@@ -64,7 +64,7 @@ class Access:
 
     def _verify_link(self, url: URL, now: float) -> None:
         expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
-        # Digits alone: a line break in the expiry would shift the lines that are signed.
+        # The expiry must be digits alone: a line break in the expiry would shift the lines that are signed.
         numeric = re.fullmatch("[0-9]{1,12}", expires) is not None
         signatures = [_signature(url, expires, token) for token in self.tokens]
         if not numeric or not any_token_matches([signature], signatures):
@@ -92,7 +92,7 @@ def _signature(url: URL, expires: str, token: str) -> str:
 
 
 def any_token_matches(offered: Iterable[str], tokens: Sequence[str]) -> bool:
-    """Whether one of the `offered` is a token. All pairs are compared, each in constant time."""
+    """Whether one of the `offered` texts is a token. All pairs are compared, each in constant time."""
     pairs = [(one.encode(errors="backslashreplace"), token.encode()) for one in offered for token in tokens]
     return any([hmac.compare_digest(*pair) for pair in pairs])  # noqa: C419
 

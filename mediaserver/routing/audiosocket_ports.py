@@ -31,19 +31,19 @@ class Port:
     number: int  # as configured: 0 where the system chooses one
     url: URL  # the path and its query
     route: Route
-    variables: Mapping[str, str]  # of the path's pattern
+    variables: Mapping[str, str]  # values of the variables in the path's pattern
 
     def call_variables(self, uuid: UUID) -> dict[str, str]:
         """The variables of a call: its UUID, and those of the path's pattern."""
         return {"uuid": str(uuid), **self.variables}
 
     def build_handler(self, uuid: UUID, snapshot: PromptSnapshot) -> Handler:
-        """The handler for one call; RefusedError as of `Route.build_handler`."""
+        """The handler for one call; RefusedError as from `Route.build_handler`."""
         return self.route.build_handler(self.call_variables(uuid), self.url.query, snapshot)
 
     @property
     def wire(self) -> WireSettings:
-        """The wire format of its calls. Of the path's, `inbound` and `lead` apply; the rest is for WebSockets."""
+        """The wire format of the port's calls: `inbound` and `lead` as of the path, the rest as of AudioSocket."""
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 

@@ -1,4 +1,4 @@
-"""A configuration in use: settings, with the routes, ports and secrets made of them, and all mistakes.
+"""A configuration in use: settings, with the routes, ports and secrets made from them, and all mistakes.
 
 A reload builds another configuration, which replaces this one as a whole, or not at all.
 """
@@ -39,19 +39,19 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "": a path alone, whose server a backend adds
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" for a path alone, to which a backend adds the server
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings, and what is built from them. `where` names them in messages; `problems` has a line a mistake."""
+    """Settings, and what is built from them. `where` names them in messages, `problems` has a line per mistake."""
 
     settings: Settings
     where: str
     table: RouteTable
     secrets: Mapping[str, str] = field(repr=False)
     problems: Sequence[str]
-    ports: Mapping[int, Port] = field(default_factory=dict)  # of AudioSocket over TCP, by their numbers
+    ports: Mapping[int, Port] = field(default_factory=dict)  # ports of AudioSocket over TCP, by their numbers
 
     @classmethod
     def build(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
@@ -171,7 +171,7 @@ def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
-    except ValueError as error:  # by its characters
+    except ValueError as error:  # a character that no path may have
         return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
@@ -223,7 +223,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
 
 
 def _mistaken_credential(key: str, secret: str) -> str:
-    """Why a VoIPBIN token is an access key by its form, or the other way round; "" where it is not."""
+    """Why a VoIPBIN token must be an access key by its form, or the other way round; "" where the form fits."""
     if key == "voipbin.token" and secret.startswith(ACCESS_KEY):
         return f"is an access key, as it begins with {ACCESS_KEY}: set it as voipbin.access_key"
     if key == "voipbin.access_key" and _JWT.fullmatch(secret):

@@ -43,7 +43,7 @@ def without_keys(value: Any, keys: frozenset[str]) -> Any:
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """The URLs in a setting that have a variable in their scheme, user, host or port: where, and the message."""
+    """The URLs in a setting that have a variable in scheme, user, host or port, each as place and message."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)
@@ -55,7 +55,7 @@ def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[K
 
 
 def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozenset[str]) -> Any:
-    """A setting with each `{name}` replaced by the path's variable, except under these keys of its tables.
+    """A setting with each `{name}` replaced by the path's variable, except under `except_keys` of its tables.
 
     UnsafeVariableError where a value would lead a URL elsewhere, or would make a URL of a text that is none.
     """

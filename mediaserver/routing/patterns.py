@@ -156,7 +156,7 @@ def _may_be_empty(kind: Any, value: Any) -> bool:
 
 
 def _characters(kind: Any, value: Any) -> frozenset[str]:
-    """The ASCII characters that a part may match; all, for a kind of part that is not looked into."""
+    """The ASCII characters that a part may match; all of them, for a kind of part that is not analysed."""
     if kind is ops.LITERAL:
         return frozenset((chr(value),))
     if kind is ops.NOT_LITERAL:

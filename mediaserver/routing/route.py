@@ -35,7 +35,7 @@ _MAX_HANDLERS = 256  # handlers that one route keeps, for different values of it
 HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, where the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
-# Tells people how to give values for variables of these names.
+# A function that tells people how to give values for the variables of these names.
 DescribeInput = Callable[[Sequence[str]], str]
 
 
@@ -50,14 +50,14 @@ class Route:
 
     pattern: str
     handler: type[Handler]
-    settings: dict[str, Any]  # the handler's, with `{variables}` in them
+    settings: dict[str, Any]  # the handler's settings, with `{variables}` in them
     wire: WireSettings
     access: Access = field(default_factory=Access)
     max_streams: int = 10_000
     time_limit: float = 0.0  # seconds; 0 for no limit
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
-    _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # built so far
+    _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # handlers built so far
 
     @cached_property
     def variables(self) -> list[str]:
@@ -83,7 +83,7 @@ class Route:
     def validated(self) -> Validated:
         """The handler, as far as it is known before a URL fills in variables, and the mistakes in its settings.
 
-        Only mistakes that no URL can mend are among them.
+        Mistakes that the variables of a URL may mend are not among these mistakes.
         """
         return validate_table(self.handler, self.settings, self._hint, self._depends_on_variable)
 
@@ -91,7 +91,7 @@ class Route:
     def known_handler(self) -> Iterator[Handler]:
         """The handler, as far as it is known before a URL fills in variables, to ask which prompts it needs.
 
-        Where nothing of it is known, a handler without any needs.
+        Where nothing of the handler is known, yields a stand-in that needs nothing.
         """
         known = self.validated
         if known.table is None:
@@ -99,7 +99,7 @@ class Route:
         elif known.complete:
             yield known.table
         else:
-            with contextlib.suppress(AttributeError, TypeError, ValueError):  # a required setting is None there
+            with contextlib.suppress(AttributeError, TypeError, ValueError):  # a missing setting is None
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
@@ -107,14 +107,14 @@ class Route:
         return near or own or suggest_key(("paths", self.pattern, *place), "")
 
     def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
-        """Whether a mistake there may only be that a variable of the URL is not filled in yet."""
+        """Whether a mistake at `place` may only come of a variable of the URL that is not filled in yet."""
         names = [f"{{{name}}}" for name in self.variables]
         value: Any = self.settings
         for key in place:
             inside = isinstance(value, dict) and key in value
             inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
             value = value[key] if inside else None
-        if isinstance(value, dict | None):  # of a table as a whole: only where the message names the variable
+        if isinstance(value, dict | None):  # mistake of a table: only if its message names the variable
             return any(name in text for name in names)
         return any(name in each for each in texts_in(value) for name in names)
 
@@ -172,7 +172,7 @@ class Route:
             why = f"{key} is not for {self.pattern}, which does not repeat anything"
             raise RefusedError(RefusalReason.BAD_QUERY, why)
         for name in self.variables:
-            if set("{}") & set(value := variables.get(name, "")):  # settings would take it for a variable
+            if set("{}") & set(value := variables.get(name, "")):  # the braces would look like a variable
                 why = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
                 hint = "put the value itself there, without braces"
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f"{why}: {hint}")

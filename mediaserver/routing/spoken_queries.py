@@ -1,4 +1,4 @@
-"""Texts that a URL has spoken (`?text=`): on which paths, and how many different ones a peer may have.
+"""Texts in a URL (`?text=`) that TTS speaks: on which paths, and how many different texts a peer may send.
 
 Each new text costs TTS work, and on an open path any stranger may ask for it.
 """
@@ -11,7 +11,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import Route
 
-_PERIOD = 60.0  # seconds
+_PERIOD = 60.0  # seconds in which a peer's different texts are counted
 _PEERS = 10_000  # peers that are counted at a time; those that asked longest ago are forgotten
 
 
@@ -22,14 +22,14 @@ def speaks_text_of_url(route: Route) -> bool:
 
 
 def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
-    """RefusedError 400 where a URL has `?text=`, and the path does not speak it."""
+    """Raise RefusedError 400 where a URL has `?text=`, and the path does not speak it."""
     if _has_text_query(route) and "text" in query and not speaks_text_of_url(route):
         why = "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration"
         raise RefusedError(RefusalReason.BAD_QUERY, why)
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Notes on open paths with `?text=`, for the operator: strangers choose what is spoken, or nothing is."""
+    """Notes on open paths with `?text=`, for the operator: strangers choose the text, or there is none."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
@@ -48,13 +48,13 @@ class SpokenTextLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # By peer: hashes of texts, with the time of each; both in the order of time.
+        # For each peer, the hashes of its texts, each with its time. Peers and texts are in the order of time.
         self._texts: OrderedDict[str, OrderedDict[int, float]] = OrderedDict()
 
     def admit(
         self, peer: str, route: Route, handler: Handler, url_values: tuple[Mapping[str, str], ...], most: int
     ) -> None:
-        """Count the text that a URL on an open path has spoken; RefusedError 429 where there are more than `most`.
+        """Count the text that TTS is to speak for a URL on an open path. RefusedError 429 beyond `most` texts.
 
         `url_values` are the URL's variables and its query.
         """

@@ -33,7 +33,7 @@ class RouteTable:
 
     @property
     def open_paths(self) -> list[str]:
-        """The patterns of routes that any peer may dial that reaches the port."""
+        """The patterns of the routes that every peer which reaches the port may dial."""
         return [route.pattern for route in self if route.access.is_open]
 
     def match_route_now(self, url: URL) -> tuple[Route, dict[str, str]]:

@@ -1,1 +1,1 @@
-"""What comes from the caller: audio, digits and utterances, and whether it arrives as it should."""
+"""Inbound media: the caller's audio, digits and utterances, and a monitor that finds problems with them."""

@@ -1,6 +1,6 @@
 """Endpointing: cuts inbound audio into utterances by voice activity detection (VAD).
 
-An utterance begins a little before its first voice, and ends with the pause after its last.
+An utterance begins a little before its first voice, and ends with the pause after its last voice.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance: VAD misses the first consonant
 _CHUNK_FRAMES = 5  # frames that are handed to the recogniser together
 _MAX_PENDING = 60.0  # seconds of audio that may be queued for a slow recogniser
-_JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer is taken to send none
+_JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
 
 
 class Utterance:
     """What the caller says between two pauses.
 
     Its audio can be iterated over once, while it is still being spoken: 16-bit PCM at 8 kHz, in chunks of 100 ms
-    or more. `start` and `end` are those of the voice, in seconds of received audio; the audio itself has a little
+    or more. `start` and `end` are times of the voice, in seconds of received audio; the audio itself has a little
     more at both ends. `last_voice_at` and `ended_at` are times of the clock: when its last voice was received, and
     when endpointing ended it.
     """
@@ -38,9 +38,9 @@ class Utterance:
         self.clock = clock
         self.last_voice_at = self.ended_at = clock()
         self.ended = False  # no more audio follows
-        self.cut = False  # it became too long: the next utterance continues it
-        self.seconds = 0.0  # duration of its audio so far
-        self._frames: list[bytes] = []  # not yet read
+        self.cut = False  # this utterance became too long: the next one continues it
+        self.seconds = 0.0  # duration of the utterance's audio so far
+        self._frames: list[bytes] = []  # frames that are not yet read
         self._changed = asyncio.Event()
         self._end_callback: Callable[[], None] = _ignore_end
 
@@ -84,7 +84,7 @@ class Utterance:
             self._changed.set()
 
     def mark_voice(self, end: float) -> None:
-        """Note that its last frame had voice, `end` seconds into the received audio."""
+        """Note that the utterance's last frame had voice, and ended `end` seconds into the received audio."""
         self.end, self.last_voice_at = end, self.clock()
 
     def finish(self, cut: bool = False) -> None:
@@ -109,13 +109,13 @@ class Utterance:
 
 
 class Endpointer:
-    """Iterates over utterances, each as soon as it begins, until it is closed and none is pending.
+    """Iterates over utterances, each as soon as it begins, until `close` is called and no utterance is pending.
 
     `mode` is the aggressiveness of the VAD, 0 to 3. `onset_frames` frames in a row with voice begin an utterance,
     `end_silence` seconds without voice end it, and after `max_duration` seconds it is cut. `on_start` is called
     with each utterance as it begins. Where more than a minute of audio is pending, the oldest utterance is
     dropped: `on_dropped` is called with it, and `dropped` counts it. `dtmf_active` says whether a key's tone is
-    being received, which is no voice.
+    being received, which does not count as voice.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Endpointer:
         self._remainder = pcm[whole:]
 
     def close(self) -> None:
-        """End the present utterance, and after the pending ones the iteration."""
+        """End the present utterance now, and the iteration after the pending utterances."""
         self._closed = True
         self._finish()
         self._changed.set()
@@ -246,7 +246,7 @@ async def wait_for_voice(
     dtmf_active: Callable[[], bool],
     mode: int,
 ) -> None:
-    """Wait until the VAD finds speech in what `listen` brings; a key's tone is none."""
+    """Wait until the VAD finds speech in the audio from `listen`. A key's tone does not count as speech."""
     detector, spoken = VoiceActivityDetector(mode), asyncio.Event()
 
     def on_event(event: Event) -> None:

@@ -11,9 +11,9 @@ from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
-MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; the oldest give way
+MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; beyond them the oldest are dropped
 _TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
-_SAME_PRESS = 0.5  # seconds: a message with the digit that soon after its tone is the same press
+_SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
 
 
 class BargeIn(StrEnum):
@@ -29,7 +29,7 @@ class CollectedDigits:
     """The digits that a caller pressed when a handler asked for some."""
 
     digits: str  # without the terminator
-    timed_out: bool  # a time-out ended the collection, the first-digit or the interdigit one
+    timed_out: bool  # the first-digit or the interdigit time-out ended the collection
     spoke: bool = False  # the caller's speech stopped the prompt
 
 
@@ -44,7 +44,7 @@ class Keypad:
         self._clock = clock
         self._detector: DtmfDetector | None = DtmfDetector()
         self._last_tone = ""  # the last digit that was detected as a tone
-        self._last_tone_at = 0.0  # when that tone was last received
+        self._last_tone_at = 0.0  # the time at which that tone was last received
         self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
         self._arrived = asyncio.Event()
         self._ignored, self._ignored_until = "", 0.0
@@ -93,9 +93,9 @@ class Keypad:
     async def collect(
         self, count: int, terminator: str, timeout: float, interdigit: float, enough: Callable[[str], bool]
     ) -> tuple[str, bool]:
-        """Up to `count` digits, and whether a time-out ended them: that of the first digit, or the interdigit one.
+        """Collect up to `count` digits. Returns them, and whether the first-digit or the interdigit time-out came.
 
-        They end as well at the `terminator`, and when `enough` says so of the digits so far.
+        The collection ends as well at the `terminator`, and when `enough` returns True for the digits so far.
         """
         digits = ""
         while len(digits) < count and not enough(digits):
@@ -107,9 +107,9 @@ class Keypad:
         return digits, False
 
     def ignore_next(self, digits: str, timeout: float) -> None:
-        """Drop the next digit if it is one of these and comes within `timeout` seconds.
+        """Drop the next digit if it is one of `digits` and comes within `timeout` seconds.
 
-        Callers press the terminator out of habit even after the last digit of a fixed number of them.
+        Callers press the terminator out of habit, even where a fixed number of digits makes it needless.
         """
         if self._typed_ahead:
             if self._typed_ahead[0] in digits:
@@ -134,13 +134,13 @@ class Keypad:
     async def wait_for_digit(self) -> None:
         """Wait until the type-ahead buffer has a digit."""
         self.awaited = True
-        while not self._typed_ahead:  # where several tasks wait, another may have taken it
+        while not self._typed_ahead:  # another waiting task may have taken the digit
             self._arrived.clear()
             await self._arrived.wait()
 
     @contextlib.contextmanager
     def intercept(self, digits: str, on_digit: Callable[[], None]) -> Iterator[None]:
-        """Call `on_digit` when one of these digits comes, within a `with` block. It does not enter the buffer."""
+        """In a `with` block, call `on_digit` for each of `digits` that comes, and do not buffer the digit."""
         self.awaited = True
         interceptor = digits, on_digit
         self._interceptors = (*self._interceptors, interceptor)

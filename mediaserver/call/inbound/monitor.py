@@ -1,7 +1,7 @@
-"""Monitors inbound media: checks once a second whether it can be right, and reports each kind of problem once.
+"""Monitors inbound media: checks its rate and its content once a second, and reports each kind of problem once.
 
-Audio at half or twice of real time is in another codec than it is decoded by. Nothing but digital silence comes of
-a stream that is attached in the wrong place. Audio that stops may mean a call that has ended without a hang-up.
+Audio that comes at half or twice real time is decoded by a wrong codec. A stream with nothing but digital silence
+may be attached in the wrong place. Audio that stops may mean a call that has ended without a hang-up.
 Audio that never begins, though a handler listens, may mean a one-way stream.
 """
 
@@ -13,11 +13,11 @@ from typing import Protocol
 from mediaserver.audio.pcm import SAMPLE_RATE
 
 _CHECK_INTERVAL = 1.0  # seconds
-_CONSECUTIVE_CHECKS = 5  # checks that must agree: a stall of the network and the burst after it do not
+_CONSECUTIVE_CHECKS = 5  # checks in a row that must agree: a network stall and the burst after it last less long
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # ranges of the rate, relative to real time
-_SILENCE_LIMIT = 10.0  # seconds of digital silence from the beginning
-NO_AUDIO_AFTER = 5.0  # seconds in which a handler listens and no audio comes
-_MIN_DECODED_SAMPLES = 128  # samples a message, on average, where all of them have been decoded
+_SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, that are reported
+NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
+_MIN_DECODED_SAMPLES = 128  # average of samples a message; a lower one means that some messages were not decoded
 
 
 class InboundProblem(StrEnum):
@@ -30,7 +30,7 @@ class InboundProblem(StrEnum):
     NO_AUDIO = "no-audio"
 
     def hint(self, *, dialled: bool) -> str:
-        """What to do about it. `dialled`: we dialled the peer; otherwise the peer dialled us."""
+        """A hint at the remedy. `dialled`: we dialled the peer; otherwise the peer dialled us."""
         if self is InboundProblem.NO_AUDIO:
             return NO_AUDIO_DIALLED if dialled else _NO_AUDIO_DIALLED_US
         return _HINTS[self]
@@ -119,10 +119,10 @@ class InboundMonitor:
         if self._idle_checks == _CONSECUTIVE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._audio_since = now  # until the first audio comes
+            self._audio_since = now  # moves on until the first audio comes
             if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
                 self._report_once(InboundProblem.NO_AUDIO)
-        decoded = samples >= _MIN_DECODED_SAMPLES * received  # what came without a listener may have had sound
+        decoded = samples >= _MIN_DECODED_SAMPLES * received  # messages that are not decoded may have had sound
         if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
             self._report_once(InboundProblem.DIGITAL_SILENCE)
         self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)

@@ -61,23 +61,23 @@ class Receiver:
         self.wire, self._clock = wire, clock
         self._on_listener_error, self._on_signal = on_listener_error, on_signal
         self._on_first_listener = on_first_listener
-        self._on_audio: Callable[[], None] | None = None  # called once, with the next audio
+        self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self._listeners: tuple[EventListener, ...] = ()
-        self._paused_at: float | None = None  # when the connection was lost
-        self._packets = PacketCounts()  # of earlier connections
+        self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
+        self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
         self.received = 0  # binary messages from the peer
-        self.malformed = 0  # those of them that are not in the wire format
-        self.dropped = 0  # events that gave way in the queue of an iterator that was too slow
+        self.malformed = 0  # binary messages that are not in the wire format
+        self.dropped = 0  # events that were dropped because a queue was full
         self.silent = True  # every decoded sample has been 0 so far
         self._samples = 0  # decoded samples of earlier connections
 
     def close(self) -> None:
-        """Let go of all listeners and callbacks, so that a stream that is over does not refer to itself."""
+        """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self._listeners, self._on_listener_error, self._on_signal, self._on_audio = (), _ignore, _ignore, None
         self._on_first_listener = _ignore
 
     def pause(self) -> None:
-        """Stop at the loss of the connection, until `switch_wire` brings the next one."""
+        """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
         self._flush_jitter_buffer()
         self._paused_at = self._clock()
 
@@ -91,7 +91,7 @@ class Receiver:
             self._deliver([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 
     def _flush_jitter_buffer(self) -> None:
-        """Deliver what the jitter buffer holds back for its order, keep its counts, and start it anew."""
+        """Deliver the audio that the jitter buffer still holds back, keep the buffer's counts, and reset it."""
         inbound = self.wire.inbound
         self._deliver(inbound.buffer.flush())
         self._packets = self._packets.plus(PacketCounts.from_jitter_buffer(inbound.buffer))
@@ -146,11 +146,11 @@ class Receiver:
                     self._on_signal(event)
                 for listener in self._listeners:
                     listener(event)
-        except Exception as error:  # raised by a handler's code: it must not end the connection's reader
+        except Exception as error:  # an error in a handler's code must not end the connection's reader
             self._on_listener_error(error)
 
     def add_listener(self, listener: EventListener) -> None:
-        """Call `listener` with every event until the stream ends. It must return at once. There may be several."""
+        """Add a listener. It is called with every event until the stream ends, and must return at once."""
         if not self._listeners:
             self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
             self._on_first_listener()
@@ -168,7 +168,7 @@ class Receiver:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Iterate over events from now on. At most 250 are queued; the oldest give way and count as `dropped`."""
+        """Iterate over events from now on. Beyond 250 in the queue, the oldest are dropped, and counted."""
         pending: deque[Event] = deque(maxlen=MAX_EVENTS)
         arrived = asyncio.Event()
 

@@ -1,10 +1,10 @@
-"""Disk work off the event loop: one job after the other in a thread, and no wait for a disk without an end."""
+"""Runs disk work off the event loop: one job after the other in a thread, with a time-out for a stuck disk."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-DISK_TIMEOUT = 5.0  # seconds for one job; less than a server's shutdown waits
+DISK_TIMEOUT = 5.0  # seconds to wait for one job; less than a server's shutdown waits
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class DiskExecutor:
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even where this task is cancelled meanwhile; the cancellation is raised after it."""
+    """Await `work` to its end even if this task is cancelled meanwhile; the cancellation is raised afterwards."""
     task, cancelled = asyncio.ensure_future(work), None
     while not task.done():
         try:

@@ -29,7 +29,7 @@ def make_folders(folder: Path, modes: FileModes) -> None:
         try:
             each.mkdir(modes.directory)
         except FileExistsError:
-            if not each.is_dir():  # a folder has been made meanwhile, for another stream
+            if not each.is_dir():  # another stream may have made the folder meanwhile
                 raise
             continue
         with contextlib.suppress(OSError):  # file systems without modes

@@ -1,4 +1,4 @@
-"""Records a call: what is received, and in stereo what is sent as well, into a WAV file as it comes."""
+"""Records a call into a WAV file that grows: the received audio, and in stereo the sent audio as well."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ _FLUSH_INTERVAL = 1.0  # seconds between writes to the disk: the most that a kil
 _JITTER_ALLOWANCE = 1.0  # seconds that a limit waits for audio that the network may be holding up
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes pending for a slow disk, beyond which the recording fails
-_SILENCE_PEAK = 180  # of 32 768, -45 dBFS: lower samples at the end are trimmed as silence
+_SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
 _KEPT_SILENCE = SAMPLE_RATE // 5  # samples of silence that trimming leaves at the end
 
 
@@ -42,13 +42,13 @@ class StopReason(StrEnum):
 class Recording:
     """The result of a recording."""
 
-    file: str  # its path
+    file: str  # path of the WAV file
     seconds: float  # duration of the audio in the file
-    reason: str  # why it ended, a `StopReason`
+    reason: str  # why the recording ended, a `StopReason`
     error: str = ""  # why the file ended early or was never made; "" without an error
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """The fields as a dictionary for JSON."""
         return asdict(self)
 
 
@@ -59,8 +59,8 @@ def _ignore(recording: Recording) -> None:
 class Recorder:
     """Collects audio in memory and has a thread write it once a second: a slow disk delays no frame of any call.
 
-    Where the disk fails, `on_failure` is called at once, and only once, with the recording so far. The limits hold
-    as before, by audio that is counted and no longer kept: the handler goes on when it would have without the
+    Where the disk fails, `on_failure` is called at once, only once, with the recording so far. The limits still
+    apply, to audio that is counted and no longer kept, so that the handler goes on when it would have without the
     failure.
     """
 
@@ -82,13 +82,13 @@ class Recorder:
         self._on_failure, self._failure_reported, self._modes = on_failure, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self._max_duration = max_duration
-        self._mono = bytearray()  # received, and not yet written
+        self._mono = bytearray()  # received audio that is not yet written
         self._tracks = Tracks() if stereo else None
         self._channels = 2 if stereo else 1
         self._disk = DiskExecutor()
         self._file: WavFile | None = None
         self._file_closed = False  # closing has been tried, with or without success
-        self._samples = 0  # of each channel, written or being written; after a failure, received
+        self._samples = 0  # samples a channel, written or being written; after a failure, received
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = asyncio.Event()
         self._reason, self._error = StopReason.STREAM_ENDED, ""
@@ -135,7 +135,7 @@ class Recorder:
     # -- called by the handler's task ----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Record until it is stopped or a limit is reached, even where the disk fails meanwhile."""
+        """Record until `stop` is called or a limit is reached, even where the disk fails meanwhile."""
         try:
             await self._disk.run_blocking(self._open)
             while not self._stopped.is_set() and not self._error:
@@ -160,7 +160,7 @@ class Recorder:
         return self._recording
 
     async def _finish(self) -> None:
-        """Close the file, and report a failure, which may come from the closing."""
+        """Close the file, then report a failure, be it an earlier one or one of the closing itself."""
         try:
             await self._disk.run_blocking(self._close_file)
         except OSError as error:
@@ -170,7 +170,7 @@ class Recorder:
             self._on_failure(self._recording)
 
     def _fail(self, why: str) -> None:
-        """Write no more, because of a failure. The first one stands."""
+        """Stop writing because of a failure. Only the first failure is kept."""
         if not self._error:
             self._samples += self._unwritten_bytes // SAMPLE_BYTES
             self._error, self._tracks = why, None
@@ -229,14 +229,14 @@ class Recorder:
             self._check_limits()
 
     def _deadline(self, since: float, limit: float | None) -> float:
-        """The time `limit` seconds after `since`; later where audio came just now, as more may only be late."""
+        """The time `limit` seconds after `since`; up to 1 s more if audio came just now, as some may be late."""
         if limit is None:
             return math.inf
         over = since + limit
         return min(max(over, self._last_audio_at + _JITTER_ALLOWANCE), over + _JITTER_ALLOWANCE)
 
     def _check_limits(self) -> None:
-        """Stop where a limit is reached, by received audio, or by the clock where none comes."""
+        """Stop where a limit is reached, by the received audio, or by the clock where no audio comes."""
         samples, now = self._samples + self._unwritten_bytes // SAMPLE_BYTES, self._clock() + _TIMER_ROUNDING
         enough = self._max_samples is not None and samples >= self._max_samples
         if enough or now >= self._deadline(self._began, self._max_duration):
@@ -247,7 +247,7 @@ class Recorder:
             self._fail("the disk is too slow")
 
     def _take_unwritten(self, last: bool) -> list[bytes]:
-        """The PCM to be written now: one channel, or two of the same length."""
+        """Remove and return the PCM that is to be written now: one channel, or two of the same length."""
         limit = (self._max_samples - self._samples) * SAMPLE_BYTES if self._max_samples is not None else None
         if self._tracks is None:
             channels = [bytes(self._mono[:limit])]

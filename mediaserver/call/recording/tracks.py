@@ -1,12 +1,12 @@
-"""The two tracks of a stereo recording, kept in step: gaps of a track are filled with silence, by one clock."""
+"""The two tracks of a stereo recording. One clock keeps them in step: gaps of a track are filled with silence."""
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
-_MAX_LAG = _SECOND // 5  # bytes: a track that continues further behind the clock had a gap, or was delayed
+_MAX_LAG = _SECOND // 5  # bytes: if a track continues further behind the clock, its audio had a gap or a delay
 _GAP_TIMEOUT = 0.5  # seconds after which audio that the network only delayed has arrived
-_MAX_WAIT = 10 * _SECOND  # bytes that one track waits for the other: longer delays put them out of step
-_MAX_PENDING = 60 * _SECOND  # bytes that are kept of a track whose audio came too early
+_MAX_WAIT = 10 * _SECOND  # bytes of one track that wait for the other; longer delays put the tracks out of step
+_MAX_PENDING = 60 * _SECOND  # bytes, at most, that are kept of a track whose audio came too early
 
 
 class Track:
@@ -18,7 +18,7 @@ class Track:
         self._gap: tuple[int, float] | None = (
             None  # a possible gap: its position in `_pcm`, and when it was noticed
         )
-        self._min_lag = 0  # the least lag behind the clock since then, in bytes
+        self._min_lag = 0  # the least lag behind the clock since the gap was noticed, in bytes
         self._read = 0  # bytes read so far
 
     def __len__(self) -> int:
@@ -26,7 +26,7 @@ class Track:
 
     @property
     def settled(self) -> int:
-        """The number of bytes whose position in time is certain: those before a possible gap."""
+        """The number of bytes whose position in time is certain: all bytes, or those before a possible gap."""
         return self._gap[0] if self._gap is not None else len(self._pcm)
 
     def push(self, pcm: bytes, now: float) -> None:
@@ -73,7 +73,7 @@ class Tracks:
     def read(self, now: float, last: bool, limit: int | None = None) -> tuple[bytes, bytes]:
         """Remove and return what both tracks have, or should have, `now` seconds into the recording.
 
-        Both parts have the same length, of `limit` bytes at most. `last`: all that is left.
+        Both parts have the same length, of `limit` bytes at most. `last`: return all audio that is left.
         """
         tracks = (self.inbound, self.outbound)
         for track in tracks:

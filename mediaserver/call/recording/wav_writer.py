@@ -12,17 +12,17 @@ _PART = ".part"
 
 
 def ensure_within(directory: Path, path: Path) -> None:
-    """PermissionError where a symbolic link leads a path out of a folder."""
+    """Raise PermissionError where a symbolic link leads a path out of a folder."""
     # `Path.resolve` raises a RuntimeError for circular links before Python 3.13.
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise PermissionError(errno.EPERM, "leads out of its folder", str(path))
 
 
 class WavFile:
-    """16-bit PCM at 8 kHz, written beside its name as `.part` and given that name when it is closed.
+    """A WAV file of 16-bit PCM at 8 kHz, whose name ends in `.part` until the file is closed.
 
-    Sound is written before the header that counts it, so that whatever ends the process leaves a playable file.
-    A name that is taken gets a number. OSError where the disk or the folder does not let it.
+    Sound is written before the header that counts it, so that the file is playable whenever the process ends.
+    A number is added to a name that is taken. OSError where the file cannot be created or written.
     """
 
     def __init__(self, path: Path, channels: int, modes: FileModes = DEFAULT_MODES) -> None:
@@ -60,7 +60,7 @@ class WavFile:
             self._write_header()
 
     def close(self, samples: int | None = None) -> None:
-        """Close the file, truncated to `samples` a channel where that is given, and give it its name."""
+        """Close the file, truncated to `samples` a channel where that is given, and drop `.part` from its name."""
         try:
             if samples is not None:
                 self._size = min(self._size, samples * 2 * self._channels)

@@ -45,9 +45,9 @@ class Conversation:
         self._turn_taking = TurnTaking(settings.barge_in)
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
-        self._turn: Turn | None = None  # the latest
-        self._interrupted: UtterancePlayback | None = None  # by words or by a noise: not yet known which
-        self._fallback_played = False  # since the caller's latest turn
+        self._turn: Turn | None = None  # the latest turn
+        self._interrupted: UtterancePlayback | None = None  # stopped playback, until the cause is known
+        self._fallback_played = False  # the fallback has been played since the caller's latest turn
         self._failures = 0  # turns in a row that failed
         self._began = self._quiet_since = call.now
 
@@ -61,7 +61,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(call)
         finally:
-            self._interrupted = None  # it refers to this conversation: without it there is no cycle of references
+            self._interrupted = None  # the playback refers to this conversation: a cycle of references
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
@@ -159,7 +159,7 @@ class Conversation:
         return ()
 
     async def _generate_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
-        """Stream the model's answer into a playback, sentence by sentence; the apology where the model fails."""
+        """Stream the model's answer into a playback, sentence by sentence, and an apology if the model fails."""
         call, settings, calls = self._call, self._settings, playback.tool_calls
         splitter = self._splitter(early=True)
         try:
@@ -226,7 +226,7 @@ class Conversation:
         return playback
 
     async def _play(self, playback: UtterancePlayback) -> None:
-        """Play to the end, or until the caller barges in; the fallback where TTS fails."""
+        """Play a playback until its end or a barge-in of the caller; play the fallback where TTS fails."""
         with self._turn_taking.speaking(playback.stop):
             await playback.run()
             if playback.failed and not playback.interrupted and not self._fallback_played:
@@ -235,7 +235,7 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add what was heard to the history; after an interruption only once its cause is known."""
+        """Add what the caller heard to the history; after an interruption only once the cause is known."""
         if playback.interrupted:
             self._interrupted = playback
         else:
@@ -288,7 +288,7 @@ class Conversation:
         self._transcript.add_line("failure", {"stage": stage, "why": why})
 
     async def _count_failure(self, failed: bool, tool_runner: ToolRunner) -> None:
-        """Count failed turns in a row; ConversationEnded, after a transfer if set, at `max_failures`."""
+        """Count failed turns in a row. At `max_failures`, transfer the call if set, and end the conversation."""
         self._failures = self._failures + 1 if failed else 0
         if self._failures >= self._settings.max_failures:
             if self._settings.on_failure == "transfer":

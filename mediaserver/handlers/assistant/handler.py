@@ -51,7 +51,7 @@ class Assistant(AssistantSettings, Handler):
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what rendering the texts needs."""
+        """Load the language data that rendering the texts needs."""
         for template in self._templates():
             template.preload_language(self.language or speech.language)
 

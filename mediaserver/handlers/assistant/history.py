@@ -2,7 +2,7 @@
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # of messages and tool calls: some 3000 tokens, which fit into the context of every model
+MAX_CHARACTERS = 12_000  # in messages and tool calls: some 3000 tokens, which fit into every model's context
 INTERRUPTED = "[interrupted by the caller]"
 
 
@@ -37,7 +37,7 @@ class History:
             self._add("assistant", heard)
 
     def add_tool_calls(self, heard: str, calls: list[ToolCall]) -> None:
-        """Add the model's tool calls, after what the caller heard of that answer. Each needs a result next."""
+        """Add the model's tool calls, after what the caller heard of that answer. Their results must follow."""
         functions = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in calls
@@ -72,7 +72,7 @@ def _size(message: Message) -> int:
 
 
 def heard_part(text: str, share: float) -> str:
-    """The whole words of the `share` (0 to 1) of a text that was heard, with an ellipsis; "" without any."""
+    """The whole words of the `share` (0 to 1) of a text that was heard, with an ellipsis; "" if none."""
     heard, words = share * len(text), []
     length = 0
     for word in text.split():

@@ -13,7 +13,7 @@ from mediaserver.speech.llm.chat import ToolCall
 
 
 class ConversationEnded(Exception):  # noqa: N818 - no error
-    """Ends the conversation from wherever it is raised. `why`: as the event `assistant.hangup` has it."""
+    """Ends the conversation from wherever it is raised. `why` is the reason in the event `assistant.hangup`."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -41,7 +41,7 @@ class ToolRunner:
         self._speak = speak
 
     async def run_tools(self, calls: Sequence[ToolCall]) -> bool:
-        """Run tool calls in order; True where the caller interrupted one. ConversationEnded where one ends it."""
+        """Run tool calls in order; True where the caller interrupted one. A call may raise ConversationEnded."""
         interrupted = False
         for tool_call in calls:
             if interrupted:
@@ -75,7 +75,7 @@ class ToolRunner:
         return f"the caller interrupted it after {heard.seconds:.0f} seconds", True
 
     async def transfer(self, reason: str) -> str:
-        """Have the operator's webhook transfer the call: ConversationEnded. Otherwise the result for the model."""
+        """Ask the operator's webhook to transfer the call. ConversationEnded, or a result for the model."""
         stream = self._call.stream
         body = {
             "event": "transfer",

@@ -10,7 +10,7 @@ from mediaserver.handlers.common import files
 
 
 class ConversationTranscript:
-    """Appends lines to a file, or drops them where no file is set. A failure of the disk ends it."""
+    """Appends lines to a file, or drops them where no file is set. A failure of the disk ends the transcript."""
 
     def __init__(self, directory: Path, template: str | None, call: Call, modes: FileModes) -> None:
         self._directory, self._call, self._modes = directory, call, modes

@@ -13,16 +13,16 @@ _ONSET_FRAMES = 2  # frames of voice that stop an answer (barge-in): 40 ms
 _MAX_UTTERANCE = 30.0  # seconds
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
-_MAX_KEYS = 64  # in one turn
+_MAX_KEYS = 64  # keys in one turn
 _INTERDIGIT_TIMEOUT = 2.0  # seconds
 
 
 class TurnDetector:
-    """Detects the caller's turns, within `listening`. Turn taking learns of speech and keys at once."""
+    """Detects the caller's turns, within `listening`. `turn_taking` is told of speech and keys at once."""
 
     def __init__(self, call: Call, turn_taking: TurnTaking, end_silence: float) -> None:
         self._call, self._turn_taking, self._end_silence = call, turn_taking, end_silence
-        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys of no turn yet
+        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys that are part of no turn yet
         self._key_pressed = asyncio.Event()
 
     @contextlib.contextmanager
@@ -39,7 +39,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # without the cycle of references
+                turn_taking.caller_waiting = bool  # drops the lambda, which closes a cycle of references
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None where none begins within `timeout` seconds.

@@ -32,7 +32,7 @@ class TurnTaking:
             self._stop = None
 
     def on_speech_start(self, utterance: Utterance) -> None:
-        """Stop the assistant, or note that the utterance is to be ignored."""
+        """Stop the assistant if it speaks, or note that the utterance is to be ignored."""
         if self._stop is None:
             return
         if self._barge_in:
@@ -41,13 +41,13 @@ class TurnTaking:
             self._ignored.append(utterance)
 
     def on_digit(self) -> bool:
-        """Stop the assistant; False where the key is to be ignored."""
+        """Stop the assistant if it speaks; False where the key is to be ignored."""
         if self._stop is not None and self._barge_in:
             self._stop()
         return self._stop is None or self._barge_in
 
     def discards(self, utterance: Utterance) -> bool:
-        """Whether an utterance is to be ignored. To be called once for each, in order."""
+        """Whether an utterance is to be ignored. Must be called once for each utterance, in order."""
         ignored = utterance in self._ignored
         if ignored:
             self._ignored.remove(utterance)

@@ -27,7 +27,7 @@ class _TimedPlaylist(Playlist):
         self._on_first_sound: Callable[[], None] | None = on_first_sound
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        """A part is asked for when its first frame is due. An underrun is a part too, counted before it."""
+        """A part is asked for when its first frame is due. An underrun is a part too, and counted beforehand."""
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
             if self._on_first_sound is not None and self.underruns == underruns:
@@ -47,7 +47,7 @@ class _Sentence:
         self.failed = False  # TTS failed
 
     def note_played(self, heard: PlaybackResult, spoken: SpokenText) -> None:
-        """Take from the playback how much of the sentence was heard."""
+        """Note how much of the sentence was heard, by the result of its playback."""
         self.complete = heard.complete and not self.failed
         if self.complete:
             self.heard = self.text
@@ -64,13 +64,13 @@ class _Sentence:
 class UtterancePlayback:
     """The playback of one text. Where TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
-    `began_at` is the time of its first audio, on the call's clock. `tool_calls` are to be run after it.
+    `began_at` is the time of its first audio, on the call's clock. `tool_calls` are to be run after the playback.
     """
 
     def __init__(self, call: Call, voice: Voice, on_failure: Callable[[str], None] = lambda why: None) -> None:
         self._call, self._voice, self._on_failure = call, voice, on_failure
         self._sentences: list[_Sentence] = []
-        self._started = 0  # how many of the sentences play, or are next to play
+        self._started = 0  # number of sentences whose playback has been begun or queued
         self._finished = False  # no sentence will be added any more
         self._changed = asyncio.Event()
         self.tool_calls: list[ToolCall] = []
@@ -104,7 +104,7 @@ class UtterancePlayback:
                 playing.append(asyncio.create_task(self._play(sentence)))
             while playing:
                 await playing.popleft()
-        finally:  # no TaskGroup: a cancelled one leaves a cycle of references that keeps the whole call
+        finally:  # no TaskGroup: a cancelled one leaves a cycle of references that keeps the whole call in memory
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)

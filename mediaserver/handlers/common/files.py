@@ -28,7 +28,7 @@ from mediaserver.events.kinds import EventKind
 
 TEMPLATE_FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MAX_SEGMENT = 60  # bytes of one value: the whole name must fit into a file system's 255
+_MAX_SEGMENT = 60  # bytes of one value: the whole name must fit into a file system's limit of 255
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ def append_json_lines(
 
 
 class CallFileWriter:
-    """Writes a file of a call in a thread. Its first failure is logged, and emitted as `failure`."""
+    """Writes a file of a call in a thread. The first failure is logged, and emitted as the event `failure`."""
 
     def __init__(self, call: Call, failure: Literal[EventKind.TRANSCRIPT_FAILED, EventKind.REPORT_FAILED]) -> None:
         self._call, self._failure = call, failure
@@ -110,7 +110,7 @@ class CallFileWriter:
         self.failed = False
 
     async def write(self, path: Path, work: Callable[..., None], *args: Any) -> None:
-        """Run `work`, which blocks, and writes to `path`. An OSError of it is a failure of the file."""
+        """Run `work`, a blocking function that writes to `path`. Its OSError is reported, and not raised."""
         try:
             await self._disk.run_blocking(work, *args)
         except OSError as error:

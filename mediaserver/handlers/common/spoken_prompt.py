@@ -1,4 +1,4 @@
-"""SpokenText prompts: texts with variables, spoken by TTS. Mistakes in them are found before a call begins.
+"""Spoken prompts: texts with variables, spoken by TTS. Mistakes in them are found before a call begins.
 
 Where a handler plays prompts, spoken ones may stand between them: `["welcome", {say = "Press one."}]`.
 """
@@ -61,7 +61,7 @@ class SpokenPrompt(VoiceSettings, Table):
     say: Text = Field(description="the text; it may have {variables}")
 
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
-        """The same, with the path's settings for those that it does not give. A voice goes with its engine."""
+        """A copy with the path's settings for those that are missing. The path's voice is for its engine only."""
         voice = path.voice if self.engine in (None, path.engine) else ""
         return self.model_copy(
             update={
@@ -73,7 +73,7 @@ class SpokenPrompt(VoiceSettings, Table):
         )
 
     def prepare(self, settings: SpeechSettings) -> None:
-        """Load what the formats of its variables need, for tens of ms. ValueError where it can never be spoken."""
+        """Load the data of the variables' formats, in tens of ms. ValueError if the text can never be spoken."""
         self.say.preload_language(self.language or settings.language)
         if not self.say.names:
             self.validate_values({}, settings)
@@ -91,11 +91,11 @@ class SpokenPrompt(VoiceSettings, Table):
         *,
         from_url: bool = False,
     ) -> SpokenText:
-        """Begin to synthesise the text for a call, and return its sound. `values` override those of the stream.
+        """Begin to synthesise the text for a call, and return its sound. `values` override the stream's.
 
         `from_url`: the text itself is from the URL's query. Texts that an untrusted peer has written, or has
-        values in, have a lower priority than others. `fallback` is played where TTS fails, which is an event as
-        well.
+        values in, have a lower priority than others. Where TTS fails, `fallback` is played, and an event
+        is emitted.
 
         ValueError where the text cannot be spoken with these values.
         """
@@ -116,7 +116,7 @@ def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> M
 
 
 def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
-    """The variables in some texts with their values, as one string: another value makes another sound."""
+    """The variables in some texts with their values, as one string, which identifies the sound."""
     names = dict.fromkeys(name for text in texts for name in text.names)
     return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 
@@ -129,7 +129,7 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str | dict | SpokenPrompt) else value
 
 
-# The name of a prompt, or a spoken prompt; `PromptItems` are one of these, or several in sequence.
+# A `PromptItem` is the name of a prompt, or a spoken prompt; `PromptItems` are one item, or several in sequence.
 PromptItem = Annotated[
     Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(_kind_of)
 ]

@@ -1,4 +1,4 @@
-"""The transcriber: has a call's utterances recognised (STT), as events, keywords and a transcript."""
+"""The transcriber: has a call's utterances recognised (STT), and reports events, keywords and a transcript."""
 
 import asyncio
 import re
@@ -50,8 +50,9 @@ class Transcriber:
         self._call, self._recogniser, self._language = call, recogniser, language
         self._keywords, self._partials = KeywordSpotter(keywords), partials
         self._transcript, self._writer = transcript, files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
-        self._last_partial, self._next_partial_at = "", 0.0  # of the present utterance
-        self._spotted: set[str] = set()  # keywords that have been found in it
+        # The present utterance's last partial transcript, and the earliest time of the next one.
+        self._last_partial, self._next_partial_at = "", 0.0
+        self._spotted: set[str] = set()  # keywords that have been found in the present utterance
 
     async def run(self, utterances: Endpointer) -> None:
         """Transcribe one utterance after another, to the last."""

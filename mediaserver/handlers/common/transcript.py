@@ -16,7 +16,7 @@ _WEBVTT_HEADER = b"WEBVTT\n\n"
 class CaptionedTranscript:
     """A file of JSON lines, and captions (WebVTT) beside it. Both are created with the first utterance.
 
-    A name that is taken gets a number. OSError where a file cannot be created or written.
+    A number is added to a name that is taken. OSError where a file cannot be created or written.
     """
 
     def __init__(self, directory: Path, path: Path, modes: FileModes = DEFAULT_MODES) -> None:

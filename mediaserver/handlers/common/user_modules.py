@@ -22,7 +22,7 @@ _INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
 
 _folders: set[Path] = set()  # the folders of handlers' top-level modules and packages
-_imported_files: FileStates = {}  # of the modules in use, as they were when imported
+_imported_files: FileStates = {}  # files of the modules in use, as they were when imported
 
 
 def load_module(name: str) -> ModuleType:
@@ -61,7 +61,7 @@ def reimported() -> Iterator[list[str]]:
     """Have all user modules imported again within the `with` block, if a file has changed.
 
     Yields the names of the modules whose files have changed. An exception in the block restores the old modules;
-    the files count as changed still.
+    the files still count as changed.
     """
     before, now = imported_files(), current_files()
     if now == before:
@@ -71,7 +71,7 @@ def reimported() -> Iterator[list[str]]:
     old = _user_modules()
     _forget_modules(old)
     _imported_files.clear()
-    for file in files:  # a .pyc is valid by whole seconds and the size, which may not have changed
+    for file in files:  # a .pyc counts as valid by the source's size and whole second, which may be unchanged
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()

@@ -22,7 +22,7 @@ from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
 from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
-# Webhooks that go round in circles end the flow: so many steps in a row that took less than so many seconds.
+# More steps in a row than MAX_FAST_STEPS, each under _FAST_STEP seconds, end the flow: it goes round in circles.
 MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
@@ -46,7 +46,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
     def _leads_somewhere(self) -> "MenuHandler":
         found = plan.flow_problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
         if found:
-            raise ValueError("\n".join(found))  # a line each
+            raise ValueError("\n".join(found))  # one line for each problem
         return self
 
     def prompt_names(self) -> Iterable[str]:
@@ -61,7 +61,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """ValueError where a text cannot be spoken, as for want of a value.
+        """Raise ValueError where a text cannot be spoken, such as for a missing value.
 
         A text that only a webhook leads to may lack values: the webhook's answer can bring them.
         """
@@ -72,7 +72,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
                 spoken_prompt.validate_values(values, speech)
 
     def webhook_place(self, step: Step) -> str:
-        """The place of a step's webhook in the settings, for logs and events: its URL may have a secret in it."""
+        """The settings key of a step's webhook, for logs and events, as the webhook's URL may contain a secret."""
         for name, menu in self.menus.items():
             for place, each in menu.steps():
                 if each is step:
@@ -97,7 +97,7 @@ class WebhookAnswer(Step):
 
 
 class _WebhookFacts(BaseModel):
-    """The facts for the next webhook, besides those of the stream: what the caller did since the last one."""
+    """The facts for the next webhook, besides the stream's: what the caller did since the last webhook."""
 
     event: str = "entered"
     digits: str = ""
@@ -164,14 +164,14 @@ class _CallFlow:
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
-            self._call.keypad.drain_digits()  # digits that were typed behind the wrong one
+            self._call.keypad.drain_digits()  # digits that were typed after a wrong digit
         self._facts = _WebhookFacts(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
         self, wanted: Collect, prompts: Sequence[str | SpokenPrompt], asking: Menu | Step, keys: Iterable[str] = ()
     ) -> CollectedDigits:
-        """Play the prompts and collect digits: those of one key, or any number where `asking` collects one."""
+        """Play the prompts and collect digits: those of one of `keys`, or other ones if `asking` has `collect`."""
         free = asking.collect is not None
 
         def enough(digits: str) -> bool:
@@ -196,7 +196,7 @@ class _CallFlow:
         self._facts = _WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
     async def _ask_webhook(self, url: str, place: str) -> Step:
-        """Ask a webhook for the next step; `on_webhook_error` where it fails. `place`: in the settings."""
+        """Ask a webhook for the next step; `on_webhook_error` where it fails. `place`: its settings key."""
         stream, facts = self._call.stream, self._facts
         self._facts = _WebhookFacts()
         body = facts.model_dump() | {
