@@ -17,6 +17,9 @@ from mediaserver.config.environment import ENV_PREFIX
 from mediaserver.config.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
 from tests.deploy.proxies import DEPLOY
+from tests.pages import blocks, page
+from tests.server.process import MEDIASERVER
+from tests.sound import speechlike, write_wav
 from tests.timing import UNIT
 
 DOCKERFILE = (DEPLOY.parent / "Dockerfile").read_text()
@@ -292,6 +295,50 @@ def test_the_units_settings_are_right(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert int(unit("LimitNOFILE")[0]) > settings.server.max_streams
     assert unit("RestartPreventExitStatus") == [str(terminal.EXIT_BAD_CONFIG)]
     assert str(settings.prompts.cache_directory) == f"/var/cache/{unit('CacheDirectory')[0]}"
+
+
+def test_check_finds_prompts_handlers_and_folders_where_the_unit_has_them(tmp_path: Path) -> None:
+    """The command of the docs, with the layout that the unit's commands make, below a folder of this test."""
+    shown = blocks(page("docs/operators/deploying.md"), "sh")
+    (code,) = (block.replace("\\\n ", "") for block in shown if "mediaserver check" in block)
+    sudo = shlex.split(code)[:3]
+    assert sudo == ["sudo", "-u", "mediaserver"]
+    (folder,), (serve,) = unit("WorkingDirectory"), unit("ExecStart")
+    (prompts,) = (line for line in unit("Environment") if "PROMPTS" in line)
+    assert f"--chdir={folder} {prompts} " in code
+    binary, _, arguments = serve.partition(" serve ")
+    assert code.rstrip().endswith(f"{binary} check {arguments}")
+
+    configuration, state = tmp_path / "etc/mediaserver", tmp_path / folder[1:]
+    configuration.mkdir(parents=True)
+    (state / "prompts").mkdir(parents=True)
+    write_wav(state / "prompts/hello.wav", speechlike(160))
+    (state / "mine.py").write_text(
+        "from mediaserver.handlers import Call, Handler\n"
+        "class Mine(Handler):\n"
+        "    async def run(self, call: Call) -> None: ...\n"
+    )
+    (configuration / "config.toml").write_text(
+        '[paths."/hello"]\nhandler = "playback"\nprompt = "hello"\n'
+        '[paths."/mine"]\nhandler = "mine:Mine"\n'
+        '[paths."/record"]\nhandler = "record"\ndirectory = "recordings"\n'
+    )
+    command = [
+        word.replace("/etc/", f"{tmp_path}/etc/").replace("/var/lib/", f"{tmp_path}/var/lib/")
+        for word in shlex.split(code)[len(sudo) :]
+    ]
+    place = command.index(binary)
+    command[place : place + 1] = MEDIASERVER
+    done = subprocess.run(
+        command,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=60 * UNIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hello" in done.stdout
 
 
 def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
