@@ -8,10 +8,11 @@ webhook = "https://backend.example.com/surveys"
 mediaserver attach call ID --path /survey
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mediaserver.handlers import Call, Handler, PeerError, silence
+from mediaserver.handlers import Call, Handler, PeerError, PromptError, silence
 
 
 class Survey(Handler):
@@ -27,6 +28,10 @@ class Survey(Handler):
         """The prompts that it plays: a missing one is found at start."""
         return [self.question, self.tone, self.thanks]
 
+    def folders(self) -> Iterable[Path]:
+        """The folders that it writes into: `mediaserver check` tries them out."""
+        return [self.directory]
+
     async def run(self, call: Call) -> None:
         """Serve one call: the question, the comment, and a goodbye."""
         grade = await self.grade(call)
@@ -37,7 +42,10 @@ class Survey(Handler):
         result = {"grade": grade, "comment": comment.file, "seconds": comment.seconds}
         call.notify("survey.done", result)  # to the URL of [events], in the background
         goodbye = await self.report(call, result)
-        await call.play(goodbye)
+        try:
+            await call.play(goodbye)
+        except PromptError:  # the backend has named a prompt that there is not
+            await call.play(self.thanks)
         await call.play(silence(200))  # so that nothing is clipped
 
     async def grade(self, call: Call) -> str:
@@ -57,4 +65,4 @@ class Survey(Handler):
         except PeerError:  # the backend is down, slow, or its answer is not JSON: the caller need not know
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
-        return wanted if isinstance(wanted, str) and wanted in call.prompts.by_name else self.thanks
+        return wanted if isinstance(wanted, str) else self.thanks

@@ -24,7 +24,7 @@ from mediaserver.errors import RefusedError
 from mediaserver.events import signature
 from mediaserver.routing.access import Access
 from tests.handlers.test_handlers import hear
-from tests.pages import PAGES, README, ROOT, blocks, page, spans
+from tests.pages import PAGES, README, ROOT, blocks, page, section, spans
 from tests.sound import speechlike, write_wav
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -194,14 +194,37 @@ async def test_the_example_handler_does_what_its_page_says(loop: VirtualLoop) ->
     assert end.code == 1000
 
 
+def named_in_rows(heading: str) -> set[str]:
+    """What the first column of the table of a section names in code."""
+    rows = re.findall(r"^\| (`.*?) \| ", section(HANDLER, heading), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)", row)} - {"call"}
+
+
 def test_a_handler_of_one_s_own_asks_a_call_for_what_there_is() -> None:
     from mediaserver.handlers import Call
 
-    rows = re.findall(r"^\| (`.*?) \| ", page(HANDLER), re.MULTILINE)
-    names = [name for row in rows[1:] for name in re.findall(r"`(\w+)", row)]
-    assert "play" in names
-    stated = {*dir(Call), "stream", "speech"}  # these two are set when it is made
-    assert not set(names) - stated
+    names = named_in_rows("## What a handler has of a call")
+    assert {"play", "hang_up", "answer", "silence"} <= names
+    assert not names - {*dir(Call), "speech", "prompts"}  # these two are set when it is made
+
+
+def test_a_handler_of_one_s_own_tells_the_server_what_it_asks_for() -> None:
+    from mediaserver.handlers import Handler
+
+    methods = set(vars(Handler)) - {"run", "missing_prompts", "spoken_url_text"}
+    public = {
+        name for name in methods if callable(getattr(Handler, name)) and not name.startswith(("_", "model_"))
+    }
+    assert named_in_rows("## What a handler may tell the server") == public
+
+
+def test_the_attributes_of_a_stream_that_a_handler_is_told_of_are_there() -> None:
+    from mediaserver.handlers import Stream
+
+    (row,) = re.findall(r"^\| `stream` \| (.*)", page(HANDLER), re.MULTILINE)
+    stated = set(re.findall(r"`(\w+)`", row)) - {"token"}
+    assert stated == {"id", "path", "peer", "call", "resource", "variables", "query"}
+    assert stated <= set(dir(Stream))
 
 
 def test_a_backend_signs_links_as_the_docs_say() -> None:

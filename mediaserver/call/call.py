@@ -36,6 +36,10 @@ class Call:
 
     When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
     another connection. The handler is not told, and its sound continues where the connection broke.
+
+    Attributes:
+        speech: TTS and STT: `call.play(call.speech.say("Hello."))`, `call.speech.recogniser()`.
+        prompts: The prompts as they were when the stream began. `call.prompts.by_name` has them by their names.
     """
 
     def __init__(

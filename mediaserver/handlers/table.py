@@ -1,6 +1,7 @@
 """All handlers, by the names that configurations use for them."""
 
 import inspect
+from pathlib import Path
 
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.analyse import Analyse
@@ -41,11 +42,15 @@ def resolve_handler(name: str) -> type[Handler]:
         return HANDLERS[name]
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise ValueError(f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}')
+        raise ValueError(
+            f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}, or module:Class'
+        )
     try:
         found = getattr(user_modules.load_module(module), attribute)
     except Exception as error:  # a user's module may raise anything while it is imported
-        raise ValueError(f'handler "{name}" cannot be imported: {type(error).__name__}: {error}') from error
+        raise ValueError(
+            f'handler "{name}" cannot be imported: {type(error).__name__}: {error}{_looked_in(module, error)}'
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Handler)):
         raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.Handler')
     if inspect.isabstract(found):
@@ -53,3 +58,14 @@ def resolve_handler(name: str) -> type[Handler]:
     if not inspect.iscoroutinefunction(found.run):
         raise ValueError(f'handler "{name}" has a method run that is not async: begin it with async def run')
     return found
+
+
+def _looked_in(module: str, error: Exception) -> str:
+    """Where a handler's module was looked for, in brackets; "" where the error is another one."""
+    if not isinstance(error, ModuleNotFoundError) or error.name != module.partition(".")[0]:
+        return ""
+    try:
+        folder = f"{Path.cwd()}, the working directory,"
+    except OSError:  # the folder has been removed
+        folder = "the working directory"
+    return f" (looked in {folder} and on PYTHONPATH)"

@@ -274,7 +274,7 @@ def test_mistakes_in_paths_are_told_at_once_too(tmp_path: Path) -> None:
         'config.toml: paths."nope": a path begins with /, as in [paths."/nope"]',
         'config.toml: paths."/a".handler: no handler "playbak" (did you mean "playback"?): '
         "playback, say, hold-music, tone, silence, noise, record, echo, menu, analyse, bridge, recognise, "
-        "assistant",
+        "assistant, or module:Class",
         'config.toml: paths."/b": promt: unknown setting (did you mean "prompt"?)',
         'config.toml: paths."/c/{name}": prompt: uses {prompt}, which the path does not have',
         'config.toml: paths."/d/{tone}": country: no tones for country "atlantis": us, uk, de, fr, jp, kr'

@@ -362,7 +362,8 @@ async def test_all_kinds_of_mistakes_are_reported_at_once_and_none_twice(tmp_pat
         f"{menu}: menus.pin.collect: min 5 is more than max 4",
         f'{menu}: start: no menu "mian" (did you mean "main"?)',
         f'{menu}: menus.main.keys.1: no menu "salse"',
-        'paths."/unknown".handler: no handler "playbak" (did you mean "playback"?): ' + ", ".join(HANDLERS),
+        'paths."/unknown".handler: no handler "playbak" (did you mean "playback"?): '
+        f"{', '.join(HANDLERS)}, or module:Class",
         'paths."/late": linger_ms: should be 0 or more (it is -1)',
         'paths."/bot": url is missing',
         'paths."/say": rate: should be 2 or less (it is 9)',

@@ -73,3 +73,7 @@ def test_the_prompts_of_the_survey_are_known_at_start(tmp_path: Path) -> None:
     assert survey(tmp_path, thanks="thank").missing_prompts(library_of(SOUNDS).snapshot) == [
         'no prompt "thank" (did you mean "thanks"?)'
     ]
+
+
+def test_the_folder_of_the_survey_s_comments_is_tried_out_by_check(tmp_path: Path) -> None:
+    assert list(survey(tmp_path).folders()) == [tmp_path]

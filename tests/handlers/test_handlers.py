@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from itertools import islice
 from pathlib import Path
@@ -338,8 +339,10 @@ def test_a_users_own_handler_is_found_by_module_and_class(tmp_path, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("playbak", r'no handler "playbak" \(did you mean "playback"\?\)'),
-        ("no.such.module:X", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
+        (
+            "playbak",
+            r'no handler "playbak" \(did you mean "playback"\?\): playback, .*, assistant, or module:Class$',
+        ),
         ("json:Nothing", "cannot be imported: AttributeError"),
         ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.Handler"),
         ("mediaserver.handlers:Handler", r"has no method run\(self, call\)"),
@@ -348,6 +351,31 @@ def test_a_users_own_handler_is_found_by_module_and_class(tmp_path, monkeypatch:
 def test_a_wrong_handler_is_a_mistake_that_names_it(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         handler_table.resolve_handler(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("no.such.module:X", "'no'"), ("pinline:Pin", "'pinline'")],
+)
+def test_a_handlers_module_that_is_not_there_is_told_with_where_it_was_looked_for(
+    name: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    looked = f"(looked in {tmp_path}, the working directory, and on PYTHONPATH)"
+    with pytest.raises(
+        ValueError, match=re.escape(f"ModuleNotFoundError: No module named {missing} {looked}") + "$"
+    ):
+        handler_table.resolve_handler(name)
+
+
+def test_a_library_that_a_handlers_module_lacks_is_not_looked_for_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lacking.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"No module named 'no_such_library'$"):
+        handler_table.resolve_handler("lacking:Mine")
 
 
 @pytest.mark.parametrize(
