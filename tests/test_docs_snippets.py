@@ -2,10 +2,13 @@
 
 import ast
 import hmac
+import http.client
+import http.server
 import json
 import re
 import shlex
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +29,7 @@ from mediaserver.routing.access import Access
 from tests.handlers.test_handlers import hear
 from tests.pages import PAGES, README, ROOT, blocks, page, section, spans
 from tests.sound import speechlike, write_wav
+from tests.timing import PATIENCE
 from tests.virtual import VirtualLoop, in_virtual_time
 
 HANDLER, FLOW, ACCESS = "docs/developers/handlers.md", "docs/flow-builders/flow.md", "docs/operators/access.md"
@@ -241,7 +245,24 @@ def test_a_backend_signs_links_as_the_docs_say() -> None:
 def test_a_backend_verifies_events_as_the_docs_say(secret: str, age: int, genuine: bool, fresh: bool) -> None:
     timestamp, body = str(int(time.time()) - age), b'{"type": "digits"}'
     request = SimpleNamespace(headers={"X-Mediaserver-Signature": signature("s", timestamp, body)})
-    (snippet,) = blocks(page(EVENTS), "python")
+    (snippet,) = (block for block in blocks(page(EVENTS), "python") if "hmac" in block)
     names: dict[str, Any] = {"hmac": hmac, "time": time, "request": request, "body": body}
     exec(snippet, names | {"secret": secret, "timestamp": timestamp}, found := {})  # noqa: S102 - our own
     assert (found["genuine"], found["fresh"]) == (genuine, fresh)
+
+
+def test_the_program_of_the_docs_prints_events(capsys: pytest.CaptureFixture[str]) -> None:
+    (snippet,) = (block for block in blocks(page(EVENTS), "python") if "http.server" in block)
+    names: dict[str, Any] = {"__name__": "printer"}
+    exec(snippet, names)  # noqa: S102 - our own documentation
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), names["Printer"]) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
+            for body in ('{"type": "digits"}', '{"type": "stream.ended"}'):
+                connection.request("POST", "/", body)
+                assert connection.getresponse().status == 204
+            connection.close()
+        finally:
+            server.shutdown()
+    assert capsys.readouterr() == ('{"type": "digits"}\n{"type": "stream.ended"}\n', "")
