@@ -6,8 +6,9 @@ and no HTTP: the servers and clients that own a connection pass its messages to 
 
 from mediaserver.call.call import Call
 from mediaserver.call.event_sink import EventSink
+from mediaserver.call.inbound.barge_in import BargeIn
 from mediaserver.call.inbound.endpointing import Endpointer, Utterance
-from mediaserver.call.inbound.keypad import BargeIn, CollectedDigits
+from mediaserver.call.inbound.keypad import CollectedDigits
 from mediaserver.call.inbound.monitor import InboundProblem
 from mediaserver.call.inbound.receiver import MAX_EVENTS
 from mediaserver.call.recording.disk import DiskExecutor

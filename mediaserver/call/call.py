@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound.endpointing import Endpointer, wait_for_voice
-from mediaserver.call.inbound.keypad import BargeIn, CollectedDigits, Keypad
+from mediaserver.call.inbound.barge_in import BargeIn, wait_for_voice
+from mediaserver.call.inbound.endpointing import Endpointer
+from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import EventListener, PacketCounts, Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
@@ -20,7 +21,8 @@ from mediaserver.call.stream import Clock, Stream
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment, Source
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import PlaybackResult, Segment, Source
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason

@@ -19,7 +19,8 @@ from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.playout.sources.source import Clip, Playlist, silence
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.audiosocket import Kind, Message
 from mediaserver.wire.encapsulation import MESSAGE, TCP

@@ -19,7 +19,8 @@ Handlers know `Call`, and neither sockets nor HTTP.
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
 from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source, silence
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
 from mediaserver.wire.events import Audio, Digit, Event
 
 __all__ = [

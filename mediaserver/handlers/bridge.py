@@ -11,8 +11,9 @@ from mediaserver.call import Call, CloseCode
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
 from mediaserver.handlers.base import Ending, Handler
+from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
-from mediaserver.playout.sources.source import Playlist, Repeated, Source, silence
+from mediaserver.playout.sources.source import Source, silence
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.dialects.plain import PlainDialect
 from mediaserver.wire.dialects.twilio import TwilioDialect

@@ -12,7 +12,8 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_coun
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
-from mediaserver.playout.sources.source import MusicWithAnnouncements, Playlist, Source
+from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist
+from mediaserver.playout.sources.source import Source
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from mediaserver.audio import noise
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
-from mediaserver.playout.sources.source import Clip, Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip
 
 
 @lru_cache(maxsize=16)

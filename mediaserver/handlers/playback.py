@@ -15,7 +15,8 @@ from mediaserver.handlers.common.spoken_prompt import (
     prompt_names_in,
     template_values,
 )
-from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Segment, silence
 
 MAX_REPEAT = 1_000_000
 

@@ -16,7 +16,7 @@ from mediaserver.handlers.common.spoken_prompt import (
     template_values,
 )
 from mediaserver.handlers.playback import RepeatSettings
-from mediaserver.playout.sources.source import Playlist
+from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import Template
 

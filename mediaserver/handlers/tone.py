@@ -8,7 +8,7 @@ from mediaserver.audio import tone_plans, tones
 from mediaserver.call import Call
 from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
-from mediaserver.playout.sources.source import Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
 _CACHE_BYTES = 64_000_000  # rendered tones, at most: some hundred tones of a few seconds

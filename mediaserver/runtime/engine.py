@@ -22,10 +22,10 @@ from mediaserver.routing.configuration import Configuration
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime import exported_metrics
 from mediaserver.runtime.disk_caches import open_library, speech_cache_folder
-from mediaserver.runtime.event_sink import WebhookEventSink
 from mediaserver.runtime.loop_lag import LoopLagMonitor
 from mediaserver.runtime.prompt_monitor import PromptMonitor
 from mediaserver.runtime.registry import StreamRegistry
+from mediaserver.runtime.webhook_event_sink import WebhookEventSink
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.metrics import Metrics

@@ -11,7 +11,8 @@ from mediaserver.call.peer_control import AudioSocketControl
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.live import LiveSource
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Repeated, Source
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit

@@ -241,21 +241,5 @@ class Endpointer:
             self._finish()
 
 
-async def wait_for_voice(
-    listen: Callable[[Callable[[Event], None]], contextlib.AbstractContextManager[None]],
-    dtmf_active: Callable[[], bool],
-    mode: int,
-) -> None:
-    """Wait until the VAD finds speech in the audio from `listen`. A key's tone does not count as speech."""
-    detector, spoken = VoiceActivityDetector(mode), asyncio.Event()
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active()):
-            spoken.set()
-
-    with listen(on_event):
-        await spoken.wait()
-
-
 def _ignore_end() -> None:
     """Stand in for the end callback where there is none."""

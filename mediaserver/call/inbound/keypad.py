@@ -5,7 +5,6 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
@@ -14,14 +13,6 @@ from mediaserver.wire.events import Audio, Digit, Event
 MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; beyond them the oldest are dropped
 _TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
 _SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
-
-
-class BargeIn(StrEnum):
-    """Barge-in: what the caller does that stops a prompt."""
-
-    OFF = "off"
-    DIGITS = "digits"
-    SPEECH = "speech"  # speech, and digits as well
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.call import Call
 from mediaserver.handlers.assistant.history import INTERRUPTED, heard_part
-from mediaserver.playout.sources.source import PlaybackResult, Playlist, Segment, silence
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import PlaybackResult, Segment, silence
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SpokenText

@@ -19,7 +19,8 @@ from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, SpokenPromptSettings, template_values
 from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
-from mediaserver.playout.sources.source import Playlist, Repeated, Segment, silence
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
 # More steps in a row than MAX_FAST_STEPS, each under _FAST_STEP seconds, end the flow: it goes round in circles.

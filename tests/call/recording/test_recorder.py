@@ -22,7 +22,8 @@ from mediaserver.call import Call, Recording
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.recorder import Recorder, StopReason
 from mediaserver.call.recording.wav_writer import WavFile
-from mediaserver.playout.sources.source import Clip, Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio
 from tests.call.caller import Caller, digits

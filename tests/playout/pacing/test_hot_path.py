@@ -15,7 +15,8 @@ import pytest
 
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import PTIME_NS, Ticker
-from mediaserver.playout.sources.source import Clip, Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.wire import Wire
 

@@ -3,7 +3,8 @@
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.sources.source import Clip, Playlist
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
 from tests.playout.pacing.frames import PCM, ahead, frame, frames, sent_frames, source

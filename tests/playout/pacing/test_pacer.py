@@ -5,7 +5,8 @@ A stream that starts at 0 ms gets the slot at 1 ms: its frames are due at 1, 21,
 
 import pytest
 
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, PlaybackResult
 from mediaserver.wire.wire import Wire
 from tests.playout.pacing.frames import PCM, QUIET, ahead, frame, frames, sent_frames, source
 from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.wire import Wire
 from tests.virtual import FakeTransport, VirtualLoop, VirtualStream, in_virtual_time

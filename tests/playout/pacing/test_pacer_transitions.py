@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encoding

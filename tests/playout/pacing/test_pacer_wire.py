@@ -3,7 +3,8 @@
 import asyncio
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Source
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire import rtp, websocket
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.wire import Wire

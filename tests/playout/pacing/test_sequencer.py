@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Iterator
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.sources.source import Clip, PlaybackResult, Playlist, Repeated, Source
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire import websocket
 from tests.playout.pacing.frames import PCM, QUIET, ahead, frame, frames, sent_frames, source
 from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time

@@ -10,7 +10,7 @@ from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.sources.source import Playlist
+from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU
 from tests.sound import speechlike, write_wav
 from tests.timing import eventually

@@ -11,7 +11,7 @@ import pytest
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.playout.prompts.library import ReloadResult
-from mediaserver.playout.sources.source import Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.wire.encapsulation import MESSAGE, PCM, PCMU, Encoding
 from tests.playout.prompts.folder import (
     NEW,

@@ -19,15 +19,8 @@ from mediaserver.playout.prompts.encoded_frames import (
     transcode,
     transcode_lazily,
 )
-from mediaserver.playout.sources.source import (
-    Clip,
-    MusicWithAnnouncements,
-    PlaybackResult,
-    Playlist,
-    Repeated,
-    Source,
-    silence,
-)
+from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist, Repeated
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
 ENCODINGS = [PCM, MESSAGE, PCMU, PCMA, L16]

@@ -12,7 +12,7 @@ import pytest
 from mediaserver.audio import levels
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.playout.sources.source import Playlist
+from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.spoken_text import SpokenText

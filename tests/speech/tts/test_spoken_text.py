@@ -10,7 +10,8 @@ import pytest
 
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import EngineError
-from mediaserver.playout.sources.source import Clip, Playlist, Repeated
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Clip
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.speech.tts.tts_cache import TtsCache

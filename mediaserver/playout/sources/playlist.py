@@ -1,0 +1,177 @@
+"""Playlists: segments one after another, joined to the sample, so that no silence is heard between them (gapless).
+
+Between sources that are played one after another, `playout.pacing.sequencer` loses no tick.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, repeat
+
+from mediaserver.audio.pcm import FRAME_SAMPLES
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
+from mediaserver.playout.sources.source import PendingFrames, Segment, Source
+from mediaserver.wire.encapsulation import Encoding
+
+
+class Playlist(Source):
+    """Segments played end to end, joined gaplessly to the sample.
+
+    `segments` is iterated anew each time `iter_frames` is called; it may be endless. `start` frames are skipped at
+    the beginning. A segment that must still be decoded is silence meanwhile, counted as underruns.
+    """
+
+    def __init__(self, segments: Iterable[Segment], start: int = 0) -> None:
+        self._segments = segments
+        self._start = start
+
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """The playlist's frames from frame `start`."""
+        return chain.from_iterable(self._parts(encoding, self._start + start))
+
+    def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
+        joiner = _GaplessJoiner(encoding, skip)
+        opened = (segment.get_frames(encoding) for segment in self._segments)
+        upcoming = next(opened, None)
+        while (current := upcoming) is not None:
+            upcoming = next(opened, None)  # asked for ahead: decoded while the current segment plays
+            while not isinstance(current, EncodedFrames):
+                yield from self._silence_while_pending(current, joiner, encoding)
+                current = current.result()
+            yield from joiner.join(current)
+        yield from joiner.flush()
+
+    def _silence_while_pending(
+        self, pending: PendingFrames, joiner: "_GaplessJoiner", encoding: Encoding
+    ) -> Iterator[Iterable[bytes]]:
+        """Silence until a segment's frames are there, after the partial frame of the segment before it."""
+        while not pending.done():
+            yield from joiner.flush()
+            self.underruns += 1
+            yield (encoding.silence,)
+
+
+class Repeated:
+    """Segments repeated `times` times (None: for ever), with an optional one `between`, after an `intro`.
+
+    An iterable of segments may stand for one segment: the iterable is iterated anew at each of its turns.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment | Iterable[Segment]],
+        times: int | None,
+        between: Segment | None = None,
+        intro: Sequence[Segment] = (),
+    ) -> None:
+        if not any(isinstance(segment, Iterable) or segment.samples for segment in segments):
+            raise ValueError("nothing to repeat")
+        self._segments, self._times, self._between, self._intro = segments, times, between, intro
+
+    def __iter__(self) -> Iterator[Segment]:
+        rounds = repeat(self._segments) if self._times is None else repeat(self._segments, self._times)
+        first = True
+        for segment in chain(self._intro, chain.from_iterable(rounds)):
+            if self._between is not None and not first:
+                yield self._between
+            first = False
+            if isinstance(segment, Iterable):
+                yield from segment
+            else:
+                yield segment
+
+
+class MusicWithAnnouncements(Source):
+    """Endless music, with an announcement after every `every` frames of it; then the music goes on."""
+
+    def __init__(self, music: Source, announcement: Segment, every: int) -> None:
+        self._music, self._announcement, self._every = music, announcement, every
+        self._announcing: Playlist | None = None
+        self._past_underruns = 0  # underruns of the announcements that are over
+
+    @property
+    def underruns(self) -> int:  # type: ignore[override]
+        """Underruns of the music and of all announcements."""
+        now = self._announcing.underruns if self._announcing else 0
+        return self._music.underruns + self._past_underruns + now
+
+    def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
+        """Frames of the music and the announcements, from frame `start`."""
+        return chain.from_iterable(self._parts(encoding, start))
+
+    def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:
+        turn, at = divmod(start, self._every - (-self._announcement.samples // FRAME_SAMPLES))
+        played, announced = min(at, self._every), max(0, at - self._every)
+        self._end_announcement()
+        music = self._music.iter_frames(encoding, turn * self._every + played)
+        while True:
+            yield islice(music, self._every - played)
+            self._announcing = Playlist([self._announcement])
+            yield self._announcing.iter_frames(encoding, announced)
+            self._end_announcement()
+            played = announced = 0
+
+    def _end_announcement(self) -> None:
+        if self._announcing is not None:
+            self._past_underruns += self._announcing.underruns
+            self._announcing = None
+
+
+class _GaplessJoiner:
+    """Joins segments gaplessly, to the sample: a segment's partial last frame is filled up from the next segment.
+
+    As long as segments fill whole frames, their encoded frames pass as they are. After a partial one, each frame
+    is cut anew from two neighbouring ones. The first `skip` frames are left out.
+    """
+
+    def __init__(self, encoding: Encoding, skip: int) -> None:
+        self._encoding = encoding
+        self._header = encoding.header
+        self._header_bytes = len(encoding.header)
+        self._sample_bytes = encoding.sample_bytes
+        self._payload_bytes = encoding.sample_bytes * FRAME_SAMPLES
+        self._skip = skip
+        self._partial = b""  # the payload of a frame that is not full yet
+
+    def join(self, segment: EncodedFrames) -> Iterator[Iterable[bytes]]:
+        """The frames that a further segment completes, in parts."""
+        frames, size = segment.frames, segment.samples * self._sample_bytes
+        offset = self._payload_bytes - len(self._partial) if self._partial else 0
+        if size < offset:
+            self._partial += self._cut(frames, 0, size)
+            return
+        if self._partial and not self._count_skipped(1):
+            yield (self._header + self._partial + self._cut(frames, 0, offset),)
+        whole, rest = divmod(size - offset, self._payload_bytes)
+        self._partial = self._cut(frames, size - rest, size)
+        skipped = self._count_skipped(whole)
+        if skipped < whole:
+            yield self._whole_frames(frames[skipped:] if skipped else frames, offset, whole - skipped)
+
+    def flush(self) -> Iterator[Iterable[bytes]]:
+        """The partial frame, padded with silence, if there is one."""
+        if self._partial and not self._count_skipped(1):
+            padding = self._encoding.silence[self._header_bytes + len(self._partial) :]
+            yield (self._header + self._partial + padding,)
+        self._partial = b""
+
+    def _count_skipped(self, frames: int) -> int:
+        """How many of these frames are to be left out; they count towards `skip`."""
+        skipped = min(self._skip, frames)
+        self._skip -= skipped
+        return skipped
+
+    def _whole_frames(self, frames: Sequence[bytes], offset: int, whole: int) -> Iterator[bytes]:
+        if not offset:
+            return islice(frames, whole) if whole < len(frames) else iter(frames)
+        header, head, cut = self._header, self._header_bytes, self._header_bytes + offset
+        return (
+            header + left[cut:] + right[head:cut]
+            for left, right in zip(islice(frames, whole), islice(frames, 1, None), strict=False)
+        )
+
+    def _cut(self, frames: Sequence[bytes], start: int, end: int) -> bytes:
+        """Bytes `start` to `end` of a segment's payload; never more than one frame's payload."""
+        if start == end:
+            return b""
+        first, last = start // self._payload_bytes, (end - 1) // self._payload_bytes
+        payload = b"".join(frames[i][self._header_bytes :] for i in range(first, last + 1))
+        return payload[start - first * self._payload_bytes : end - first * self._payload_bytes]
