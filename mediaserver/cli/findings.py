@@ -64,7 +64,7 @@ async def collect_findings(
     left_out = [
         f"{library.directory / file}: {problem}"
         for file, problem in sorted(library.problems.items())
-        if file != os.curdir  # a problem of the folder itself is reported as a mistake in its setting
+        if file != os.curdir  # `missing_prompts` reports the prompt folder itself ("."), with its setting
     ]
     unwritable = await asyncio.to_thread(folders.unwritable_folders, configuration)
     unserved = configuration.paths_without_prompts(library)

@@ -151,7 +151,7 @@ class Settings(Table):
     _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
     def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Remember the environment variable of each setting, the tables of the file, and the configured paths."""
+        """Keep what sets each key (`variables`, or tables of `file`), and which of the `paths` are left out."""
         self._variables, self._file = variables, file
         self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 

@@ -40,7 +40,7 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
 
 
 def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
-    """The keys that name a prompt, as in `menus.main.play: `; "" for `prompt` and `prompts`, which are obvious."""
+    """Per key that names a prompt, a message's prefix (`menus.main.play: `); "" for `prompt` and `prompts`."""
     if place and value == prompt:
         yield "" if place[0] in ("prompt", "prompts") else f"{format_key(place)}: "
     elif isinstance(value, dict | list):

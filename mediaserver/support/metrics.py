@@ -155,7 +155,7 @@ class Metrics:
         Gauge(f"mediaserver_{name}", text, registry=self.registry).set_function(read)
 
     def counter(self, name: str, text: str, read: Callable[[], float | Mapping[str, float]]) -> None:
-        """Export a counter, or several by `result`, that is kept elsewhere and read when Prometheus asks."""
+        """Export a counter, or one for each value of a label `result`; `read` is called when Prometheus asks."""
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
     def histogram(self, name: str, text: str, read: Callable[[], "Lateness"]) -> None:

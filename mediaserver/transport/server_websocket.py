@@ -205,5 +205,5 @@ class ServerWebSocket(asyncio.Protocol):
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:
-    """An error that the queue keeps, without its traceback, which refers to the queue and to all of the stream."""
+    """Break a reference cycle: the queue keeps the error, and its traceback refers to the queue and the stream."""
     return error.with_traceback(None)

@@ -15,7 +15,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 _CHECK_INTERVAL = 1.0  # seconds
 _CONSECUTIVE_CHECKS = 5  # checks in a row that must agree: a network stall and the burst after it last less long
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # ranges of the rate, relative to real time
-_SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, that are reported
+_SILENCE_LIMIT = 10.0  # seconds; inbound audio that is digital silence for so long, from its start on, is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
 _MIN_DECODED_SAMPLES = 128  # average of samples a message; a lower one means that some messages were not decoded
 

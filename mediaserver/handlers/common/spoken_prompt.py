@@ -93,8 +93,8 @@ class SpokenPrompt(VoiceSettings, Table):
     ) -> SpokenText:
         """Begin to synthesise the text for a call, and return its sound. `values` override the stream's.
 
-        `from_url`: the text itself is from the URL's query. Texts that an untrusted peer has written, or has
-        values in, have a lower priority than others. Where TTS fails, `fallback` is played, and an event
+        `from_url`: the text itself is from the URL's query. Where an untrusted peer gave the text or
+        values in it, its priority is lower than others'. Where TTS fails, `fallback` is played, and an event
         is emitted.
 
         ValueError where the text cannot be spoken with these values.

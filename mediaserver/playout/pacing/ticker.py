@@ -22,7 +22,7 @@ from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000
 STREAMS_PER_SLOT = 100  # at most, as long as there are empty slots; sending 100 frames takes half a millisecond
-_MAX_WAIT_NS = 15_000_000  # a stream's wait for its first frame at most, as long as there are slots with room
+_MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
 _CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
 
