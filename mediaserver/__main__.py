@@ -1,5 +1,6 @@
 """The console script, and `python -m mediaserver`. Ctrl-C ends it without a traceback, even during imports."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -29,6 +30,16 @@ def main() -> None:
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, _exit_at_once)
+        _discard_unwritten_stderr()
+
+
+def _discard_unwritten_stderr() -> None:
+    """Discard what standard error still holds for a reader that is gone: Python 3.14 would exit with code 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _exit_at_once(number: int, frame: FrameType | None) -> None:
