@@ -6,12 +6,12 @@ import signal
 import sys
 from types import FrameType
 
-_BY_SIGNAL = 128  # with the signal's number added: the exit code, as in shells
+_BY_SIGNAL = 128  # plus the signal's number, this is the exit code after a signal, as in shells
 
 
 def main() -> None:
     """Import the commands, which takes a moment, and run one."""
-    # The kernel gives process 1 of a container no signal that it has no handler for.
+    # As process 1 of a container, we get only the signals that we have handlers for.
     signal.signal(signal.SIGTERM, _exit_at_once)
     # A KeyboardInterrupt during an import could be swallowed, or reported, by the module that is imported.
     interruptible = (
@@ -23,7 +23,7 @@ def main() -> None:
 
     try:
         if interruptible:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a command can close what it has open
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # so a command can close what it has open
         main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)

@@ -18,8 +18,9 @@ from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
 
-_LENGTH_DIFFERENCE, _CANDIDATES = 3, 50  # largest difference in length of compared words; words compared at most
-_LONGEST = 100  # letters of the longest word for which a similar one is sought
+# How many letters longer or shorter a compared word may be, and with how many words a word is compared.
+_LENGTH_DIFFERENCE, _CANDIDATES = 3, 50
+_LONGEST = 100  # letters; for a longer word no similar one is sought
 
 
 class MediaServerError(Exception):
@@ -108,7 +109,7 @@ class TooLongError(ValueError):
 
 
 class PeerError(MediaServerError):
-    """The far end did something that it must not do. The error ends the far end's own stream at most."""
+    """The far end did something that it must not do. The error ends no stream but the far end's own."""
 
 
 class WebhookError(PeerError):

@@ -16,7 +16,7 @@ class Analyser:
     """Measures 8 kHz, 16-bit little-endian, mono PCM as it arrives.
 
     All times are in seconds of audio since the first sample. `sensitivity` is the VAD's mode, 0 to 3:
-    with 3, the VAD takes least for speech.
+    at 3, the VAD classifies the least audio as speech.
     """
 
     def __init__(self, sensitivity: int = 2) -> None:
@@ -72,7 +72,7 @@ class Analyser:
             self._measured += len(samples)
 
     def report(self) -> dict[str, Any]:
-        """The measurements since the last report, under the keys of the `analysis` event; a new report begins."""
+        """The measurements since the last report, under the keys of the `analysis` event. Begins a new report."""
         self._measure_block()
         rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENCE_DB
         frames = self._vad.frames - self._frames_before

@@ -5,10 +5,11 @@ computes sample by sample; here it is one small matrix product a frame. A window
 frequency of the low group and that of the high group together hold most of the window's energy. Speech and music
 spread their energy over other frequencies as well, so this test rejects nearly all of them. A press is detected
 after HITS hits of one pair in a row if, over all of them,
-- the phases advance from window to window as a steady tone's within tolerance do. This tells an error of 1.5 %
-  from one of 3.5 % within 20 ms, where a filter as sharp would need more time than a digit lasts;
-- two tones of the frequencies so measured hold nearly all of the energy, and more still if both tones have sounded
-  for a while: a digit begins out of silence, while two notes of a chord remain when its other notes die away;
+- the phases advance from window to window as those of a steady tone within tolerance do. This test tells an error
+  of 1.5 % from one of 3.5 % within 20 ms. A filter as sharp would need more time than a digit lasts;
+- two tones at the frequencies so measured hold nearly all of the energy. If both have sounded for a while, they
+  must hold even more of it, because a digit begins out of silence, while a chord may leave two notes to sound on
+  when its other notes die away;
 - the twist is within limits, and the first and the last window are as loud as those between, which shows that the
   tones filled all windows.
 The digit is then held, and not reported again, until one of its tones has been gone longer than an interruption.
@@ -16,7 +17,7 @@ The digit is then held, and not reported again, until one of its tones has been 
 The limits are those of Q.24, table A-1, for AT&T, with a margin. Q.24 leaves open what lies between "shall be
 detected" and "shall not be detected". Twist is the level of the high group less that of the low group; -8 dB
 (forward, or normal, because a line attenuates high frequencies more) to +4 dB (reverse) shall be detected. Other
-sound may be present if it is weak: a dial tone may lie under the digit at 10 dB below it, tone for tone.
+sound may be present if it is weak: a dial tone may sound with the digit if each of its tones is 10 dB weaker.
 """
 
 import cmath
@@ -33,20 +34,24 @@ from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
 TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
-# Share of a frequency by which a tone may be off: Q.24 admits ±1.5 % and rejects ±3.5 %; the note G5 is 1.82 %
-# above 770 Hz.
+# Share of a frequency by which a tone may be off. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of 1.8 % also
+# rejects the note G5, which is 1.82 % above 770 Hz.
 TOLERANCE = 0.018
-PURITY_OF_WINDOW = 0.6  # energy share of two tones in a window, 84 % if they are 1.5 % off: a cheap first test
-# Energy share of both tones over all windows, at the measured frequencies; noise at -15 dB leaves 0.91 or more.
+# A cheap first test: the least share of a window's energy that two tones must hold. Tones 1.5 % off hold 0.84.
+PURITY_OF_WINDOW = 0.6
+# The least share of all windows' energy that both tones must hold at the measured frequencies. With noise at
+# -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
 PURITY_OF_SUSTAINED = 0.97  # in place of PURITY if both tones have sounded for longer than RECENT
-RECENT = 12  # windows, 60 ms: those of a digit's hits, and those in which the digit began
-EDGE = 0.63  # (-2 dB) power of the first and the last window relative to those between; 24 ms of sound reach it
-# (-10 dB) Power of a tone, relative to its power when the digit was detected, from which on the tone counts as
-# present; an echo is weaker (Q.24: 10 dB).
+RECENT = 12  # windows, 60 ms: they cover the hits of a new digit, and the silence or onset before them
+# (-2 dB) The least power of the first and the last window, relative to those between. A sound shorter than 24 ms
+# does not reach it.
+EDGE = 0.63
+# (-10 dB) A tone counts as present with this share, or more, of its power at the time when the digit was detected.
+# An echo has less (Q.24: 10 dB below the digit).
 PRESENT = 0.1
-HITS = 5  # windows, 35 ms in all, which 40 ms of sound always fill and 23 ms never do
-MISSES = 4  # windows without the digit that end it: more than an interruption (10 ms), less than a pause (40 ms)
+HITS = 5  # windows, 35 ms in all: a sound of 40 ms always fills them, one of 23 ms never does
+MISSES = 4  # so many windows without a digit end it: more than an interruption (10 ms), less than a pause (40 ms)
 
 HOP = 40  # samples, 5 ms
 WINDOW = 120  # samples, 15 ms: the main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart
@@ -67,12 +72,13 @@ _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
 _WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # waves of _HZ in a Hann window
 _SUM_OF_PARTS = np.tile(np.eye(len(_HZ), dtype=np.float32), (2, 1))  # a power is real² + imaginary²
-_PER_ENERGY = 2 / float(np.square(_hann).sum())  # factor from a window's energy to A² of a lone sine
+_PER_ENERGY = 2 / float(np.square(_hann).sum())  # times the energy of a window with only a sine of peak A: A²
 _ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
 _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2  # a power is A², A being a share of full scale, throughout
-# By the Cauchy-Schwarz inequality, no window of a span with less energy than this holds one tone of that level.
+# If a span has less energy than this, no tone in any of its windows can reach LEVEL_MIN, by the Cauchy-Schwarz
+# inequality.
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 
@@ -100,7 +106,7 @@ class DtmfDetector:
         return self._held is not None
 
     def feed(self, pcm: bytes) -> str:
-        """The digits whose press was detected within this audio, each press once; as a rule ''.
+        """The digits newly detected in this audio, one character for each press; '' if there are none.
 
         The audio may have any even length. A press is detected 30 to 35 ms after its onset, and reported with the
         frame in which it is detected; frames are counted from the start of the stream.
@@ -116,7 +122,7 @@ class DtmfDetector:
     def _detect(self, span: bytes) -> str:
         """The digits detected in a frame; `span` is the frame, and before it the end of the previous frame."""
         samples = np.frombuffer(span, _INT16).astype(np.float32)
-        if np.dot(samples, samples) < _ENERGY_MIN:  # silence and line noise: most of what a server receives
+        if np.dot(samples, samples) < _ENERGY_MIN:  # silence or line noise, as most frames are
             self._hits.clear()
             self._recent.append(_NO_POWERS)
             self._miss(_WINDOWS)
@@ -181,7 +187,7 @@ def _verify_digit(pair: Pair, hits: list[Hit], recent: Iterable[Powers]) -> tupl
 
 
 def _tone_power(frequency: int, windows: list[complex]) -> float:
-    """Mean power of a tone near _HZ[frequency], at the frequency that its phases show; 0 if out of tolerance."""
+    """Mean power of a tone near _HZ[frequency], at the frequency that its phases show; 0 if it is too far off."""
     advance = sum(after * before.conjugate() for before, after in pairwise(windows)) * _UNDO_HOP[frequency]
     offset = cmath.phase(advance) / HOP  # radians a sample
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:

@@ -1,6 +1,6 @@
 """G.711 µ-law and A-law companding (ITU-T Recommendation G.711, 11/1988).
 
-Both laws are two tables: 256 codes to 16-bit samples, and 65 536 samples to codes. The recommendation
+Each law has two tables: 256 codes to 16-bit samples, and 65 536 samples to codes. The recommendation
 defines the laws on 14-bit (µ) and 13-bit (A) uniform PCM, left-justified here in 16 bits, so a 16-bit sample
 first loses its lowest bits by an arithmetic shift, as the CCITT reference code does.
 """

@@ -63,7 +63,7 @@ def loudness_lufs(samples: Samples) -> float:
     if len(samples) < _BLOCK:
         samples = np.pad(samples, (0, _BLOCK - len(samples)))
     blocks = np.lib.stride_tricks.sliding_window_view(samples, _BLOCK)[::_HOP]
-    parts = np.array_split(blocks, -(-len(blocks) // 256))  # all blocks of an hour at once would take gigabytes
+    parts = np.array_split(blocks, -(-len(blocks) // 256))  # an hour's blocks in one part would take gigabytes
     power = np.concatenate([_weighted_power(part.astype(np.float64) / FULL_SCALE) for part in parts])
     gated = power[power > _power_of_lufs(_ABSOLUTE_GATE)]
     if not len(gated):

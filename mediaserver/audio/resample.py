@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE, Chunker
 
 _ZERO_CROSSINGS = 16  # zero crossings of the sinc to either side of its centre: 2 ms at 8 kHz
-_PASSBAND = 0.93  # share of half the lower rate that passes: telephone sound ends at 3400 Hz
+_PASSBAND = 0.93  # of half the lower rate: 3720 Hz pass at 8 kHz, more than the 3400 Hz of telephone sound
 _KAISER_BETA = 7.0  # some 70 dB of stop-band attenuation
 
 
@@ -17,9 +17,10 @@ class FrameResampler:
     """Converts each 20 ms frame of a stream from one rate to another, without waiting for the next frame.
 
     A soxr stream works in blocks: at these rates it holds back up to 100 ms of audio and then returns it at once,
-    which delays a conversation too much. Here a frame is one matrix product of a polyphase filter bank (a windowed
-    sinc, shifted for each output sample until the shifts repeat: every 2 samples from 8 kHz to 16 kHz, every 80
-    from 44.1 kHz to 8 kHz) and the windows of input samples that it applies to. The delay is the filter's, 2 ms.
+    which delays a conversation too much. Here an output frame is one matrix product: windows of input samples
+    times a bank of polyphase filters. The filters are one windowed sinc, shifted for each output sample until the
+    shifts repeat: after 2 samples from 8 kHz to 16 kHz, after 80 from 44.1 kHz to 8 kHz. The filters delay the
+    audio by 2 ms.
 
     `rate_in` and `rate_out` are in Hz; both must have a whole number of samples in 20 ms.
     """
@@ -30,7 +31,7 @@ class FrameResampler:
         self._filters = _polyphase_filters(rate_in, rate_out)
         step, width = rate_in // math.gcd(rate_in, rate_out), len(self._filters)
         self._history = history = width - step  # input samples kept from earlier frames
-        self.delay_bytes_in = history // 2 * SAMPLE_BYTES  # input that is not in the output yet
+        self.delay_bytes_in = history // 2 * SAMPLE_BYTES  # bytes of input that have not reached the output yet
         self._samples = np.zeros(history + rate_in // FRAMES_PER_SECOND, dtype=np.float32)
         self._windows = np.lib.stride_tricks.sliding_window_view(self._samples, width)[::step]
 
@@ -49,7 +50,7 @@ class FrameResampler:
 class Resampler:
     """Converts 16-bit little-endian mono PCM of `rate` Hz, in pieces of any size, to whole frames at 8 kHz.
 
-    `feed` returns a frame with the piece that completes it. `rate` must have a whole number of samples in 20 ms.
+    `feed` returns a frame as soon as a piece completes it. `rate` must have a whole number of samples in 20 ms.
     """
 
     def __init__(self, rate: int) -> None:
@@ -75,7 +76,7 @@ class Resampler:
 def _polyphase_filters(rate_in: int, rate_out: int) -> NDArray[np.float32]:
     """The filters, shape (samples in, samples out): column n weighs a window of input for the n-th output sample.
 
-    The next window begins where the filter of the first output sample applies again.
+    After the last column the first applies again, to a window that begins rate_in / gcd samples later.
     """
     common, lowest = math.gcd(rate_in, rate_out), min(rate_in, rate_out)
     step_in, step_out = rate_in // common, rate_out // common

@@ -20,9 +20,10 @@ from mediaserver.audio.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 from mediaserver.errors import TooLongError
 
-# Samples, 4 ms, of the raised-cosine ramp at either end of a burst, which prevents clicks.
+# A burst begins and ends with a raised-cosine ramp of so many samples (4 ms), which prevents clicks.
 _RAMP = 4 * SAMPLE_RATE // 1000
-# Limits of one pass through a cadence, including the part that is played once: any peer may ask for a tone.
+# Limits of one pass through a cadence, including the part that is played once. There are limits because any peer
+# may ask for a tone.
 MAX_SECONDS, MAX_SEGMENTS = 20, 64
 _MODULATION_DEPTH = 0.9
 
@@ -50,7 +51,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Components that sound together for `ms` milliseconds, or without end (None); no component is silence."""
+    """Components that sound together for `ms` milliseconds, or without end (None); silence if there are none."""
 
     components: tuple[Component, ...]
     ms: int | None
@@ -63,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Segments that are played once, and segments that repeat after them; with none that repeat, the tone ends."""
+    """Segments that are played once, and segments that repeat after them; if none repeat, the tone ends."""
 
     once: tuple[Segment, ...]
     repeat: tuple[Segment, ...]
@@ -78,7 +79,7 @@ class Tone:
 
 
 def parse(notation: str, level: float) -> Cadence:
-    """The cadence of a notation; the components of a segment sound at `level` dBm0 together.
+    """The cadence of a notation; the components of a segment have `level` dBm0 in total.
 
     ValueError says which segment is wrong.
     """
@@ -137,7 +138,7 @@ def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
 
 
 def normalize(cadence: Cadence) -> Cadence:
-    """The cadence, with an endless last segment as the only one that repeats.
+    """The cadence, changed so that an endless last segment is the only one that repeats.
 
     ValueError if a segment other than the last is endless; TooLongError beyond MAX_SECONDS or MAX_SEGMENTS.
     """
@@ -157,8 +158,8 @@ class ToneTrack:
     """Segments in sequence, whose samples are computed on demand: `render` computes any part of them.
 
     There is a ramp wherever the sound changes, and phases continue across segments. The track is `passes`
-    repetitions of the segments, `samples` long. `endless` is for one endless segment: the track is a period of it,
-    without a ramp at the track's end. `fade_in=False` leaves out the ramp at the track's beginning.
+    repetitions of the segments, and has `samples` samples. With `endless`, `segments` is one endless segment, and
+    the track is one period of it, without a ramp at the end. `fade_in=False` leaves out the ramp at the beginning.
     """
 
     def __init__(
@@ -209,8 +210,8 @@ class ToneTrack:
 def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
     """Three tracks: one to play once, one to play once after it, and one to repeat; ValueError as in `normalize`.
 
-    The second has the first pass of an endless tone, which fades in, and is empty otherwise. The third repeats
-    without a seam.
+    If the last segment is endless, the second track is its first period, which fades in; else it is empty. The
+    third repeats without a seam.
     """
     cadence = normalize(cadence)
     once, repeat = ToneTrack(cadence.once), cadence.repeat
@@ -241,16 +242,16 @@ def _synthesize(segment: Segment, at: int, size: int) -> Signal:
         sound += peak_of_dbm0(component.level) * _sine(float(component.hz), at, size)
     if segment.modulation is not None:
         envelope = 1 + _MODULATION_DEPTH * _sine(float(segment.modulation), at, size)
-        sound *= envelope / math.sqrt(1 + _MODULATION_DEPTH**2 / 2)  # the power is that of the unmodulated sound
+        sound *= envelope / math.sqrt(1 + _MODULATION_DEPTH**2 / 2)  # modulation does not change the power
     return sound
 
 
 def _sine(hz: float, at: int, size: int) -> Signal:
     """Samples `at` to `at + size` of a sine.
 
-    Long sines are computed as sin(a + b) = sin a cos b + cos a sin b: `a` is a row's phase and `b` a column's.
-    This takes some hundred sines in place of one a sample. No matrix product is used, because a BLAS library may
-    start threads of its own.
+    A long sine is computed as a table with one frame a row, by sin(a + b) = sin a cos b + cos a sin b: `a` is the
+    phase at a row's beginning, `b` the advance up to a column. This takes one sine a row and a column in place of
+    one a sample. No matrix product is used, because a BLAS library may start threads of its own.
     """
     radians = 2 * np.pi * hz / SAMPLE_RATE  # phase advance a sample
     if size <= FRAME_SAMPLES:

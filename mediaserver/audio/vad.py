@@ -12,25 +12,25 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
 HANGOVER_FRAMES = 20  # 400 ms without voice end one: longer than the closure of a plosive, shorter than a pause
-NOISE_FLOOR_DBFS = -55.0  # a quieter frame is line noise, whatever its spectrum
+NOISE_FLOOR_DBFS = -55.0  # a frame no louder than this is line noise, whatever its spectrum
 
 
 class VoiceActivityDetector:
     """The VAD of one stream of 16-bit little-endian, mono PCM at 8 kHz.
 
-    `mode` is WebRTC's aggressiveness: 0 takes much for speech, 3 little. `onset` and `hangover` are the frames in
-    a row, voiced and unvoiced, that begin and end a talkspurt.
+    `mode` is WebRTC's aggressiveness: 0 classifies the most audio as speech, 3 the least. A talkspurt begins with
+    `onset` voiced frames in a row, and ends with `hangover` unvoiced frames in a row.
     """
 
     def __init__(self, mode: int = 2, onset: int = ONSET_FRAMES, hangover: int = HANGOVER_FRAMES) -> None:
         self._is_speech = webrtcvad.Vad(mode).is_speech
         self._onset, self._hangover = onset, hangover
         self._rest = b""
-        self._run = 0  # frames in a row that contradict `speaking`
+        self._run = 0  # voiced frames in a row while not `speaking`, or unvoiced ones while `speaking`
         self.speaking = False
         self.frames = 0  # frames classified so far
         self.voiced = 0  # frames within talkspurts
-        self.last_voiced_frame = 0  # count of frames up to and including the last voiced one
+        self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before any
 
     def feed(self, pcm: bytes, tone: bool = False) -> bool:
         """Whether the stream is in a talkspurt after this audio, which may have any length.

@@ -18,10 +18,11 @@ PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
 HEADER_BYTES = 44  # size of the header of the files that we write
 MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
-# Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header.
+# Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header;
+# the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
-_MAX_FORMAT_BYTES = 65_536  # bytes of a format chunk that are read, at most
-_FLOAT_LIMIT = 1e6  # times full scale: a larger value is not audio
+_MAX_FORMAT_BYTES = 65_536  # of a longer format chunk, only so many bytes are read
+_FLOAT_LIMIT = 1e6  # times full scale; a file with a larger value is rejected, because it is not audio
 
 
 class UnsupportedCodecError(PromptError):
@@ -66,7 +67,7 @@ class Wav:
     def signal(self) -> Signal:
         """The mean of all channels at the file's own rate; ±1.0 is full scale, shape (n,).
 
-        PromptError if a float file holds values that are no numbers, or far beyond full scale.
+        PromptError if a float file holds NaNs, or values far beyond full scale.
         """
         values = self._values()
         mixed: Signal = values.reshape(-1, self.channels).mean(axis=1) if self.channels > 1 else values
@@ -124,7 +125,10 @@ def locate_data(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, in
 
 
 def _validate_data(format_chunk: bytes, present: int, body: int, size: int) -> tuple[Wav, int, int]:
-    """The result of `locate_data`: `present` bytes are in the file from `body` on, and the header says `size`."""
+    """Check the format and the data's size, and return the result of `locate_data`.
+
+    The data begins at `body`. The header says that it has `size` bytes; `present` bytes are in the file.
+    """
     if len(format_chunk) < 16:
         raise PromptError("is a damaged WAV file: its format chunk is cut short")
     codec, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", format_chunk)

@@ -108,7 +108,7 @@ class ApplicationBridge:
 
     @property
     def _facts(self) -> CallFacts:
-        """The facts for the next connection; the peer may have named its call since the last one."""
+        """What the next connection is told about the call: the peer may have named it since the last one."""
         stream = self._call.stream
         return CallFacts(
             stream.id,
@@ -149,7 +149,7 @@ class ApplicationBridge:
 
     @contextlib.asynccontextmanager
     async def _playing(self, source: Source) -> AsyncIterator[None]:
-        """Play a source within the context."""
+        """Play `source` until the `async with` block is left."""
         playing = asyncio.ensure_future(self._call.play(source))
         try:
             yield
@@ -160,7 +160,7 @@ class ApplicationBridge:
             playing.result()
 
     def _on_event(self, event: Event) -> None:
-        """Send the caller's audio and DTMF keys to the application. The keypad has the event already."""
+        """Send the caller's audio and DTMF keys to the application. The keypad has processed the event before."""
         connection = self._connection
         if connection is None:
             return

@@ -16,13 +16,13 @@ from mediaserver.transport.dialled import DialledConnection, OpenWebSocket, rand
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
 
-_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # a second of the caller's audio waits for a slow application
+_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # one second of the caller's audio may wait; older is dropped
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
 _MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; above, the application is taken to read nothing
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
 _YIELD_EVERY = 16  # messages read before other tasks run
 _MAX_RATE = 2000  # messages read a second; further ones wait, and with them their sender
-_MAX_MALFORMED = 50  # messages in a row that the dialect does not have: the application speaks another protocol
+_MAX_MALFORMED = 50  # messages in a row that the dialect does not have; then we give the connection up
 HEARTBEAT = 10.0  # seconds between pings, and for the answer to one
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
 
@@ -49,7 +49,7 @@ class ApplicationConnection(DialledConnection):
     def send_audio(self, pcm: bytes) -> None:
         """Send audio from the caller, in whole frames, while the transport's buffer has room.
 
-        If the application takes less, audio older than a second is dropped and counted.
+        If the application reads too slowly, waiting audio older than a second is dropped and counted.
         """
         waiting = self._waiting
         waiting += pcm
@@ -123,7 +123,7 @@ class ApplicationConnection(DialledConnection):
         self.transport.abort()
 
     def _execute(self, message: Message) -> bool:
-        """Execute the command in a message; False if that is to hang up, ProtocolError if there is no command."""
+        """Execute the command in a message; False if it says to hang up, ProtocolError if there is no command."""
         match self._dialect.parse(message):
             case Play(pcm):
                 self._buffer.push_audio(pcm)
@@ -142,7 +142,7 @@ class ApplicationConnection(DialledConnection):
             if not self._websocket.closed:
                 self._write(self._dialect.serialize_stop())
                 with contextlib.suppress(TimeoutError):
-                    # aiohttp's own time-out begins again with each message that still arrives.
+                    # aiohttp's own time-out is not enough, because it begins again with each message that arrives.
                     async with asyncio.timeout(_CLOSE_TIMEOUT):
                         await self._websocket.close(code=code)
         finally:
@@ -151,7 +151,7 @@ class ApplicationConnection(DialledConnection):
 
     async def _stop_tasks(self) -> None:
         """End the tasks, and break reference cycles."""
-        tasks, self._tasks = self._tasks, []  # a cancelled task keeps its stack frames, and thus this object
+        tasks, self._tasks = self._tasks, []  # a cancelled task refers to its stack frames, and these to `self`
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

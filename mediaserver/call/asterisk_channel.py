@@ -16,7 +16,7 @@ from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName
 from mediaserver.wire.events import Digit, Event
 
-_DRAIN_TIMEOUT = 5.0  # seconds to wait for an empty queue: it rarely holds more than the lead, which is shorter
+_DRAIN_TIMEOUT = 5.0  # seconds to wait for an empty queue, which rarely holds as much audio as that
 _DIGITS = frozenset("0123456789ABCD*#")
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class AsteriskChannel(PeerControl):
         self._json, self._stream = start.is_json, stream
         self._pacer, self._write_text, self._push_event = pacer, write_text, push_event
         self._drained = asyncio.Event()  # set when the queue is empty, missing, or gone with the connection
-        self._passes_through = False  # the channel has no queue, and refuses commands about a queue
+        self._passes_through = False  # whether the channel has no queue, and refuses commands about one
         self._refusal_logged = False  # only the first refused command is logged, so that no peer fills the log
 
     def answer(self) -> None:
@@ -46,14 +46,14 @@ class AsteriskChannel(PeerControl):
             self._command(Command.ANSWER)
 
     def flush(self) -> bool:
-        """Have Asterisk empty its queue; False where it has none."""
+        """Have Asterisk empty its queue. Returns False where the channel has no queue."""
         if self._passes_through:
             return False
         self._command(Command.FLUSH_MEDIA)
         return True
 
     async def drain(self) -> None:
-        """Wait until Asterisk has played its queue: a close, or a hang-up, would discard the rest of it."""
+        """Wait until Asterisk has played its queue, because a close or a hang-up would discard the rest of it."""
         self._command(Command.REPORT_QUEUE_DRAINED)
         try:
             await asyncio.wait_for(self._drained.wait(), _DRAIN_TIMEOUT)
@@ -67,14 +67,14 @@ class AsteriskChannel(PeerControl):
         self._command(Command.HANGUP)
 
     def on_disconnect(self) -> None:
-        """Stop waiting for the queue: the connection is gone, and the queue with it."""
+        """Stop waiting for the queue, because it is gone with the connection."""
         self._drained.set()
 
     def _command(self, command: Command) -> None:
         self._write_text(chan_websocket.serialize(command, as_json=self._json))
 
     def on_text(self, text: str) -> bool:
-        """Process a control text from Asterisk; False where the text is no control text."""
+        """Process a text from Asterisk. Returns whether it is a control text."""
         try:
             self._on_event(chan_websocket.parse(text))
         except ProtocolError:
@@ -82,7 +82,11 @@ class AsteriskChannel(PeerControl):
         return True
 
     def _on_refusal(self, why: str) -> None:
-        """Process a refused command. A channel that passes media through (option `p`) has no queue to flush."""
+        """Log the first command that Asterisk refuses.
+
+        A channel that passes media through (option `p`) has no queue, and refuses commands about it. From then on
+        `flush` returns False, and `drain` does not wait.
+        """
         if "passthrough" in why:
             self._passes_through = True
             self._drained.set()

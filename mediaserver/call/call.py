@@ -60,7 +60,7 @@ class Call:
         self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
         self._clock, self._event_sink = clock, event_sink
         self._keypad: Keypad | None = None
-        self._ended = False  # the event `stream.ended` has been emitted
+        self._ended = False  # whether the event `stream.ended` has been emitted
 
     @property
     def stream(self) -> Stream:
@@ -70,8 +70,9 @@ class Call:
     async def play(self, sound: Sound) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
 
-        Waits until the sound has been played, and returns how much was sent. Sources that are played at the same
-        time queue up. Cancelling the coroutine stops the source. PromptError where there is no such prompt, or the
+        Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
+        Sounds that are to be played at the same time are played one after another. Cancelling the coroutine
+        stops its sound. PromptError where there is no such prompt, or the
         file cannot be played.
         """
         if isinstance(sound, str):
@@ -109,7 +110,7 @@ class Call:
         await asyncio.get_running_loop().create_future()
 
     def events(self) -> AsyncIterator[Event]:
-        """Iterate over the peer's events from now on. At most 250 are queued, then the oldest are dropped."""
+        """Iterate over the peer's events from now on. Where more than 250 are queued, the oldest are dropped."""
         return self._receiver.events()
 
     def listen(self, listener: EventListener) -> contextlib.AbstractContextManager[None]:
@@ -167,11 +168,12 @@ class Call:
     ) -> CollectedDigits:
         """Play a prompt, if one is given, and collect up to `count` digits (DTMF).
 
-        The collection ends with the last digit, at the `terminator` (which is not among the digits; "" for
+        The collection ends after `count` digits, at the `terminator` (which is not returned with them; "" for
         none), or when `enough`, called with the digits so far, returns True. It times out `timeout` seconds after
         the prompt where no digit comes, and `interdigit` seconds after a digit where no other follows. Digits
-        typed ahead count; with barge-in they stop the prompt, or keep it from beginning. With `private` digits
-        the event has only their count.
+        typed before the prompt, or during it, count as well. With barge-in, the former keep the prompt from
+        beginning, and the latter stop it. With `private`, the event
+        has only the number of digits.
         """
         keypad = self.keypad
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
@@ -219,12 +221,13 @@ class Call:
     ) -> Recording:
         """Record the caller to a WAV file, until one of the limits is reached or the stream ends.
 
-        `within`: a folder that no symbolic link may lead out of. `stereo`: the caller on the left, what we send on
-        the right. `max_duration`: seconds. `max_silence`: seconds without speech that end it. `finish_on`: digits
-        that end it. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
+        `within`: the folder that must contain the file; if a symbolic link leads out of it, the recording fails.
+        `stereo`: the caller is on the left, and what we send on the right. `max_duration`: seconds after which the
+        recording ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which
+        ends it. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
         Where the disk is full, or the folder cannot be written, the file ends, and the event `recording.failed` is
-        emitted at once. The limits still apply, and `Recording.error` has the reason.
+        emitted at once. `record` still returns only when a limit is reached. `Recording.error` has the reason.
         """
         recorder = Recorder(
             path,
@@ -254,7 +257,7 @@ class Call:
 
     async def _finish_recording(self, recorder: Recorder) -> Recording:
         recording = await recorder.close()
-        if not recording.error:  # the recorder has reported an error already
+        if not recording.error:  # `on_failure` has already reported a recording that failed
             self._report_recording(recording)
         return recording
 

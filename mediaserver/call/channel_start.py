@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 
 class ChannelStart:
-    """Buffers a peer's first messages, and recognises Asterisk's channel, which is `channel` from then on.
+    """Buffers a peer's first messages, and recognises Asterisk's channel, which it then keeps as `channel`.
 
-    Messages are buffered while they may come before the handler can listen, and while a promised MEDIA_START is
+    Messages are buffered until the handler can listen, and as long as a promised MEDIA_START is
     still to come.
     """
 
@@ -53,7 +53,7 @@ class ChannelStart:
         return self._buffered is not None
 
     def buffer(self, message: bytes | str) -> bool:
-        """Buffer a message, or do nothing and return False, where messages are not buffered any more."""
+        """Buffer a message and return True; return False where messages are not buffered any more."""
         buffered = self._buffered
         if buffered is None:
             return False
@@ -65,7 +65,10 @@ class ChannelStart:
         return True
 
     def buffer_text(self, text: str) -> bool:
-        """Buffer a control text of Asterisk in its place among the messages; False for any other peer's text."""
+        """Buffer a text in its order among the messages, if the peer is Asterisk's channel.
+
+        Returns whether the text was buffered: if not, it is to be processed at once.
+        """
         return (self._media_start is not None or self.channel is not None) and self.buffer(text)
 
     def take_buffered(self) -> deque[bytes | str]:
@@ -101,7 +104,7 @@ class ChannelStart:
         )
 
     async def wait_for_media_start(self, stream: str, over: asyncio.Future[None]) -> None:
-        """Wait for a promised MEDIA_START until the stream is over, at most 2 s; without one, guess the format."""
+        """Wait for a promised MEDIA_START, until 2 s are over or the stream ends. After 2 s, guess the format."""
         if self._media_start is None:
             return
         either = (self._media_start, over)
@@ -110,7 +113,7 @@ class ChannelStart:
             self._guess_format(stream)
 
     def _guess_format(self, stream: str) -> None:
-        """Set the media format that the first buffered message looks like; without one, keep the path's format."""
+        """Set the media format that the first buffered message looks like; if none, keep the path's format."""
         first = next((message for message in self._buffered or () if isinstance(message, bytes)), b"")
         looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:

@@ -14,14 +14,14 @@ class EventSink(Protocol):
         """Queue an event for delivery, and return at once."""
 
     def forget(self, stream: Stream) -> None:
-        """Free the state that is kept for a stream: the stream has emitted its last event."""
+        """Free the state that is kept for a stream, because the stream has emitted its last event."""
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         """POST a JSON question, and return the JSON answer; PeerError without one in `timeout` seconds."""
 
 
 class NullEventSink:
-    """Drops every event, and answers no question. Used for streams without an operator's systems."""
+    """Drops every event, and answers no question. Used where no systems of an operator are set."""
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         pass

@@ -20,7 +20,7 @@ class Lifetime:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream  # replaced where the peer names itself or its call later
         self.control = PeerControl()
-        self.hanging_up = False  # the peer is to hang the call up when the stream ends
+        self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.task: asyncio.Task[None] | None = None  # runs the handler
@@ -32,13 +32,16 @@ class Lifetime:
         self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
 
     def finish(self, end: End) -> None:
-        """End the stream, and cancel its handler. The first end that is given stands."""
+        """End the stream, and cancel its handler. Only the first call has an effect."""
         if self.end is None:
             self.end = end
             self.over.set_result(None)
             asyncio.get_running_loop().call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        """Cancel the handler, one turn of the loop after `finish`, so that a handler that called it can return."""
+        """Cancel the handler.
+
+        This runs one turn of the loop after `finish`, so that a handler that called `finish` can return first.
+        """
         if self.task is not None:
             self.task.cancel()

@@ -10,18 +10,18 @@ from mediaserver.wire.wire import Wire
 class PeerControl:
     """A peer that understands audio and nothing else."""
 
-    answered = False  # the handler has answered the call, by itself or by playing
+    answered = False  # whether the handler has answered the call, explicitly or by playing
 
     def answer(self) -> None:
         """Answer the call, where the peer leaves that to us."""
         self.answered = True
 
     def flush(self) -> bool:
-        """Have the peer drop the audio that it has queued; False where it cannot, and plays it all the same."""
+        """Have the peer drop the audio that it has queued. Returns False where it cannot, and so will play it."""
         return False
 
     async def drain(self) -> None:
-        """Wait until the peer has played the audio that it has queued, but not for ever."""
+        """Wait until the peer has played the audio that it has queued, but only for a limited time."""
 
     def hang_up(self) -> None:
         """Have the peer hang the call up, where it can."""

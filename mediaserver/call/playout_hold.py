@@ -31,6 +31,6 @@ class PlayoutHold:
         self._pacer.release()
 
     def cancel(self) -> None:
-        """Cancel the time-out: the connection, or the stream, is over."""
+        """Cancel the time-out, because the connection or the stream is over."""
         if self._timer is not None:
             self._timer.cancel()

@@ -54,9 +54,9 @@ class Session:
         self.call = Call(self._lifetime, library, pacer, receiver, clock, sink, speech)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # False while a stream that we dial has no connection
-        self.texts = 0  # text messages that are not understood
+        self.texts = 0  # number of text messages that were not understood
         self.reconnects = 0
-        self.lost = 0  # frames sent that had not been confirmed when a connection broke
+        self.lost = 0  # number of sent frames that were not yet confirmed when a connection broke
         self._started = clock()
         self._inspecting = wire.negotiating  # whether `_inspect` must see a message before the receiver does
         self._start = ChannelStart(receiver, pacer)
@@ -128,7 +128,7 @@ class Session:
         return self._lifetime.hanging_up
 
     def finish(self, end: End) -> None:
-        """End the stream, and cancel its handler. The first end that is given stands."""
+        """End the stream, and cancel its handler. Only the first call has an effect."""
         self._lifetime.finish(end)
 
     def _on_listener_error(self, error: Exception) -> None:
@@ -147,7 +147,7 @@ class Session:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
     def _on_audio_expected(self) -> None:
-        """Have the monitor report a peer that sends no audio, though a handler listens, or we have dialled it."""
+        """Have the monitor report a peer that sends no audio, when a handler begins to listen or we have dialled."""
         if self.connected and self.end is None and not self.receiver.samples:
             self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
             self._monitor.expect_audio()
@@ -172,16 +172,16 @@ class Session:
         self._inspecting = True
 
     def expect_media_start(self) -> None:
-        """Buffer what the peer sends until its MEDIA_START: the handshake says that it is Asterisk's channel."""
+        """Buffer what the peer sends until its MEDIA_START, which the handshake has promised."""
         self.hold_inbound()
         self._start.expect_media_start()
 
     async def wait_for_media_start(self) -> None:
-        """Wait for a MEDIA_START that is expected, at most 2 s, or until the stream is over."""
+        """Wait for an expected MEDIA_START, for 2 s or until the stream is over."""
         await self._start.wait_for_media_start(self.stream.id, self.over)
 
     def _inspect(self, data: bytes) -> bool:
-        """Buffer a message and return True, or let it decide the `auto` settings of what we send."""
+        """Buffer the message, and return True; or let it decide the `auto` settings of what we send."""
         if self._start.buffer(data):
             return True
         wire = self.receiver.wire
@@ -250,7 +250,7 @@ class Session:
     def _stop_timers(self) -> None:
         if self._monitor is not None:
             self._monitor.stop()
-            self._monitor = None  # the monitor refers to this session, which is a cycle of references
+            self._monitor = None  # it refers to this session, and would keep it in memory by a cycle
         self._playout_hold.cancel()
 
     def resume(self) -> None:

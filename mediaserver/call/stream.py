@@ -13,7 +13,7 @@ from mediaserver.support.urls import is_unsafe_segment
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
-# Limits of the variables that a peer may bring: anybody may have written them, and every event carries them.
+# The variables that a peer brings are limited, because anybody may have written them, and every event has them.
 MAX_VARIABLES = 50
 MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
 
@@ -36,7 +36,7 @@ class Stream:
     variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # the call or conference whose stream we dialled: `calls/<id>` or `conferences/<id>`
     route: str = ""  # the path's pattern, as configured
-    untrusted: bool = False  # the path is open to every peer, so that anybody may have written the URL
+    untrusted: bool = False  # whether the path is open to every peer, so that anybody may have written the URL
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
 
     @property
@@ -51,12 +51,15 @@ class Stream:
 
     @property
     def kind(self) -> str:
-        """`calls` or `conferences` of a stream that we dialled, else the path without its outer slashes."""
+        """`calls` or `conferences` where we dialled the stream, else the path without its outer slashes.
+
+        It is the value of `{resource}` in the names of files.
+        """
         return self.resource.partition("/")[0] or self.path.strip("/")
 
     @property
     def subject(self) -> str:
-        """The id of the call or conference that we dialled, else the stream's own."""
+        """The id of the call or conference whose stream we dialled, else the id of the stream itself."""
         return self.resource.partition("/")[2] or self.id
 
 

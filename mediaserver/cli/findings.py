@@ -26,7 +26,7 @@ class Findings:
 
     Of the lists with a line for each finding, `problems` stop `serve`; `left_out` are files that `serve` cannot
     play and goes on without; `unwritable` are folders that it cannot write into; `warnings` are prompts that the
-    default paths lack, which are then not among `paths`; `notes` are no mistakes, but worth a look.
+    default paths lack, and such a path is not among `paths`; `notes` are no mistakes, but worth a look.
 
     `menus` has the flow of each path with menus, without invalid parts. `open_paths` are those that any peer may
     dial that reaches the port. Each path has the AudioSocket ports that it answers on, each with the path and
@@ -46,7 +46,7 @@ class Findings:
 
     @property
     def all_is_well(self) -> bool:
-        """Whether there are no mistakes; warnings and notes are none."""
+        """Whether there are no mistakes. Warnings and notes do not count as mistakes."""
         return not (self.problems or self.left_out or self.unwritable)
 
 
@@ -127,7 +127,7 @@ async def collect_findings(
 
 
 def _redacted(value: Any) -> Any:
-    """Settings with their URLs redacted, which may have passwords or tokens in them."""
+    """Settings with their URLs redacted, as a URL may have a password or token in it."""
     if isinstance(value, str) and "://" in value:
         return redact_url(value)
     if isinstance(value, dict):

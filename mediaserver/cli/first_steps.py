@@ -19,7 +19,7 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime.engine import Engine
 
 _SILENT_HANDLERS: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the address to dial, for each to listen on
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - by the address listened on: the one to dial
 _TONE = "dial"
 _TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE names it and it is for that host"
 

@@ -17,7 +17,7 @@ from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40
 _FLOOR_DBFS = -60.0
-_EVERY = 5  # frames between two drawings. A drawing follows the arrival of a frame, long before the next is due
+_EVERY = 5  # frames for each drawing; we draw when a frame has arrived, long before the next is due
 
 
 class Meter:
@@ -40,7 +40,7 @@ class Meter:
         self._live.__exit__(kind, error, trace)
 
     def on_frame(self, pcm: bytes, at: float) -> None:
-        """One frame of PCM (16 bit, 8 kHz) that arrived at `at` seconds."""
+        """Note one frame of PCM (16 bit, 8 kHz); `at` is when it arrived, in seconds."""
         self._frames += 1
         if self._last is not None:
             self._recent.append(abs(at - self._last - PTIME))

@@ -8,7 +8,7 @@ from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
 
-POOR_LOSS = 0.01  # packet loss that is audible, as clicks and missing syllables
+POOR_LOSS = 0.01  # lost share of packets; above it, clicks and missing syllables are heard
 POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
 
 _REFUSALS = {

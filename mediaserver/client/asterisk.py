@@ -34,7 +34,7 @@ class AsteriskConnection(asyncio.Protocol):
         self._receive, self._uuid = receive, uuid
         self._parser = audiosocket.StreamParser()
         self._hangup_seen = False  # whether one side has sent the hang-up message
-        self._first_bytes = b""  # up to five bytes, the first from the server
+        self._first_bytes = b""  # up to five bytes that the server sent first: they show its protocol
         self._messages = 0
         self.over = asyncio.Event()
         self._gone = asyncio.Event()
@@ -71,7 +71,7 @@ class AsteriskConnection(asyncio.Protocol):
 
     @property
     def not_audiosocket(self) -> str:
-        """Why the server does not speak AudioSocket, and what to dial; "" if it does, or may do so."""
+        """What shows that the server does not speak AudioSocket, and what to dial; "" if nothing does."""
         if self._messages:
             return ""
         if self._first_bytes == b"HTTP/":

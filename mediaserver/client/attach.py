@@ -55,12 +55,12 @@ class AttachRequest(BaseModel):
 
 
 def _give_in_body(names: Sequence[str]) -> str:
-    """How a request to the admin port gives values for these variables."""
+    """A text for the user: how a request to the admin port gives the missing variables."""
     return f'give "variables": {json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)}'
 
 
 def _give_by_options(names: Sequence[str]) -> str:
-    """How the command `attach` gives values for these variables."""
+    """A text for the user: how the command `attach` gives the missing variables."""
     return "give " + " ".join(f"--variable {name}=…" for name in names)
 
 

@@ -29,8 +29,8 @@ from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
-_USABLE_AFTER = 0.1  # seconds: a connection that breaks sooner, or answers no ping, was of no use
-_SOON = 1.0  # seconds: a peer that does not understand our audio drops the connection sooner
+_USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
+_SOON = 1.0  # seconds; a connection that lasts so long shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _OVER_STATUS = {400, 404, 410}  # HTTP statuses by which the platform says that a call that was there is over
@@ -45,19 +45,19 @@ class _BrokenError(PeerError):
 
 @dataclass
 class _ConnectionHistory:
-    """What the connections of a stream have shown so far: how long to try again, and what may be wrong."""
+    """What a stream's broken connections have shown. It decides how long we dial again, and what we report."""
 
     usable_at: float  # when the last usable connection broke, by the loop's clock
     failures: int = 0  # connections that broke since then
     had_media: bool = False  # whether any connection carried audio to us
-    dropped: int = 0  # connections that broke soon after we began to send
-    accepted: bool = False  # whether any connection lasted longer: then the peer does understand our audio
+    dropped: int = 0  # connections on which we had sent audio and that broke without a close frame
+    accepted: bool = False  # whether any connection lasted `_SOON`, and so showed that the peer takes our audio
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add a connection that broke with a close code.
 
-        After a connection with media, one without media is of no use, and shows nothing: the call may be over,
-        which the platform does not tell.
+        If an earlier connection had media and this one had none, it counts as a failure, but not as a sign that
+        the peer refuses our audio: the call may be over, and the platform does not say so.
         """
         poorer = self.had_media and not line.received_media
         if line.seconds >= _USABLE_AFTER and line.answered and not poorer:
@@ -70,7 +70,7 @@ class _ConnectionHistory:
 
     @property
     def refuses_our_audio(self) -> bool:
-        """Whether the peer seems to drop us for our audio. One drop is no sign: the call may have ended then."""
+        """Whether the peer seems to drop us because of our audio. One drop is no sign: the call may have ended."""
         return self.dropped > 1 and not self.accepted
 
 
@@ -112,7 +112,7 @@ class Attachment:
             log.exception("dialling failed", stream=session.stream.id)
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
-            session.finish(_GONE_AWAY)  # no effect after another end: the first one stands
+            session.finish(_GONE_AWAY)  # has no effect if the session has ended already
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if self._line is not None and end is not None:
                 await self._line.close(end)
@@ -159,7 +159,7 @@ class Attachment:
         return advice.on_close(code, self.session.stream.resource, self._credential)
 
     async def _connect(self, broken: _BrokenError | None, history: _ConnectionHistory) -> PlatformConnection:
-        """Connect, in as many attempts as `voipbin.reconnect_timeout` since the last usable connection allows.
+        """Connect. Try until `voipbin.reconnect_timeout` has passed since the last usable connection broke.
 
         The break itself counts as the first failure, so that all streams wait before they dial a platform that
         restarts.

@@ -1,4 +1,4 @@
-"""One WebSocket connection of a stream that we dialled: the frames that arrived, and whether the peer is alive."""
+"""One WebSocket connection of a stream that we dialled: which of our frames arrived, and if the peer is alive."""
 
 import asyncio
 import contextlib
@@ -10,11 +10,12 @@ from mediaserver.client import advice
 from mediaserver.transport import connection
 from mediaserver.transport.dialled import DialledConnection, OpenWebSocket
 
-# Messages a second. The platform relays without pacing, so after a stall of its network all arrive at once.
+# Messages read a second. It is high, because the platform relays without pacing: after a stall of its network, all
+# messages that waited arrive at once.
 MAX_RATE = 5000
 _PING_EVERY = 0.5  # seconds; frames sent since the last answered ping are in doubt when the connection breaks
 _PONG_TIMEOUT = 5.0  # seconds without an answer after which the connection counts as half-open
-_NO_MEDIA = 5.0  # seconds without a message on a new connection which show that a call that had media is over
+_NO_MEDIA = 5.0  # seconds; if earlier connections had media, and a new one has none for so long, the call is over
 CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
 
 log = structlog.get_logger()
@@ -33,7 +34,7 @@ class PlatformConnection(DialledConnection):
         super().__init__(websocket)
         self._had_media = had_media
         self._session: Session | None = None
-        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
+        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last ping with a pong
         self._opened_at = asyncio.get_running_loop().time()
         self.received_media = False  # whether any binary message has come
         self.answered = False  # whether any ping has been answered

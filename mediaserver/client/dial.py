@@ -1,4 +1,4 @@
-"""Dialling a media stream of the platform, or of any media server; a refusal is in the server's own words."""
+"""Dialling a media stream of the platform, or of any media server. The error of a refusal quotes the server."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
 _MAX_REFUSAL = 300  # characters of a refusal that are kept
-_MAX_MESSAGE_BYTES = 64 * 1024  # the message of a frame has 332 bytes at most
+_MAX_MESSAGE_BYTES = 64 * 1024  # far more than the message of a frame, which has 332 bytes or fewer
 _SWITCHING_PROTOCOLS = 101
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds for one address, and for the whole handshake
 # Secret parameters in the query of a URL: VoIPBIN's two, and the one of links that we sign.
@@ -132,7 +132,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
 
 def _to_error(failure: DialFailure) -> PeerError:
     match failure.kind:
-        case DialFailureKind.REFUSED:  # status 101, for `_raise_refusal` raises on any other
+        case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises on any other
             return PeerError(f"the server's upgrade is wrong: {failure.text}")
         case DialFailureKind.TIMEOUT:
             return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")

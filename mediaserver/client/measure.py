@@ -33,7 +33,7 @@ class Report:
     duration_s: float
     first_frame_ms: float | None  # time since the handshake's reply; on TCP, since the connection was made
     interarrival_ms: Spread | None
-    lateness_ms: Spread | None  # delay against the stream's own schedule: after its lead, a frame every 20 ms
+    lateness_ms: Spread | None  # delay against the stream's schedule: a frame every 20 ms, after a first burst
     drift_ppm: float | None  # drift of the server's clock against ours; positive: the server is slow
     bad_frames: int
     encapsulation: str | None
@@ -72,19 +72,19 @@ def spread(values: Signal) -> Spread:
 
 
 def lead(arrivals: Sequence[float]) -> int:
-    """How many frames were sent ahead of their time: those within 10 ms of the first, at most 10."""
+    """Count the frames sent ahead of their time (the lead): up to 10 that came within 10 ms after the first."""
     first = arrivals[:1]
     return sum(at - first[0] <= _BURST for at in arrivals[1 : _MAX_LEAD + 1])
 
 
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """Time between neighbouring frames behind the lead, which came together; None for fewer than two frames."""
+    """Time between successive frames, without those of the lead, which came at once; None for fewer than two."""
     gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
     return spread(gaps) if len(gaps) else None
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came, by the schedule of the earliest; None without frames.
+    """How long after its due time each frame came, by the schedule that the earliest sets; None without frames.
 
     Frame n is due (n - lead) · 20 ms after the first, and frames of the lead at once.
     """

@@ -1,7 +1,7 @@
-"""The outbound audio of `call`: silence, and in it the DTMF keys and the sound file of its user, when it is our
+"""The outbound audio of `call`. It is silence, except for the user's DTMF keys and sound file when it is our
 turn.
 
-A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence, where Q.24 asks for 40; or, where the wire
+A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence (Q.24 asks for 40 ms); or, where the wire
 format has messages for keys, an AudioSocket message at the same pace. A comma is a pause of 2 s, as in a modem's
 dial string (ITU-T V.250, S8).
 """
@@ -35,7 +35,7 @@ _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Keys, then a sound file, to send `after` seconds from the answer; with None, once the peer has finished."""
+    """Keys, then a sound file, to send `after` seconds from the answer; if None, when the peer has finished."""
 
     keys: str = ""
     pcm: bytes = b""
@@ -69,7 +69,7 @@ class TurnDetector:
 
     async def wait_for_turn(self) -> None:
         """Wait until the peer has been quiet for a second after a sound, or has made no sound for two seconds."""
-        while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame puts our turn off
+        while (left := self._due() - self._clock()) > 0:  # noqa: ASYNC110 - each loud frame delays our turn
             await asyncio.sleep(left)
 
     def _due(self) -> float:

@@ -41,12 +41,12 @@ class SimulatedCall:
     """What to dial, and what to do on the call."""
 
     url: str
-    seconds: float | None = None  # hang up after so many seconds; with None, when the server closes
-    encapsulation: Encapsulation | None = None  # with None, the URL's, or else by the first message
+    seconds: float | None = None  # hang up after so many seconds; if None, the server ends the call
+    encapsulation: Encapsulation | None = None  # if None: the URL's, or else what the first message shows
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
-    after: float | None = None  # seconds from the answer to keys or file; with None, once the peer has finished
+    after: float | None = None  # seconds from the answer to sending; if None, send once the peer has finished
     record: Path | None = None  # a WAV file for the audio that comes
 
 
@@ -78,11 +78,11 @@ class FrameMeter:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
-        if Hangup() in events:  # a message of the server's hang-up, which a close follows
+        if Hangup() in events:  # the server hangs up: this is no frame, and a close follows
             return
         self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
-        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # Asterisk plays no other sample rate than its own
+        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # Asterisk plays its own sample rate only
             pcm, reason = b"", f"of kind 0x{data[0]:02x}"
         if len(pcm) == FRAME_BYTES:
             self._on_frame(pcm, at)
@@ -244,7 +244,7 @@ async def _hang_up(
 
 
 def _outbound_wire(call: SimulatedCall) -> Wire:
-    """The format to send: the call's, or the URL's, or AudioSocket messages, which a server's `auto` follows."""
+    """The format to send in: the call's, else the URL's, else AudioSocket messages, which `auto` servers adopt."""
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
@@ -253,7 +253,7 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
 
 @contextlib.contextmanager
 def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """A function that takes frames, and writes them into a WAV file where there is a path."""
+    """A function that takes frames, and writes them into the WAV file at `path`, if there is one."""
     if path is None:
         yield lambda pcm: None
         return

@@ -49,21 +49,21 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, cred
 
 
 class DialRateLimiter:
-    """Spaces acquisitions by at least 1 / `rate` seconds, first come, first served, in place of bursts."""
+    """Prevents bursts: grants acquisitions in order of request, at least 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # asyncio's locks are fair
+        self._lock = asyncio.Lock()  # serves those who wait in order
         self._next = 0.0  # when the next acquisition may be, by the loop's clock
 
     async def acquire(self, rate: float) -> None:
-        """Wait for the next acquisition at `rate` a second; the first is at once.
+        """Wait for one's turn. There are `rate` turns a second, and the very first one comes at once.
 
         A caller that is cancelled while it waits leaves its place to the next one.
         """
         clock = asyncio.get_running_loop().time
         async with self._lock:
             await asyncio.sleep(self._next - clock())
-            self._next = max(self._next, clock()) + 1 / rate  # a timer may fire a little early
+            self._next = max(self._next, clock()) + 1 / rate  # `max`, because the timer may fire a little early
 
 
 class Platform:

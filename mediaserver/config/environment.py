@@ -30,7 +30,7 @@ _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or 
 
 @dataclass
 class Environment:
-    """Settings found in variables: tables, and the variable of each key. `problems` has a line a mistake."""
+    """The settings in variables, as tables, and which variable sets each key. `problems`: a line per mistake."""
 
     tables: dict[str, Any] = field(default_factory=dict)
     variables: dict[KeyPath, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Environment:
         for part in key[:-1]:
             above = above.setdefault(part, {})
             if not isinstance(above, dict):
-                return  # the variable of the whole table is invalid, and reported
+                return  # the whole table's own variable is invalid, which is reported already
         above[key[-1]] = _merged(value, above.get(key[-1], {})) if isinstance(value, dict) else value
         for below in _key_paths(value):
             self.variables[(*key, *below)] = name
@@ -95,7 +95,7 @@ def _is_foreign(name: str, text: str) -> bool:
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:
-    """` (did you mean …?)`: the variable with the same letters but for underscores, or with almost the same."""
+    """A hint ` (did you mean …?)` at a variable with almost the same letters, underscores aside; else ""."""
     by_letters = {known.removeprefix(ENV_PREFIX).replace("_", ""): known for known in setting_variables(model)}
     close = get_close_matches(name.removeprefix(ENV_PREFIX).replace("_", ""), by_letters, n=1, cutoff=0.8)
     return f" (did you mean {by_letters[close[0]]}?)" if close else ""

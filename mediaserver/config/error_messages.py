@@ -17,7 +17,7 @@ KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices 
 _TAGS = ("[key]", "a prompt", "what is said")
 # Keys of settings whose values are never shown.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
-_BRIEF = 5  # errors that a summary has at most
+_BRIEF = 5  # a summary has at most so many errors
 _SCALAR = str | int | float
 
 # Pydantic's errors by their types; {name} is filled in from the error's context.
@@ -62,7 +62,7 @@ MESSAGES: dict[str, str] = {
 MISSING, UNKNOWN = (
     "missing",
     "extra_forbidden",
-)  # these name the key: "handler is missing", "tokns: unknown setting"
+)  # messages of these two types name the key: "handler is missing", "tokns: unknown setting"
 _PATTERNS = {"^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #"}
 _BARE = re.compile(r"[\w*#-]+")  # keys that are shown without quotes; * and # are keys of menus
 _UNQUOTED = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false")
@@ -90,7 +90,7 @@ def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> l
 
 
 def summarize_error(error: ValidationError) -> str:
-    """The mistakes in an answer of another system, in one line, without its values: these may be private."""
+    """The mistakes in another system's answer, in one line, without its values, as they may be private."""
     return "; ".join(dict.fromkeys(map(_summary, islice(error.errors(include_url=False), _BRIEF))))
 
 
@@ -121,7 +121,7 @@ def error_key(details: Any) -> KeyPath:
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # an error that only types of users' handlers have
+    if kind not in MESSAGES:  # only types that users' handlers declare have such an error
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"

@@ -33,7 +33,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class UrlError(ValueError):
     """A URL's scheme, host or port is invalid.
 
-    The error `is_certain` where none of the three has a `{variable}`: one in the path or query changes nothing.
+    The error `is_certain` where none of the three has a `{variable}`. A variable in the path or query
+    cannot mend it.
     """
 
     def __init__(self, url: str, message: str) -> None:
@@ -64,7 +65,7 @@ def validate_websocket_url(url: str) -> str:
 
 
 def check_fixed_host(url: str) -> None:
-    """VariableHostError where a variable would choose the server, which is also sent the configured token."""
+    """VariableHostError where a variable would choose the server: that server gets the configured token, too."""
     if re.search(r"\{\w+\}", origin(url)):
         raise VariableHostError(url)
 
@@ -148,7 +149,7 @@ def _network(value: object) -> Network:
 
 
 def _port(value: object) -> object:
-    """A port as a key of a table: in plain digits, so that no port can be there twice."""
+    """A port as a key of a table: only in plain digits, or one port could be two keys (80, 080)."""
     if isinstance(value, str) and not re.fullmatch("[1-9][0-9]{0,4}", value):
         raise ValueError("should be a port, 1 to 65535, in digits alone, such as 9000")
     return value
@@ -192,5 +193,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # the values are kept, so that their id stays theirs
+            info.context[id(values)] = values, built  # while the values are kept, no other object gets their id
         return built

@@ -22,7 +22,7 @@ _LINE = re.compile(r"at line (\d+)")
 
 def default_file() -> Path | None:
     """`./config.toml`, or None where that file does not exist."""
-    with contextlib.suppress(OSError):  # the working directory cannot be searched
+    with contextlib.suppress(OSError):  # raised where the working directory cannot be searched
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 

@@ -151,7 +151,7 @@ class Settings(Table):
     _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
     def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Keep what sets each key (`variables`, or tables of `file`), and which of the `paths` are left out."""
+        """Remember what sets each key, of `variables` and the tables of `file`, and which `paths` are left out."""
         self._variables, self._file = variables, file
         self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
@@ -161,7 +161,7 @@ class Settings(Table):
 
     @property
     def invalid_tables(self) -> frozenset[str]:
-        """Tables in which a setting was invalid. That another one is missing there may only follow from that."""
+        """Tables in which a setting was invalid. Another may seem missing there for that reason alone."""
         return self._invalid_tables
 
     @property
@@ -173,7 +173,7 @@ class Settings(Table):
         """What sets a key: an environment variable, or the file, whose name is `where`."""
         for depth in range(len(place), 0, -1):
             if depth < len(place) and _is_in(self._file, place[:depth]):
-                break  # a table that both set is the file's, except for keys that the variable sets
+                break  # the file sets this table, and no variable sets a deeper key of `place`
             if (variable := self._variables.get(place[:depth])) is not None:
                 return variable
         return where

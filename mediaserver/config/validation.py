@@ -16,18 +16,18 @@ from mediaserver.config.error_messages import MISSING, UNKNOWN, KeyPath, Problem
 from mediaserver.config.fields import UrlError
 from mediaserver.errors import did_you_mean
 
-# A line about a whole table that begins with one of its keys.
+# The beginning of a line about a whole table, where the line begins with a key of that table.
 _KEYED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
 _HINT = re.compile(r" \(did you mean .*\?\)")
-# Errors of a text that stands where a table or list should: no value of a `{variable}` in the text corrects them.
+# No value of a `{variable}` in a text corrects these errors: a table or list should stand there, or nothing.
 _NEVER_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
-_PASSES = 50  # passes at most; each drops at least one value
+_PASSES = 50  # validation gives up after so many passes; each drops at least one value
 
 M = TypeVar("M", bound=BaseModel)
-# The values of a table, and the table that was built from them, by Python's `id` of the values.
+# By Python's `id` of a table's values: the values, and the table that was built from them.
 Built = dict[int, tuple[Any, Any]]
-# Returns a suggestion for an unknown setting, ` (did you mean …?)` or "". Takes one for a similar key of the same
-# table.
+# Takes the key of an unknown setting, and a suggestion for a similar key of the same table. Returns the suggestion
+# to show, ` (did you mean …?)`, or "".
 Suggest = Callable[[KeyPath, str], str]
 # Whether a mistake at a key, with this message, may disappear later, such as when a `{variable}` is filled in.
 IsProvisional = Callable[[KeyPath, str], bool]
@@ -82,17 +82,17 @@ class _PartialTable:
         self._dropped: set[KeyPath] = set()  # keys whose values are invalid, or given under a misspelt key
         self._indices: dict[
             int, list[int]
-        ] = {}  # the indices in the file of the entries that are left of a list, by the list's `id`
+        ] = {}  # by a list's `id`: the indices that its remaining entries had in the file
         self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
 
     def result(self, table: Any) -> Validated:
-        """The table, with inner tables put back that are invalid as a whole: what they name is checked later."""
+        """The table, with its wholly invalid inner tables put back, because what they name is checked later."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)
 
     def drop_invalid(self, error: ValidationError, built: Built) -> Validated | None:
-        """Report an error, and drop its invalid values; the final result, where nothing is left to validate."""
+        """Report an error, and drop its invalid values. Return the final result if nothing is left to validate."""
         dropping: list[KeyPath] = []
         errors = error.errors(include_url=False)
         for details in errors:
@@ -236,7 +236,7 @@ def _is_certain(details: Any) -> bool:
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
     """Whether a line about a whole table may be there only because values were dropped from it."""
-    line = _HINT.sub("", line)  # a suggestion names values that are there
+    line = _HINT.sub("", line)  # a suggestion names keys that exist, not dropped ones
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)

@@ -36,7 +36,7 @@ class WebhookSettings:
     secret: str = field(default="", repr=False)  # signs every request when not empty
     timeout: float = 5.0  # seconds for one attempt
     give_up: float = 60.0  # seconds after which an undelivered event is dropped
-    queue: int = 10_000  # events that may wait, of all streams
+    queue: int = 10_000  # events of all streams that may wait; further ones are dropped
     events: frozenset[str] | None = None  # kinds that are sent; None for all
 
 
@@ -166,7 +166,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # not as soon as there is room, or the two log lines would alternate
+            ):  # half the queue must be free, or this log line and that of dropping would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -180,8 +180,8 @@ class Webhooks:
         """Post an event until it is delivered; False where it was given up."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
-            # The deadline is by the event's age, so that an outage delays a queue once, and not once for each
-            # event in it. An event that is past its deadline ends at the sleep.
+            # The deadline depends on the event's age, so that an outage delays a queue once, and not once for each
+            # event in it. At the sleep, the time-out ends an event that is past its deadline.
             async with asyncio.timeout_at(event.deadline):
                 await asyncio.sleep(0)
                 await self._retry_until_deadline(self._attempt, event)

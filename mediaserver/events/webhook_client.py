@@ -18,7 +18,7 @@ from mediaserver.support.http_connector import Connector
 
 ANSWER_BYTES = 64 * 1024  # bytes: the longest body of an answer that is read
 _KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, perhaps during our next request
-_RETRYABLE = frozenset({408, 425, 429})  # statuses, besides 5xx, that may differ at another attempt
+_RETRYABLE = frozenset({408, 425, 429})  # besides 5xx, the statuses after which another attempt may succeed
 
 
 class RetryableError(WebhookError):
@@ -53,7 +53,8 @@ class WebhookClient:
 
     async def close(self) -> None:
         """Close all connections. Nothing can be posted afterwards."""
-        await self._session().close()  # made if missing: a closed one keeps `post` from making another
+        # Where there is no session, one is made: closed, it keeps `post` from making another.
+        await self._session().close()
 
     async def post(self, url: str, kind: str, body: bytes, limit: float) -> bytes:
         """Post once, and return the answer's body; WebhookError if that fails or takes over `limit` seconds."""
@@ -74,7 +75,7 @@ class WebhookClient:
             OSError,
             UnicodeError,
         ) as error:  # UnicodeError: a host name that cannot be resolved
-            # Raised without a cause, which a traceback would show: InvalidURL, for one, contains the whole URL.
+            # Raised without a cause: a traceback would show it, and InvalidURL, for one, contains the whole URL.
             raise _webhook_error(error, host, limit, status) from None
         if not good:
             kind_of_error = RetryableError if status in _RETRYABLE or status >= 500 else WebhookError

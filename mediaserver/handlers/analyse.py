@@ -33,7 +33,7 @@ class Analyse(files.FileModeSettings, Handler):
     file: Annotated[str, AfterValidator(files.validate_template)] | None = None
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the reports, where they are written."""
+        """The folder of the reports, if the settings have them written to files."""
         return (self.directory,) if self.file is not None else ()
 
     async def run(self, call: Call) -> None:
@@ -65,7 +65,7 @@ class _CallAnalysis:
         self._call = call
         self._analyser = Analyser(settings.sensitivity)
         self._silence_after = settings.silence_after
-        self._silence_reported = False  # the event of the present silence has been emitted
+        self._silence_reported = False  # whether the event of the present silence has been emitted
         self._keypad = call.keypad
         self.writer = files.CallFileWriter(call, EventKind.REPORT_FAILED)
         self._packets = call.packets  # packet counts at the last report

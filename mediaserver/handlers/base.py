@@ -34,21 +34,21 @@ class Handler(Table, ABC):
 
     own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} in the settings that the handler fills in
 
-    # Keys, in any table of the settings, whose {variables} the handler fills in by itself, call by call.
+    # Keys in any table of the settings. The handler itself fills in the {variables} of their values for each call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
     globs: ClassVar[bool] = False  # whether the prompt names may be globs
 
     @abstractmethod
     async def run(self, call: Call) -> None:
-        """Serve one call. When it returns, the stream is closed with 1000; when it raises, with 1011."""
+        """Serve one call. When this returns, the stream is closed with code 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
-        """Names (or globs) of the prompts that the handler plays: a missing one is found before a call comes."""
+        """Names (or globs) of the prompts that the handler plays, to find missing ones before a call comes."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS, STT and LLM engines that the handler needs: they are made ready before a call comes."""
+        """The TTS, STT and LLM engines that the handler needs, to make them ready before a call comes."""
         return ()
 
     def folders(self) -> Iterable[Path]:
@@ -64,13 +64,13 @@ class Handler(Table, ABC):
         """Raise ValueError, with the reason, where a call with these variables and query cannot be served."""
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The part of a URL that TTS has to speak, "" for none. A peer's different texts are limited in number."""
+        """The part of a URL that TTS has to speak, "" for none. The number of such texts is limited for a peer."""
         return ""
 
     def missing_prompts(
         self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True
     ) -> list[str]:
-        """One line for each prompt that the snapshot lacks; names for which `known` is false are left out."""
+        """One line for each prompt that the snapshot lacks. Names for which `known` is false are not looked up."""
         missing = []
         for name in filter(known, self.prompt_names()):
             try:

@@ -45,7 +45,7 @@ class MusicLoop:
 
 
 def join_timeline(loop: MusicLoop, at: float) -> Playlist:
-    """Join the shared timeline of some tracks, which began at the Unix epoch, `at` seconds after the epoch.
+    """Join the shared timeline of some tracks at its second `at`. The timeline began at the Unix epoch.
 
     All processes with the same tracks and clock agree on the timeline. A call joins at a frame boundary of the
     present track, and is paced by its own ticks from there on.

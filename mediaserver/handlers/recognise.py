@@ -16,7 +16,7 @@ from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
-_FINISH_TIMEOUT = 2.0  # seconds to recognise the last utterance after the call: many callers speak, then hang up
+_FINISH_TIMEOUT = 2.0  # seconds to recognise the last utterance after the call; many callers speak, then hang up
 
 
 def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Recognise(files.FileModeSettings, Handler):
         return [self.prompt] if self.prompt is not None else []
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the transcripts, where they are written."""
+        """The folder of the transcripts, if the settings have them written to files."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -63,7 +63,7 @@ class Recognise(files.FileModeSettings, Handler):
         return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
 
     async def run(self, call: Call) -> None:
-        """Transcribe one utterance after another; the last one even after the call, if that takes at most 2 s."""
+        """Transcribe one utterance after another. After the call, 2 s are left to transcribe the last one."""
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
         transcriber = Transcriber(
             call,

@@ -37,7 +37,10 @@ HANDLERS: dict[str, type[Handler]] = {
 
 
 def resolve_handler(name: str) -> type[Handler]:
-    """The handler `name`, or the user's own at `package.module:Class`. ValueError where no such handler exists."""
+    """The class of the handler `name`, which may be the user's own, named as `package.module:Class`.
+
+    ValueError where no such handler exists.
+    """
     if name in HANDLERS:
         return HANDLERS[name]
     module, colon, attribute = name.partition(":")
@@ -61,7 +64,7 @@ def resolve_handler(name: str) -> type[Handler]:
 
 
 def _looked_in(module: str, error: Exception) -> str:
-    """Where a handler's module was looked for, in brackets; "" where the error is another one."""
+    """Where a handler's module was looked for, in brackets; "" where the error has another cause."""
     if not isinstance(error, ModuleNotFoundError) or error.name != module.partition(".")[0]:
         return ""
     try:

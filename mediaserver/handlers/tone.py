@@ -11,7 +11,7 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
-_CACHE_BYTES = 64_000_000  # rendered tones, at most: some hundred tones of a few seconds
+_CACHE_BYTES = 64_000_000  # bytes of rendered tones that are kept: some hundred tones of a few seconds
 
 _tones = ToneCache(_CACHE_BYTES)
 _cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # parsing 200 characters takes half a millisecond

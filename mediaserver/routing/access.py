@@ -22,7 +22,7 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # open paths, at most, that a message names
+_NAMED = 5  # a message names at most so many open paths
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Access:
         return not (self.tokens or self.networks)
 
     def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
-        """Let a peer dial the path, by its address, the URL, and its Authorization header; `now` is Unix time.
+        """Check that a peer may dial the path. `now`, in Unix seconds, tells whether a signed link has expired.
 
         RefusedError: 403 for the peer's network, or a link that is forged or expired; 401 without a valid token.
         """
@@ -64,7 +64,7 @@ class Access:
 
     def _verify_link(self, url: URL, now: float) -> None:
         expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
-        # The expiry must be digits alone: a line break in the expiry would shift the lines that are signed.
+        # The expiry must be digits alone, because a line break in it would shift text between the signed lines.
         numeric = re.fullmatch("[0-9]{1,12}", expires) is not None
         signatures = [_signature(url, expires, token) for token in self.tokens]
         if not numeric or not any_token_matches([signature], signatures):
@@ -98,7 +98,7 @@ def any_token_matches(offered: Iterable[str], tokens: Sequence[str]) -> bool:
 
 
 def tokens_in_header(authorization: str) -> Iterator[str]:
-    """The token in an Authorization header: as a bearer token (RFC 6750), or as the password (RFC 7617)."""
+    """Yield the token of an Authorization header: as a bearer token (RFC 6750), or as the password (RFC 7617)."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         yield value.strip()
@@ -114,7 +114,7 @@ def _is_in_networks(address: str, networks: Networks) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    ip = getattr(ip, "ipv4_mapped", None) or ip  # networks of mapped addresses are kept as IPv4, too
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # settings turn IPv4-mapped networks into IPv4, too
     return any(ip in network for network in networks)
 
 

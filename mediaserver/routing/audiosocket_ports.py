@@ -20,8 +20,8 @@ from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # paths that a message lists
-_NIL = UUID(int=0)  # stands for the UUID of a call, to try a port before any call comes
+_LISTED = 8  # a message lists at most so many paths
+_NIL = UUID(int=0)  # stands for a call's UUID when a port is tried without a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Port:
 
     @property
     def wire(self) -> WireSettings:
-        """The wire format of the port's calls: `inbound` and `lead` as of the path, the rest as of AudioSocket."""
+        """The wire format of the port's calls: the path sets `inbound` and `lead`, AudioSocket the rest."""
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 
@@ -89,7 +89,7 @@ def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str)
 def _missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> Iterator[str]:
     for port in ports:
         if port.route.validated.problems or requirements.missing_prompts([port.route], snapshot, where):
-            continue  # reported for the path itself
+            continue  # the mistake is reported for the path itself
         try:
             port.build_handler(_NIL, snapshot)
         except RefusedError as error:

@@ -116,7 +116,10 @@ class Configuration:
 
     @property
     def misspelt_events(self) -> list[str]:
-        """A line for each name in `events.types` that is almost an EventKind. Users' handlers may emit others."""
+        """A line for each name in `events.types` that looks like a misspelt EventKind.
+
+        Other unknown names are accepted, because users' handlers may emit events of their own.
+        """
         by = self.settings.source(self.where, ("events", "types"))
         return [
             f'{by}: events.types: no event of ours is "{name}"{hint}'
@@ -145,7 +148,7 @@ class Configuration:
 
     @property
     def files(self) -> list[Path]:
-        """The files, besides its own, that the configuration is read from: certificates and secrets."""
+        """The files that are read besides the configuration file: certificates and secrets."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
         return [
@@ -166,7 +169,7 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
 
 
 def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
-    """A line where the folder for decoded prompts is in the prompt folder, or is no path."""
+    """A line where the folder for decoded prompts is inside the prompt folder, or is not a valid path."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
@@ -223,7 +226,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
 
 
 def _mistaken_credential(key: str, secret: str) -> str:
-    """Why a VoIPBIN token must be an access key by its form, or the other way round; "" where the form fits."""
+    """A message where a VoIPBIN token looks like an access key, or an access key like a token; else ""."""
     if key == "voipbin.token" and secret.startswith(ACCESS_KEY):
         return f"is an access key, as it begins with {ACCESS_KEY}: set it as voipbin.access_key"
     if key == "voipbin.access_key" and _JWT.fullmatch(secret):

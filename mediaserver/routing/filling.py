@@ -15,7 +15,7 @@ from mediaserver.config.strict_types import RawText
 from mediaserver.support.urls import is_unsafe_segment, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
-_SHOWN = 50  # characters of a value that a message repeats
+_SHOWN = 50  # a message repeats at most so many characters of a value
 
 
 class UnsafeVariableError(ValueError):
@@ -43,7 +43,7 @@ def without_keys(value: Any, keys: frozenset[str]) -> Any:
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """The URLs in a setting that have a variable in scheme, user, host or port, each as place and message."""
+    """Yield place and message for each URL in a setting that has a variable before its path."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)
@@ -55,7 +55,7 @@ def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[K
 
 
 def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozenset[str]) -> Any:
-    """A setting with each `{name}` replaced by the path's variable, except under `except_keys` of its tables.
+    """A setting with each `{name}` replaced by the path's variable, except in the values of `except_keys`.
 
     UnsafeVariableError where a value would lead a URL elsewhere, or would make a URL of a text that is none.
     """

@@ -20,9 +20,9 @@ def unwritable_folders(configuration: Configuration) -> list[str]:
 
 
 def why_unwritable(folder: Path) -> str:
-    """Why no file can be made in a folder, or why the folder cannot be made; "" where it can.
+    """Why no file can be made in a folder, or why the folder cannot be made; "" where a file can be made.
 
-    Nothing is left behind there. Blocks.
+    The file or folder made for the test is removed. Blocks.
     """
     try:
         missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))

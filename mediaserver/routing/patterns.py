@@ -17,9 +17,9 @@ from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer ones are refused unmatched
-MAX_SLOW_PATH = 256  # characters of a path, where a pattern of the table is slow to match
+MAX_SLOW_PATH = 256  # a path may be no longer where some pattern of the table is slow to match
 MAX_QUERY_KEYS = 100
-_SLOW = 3  # repetitions in a row of the same characters: the time grows with the cube of the path's length
+_SLOW = 3  # with so many repetitions of the same characters in a row, the time grows with the cube of the length
 _ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: enough to tell whether two sets overlap
 _CATEGORIES = {
     "digit": r"\d",
@@ -109,13 +109,13 @@ def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
 
 def _varies_in_length(kind: Any, value: Any) -> bool:
     """Whether a part may match texts of several lengths."""
-    if kind is ops.BRANCH:  # the parser turns `a|aa` into an `a` with an empty branch or an `a` behind it
+    if kind is ops.BRANCH:  # the parser turns `a|aa` into `a`, and behind it a branch: nothing, or `a`
         return any(branch.getwidth()[0] == 0 for branch in value[1])
     return _is_repeat(kind) and bool(value[0] != value[1])
 
 
 def _is_slow(items: list[tuple[Any, Any]]) -> bool:
-    """Whether too many repetitions follow each other with nothing between them that separates them."""
+    """Whether _SLOW repetitions of the same characters follow each other, with no other character between."""
     run, common = 0, _ALL
     for kind, value in items:
         characters = _characters(kind, value)

@@ -18,7 +18,7 @@ from mediaserver.wire.encapsulation import Encoding, first_encoding
 
 
 def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
-    """The secrets in the settings of paths' handlers, or the places (`env:`, `file:`) that name them."""
+    """The settings of paths' handlers that hold a secret, or name a secret's place (`env:`, `file:`)."""
     for path in settings.paths.values():
         with contextlib.suppress(ValueError):  # an unknown handler: `build_routes` reports it
             yield from secret_fields(handler_table.resolve_handler(path.handler), path.handler_settings).values()
@@ -40,7 +40,10 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
 
 
 def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
-    """Per key that names a prompt, a message's prefix (`menus.main.play: `); "" for `prompt` and `prompts`."""
+    """Yield a message's beginning (`menus.main.play: `) for each key that names a prompt.
+
+    It is "" for `prompt` and `prompts`.
+    """
     if place and value == prompt:
         yield "" if place[0] in ("prompt", "prompts") else f"{format_key(place)}: "
     elif isinstance(value, dict | list):
@@ -49,7 +52,7 @@ def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
 
 
 def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
-    """The TTS, STT and LLM engines that routes need. A voice that has a `{variable}` in its name is left empty."""
+    """The TTS, STT and LLM engines that routes need. A voice with a `{variable}` in its name becomes ""."""
     found: set[EngineRequirement] = set()
     for route in routes:
         with route.known_handler() as handler:

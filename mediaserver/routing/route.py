@@ -30,17 +30,17 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
-_SHOWN = 50  # characters of a URL's value that a message repeats
-_MAX_HANDLERS = 256  # handlers that one route keeps, for different values of its variables
+_SHOWN = 50  # a message repeats at most so many characters of a URL's value
+_MAX_HANDLERS = 256  # a route that keeps so many handlers, for different values, drops them all
 HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, where the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
-# A function that tells people how to give values for the variables of these names.
+# Takes names of variables, and returns a text that tells a caller how to give their values.
 DescribeInput = Callable[[Sequence[str]], str]
 
 
 def describe_query(names: Sequence[str]) -> str:
-    """How a URL's query gives values for variables."""
+    """Tell a caller how to give values for variables in a URL's query."""
     return f"a URL has {'it' if len(names) == 1 else 'them'} as ?{'&'.join(f'{name}=…' for name in names)}"
 
 
@@ -83,7 +83,7 @@ class Route:
     def validated(self) -> Validated:
         """The handler, as far as it is known before a URL fills in variables, and the mistakes in its settings.
 
-        Mistakes that the variables of a URL may mend are not among these mistakes.
+        A mistake that may disappear when a URL fills in variables is not among them.
         """
         return validate_table(self.handler, self.settings, self._hint, self._depends_on_variable)
 
@@ -99,7 +99,8 @@ class Route:
         elif known.complete:
             yield known.table
         else:
-            with contextlib.suppress(AttributeError, TypeError, ValueError):  # a missing setting is None
+            # A missing setting is None, so the caller's block may fail on it.
+            with contextlib.suppress(AttributeError, TypeError, ValueError):
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
@@ -107,14 +108,14 @@ class Route:
         return near or own or suggest_key(("paths", self.pattern, *place), "")
 
     def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
-        """Whether a mistake at `place` may only come of a variable of the URL that is not filled in yet."""
+        """Whether a mistake at `place` may disappear once the URL's variables are filled in."""
         names = [f"{{{name}}}" for name in self.variables]
         value: Any = self.settings
         for key in place:
             inside = isinstance(value, dict) and key in value
             inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
             value = value[key] if inside else None
-        if isinstance(value, dict | None):  # mistake of a table: only if its message names the variable
+        if isinstance(value, dict | None):  # for a table, only if the message names the variable
             return any(name in text for name in names)
         return any(name in each for each in texts_in(value) for name in names)
 
@@ -186,8 +187,8 @@ class Route:
             line = error_messages.error_lines("", error, self.handler)[0].removeprefix(": ")
             key = str(next(iter(error.errors()[0]["loc"]), ""))
             too_long = _is_only_too_long(error)
-        # Raised outside of the block: with the ValidationError as its context, which the garbage collector cannot
-        # traverse, it would keep the peer's connection in memory.
+        # Raised after the `except` block, so that its context is no ValidationError. The garbage collector cannot
+        # traverse a ValidationError, so the peer's connection would stay in memory.
         if key in asked:
             raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
         raise RefusedError(RefusalReason.TOO_LONG if too_long else RefusalReason.UNKNOWN_PROMPT, line)

@@ -28,7 +28,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
     tokens, problems = _resolve_tokens(
         settings.defaults.tokens, _location(settings, where, ("defaults", "tokens"))
     )
-    shapes: dict[str, str] = {}  # patterns by their shape: the pattern without the names of its variables
+    shapes: dict[str, str] = {}  # by shape, a pattern without its variables' names: the first such pattern
     for pattern, path in settings.paths.items():
         wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
@@ -43,7 +43,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
-    """A key in a message, behind the file or the environment variable that sets it."""
+    """A message's beginning: the file or environment variable that sets a key, then the key."""
     return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 

@@ -12,7 +12,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import Route
 
 _PERIOD = 60.0  # seconds in which a peer's different texts are counted
-_PEERS = 10_000  # peers that are counted at a time; those that asked longest ago are forgotten
+_PEERS = 10_000  # peers whose texts are counted; beyond these, the peer that asked longest ago is forgotten
 
 
 def speaks_text_of_url(route: Route) -> bool:
@@ -29,7 +29,7 @@ def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Notes on open paths with `?text=`, for the operator: strangers choose the text, or there is none."""
+    """Notes for the operator on open paths that take `?text=`: strangers choose the text, or none is spoken."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
@@ -48,7 +48,8 @@ class SpokenTextLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # For each peer, the hashes of its texts, each with its time. Peers and texts are in the order of time.
+        # For each peer, the hashes of its texts, each with the time when it was first asked for. Peers are in
+        # the order of their latest request, and the texts of a peer in the order of these times.
         self._texts: OrderedDict[str, OrderedDict[int, float]] = OrderedDict()
 
     def admit(

@@ -49,7 +49,8 @@ class RouteTable:
         found = await _resolve(self._dispatcher, url)
         route = self._routes.get(found.route)
         if route is not None and "%2F" in url.raw_path.upper():
-            # An encoded slash must not lead to a route other than the decoded path would, around its access rules.
+            # With an encoded slash, a URL must not reach another route than its decoded path does: a peer could so
+            # evade the access rules of the route of the decoded path.
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
@@ -71,7 +72,10 @@ def matches_any_pattern(candidates: Iterable[str], url: URL) -> bool:
 
 
 def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits, such as a look-up in aiohttp's dispatcher; else RuntimeError."""
+    """The result of a coroutine that never waits, such as a look-up in aiohttp's dispatcher.
+
+    RuntimeError where it does wait.
+    """
     try:
         work.send(None)
     except StopIteration as done:
@@ -86,5 +90,5 @@ async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchIn
 
 
 async def _never_called(request: web.Request) -> web.StreamResponse:
-    """aiohttp's dispatcher wants a handler for each pattern. The routes are only looked up in it."""
+    """Stands for the handler that aiohttp's dispatcher wants for each pattern; it only looks up routes."""
     raise NotImplementedError

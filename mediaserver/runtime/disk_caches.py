@@ -28,13 +28,13 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
 
 
 def speech_cache_folder(prompts: PromptSettings) -> Path | None:
-    """The folder for the audio of spoken sentences, which TTS makes with the first sentence; None for no cache."""
+    """The folder for spoken sentences, made when TTS stores the first one; None where there is no cache."""
     folder = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return folder / "speech" if folder is not None else None
 
 
 def _sound_cache_folder(prompts: PromptSettings, *, make: bool) -> Path | None:
-    """The folder for decoded prompts; None where there is to be none, or where it cannot be written, which is
+    """The folder for decoded prompts; None where there is to be no cache, or where it cannot be written; that is
     logged.
     """
     if prompts.cache == "off" or prompt_cache_problems(prompts, ""):

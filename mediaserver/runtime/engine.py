@@ -36,7 +36,7 @@ log = structlog.get_logger()
 class Engine:
     """A server without its listeners.
 
-    `where` names the configuration in messages; `problems` are those of its settings, which `load` raises.
+    `where` names the configuration in messages; `load` raises `problems`, the mistakes in its settings.
     """
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
@@ -57,7 +57,8 @@ class Engine:
         self.event_sink = WebhookEventSink(self.webhooks, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)
         self.streams.apply_limits(settings.server, self.configuration.table)
-        self._awaited: set[EngineRequirement] = set()  # speech engines that paths have needed since the start
+        # The speech engines that paths needed at the start and still need: the server is ready when they are.
+        self._awaited: set[EngineRequirement] = set()
         self._loop_lag = LoopLagMonitor(self.metrics.loop_lag.observe)
         self.metrics.expect_events(FAILURES)
         self.metrics.expect_keywords(_keywords(self.table))
@@ -117,7 +118,7 @@ class Engine:
         self._warn_of_misspelt_events()
         needed = requirements.required_engines(configuration.table)
         self._awaited &= (
-            needed  # a newly needed engine starts while calls are served, and does not make us unready
+            needed  # a newly needed engine is not awaited: it starts while calls are served, and we stay ready
         )
         self.speech.preload(needed)
         self.prompts.on_configuration_changed()
@@ -125,7 +126,7 @@ class Engine:
         self.metrics.expect_keywords(_keywords(configuration.table))
 
     async def close(self) -> None:
-        """Stop everything. Events that wait are sent first, for some seconds at most."""
+        """Stop everything. Before that, send the events that wait, within some seconds."""
         self._loop_lag.stop()
         await self.prompts.close()
         await self.webhooks.close()

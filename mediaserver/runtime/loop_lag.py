@@ -1,4 +1,4 @@
-"""Lag of the event loop: how late it runs a timer. Every stream waits as long when something blocks the loop."""
+"""Lag of the event loop: how late it runs a timer. Whatever delays the timer delays every stream."""
 
 import asyncio
 from collections.abc import Callable

@@ -34,7 +34,7 @@ class PromptMonitor:
         self._left_out: list[str] = []  # problems of built-in paths whose prompts have never been there
 
     def report_missing(self) -> None:
-        """Log at the start which built-in paths lack their prompts, and that there are no prompts at all."""
+        """At the start, log which built-in paths lack their prompts, and whether there are no prompts at all."""
         library = self._library
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
@@ -43,7 +43,7 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def on_configuration_changed(self) -> None:
-        """Start anew with another configuration, whose paths have their prompts."""
+        """Forget what was missing: in another configuration, only built-in paths may lack prompts at first."""
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
 
@@ -94,10 +94,10 @@ class PromptMonitor:
         self._report_removed(reloaded)
 
     def _report_removed(self, reloaded: ReloadResult) -> None:
-        """Count the paths that lack their prompts now, and log them where prompts were removed."""
+        """Count the paths that lack their prompts now, and log them if the change removed prompts."""
         configuration = self._configuration()
         left_out = configuration.missing_default_prompts(self._library)
-        # The other built-in paths have got their prompts.
+        # Forget the built-in paths that have got their prompts.
         self._left_out = [problem for problem in self._left_out if problem in left_out]
         lost = [problem for problem in left_out if problem not in self._left_out]
         problems = [*configuration.missing_prompts(self._library), *lost]

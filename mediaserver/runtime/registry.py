@@ -16,7 +16,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # frames, of one second; a peer that drops us within them may not understand our framing
+_MISFRAMED_FRAMES = 50  # frames of one second; a peer that hangs up within them may not understand our framing
 
 _FAULTS = {
     EndReason.STALLED,
@@ -58,7 +58,7 @@ class StreamRegistry:
     def apply_limits(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
         """Admit streams to come by these limits, and start the metrics of these paths at 0."""
         self.limits = limits
-        for route in routes:  # a counter begins at 0, or a rate would miss its first stream
+        for route in routes:  # each counter has to begin at 0, or a rate would miss its first stream
             self._metrics.started.labels(route.pattern)
             self._metrics.ended.labels(route.pattern, EndReason.ERROR)
 
@@ -138,7 +138,7 @@ class StreamRegistry:
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
-        """Count what the peer did that it must not do, by kind."""
+        """Count the peer's faults in one stream, by kind."""
         faults = self._metrics.peer_faults
         if summary["reason"] in _FAULTS:
             faults.labels(summary["reason"]).inc()

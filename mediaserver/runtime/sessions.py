@@ -45,7 +45,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
         return await session.run(handler.run(session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError):  # its message says all, without a traceback
+        if isinstance(error, EngineError):  # its message says enough, so no traceback is logged
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

@@ -51,5 +51,5 @@ class WebhookEventSink:
         return await self._webhooks.ask(url, body, timeout)
 
     def forget(self, stream: Stream) -> None:
-        """Drop a stream's state: its last event was emitted."""
+        """Note that a stream's last event was emitted: its state is dropped once that is delivered or given up."""
         self._webhooks.end_stream(stream.id)

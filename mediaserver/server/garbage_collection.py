@@ -1,8 +1,8 @@
 """Garbage collection at times when no call suffers from it.
 
-A full collection visits every object, and every call waits for it: 27 ms with 1500 streams. So objects that exist
-after the start are excluded for good (`gc.freeze`), and no full collection runs while many streams play.
-Waiting costs no memory: our own streams leave no reference cycles, and are freed when they end. Cycles that users'
+A full collection visits every object, and every call waits for it: 27 ms with 1500 streams. Therefore, objects
+that exist at the start are never visited again (`gc.freeze`), and no full one runs while many streams play.
+Waiting costs no memory, as our streams leave no reference cycles, and are freed when they end. Cycles that users'
 handlers leave are collected while few streams play, or after an hour at the latest.
 """
 
@@ -10,11 +10,11 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-_FEW_STREAMS = 100  # streams of about 60 objects each, which a full collection visits in two milliseconds
+_FEW_STREAMS = 100  # streams up to which a full collection may run: it takes 2 ms, for 60 objects a stream
 _INTERVAL = 60.0  # seconds
-_MAX_DEFERRALS = 60  # intervals without a collection
+_MAX_DEFERRALS = 60  # intervals after which a full collection runs in any case
 _DEFAULT_THRESHOLDS = gc.get_threshold()
-_NEVER = 1_000_000_000  # collections of the younger generation after which Python would run a full one
+_NEVER = 1_000_000_000  # threshold that Python does not reach, so that it runs no full collection itself
 
 
 class GarbageCollector:
@@ -26,14 +26,14 @@ class GarbageCollector:
         self._deferrals = 0
 
     def start(self) -> None:
-        """Exclude all objects that exist now, and take over from Python when full collections run."""
+        """Exclude all objects that exist now, and keep Python from running full collections by itself."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
         self._schedule()
 
     def stop(self) -> None:
-        """Leave it to Python again when full collections run."""
+        """Let Python run full collections by itself again."""
         if self._timer is not None:
             self._timer.cancel()
             gc.set_threshold(*_DEFAULT_THRESHOLDS)

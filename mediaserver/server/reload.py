@@ -54,7 +54,7 @@ class Reloader:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(requested.wait(), _POLL_INTERVAL)
             is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
-            requested.clear()  # a request during the reload causes another one
+            requested.clear()  # before the reload, so that a request during it causes another reload
             if is_requested or (now != self._loaded and now == before):
                 await self._reload(prompts=is_requested)
             before = now
@@ -97,10 +97,10 @@ class Reloader:
         )
 
     def _build(self) -> Configuration:
-        """Read the configuration, in a thread: reading files, building routes and importing handlers take time.
+        """Read the configuration. Runs in a thread, since reading files, building routes and importing take time.
 
-        The files' signatures are taken before the files are read, so that a change meanwhile is not missed. Only
-        the configuration itself names its files: where it names new ones, all is read again.
+        The files' signatures are taken before the files are read, so that a change meanwhile is not missed. Which
+        files there are is known only from the configuration itself: if it names new files, all is read again.
         """
         self._loaded = self._signatures()
         configuration = self._load()
@@ -108,7 +108,7 @@ class Reloader:
             self._files = configuration.files
             self._loaded = self._signatures()
             configuration = self._load()
-        self._files = configuration.files  # some of these files may be made later
+        self._files = configuration.files  # files that do not exist are polled too, as they may be made later
         self._loaded = {file: signature for file, signature in self._loaded.items() if file in self._watched}
         return configuration
 
@@ -137,7 +137,7 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                 now = await asyncio.to_thread(user_modules.current_files)
                 if is_notified or now != (
                     known or user_modules.imported_files()
-                ):  # some file systems do not notify
+                ):  # compares files as well, because some file systems do not notify
                     changed.set()
                 known = now
                 if user_modules.source_folders() != folders:

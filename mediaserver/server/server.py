@@ -28,7 +28,7 @@ from mediaserver.server.reload import ConfigSource, Reloader, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
-_GRACE = 2.0  # seconds for a stream to end, after those for its peer to answer the close
+_GRACE = 2.0  # seconds that a stream has to end once its peer's time to answer the close is over
 _HANDSHAKE_TIMEOUT = 1.0  # seconds for handshakes that are in progress when we stop listening
 EXIT_UNCLEAN = 1  # exit code where streams do not end, or after a second signal
 
@@ -80,7 +80,7 @@ class Server:
         except ConfigError as error:
             problems = [*configuration.problems, *error.problems]
             try:
-                await self._listen_for_media()  # no call is taken, but all ports' problems are found at once
+                await self._listen_for_media()  # only to report the problems of these ports as well
             except ConfigError as others:
                 problems += others.problems
             raise ConfigError(problems) from error
@@ -100,7 +100,7 @@ class Server:
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             paths=len(served),
-            open_paths=len(served & set(configuration.table.open_paths)),  # paths without a token or a network
+            open_paths=len(served & set(configuration.table.open_paths)),  # no token and no network guards them
             prompts=len(library.prompts),
             cached_mb=round(library.store.cache.bytes / MEGABYTE, 1),
         )
@@ -232,7 +232,7 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
     def on_hangup() -> None:
         if not terminal.is_gone:
             reloading.set()
-        elif not stopping.is_set():  # the kernel and the shell may both send SIGHUP
+        elif not stopping.is_set():  # the kernel and the shell may both send it: the second has no effect
             terminal.detach()
             log.info("the terminal is gone")
             stopping.set()

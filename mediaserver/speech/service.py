@@ -1,4 +1,4 @@
-"""The speech engines of one server, as its calls use them: `call.speech`."""
+"""The speech engines of one server. Its calls use them as `call.speech`."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ from mediaserver.speech.tts.tts_cache import RESULTS, TtsCache
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
-# TTS engines in worker processes, each of which synthesises one sentence at a time.
+# TTS engines in worker processes. They synthesise as many sentences at a time as there are processes.
 _LOCAL_ENGINES = ("hibari", "command")
 
 
@@ -37,15 +37,15 @@ def split_text(text: str, language: str, settings: SpeechSettings) -> list[str]:
 
 
 def _is_speakable(text: str) -> bool:
-    """Whether a sentence has a letter or a digit: engines fail on punctuation alone."""
+    """Whether a sentence has a letter or a digit. Engines fail on a sentence that is punctuation alone."""
     return any(character.isalnum() for character in text)
 
 
 class SpeechService:
     """The TTS, STT and LLM engines. Each is created when it is first needed.
 
-    `store` is the folder of the TTS cache on disk. `on_first_audio` is called with the seconds that each newly
-    synthesised sentence took to its first audio.
+    `store` is the folder of the TTS cache on disk. `on_first_audio` is called for each newly
+    synthesised sentence, with the seconds that passed until its first audio.
     """
 
     def __init__(
@@ -77,10 +77,12 @@ class SpeechService:
         on_failure: Callable[[str], None] = lambda why: None,
         origin: Origin = TRUSTED,
     ) -> SpokenText:
-        """A text as sound that can be played, sentence by sentence. Synthesis of the first one begins at once.
+        """A text as sound that can be played, sentence by sentence.
+
+        Synthesis of the first sentence begins at once.
 
         Without a `voice`, the configured one speaks. Where the engine fails, `fallback` is played instead and
-        `on_failure` is called with the reason. The `origin` decides whose sentence an engine speaks next.
+        `on_failure` is called with the reason. The `origin` decides the text's place in the engine's queue.
         Raises ValueError where there is nothing to speak, or the text is longer than `speech.max_characters`.
         """
         voice = voice or self.voice()
@@ -124,7 +126,7 @@ class SpeechService:
 
     @property
     def results(self) -> dict[str, int]:
-        """The number of sentences, by where their audio came from."""
+        """The number of sentences for each of `RESULTS`: where their audio came from, or why there is none."""
         caches = self._tts_caches.values()
         return {result: sum(cache.results[result] for cache in caches) for result in RESULTS}
 

@@ -1,6 +1,6 @@
 """The undocumented parts of aiohttp that we use. No other module may use undocumented parts.
 
-Documented is all that `aiohttp` and `aiohttp.web` export and their reference describes. The rest may change
+Documented means: exported by `aiohttp` or `aiohttp.web`, and described in their reference. The rest may change
 with any release, so pyproject.toml bounds the versions, and the tests that are named
 there check this module at both bounds.
 """
@@ -149,9 +149,9 @@ def on_request_read(request: web.BaseRequest, callback: Callable[[], None]) -> N
 
 
 class _ReadFlow:
-    """The object that aiohttp's queue pauses when messages are not taken. It knows a transport alone.
+    """The object that aiohttp's queue pauses when messages are not taken. It refers to a transport alone.
 
-    In its place, the stream's protocol would refer to itself, and be freed by a garbage collection only.
+    The stream's protocol in its place would be in a reference cycle, which only a garbage collection frees.
     """
 
     __slots__ = ("_reading_paused", "_transport")
@@ -194,7 +194,7 @@ def transport_of(response: aiohttp.ClientResponse) -> asyncio.Transport:
 
 
 class TracebackFreeConnector(aiohttp.TCPConnector):
-    """aiohttp's TCPConnector, but an error of connecting does not keep the frames that it passed.
+    """aiohttp's TCPConnector, but a connection error drops its traceback, and with it the stack frames.
 
     aiohttp and what it dials with keep the error in those frames. The frames lead to all that waits
     for the connection, such as a stream, which would then be freed by a garbage collection only.

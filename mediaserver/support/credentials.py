@@ -2,7 +2,7 @@
 
 A setting holds a secret literally, or names its place: `env:NAME`, an environment variable, or `file:PATH`, a file
 such as those that Docker and Kubernetes mount. A URL may hold a secret as well, as its user's password or in its
-query: `redact_url` and `redact_urls` make what may be printed and logged.
+query: `redact_url` and `redact_urls` remove it, so that the rest may be printed and logged.
 """
 
 import os

@@ -47,7 +47,7 @@ def _cut_value(value: Any) -> Any:
 
 
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Redact URLs in values, before they become JSON, whose own characters must not be taken for a URL's."""
+    """Redact URLs in values before these become JSON: JSON's own characters could be taken for part of a URL."""
     return {key: _mapped(value, redact_urls) for key, value in event.items()}
 
 

@@ -24,7 +24,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 NS = 1_000_000_000
 # Bounds of histograms, in seconds.
-LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # a ptime is 0.02
+LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # one frame lasts 0.02
 RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -64,7 +64,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        for result in ("ok", "failed"):  # a rate does not see a counter that begins at 1
+        for result in ("ok", "failed"):  # counters begin at 0, or a rate would miss the first count
             self.reloads.labels(result)
         self.loop_lag = Histogram(
             "mediaserver_loop_lag_seconds",
@@ -141,12 +141,12 @@ class Metrics:
         Info("mediaserver_build", "Version of the server", registry=self.registry).info({"version": __version__})
 
     def expect_events(self, kinds: Iterable[str]) -> None:
-        """Start the counters of these kinds of events at 0: a rate does not see a counter that begins at 1."""
+        """Start the counters of these kinds of events at 0, or a rate would miss the first event."""
         for kind in kinds:
             self.events.labels(kind)
 
     def expect_keywords(self, keywords: Iterable[str]) -> None:
-        """Start the counters of these keywords at 0: a rate does not see a counter that begins at 1."""
+        """Start the counters of these keywords at 0, or a rate would miss the first one spoken."""
         for keyword in keywords:
             self.keywords.labels(keyword)
 

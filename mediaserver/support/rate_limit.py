@@ -30,7 +30,7 @@ class LogLimiter:
         self._rate, self._bucket, self._unlogged = rate, RateLimiter(clock), 0
 
     def try_acquire(self) -> dict[str, int] | None:
-        """Facts for a line: `unlogged`, where lines before it were left out. None where this line is left out."""
+        """Facts to log with a line: `unlogged` counts lines left out before it. None: leave this line out."""
         if not self._bucket.try_acquire(self._rate):
             self._unlogged += 1
             return None

@@ -23,8 +23,8 @@ _DIGITS = 20  # digits to which the number in the tally file is padded
 _TRIES, _PAUSE = (
     100,
     0.01,
-)  # attempts to lock, and seconds between: a process that holds the lock for a second hangs
-_KEPT = 7 / 8  # share of the limit to keep once it is reached, so that not every entry needs a scan of the folder
+)  # attempts to lock, and seconds between them: a process that holds the lock for a second is taken to hang
+_KEPT = 7 / 8  # share of the limit that is kept when it is exceeded; the room spares the next entries a scan
 
 
 class Store:
@@ -114,7 +114,7 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """Lock the tally. TimeoutError if another process holds the lock for too long; later calls do not wait."""
+        """Lock the tally. TimeoutError if another process holds the lock for too long; later calls try once."""
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(tally, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote
 
-_DECODINGS = 4  # times that a segment may be percent-encoded
+_DECODINGS = 4  # a segment that is percent-encoded more than so many times is unsafe
 # What servers drop from a segment before they look for dots: parameters, spaces, control characters.
 _LEFT_OUT = re.compile(r"[\x00-\x20\x7f]|;.*", re.DOTALL)
 
@@ -15,7 +15,7 @@ def origin(url: str) -> str:
 
 
 def is_unsafe_segment(segment: str) -> bool:
-    """Whether some server would not take a percent-encoded segment of a path for one segment.
+    """Whether some server might drop a percent-encoded segment of a path, or the segment before it.
 
     Such a segment is empty, or is "." or ".." (RFC 3986, section 5.2.4), as a whole or between encoded slashes.
     Servers differ in how often they decode a path before they look for these.

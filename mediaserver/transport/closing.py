@@ -11,8 +11,8 @@ class CloseCode:
 
     NORMAL = 1000  # the media ended
     GOING_AWAY = 1001  # we shut down
-    NO_STATUS = 1005  # never sent: the peer's close frame had no code
-    ABNORMAL = 1006  # never sent: the connection broke without a close
+    NO_STATUS = 1005  # never sent; it stands for a close frame of the peer's without a code
+    ABNORMAL = 1006  # never sent; it stands for a connection that ended without a close frame
     UNSUPPORTED = 1003  # the peer asks for an audio format that we do not have
     POLICY = 1008  # the stream lasted longer than its time limit
     TOO_BIG = 1009  # the peer sent a message larger than the limit

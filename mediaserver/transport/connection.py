@@ -14,7 +14,8 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
-# Bytes that the kernel may hold for a peer. Linux doubles it, to some two seconds of a stalled stream's audio.
+# Bytes that the kernel may hold until a peer takes them. Linux doubles the value, so that the kernel holds some
+# two seconds of audio if the peer stalls.
 SEND_BUFFER = 16 * 1024
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
 _NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop what was not sent
@@ -39,7 +40,7 @@ class WebSocket(Protocol):
 
 
 def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bound what the kernel holds for a peer that reads nothing, so that our own buffer shows the stall."""
+    """Bound what the kernel holds for a peer, so that our own buffer fills, and shows it, if the peer stalls."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # the connection may be gone already
@@ -47,10 +48,10 @@ def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
 
 
 class MessageReader:
-    """Reads a WebSocket to its end, and answers pings. A peer whose messages are not read would block.
+    """Reads a WebSocket to its end, and answers pings. If nobody reads, the peer cannot send on.
 
-    More than `max_rate` messages in a second, or more bytes than so many frames have, are a flood: reading ends.
-    `messages` and `pongs` count the messages of any kind, and the pongs, that were read so far.
+    More than `max_rate` messages in a second, or more bytes than `max_rate` messages of one frame have, are a
+    flood, and end the reading. `messages` counts all messages read so far, and `pongs` the pongs among them.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
@@ -76,7 +77,7 @@ class MessageReader:
             self.messages += 1
             count += 1
             if count % _MESSAGES_PER_TURN == 0:
-                await asyncio.sleep(0)  # messages that are queued already would be read without a pause
+                await asyncio.sleep(0)  # `receive` does not pause while messages are queued
             if count % _MESSAGES_PER_TURN == 0 or size > max_size:
                 if clock() - second >= 1:
                     second, count, size = clock(), 0, 0
@@ -99,7 +100,7 @@ async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Call
     """Answer a ping, or pass the payload of a pong to `on_pong`; return how any other message ends the stream."""
     match message.type:
         case WSMsgType.PING:
-            with contextlib.suppress(ConnectionError):  # messages sent before the break are still to be read
+            with contextlib.suppress(ConnectionError):  # broken, but messages received before are still to be read
                 await websocket.pong(message.data)
         case WSMsgType.PONG:
             on_pong(message.data)
@@ -122,10 +123,11 @@ def _end_of(message: WSMessage) -> End:
 async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) -> None:
     """Close a WebSocket with the code and text of `end`.
 
-    The connection is reset where the peer does not answer within `CLOSE_TIMEOUT`, or has not read what was sent.
+    The connection is reset if the peer does not answer within `CLOSE_TIMEOUT`, if data still waits to be sent
+    after that, or if `end` has the code ABNORMAL.
     """
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own time-out begins again with each message
+        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own starts anew with each message that comes
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:

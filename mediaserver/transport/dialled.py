@@ -19,7 +19,7 @@ from mediaserver.support.http_connector import Connector
 
 
 class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket with its `transport`, to write messages to and to see how much waits there."""
+    """A client's WebSocket with its `transport`: we write messages to it, and see how many bytes wait in it."""
 
     def __init__(
         self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
@@ -42,7 +42,7 @@ def client_session(
 ) -> aiohttp.ClientSession:
     """A session whose WebSockets are `OpenWebSocket`s.
 
-    `connect_timeout` is in seconds for one address; the whole handshake is bounded by `open_websocket`.
+    Connecting to one address may take `connect_timeout` seconds; `open_websocket` limits the whole handshake.
     """
     return aiohttp.ClientSession(
         connector=Connector(),
@@ -68,11 +68,11 @@ class DialFailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DialFailure:
-    """Why a WebSocket could not be opened, in one line. The line of BROKEN may show the URL; no other does."""
+    """Why a WebSocket could not be opened, in one line. Only the text of BROKEN may show the URL."""
 
     kind: DialFailureKind
     text: str
-    status: int = 0  # status of the HTTP answer, where REFUSED
+    status: int = 0  # status of the HTTP answer if `kind` is REFUSED
 
 
 async def open_websocket(
@@ -88,8 +88,8 @@ async def open_websocket(
 ) -> OpenWebSocket:
     """Open a WebSocket within `timeout` seconds; where that fails, raise the error that `to_error` makes of it.
 
-    The error has no cause, because a traceback of aiohttp's errors would show the whole URL, with credentials.
-    `close_timeout` is in seconds for the answer to our close frame.
+    aiohttp's error is not kept as the cause, because its traceback would show the whole URL, with credentials.
+    A later close waits `close_timeout` seconds for the answer to our close frame.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -118,7 +118,7 @@ def _classify(error: Exception) -> DialFailure:
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {error_text(error.os_error)}")
-    if isinstance(error, ValueError):  # after TLS: the error of a certificate is a ValueError, too
+    if isinstance(error, ValueError):  # tested after TLS, since a certificate's error is a ValueError, too
         return DialFailure(DialFailureKind.INVALID_URL, "the URL is invalid")
     if isinstance(error, aiohttp.ClientResponseError):
         return DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")

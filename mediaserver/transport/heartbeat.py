@@ -31,7 +31,7 @@ class PongCounter(Protocol):
 
 
 class Heartbeat:
-    """Pings a peer every `interval` seconds, 0 for never, and calls `on_dead` once the peer can be given up."""
+    """Pings a peer every `interval` seconds (0: never); calls `on_dead` if the peer is gone or does not read."""
 
     __slots__ = (
         "_connection",
@@ -79,13 +79,16 @@ class Heartbeat:
         self._timer = self._loop.call_later(self._interval, self._ping)
 
     def _peer_reads(self) -> bool:
-        """Whether the peer reads from its kernel: else its receive window closes. True where it is unknown."""
+        """Whether the peer reads what its kernel receives; True if its receive window is unknown.
+
+        If the peer does not read, the window shrinks: below half its first size, the peer counts as not reading.
+        """
         now = _receive_window(self._transport)
         return now is None or self._first_window is None or 2 * now >= self._first_window
 
 
 def _receive_window(transport: asyncio.Transport) -> int | None:
-    """Bytes that the peer's kernel would accept now; None where our system does not tell."""
+    """Bytes that the peer's kernel would accept now; None if our system does not tell us."""
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)

@@ -1,7 +1,7 @@
-"""The server's side of one WebSocket, after its HTTP handshake, of which nothing is kept.
+"""The server's side of one WebSocket once its HTTP handshake is over; nothing of the handshake is kept.
 
-aiohttp parses the frames. The bytes that may wait to be parsed, and the bytes of an unfinished message, are
-bounded here. A server has thousands of these connections, so each keeps little.
+aiohttp parses the frames. This module limits how many bytes may wait to be parsed, and how many may come without
+a message ending. A server has thousands of these connections, so each keeps little.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from mediaserver.transport.connection import abort
 from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
-_MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed
-_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while whole messages of twice this size wait to be received
+_MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed; more are a flood, and end the stream
+_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while messages with twice as many bytes in all wait
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
@@ -29,13 +29,13 @@ class MessageCounter(Protocol):
 
 
 def _ignore_end(end: End) -> None:
-    """Stands in for a session's `finish` while the limits of no session are enforced."""
+    """Used in place of a session's `finish` while no limits are enforced."""
 
 
 class ServerWebSocket(asyncio.Protocol):
-    """The WebSocket of one stream: the protocol of its transport, to receive from, to write to and to close.
+    """The WebSocket of one stream, and the asyncio protocol of its transport: it receives, writes and closes.
 
-    `transport` is None once the connection is lost; `on_lost` is called then, after all that came was parsed.
+    `transport` is None once the connection is lost. `on_lost` is called after that, when all that came is parsed.
     """
 
     __slots__ = (
@@ -67,7 +67,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # among so many bytes, a message ends
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # within so many bytes, a message must end
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
@@ -120,23 +120,23 @@ class ServerWebSocket(asyncio.Protocol):
     # -- what a peer may send ------------------------------------------------------------------------------------
 
     def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
-        """Finish a stream whose peer sends bytes without end: a message that is never whole, or a flood.
+        """From now on, end the stream if its peer sends a message that never ends, or a flood of bytes.
 
-        `finish` is called with the end of the stream. The rate of whole messages is limited by `MessageReader`.
+        `finish` is then called with the reason. The rate of whole messages is limited by `MessageReader`.
         """
         self._message_counter, self._finish, self._check_at = counter, finish, self.received + self._check_step
 
     def lift_limits(self) -> None:
-        """Enforce no limits any more: the stream is over, and its messages are not counted any longer."""
+        """Stop enforcing limits, because the stream is over and nobody counts its messages any more."""
         self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
 
     def release(self) -> None:
-        """Parse no more, and drop the parser: an error's traceback would keep it in a reference cycle."""
+        """Stop parsing, and drop the parser, because an error's traceback would keep it in a reference cycle."""
         self.lift_limits()
         self._parser = None
 
     def _check_progress(self) -> None:
-        """End the stream where no message has ended in as many bytes as any message may have."""
+        """End the stream if no message has ended in the last `_check_step` bytes, which no message may exceed."""
         self._check_at = self.received + self._check_step
         messages = self._message_counter.messages if self._message_counter is not None else 0
         if messages == self._messages_at_check:
@@ -179,7 +179,7 @@ class ServerWebSocket(asyncio.Protocol):
         self.write(websocket.text(text))
 
     async def close(self, *, code: int, message: bytes) -> bool:
-        """Send a close frame, and wait for the peer's; False where one was sent before."""
+        """Send a close frame, and wait for the peer's; False if one was sent or received before."""
         if self.closed:
             return False
         self.closed = True
@@ -205,5 +205,5 @@ class ServerWebSocket(asyncio.Protocol):
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:
-    """Break a reference cycle: the queue keeps the error, and its traceback refers to the queue and the stream."""
+    """Drop the error's traceback: it refers to the queue, which keeps the error: a reference cycle."""
     return error.with_traceback(None)

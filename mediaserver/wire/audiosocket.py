@@ -1,6 +1,6 @@
 """AudioSocket messages: `kind u8 | length u16 big-endian | payload` (Asterisk's `res_audiosocket`).
 
-Over WebSocket, every binary message holds whole AudioSocket messages, as a rule one. The platform passes them to
+Over WebSocket, every binary message holds whole AudioSocket messages, mostly one. The platform passes them to
 Asterisk unchanged, and Asterisk ends the channel if a payload does not follow its header at once. Over TCP they
 follow each other on a byte stream (`StreamParser`).
 
@@ -23,7 +23,7 @@ _DTMF_DIGITS = b"0123456789ABCD*#"
 
 
 class Kind(IntEnum):
-    """The kind of a message. Signed linear audio at other rates than 8 kHz has the kinds of `RATES`."""
+    """The kind of a message. `RATES` has the kinds of signed linear audio at rates other than 8 kHz."""
 
     HANGUP = 0x00
     UUID = 0x01

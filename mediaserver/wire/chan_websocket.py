@@ -1,7 +1,7 @@
 """Asterisk's WebSocket channel, `chan_websocket`: its text messages, and the media formats that they name.
 
 Asterisk dials us. Binary messages hold audio in the channel's codec without a header. Text messages hold events
-and commands, as plain words or as JSON, in one of the two forms for a whole connection. The first text is
+and commands, as plain words or as JSON; a connection uses one of these forms throughout. The first text is
 MEDIA_START, which names the format of both directions. Asterisk answers a command in the other form by ERROR.
 
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and text messages of a running Asterisk.
@@ -20,7 +20,7 @@ from mediaserver.wire.codec import Codec, CodecDetector
 
 SUBPROTOCOL = "media"
 _MAX_TEXT = 16 * 1024  # characters; a longer text is not parsed
-_MAX_FIELD = 256  # characters of a field that are kept, because the peer chooses the content
+_MAX_FIELD = 256  # only so many characters of a field are kept, because the peer chooses its length
 _MEDIA_START = "MEDIA_START"
 
 
@@ -76,7 +76,7 @@ _FORMATS = {
     "ulaw": (Codec.MULAW, SAMPLE_RATE),
     "alaw": (Codec.ALAW, SAMPLE_RATE),
 }
-_MAX_PTIMES = 50  # ptimes of 20 ms in one frame of Asterisk's, at most; its real frames have three at most
+_MAX_PTIMES = 50  # ptimes of 20 ms: a MEDIA_START with longer frames is an error; real ones have up to three
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ControlEvent:
 def guess_format(message: bytes) -> MediaFormat | None:
     """The format that a binary message of one frame appears to have; None if it fits no format.
 
-    The guess serves until MEDIA_START, which a busy Asterisk may send a second after its first audio
+    The guess is used until MEDIA_START comes, which a busy Asterisk may send a second after its first audio
     (asterisk#1712).
     """
     detector = CodecDetector()
@@ -141,7 +141,7 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, error_text = text.partition(" error_text:")  # the only value that has spaces, and the last
+    text, _, error_text = text.partition(" error_text:")  # may have spaces, unlike other values, and comes last
     if error_text:
         fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:
@@ -182,7 +182,7 @@ def _printable_members(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _printable(text: str) -> str:
-    """The printable characters of a text, bounded; lone surrogates, which JSON may hold, are not printable."""
+    """The printable ones of a text's first 256 characters; this drops lone surrogates, which JSON may hold."""
     return "".join(filter(str.isprintable, text[:_MAX_FIELD]))
 
 

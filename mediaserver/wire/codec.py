@@ -13,8 +13,8 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 
-_REQUIRED_VOTES = 3  # payloads in a row whose size implies the same codec
-_MIN_SILENCE_BYTES = 80  # equal bytes that count as silence: 10 ms of G.711
+_REQUIRED_VOTES = 3  # so many payloads in a row whose size implies the same codec decide it
+_MIN_SILENCE_BYTES = 80  # so many equal bytes, or more, count as silence; 10 ms of G.711
 
 
 class Codec(StrEnum):
@@ -62,8 +62,8 @@ _SILENCE = {0x00: Codec.SLIN, 0xFF: Codec.MULAW, 0x7F: Codec.MULAW, 0xD5: Codec.
 class CodecDetector:
     """Detects the codec of one stream's inbound payloads, and decodes them.
 
-    `codec` is the codec assumed so far, and `decided` whether it is final. The stream starts with `expected`:
-    µ-law on a stream that we dialled, None on a stream that a peer dialled.
+    `codec` is the codec assumed at present, and `decided` tells whether it is final. `expected` is the codec
+    assumed at first: µ-law on a stream that we dialled, None on a stream that a peer dialled.
     """
 
     __slots__ = ("_votes", "codec", "decided")
@@ -78,14 +78,15 @@ class CodecDetector:
         self.codec, self.decided = codec, True
 
     def detect(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
-        """Assume a codec by the payload of one message, while none is final.
+        """Infer the codec from the payload of one message; to be called only while no codec is final.
 
         `g711_law` is the codec assumed for a payload of 160 bytes, which may be µ-law or A-law.
         """
         size = len(payload)
         if size >= _MIN_SILENCE_BYTES and payload.count(payload[:1]) == size:
             silent = _SILENCE.get(payload[0])
-            # Linear samples of -1, or of another constant, look like G.711 silence of another length than 20 ms.
+            # Constant linear samples, such as -1, may look like G.711 silence. Therefore a G.711 code decides only
+            # if its codec is assumed already, or if the payload has the size of 20 ms of G.711.
             if silent is not None and (silent in (Codec.SLIN, self.codec) or size == FRAME_SAMPLES):
                 self.decide(silent)
             return

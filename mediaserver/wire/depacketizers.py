@@ -1,4 +1,4 @@
-"""Depacketizers: a peer's binary messages to audio and events, with statistics of loss and jitter.
+"""Depacketizers turn a peer's binary messages into audio and events, and measure loss and jitter.
 
 A depacketizer takes the messages of one encapsulation apart into payloads. The payloads of all encapsulations are
 decoded by `wire.codec`.
@@ -19,8 +19,8 @@ _RTP_LAWS = {rtp.PayloadType.PCMU: Codec.MULAW, rtp.PayloadType.PCMA: Codec.ALAW
 class Depacketizer(ABC):
     """The inbound half of one stream's wire format.
 
-    `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else. It is 0 until
-    the codec is decided. While there are no listeners, a message of that size need not be decoded.
+    `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else; 0 while unknown.
+    While there are no listeners, a message of that size need not be decoded, because it holds no other event.
     """
 
     def __init__(self, codec: CodecDetector) -> None:
@@ -82,7 +82,7 @@ class RtpDepacketizer(Depacketizer):
         self.buffer = JitterBuffer()
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The audio that is in order with this packet."""
+        """The audio that is in order now: this packet's, and that of packets that had to wait; may be empty."""
         packet = rtp.parse(data)
         pcm = self._decode_packet(packet)
         self.samples += len(pcm) // SAMPLE_BYTES

@@ -1,9 +1,9 @@
-"""Encapsulations by the names of the settings, and the encodings that they send frames in.
+"""Encapsulations, under the names that settings use, and the encodings in which frames are sent.
 
 An `Encoding` turns a frame of PCM into an *encoded frame*. Its bytes are the same for every stream that uses the
 encoding, so encoded frames are cached and shared. For most streams the encoded frame is the whole message. Where a
-message needs bytes of its own stream (an RTP header, a client's mask, another sample rate), `Wire.messages` makes
-messages of encoded frames.
+message differs from stream to stream (by an RTP header, a client's mask or another sample rate), `Wire.messages`
+makes it from the encoded frame.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class WireSettings:
     framing: Framing = Framing.AUTO
     rtp_payload: RtpPayload = RtpPayload.AUTO
     inbound: InboundCodec = InboundCodec.AUTO
-    lead: int = 0  # frames sent ahead of their time
+    lead: int = 0  # frames that are sent before they are due
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A jitter buffer that orders packets by sequence number, and RFC 3550's interarrival jitter (6.4.1 and A.1).
 
-The buffer serves listeners (recording, DTMF, speech recognition), not a loudspeaker: it passes a packet in order
+The buffer serves listeners (recording, DTMF, speech recognition), not a loudspeaker: a packet in order is passed
 on at once, and only packets behind a gap wait. It ignores timestamps and SSRC, because VoIPBIN's carry no
 information (it advances timestamps by bytes, under SSRC 0). Arrival times are arguments.
 """
@@ -10,42 +10,46 @@ import math
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_RATE, SILENCE
 from mediaserver.wire.events import Audio
 
-MAX_DROPOUT = 2 * FRAMES_PER_SECOND  # packets ahead that still count as a gap; RFC 3550's 3000 would be a minute
-MAX_MISORDER = FRAMES_PER_SECOND  # packets behind that count as late; packets farther behind begin a new sequence
-MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # bytes of silence in place of one gap, however long its packets are
+# A packet up to so many ahead is taken to follow a gap. A packet farther ahead may belong to a new sequence.
+# RFC 3550's 3000 would be a minute.
+MAX_DROPOUT = 2 * FRAMES_PER_SECOND
+MAX_MISORDER = FRAMES_PER_SECOND  # packets: one farther behind is not late or a duplicate, but out of range
+MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # a gap gets no more bytes of silence than this
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16
 
 
 def sequence_distance(sequence: int, extended: int) -> int:
-    """How far a u16 sequence number is ahead of an extended one, -32768…32767: the shorter way round."""
+    """How far a u16 sequence number is ahead of an extended one, the shorter way round: -32768 to 32767."""
     return (sequence - extended + _MOD // 2) % _MOD - _MOD // 2
 
 
 class JitterBuffer:
     """Puts the packets of one stream in order, and conceals lost packets by silence.
 
-    A gap is given up when more than `depth` packets wait behind it, or when the first of those to arrive has
-    waited `max_wait` seconds at a later arrival that does not fill the gap. A packet outside MAX_DROPOUT and
-    MAX_MISORDER is on probation: if the very next packet is outside as well, the peer has begun a new sequence.
-    The stream then continues with that sequence, and nothing is concealed, because how much was lost is unknown.
-    After `flush`, the packets passed on are `received - late - duplicates + lost`, or fewer if a gap of longer
-    packets exceeded MAX_CONCEALED.
+    A gap is given up when more than `depth` packets wait behind it, or when the one that came first has waited for
+    `max_wait` seconds. This is checked when another packet arrives that does not fill the gap. A packet farther
+    ahead than MAX_DROPOUT or farther behind than MAX_MISORDER is on probation: if the very next packet is out of
+    this range as well, the peer has begun a new sequence. The stream then continues with that sequence, and
+    nothing is concealed, because how much was lost is unknown. After `flush`, the number of packets passed on is
+    `received - late - duplicates + lost`, or less if a gap of longer packets exceeded MAX_CONCEALED.
     """
 
     def __init__(self, depth: int = 3, max_wait: float = 0.060) -> None:
         self._depth = depth  # packets
         self._max_wait = max_wait  # seconds
-        # Sequence numbers are extended here: they continue beyond 65535, from the first of the peer's sequence on.
+        # Sequence numbers are extended here: they begin with the first of the peer's sequence, and pass 65535.
         self._first = self._next = 0
-        self._last_pcm = SILENCE  # PCM of the last packet passed on: a lost packet is concealed by as many bytes
-        self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM and arrival by sequence number, as they arrived
-        self._given_up: set[int] = set()  # sequence numbers of packets given up, within MAX_MISORDER
+        self._last_pcm = SILENCE  # PCM of the last packet passed on; silence for a lost packet is as long
+        self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM, arrival by sequence number; in order of arrival
+        self._given_up: set[int] = set()  # numbers of packets given up, as far back as MAX_MISORDER
         self._probation: tuple[int, bytes, float, int] | None = None  # sequence, PCM, arrival, `received` by then
         self.received = 0
-        # Packets given up; a late packet is not subtracted as in RFC 3550, A.3, since its audio is missing.
+        # Packets given up. If one arrives late, it still counts as lost, unlike in RFC 3550, A.3, because its
+        # audio is missing from what was passed on.
         self.lost = 0
-        # Packets dropped: given up before they came, ordered before the first packet, or single ones out of range.
+        # Packets dropped, because they came after they had been given up, or belong before the first packet, or
+        # were out of range without beginning a new sequence.
         self.late = 0
         self.duplicates = 0
         self.reordered = 0
@@ -87,7 +91,7 @@ class JitterBuffer:
         return self._release(at)
 
     def _put_on_probation(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        """Keep a packet that is out of range, or begin a new sequence if the previous packet was, too."""
+        """Keep a packet that is out of range, or begin a new sequence if the one before it was, too."""
         before, self._probation = self._probation, None
         if before is None or self.received - before[-1] > 1:
             self.late += before is not None
@@ -107,7 +111,7 @@ class JitterBuffer:
         return passed_on + self._release(at)
 
     def _release(self, at: float) -> list[Audio]:
-        """The waiting packets that are in order, beyond every gap that must be given up by now."""
+        """The waiting packets that are in order, after giving up, and concealing, every gap whose time is over."""
         passed_on: list[Audio] = []
         waiting = self._waiting
         while waiting:
@@ -131,7 +135,7 @@ class JitterBuffer:
 
 
 class JitterEstimator:
-    """RFC 3550's interarrival jitter (section 6.4.1), for any encapsulation: media time is a count of samples.
+    """RFC 3550's interarrival jitter (section 6.4.1) for any encapsulation: samples are counted as media time.
 
     A variation over MAX_VARIATION between two packets is ignored, and measuring continues from the later one,
     because a pause, a reconnection or a new sequence shows nothing about the network.

@@ -8,10 +8,10 @@ from mediaserver.wire import websocket
 
 
 class Repacketizer:
-    """Makes messages, each a whole number of the peer's frames, of encoded 20 ms frames at 8 kHz without a header.
+    """Turns our frames (encoded, 20 ms, 8 kHz, no header) into messages that hold whole frames of the peer's.
 
-    A peer whose frames are longer than 20 ms gets a message every few frames, and none (b"") for the others.
-    `rate` is in Hz, `frame_bytes` the size of the peer's frame, and `wrap` makes a message of frames.
+    If the peer's frames are longer than 20 ms, some frames of ours complete no message: `pack` returns b"" then.
+    `rate` is the peer's in Hz, `frame_bytes` the size of the peer's frame. `wrap` turns frames into a message.
     """
 
     def __init__(self, rate: int, frame_bytes: int, wrap: Callable[[bytes], bytes] = websocket.binary) -> None:
@@ -28,7 +28,7 @@ class Repacketizer:
         return self._wrap(data[:end]) if end else b""
 
     def flush(self, silence: bytes) -> bytes:
-        """A message of the frame that has begun, padded with silence; b"" if none has.
+        """A message with the peer's frame that has begun, completed with silence; b"" if no frame has begun.
 
         `silence` is the encoded frame of 20 ms of silence.
         """

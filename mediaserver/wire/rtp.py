@@ -41,7 +41,7 @@ class Packet:
     payload: bytes
     marker: bool = False
     csrcs: tuple[int, ...] = ()
-    extension: tuple[int, bytes] | None = None  # profile u16, whole 32-bit words
+    extension: tuple[int, bytes] | None = None  # the profile's u16, and data in whole 32-bit words
 
 
 def serialize(packet: Packet) -> bytes:
@@ -122,7 +122,7 @@ class Packetizer:
         self._payload_type = int(payload_type)
 
     def mark_talkspurt(self, *, begins: bool = True) -> None:
-        """Set the marker bit of the next packet, as the first of a talkspurt has it (RFC 3551, section 4.1).
+        """Set the marker bit of the next packet: it marks the first packet of a talkspurt (RFC 3551, section 4.1).
 
         With `begins=False`, clear it again.
         """
@@ -131,9 +131,9 @@ class Packetizer:
     def packets(self, payloads: Iterable[bytes]) -> Iterator[bytes]:
         """The packets of frames' payloads as whole WebSocket messages, each made on demand, in C.
 
-        `map` takes a payload before it takes a sequence number and a timestamp, so that the end of the payloads
-        uses up none of them, and the next source continues the sequence without a gap. That is why `pack` is given
-        each payload twice: first as `0s`, which writes nothing, and last to be written.
+        When the payloads end, no sequence number or timestamp may be used up, so that the next source continues
+        without a gap. Therefore `map` must take a payload before it takes these numbers, and `pack` is given each
+        payload twice: first as `0s`, which writes nothing, and last to be written.
         """
         first, payloads = tee(payloads)
         kinds = chain(map(self._with_marker, (self._payload_type,)), repeat(self._payload_type))
@@ -151,7 +151,7 @@ def _frame_bytes(payload_type: PayloadType) -> int:
 
 @cache
 def _message_layout(size: int) -> tuple[bytes, Callable[..., bytes]]:
-    """The first bytes of messages with a payload of `size` bytes, and the `pack` of `Packetizer.packets`."""
+    """The first bytes of messages with a payload of `size` bytes, and the function that packs the messages."""
     start = websocket.header(HEADER_BYTES + size) + bytes((VERSION << 6,))
     return start, struct.Struct(f">0s{len(start)}sBHII{size}s").pack
 

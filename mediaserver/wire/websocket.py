@@ -1,4 +1,4 @@
-"""WebSocket framing (RFC 6455): media as one unfragmented message a frame, and a server's control frames.
+"""WebSocket framing (RFC 6455): each frame of media as one unfragmented message, and a server's control frames.
 
 Frames from server to client are unmasked, so a cached frame's message is the same bytes for every peer.
 Frames from client to server are masked, each with a fresh random key (RFC 6455, section 5.3).

@@ -26,7 +26,9 @@ from mediaserver.wire.encapsulation import (
 from mediaserver.wire.repacketizer import Repacketizer
 
 _RTP_PAYLOAD_TYPES = {encoding.name: payload_type for payload_type, encoding in RTP_ENCODINGS.items()}
-_MAX_LEAD = 3  # frames: a conference drops audio that runs further ahead; `chan_websocket` has a queue of its own
+# Frames that may be sent before they are due: a conference drops audio that is further ahead. `chan_websocket` has
+# a queue of its own, and is exempt.
+_MAX_LEAD = 3
 
 
 class Wire:
@@ -35,9 +37,9 @@ class Wire:
     The format starts as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer sends.
     `encoding` is what we send now, and `inbound` decodes what we receive.
 
-    With `random_key`, which returns four random bytes, the stream is a WebSocket client's: every message is masked
-    with a fresh key, an `audiosocket` framing that the peer's first message does not decide becomes `message`, and
-    the peer is taken for the platform, which sends µ-law.
+    With `random_key`, which returns four random bytes, we are the WebSocket's client: every message is masked with
+    a fresh key, an `audiosocket` framing of `auto` is `message` until the peer's first message, and the peer is
+    assumed to be the platform, which sends µ-law.
     """
 
     def __init__(
@@ -101,15 +103,15 @@ class Wire:
 
     @property
     def lead(self) -> int:
-        """Frames to send ahead of their time."""
+        """How many frames to send before they are due."""
         return self.settings.lead if self.media_format is not None else min(self.settings.lead, _MAX_LEAD)
 
     # -- outbound ------------------------------------------------------------------------------------------------
 
     def messages(self, encoded_frames: Iterable[bytes]) -> Iterator[bytes]:
-        """The stream's messages of encoded frames, one by one, made on demand.
+        """The messages that carry these encoded frames, one for each, made on demand.
 
-        A message is b"" where the peer's messages hold several frames and this frame completes none.
+        A message is b"" if the peer's frames are longer than 20 ms and this frame completes none of them.
         """
         items = encoded_frames
         if self._rtp is not None:
@@ -121,7 +123,7 @@ class Wire:
         return iter(items)
 
     def flush(self) -> bytes:
-        """A last message: the peer's frame that has begun, completed with silence; b"" if none has begun."""
+        """A last message with the peer's frame that has begun, completed with silence; b"" if none has begun."""
         return self._repacketizer.flush(self.encoding.silence) if self._repacketizer is not None else b""
 
     @property
@@ -149,8 +151,8 @@ class Wire:
     def fix_framing(self) -> None:
         """Fix a framing that the peer has not decided, because our first frame is due.
 
-        RTP and TCP wait for the peer's first sound, and so does a stream that we dialled, where we send silence
-        until the peer sends sound.
+        RTP, TCP and streams that we dialled are exempt: they go on negotiating until the peer's first sound. On a
+        stream that we dialled, we send silence until then.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
             self._negotiating = False
@@ -190,7 +192,7 @@ class Wire:
         except ProtocolError:
             return False  # this packet is no audio that we support; the next one may be
         self._negotiating = False
-        if self._dialled:  # the platform takes linear samples under the payload type under which it sends µ-law
+        if self._dialled:  # the payload type that the platform uses for µ-law is linear in our direction
             packetizer.set_payload_type(payload_type, FRAME_BYTES)
             return payload_type != rtp.PayloadType.L16
         before, self.encoding = self.encoding, RTP_ENCODINGS[payload_type]
@@ -200,7 +202,7 @@ class Wire:
     def set_media_format(self, media_format: MediaFormat) -> None:
         """Send and receive the format that Asterisk's WebSocket channel has named.
 
-        A source in playout must be asked for new `messages` afterwards.
+        Afterwards, call `messages` anew for a source that is being played: older iterators keep the old format.
         """
         self.media_format, self._negotiating, self._rtp, self._audiosocket = media_format, False, None, None
         codec, at_8_khz = media_format.codec, media_format.rate == SAMPLE_RATE

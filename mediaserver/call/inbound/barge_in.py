@@ -10,7 +10,7 @@ from mediaserver.wire.events import Audio, Event
 
 
 class BargeIn(StrEnum):
-    """Barge-in: what the caller does that stops a prompt."""
+    """What the caller may do to stop a prompt."""
 
     OFF = "off"
     DIGITS = "digits"

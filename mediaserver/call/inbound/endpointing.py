@@ -15,11 +15,11 @@ from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.wire.events import Audio, Event
 
-END_SILENCE = 0.7  # seconds without voice that end an utterance: speakers pause for half a second to think
+END_SILENCE = 0.7  # seconds without voice that end an utterance; a speaker who thinks pauses for half a second
 MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
-_PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance: VAD misses the first consonant
+_PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance, as VAD misses the first consonant
 _CHUNK_FRAMES = 5  # frames that are handed to the recogniser together
-_MAX_PENDING = 60.0  # seconds of audio that may be queued for a slow recogniser
+_MAX_PENDING = 60.0  # seconds of audio queued for a slow recogniser, beyond which the oldest are dropped
 _JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
 
 
@@ -27,9 +27,9 @@ class Utterance:
     """What the caller says between two pauses.
 
     Its audio can be iterated over once, while it is still being spoken: 16-bit PCM at 8 kHz, in chunks of 100 ms
-    or more. `start` and `end` are times of the voice, in seconds of received audio; the audio itself has a little
-    more at both ends. `last_voice_at` and `ended_at` are times of the clock: when its last voice was received, and
-    when endpointing ended it.
+    or more. `start` and `end` say where its voice begins and ends, in seconds of received audio. The audio begins
+    a little before `start`, and ends a little after `end`. `last_voice_at` and `ended_at` are times of the clock:
+    when the last voice was received, and when endpointing ended the utterance.
     """
 
     def __init__(self, number: int, start: float, clock: Clock) -> None:
@@ -37,8 +37,8 @@ class Utterance:
         self.start = self.end = start
         self.clock = clock
         self.last_voice_at = self.ended_at = clock()
-        self.ended = False  # no more audio follows
-        self.cut = False  # this utterance became too long: the next one continues it
+        self.ended = False  # whether it has ended, so that no more audio follows
+        self.cut = False  # whether it was ended because it became too long: the next utterance continues it
         self.seconds = 0.0  # duration of the utterance's audio so far
         self._frames: list[bytes] = []  # frames that are not yet read
         self._changed = asyncio.Event()
@@ -67,7 +67,7 @@ class Utterance:
 
     @contextlib.contextmanager
     def _on_end(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call `callback` as soon as the utterance ends, if that happens within the `with` block."""
+        """Call `callback` when the utterance ends within the `with` block, or at once if it has ended."""
         if self.ended:
             callback()
         self._end_callback = callback
@@ -84,11 +84,11 @@ class Utterance:
             self._changed.set()
 
     def mark_voice(self, end: float) -> None:
-        """Note that the utterance's last frame had voice, and ended `end` seconds into the received audio."""
+        """Note that the last frame had voice. `end`: where the frame ends, in seconds of received audio."""
         self.end, self.last_voice_at = end, self.clock()
 
     def finish(self, cut: bool = False) -> None:
-        """End the utterance. `cut`: it became too long, and the next one continues it."""
+        """End the utterance. `cut`: whether it became too long, so that the next one continues it."""
         self.ended, self.ended_at, self.cut = True, self.clock(), cut
         self._changed.set()
         self._end_callback()
@@ -115,7 +115,7 @@ class Endpointer:
     `end_silence` seconds without voice end it, and after `max_duration` seconds it is cut. `on_start` is called
     with each utterance as it begins. Where more than a minute of audio is pending, the oldest utterance is
     dropped: `on_dropped` is called with it, and `dropped` counts it. `dtmf_active` says whether a key's tone is
-    being received, which does not count as voice.
+    being received: such a tone does not count as voice.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Endpointer:
 
     @property
     def current(self) -> Utterance | None:
-        """The utterance that is being spoken."""
+        """The utterance that is being spoken; None between utterances."""
         return self._current
 
     @property
@@ -156,7 +156,7 @@ class Endpointer:
         return bool(self._pending)
 
     def on_event(self, event: Event) -> None:
-        """Process received audio. The keypad must have had the event before: `dtmf_active` depends on it."""
+        """Process received audio. The keypad must process it first, as `dtmf_active` depends on the keypad."""
         if not isinstance(event, Audio):
             return
         self._last_audio_at = self._clock()
@@ -168,7 +168,7 @@ class Endpointer:
         self._remainder = pcm[whole:]
 
     def close(self) -> None:
-        """End the present utterance now, and the iteration after the pending utterances."""
+        """End the present utterance now. The iteration ends after it has returned the pending utterances."""
         self._closed = True
         self._finish()
         self._changed.set()
@@ -232,7 +232,10 @@ class Endpointer:
             self._on_dropped(self._pending.popleft())
 
     def _watch_for_gap(self) -> None:
-        """End the utterance where the peer stops sending: some peers send nothing in a pause, or have gone."""
+        """End the utterance where the peer stops sending.
+
+        Some peers send nothing while the caller pauses, and others are gone.
+        """
         due = self._last_audio_at + self._gap_timeout - self._clock()
         if due > 0:
             self._gap_timer = asyncio.get_running_loop().call_later(due, self._watch_for_gap)

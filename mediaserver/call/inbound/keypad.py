@@ -11,7 +11,7 @@ from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
 MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; beyond them the oldest are dropped
-_TERMINATOR_GRACE = 1.0  # seconds after a single digit in which an unneeded terminator is dropped
+_TERMINATOR_GRACE = 1.0  # seconds after a collection of one digit, in which a needless terminator is dropped
 _SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
 
 
@@ -20,15 +20,17 @@ class CollectedDigits:
     """The digits that a caller pressed when a handler asked for some."""
 
     digits: str  # without the terminator
-    timed_out: bool  # the first-digit or the interdigit time-out ended the collection
-    spoke: bool = False  # the caller's speech stopped the prompt
+    timed_out: bool  # whether the first-digit or the interdigit time-out ended the collection
+    spoke: bool = False  # whether the caller's speech stopped the prompt
 
 
 class Keypad:
-    """Receives digits, and keeps them in a type-ahead buffer: callers who know a menu press keys before it asks.
+    """Receives digits, and keeps them in a type-ahead buffer until a handler collects them.
 
-    Digits come as messages (AudioSocket) or as DTMF tones in the audio, where VoIPBIN leaves them. Once a peer has
-    sent a digit as a message, its audio is not searched for tones any more: every press would count twice.
+    Callers who know a menu press keys before it asks for them.
+
+    Digits come as messages (AudioSocket), or as DTMF tones, which VoIPBIN leaves in the audio. Once a peer has
+    sent a digit as a message, its audio is not searched for tones any more, so that no press counts twice.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,7 +43,7 @@ class Keypad:
         self._ignored, self._ignored_until = "", 0.0
         self._interceptors: tuple[tuple[str, Callable[[], None]], ...] = ()
         self.presses = 0  # digits received so far
-        self.awaited = False  # a handler has asked for a digit
+        self.awaited = False  # whether a handler has asked for a digit
 
     def on_event(self, event: Event) -> None:
         """Process audio, which may have DTMF tones in it, or a digit that came as a message."""
@@ -84,9 +86,10 @@ class Keypad:
     async def collect(
         self, count: int, terminator: str, timeout: float, interdigit: float, enough: Callable[[str], bool]
     ) -> tuple[str, bool]:
-        """Collect up to `count` digits. Returns them, and whether the first-digit or the interdigit time-out came.
+        """Collect up to `count` digits. Returns the digits, and whether a time-out ended the collection.
 
-        The collection ends as well at the `terminator`, and when `enough` returns True for the digits so far.
+        The first digit may take `timeout` seconds, a further one `interdigit` seconds. The collection also ends
+        at the `terminator`, and when `enough` returns True for the digits so far.
         """
         digits = ""
         while len(digits) < count and not enough(digits):

@@ -13,11 +13,11 @@ from typing import Protocol
 from mediaserver.audio.pcm import SAMPLE_RATE
 
 _CHECK_INTERVAL = 1.0  # seconds
-_CONSECUTIVE_CHECKS = 5  # checks in a row that must agree: a network stall and the burst after it last less long
-_HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # ranges of the rate, relative to real time
+_CONSECUTIVE_CHECKS = 5  # checks in a row that must agree; a network stall, and the burst after it, are shorter
+_HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # multiples of real time that count as half and as double rate
 _SILENCE_LIMIT = 10.0  # seconds; inbound audio that is digital silence for so long, from its start on, is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
-_MIN_DECODED_SAMPLES = 128  # average of samples a message; a lower one means that some messages were not decoded
+_MIN_DECODED_SAMPLES = 128  # average samples a message; if there are fewer, some messages were not decoded
 
 
 class InboundProblem(StrEnum):
@@ -64,7 +64,7 @@ class InboundCounts(Protocol):
 
 
 class InboundMonitor:
-    """Monitors one stream, from its first message or from when audio is expected.
+    """Monitors one stream, from its first message or from when audio is expected, whichever is earlier.
 
     `report` is called once for each problem.
     """
@@ -119,7 +119,7 @@ class InboundMonitor:
         if self._idle_checks == _CONSECUTIVE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._audio_since = now  # moves on until the first audio comes
+            self._audio_since = now  # in the end the time of the first audio, from which silence is measured
             if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
                 self._report_once(InboundProblem.NO_AUDIO)
         decoded = samples >= _MIN_DECODED_SAMPLES * received  # messages that are not decoded may have had sound

@@ -168,7 +168,7 @@ class Receiver:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Iterate over events from now on. Beyond 250 in the queue, the oldest are dropped, and counted."""
+        """Iterate over events from now on. If more than 250 are queued, the oldest are dropped."""
         pending: deque[Event] = deque(maxlen=MAX_EVENTS)
         arrived = asyncio.Event()
 

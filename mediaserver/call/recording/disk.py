@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class DiskExecutor:
-    """Runs the blocking disk jobs of one owner in order. A running job is finished if its owner is cancelled."""
+    """Runs the blocking disk jobs of one owner in order. A running job goes on even if its owner is cancelled."""
 
     def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
         self._timeout = timeout
-        self._stuck = False  # a job has timed out: it is not waited for again
+        self._stuck = False  # whether a job has timed out: from then on no job is waited for
         self._work: asyncio.Future[None] | None = None
 
     @property
@@ -23,7 +23,7 @@ class DiskExecutor:
         return self._work is not None and not self._work.done()
 
     async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
-        """Run a job in a thread. OSError where it, or the job before it, fails, or the disk does not answer."""
+        """Run a job in a thread. OSError where this job or the one before fails, or the disk does not answer."""
         await self._wait()
         self._work = asyncio.ensure_future(asyncio.to_thread(work, *args))
         await self._wait()

@@ -21,7 +21,7 @@ from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
 _FLUSH_INTERVAL = 1.0  # seconds between writes to the disk: the most that a killed process loses
-_JITTER_ALLOWANCE = 1.0  # seconds that a limit waits for audio that the network may be holding up
+_JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes pending for a slow disk, beyond which the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
@@ -57,10 +57,10 @@ def _ignore(recording: Recording) -> None:
 
 
 class Recorder:
-    """Collects audio in memory and has a thread write it once a second: a slow disk delays no frame of any call.
+    """Collects audio in memory and has a thread write it once a second, so that a slow disk delays no call.
 
-    Where the disk fails, `on_failure` is called at once, only once, with the recording so far. The limits still
-    apply, to audio that is counted and no longer kept, so that the handler goes on when it would have without the
+    Where the disk fails, `on_failure` is called at once with the recording as it is then, and only once. From then
+    on audio is counted but not kept. The limits apply to it, so that the recording ends when it would without the
     failure.
     """
 
@@ -87,15 +87,15 @@ class Recorder:
         self._channels = 2 if stereo else 1
         self._disk = DiskExecutor()
         self._file: WavFile | None = None
-        self._file_closed = False  # closing has been tried, with or without success
-        self._samples = 0  # samples a channel, written or being written; after a failure, received
+        self._file_closed = False  # whether closing has been tried, with or without success
+        self._samples = 0  # samples of each channel, written or being written; after a failure, received ones
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = asyncio.Event()
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self._detector = VoiceActivityDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, limits do not wait for more
+        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
 
     # -- called by the stream ------------------------------------------------------------------------------------
 
@@ -122,12 +122,12 @@ class Recorder:
             self._tracks.outbound.push(encoding.decode(item), self._elapsed)
 
     def on_frames_recalled(self, frames: int) -> None:
-        """Remove the last frames that were sent: the peer has dropped them unplayed."""
+        """Remove the last frames that were sent, because the peer has dropped them unplayed."""
         if self._tracks is not None:
             self._tracks.outbound.retract(frames * FRAME_BYTES)
 
     def stop(self, reason: StopReason) -> None:
-        """End the recording. The first reason that is given stands."""
+        """End the recording. Only the first call has an effect."""
         if not self._stopped.is_set():
             self._reason = reason
             self._stopped.set()
@@ -229,14 +229,17 @@ class Recorder:
             self._check_limits()
 
     def _deadline(self, since: float, limit: float | None) -> float:
-        """The time `limit` seconds after `since`; up to 1 s more if audio came just now, as some may be late."""
+        """The time `limit` seconds after `since`, or up to 1 s later.
+
+        It is later where audio came less than 1 s before that time, because more of it may be on its way.
+        """
         if limit is None:
             return math.inf
         over = since + limit
         return min(max(over, self._last_audio_at + _JITTER_ALLOWANCE), over + _JITTER_ALLOWANCE)
 
     def _check_limits(self) -> None:
-        """Stop where a limit is reached, by the received audio, or by the clock where no audio comes."""
+        """Stop where the received audio, or the clock, has reached a limit. Fail where the disk is too slow."""
         samples, now = self._samples + self._unwritten_bytes // SAMPLE_BYTES, self._clock() + _TIMER_ROUNDING
         enough = self._max_samples is not None and samples >= self._max_samples
         if enough or now >= self._deadline(self._began, self._max_duration):

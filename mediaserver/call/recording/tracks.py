@@ -3,10 +3,10 @@
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
-_MAX_LAG = _SECOND // 5  # bytes: if a track continues further behind the clock, its audio had a gap or a delay
-_GAP_TIMEOUT = 0.5  # seconds after which audio that the network only delayed has arrived
+_MAX_LAG = _SECOND // 5  # bytes by which a track may be behind the clock; beyond, it had a gap or a delay
+_GAP_TIMEOUT = 0.5  # seconds within which audio arrives that the network has only delayed
 _MAX_WAIT = 10 * _SECOND  # bytes of one track that wait for the other; longer delays put the tracks out of step
-_MAX_PENDING = 60 * _SECOND  # bytes, at most, that are kept of a track whose audio came too early
+_MAX_PENDING = 60 * _SECOND  # bytes that are kept of a track whose audio came too early; more are read at once
 
 
 class Track:
@@ -43,7 +43,7 @@ class Track:
         del self._pcm[max(0, len(self._pcm) - size) :]
 
     def resolve_gap(self, now: float, last: bool = False) -> None:
-        """Once the time-out of a possible gap is over, fill it with silence where the audio was not only late."""
+        """Once the time-out of a possible gap is over, fill the gap with silence if audio was not just late."""
         if self._gap is not None and (last or now - self._gap[1] >= self._gap_timeout):
             if self._min_lag > _MAX_LAG:
                 at = self._gap[0]
@@ -71,7 +71,7 @@ class Tracks:
         self._read = 0
 
     def read(self, now: float, last: bool, limit: int | None = None) -> tuple[bytes, bytes]:
-        """Remove and return what both tracks have, or should have, `now` seconds into the recording.
+        """Remove and return what is ready `now` seconds into the recording. What a track lacks becomes silence.
 
         Both parts have the same length, of `limit` bytes at most. `last`: return all audio that is left.
         """

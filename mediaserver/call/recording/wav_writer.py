@@ -13,7 +13,7 @@ _PART = ".part"
 
 def ensure_within(directory: Path, path: Path) -> None:
     """Raise PermissionError where a symbolic link leads a path out of a folder."""
-    # `Path.resolve` raises a RuntimeError for circular links before Python 3.13.
+    # Not `Path.resolve`, which raises a RuntimeError for circular links before Python 3.13.
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise PermissionError(errno.EPERM, "leads out of its folder", str(path))
 
@@ -60,7 +60,7 @@ class WavFile:
             self._write_header()
 
     def close(self, samples: int | None = None) -> None:
-        """Close the file, truncated to `samples` a channel where that is given, and drop `.part` from its name."""
+        """Truncate each channel to `samples` if given, close the file, and drop `.part` from its name."""
         try:
             if samples is not None:
                 self._size = min(self._size, samples * 2 * self._channels)

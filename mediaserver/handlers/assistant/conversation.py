@@ -26,8 +26,8 @@ from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
-_MAX_TOOL_ROUNDS = 4  # answers with tool calls in one turn
-_MAX_RESUMES = 2  # times that an answer is resumed after an interruption by a noise
+_MAX_TOOL_ROUNDS = 4  # answers with tool calls in one turn, after which the turn fails
+_MAX_RESUMES = 2  # how often playback is resumed after noises, before the caller's next turn
 
 log = structlog.get_logger()
 
@@ -46,8 +46,8 @@ class Conversation:
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
         self._turn: Turn | None = None  # the latest turn
-        self._interrupted: UtterancePlayback | None = None  # stopped playback, until the cause is known
-        self._fallback_played = False  # the fallback has been played since the caller's latest turn
+        self._interrupted: UtterancePlayback | None = None  # a stopped playback, until its cause is known
+        self._fallback_played = False  # whether the fallback has been played since the caller's latest turn
         self._failures = 0  # turns in a row that failed
         self._began = self._quiet_since = call.now
 
@@ -61,7 +61,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(call)
         finally:
-            self._interrupted = None  # the playback refers to this conversation: a cycle of references
+            self._interrupted = None  # it refers to this conversation, and would keep it in memory by a cycle
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
@@ -235,14 +235,17 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add what the caller heard to the history; after an interruption only once the cause is known."""
+        """Add what the caller heard to the history; an interrupted playback is kept until its cause is known."""
         if playback.interrupted:
             self._interrupted = playback
         else:
             self._history.add_assistant(playback.heard)
 
     async def _resume(self, interrupted: UtterancePlayback, tool_runner: ToolRunner) -> None:
-        """Resume after an interruption by a noise: with the sentence that was cut off, or with a new answer."""
+        """Resume after an interruption by a noise.
+
+        The sentences that were not heard to their end are played; if there is none at all, the model answers anew.
+        """
         self._interrupted = None
         self._history.add_assistant(interrupted.complete_text)
         again = not interrupted.text

@@ -39,7 +39,7 @@ class Assistant(AssistantSettings, Handler):
         return dict.fromkeys(filter(None, (self.fallback, *self.tools.play)))
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the transcripts, where they are written."""
+        """The folder of the transcripts, if the settings have them written to files."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:

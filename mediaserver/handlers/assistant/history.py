@@ -58,7 +58,10 @@ class History:
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        """Drop the oldest turns, each with the results of its tool calls, which mean nothing without it."""
+        """Drop the oldest turns while the history is too long.
+
+        The results of tool calls are dropped with their turn, because they mean nothing without it.
+        """
         while sum(map(_size, self._messages)) > self._max_characters:
             turns = [at for at, message in enumerate(self._messages) if at and message["role"] == "user"]
             if not turns:
@@ -72,7 +75,10 @@ def _size(message: Message) -> int:
 
 
 def heard_part(text: str, share: float) -> str:
-    """The whole words of the `share` (0 to 1) of a text that was heard, with an ellipsis; "" if none."""
+    """The words that the caller heard of a text, with an ellipsis; "" if there are none.
+
+    `share` (0 to 1) of the text was played. A word that was cut off is left out.
+    """
     heard, words = share * len(text), []
     length = 0
     for word in text.split():

@@ -20,7 +20,7 @@ class ConversationEnded(Exception):  # noqa: N818 - no error
         self.why = why
 
     def conclude(self, call: Call) -> None:
-        """Emit the event, and have the call hung up, unless it has been transferred."""
+        """Emit the event. Then have the call hung up, unless it has been transferred."""
         call.notify(EventKind.ASSISTANT_HANGUP, {"why": self.why})
         if self.why != TRANSFER:
             call.hang_up()
@@ -75,7 +75,10 @@ class ToolRunner:
         return f"the caller interrupted it after {heard.seconds:.0f} seconds", True
 
     async def transfer(self, reason: str) -> str:
-        """Ask the operator's webhook to transfer the call. ConversationEnded, or a result for the model."""
+        """Ask the operator's webhook to transfer the call.
+
+        Returns a result for the model. ConversationEnded where the webhook's answer ends the conversation.
+        """
         stream = self._call.stream
         body = {
             "event": "transfer",

@@ -59,7 +59,7 @@ class TransferAnswer(BaseModel):
     """The answer of the operator's webhook to a transfer."""
 
     say: str = Field("", max_length=1000)
-    hangup: bool = True  # the conversation ends: the call has been transferred, or is to be over
+    hangup: bool = True  # whether the conversation ends, by the transfer or without one
 
 
 def _tool(name: str, description: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:

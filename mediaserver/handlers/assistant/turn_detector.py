@@ -13,7 +13,7 @@ _ONSET_FRAMES = 2  # frames of voice that stop an answer (barge-in): 40 ms
 _MAX_UTTERANCE = 30.0  # seconds
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
-_MAX_KEYS = 64  # keys in one turn
+_MAX_KEYS = 64  # keys in one turn; further keys are dropped
 _INTERDIGIT_TIMEOUT = 2.0  # seconds
 
 
@@ -39,7 +39,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # drops the lambda, which closes a cycle of references
+                turn_taking.caller_waiting = bool  # drops the lambda, because it is part of a cycle of references
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None where none begins within `timeout` seconds.

@@ -9,7 +9,8 @@ from mediaserver.call import Utterance
 class TurnTaking:
     """Stops the assistant as soon as the caller's voice, or a key, is detected.
 
-    The assistant does not begin to speak while `caller_waiting` returns True: the caller has said something that
+    With `barge_in` it does not begin to speak either while `caller_waiting` returns True, which means that the
+    caller has said something, or pressed keys, that
     has not been processed yet. Without `barge_in` the assistant is never stopped, and what the caller says or
     presses while it speaks is ignored.
     """

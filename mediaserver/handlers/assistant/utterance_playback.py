@@ -21,14 +21,18 @@ _FRAMES_PER_LETTER = 3.3  # estimates the length of a sentence that is cut off b
 
 
 class _TimedPlaylist(Playlist):
-    """A playlist that calls `on_first_sound` when its first audio is sent, not the silence of an underrun."""
+    """A playlist that calls `on_first_sound` when its first audio is sent, not at the silence of an underrun."""
 
     def __init__(self, runs: Iterable[Segment], on_first_sound: Callable[[], None]) -> None:
         super().__init__(runs)
         self._on_first_sound: Callable[[], None] | None = on_first_sound
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        """A part is asked for when its first frame is due. An underrun is a part too, and counted beforehand."""
+        """The parts of the sound. Calls `on_first_sound` before the first part that is no underrun.
+
+        Each part is asked for when its first frame is due. An underrun is a part too: `underruns` counts it before
+        it is yielded.
+        """
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
             if self._on_first_sound is not None and self.underruns == underruns:
@@ -72,7 +76,7 @@ class UtterancePlayback:
         self._call, self._voice, self._on_failure = call, voice, on_failure
         self._sentences: list[_Sentence] = []
         self._started = 0  # number of sentences whose playback has been begun or queued
-        self._finished = False  # no sentence will be added any more
+        self._finished = False  # whether all sentences have been added
         self._changed = asyncio.Event()
         self.tool_calls: list[ToolCall] = []
         self.began_at: float | None = None
@@ -90,7 +94,7 @@ class UtterancePlayback:
         self._changed.set()
 
     def stop(self) -> None:
-        """Stop the playback from the next tick on: the caller interrupts it."""
+        """Stop the playback from the next tick on, because the caller interrupts it."""
         self.interrupted = True
         self._call.clear()
         self.finish()
@@ -131,7 +135,7 @@ class UtterancePlayback:
                 asyncio.get_running_loop().call_soon(self._call.clear)  # the next sentences make no sense alone
 
         stream = self._call.stream
-        origin = Origin(stream.route, stream.untrusted)  # an untrusted caller decides what a model answers
+        origin = Origin(stream.route, stream.untrusted)  # answers to an untrusted caller count as untrusted too
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
         heard = await self._call.play(_TimedPlaylist(spoken, self._on_first_sound))
         sentence.note_played(heard, spoken)
@@ -157,6 +161,6 @@ class UtterancePlayback:
 
     @property
     def heard(self) -> str:
-        """The text that the caller heard, for the history, with a note of an interruption; "" without any."""
+        """The text that the caller heard, for the history, with a note if it was interrupted; "" for no text."""
         words = " ".join(sentence.heard for sentence in self._sentences if sentence.heard)
         return f"{words} {INTERRUPTED}" if words and self.interrupted and self.unheard else words

@@ -28,7 +28,7 @@ from mediaserver.events.kinds import EventKind
 
 TEMPLATE_FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MAX_SEGMENT = 60  # bytes of one value: the whole name must fit into a file system's limit of 255
+_MAX_SEGMENT = 60  # bytes to which one value is cut, because file systems limit a whole name to 255
 
 log = structlog.get_logger()
 
@@ -123,6 +123,6 @@ class CallFileWriter:
 
 
 def _safe_segment(value: str) -> str:
-    """A value as a part of a file's name: without separators and control characters, and bounded."""
+    """A value as a part of a file's name: without separators and control characters, cut to 60 bytes."""
     name = _UNSAFE.sub("-", value).encode()[:_MAX_SEGMENT].decode(errors="ignore")
     return name.strip("-.") or "none"

@@ -61,7 +61,10 @@ class SpokenPrompt(VoiceSettings, Table):
     say: Text = Field(description="the text; it may have {variables}")
 
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
-        """A copy with the path's settings for those that are missing. The path's voice is for its engine only."""
+        """A copy with the path's settings for those that are missing.
+
+        The path's voice is not taken for another engine than the path's, which would not have that voice.
+        """
         voice = path.voice if self.engine in (None, path.engine) else ""
         return self.model_copy(
             update={
@@ -73,7 +76,10 @@ class SpokenPrompt(VoiceSettings, Table):
         )
 
     def prepare(self, settings: SpeechSettings) -> None:
-        """Load the data of the variables' formats, in tens of ms. ValueError if the text can never be spoken."""
+        """Load the data of the variables' formats, which takes tens of ms.
+
+        ValueError if the text can never be spoken.
+        """
         self.say.preload_language(self.language or settings.language)
         if not self.say.names:
             self.validate_values({}, settings)
@@ -93,8 +99,8 @@ class SpokenPrompt(VoiceSettings, Table):
     ) -> SpokenText:
         """Begin to synthesise the text for a call, and return its sound. `values` override the stream's.
 
-        `from_url`: the text itself is from the URL's query. Where an untrusted peer gave the text or
-        values in it, its priority is lower than others'. Where TTS fails, `fallback` is played, and an event
+        `from_url`: the text itself is from the URL's query. A text has a lower priority than others where an
+        untrusted peer gave the text or values in it. Where TTS fails, `fallback` is played, and an event
         is emitted.
 
         ValueError where the text cannot be spoken with these values.
@@ -116,7 +122,7 @@ def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> M
 
 
 def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
-    """The variables in some texts with their values, as one string, which identifies the sound."""
+    """The variables in some texts with their values, as one string, to tell different sounds apart."""
     names = dict.fromkeys(name for text in texts for name in text.names)
     return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 

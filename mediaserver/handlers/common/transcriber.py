@@ -14,7 +14,7 @@ from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcript import CaptionedTranscript
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 
-_PARTIAL_INTERVAL = 0.25  # seconds between two partial transcripts, at least
+_PARTIAL_INTERVAL = 0.25  # least number of seconds between two partial transcripts
 _TOO_LATE = "the call ended before it was recognised"
 
 log = structlog.get_logger()

@@ -68,7 +68,7 @@ class _AppendOnlyFile:
         self.append(head)
 
     def append(self, data: bytes) -> None:
-        """Append some data; OSError, with the file as before, where it does not fit."""
+        """Append some data. Where that fails, the file is left as it was before, and OSError is raised."""
         file = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             written = 0

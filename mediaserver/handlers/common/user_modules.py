@@ -21,7 +21,7 @@ FileStates = dict[Path, FileSignature]
 _INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which users do not edit
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
 
-_folders: set[Path] = set()  # the folders of handlers' top-level modules and packages
+_folders: set[Path] = set()  # the folders that contain the top-level modules and packages of handlers
 _imported_files: FileStates = {}  # files of the modules in use, as they were when imported
 
 
@@ -71,7 +71,7 @@ def reimported() -> Iterator[list[str]]:
     old = _user_modules()
     _forget_modules(old)
     _imported_files.clear()
-    for file in files:  # a .pyc counts as valid by the source's size and whole second, which may be unchanged
+    for file in files:  # Python tells an old .pyc only by the source's size and whole second: delete it
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()

@@ -23,7 +23,8 @@ from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
-# More steps in a row than MAX_FAST_STEPS, each under _FAST_STEP seconds, end the flow: it goes round in circles.
+# A flow goes round in circles, and is ended, after more than MAX_FAST_STEPS steps in a row that each took less
+# than _FAST_STEP seconds.
 MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
@@ -81,7 +82,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
         return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the recordings, where the flow has any, or a webhook may ask for one."""
+        """The folder of the recordings, if a step records, or asks a webhook, which may want a recording."""
         steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
         return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
 
@@ -197,7 +198,10 @@ class _CallFlow:
         self._facts = _WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
     async def _ask_webhook(self, url: str, place: str) -> Step:
-        """Ask a webhook for the next step; `on_webhook_error` where it fails. `place`: its settings key."""
+        """Ask a webhook for the next step; where that fails, return the step `on_webhook_error`.
+
+        `place`: the settings key of the webhook, for the log and the event.
+        """
         stream, facts = self._call.stream, self._facts
         self._facts = _WebhookFacts()
         body = facts.model_dump() | {
@@ -262,7 +266,7 @@ class _CallFlow:
 
 
 def _collect_of(menu: Menu) -> Collect:
-    """The digits that a menu collects: those of its `collect`, or as many as its keys have."""
+    """The digits that a menu collects: those of its `collect`, or as many as its longest key has."""
     if menu.collect is not None:
         return menu.collect
     return Collect(

@@ -137,7 +137,7 @@ class Menu(Table):
 def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
     """One line for each unknown target, dead end, and menu that nothing leads to.
 
-    `others` are steps outside of menus, with their places in the settings.
+    `others` are the steps outside of menus, each with its place in the settings, which the lines name.
     """
     places = {name: format_key(("menus", name)) for name in menus}
     steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]

@@ -1,8 +1,8 @@
 """Decodes a sound file of any format to PCM (16-bit little-endian, 8 kHz, mono).
 
-Runs in worker processes: it may be slow, and knows no asyncio. It works block by block, so that memory is bounded
-by the PCM that is kept, whatever rate, channels and length a file claims to have. A file that would be longer than
-allowed is not decoded further.
+The code runs in worker processes, so it may take long, and uses no asyncio. It works block by block, so that the
+memory it needs depends on the PCM that is kept, not on the rate, channels and length that a file claims to have.
+Decoding stops, with an error, as soon as a file turns out to be longer than allowed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,13 +28,13 @@ class DecodedAudio:
     """A sound file's samples, its own format, and its level."""
 
     pcm: bytes  # 16-bit little-endian, 8 kHz, mono
-    source: str  # the file's own format, to be shown
+    source: str  # a description of the file's own format, shown to users
     peak_dbfs: float
     loudness_lufs: float
 
 
 def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
-    """Decode a file by its extension; PromptError says why it cannot be played. `longest` in seconds."""
+    """Decode a file of at most `longest` seconds, by its extension; PromptError tells why it cannot be played."""
     try:
         with path.open("rb") as file:
             return decode(path, file, longest)
@@ -43,7 +43,7 @@ def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
 
 
 def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio:
-    """Decode a file that is open already, as `decode_file` does; ffmpeg opens the file again by its path."""
+    """Like `decode_file`, for a file that is already open; only ffmpeg opens the file again, by its path."""
     try:
         pcm, source = _decode(path, file, longest)
     except OSError as error:
@@ -89,7 +89,7 @@ def _decode(path: Path, file: BinaryIO, longest: float) -> tuple[bytes, str]:
 
 
 def _wav_part(header: wav.Wav, data: bytes) -> wav.Wav:
-    """A part of a WAV file's audio, in the format of its header."""
+    """Make a `Wav` of `data`, a part of a WAV file's audio, with the format that the file's `header` tells."""
     return wav.Wav(header.codec, header.channels, header.rate, header.bits, data)
 
 
@@ -102,7 +102,7 @@ def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:
 
 
 def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes]:
-    """`size` bytes of a file from `start` on, in blocks of whole samples of `align` bytes."""
+    """Read `size` bytes of a file from `start` on, in blocks of whole samples; one sample takes `align` bytes."""
     file.seek(start)
     most = max(1, _BLOCK // align) * align
     while size and (block := file.read(min(size, most))):
@@ -113,7 +113,7 @@ def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[
 
 
 def _join_pcm(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
-    """All blocks of a file's PCM; PromptError where they, or the claimed `seconds`, exceed `longest`."""
+    """Join the blocks of a file's PCM; PromptError if they, or the expected `seconds`, exceed `longest`."""
     most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
     if seconds > longest:
         raise too_long_error(longest)
@@ -125,9 +125,10 @@ def _join_pcm(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
 
 
 def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
-    """PCM at 8 kHz of signals (±1.0) at `rate` Hz.
+    """Resample signals (±1.0) from `rate` Hz to PCM at 8 kHz.
 
-    soxr's "VHQ" keeps aliases and images below -120 dB, while pydub resamples linearly.
+    soxr does this, and not pydub, because soxr's "VHQ" keeps aliases and images below -120 dB, while pydub
+    resamples linearly.
     """
     if rate == SAMPLE_RATE:
         yield from (to_bytes(quantize(signal)) for signal in signals)

@@ -1,4 +1,4 @@
-"""A cache on disk of decoded sound files, by their content."""
+"""A cache on disk for decoded sound files, which are looked up by the content of the file."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,8 @@ from typing import NamedTuple
 from mediaserver.errors import error_text
 from mediaserver.support.store import Store
 
-# Seconds in which a second change may leave a file's times as they are: the clocks of file systems are coarse.
+# Seconds: two changes within this time may leave a file with the same times, because the clocks of file systems
+# are coarse.
 _SETTLED = 2.0
 _SECOND = 1_000_000_000  # ns
 
@@ -28,18 +29,18 @@ class CacheLookup(NamedTuple):
 
 
 class DecodeCache:
-    """Decoded files in a store. `fingerprint` names the decoder: another decoder does not find them."""
+    """Decoded files in a store. `fingerprint` names the decoder; what another decoder cached is not found."""
 
     def __init__(self, store: Store, fingerprint: str) -> None:
         self._store, self._fingerprint = store, fingerprint
 
     def get_or_decode(self, path: str, decode: Callable[[BufferedReader], bytes], now: float) -> CacheLookup:
-        """A decoded file: from the cache, or made by `decode` of the open file. `now` in seconds since 1970.
+        """Get a decoded file from the cache, or else by `decode` of the open file. `now`: seconds since 1970.
 
-        A file is known by a digest of its content. Only a file that is exactly as it was, down to the inode and
-        the time of the last change (ctime), which no program can set, is not read again. Only a ctime with
-        fractions of a second is trusted: in an image of a disk, all files may have one time, also in the next
-        image. Raises OSError where the file cannot be read.
+        The cache finds a file by a digest of its content. The file need not be read again if its state is exactly
+        as it was, down to the inode and the time of the last change (ctime), because no program can set the ctime.
+        A ctime in whole seconds is not trusted, because all files of a disk image may have one ctime, also in the
+        next image. Raises OSError where the file cannot be read.
         """
         before = os.stat(path)
         key_by_state = f"{self._fingerprint}; {os.fsencode(path)!r} {_state(before)}"
@@ -55,7 +56,7 @@ class DecodeCache:
             found = self._store.get(key_by_content)
             file.seek(0)
             decoded, stored = (decode(file), "miss") if found is None else (found, "hit")
-        if not _unchanged(path, before, digest):  # the file may have changed while it was decoded
+        if not _unchanged(path, before, digest):  # a file that changed while it was decoded is not cached
             return CacheLookup(decoded, stored)
         try:
             if found is None:
@@ -77,10 +78,10 @@ def _digest(file: BufferedReader) -> str:
 
 
 def _unchanged(path: str, before: os.stat_result, digest: str) -> bool:
-    """Whether a file is as it was before it was decoded, in its state and its content.
+    """Whether the state and the content of a file are still what they were before it was decoded.
 
-    The content is read again because ffmpeg opens the file by itself, and because the times do not tell of two
-    changes within one tick of the file system's clock.
+    The content is read again because ffmpeg opens the file by itself, and because a file that changes twice
+    within one tick of the file system's clock keeps its times.
     """
     with contextlib.suppress(OSError), open(path, "rb") as file:
         return _state(os.stat(path)) == _state(before) and _digest(file) == digest

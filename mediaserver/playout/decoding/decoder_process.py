@@ -2,15 +2,15 @@
 
     python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST [FOLDER BYTES]
 
-It reads requests from its standard input, a socket, and answers there with a description in JSON and the PCM
+Its standard input is a socket: it reads requests from there, and answers there with a description in JSON and PCM
 (16-bit little-endian, 8 kHz, mono). It ends when its input ends, and so never outlives the server.
 
 It does not decode files of more than LONGEST seconds, and its memory is limited to what LONGEST seconds need,
 because a file of a few megabytes may hold days of silence.
 
-Decoded files are cached in the store at FOLDER, of at most so many BYTES, under the decoder's FINGERPRINT. A file
-that is found there is not decoded, so modules are imported only when they are needed: importing numpy takes longer
-than serving a hundred files from the cache.
+Decoded files are cached in the store at FOLDER, which takes at most BYTES, under the decoder's FINGERPRINT.
+Modules are imported only when they are needed, because a file that is found there is not decoded, and importing
+numpy takes longer than serving a hundred files from the cache.
 """
 
 import json
@@ -28,10 +28,10 @@ from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.support.processes import child_main
 from mediaserver.support.store import Store
 
-# The address space of a decoder, and of each program that it runs, in bytes: what libraries take for themselves,
-# and a multiple of the PCM of LONGEST seconds.
+# The limit of the address space of a decoder, and of each program that it runs, is the sum of two parts, in bytes:
+# what libraries take for themselves, and a multiple of the PCM of LONGEST seconds.
 _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # numpy's libraries take memory for a thread per core
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # else numpy's libraries take memory for one per core
 
 REQUEST = struct.Struct(">I?")  # size in bytes of the path, which follows; whether to use the cache
 ANSWER = struct.Struct(">IQ")  # sizes in bytes of the JSON and of the PCM, which follow
@@ -75,7 +75,7 @@ def _serve(cache: DecodeCache | None, requests: IO[bytes], answers: IO[bytes], l
 def answer_request(
     path: str, cache: DecodeCache | None, longest: float = LONGEST
 ) -> tuple[dict[str, Any], memoryview]:
-    """The description and the PCM of a file; only an `error` in the description where it cannot be played.
+    """Return a file's description and PCM; for a file that cannot be played, the description is only an `error`.
 
     `stored` and `problem` of the description are those of the `CacheLookup`.
     """
@@ -103,7 +103,7 @@ def answer_request(
 
 
 def _decode(path: str, file: BufferedReader, longest: float) -> bytes:
-    """A decoded file, as it is cached: its description in a line of JSON, then its PCM."""
+    """Decode a file to the bytes that are cached: its description in a line of JSON, then its PCM."""
     from pathlib import Path
 
     from mediaserver.playout.decoding.decode import decode

@@ -1,4 +1,4 @@
-"""Decodes sound files by ffmpeg, through a pipe: only one block of a file is in memory, whatever its length."""
+"""Decodes sound files by ffmpeg through a pipe, so that only one block of a file is in memory at a time."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
 _BLOCK = 1 << 20  # bytes
-_STDERR_TAIL = 4096  # bytes that are kept of ffmpeg's messages
+_STDERR_TAIL = 4096  # bytes at the end of ffmpeg's messages, which are kept
 
 
 class AudioStream(NamedTuple):
@@ -63,7 +63,7 @@ def decoded_blocks(
 ) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
     """The audio of a file in blocks: mixed down to one channel, ±1.0 full scale, at the file's own rate.
 
-    Raises PromptError where ffmpeg fails. ffmpeg is killed when the context ends before the file does.
+    Raises PromptError where ffmpeg fails. ffmpeg is killed if the context ends before the end of the file.
     """
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ar", str(stream.rate), "-ac", str(stream.channels), "-f", "f32le", "-c:a", "pcm_f32le", "-"]
@@ -100,6 +100,6 @@ def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
 
 
 def _last_message(messages: bytes, path: Path) -> str:
-    """ffmpeg's last message without the file's path, which our own message has already."""
+    """ffmpeg's last message, without the file's path, because our own message names the file already."""
     lines = [line.strip() for line in messages.decode(errors="replace").splitlines() if line.strip()]
     return (lines[-1] if lines else "it says nothing").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")

@@ -1,4 +1,4 @@
-"""The decoder's fingerprint: with the file's content, it decides which samples decoding gives.
+"""The decoder's fingerprint names all that decides, besides a file's content, which samples decoding gives.
 
 A cached file that was decoded under another fingerprint is decoded anew.
 """
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mediaserver import __version__
 
-# The revision of our own code: raise it with every change that gives other samples, even an unreleased one.
+# The revision of our own code: raise it with every change that gives other samples, even before a release.
 DECODER_REVISION = 2
 
 
 def decoder_fingerprint() -> str:
-    """The fingerprint, one line: our own version, the libraries' versions, and the state of each program."""
+    """The fingerprint in one line: our own version, those of the libraries, the state of ffmpeg and ffprobe."""
     ours = f"mediaserver {__version__} {DECODER_REVISION}"
     return "; ".join((ours, *_library_versions(), _program_state("ffmpeg"), _program_state("ffprobe")))
 
@@ -26,7 +26,7 @@ def _library_versions() -> tuple[str, ...]:
 
 
 def _program_state(name: str) -> str:
-    """The size and time of a program, which may be replaced while we run. Asking for its version is far slower."""
+    """A program's size and time, which tell if it was replaced meanwhile; asking for its version is far slower."""
     path = shutil.which(name)
     if path is None:
         return f"no {name}"

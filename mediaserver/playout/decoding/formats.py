@@ -1,4 +1,4 @@
-"""Which files are sound files, by their extensions, and how long one may be."""
+"""The extensions by which sound files are known, and how long a sound file may be."""
 
 LINEAR = {".pcm", ".raw", ".sln"}
 MULAW = {".ulaw", ".ul", ".mulaw"}

@@ -50,7 +50,7 @@ class DecodePool:
     """
 
     def __init__(self, store: Path | None = None, limit: int = 0, longest: float = LONGEST) -> None:
-        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files, by how the cache on disk served them
+        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # how many files had each outcome in the cache on disk
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
         self._decoders = ProcessPool(
@@ -85,7 +85,7 @@ class DecodePool:
     async def _request(
         self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], store: bool
     ) -> tuple[dict[str, Any], T]:
-        """A decoder's answer, and the sink that was fed the PCM."""
+        """Send a request; return the decoder's answer, and a new sink that was fed the PCM."""
         name = os.fsencode(path)
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -94,7 +94,7 @@ class DecodePool:
                 answer, sink = json.loads(await decoder.receive(size)), new_sink()
                 while left:
                     block = await decoder.receive(min(left, PCM_BLOCK_BYTES))
-                    async with self._feeding:  # one block at a time, so that streams get their turns of the loop
+                    async with self._feeding:  # one sink at a time, so that streams get their turns of the loop
                         await sink.feed_pcm(block)
                     left -= len(block)
                 return answer, sink

@@ -1,8 +1,8 @@
 """Alarms, which wake the ticker at absolute times of the monotonic clock.
 
-On Linux, an alarm is a timerfd watched by `add_reader`, which is exact to some 30 µs. uvloop's own timers
-have a resolution of 1 ms and may fire early, so that a ticker that re-arms them would spin. Elsewhere, `call_at`
-is therefore armed for no less than a millisecond ahead.
+On Linux, an alarm is a timerfd watched by `add_reader`, which is exact to some 30 µs. Elsewhere, it is a timer of
+the loop (`call_at`), armed for at least a millisecond ahead, because uvloop's timers have a resolution of 1 ms and
+may fire early: a ticker that armed such a timer again for the same time would spin.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Protocol
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK, _TFD_CLOEXEC = os.O_NONBLOCK, getattr(os, "O_CLOEXEC", 0)
 _TFD_TIMER_ABSTIME = 1
-_ITIMERSPEC = struct.Struct("qqqq")  # interval s and ns, value s and ns
+_ITIMERSPEC = struct.Struct("qqqq")  # the interval in s and ns, then the value in s and ns
 _NS = 1_000_000_000
 
 
@@ -70,7 +70,7 @@ class TimerFdAlarm:
 
 
 class CallAtAlarm:
-    """An alarm on the loop's own timers; `loop.time()` must be the clock's seconds."""
+    """An alarm on the loop's own timers; `loop.time()` must tell the time of the same clock, in seconds."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._loop, self._wake = loop, wake

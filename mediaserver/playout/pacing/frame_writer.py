@@ -11,7 +11,7 @@ from mediaserver.wire.wire import Wire
 
 # A function that is given each encoded frame as the frame is sent.
 FrameObserver = Callable[[Encoding, bytes], None]
-# A function that is told how many of the frames sent last the far end has flushed, unplayed.
+# A function that is called when the far end has dropped the last frames sent, unplayed; it is told how many.
 FlushObserver = Callable[[int], None]
 
 
@@ -32,27 +32,27 @@ class FrameWriter:
     def __init__(self, wire: Wire, transport: Transport) -> None:
         self.wire, self.transport = wire, transport
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
-        self._silent = True  # the last message sent was silence, or there was none
+        self._silent = True  # whether the last message was silence, or none was sent yet
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
         """Write to another connection from now on; observers stay."""
         self.wire, self.transport, self._silent = wire, transport, True
 
     def add_observer(self, on_frame: FrameObserver, on_flushed: FlushObserver) -> None:
-        """Show an observer each frame of the iterators that are made from now on."""
+        """Show each frame to an observer, in all iterators that `iter_writes` makes from now on."""
         self._observers = (*self._observers, (on_frame, on_flushed))
 
     def remove_observer(self, on_frame: FrameObserver) -> None:
-        """Show that observer no frame of the iterators that are made from now on."""
+        """Stop showing frames to that observer, in all iterators that `iter_writes` makes from now on."""
         self._observers = tuple(each for each in self._observers if each[0] is not on_frame)
 
     def report_flushed(self, frames: int) -> None:
-        """Tell the observers that the far end has flushed the last `frames` frames sent, unplayed."""
+        """Tell the observers that the far end has dropped the last `frames` frames without playing them."""
         for _, on_flushed in self._observers:
             on_flushed(frames)
 
     def iter_writes(self, source: Source | None, start: int = 0) -> Iterator[None]:
-        """An iterator that writes a message at each `next`: `source` from frame `start`, or silence for None."""
+        """An iterator that writes a message at each `next`: of `source` from frame `start`, else of silence."""
         wire = self.wire
         encoding = wire.encoding
         frames = repeat(encoding.silence) if source is None else source.iter_frames(encoding, start)
@@ -63,7 +63,7 @@ class FrameWriter:
         return map(self.transport.write, wire.messages(frames))
 
     def write_partial_frame(self) -> None:
-        """Send the rest of the peer's last frame, padded, where the peer's frames are longer than ours."""
+        """Pad and send the peer's last frame if it is incomplete, as the peer's frames are longer than ours."""
         if (rest := self.wire.flush()) and not self.transport.is_closing():
             self.transport.write(rest)
 
@@ -72,6 +72,6 @@ class FrameWriter:
         if silent or self._silent:
             self.wire.mark_talkspurt(
                 begins=not silent
-            )  # silence takes back the mark of a source that had no frame
+            )  # silence takes back a mark that was set for a source that then had no frame
         self._silent = silent
         yield from ()

@@ -3,7 +3,7 @@
 On the hot path a stream is one iterator, which takes the next message and writes it. Everything else happens where
 a source ends, begins or fails, where the peer is slow, and where the session or a handler asks for something.
 
-A stream runs ahead of its schedule by a lead of a few frames, sent at once when it begins, so that the far end has
+When a stream begins, it sends a few frames at once, and stays ahead by this lead, so that the far end has
 audio to play while the network is late. A stream that waits for its peer's first audio (`hold`) sends silence.
 """
 
@@ -47,7 +47,7 @@ class Pacer(Sequencer):
     def stop(self) -> None:
         """Send nothing more, ever. The current source ends, and its future tells how much of it was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # breaks cycles with the session
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # breaks reference cycles with the session
         self.cancel_all()
 
     def write_partial_frame(self) -> None:
@@ -55,23 +55,23 @@ class Pacer(Sequencer):
         self._writer.write_partial_frame()
 
     def xoff(self) -> None:
-        """Send nothing until `xon`: the far end's queue is full (XOFF). The current source keeps its place."""
+        """The far end's queue is full (XOFF): send nothing until `xon`. The current source keeps its place."""
         self._xoff = True
         self._leave_slot()
 
     def xon(self) -> None:
-        """Send again: the far end's queue has room (XON)."""
+        """The far end's queue has room (XON): send again."""
         self._xoff = False
         self._join_slot()
 
     def pause(self) -> None:
-        """Send nothing until the next start: the connection is lost. The current source keeps its place."""
+        """The connection is lost: send nothing until the next start. The current source keeps its place."""
         self._started = False
         self._slow_peer.cancel()
         self._leave_slot()
 
     def reconnect(self, wire: Wire, transport: Transport) -> None:
-        """Use another connection; `start` goes on with the current source where that was paused."""
+        """Use another connection; `start` then goes on with the current source where it was paused."""
         self._writer.use_connection(wire, transport)
         self._xoff = False
         self._suspend_current()
@@ -83,7 +83,7 @@ class Pacer(Sequencer):
 
     @property
     def skipped_ticks(self) -> int:
-        """Frames never sent, because the process had stalled: by so many this stream's schedule has moved."""
+        """Frames never sent, because the process had stalled; the schedule has moved by as many frames."""
         return self._membership.skipped_ticks
 
     @property

@@ -20,7 +20,7 @@ class Playback:
     before: int = 0  # frames of the source that were sent in earlier turns
 
     def begin(self, now: int) -> int:
-        """Begin the source's turn; return the frame of the source to go on with."""
+        """Begin the source's turn; return the number of the source's frame to go on with."""
         self.started = now
         return self.played(now)
 
@@ -31,7 +31,7 @@ class Playback:
     def played(self, now: int, unsent: int = 0) -> int:
         """Frames of the source that were played, without the silence of underruns.
 
-        `unsent` of the last frames do not count: they are due but not sent, or the far end has flushed them.
+        The last `unsent` frames do not count, because they are due but not sent, or the far end has flushed them.
         """
         return max(0, self._sent(now) - unsent - self.source.underruns)
 

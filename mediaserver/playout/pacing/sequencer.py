@@ -30,18 +30,18 @@ class Sequencer(ABC):
         self._ticker, self._membership = ticker, SlotMembership(ticker)
         self._writer = FrameWriter(wire, transport)
         self._queue = PlaybackQueue()
-        self._nothing: Iterator[None] = iter(())  # in use until the start, and until the next source is chosen
+        self._nothing: Iterator[None] = iter(())  # `_writes` while no source is chosen
         self._writes = self._nothing  # writes a frame at each tick
         self._frames_due = 0  # ticks whose frames are still to be sent, once the next source is chosen
         self._lead_due = 0  # frames to be sent ahead of their time, together with the next frame
-        self._lead = 0  # frames by which the stream has run ahead
-        self._extra_frames = 0  # frames sent ahead of their time
-        self._on_hold = False  # silence is sent, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue, or returns False
+        self._lead = 0  # frames of the last lead sent, by which the stream runs ahead
+        self._extra_frames = 0  # frames of all leads, less the frames that were due but never sent
+        self._on_hold = False  # if True, the stream sends silence, and sources wait
+        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue; returns False if it cannot
 
     @abstractmethod
     def pause(self) -> None:
-        """Send nothing until the next start: the connection is lost. The current source keeps its place."""
+        """The connection is lost: send nothing until the next start. The current source keeps its place."""
 
     @abstractmethod
     def check_send_buffer(self) -> None:
@@ -68,15 +68,15 @@ class Sequencer(ABC):
         self._queue.remove_waiting(done)
 
     def on_wire_changed(self) -> None:
-        """Go on in the wire's new encoding, perhaps in mid-prompt: the peer's messages have changed it."""
+        """Go on in the wire's new encoding, perhaps in mid-prompt, after the peer's messages have changed it."""
         self._restart_writes()
 
     def hold(self) -> None:
-        """Send silence from the next start on, until released: the far end does not hear us yet."""
+        """Send silence from the next start on, until `release`, because the far end does not hear us yet."""
         self._on_hold = True
 
     def release(self) -> None:
-        """Play the sources that wait, from the next tick on, ahead by the lead: the far end hears us now."""
+        """The far end hears us now: play the waiting sources from the next tick on, ahead by the lead."""
         if self._on_hold:
             self._on_hold = False
             self._send_lead()
@@ -85,7 +85,7 @@ class Sequencer(ABC):
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
         """Give each frame, with its encoding, to `on_frame` as the frame is sent; `on_frame` must return at once.
 
-        `on_flushed` is told how many of the frames sent last the far end has flushed, unplayed.
+        `on_flushed` is called when the far end has dropped the last frames sent, unplayed; it is told how many.
         """
         self._writer.add_observer(on_frame, on_flushed)
         self._restart_writes()
@@ -108,10 +108,10 @@ class Sequencer(ABC):
     # -- for the ticker: none of these methods may raise, whatever a source or a transport does -------------------
 
     def on_source_end(self) -> None:
-        """End the source, or begin the stream: a frame is due, and the iterator of writes is at its end.
+        """A frame is due, and the iterator of writes is at its end: end the source, or begin the stream.
 
-        The task that waits for the source first gets a turn of the loop to play the next one, whose first frame is
-        then still sent in this tick: so sources that are played one after the other are joined gaplessly.
+        The task that waits for the source first gets a turn of the loop, in which it may play another source. The
+        other source's first frame is still sent in this tick, so that no gap is heard between the two.
         """
         self._queue.finish_current(self.frames, complete=True, unsent=1)
         self._owe_frame()
@@ -132,7 +132,7 @@ class Sequencer(ABC):
         return self._writes is not self._nothing
 
     def _restart_writes(self) -> None:
-        """Ask the current source for its frames again, from its place: the way to send them has changed."""
+        """The way to send frames has changed: ask the current source for its frames again, from its place on."""
         if self._writing:
             current = self._queue.current
             try:
@@ -142,9 +142,9 @@ class Sequencer(ABC):
                 self._begin_next()
 
     def _interrupt(self) -> None:
-        """Stop the current source, here and in the far end's queue, if that queue can be flushed.
+        """Stop the current source, and drop its frames from the far end's queue, if that queue can be flushed.
 
-        A far end that flushes its queue has not played the lead; any other far end will still play it.
+        If it is flushed, the last frames, as many as the lead, count as not played; else they will be played.
         """
         if self._queue.current is None:
             return
@@ -164,7 +164,7 @@ class Sequencer(ABC):
         self._queue.suspend_current(self.frames)
 
     def _send_lead(self) -> None:
-        """Together with the next frame, send as many more at once as the wire's lead has."""
+        """Make the next tick send, besides its own frame, as many frames at once as the wire's lead has."""
         self._lead_due = self._writer.wire.lead
         if self._writing:
             self._suspend_current()
@@ -208,7 +208,7 @@ class Sequencer(ABC):
                 self._ticker.frames += 1
 
     def _recover(self, error: BaseException) -> bool:
-        """Turn to the next source that can be played, after a failed write; False where the transport is closed.
+        """After a failed write, turn to the next source that can be played; False if the transport is closing.
 
         Where not even silence can be sent, an observer or the wire is at fault: the error is raised to the loop.
         """

@@ -6,7 +6,7 @@ from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
 
 
 class SlotMembership:
-    """The slot that a stream is in while it sends. The frames that it sent are read off the slot's counters."""
+    """The slot that a stream is in while it sends; the slot's counters tell how many frames it has sent."""
 
     __slots__ = ("_at_joining", "_before", "_slot", "_ticker")
 
@@ -21,7 +21,7 @@ class SlotMembership:
         return self._slot is not None
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int, listen_ns: int) -> None:
-        """Join a slot with this `lead`, whose next tick is at least `listen_ns` nanoseconds away."""
+        """Join a slot that has this `lead`, and whose next tick is at least `listen_ns` nanoseconds away."""
         self._slot = slot = self._ticker.join(stream, writes, lead, listen_ns)
         self._at_joining = slot.ticks, slot.late_ticks, slot.skipped_ticks
 
@@ -39,7 +39,7 @@ class SlotMembership:
 
     @property
     def ticks(self) -> int:
-        """Ticks so far, each of which is a frame that was due."""
+        """Ticks so far; at each of them, one frame of the stream was due."""
         return self._before[0] + (self._slot.ticks - self._at_joining[0] if self._slot is not None else 0)
 
     @property
@@ -49,5 +49,5 @@ class SlotMembership:
 
     @property
     def skipped_ticks(self) -> int:
-        """Ticks never run, because the process had stalled: by so many frames the stream's schedule has moved."""
+        """Ticks never run, because the process had stalled; the schedule has moved by as many frames."""
         return self._before[2] + (self._slot.skipped_ticks - self._at_joining[2] if self._slot is not None else 0)

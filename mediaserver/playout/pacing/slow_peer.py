@@ -22,7 +22,7 @@ class Transport(Protocol):
 
 
 class SlowPeer:
-    """Waits until a slow peer has taken all that the transport holds back, `timeout` seconds at most."""
+    """Waits, for at most `timeout` seconds, until a slow peer has taken all that the transport holds back."""
 
     def __init__(self, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,10 +1,10 @@
-"""The one clock of all streams: a wheel of slots within each ptime of 20 ms.
+"""The one clock of all streams: a wheel of slots, which turns once in each ptime of 20 ms.
 
 Every stream is in one slot and sends one frame at each tick of the slot, every 20 ms, so frame *n* is due at a
 fixed time and nothing drifts. Slots are filled one by one, each up to `STREAMS_PER_SLOT` streams, because a
-wake-up costs the process as much as some ten frames; only then load spreads evenly over the ptime.
+wake-up costs the process as much as some ten frames. Once all slots are that full, load spreads evenly.
 
-When the process has stalled, a stream catches up as many ticks (late ticks) as its lead has frames, because the
+When the process has stalled, a stream catches up at most as many ticks (late ticks) as its lead has frames: the
 far end has played the lead meanwhile, and any more frames would stay in its queue for good. The other ticks are
 skipped, and the stream's schedule moves by as many frames.
 
@@ -21,7 +21,7 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000
-STREAMS_PER_SLOT = 100  # at most, as long as there are empty slots; sending 100 frames takes half a millisecond
+STREAMS_PER_SLOT = 100  # a slot takes more only if no slot due soon has room; sending 100 frames takes 0.5 ms
 _MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
 _CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
@@ -45,7 +45,7 @@ class Slot:
     __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
 
     def __init__(self, lead: int) -> None:
-        self.lead = lead  # ticks that are caught up at most
+        self.lead = lead  # the most ticks that are caught up after a stall
         self.streams: list[PacedStream] = []
         self.writes: list[Iterator[None]] = []  # each stream's iterator, which writes a frame at each `next`
         self.ticks = 0  # ticks so far; a stream that was here for all of them has sent as many frames
@@ -81,7 +81,7 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # per moment of the ptime: a slot for each lead
+        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # for each moment of the ptime, a slot per lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
         self._next = 0  # the first step not yet run, counted from the epoch; step n is at moment n % slots
@@ -93,11 +93,11 @@ class Ticker:
         self.lateness = Lateness()
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
-        """Put a stream into a slot: the stream's first frame is sent at the slot's next tick, within a ptime.
+        """Put a stream into a slot; its first frame is sent at the slot's next tick, which is within a ptime.
 
         With `listen_ns`, that tick is at least so many nanoseconds away, so that the peer may send first.
         """
-        self.tick()  # steps that are overdue must not count for this stream
+        self.tick()  # run overdue steps first: they must not count for this stream
         count = len(self._wheel)
         steps = range(self._next + listen_ns // self._step, self._next + count)
         slot = _slot_for_lead(self._choose_moment([self._wheel[step % count] for step in steps]), lead)
@@ -116,7 +116,7 @@ class Ticker:
         if begun := [moment for moment in soon if 0 < _stream_count(moment) < STREAMS_PER_SLOT]:
             return max(begun, key=_stream_count)
         if empty := [moment for moment in soon if not _stream_count(moment)]:
-            # The last one will be due soon for the longest time, so that the most later streams can join it.
+            # The last one stays among the moments due soon for longest, so that most later streams can join it.
             return empty[-1 if self.streams else 0]
         return min(ahead, key=_stream_count)
 
@@ -153,8 +153,9 @@ class Ticker:
     def _run_slot(self, slot: Slot, late: int) -> None:
         """Run the ticks of a slot that is due and `late` steps behind: normally one tick.
 
-        A far end that has run dry resumes playing now. So when the next frame's time is nearer than the time of
-        the frame that is due, sending the due frame as well would make the far end's queue longer than the lead.
+        After a stall, the far end may have run dry; then it plays on when these frames arrive. If the next tick is
+        nearer than the last one that was due, at most `lead` frames (but always one) are sent, because with one
+        more, and the next frame soon after, the far end's queue would become longer than the lead.
         """
         ptime, count = len(self._wheel), len(slot.streams)
         due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)
@@ -186,7 +187,7 @@ def _stream_count(moment: list[Slot]) -> int:
 
 
 def _slot_for_lead(moment: list[Slot], lead: int) -> Slot:
-    """The moment's slot of a lead, made where there is none."""
+    """The slot of that moment which has this lead; it is made if there is none."""
     for slot in moment:
         if slot.lead == lead:
             return slot

@@ -1,4 +1,4 @@
-"""The prompts: a folder of sound files, known by name, encoded once for each wire, reloaded on a change.
+"""The prompts: a folder of sound files, known by name, encoded once for each wire, reloaded when a file changes.
 
 The package knows nothing of calls, paths or handlers, which look prompts up in a `PromptSnapshot`.
 """

@@ -17,7 +17,7 @@ T = TypeVar("T", bound=Sized)
 
 
 class LruCache(Generic[T]):
-    """Entries by key, at most `limit` bytes of them: those least recently used are evicted first.
+    """Entries by key, which together take at most `limit` bytes; the least recently used are evicted first.
 
     The newest entry always stays, even where it alone is larger than the limit, because a stream has asked for it.
     """

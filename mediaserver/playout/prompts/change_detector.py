@@ -5,14 +5,15 @@ from collections.abc import Iterator
 
 from mediaserver.playout.prompts.scan import ABSENT, FileSnapshot, FolderScan
 
-_CLOCK_TICK = 0.001  # seconds: some clocks count no finer
+_CLOCK_TICK = 0.001  # seconds by which times may be off, because some clocks count no finer
 
 
 class ChangeDetector:
     """Compares scans of a folder with the files that were loaded from it.
 
-    A change counts once two scans, `settle` seconds apart, found the same: so a file that is still being copied is
-    not loaded half, and one that is replaced by deleting it first does not count as removed. Names settle singly.
+    A file's change counts once two scans, `settle` seconds apart, have found the file in the same state. So a file
+    that is still being copied is not loaded half, and a file that is deleted to be written anew does not count as
+    removed. Each prompt name settles by itself.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class ChangeDetector:
         return bool(self._unsettled)
 
     def mark_loaded(self, name: str, file: FileSnapshot) -> None:
-        """Note that this state of a file was loaded, or failed to load: it is no change any more."""
+        """Note that this state of a file was loaded, or failed to load, and so is not a change any more."""
         self._unsettled.pop(name, None)
         if file == ABSENT:
             self._loaded.pop(name, None)
@@ -35,7 +36,7 @@ class ChangeDetector:
             self._loaded[name] = file
 
     def settled_changes(self, scan: FolderScan, now: float, settle: float) -> dict[str, FileSnapshot]:
-        """The changes that have settled by a scan made at `now`, by prompt name; ABSENT where a file is gone."""
+        """The changes, by prompt name, that have settled by the time `now` of `scan`; ABSENT if a file is gone."""
         scan = self._unless_unmounted(scan)
         found = dict(self._changed(scan))
         self._unsettled = {name: self._with_first_seen(name, file, now) for name, file in found.items()}
@@ -57,7 +58,7 @@ class ChangeDetector:
                 yield name, file
 
     def _unless_unmounted(self, scan: FolderScan) -> FolderScan:
-        """The scan, or only a problem where the folder is another one and empty: a mount point without a mount."""
+        """The scan, or only a problem if another, empty folder is there, as when a mount point lost its mount."""
         if self._folder in (None, scan.folder) or scan.files:
             self._folder = scan.folder or self._folder
             return scan

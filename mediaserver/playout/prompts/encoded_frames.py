@@ -1,4 +1,4 @@
-"""PCM encoded for the wire: one `bytes` object a frame of 20 ms, in one encoding."""
+"""PCM encoded for the wire: one `bytes` object for each frame of 20 ms, in one encoding."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ class _TranscodedFrames(Sequence[bytes]):
 
 
 def transcode_lazily(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
-    """Frames of the encoding `base` as frames of `encoding`, at once; each is transcoded when it is played."""
+    """Return at once frames of `base` as frames of `encoding`; each is transcoded only when it is played."""
     return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base), encoded.samples)
 
 
@@ -100,5 +100,5 @@ class SoundFile:
         return self.pcm.samples
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """The sound's frames in an encoding; other ones than PCM are transcoded as they are played."""
+        """The sound's frames in an encoding; if it is not PCM, each frame is transcoded as it is played."""
         return self.pcm if encoding is PCM else transcode_lazily(self.pcm, encoding)

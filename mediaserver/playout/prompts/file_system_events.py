@@ -15,7 +15,7 @@ from watchfiles import Change
 from mediaserver.errors import error_text
 
 _MOUNTS = Path("/proc/self/mountinfo")
-# File systems whose files may change on another machine, or without the kernel's knowledge, which gives no events.
+# File systems whose files may change on another machine, or without the kernel's knowledge: then no events come.
 _WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
@@ -28,7 +28,8 @@ log = structlog.get_logger()
 class ChangeEvents:
     """Listens to the change events of one folder at a time. `changed` is set at each event, of one file or many.
 
-    `how` is the setting `prompts.watch`: "auto" listens where the file system reports all changes, "poll" never.
+    `how` is the setting `prompts.watch`: "events" listens, "poll" never does,
+    and "auto" does where the file system reports all changes.
     """
 
     def __init__(self, directory: Path, how: Literal["auto", "events", "poll"]) -> None:
@@ -42,11 +43,11 @@ class ChangeEvents:
 
     @property
     def listening(self) -> bool:
-        """Whether change events will come."""
+        """Whether we listen, so that change events will come."""
         return self._listening is not None and not self._listening.done()
 
     async def listen_to(self, folder: tuple[int, int] | None) -> None:
-        """Listen to the folder (device and inode) that is at the path now, or to none (None). It may fail."""
+        """Listen to the folder (device and inode) now at the path, or to none (None). A failure is only logged."""
         if folder == self._folder:
             return
         await self.close()
@@ -60,7 +61,7 @@ class ChangeEvents:
             self._listening = self._loop.run_in_executor(self._thread, self._listen, self._stop)
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Wait for an event, `seconds` at most."""
+        """Wait for an event, but for at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.changed.wait(), seconds)
         self.changed.clear()
@@ -89,7 +90,7 @@ class ChangeEvents:
                 ignore_permission_denied=False,  # True would hide any error, such as the limit of watches
             ):
                 self._loop.call_soon_threadsafe(self.changed.set)
-                if folder_deleted in changes:  # the next folder at the path may have the same inode
+                if folder_deleted in changes:  # forget it: the next folder may have the same inode
                     self._folder = None
                     return
         except Exception as error:  # the system's limit of watches is reached, or the folder is gone already
@@ -106,7 +107,7 @@ def reports_all_changes(folder: tuple[int, int]) -> bool:
 
 
 def file_system_of(device: int) -> str:
-    """The type of a mounted file system, such as `ext4`; "" where it is not known, and taken for a local one."""
+    """The type of a mounted file system, such as `ext4`; "" if unknown, which callers take for a local one."""
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""The prompt library: a folder of sound files, decoded once and again when they change, played from memory."""
+"""The prompt library: a folder of sound files, decoded once and whenever they change, and played from memory."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from mediaserver.wire.encapsulation import PCM, Encoding
 
 Progress = Callable[[int, int], None]  # files done, files in all
 
-# Seconds: the prompts that are decoded within this time are published together, because that copies the snapshot.
+# Seconds: prompts decoded within this time are published together, because publishing copies the snapshot.
 _PUBLISH_INTERVAL = 0.1
 
 
@@ -89,7 +89,7 @@ class PromptLibrary:
     async def decode(self, path: Path) -> SoundFile:
         """Decode a sound file at any path, such as a recording; PromptError names a file that cannot be played.
 
-        The decoded sound is not kept on disk, so that a recording that is deleted is gone.
+        The decoded sound is not kept on disk, so that nothing is left of a recording that is deleted.
         """
         try:
             _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False)
@@ -116,7 +116,7 @@ class PromptLibrary:
         encodings: Sequence[Encoding],
         progress: Progress = lambda done, total: None,
     ) -> ReloadResult:
-        """Load changed files, all at once; each prompt is published soon after it is decoded."""
+        """Load the changed files concurrently, and publish each prompt soon after it is decoded."""
         result, update = ReloadResult(), _SnapshotUpdate(self)
         done, total = 0, sum(file.path is not None for file in changes.values())
         progress(done, total)
@@ -152,7 +152,7 @@ class PromptLibrary:
     ) -> None:
         old, problems = self.prompts.get(name), dict(file.problems)
         wanted = {encoding.name: encoding for encoding in encodings}
-        if old is not None:  # the file has changed, so that the cache's frames could not be made again
+        if old is not None:  # its frames move to it, and the new file gets the same encodings as it had
             wanted |= {each: ENCODINGS[each] for each in self.store.detach(old)}
         if file.path is not None:
             try:

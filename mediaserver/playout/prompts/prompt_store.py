@@ -58,7 +58,7 @@ class PromptStore:
             self.cache.put((prompt, name), frames)
 
     def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
-        """Move a prompt's frames from the cache to the prompt, whose file has changed: its streams play them on.
+        """The file has changed: move its frames from the cache to the prompt, so that streams play them on.
 
         The frames that the memory limit had evicted are lost: the file cannot be decoded again, because it may
         hold another sound by now.
@@ -74,7 +74,7 @@ class PromptStore:
         return self.cache.get((prompt, encoding.name))
 
     def _pcm_of(self, prompt: Prompt) -> EncodedFrames | None:
-        """A prompt's PCM frames, if they are in memory; a detached prompt's in the best quality that is left."""
+        """A prompt's PCM frames, if they are in memory; a detached prompt's are made of the best encoding left."""
         if prompt.detached is None:
             return self.cache.get((prompt, PCM.name))
         for name, encoding in ENCODINGS.items():
@@ -91,7 +91,7 @@ class PromptStore:
         def finished(task: asyncio.Future[EncodedFrames]) -> None:
             del self._encoding[key]
             if not task.cancelled():
-                task.exception()  # waiting streams raise the error; without any, asyncio need not log it
+                task.exception()  # streams that wait raise the error; if none waits, asyncio shall not log it
 
         task.add_done_callback(finished)
         return task

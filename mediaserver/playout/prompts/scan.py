@@ -1,4 +1,4 @@
-"""Scans a folder of sound files: what it holds, by prompt names, at the price of one `stat` a file."""
+"""Scans a folder of sound files, and lists what it holds by prompt names; each file costs one `stat`."""
 
 import os
 import stat
@@ -10,8 +10,8 @@ from pathlib import Path
 from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-# Size, time of the last change in ns, and inode tell another content; mode, owner and group tell who may read the
-# file, so that a file that could not be read is tried again.
+# Another size, time of the last change (ns) or inode means other content. Mode, owner and group tell who may read
+# the file: when they change, a file that could not be read is tried again.
 Signature = tuple[int, int, int, int, int, int]
 
 
@@ -31,12 +31,12 @@ ABSENT = FileSnapshot(None, {}, ())
 class FolderScan:
     """What one scan finds in a folder and all below it.
 
-    A folder that cannot be read has a file snapshot of its own, under its name and a slash ("" is the whole
-    folder): the files below it are not known.
+    A folder that cannot be read is itself among the `files`, under its name and a slash ("" is the whole
+    folder), because the files below it are not known.
     """
 
     files: dict[str, FileSnapshot]  # by prompt name
-    ignored: list[str]  # files that are no sound, by their extensions
+    ignored: list[str]  # paths of files whose extensions are not those of sound files
     folder: tuple[int, int] | None  # the folder's identity, as device and inode; None where there is no folder
 
     @property
@@ -113,7 +113,7 @@ def _signature(found: os.stat_result | None) -> Signature | None:
 def _walk(
     directory: Path, folder: str = "", seen: set[str] | None = None
 ) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
-    """The files by their paths in the folder, each with its `stat`, or None where the system finds no such file.
+    """Yield each file's path in the folder, and its `stat`, or None where that fails, as for a broken link.
 
     A folder that cannot be read comes with the error in place of a `stat`.
     """

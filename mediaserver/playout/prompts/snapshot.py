@@ -60,7 +60,7 @@ class PromptSnapshot:
     def updated(
         self, prompts: Mapping[str, Prompt | None], problems: Mapping[str, Mapping[str, str]]
     ) -> "PromptSnapshot":
-        """A new snapshot: these prompts added or replaced, those that are None removed, these problems known."""
+        """A new snapshot, with these prompts added, replaced or (if None) removed, and with these problems."""
         kept = {name: prompt for name, prompt in {**self.by_name, **prompts}.items() if prompt is not None}
         wrong = {name: why for name, why in {**self.problems, **problems}.items() if why}
         return PromptSnapshot(kept, wrong, self.version + bool(prompts))

@@ -1,7 +1,8 @@
 """Watches the prompt folder, and loads what changes in it.
 
 A change is only ever found by scanning the folder. Change events of the system make the next scan come soon,
-and polling makes it certain: not all file systems have events, and none tells of a folder in another's place.
+and polling makes it certain: not all file systems have events, and no event tells that another folder has taken
+the place of the watched one.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ async def watch_prompts(
 ) -> None:
     """Refresh a library again and again until cancelled; `on_reload` is called where a refresh changed something.
 
-    `encodings` are those in which new prompts are encoded at once. Returns immediately where `watch` is "off".
+    `encodings` returns those in which new prompts are encoded at once. Returns immediately where `watch` is "off".
     """
     if settings.watch == "off":
         return

@@ -6,7 +6,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # of jitter: when more audio than this waits beyond the delay, the oldest audio is dropped
+_SLACK_MS = 200  # jitter allowed: if more audio than this waits beyond the delay, all beyond the delay is dropped
 
 
 def _bytes_of(ms: int) -> int:

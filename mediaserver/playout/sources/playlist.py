@@ -1,6 +1,6 @@
 """Playlists: segments one after another, joined to the sample, so that no silence is heard between them (gapless).
 
-Between sources that are played one after another, `playout.pacing.sequencer` loses no tick.
+Where whole sources are played one after another, `playout.pacing.sequencer` loses no tick between them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -132,7 +132,7 @@ class _GaplessJoiner:
         self._partial = b""  # the payload of a frame that is not full yet
 
     def join(self, segment: EncodedFrames) -> Iterator[Iterable[bytes]]:
-        """The frames that a further segment completes, in parts."""
+        """Add a segment, and yield, in parts, the frames that are complete then."""
         frames, size = segment.frames, segment.samples * self._sample_bytes
         offset = self._payload_bytes - len(self._partial) if self._partial else 0
         if size < offset:
@@ -154,7 +154,7 @@ class _GaplessJoiner:
         self._partial = b""
 
     def _count_skipped(self, frames: int) -> int:
-        """How many of these frames are to be left out; they count towards `skip`."""
+        """How many of the next `frames` frames to leave out; the number still to skip goes down by as many."""
         skipped = min(self._skip, frames)
         self._skip -= skipped
         return skipped

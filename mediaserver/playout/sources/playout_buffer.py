@@ -1,4 +1,4 @@
-"""The playout buffer of a live source that speaks: whole sentences at once (TTS), or audio as it is spoken."""
+"""The playout buffer for speech, which comes in whole sentences at once (TTS), or as it is spoken."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from mediaserver.wire.encapsulation import Encoding
 
 MAX_SECONDS = 120  # seconds of audio that may wait
 MAX_MARKS = 4096  # marks that may be pending
-_MARKS_PER_TICK = 32  # marks called per tick, at most, so that thousands due at once do not delay other streams
-_UNDERRUN_FRAMES = 5  # audio within so many frames after the last audio belongs to it, and was late
+_MARKS_PER_TICK = 32  # no more marks are called per tick, so that thousands do not delay other streams
+_UNDERRUN_FRAMES = 5  # audio that comes within so many frames of the last audio continues it, and was late
 
 
 class PlayoutBuffer(Source):
@@ -26,7 +26,7 @@ class PlayoutBuffer(Source):
         self._delay = round(delay_ms / 1000 / PTIME)  # frames
         self._buffer = bytearray()
         self._playing = False  # the delay is over: each frame is played as soon as it is due
-        self._delayed = 0  # frames for which the audio has waited
+        self._delayed = 0  # frames of silence sent while the audio has waited
         self._silent = _UNDERRUN_FRAMES + 1  # frames since the last audio
         self._pushed = self._played = 0  # bytes pushed and bytes played so far
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()  # bytes to play before the call, and the call

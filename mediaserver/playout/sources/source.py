@@ -14,7 +14,8 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, 
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.wire.encapsulation import Encoding
 
-# Errors that a source may raise; CancelledError, by a cancelled future that the source reads, is no `Exception`.
+# Errors that a source may raise. CancelledError comes from a cancelled future that the source reads, and is no
+# `Exception`.
 SOURCE_FAULTS = (Exception, asyncio.CancelledError, GeneratorExit)
 
 
@@ -52,7 +53,7 @@ class Segment(Protocol):
 
 
 class Clip:
-    """A segment made in memory of PCM (16-bit little-endian, 8 kHz, mono), which keeps its encoded frames."""
+    """A segment of PCM in memory (16-bit little-endian, 8 kHz, mono); it keeps its encoded frames."""
 
     def __init__(self, pcm: bytes) -> None:
         self.pcm = pcm
@@ -76,8 +77,8 @@ def silence(ms: int) -> Clip:
 class Source:
     """Frames to be played once, on one stream.
 
-    Made from an iterable of 320-byte frames (20 ms). A live source overrides `__init__`, a source that can seek
-    `iter_frames`.
+    Made from an iterable of 320-byte frames (20 ms). A live source overrides `__init__`, and a source that can
+    seek overrides `iter_frames`.
     """
 
     underruns = 0  # frames of silence given because the audio was not there yet

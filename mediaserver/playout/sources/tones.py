@@ -42,7 +42,7 @@ class ToneSegments:
 
     @property
     def size(self) -> int:
-        """Bytes of memory that the tone takes at most: with all of it computed, in all encodings."""
+        """The most bytes of memory that the tone can take, which is with all of it computed, in all encodings."""
         samples = sum(segment.samples for segment in (*self.once, *self.repeat))
         return int((1 + _ENCODINGS * _OVERHEAD) * samples * SAMPLE_BYTES)
 

@@ -1,8 +1,8 @@
 """The TCP connections of the admin port: how many there may be, and how long one may take for a request.
 
-File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none takes a call's place. A connection
-whose request is being handled stays. The others, half-sent requests and idle keep-alive connections, are evicted
-for new ones, oldest first.
+File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none takes a call's place. If all of
+them are in use, a new connection evicts the oldest one that handles no request, because only part of a request
+has come, or because it is idle between two requests.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus scrapes every min
 _LINGERING = 1.0  # seconds to read the rest of a request that is answered already
 _LOGGED_LINES = 1  # lines a second about refusals
 
-# By the reason of a refusal: when the admin port refuses a request. docs/reference/refusals.md is generated
+# When the admin port refuses a request, by the reason that it gives. docs/reference/refusals.md is generated
 # from this table.
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
@@ -49,7 +49,7 @@ class AdminConnections:
 
     def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
-        for reason in REFUSALS:  # a counter begins at 0, or a rate would miss its first refusal
+        for reason in REFUSALS:  # exports 0, because `rate()` ignores a counter's first value
             self._refused.labels(reason)
         self.evictable: dict[AdminConnection, None] = {}  # connections that handle no request, oldest first
         self._connections: set[AdminConnection] = set()
@@ -97,7 +97,8 @@ class AdminConnection(HttpProtocol):
         self._owner = owner
         self._timeout: asyncio.TimerHandle | None = None
         self._is_handling = False  # a whole request is there, and no answer yet
-        # An answer was sent. The peer would take a refusal for the answer to its next request.
+        # Whether an answer was sent. After one, `reject` sends no refusal, because the peer would take the refusal
+        # for the answer to its next request.
         self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

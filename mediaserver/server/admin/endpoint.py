@@ -48,7 +48,7 @@ class AdminEndpoint:
     """All paths of the admin listener. All but the health checks need the token, where one is set.
 
     `why_closed` says why the server takes no calls, such as "draining"; "" when it does. `why_not_ready` says why
-    no calls should be sent to it: for the same reason, or since a speech engine is not ready that some calls need.
+    no calls should be sent to it: the same reason, or that a speech engine which some calls need is not ready.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class AdminEndpoint:
             token = self._engine.configuration.secrets["admin.token"]
             if token and not any_token_matches(offered, [token]):
                 raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
-            if not token:  # a token keeps pages of other sites out by itself
+            if not token:  # where a token is needed, pages of other sites fail for lack of it
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
 
@@ -184,7 +184,7 @@ async def _hide_version(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _hide_malformed_request(record: logging.LogRecord) -> bool:
-    """Shorten the log line of a request that aiohttp cannot parse: it quotes the request, with a token in its
+    """Shorten aiohttp's log line of a malformed request, because the line quotes the request, with a token in its
     headers.
     """
     error = record.exc_info[1] if record.exc_info else None

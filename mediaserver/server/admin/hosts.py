@@ -1,7 +1,7 @@
 """Protection of the admin port against requests of other sites' pages: the headers Host and Origin.
 
-A hostile site may have its own name resolve to this server's address (DNS rebinding). Pages of the site can
-then send requests to this server, which the browser takes for requests to the site itself. The header Host of
+A hostile site may have its own name resolve to this server's address (DNS rebinding). The site's pages can
+then send requests to this server, and the browser takes them for requests to the site itself. The header Host of
 these requests has the site's name.
 """
 
@@ -16,9 +16,9 @@ _ORIGIN = re.compile(rf"null|[A-Za-z][A-Za-z0-9+.-]*://({_AUTHORITY})")
 
 
 def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
-    """Check a request's Host headers (RFC 9110, section 7.2) against `names`, in lower case.
+    """Check a request's Host headers (RFC 9110, section 7.2) against `names`, which are in lower case.
 
-    Any IP address passes, as rebinding needs a name; so does localhost. RefusedError: 400 where there is not
+    Any IP address passes, as rebinding needs a name; `localhost` passes, too. RefusedError: 400 where there is not
     exactly one valid header, 403 where the header has another name.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):

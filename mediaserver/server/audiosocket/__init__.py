@@ -2,8 +2,8 @@
 messages.
 
 The protocol has no HTTP, no path, no token and no close code. A port stands for a path
-(`routing.audiosocket_ports`), and allowed networks guard it. Every end is the same, that of a refusal too: the
-message `00 00 00`, then FIN, then what the peer still sends is read until it has closed as well. A plain close
+(`routing.audiosocket_ports`), and allowed networks guard it. Every connection, a refused one too, ends like
+this: we send the message `00 00 00` and FIN, and read on until the peer has closed as well. A plain close
 with unread data would be a TCP reset, at which Asterisk hangs the caller up. Must not know what a handler does
 with the audio.
 """

@@ -45,7 +45,7 @@ class AudioSocketConnection(MessageReceiver):
         # The time-out of the handshake; after a hang-up, that of the peer's close.
         self._timeout: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None  # the error by which the connection was lost
-        self._ending = False  # the hang-up is sent, or need not be sent any more
+        self._ending = False  # our hang-up was sent, or the peer closed a connection without a stream
         self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is gone
 
     # -- the handshake -------------------------------------------------------------------------------------------
@@ -93,11 +93,11 @@ class AudioSocketConnection(MessageReceiver):
         self.refuse(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the UUID took too long"))
 
     def begin(self, session: Session) -> None:
-        """Give the messages to a session from now on, which is finished when the peer closes or is lost."""
+        """Give all further messages to `session`, and finish it when the peer closes or is lost."""
         self._session, self._on_message = session, session.receive_binary
 
     def refuse(self, error: RefusedError, path: str | None = None) -> None:
-        """Hang up in order, so that Asterisk's dialplan goes on. The connection may be evicted meanwhile."""
+        """Hang up in order, so that Asterisk's dialplan goes on. It may be evicted before the peer closes."""
         connections = self._acceptor.connections
         connections.refusals.record(error, self.peer.name, path)
         self.hang_up()
@@ -105,7 +105,7 @@ class AudioSocketConnection(MessageReceiver):
             connections.refused[self] = None
 
     def reject(self, error: RefusedError) -> None:
-        """Close a connection that has no stream at once, to make room for another."""
+        """Close this connection at once: it has no stream, and another one needs its place."""
         if not self._ending:
             self._acceptor.connections.refusals.record(error, self.peer.name)
             self.hang_up()
@@ -134,7 +134,7 @@ class AudioSocketConnection(MessageReceiver):
             reason = EndReason.UNANSWERED if is_keepalive_timeout(self._error) else EndReason.PEER_VANISHED
             self._session.disconnect()
             self._session.finish(End(reason, CloseCode.ABNORMAL))
-        self._error = None  # the error would refer to itself by way of its traceback
+        self._error = None  # breaks a reference cycle: the error's traceback leads back to the error
         self._acceptor.connections.untrack(self)
         if not self._closed.done():
             self._closed.set_result(None)
@@ -171,6 +171,6 @@ class AudioSocketConnection(MessageReceiver):
             abort(self.transport)
 
     def release(self) -> None:
-        """The stream is over: drop the references to its session, which refers to this connection."""
+        """The stream is over: drop its session, because the session refers back here, and reset the connection."""
         self._session, self._on_message = None, ignore_message
         self.abort()

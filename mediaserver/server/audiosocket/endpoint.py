@@ -27,7 +27,7 @@ class AudioSocketEndpoint:
         self._engine = engine
         self.connections = connections
         self.listeners: list[Listener] = []
-        self.bound: dict[int, int] = {}  # a port's number as configured, by the port that is listened on
+        self.bound: dict[int, int] = {}  # maps each port that is listened on to its number in the settings
 
     async def listen(self) -> None:
         """Listen on all ports; ConfigError names all that cannot be listened on."""

@@ -11,11 +11,11 @@ import math
 import socket
 from typing import Any
 
-_PROBES = 4  # probes that may stay unanswered, one in each quarter of the interval
+_PROBES = 4  # unanswered probes, a quarter of the interval apart, after which the peer is given up
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
-    """Probe an idle peer after `interval` seconds, and give the peer up after as many more; 0 for never.
+    """Probe an idle peer after `interval` seconds, and give it up after as many more. With 0, do neither.
 
     The kernel counts whole seconds, so both times are rounded up.
     """

@@ -1,7 +1,8 @@
-"""Receives from an AudioSocket connection: cuts bytes into messages, and gives each to the session, in limits.
+"""Receives from an AudioSocket connection: cuts bytes into messages, and gives them to the session, within limits.
 
-The peer is always read: Asterisk locks up when its writes are not read. Bytes, messages and the time that they
-wait are bounded. A server has thousands of these connections, so each keeps little.
+We read on even after a limit is exceeded, because Asterisk locks up when nobody reads what it writes. The number
+of bytes and messages that wait, and the time that they wait, are limited. A server has thousands of these objects,
+so each is small.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from mediaserver.wire import audiosocket
 
 _SLICE_BYTES = 4096  # bytes that are parsed at a time: a dozen frames
 _MESSAGES_PER_TURN = (
-    32  # messages given to the session before other streams get their turns: a slice may hold 1000 tiny ones
+    32  # messages given to the session before other streams get their turns; a slice may hold 1000 tiny ones
 )
 _MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
-_MAX_BACKLOG_TIME = 2.0  # seconds for which a peer may send faster than its messages are taken
-_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, at most: five seconds of audio at 192 kHz
+_MAX_BACKLOG_TIME = 2.0  # seconds for which messages may wait without a break; then the stream ends as a flood
+_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; after more, we reset
 _MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same limit, for a peer that has sent too much already
 
 # Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.
@@ -26,10 +27,10 @@ _MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate
 
 
 class InboundRateLimit:
-    """What a peer may send in a second: `max_rate` messages, or audio of as many frames of 20 ms.
+    """Limits a peer to `max_rate` messages a second. A message of several 20 ms frames counts as several messages.
 
-    Audio is counted in frames, so that a wideband stream is no flood. The rate may well be above 50, as a peer may
-    have been held up by its network. `clock` gives monotonic seconds.
+    A frame counts the same at any sample rate, so that a wideband stream is no flood. A peer's rate may
+    exceed 50 for a while, after its network has held it up. `clock` gives monotonic seconds.
     """
 
     __slots__ = ("_clock", "_frames", "_max_rate", "_second")
@@ -58,7 +59,7 @@ def ignore_message(message: bytes) -> None:
 
 
 class MessageReceiver(asyncio.Protocol):
-    """The receiving half of a connection: a base class, as a separate object would cost each frame one more call.
+    """The receiving half of a connection. It is a base class: an object of its own would cost a call per frame.
 
     A subclass reads the handshake, sets `_session` and `_on_message` after it, and is told of the end of input.
     """

@@ -63,7 +63,8 @@ class AdmissionControl:
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
         self._connections.admit_handshake()  # peers without access were refused before, and do not count
-        # Tokens and signatures are kept from a handler. On a path without tokens, such keys are the peer's own.
+        # A handler must not see tokens and signatures. On a path without tokens, keys of these names mean what the
+        # peer likes, and are passed on.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
@@ -92,7 +93,7 @@ class AdmissionControl:
     ) -> tuple[Handler, WireSettings]:
         """The handler and the wire format that a URL asks for.
 
-        RefusedError, the first of: 404; 426 for a request that asks for no WebSocket; the error of a wrong query.
+        Of several errors, the first of these is raised: 404; 426 if no WebSocket is asked for; a wrong query's.
         """
         query_error: RefusedError | None = None
         try:
@@ -125,7 +126,7 @@ class AdmissionControl:
 
 
 def _call_id(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """The peer's own id of the call, "" where it names none: the first 128 printable characters, as it may be any
+    """The peer's own id of the call, "" if it names none. Only 128 printable characters are kept, as it may be any
     text.
     """
     named = [place.get(key) for place in (variables, query) for key in _CALL_KEYS]

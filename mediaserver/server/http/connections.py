@@ -42,14 +42,14 @@ class Connections(HttpServer):
         super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.handshake_rate = RateLimiter()  # limits the handshakes of peers that have access
-        self.handshaking: EvictionQueue = {}  # connections in a handshake: TLS, HTTP's request, AudioSocket's UUID
+        self.handshaking: EvictionQueue = {}  # those whose TLS handshake, HTTP request or UUID is not complete
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
         self._http: set[object] = set()  # connections that are still HTTP; aiohttp's own list keeps them longer
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
-        self._accepted: dict[object, float] = {}  # when each connection without a transport yet was accepted
+        self._accepted: dict[object, float] = {}  # connections without a transport: when each was accepted
 
     def __call__(self) -> "HttpConnection":
         connection = HttpConnection(self)
@@ -86,7 +86,7 @@ class Connections(HttpServer):
     def track_awaiting_tls(self, connection: TrackedConnection) -> None:
         """Count a connection that has yet to begin TLS.
 
-        Some are accepted beyond the limit: their peers can be told of a refusal only after the TLS handshake.
+        Some beyond the limit are kept as well, since a peer can be told of a refusal only after the TLS handshake.
         """
         self._accepted.pop(connection, None)
         if len(self) >= max_connections() + _REFUSAL_HEADROOM / 2:
@@ -112,7 +112,7 @@ class Connections(HttpServer):
         return websocket
 
     def run_stream(self, stream: Coroutine[Any, Any, None], on_done: Callable[[], None]) -> None:
-        """Run a stream in a task of its own; `on_done` is called at its end, even if it is cancelled before it
+        """Run a stream in a task of its own; `on_done` is called when the task ends, even if the stream never
         began.
         """
         task = asyncio.create_task(stream)
@@ -141,7 +141,8 @@ class Connections(HttpServer):
     @property
     def has_room(self) -> bool:
         """Whether there are file descriptors for more connections to be accepted."""
-        # asyncio does not report an accepted socket that it could make no transport for: it counts for a while.
+        # asyncio does not tell us if it fails to make a transport for an accepted socket. Therefore, a socket
+        # without a transport counts only for `handshake_timeout` seconds.
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
         while self._accepted and next(iter(self._accepted.values())) < stale:
             del self._accepted[next(iter(self._accepted))]
@@ -211,7 +212,7 @@ class HttpConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the request. Bytes that follow it before the answer count towards the limit as well."""
+        """Parse bytes of the request. Bytes behind it that come before our answer count towards the limit, too."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -251,7 +252,7 @@ class HttpConnection(HttpProtocol):
             log.error("request failed", peer=self.remote_host, exc_info=error)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
         if error is not None:
-            error.__traceback__ = None  # the error would refer to itself by way of aiohttp's frames
+            error.__traceback__ = None  # breaks a reference cycle: aiohttp's frames in the traceback refer to it
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
         refused = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(error).__name__}")
         self._owner.refusals.record(refused, self.remote_host)

@@ -55,7 +55,7 @@ class Listener:
                 listening.setblocking(False)
                 self._sockets.append(listening)
             await self._start_accepting()
-        except (OSError, UnicodeError) as error:  # UnicodeError: no host name has such characters
+        except (OSError, UnicodeError) as error:  # UnicodeError: `host` has characters that a name cannot have
             raise ConfigError([_explain(error, host, port, keys)]) from error
         return int(self._sockets[0].getsockname()[1])
 
@@ -140,5 +140,5 @@ def _accept_backlog(listening: socket.socket) -> list[socket.socket]:
         try:
             waiting.append(listening.accept()[0])
         except OSError as error:
-            if error.errno != errno.ECONNABORTED:  # this one is gone; the next may still be there
+            if error.errno != errno.ECONNABORTED:  # ECONNABORTED: this one is gone; more may wait
                 return waiting

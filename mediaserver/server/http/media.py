@@ -70,7 +70,7 @@ class MediaEndpoint:
     def _begin(self, admitted: Admission, websocket: ServerWebSocket, *, has_media_start: bool) -> None:
         """Open a session on a WebSocket. With `has_media_start` the peer names its audio format first."""
         transport = websocket.transport
-        assert transport is not None  # noqa: S101 - the answer was written in this turn of the event loop
+        assert transport is not None  # noqa: S101 - it was there for the answer, in this turn of the event loop
         wire = Wire(admitted.wire)
         session = sessions.open_session(self._engine, admitted.stream, wire, transport)
         session.write_text = websocket.write_text

@@ -15,7 +15,7 @@ class Peer(NamedTuple):
     address: str  # without a port
     name: str  # for logs: with the port, where that is known
     is_direct: bool  # False where a trusted proxy connected for the peer
-    limit_key: str  # the key to limit streams by: the IPv4 address, or IPv6's /64, which one customer has
+    limit_key: str  # streams are limited for each: an IPv4 address, or the IPv6 /64 that one customer has
 
 
 def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) -> Peer:

@@ -7,7 +7,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LogLimiter
 
-# By the reason of a refusal: when the media ports refuse a request. docs/reference/refusals.md is generated
+# When the media ports refuse a request, by the reason that they give. docs/reference/refusals.md is generated
 # from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
@@ -47,7 +47,7 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        for reason in REFUSALS:  # a counter begins at 0, or a rate would miss its first refusal
+        for reason in REFUSALS:  # exports 0, because `rate()` ignores a counter's first value
             metrics.refused.labels(reason, reason.status)
         self._log_limiter = LogLimiter()  # scanners cause refusals, and must not fill the disk
 

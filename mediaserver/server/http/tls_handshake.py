@@ -45,7 +45,7 @@ class TlsHandshakeFactory:
 class TlsHandshake(asyncio.Protocol):
     """A connection of the media port until its TLS handshake is done; then it gets the protocol of HTTP.
 
-    TLS begins with the peer's first bytes: a connection that closes before them, or sends nothing, costs no more
+    We begin TLS only when the peer's first bytes come. A peer that closes before, or sends nothing, costs no more
     than one without TLS.
     """
 
@@ -69,7 +69,7 @@ class TlsHandshake(asyncio.Protocol):
         self._connections.track_awaiting_tls(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. asyncio may omit this call during a handshake, but then `_handshake` ends."""
+        """The connection is gone. If asyncio omits this call during a handshake, `_handshake` cleans up."""
         self._finish()
 
     def data_received(self, data: bytes) -> None:
@@ -85,8 +85,9 @@ class TlsHandshake(asyncio.Protocol):
         transport, first, self._early_data = self._transport, self._early_data, b""
         if transport is not None and not transport.is_closing():
             self._task = self._loop.create_task(self._handshake(transport))
-            # Callbacks run in the order of their scheduling: TLS begins, gets its transport, resumes
-            # reading, and gets the bytes in `first`. Bytes that come later are read after that.
+            # The task runs first, and `start_tls` in it schedules two callbacks: TLS gets its transport, and
+            # reading resumes. The inner `call_soon` then schedules `_feed_tls` behind these, and so before
+            # any later bytes are read.
             self._loop.call_soon(self._loop.call_soon, _feed_tls, transport, first)
 
     def reject(self, error: RefusedError) -> None:

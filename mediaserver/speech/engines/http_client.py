@@ -1,6 +1,6 @@
 """The HTTP and WebSocket client of all engines.
 
-Its errors are single lines that name no more of a URL than the host, because a URL may contain a secret.
+Its error messages are single lines. Of a URL they name only the host, because the rest may contain a secret.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from mediaserver.support.http_connector import Connector
 
 _CONNECT_TIMEOUT = 3.0  # seconds
 _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's closing handshake may take
-# Seconds. Common servers close an idle connection after 2 or 5, which must not happen under our next request.
+# Seconds that an idle connection is kept open. Common servers close one after 2 or 5 s. We close it earlier, so
+# that no request is sent on a connection that the server is closing.
 _KEEP_ALIVE = 1.5
 _MAX_ERROR_BYTES = 4096  # bytes of an error response that are read
 _MAX_SHOWN = 200  # characters of an error response that are repeated in our message
@@ -37,8 +38,9 @@ class EngineHttpClient:
     async def post(self, url: str, token: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a POST request and yield its response, to be read inside the context.
 
-        `body` is aiohttp's `json` or `data`. Raises EngineError where the server cannot be reached, answers with a
-        status other than 2xx, or breaks off. All time-outs but that of connecting are the caller's.
+        `body` is the argument `json` or `data` of aiohttp's `post`. Raises EngineError where the server cannot be
+        reached, answers with a status other than 2xx, or breaks off. Only connecting has a time-out here; the
+        caller sets all others.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         status = None
@@ -48,7 +50,7 @@ class EngineHttpClient:
                 if not 200 <= status < 300:
                     raise EngineError(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
-        except TimeoutError:  # after the response has begun, it is the caller's own time-out
+        except TimeoutError:  # once there is a status, the caller's own time-out has raised it
             if status is None:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise
@@ -73,7 +75,7 @@ class EngineHttpClient:
             raise EngineError(f"{host_of(url)}: {describe_http_error(error, None)}") from None
 
     def _session(self) -> aiohttp.ClientSession:
-        """The aiohttp session. It is created at first use, because it belongs to the event loop that runs then."""
+        """The aiohttp session. It is created at first use, because aiohttp ties it to the running event loop."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 connector=Connector(keepalive_timeout=_KEEP_ALIVE),
@@ -86,7 +88,7 @@ class EngineHttpClient:
 
 
 async def _error_text(response: aiohttp.ClientResponse, token: str) -> str:
-    """The text of an error response as `: one line`; "" where there is none, or where it repeats our token."""
+    """An error response's text for our message, as `: one line`; "" if there is none, or if it has our token."""
     try:
         text = (await response.content.read(_MAX_ERROR_BYTES)).decode(errors="replace")
     except (aiohttp.ClientError, OSError):

@@ -1,4 +1,4 @@
-"""Which engines a path requires, and what prevents their use, so that both are known before a call arrives."""
+"""The engines that a path requires, and checks that find out before any call whether they can be used."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from mediaserver.speech.tts.interface import resolve_voice
 
 
 class EngineKind(StrEnum):
-    """What an engine does; the value is the section of the settings that configures it."""
+    """The kinds of engine. The value of a kind is the name of the settings' section that configures it."""
 
     TTS = "speech"
     STT = "recognition"
@@ -27,7 +27,7 @@ class EngineRequirement(NamedTuple):
 
 
 def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str:
-    """Why a TTS engine cannot speak as required; "" if it can, as far as is known without asking it."""
+    """Why a TTS engine cannot speak as required; "" if no reason is known. The engine itself is not asked."""
     voice = resolve_voice(speech, requirement.engine, requirement.voice, language=requirement.language)
     return TTS_PROBLEMS[voice.engine](speech, voice)
 
@@ -35,7 +35,7 @@ def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str
 def requirement_problem(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> str:
-    """Why a required engine cannot be used; "" if it can, as far as is known without asking it."""
+    """Why a required engine cannot be used; "" if no reason is known. The engine itself is not asked."""
     match requirement.kind:
         case EngineKind.TTS:
             return voice_problem(requirement, speech)

@@ -9,7 +9,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class ServerSentEvent(NamedTuple):
-    """One event; `kind` is "message" where the server names none."""
+    """One event. `kind` is its type, "message" where the server sends no type."""
 
     data: str
     kind: str = "message"
@@ -18,7 +18,8 @@ class ServerSentEvent(NamedTuple):
 class ServerSentEventParser:
     """An incremental parser. Its input may be cut at any byte, even inside a UTF-8 sequence.
 
-    An event that the stream ends before its empty line is discarded, as the standard demands.
+    An empty line ends an event. Where the stream ends before that line, the event is discarded, as
+    the standard demands.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class ServerSentEventParser:
             data, kind = self._data, self._kind or "message"
             self._data, self._kind, self._data_characters = [], "", 0
             return ServerSentEvent("\n".join(data), kind) if data else None
-        field, _, value = line.partition(":")  # a comment is a field without a name
+        field, _, value = line.partition(":")  # a comment begins with a colon, so that its field has no name
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)

@@ -1,7 +1,7 @@
-"""The tables of TTS and STT engines, by the names that the settings give them.
+"""The tables of TTS and STT engines. Their keys are the names of the engines in the settings.
 
-The tables of problems have functions that say why an engine cannot be used as it is configured, for a voice (TTS)
-or for a language (STT), and "" if it can. The engine itself is not asked, so that `check` is quick.
+The functions in the tables of problems return why an engine cannot be used as it is configured, for a voice (TTS)
+or for a language (STT); they return "" if it can. They do not ask the engine itself, so that `check` is quick.
 """
 
 from collections.abc import Callable

@@ -10,9 +10,11 @@ from mediaserver.support.credentials import resolve_secret
 
 
 async def read_token(setting: SecretStr, key: str) -> str:
-    """The token that a setting holds, or that the file or variable which it names holds now; "" for none.
+    """The token in a setting, or in the file or environment variable that the setting names; "" for none.
 
-    `key` is the setting's name, for the message. Raises EngineError where the file or variable is not there.
+    The file or variable is read anew each time. `key` is the setting's name, for the error message.
+
+    Raises EngineError where the file or variable is not there.
     """
     try:
         return await asyncio.to_thread(resolve_secret, setting, key)
@@ -21,7 +23,7 @@ async def read_token(setting: SecretStr, key: str) -> str:
 
 
 def token_problem(url: str, setting: SecretStr, key: str) -> str:
-    """Why requests to `url` would be refused for want of a token, which OpenAI's own server requires; or ""."""
+    """The problem if `url` is OpenAI's own server, which requires a token, and no token is set; "" otherwise."""
     if url == OPENAI and not setting.get_secret_value().strip():
         return f"{key}: no token is set, and OpenAI requires one"
     return ""

@@ -9,7 +9,7 @@ from mediaserver.speech.engines.worker_process import REQUEST, RESPONSE
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 from mediaserver.support.processes.pool import ProcessPool
 
-_IDLE = 60.0  # seconds after which idle workers are stopped, all but one
+_IDLE = 60.0  # seconds without any job after which all workers but one are stopped
 _ATTEMPTS = 2
 
 
@@ -17,7 +17,8 @@ class WorkerPool:
     """At most `size` worker processes that run `module`, whose `main` calls `worker_process.serve_jobs`.
 
     A job during which its worker dies is tried once more in another worker. A cancelled job that has not begun is
-    dropped. One that has begun is finished, because to start another worker would take longer. A worker that takes
+    dropped. A cancelled job that has begun is finished, because to end it means to kill its worker, and the start
+    of another worker takes longer than the rest of the job. A worker that takes
     longer than `job_timeout` seconds for a job is killed, together with all processes that it has started.
     """
 
@@ -59,7 +60,7 @@ class WorkerPool:
     def _on_done(self, task: asyncio.Task[bytes]) -> None:
         self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # retrieved here, because the caller may have been cancelled
+            task.exception()  # otherwise asyncio logs an exception that a cancelled caller has not retrieved
 
     async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
         for _ in range(_ATTEMPTS):

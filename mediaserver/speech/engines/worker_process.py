@@ -13,7 +13,7 @@ from mediaserver.support.processes import child_main
 REQUEST = struct.Struct(">I")  # the size in bytes of the JSON that follows
 RESPONSE = struct.Struct(
     ">?I"
-)  # whether the job succeeded; the size in bytes of the PCM, or the error's text, that follows
+)  # whether the job succeeded; the size in bytes of what follows, PCM or an error's text
 
 
 def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
@@ -30,11 +30,11 @@ def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> 
             succeeded, data = _run_job(do_job, requests.read(*REQUEST.unpack(head)))
             responses.write(RESPONSE.pack(succeeded, len(data)) + data)
             responses.flush()
-    os._exit(0)  # without complaints about unwritten output, and without waiting for a library's threads
+    os._exit(0)  # a normal exit would complain of unwritten output, and wait for libraries' threads
 
 
 def _run_job(do_job: Callable[[dict[str, Any]], bytes], request: bytes) -> tuple[bool, bytes]:
-    """Whether a job succeeded, and its PCM or the reason why not."""
+    """Do a job; return whether it succeeded, and its PCM or else the reason for its failure."""
     try:
         return True, do_job(json.loads(request))
     except MediaServerError as error:

@@ -19,7 +19,7 @@ from mediaserver.speech.llm.reasoning import ReasoningFilter
 
 MAX_ANSWER_CHARACTERS = 8000  # ten minutes of speech; a longer answer is cut off there
 _END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
-_MAX_TOOL_CALLS = 16  # tool calls in one answer, at most
+_MAX_TOOL_CALLS = 16  # an answer with more tool calls is an error
 _MAX_SHOWN = 200  # characters of a server's error that are repeated in our message
 
 Message = dict[str, Any]
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class ToolCall(NamedTuple):
-    """A tool that the model calls; `arguments` is the text that it wrote, which should be a JSON object."""
+    """A model's call of a tool. `arguments` is the model's text, unchecked; it should be a JSON object."""
 
     id: str
     name: str
@@ -47,7 +47,9 @@ class ChatClient:
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the answer to a conversation as it arrives: pieces of text of any size, then the tool calls.
 
-        `messages` and `tools` are OpenAI's, `model` is "" for the configured one. The model's reasoning is left
+        `messages` and `tools` have OpenAI's format, `model` is "" for the configured one.
+
+        The model's reasoning is left
         out. Raises EngineError where there is no answer, where it breaks off, or where nothing of it arrives for
         `chat.timeout` seconds; reasoning counts as nothing, because the caller hears nothing meanwhile.
         """
@@ -84,7 +86,9 @@ class ChatClient:
             raise EngineError(f"{self._host}: {what} within {timeout:g} s") from None
 
     async def _request(self, body: Mapping[str, Any], reader: "_CompletionReader") -> AsyncGenerator[str, None]:
-        """Send the request and yield the answer's text; an empty piece is progress without text.
+        """Send the request and yield the answer's text. An empty piece is progress without text.
+
+        A part of a tool call is such progress, for example.
 
         Raises EngineError where the answer does not finish.
         """
@@ -141,7 +145,7 @@ class _ToolCallPart(BaseModel):
 
 class _Delta(BaseModel):
     content: str | None = None
-    reasoning: Any = None  # some servers use this key, others the next one
+    reasoning: Any = None  # some servers use this key, others `reasoning_content`
     reasoning_content: Any = None
     tool_calls: list[_ToolCallPart] | None = None
 
@@ -164,7 +168,7 @@ class _ServerReportedError(Exception):
 
 
 class _CompletionReader:
-    """Reads an answer document by document, and holds its state."""
+    """Reads an answer document by document, and remembers what has arrived of the answer."""
 
     def __init__(self) -> None:
         self.started = False  # whether any text or tool call has arrived
@@ -173,7 +177,9 @@ class _CompletionReader:
         self.tool_calls: dict[int, ToolCall] = {}
 
     def feed(self, document: str) -> str | None:
-        """Read one document and return its text; None where it has neither text nor any other progress.
+        """Read one document and return its text; None if the answer made no progress.
+
+        Progress is text, a tool call or the end of the answer.
 
         Raises ValueError where the document is no chat completion, _ServerReportedError where it is an error.
         """
@@ -185,7 +191,7 @@ class _CompletionReader:
             message = chunk.error.get("message") if isinstance(chunk.error, dict) else chunk.error
             raise _ServerReportedError(str(message or "an error"))
         if not chunk.choices:
-            return None  # a report of the tokens used, for example
+            return None  # a document without choices, such as a report of the tokens used
         choice = chunk.choices[0]
         part = choice.delta or choice.message or _Delta()
         text, calls = self.reasoning.feed(part.content or ""), part.tool_calls or []

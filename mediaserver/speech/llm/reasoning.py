@@ -1,4 +1,4 @@
-"""Removes the reasoning, in tags, that models write before an answer, and some servers leave in the answer."""
+"""Removes reasoning from answers. Models write it in tags before an answer, and some servers do not remove it."""
 
 import re
 
@@ -8,7 +8,7 @@ _MAX_TAG_CHARACTERS = max(map(len, _TAGS)) + len("</>")
 
 
 class ReasoningFilter:
-    """Removes reasoning from an answer that arrives in pieces, which may be cut inside a tag."""
+    """Removes reasoning from an answer that arrives in pieces. A piece may end inside a tag."""
 
     def __init__(self) -> None:
         self._buffer = ""  # text that may still turn out to be reasoning, or a tag
@@ -43,7 +43,7 @@ class ReasoningFilter:
 
 
 def _certain_length(text: str) -> int:
-    """The index at which an incomplete opening tag may begin, else the length of the text."""
+    """The length of the text without an incomplete opening tag at its end, which may begin reasoning."""
     start = text.rfind("<")
     incomplete = start >= 0 and any(f"<{tag}>".startswith(text[start:]) for tag in _TAGS)
     return start if incomplete else len(text)

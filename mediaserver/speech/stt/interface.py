@@ -22,13 +22,13 @@ class SttEngine(Protocol):
     ) -> Recognition:
         """Recognise one utterance.
 
-        `audio` yields the utterance as it is spoken, and ends with it: 16-bit little-endian PCM, 8 kHz, mono, in
+        `audio` yields the utterance as it is spoken, until it ends: 16-bit little-endian PCM, 8 kHz, mono, in
         pieces of any even number of bytes. `on_partial` is called with the transcript so far, if the engine has
         partial results. `language` is a BCP 47 tag, "" for the configured one; an engine whose model knows one
         language ignores it.
 
-        Raises EngineError where there is no result. There is no time-out: the caller cancels. A cancelled call
-        leaves no task, connection or process behind.
+        Raises EngineError where there is no result. This method has no time-out, but can be cancelled. A cancelled
+        recognition leaves no task, connection or process behind.
         """
 
     def preload(self) -> None:
@@ -36,17 +36,17 @@ class SttEngine(Protocol):
 
     @property
     def not_ready_reason(self) -> str:
-        """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
+        """Why a preloaded engine is not ready yet; "" if no reason is known. The engine itself is not asked."""
 
     async def close(self) -> None:
         """Stop the engine's processes and connections, if it has any of its own."""
 
 
 async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, T]) -> T:
-    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once the other ends."""
+    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once `receiving` ends."""
     task = asyncio.ensure_future(sending)
     try:
         return await receiving
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # a connection that fails to send fails to receive, too
+        await asyncio.gather(task, return_exceptions=True)  # where `sending` fails, `receiving` fails, too

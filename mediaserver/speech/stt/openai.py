@@ -1,4 +1,7 @@
-"""The STT engine `openai`: any server with OpenAI's `POST /audio/transcriptions`, asked at an utterance's end."""
+"""The STT engine `openai`: any server with OpenAI's `POST /audio/transcriptions`.
+
+A request contains a whole utterance, and is sent when the utterance has ended.
+"""
 
 import asyncio
 import json
@@ -43,7 +46,7 @@ class OpenAiStt:
         async with self._http.post(url, token, data=form) as response:
             return Recognition(self._parse_text(await _read_body(response)))
 
-    not_ready_reason = ""  # the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the server is not asked before it is needed
 
     def preload(self) -> None:
         """Do nothing: there is nothing to start."""

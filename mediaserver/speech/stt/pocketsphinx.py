@@ -1,4 +1,4 @@
-"""The STT engine `pocketsphinx`: English, on this machine, without a network; other engines recognise more.
+"""The STT engine `pocketsphinx`: English, on this machine, without a network; it makes more mistakes than others.
 
 The engine is not loaded by the serving process, but by worker processes that run `pocketsphinx_process`.
 """
@@ -16,7 +16,7 @@ from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessErr
 from mediaserver.support.processes.pool import ProcessPool
 
 _MODULE = "mediaserver.speech.stt.pocketsphinx_process"
-_IDLE = 60.0  # seconds after which idle workers are stopped, all but one
+_IDLE = 60.0  # seconds without any utterance after which all workers but one are stopped
 
 
 def config_problem(settings: RecognitionSettings, language: str) -> str:
@@ -42,7 +42,7 @@ class PocketSphinxStt:
 
     @property
     def not_ready_reason(self) -> str:
-        """Why the first worker process is not ready yet."""
+        """Why no worker process has become ready yet; "" once one has."""
         return self._pool.why_not_ready
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
 """The worker process of the STT engine `pocketsphinx`: `python -m mediaserver.speech.stt.pocketsphinx_process`.
 
-PocketSphinx's model was trained on speech sampled at 16 kHz, and does not know telephone audio. What a telephone
-cuts off above 4 kHz is replaced by a faint mirror image of what is below, because that is nearer to a consonant
-than silence is. Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with
+PocketSphinx's model was trained on speech sampled at 16 kHz, and does not know telephone audio. A telephone
+cuts off everything above 4 kHz. The worker fills that band with a faint mirror image of the band below, because to
+the model the mirror image is nearer to a consonant than silence is.
+Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with
 PocketSphinx's own settings, and 28 % with those of this module.
 """
 
@@ -20,12 +21,13 @@ from pocketsphinx import Decoder
 from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
 from mediaserver.support.processes import child_main
 
-# Multiplied with the signal, it mirrors the spectrum about a quarter of the sampling rate; 0.25 is the gain.
+# The product of a signal and this sequence has the signal's spectrum, mirrored at 4 kHz, a quarter of the sampling
+# rate. 0.25 is the gain.
 _MIRROR = np.array([0.25, -0.25], np.float32)
 _RATES = 8000, 16_000  # Hz of the input, and of the model
-# A tenth of a second, put before each utterance: without it, a first word that begins at once is lost.
+# A tenth of a second of silence, put before each utterance, because a word that begins at once would be lost.
 _LEADING_SILENCE = bytes(1600)
-_PARTIAL_INTERVAL = 0.25  # seconds between two partial results, at least
+_PARTIAL_INTERVAL = 0.25  # the minimum number of seconds between two partial results
 # Means of the cepstra of telephone speech, with which the normalisation begins for every utterance.
 _CEPSTRAL_MEANS = (
     "33.745,1.10233,-13.9668,5.04951,-2.92942,-12.4872,11.7266,-10.7042,8.3951,-3.33718,-5.02353,7.13947,-7.09731"
@@ -33,20 +35,21 @@ _CEPSTRAL_MEANS = (
 
 
 class UtteranceDecoder:
-    """PocketSphinx's decoder for telephone audio, one utterance after the other.
+    """PocketSphinx's decoder for telephone audio. It decodes one utterance after the other.
 
     Each utterance starts from the same state, so that no caller's voice influences how another one is recognised.
     """
 
     def __init__(self) -> None:
         # The beams are wider than PocketSphinx's own, because telephone audio is far from what the model expects.
-        # Its second pass over the whole utterance improves nothing here, and the caller would wait 100 ms for it.
+        # The second pass over the whole utterance (`fwdflat`) is off, because it improves nothing here, and the
+        # caller would wait 100 ms for it.
         self._decoder = Decoder(loglevel="FATAL", cmninit=_CEPSTRAL_MEANS, beam=1e-60, wbeam=1e-40, fwdflat=False)
 
     def start(self) -> None:
         """Start a new utterance."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the call is deprecated, but nothing else resets the noise estimate
+            warnings.simplefilter("ignore")  # `start_stream` is deprecated, but only it resets the noise estimate
             self._decoder.start_stream()
         self._decoder.set_cmn(_CEPSTRAL_MEANS)
         self._decoder.start_utt()
@@ -86,11 +89,11 @@ def main() -> None:
         while _recognise_utterance(decoder, requests, responses):
             pass
     except (BrokenPipeError, ConnectionResetError):  # the serving process is gone
-        os._exit(1)  # without complaints about unwritten output
+        os._exit(1)  # a normal exit would complain of unwritten output
 
 
 def _recognise_utterance(decoder: UtteranceDecoder, requests: IO[bytes], responses: IO[bytes]) -> bool:
-    """Recognise one utterance; return False where the input ends before it does."""
+    """Recognise one utterance; return False where the input ends before the utterance does."""
     decoder.start()
     sent, due = "", 0.0
     for pcm in _iter_audio(requests):

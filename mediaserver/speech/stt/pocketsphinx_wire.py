@@ -1,6 +1,7 @@
 """The messages between the STT engine `pocketsphinx` and its worker processes.
 
-A module of its own, because the worker must not import what the engine imports, nor the other way round.
+They have their own module, because the worker must not import what the engine imports, nor the engine what the
+worker imports.
 """
 
 import struct

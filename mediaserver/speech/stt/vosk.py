@@ -1,8 +1,8 @@
-"""The STT engine `vosk`: a vosk-server, by its WebSocket protocol; each utterance has its connection.
+"""The STT engine `vosk`: a vosk-server, by its WebSocket protocol. Each utterance has a connection of its own.
 
 The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
-what it has recognised: `partial` of a segment that goes on, or `text` of one that has ended. An utterance may have
-several segments.
+what it has recognised: `partial` has the words of a segment that goes on, `text` those of one that has ended.
+An utterance may have several segments.
 """
 
 import json
@@ -36,7 +36,7 @@ class VoskStt:
             connection = _VoskConnection(websocket, host_of(self._url))
             return await send_while_receiving(connection.send_audio(audio), connection.receive_result(on_partial))
 
-    not_ready_reason = ""  # the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the server is not asked before it is needed
 
     def preload(self) -> None:
         """Do nothing: there is nothing to start."""
@@ -50,10 +50,10 @@ class _VoskConnection:
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse, host: str) -> None:
         self._websocket, self._host = websocket, host
-        self._unanswered = 0  # messages sent to which no answer has come yet
+        self._unanswered = 0  # the number of sent messages that the server still has to answer
         self._end_sent = False
         self._texts: list[str] = []  # texts of the segments that have ended
-        self._confidences: list[float] = []  # confidences of the words of these segments
+        self._confidences: list[float] = []  # confidences of the words in the segments that have ended
 
     async def send_audio(self, audio: AsyncIterator[bytes]) -> None:
         """Send the configuration, the audio and the end mark."""

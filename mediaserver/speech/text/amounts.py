@@ -1,6 +1,6 @@
 """Numbers, ordinals, years and money in words.
 
-Amounts are written as programs write them: digits, and a point before the decimals. In languages that num2words
+Values are expected as programs write them: digits, and a point before the decimals. In languages that num2words
 does not know, the digits stay, and the TTS engine speaks them.
 """
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # digits of a number, at most
+_MAX_DIGITS = 18  # a value with more digits is refused
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
-_ENGLISH_NAMES = {  # names of a currency and its hundredth; CLDR has "US dollars", and no cents
+_ENGLISH_NAMES = {  # names of a currency and its hundredth, because CLDR says "US dollars" and has no cents
     **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD"), _DOLLAR),
     "EUR": ("euro", "euros", "cent", "cents"),
     "GBP": ("pound", "pounds", "penny", "pence"),
@@ -50,7 +50,7 @@ def year_words(text: str, argument: str, language: Language) -> str:
 
 
 def integer_year_words(value: int, language: Language) -> str:
-    """A year in words; the words of the number where the language has no others for years."""
+    """A year in words. Where the language has no special form for years, the year is spoken as a plain number."""
     try:
         return language.number_words(value, "year")
     except ValueError:
@@ -103,7 +103,7 @@ def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> 
 
 
 def _english_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in English, in words such as dollars and cents; "" for a currency that has no names here."""
+    """An amount in English, in words such as dollars and cents; "" for one that is not in `_ENGLISH_NAMES`."""
     if code not in _ENGLISH_NAMES:
         return ""
     major, minor = int(amount), int(amount % 1 * 100)
@@ -114,7 +114,7 @@ def _english_amount(amount: Decimal, code: str, language: Language) -> str:
 
 
 def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount by num2words, without a part that is zero; "" where num2words does not have the currency."""
+    """An amount in the words of num2words; "" where it lacks the currency. A part that is zero is not spoken."""
     from num2words import CONVERTER_CLASSES
 
     try:
@@ -147,7 +147,7 @@ def _parse_integer(text: str) -> int:
 def _decimal_words(value: Decimal, language: Language) -> str:
     """A number in words; in digits where the language has no words for it.
 
-    Decimals are spoken one by one, because num2words loses some.
+    The digits after the point are spoken one by one, because num2words loses some of them.
     """
     whole, point, decimals = str(value).partition(".")
     if language.num2words_code and (language.decimal_point or not point):

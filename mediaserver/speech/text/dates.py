@@ -1,7 +1,7 @@
 """Dates, times of day and durations in words.
 
 In English, all parts are words. Other languages get Babel's long patterns, such as "Montag, 23. November 2026".
-Their digits stay, because the TTS engine knows the grammar by which they are spoken.
+The digits in the patterns stay, because the TTS engine knows in which grammatical form to speak them.
 """
 
 import re
@@ -17,7 +17,7 @@ _ISO_DURATION = re.compile(
 )
 _UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
-_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # languages whose times are the hour, this word, and the minute
+_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # languages that say this word between the hour and the minute
 _ONE_HOUR = {"de": "ein"}
 
 
@@ -39,7 +39,7 @@ def datetime_words(text: str, argument: str, language: Language) -> str:
 
 
 def duration_words(text: str, argument: str, language: Language) -> str:
-    """Seconds, "2:05", "1:02:05" or "PT2M5S" -> "two minutes and five seconds"."""
+    """The seconds "125", or "2:05", "0:02:05" or "PT2M5S" -> "two minutes and five seconds"."""
     from babel.lists import format_list
 
     rest = _parse_duration(text)
@@ -56,7 +56,7 @@ def duration_words(text: str, argument: str, language: Language) -> str:
 
 
 def _parse_datetime(text: str, clock: bool = False) -> datetime:
-    """Parse ISO 8601; with `clock`, a time of day alone as well. Raises ValueError."""
+    """Parse a date or a date and time in ISO 8601. With `clock`, a time alone will do. Raises ValueError."""
     try:
         if clock and not re.match(r"[0-9]{4}-", text):
             return datetime.combine(date.min, time.fromisoformat(text.zfill(5)))
@@ -97,12 +97,12 @@ def _english_clock_words(clock: time, language: Language) -> str:
         return "noon" if clock.hour else "midnight"
     hour = language.number_words(clock.hour % 12 or 12)
     minute = f" {'oh ' * (clock.minute < 10)}{language.number_words(clock.minute)}" if clock.minute else ""
-    # With dots, because an engine speaks "a" as an article.
+    # "a.m." has dots, because an engine would speak an "a" without a dot as an article.
     return f"{hour}{minute} {'p.m.' if clock.hour >= 12 else 'a.m.'}"
 
 
 def _count_with_unit(count: int, unit: str, language: Language) -> str:
-    """A number with its unit, the short name where Babel lacks the long one, as in zh."""
+    """A number with its unit. Where Babel lacks the unit's long name, as in Chinese, the short name is used."""
     from babel.units import format_unit
 
     long_name = format_unit(count, f"duration-{unit}", length="long", locale=language.locale)

@@ -1,6 +1,6 @@
 """The table of formats in which a value can be spoken, and the normalisation of a value to words. No I/O.
 
-Values come from callers and backends, so that none is trusted: each is limited in length, and made printable.
+Values come from callers and backends, and are not trusted. So each is limited in length and made printable.
 """
 
 import re
@@ -10,8 +10,8 @@ from mediaserver.errors import did_you_mean
 from mediaserver.speech.text import amounts, dates, languages, spelling
 from mediaserver.speech.text.languages import Language
 
-MAX_VALUE_CHARACTERS = 1000  # characters of a value without a format
-_MAX_FORMATTED_CHARACTERS = 100  # characters of a value with a format: a listener has no use for more digits
+MAX_VALUE_CHARACTERS = 1000  # characters that a value without a format may have
+_MAX_FORMATTED_CHARACTERS = 100  # characters that a value with a format may have; nobody listens to more
 
 # Each function takes a value, the format's argument ("" for none) and a language, and returns the words. It raises
 # ValueError where the value cannot be spoken in that format.
@@ -59,7 +59,7 @@ def normalise_value(value: str, format_name: str, argument: str, language: str) 
 
 
 def preload_format(format_name: str, argument: str, language: str) -> None:
-    """Load what a format needs for a language, which takes some 50 ms.
+    """Load what a format needs for a language. Loading takes some 50 ms.
 
     Raises ValueError for an unknown language, and for a format that cannot be spoken in it.
     """

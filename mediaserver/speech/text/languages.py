@@ -1,7 +1,7 @@
 """Languages by their BCP 47 tags, as num2words (words for numbers) and Babel (CLDR: dates, currencies) know them.
 
-Both libraries are imported when a language is first looked up, which takes some 30 ms: call `find_language` at
-start, not during calls.
+Both libraries are imported when a language is first looked up. The import takes some 30 ms, so call
+`find_language` at start, not during calls.
 """
 
 import re
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # languages with another code in num2words
-_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point that num2words lacks
+_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # languages coded otherwise in num2words
+_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point, where num2words lacks them
 _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language by its tag."""
+    """A language, and how num2words and Babel know it."""
 
     tag: str  # BCP 47
-    num2words_code: str  # "" where num2words has no words for its numbers
+    num2words_code: str  # "" where num2words has no words for the numbers of the language
     babel_locale: "Locale | None"
 
     @property
@@ -48,7 +48,7 @@ class Language:
 
     @property
     def territory(self) -> str:
-        """The territory of the tag, or else the one where most of its speakers live by CLDR; "" for none."""
+        """The territory of the tag, or else the one where most speakers live, according to CLDR; "" for none."""
         from babel.core import get_global
 
         likely = get_global("likely_subtags").get(self.locale.language, "")
@@ -65,7 +65,7 @@ class Language:
 
     @cached_property
     def decimal_point(self) -> str:
-        """The word between a number and its decimals; "" where it is not known."""
+        """The word between a number and its decimals, such as "point"; "" where it is not known."""
         from num2words import CONVERTER_CLASSES
 
         word = getattr(CONVERTER_CLASSES.get(self.num2words_code), "pointword", "")
@@ -74,7 +74,7 @@ class Language:
 
     @cached_property
     def minus(self) -> str:
-        """The word before a negative number, derived from -1, which some languages of num2words do not have."""
+        """The word before a negative number, taken from the words for -1; "minus" if num2words cannot speak -1."""
         one = self.number_words(1)
         try:
             negative = self.number_words(-1)

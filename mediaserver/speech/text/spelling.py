@@ -38,7 +38,7 @@ _COUNTRY_CODE = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9
 
 
 def digit_words(text: str, argument: str, language: Language) -> str:
-    """ "47-11" -> "four seven, one one": groups as they are written, or of the size in `argument`."""
+    """ "47-11" -> "four seven, one one". Groups are as written, or of `argument` characters each."""
     groups = _split_groups(text)
     if argument:
         joined, size = "".join(groups), int(argument)
@@ -63,7 +63,7 @@ def phone_words(text: str, argument: str, language: Language) -> str:
 
 
 def spelled_words(text: str, argument: str, language: Language) -> str:
-    """ "a@b.co" -> "A. at B dot C O": each sign by its name, words separated by pauses."""
+    """ "a@b.co" -> "A. at B dot C O". Each sign is spoken by its name, and a pause separates words."""
     return _group_words(text.split(), language)
 
 

@@ -21,7 +21,7 @@ class MissingValuesError(ValueError):
 
 
 class Placeholder(NamedTuple):
-    """The place of a value, after the literal text `before` it."""
+    """The place of a variable's value in a text. `before` is the literal text in front of it."""
 
     before: str
     name: str
@@ -31,7 +31,7 @@ class Placeholder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with variables, parsed once and rendered for each call. `end` follows the last placeholder."""
+    """A text with variables, parsed once and rendered for each call. `end` is the text after all placeholders."""
 
     placeholders: tuple[Placeholder, ...]
     end: str
@@ -57,7 +57,7 @@ class Template:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the template's variables, each once, in their order."""
+        """The names of the template's variables, each once, in the order in which they first occur."""
         return tuple(dict.fromkeys(placeholder.name for placeholder in self.placeholders))
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Template:
         return "".join((*parts, self.end))
 
     def preload_language(self, language: str) -> None:
-        """Load what rendering in a language needs, tens of milliseconds the first time.
+        """Load what rendering in a language needs. That takes tens of milliseconds the first time.
 
         Raises ValueError for an unknown language, and for a format that cannot be spoken in it.
         """

@@ -51,7 +51,7 @@ class CommandTts:
 
     @cached_property
     def identity(self) -> str:
-        """The program with its arguments, and its size and date when it was first used."""
+        """The program with its arguments, and the size and date that its file had at the first use."""
         found = shutil.which(self._program[0]) if self._program else None
         stat = Path(found).stat() if found else None
         return f"command {self._program} {(stat.st_size, stat.st_mtime_ns) if stat else None}"
@@ -83,7 +83,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The configured environment variables, read anew. Raises EngineError for a reference to nothing."""
+        """The configured environment variables, read anew. Raises EngineError where a value cannot be read."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")
@@ -108,7 +108,7 @@ class CommandTts:
 
     @property
     def not_ready_reason(self) -> str:
-        """Why the first worker process is not ready yet."""
+        """Why no worker process has become ready yet; "" once one has."""
         return self._workers.not_ready_reason
 
     async def close(self) -> None:

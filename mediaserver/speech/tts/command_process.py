@@ -1,6 +1,7 @@
 """The worker process of the TTS engine `command`: `python -m mediaserver.speech.tts.command_process`.
 
-It runs a program for each sentence. What the program starts is in this process's group, and is killed with it.
+It runs a program for each sentence. Processes that the program starts are in this process's group,
+and are killed together with this process.
 """
 
 import resource
@@ -17,8 +18,8 @@ from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
 _MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
-# Bytes of any one file that a program may make. To the kernel shared memory is a file as well, and espeak-ng has
-# 64 MB of shared memory for PulseAudio, as distributions build espeak-ng, though it plays nothing here.
+# Bytes that a file of a program may have. Shared memory counts as a file, too, and the espeak-ng of distributions
+# takes 64 MB of shared memory for PulseAudio, though it plays nothing here.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
 _MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for the error's message
 
@@ -83,7 +84,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
         raise _too_much_sound()
     code = process.wait()
     for thread in threads:
-        thread.join(1.0)  # a process that the program started may keep the pipes open
+        thread.join(1.0)  # not for ever, because a process that the program started may keep the pipes open
     if code == -signal.SIGXFSZ:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         raise EngineError(f"the program wrote a file of more than {limit} bytes")

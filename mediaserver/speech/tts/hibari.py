@@ -1,4 +1,4 @@
-"""The TTS engine `hibari`: English, without a network, by the extra `[speech]`.
+"""The TTS engine `hibari`: English, without a network. The extra `[speech]` installs it.
 
 The engine is not loaded by the serving process, but by worker processes that run `hibari_process`.
 """
@@ -17,8 +17,8 @@ from mediaserver.speech.tts.interface import Voice
 # The version of the processing that `hibari_process` adds (trimming, level). It is a part of the cache's key:
 # raise it with every audible change, so that sentences made before are not found on disk any more.
 _PROCESSING_VERSION = 1
-VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy: importing hibari's own table would load hibari
-_JOB_TIMEOUT = 10.0  # seconds for one sentence, after which a worker is taken to hang
+VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy, because importing hibari's own table loads hibari
+_JOB_TIMEOUT = 10.0  # seconds for one sentence; a worker that takes longer is killed
 _MODULE = "mediaserver.speech.tts.hibari_process"
 
 
@@ -39,7 +39,8 @@ class HibariTts:
     def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings = settings
         self._installed = find_spec("hibari") is not None
-        # Less than the time-out of a sentence, so that the caller learns that a voice is still being downloaded.
+        # The wait for a download is shorter than the time-out of a sentence, so that the error says that the voice
+        # is still being downloaded.
         download_wait = f"{0.8 * settings.timeout:g}"
         self._workers = WorkerPool(_MODULE, (download_wait,), settings.processes, _JOB_TIMEOUT)
 
@@ -61,7 +62,7 @@ class HibariTts:
 
     @property
     def not_ready_reason(self) -> str:
-        """Why the first worker process is not ready yet."""
+        """Why no worker process has become ready yet; "" once one has."""
         return self._workers.not_ready_reason
 
     async def close(self) -> None:

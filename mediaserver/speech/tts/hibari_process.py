@@ -1,6 +1,6 @@
 """The worker process of the TTS engine `hibari`: `python -m mediaserver.speech.tts.hibari_process DOWNLOAD_WAIT`.
 
-The package contains one voice. The other voices are downloaded when they are first asked for, in a thread, so that
+hibari's package contains one voice. The others are downloaded when they are first asked for, in a thread, so that
 the process goes on synthesising. The first sentence for such a voice waits for its download for DOWNLOAD_WAIT
 seconds at most; later ones fail at once until the voice is there.
 """
@@ -23,9 +23,9 @@ from mediaserver.speech.engines import worker_process
 _MAX_LOADED = 4  # voices kept in memory, some 30 MB each
 _RETRY = 60.0  # seconds after which a voice that could not be downloaded is tried again
 _GAIN = 2.0  # brings the speech near the loudness of the shipped prompts
-_MAX_PEAK = 0.9  # of full scale: no peak exceeds it after the gain
-_AUDIBLE = 0.001  # of full scale: any quieter signal counts as silence
-# Seconds of silence kept before and after a sentence. hibari's own are 0.3 and 0.45.
+_MAX_PEAK = 0.9  # a fraction of full scale, which no peak exceeds after the gain
+_AUDIBLE = 0.001  # a fraction of full scale; any quieter signal counts as silence
+# Seconds of silence kept before and after a sentence. hibari itself leaves 0.3 and 0.45 seconds.
 _LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 class VoiceStore:
-    """The loaded voices: of too many, the least recently used is unloaded. `download_wait` is in seconds."""
+    """The loaded voices. Beyond `_MAX_LOADED`, the least recently used is freed. `download_wait` is in seconds."""
 
     def __init__(self, download_wait: float) -> None:
         self._download_wait = download_wait
@@ -44,7 +44,7 @@ class VoiceStore:
         self._load(DEFAULT)("Ready.")  # warm up: the first sentence takes ten times as long as any other
 
     def synthesise(self, job: dict[str, Any]) -> bytes:
-        """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames, the same each time."""
+        """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames. The same job gives the same sound."""
         voice = self._load(job["voice"] or DEFAULT)
         samples = voice(job["text"], speed=job["rate"], seed=0)
         if not len(samples):
@@ -62,7 +62,7 @@ class VoiceStore:
         return self._loaded[name]
 
     def _download(self, name: str) -> None:
-        """Make sure that a voice's file is on this machine. Raises EngineError where it is not, or not yet."""
+        """Make sure that a voice's file is on this machine. Raises EngineError as long as it is missing."""
         try:
             voice_path(name, download_missing=False)
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class _VoiceDownload:
         return not self._thread.is_alive() and time.monotonic() - self._began > _RETRY
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end of the download, at most for so many seconds."""
+        """Wait for the end of the download, but no longer than `seconds`."""
         self._thread.join(seconds)
 
     def raise_unless_done(self) -> None:
@@ -105,7 +105,7 @@ class _VoiceDownload:
 
 
 def _trim_silence(signal: Signal) -> Signal:
-    """Cut the silence around a sentence to what a speaker leaves: a caller waits for the silence before it."""
+    """Shorten the silence around a sentence to a speaker's pauses, because callers wait while it lasts."""
     audible = np.flatnonzero(np.abs(signal) > _AUDIBLE)
     if not len(audible):
         return signal
@@ -115,7 +115,7 @@ def _trim_silence(signal: Signal) -> Signal:
 
 
 def _raise_level(signal: Signal) -> Signal:
-    """Apply the gain, or as much of it as leaves the peak below its limit."""
+    """Amplify by `_GAIN`, or by less where the peak would exceed `_MAX_PEAK`."""
     peak = float(np.abs(signal).max(initial=0.0))
     return signal * min(_GAIN, _MAX_PEAK / peak) if peak else signal
 

@@ -20,7 +20,7 @@ def resolve_voice(
 ) -> Voice:
     """A voice, with the configured value for each argument that is not given.
 
-    The configured name of a voice belongs to the configured engine, and is not used for another one.
+    The configured name of a voice belongs to the configured engine, and is not used for another engine.
     """
     configured = settings.voice if (engine or settings.engine) == settings.engine else ""
     return Voice(
@@ -33,7 +33,7 @@ class TtsEngine(Protocol):
 
     @property
     def identity(self) -> str:
-        """The engine and its model, as a part of the cache's key: another identity means another sound."""
+        """The engine and its model, as a part of the cache's key. It must change whenever the sound changes."""
 
     def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence as 16-bit little-endian PCM, 8 kHz, mono.
@@ -48,7 +48,7 @@ class TtsEngine(Protocol):
 
     @property
     def not_ready_reason(self) -> str:
-        """Why a preloaded engine is not ready yet; "" if it is, as far as is known without asking it."""
+        """Why a preloaded engine is not ready yet; "" if no reason is known. The engine itself is not asked."""
 
     async def close(self) -> None:
         """Stop the engine's processes and connections, if it has any of its own."""

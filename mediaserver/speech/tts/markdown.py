@@ -12,7 +12,7 @@ _STEPS = (  # patterns and their replacements, applied in this order
     (
         re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"),
         r"\1",
-    ),  # links and images: their text
+    ),  # links and images are replaced by their text
     (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),
     (re.compile(r"`+"), ""),
     (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),
@@ -21,7 +21,7 @@ _STEPS = (  # patterns and their replacements, applied in this order
 
 
 def strip_markdown(sentence: str) -> str:
-    """A sentence of one line, as `sentences` gives it, without its Markdown; "" where nothing is left to speak."""
+    """A sentence of one line without its Markdown; "" where nothing is left to speak."""
     for pattern, replacement in _STEPS:
         sentence = pattern.sub(replacement, sentence)
     return " ".join(to_printable(sentence).split())

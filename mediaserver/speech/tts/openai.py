@@ -19,12 +19,12 @@ from mediaserver.speech.tts.interface import Voice
 
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
 RESPONSE_RATE = 24_000  # Hz of the response format "pcm": 16-bit little-endian, mono
-_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # a tenth of a second is passed on at a time
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes for one sentence
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the bytes of a tenth of a second, which is passed on at a time
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes; a longer response to one sentence is an error
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
 _OTHER_MAGIC = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # first bytes of formats that are not PCM
-_MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200  # bytes read of a response that is text; characters shown of it
+_MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200  # bytes used of a text response; characters of it in our error message
 
 
 def config_problem(settings: SpeechSettings, voice: Voice) -> str:
@@ -63,7 +63,7 @@ class OpenAiTts:
             async for pcm in pcm_pieces:
                 yield pcm
 
-    not_ready_reason = ""  # the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the server is not asked before it is needed
 
     def preload(self) -> None:
         """Do nothing: there is nothing to start."""
@@ -72,7 +72,7 @@ class OpenAiTts:
         """Do nothing: the HTTP client belongs to all engines."""
 
     async def _iter_pcm(self, chunks: AsyncGenerator[bytes, None], media_type: str) -> AsyncGenerator[bytes, None]:
-        """Yield a response's speech as PCM at 8 kHz, in whole frames. Raises EngineError where it is not audio."""
+        """Yield a response's speech as PCM at 8 kHz, in whole frames. Raises EngineError if it is no audio."""
         first = await anext(chunks, b"")
         if first[:4] == b"RIFF" or media_type in _WAV_TYPES:
             yield await asyncio.to_thread(_decode_wav, b"".join([first, *[chunk async for chunk in chunks]]))
@@ -89,7 +89,7 @@ class OpenAiTts:
             yield resampler.flush()
 
     async def _iter_chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Yield the body in tenths of a second and a shorter rest. Raises EngineError where it is too long."""
+        """Yield the body in tenths of a second; the last may be shorter. Raises EngineError if it is too long."""
         buffer, size = bytearray(), 0
         async for data in response.content.iter_any():
             size += len(data)
@@ -122,7 +122,7 @@ def _decode_wav(content: bytes) -> bytes:
 
 
 def _shown_text(media_type: str, content: bytes) -> str:
-    """The beginning of a response that is text, as `: one line`; "" for any other response."""
+    """The beginning of a text response for our error message, as `: one line`; "" for any other response."""
     if media_type != "application/json" and not media_type.startswith("text/"):
         return ""
     text = " ".join(content[:_MAX_TEXT_BYTES].decode(errors="replace").split())[:_MAX_SHOWN]

@@ -8,7 +8,7 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.interface import Voice
 
-_TIMEOUT = 60.0  # seconds; longer than on a call, because no caller waits
+_TIMEOUT = 60.0  # seconds to wait for sound; longer than on a call, because no caller waits
 
 
 def validate_prompt_file(file: Path) -> None:
@@ -38,7 +38,7 @@ def write_prompt_file(file: Path, pcm: bytes) -> None:
 
     The file appears whole or not at all, because a running server may be watching the folder.
     """
-    unfinished = file.with_name(f".{file.name}.part")  # a name with a dot is not taken for a prompt
+    unfinished = file.with_name(f".{file.name}.part")  # files whose names begin with a dot are no prompts
     try:
         unfinished.write_bytes(wav.header(1, len(pcm)) + pcm)
         unfinished.replace(file)

@@ -1,14 +1,15 @@
 """Sentence segmentation for TTS, also of text that still streams in from a language model.
 
-Where a text is split depends on the text alone, not on the pieces in which it arrives. Only white space changes.
+Where a text is split depends on the text alone, not on the pieces in which it arrives. Splitting changes
+nothing but white space.
 """
 
 import re
 
 MAX_CHARACTERS = 200  # a longer sentence is split at a clause, so that its beginning can be played soon
 _MIN_CHARACTERS = 10  # a shorter sentence is spoken together with the next one
-_MIN_WIDE = 4  # the same for scripts whose characters are words, such as Chinese
-_MIN_CLAUSE = 20  # characters, some four words, of a first clause that may be spoken by itself
+_MIN_WIDE = 4  # instead of _MIN_CHARACTERS, in scripts whose characters are words, such as Chinese
+_MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself
 _MIN_WIDE_CLAUSE = 8
 _OPENING = "\"'“‘„«»‹›([{*_`"
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
@@ -25,7 +26,7 @@ _MAY_END = re.compile(
 # Abbreviations that end no sentence before a number.
 _BEFORE_NUMBER = re.compile(r"no|nr|nos|fig|vol|p|pp|art|abs|ch|sec|ext|max|min")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # such as U.S and J, which end no sentence
-# Languages in which "3." is the 3rd.
+# Languages in which "3." means "3rd", so that its dot ends no sentence.
 _ORDINAL_DOT = re.compile(r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|pl|tr)\b.*")
 
 
@@ -39,7 +40,7 @@ class SentenceSplitter:
     def __init__(
         self, language: str = "en", max_characters: int = MAX_CHARACTERS, early_first: bool = False
     ) -> None:
-        self._early_first = early_first  # the first sentence, which may end at a clause, is still to come
+        self._early_first = early_first  # whether the first sentence is still to come, and may end at a clause
         self._ordinal_dot = bool(_ORDINAL_DOT.fullmatch(language.lower().replace("_", "-")))
         self._max_characters = max_characters
         self._text = ""
@@ -56,7 +57,7 @@ class SentenceSplitter:
         return sentences
 
     def _pop_sentences(self, final: bool) -> list[str]:
-        """Remove the complete sentences from the buffer and return them; all of them at the `final` call."""
+        """Remove the complete sentences from the buffer and return them. With `final`, the rest is complete."""
         sentences, start = [], 0
         while True:
             start += len(self._text[start : start + 1]) - len(self._text[start : start + 1].lstrip())

@@ -1,4 +1,4 @@
-"""A text that is spoken: runs of sound for a playlist, played while they are still being synthesised."""
+"""A text that is spoken, as runs of sound for a playlist. A run may play while it is still being synthesised."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +16,15 @@ _NO_FRAMES = EncodedFrames((), 0)
 class SentenceAudio:
     """The audio of one sentence as it is synthesised, shared by all texts that contain the sentence.
 
-    `clips` are its parts so far. `on_abandoned` is called when the last text has released it before it was
+    `clips` are the parts made so far. `on_abandoned` is called if all texts release the sentence before it is
     complete.
     """
 
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
-        self.complete = False  # no more audio comes, also after an error
+        self.complete = False  # whether all audio is there, or synthesis has failed
         self.error = ""  # why synthesis failed, if it did
-        self.users = 0  # texts that hold the sentence
+        self.users = 0  # the number of texts that hold the sentence
         self._on_abandoned = on_abandoned
         self._completed = asyncio.Event()
 
@@ -58,7 +58,8 @@ class SpokenText:
 
     It can be iterated any number of times, because a playlist starts anew when its encoding changes. Where the
     engine fails, `fallback` is played in place of the rest, and `on_failure` is called once with the reason;
-    without a fallback, the playlist raises EngineError. When it is garbage-collected, it releases its sentences.
+    without a fallback, the playlist raises EngineError. A SpokenText that is garbage-collected
+    releases its sentences.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class SpokenText:
                 return
 
     def start_synthesis(self) -> None:
-        """Ask for the first sentence before it is played."""
+        """Begin to synthesise the first sentence, before it is played."""
         if self.texts:
             self._sentence(0)
 
@@ -131,7 +132,7 @@ class _PendingFrames(NamedTuple):
 
 
 class _SentencePart:
-    """One part of a sentence, perhaps not synthesised yet; the part is empty where the sentence ends before it."""
+    """One part of a sentence, perhaps not synthesised yet. It is empty if the sentence has fewer parts."""
 
     def __init__(self, sentence: SentenceAudio, part: int) -> None:
         self._sentence, self._part = sentence, part
@@ -158,8 +159,8 @@ class _SentencePart:
 class _FailedRest:
     """The rest of a text after a failure.
 
-    The fallback is asked for when its turn to be played has come, not when it is opened ahead: a caller who hangs
-    up before that causes no event.
+    The failure is reported when the fallback's turn to be played has come, not when a playlist opens it ahead.
+    Where the caller hangs up before that, no failure is reported.
     """
 
     samples = 0

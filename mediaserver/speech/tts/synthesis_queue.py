@@ -22,7 +22,7 @@ TRUSTED = Origin()
 
 
 class QueueTicket:
-    """The place of one sentence in the queue, and its slot once `started` is set."""
+    """The place of one sentence in the queue. Once `started` is set, the sentence holds a slot."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -30,7 +30,7 @@ class QueueTicket:
 
 
 class SynthesisQueue:
-    """Grants at most `size` slots at a time; 0 stands for any number.
+    """Grants slots, in which sentences are synthesised: at most `size` at a time, any number if `size` is 0.
 
     Trusted texts come before untrusted ones. Within each group the paths take turns (round robin), and the tickets
     of one path come in their order. Where there are several slots, untrusted texts leave one of them free.
@@ -39,7 +39,8 @@ class SynthesisQueue:
     def __init__(self, size: int) -> None:
         self._size = size
         self._busy = self._busy_untrusted = 0
-        # Waiting tickets by whether they are untrusted, then by path. The first path is the next to have a turn.
+        # The waiting tickets, by whether they are untrusted, then by path. The first path has
+        # the next turn.
         self._waiting: dict[bool, dict[str, deque[QueueTicket]]] = {False: {}, True: {}}
 
     @asynccontextmanager
@@ -81,7 +82,7 @@ class SynthesisQueue:
                 tickets = waiting.pop(path)
                 ticket = tickets.popleft()
                 if tickets:
-                    waiting[path] = tickets  # put last: all other paths have their turn first
+                    waiting[path] = tickets  # put last, so that all other paths have their turn first
                 self._busy += 1
                 self._busy_untrusted += untrusted
                 ticket.started.set()

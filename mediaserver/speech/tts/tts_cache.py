@@ -17,9 +17,9 @@ from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket,
 from mediaserver.support.store import Store
 
 _PART_SAMPLES = 250 * FRAME_SAMPLES  # samples encoded in one turn of the event loop, in well under a millisecond
-RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric
+RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric that counts sentences
 _LOG_INTERVAL = 60.0  # seconds after which the same failure is logged again
-_SIZE_FACTOR = 2.3  # memory that a sentence takes, per byte of its PCM: with its frames in one encoding
+_SIZE_FACTOR = 2.3  # bytes of memory per byte of a sentence's PCM, with its frames in one encoding
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class TtsCache:
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
-        """A sentence's audio, returned at once; it may still be in synthesis. The `origin` decides its turn."""
+        """A sentence's audio, returned at once; it may still be in synthesis. Its turn depends on the `origin`."""
         key = json.dumps([self._engine.identity, voice.name, voice.rate, voice.language, text])
         found = self._sentences.get(key)
         if found is not None:
@@ -63,7 +63,8 @@ class TtsCache:
                 self._queue.promote(self._tickets[found], origin)
             return found
         loop = asyncio.get_running_loop()
-        # Called later, by the loop, because garbage collection may release a sentence in any thread at any time.
+        # The loop calls `_cancel_if_abandoned`, because garbage collection may release a sentence in any thread at
+        # any time.
         sentence = SentenceAudio(lambda: loop.call_soon_threadsafe(self._cancel_if_abandoned, key))
         self._sentences[key] = sentence
         self._tickets[sentence] = QueueTicket(origin)
@@ -134,7 +135,8 @@ class TtsCache:
             except TimeoutError:
                 raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
             audio = await stack.enter_async_context(contextlib.aclosing(self._engine.synthesise(text, voice)))
-            first_timeout = began + self._timeout - time.monotonic()  # what the queue has left of the time-out
+            # The wait in the queue has used up a part of the time-out.
+            first_timeout = began + self._timeout - time.monotonic()
             while (pcm := await self._next(audio, self._timeout if received else first_timeout)) is not None:
                 if pcm and not received:
                     self._on_first_audio(time.monotonic() - began)
@@ -160,7 +162,7 @@ class TtsCache:
             self._logged_failure = why, time.monotonic()
 
     async def _save(self, key: str, pcm: bytes) -> None:
-        """Save a sentence to disk. A failure costs only the cache, and is logged when its reason changes."""
+        """Save a sentence to disk. A failure does not reach the call; it is logged when its reason changes."""
         if self._store is None:
             return
         try:
@@ -171,7 +173,7 @@ class TtsCache:
                 self._store_error = reason
 
     def _add_and_evict(self, new: SentenceAudio) -> None:
-        """Count a new sentence, and drop the least recently used ones beyond the limit; their calls keep them."""
+        """Count a new sentence; beyond the limit, drop the least recently used. Calls that use these keep them."""
         self._bytes += _memory_size(new)
         for key in list(self._sentences):
             if self._bytes <= self._memory_limit:

@@ -150,7 +150,8 @@ def _lower_priority(process: int, spare_first_core: bool) -> None:
     """Give the server precedence over a child, from the child's first import on.
 
     Niceness is not enough for work during calls: a packet from the network wakes the server, but does not take the
-    core from the child at once, and frames would be late by up to a tick of the kernel, 4 ms.
+    core from the child at once, and frames would be late by up to a tick of the kernel, 4 ms. So with
+    `spare_first_core` the child may not run on the first core.
     """
     with contextlib.suppress(OSError):  # a sandbox may forbid it
         os.setpriority(os.PRIO_PROCESS, process, _NICENESS)

@@ -12,9 +12,9 @@ _PASSED_ON = {"PATH", "HOME", "LANG", "LANGUAGE", "TMPDIR", "TZ", "LD_LIBRARY_PA
 
 
 def open_channel() -> tuple[IO[bytes], IO[bytes]]:
-    """The socket that is our standard input, as a file of requests and one of answers.
+    """The socket at our standard input, as two files: one to read requests from, one to write answers to.
 
-    Standard input and output are replaced: a program that we start would read requests, and a stray `print`
+    Standard input and output are replaced, or a program that we start would read requests, and a stray `print`
     would be taken for an answer.
     """
     channel = os.dup(0)
@@ -31,7 +31,7 @@ def report_ready(answers: IO[bytes]) -> None:
 
 
 def scrub_environment() -> None:
-    """Remove the variables from our environment that programs that we start must not see."""
+    """Remove from our environment the variables that must be hidden from the programs that we start."""
     kept = program_environment({})
     for name in os.environ.keys() - kept.keys():
         del os.environ[name]

@@ -1,4 +1,4 @@
-"""Logs what child processes print on standard error, so that all of it is JSON where the log is.
+"""Logs what child processes print on standard error, so that all of it is JSON where the log is JSON.
 
 The lines are bounded and counted. A child that prints without end blocks on its pipe; the server never waits for
 it.
@@ -12,10 +12,10 @@ from time import monotonic
 
 import structlog
 
-_GATHER = 0.1  # seconds: text printed within so long is one line of the log, such as a traceback
+_GATHER = 0.1  # seconds; all text printed within them, such as a traceback, is one line of the log
 _READ_BYTES = 65_536  # as much as a pipe holds
-_SHOWN = 4000  # characters of a text that are logged: those at its end
-_LAST_READS = 4  # reads at most once the process is dead: programs that it started may still print
+_SHOWN = 4000  # of a longer text, only so many characters at its end are logged
+_LAST_READS = 4  # once the process is dead, we read at most so often: programs that it started may still print
 _PERIOD, _LINES = 60.0, 10  # seconds, and the log lines that one module may cause in them
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours
 
@@ -66,7 +66,7 @@ class StderrReader:
             self._end()
 
     def _log_available(self) -> bool:
-        """Log what can be read; False where nothing can, for now or for good."""
+        """Log what can be read; False where there is nothing to read, for now or for ever."""
         data = b""
         with suppress(BlockingIOError):
             data = os.read(self._reader, _READ_BYTES)

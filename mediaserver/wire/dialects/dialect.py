@@ -13,7 +13,7 @@ from typing import Any
 from mediaserver.errors import ProtocolError
 
 Message = str | bytes
-_MAX_MARK_NAME = 1024  # characters: an application may leave many marks pending
+_MAX_MARK_NAME = 1024  # characters; limited, since an application may leave many marks pending
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -31,7 +31,7 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts besides the variables, by the names that applications get."""
+        """The facts other than the variables, under the names that are sent to applications."""
         return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
 
 

@@ -35,7 +35,7 @@ def call_sid(call: CallFacts) -> str:
 
 
 def stream_sid(call: CallFacts) -> str:
-    """A stream's SID: its id and the count of the connection, because Twilio never uses a SID twice."""
+    """A stream's SID, made of its id and the connection's number, because Twilio never uses a SID twice."""
     return "MZ" + _hex(call.stream, 24) + f"{call.connection:08x}"
 
 

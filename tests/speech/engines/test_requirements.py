@@ -8,6 +8,7 @@ import pytest
 from mediaserver import config
 from mediaserver.routing.configuration import Configuration
 from mediaserver.speech.tts.hibari import VOICES
+from tests.project import without_missing_engine
 
 
 def config_problems(tmp_path: Path, text: str) -> list[str]:
