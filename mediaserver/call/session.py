@@ -147,7 +147,7 @@ class Session:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
     def _on_audio_expected(self) -> None:
-        """Have the monitor report a peer that sends no audio, when a handler begins to listen or we have dialled."""
+        """Have the monitor report a peer that sends no audio to a handler that listens, or after we dialled."""
         if self.connected and self.end is None and not self.receiver.samples:
             self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
             self._monitor.expect_audio()
