@@ -80,7 +80,7 @@ class RefusalReason(StrEnum):
     ORIGIN = "origin", 403
     SLOW = "slow", 408
     CONNECTIONS = "connections", 503
-    # Reasons of the admin port's /v1, whose answers no metric counts.
+    # Reasons for which the admin port's API, /v1, refuses a request. Unlike those above, no metric counts them.
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
     UNKNOWN_STREAM = "unknown-stream", 404

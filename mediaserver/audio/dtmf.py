@@ -43,7 +43,7 @@ PURITY_OF_WINDOW = 0.6
 # -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
 PURITY_OF_SUSTAINED = 0.97  # in place of PURITY if both tones have sounded for longer than RECENT
-RECENT = 12  # windows, 60 ms: they cover the hits of a new digit, and the silence or onset before them
+RECENT = 12  # windows, 70 ms in all: those in which a new digit is detected, and the onset or silence before
 # (-2 dB) The least power of the first and the last window, relative to those between. A sound shorter than 24 ms
 # does not reach it.
 EDGE = 0.63

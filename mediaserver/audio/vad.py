@@ -11,7 +11,7 @@ from mediaserver.audio.levels import rms_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
-HANGOVER_FRAMES = 20  # 400 ms without voice end one: longer than the closure of a plosive, shorter than a pause
+HANGOVER_FRAMES = 20  # 400 ms without voice end a talkspurt: longer than a plosive's closure
 NOISE_FLOOR_DBFS = -55.0  # a frame no louder than this is line noise, whatever its spectrum
 
 

@@ -36,7 +36,7 @@ class ApplicationConnection(DialledConnection):
         self._waiting = bytearray()  # audio from the caller that is not sent yet
         self._sent_samples = 0  # samples from the caller that were sent or dropped
         self.dropped = 0  # samples from the caller that the application was too slow for
-        self.malformed = 0  # messages that the dialect does not have
+        self.malformed = 0  # messages from the application that broke its protocol
         self._abort_reason = ""  # why we ended the connection, if we did
         for message in dialect.serialize_start():
             self._write(message)

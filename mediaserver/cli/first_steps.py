@@ -25,7 +25,10 @@ _TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE n
 
 
 def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
-    """Lines about a server that listens on `port`; `config` is its configuration file, if it has one."""
+    """What `serve` shows once it listens on `port`: a command to try, and which paths are open to anybody.
+
+    `config` is the configuration file, if there is one.
+    """
     shown = []
     best = _best_route(engine)
     if best is not None:

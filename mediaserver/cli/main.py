@@ -1,4 +1,7 @@
-"""The console script: its table of commands. Exit codes: 0 success, 1 wrong stream, 2 invalid configuration."""
+"""The console script, and its table of commands.
+
+Exit codes: 0 success; 1 a failed stream, or a file that cannot be written; 2 a wrong configuration or command.
+"""
 
 import sys
 from collections.abc import Callable

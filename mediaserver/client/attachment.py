@@ -51,7 +51,7 @@ class _ConnectionHistory:
     failures: int = 0  # connections that broke since then
     had_media: bool = False  # whether any connection carried audio to us
     dropped: int = 0  # connections on which we had sent audio and that broke without a close frame
-    accepted: bool = False  # whether any connection lasted `_SOON`, and so showed that the peer takes our audio
+    accepted: bool = False  # whether the peer takes our audio: a connection lasted `_SOON` or longer
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add a connection that broke with a close code.

@@ -77,7 +77,7 @@ class ToolRunner:
     async def transfer(self, reason: str) -> str:
         """Ask the operator's webhook to transfer the call.
 
-        Returns a result for the model. ConversationEnded where the webhook's answer ends the conversation.
+        Returns the outcome, as text for the model. Raises ConversationEnded if the webhook has the call hung up.
         """
         stream = self._call.stream
         body = {

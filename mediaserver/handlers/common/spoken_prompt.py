@@ -174,7 +174,7 @@ class SpokenPromptSettings(VoiceSettings):
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what the texts need."""
+        """Load the language data of the texts' variables. ValueError for a text that can never be spoken."""
         for spoken_prompt in self.spoken_prompts(self.prompt_items()):
             spoken_prompt.prepare(speech)
 

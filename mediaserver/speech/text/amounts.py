@@ -114,7 +114,7 @@ def _english_amount(amount: Decimal, code: str, language: Language) -> str:
 
 
 def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in the words of num2words; "" where it lacks the currency. A part that is zero is not spoken."""
+    """An amount in another language than English, by num2words; "" where num2words lacks the currency."""
     from num2words import CONVERTER_CLASSES
 
     try:
