@@ -14,9 +14,8 @@ def main() -> None:
     # As process 1 of a container, we get only the signals that we have handlers for.
     signal.signal(signal.SIGTERM, _exit_at_once)
     # A KeyboardInterrupt during an import could be swallowed, or reported, by the module that is imported.
-    interruptible = (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )  # a shell's background job ignores SIGINT
+    # A shell's background job ignores SIGINT.
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _exit_at_once)
     from mediaserver.cli import main

@@ -117,9 +117,8 @@ class Engine:
         self.configuration = configuration
         self._warn_of_misspelt_events()
         needed = requirements.required_engines(configuration.table)
-        self._awaited &= (
-            needed  # a newly needed engine is not awaited: it starts while calls are served, and we stay ready
-        )
+        # A newly needed engine is not awaited: it starts while calls are served, and we stay ready.
+        self._awaited &= needed
         self.speech.preload(needed)
         self.prompts.on_configuration_changed()
         self.streams.apply_limits(configuration.settings.server, configuration.table)

@@ -43,9 +43,8 @@ class Reloader:
     def __init__(self, engine: Engine, source: ConfigSource, used_tls: Tls | None) -> None:
         self._engine, self._source, self._tls = engine, source, used_tls
         self._files = engine.configuration.files
-        self._loaded = (
-            self._signatures()
-        )  # the signatures before the start, so that a change during the start is not missed
+        # The signatures before the start, so that a change during the start is not missed.
+        self._loaded = self._signatures()
 
     async def run(self, requested: asyncio.Event) -> None:
         """Reload when `requested` is set, and when a file has changed and is at rest again; until cancelled."""

@@ -25,9 +25,8 @@ class Depacketizer(ABC):
 
     def __init__(self, codec: CodecDetector) -> None:
         self.codec = codec
-        self.buffer = (
-            JitterBuffer()
-        )  # counts lost, late and duplicate packets, where the encapsulation numbers them
+        # Counts lost, late and duplicate packets, where the encapsulation numbers them.
+        self.buffer = JitterBuffer()
         self.jitter = JitterEstimator()
         self.frame_size = 0
         self.samples = 0  # samples of decoded audio, at 8 kHz

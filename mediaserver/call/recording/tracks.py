@@ -15,9 +15,8 @@ class Track:
     def __init__(self, gap_timeout: float = 0.0) -> None:
         self._gap_timeout = gap_timeout
         self._pcm = bytearray()
-        self._gap: tuple[int, float] | None = (
-            None  # a possible gap: its position in `_pcm`, and when it was noticed
-        )
+        # A possible gap: its position in `_pcm`, and when it was noticed.
+        self._gap: tuple[int, float] | None = None
         self._min_lag = 0  # the least lag behind the clock since the gap was noticed, in bytes
         self._read = 0  # bytes read so far
 
