@@ -21,6 +21,12 @@ from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings
 
 ACCESS_KEY = "vb_"  # the prefix of VoIPBIN's access keys
 
+# The names of wire formats, as `wire.encapsulation` and `wire.codec` have them in enums, which lie above config.
+EncapsulationName = Literal["audiosocket", "rtp", "sln"]
+FramingName = Literal["auto", "pcm", "message"]
+RtpPayloadName = Literal["auto", "pcmu", "pcma", "l16"]
+InboundName = Literal["auto", "slin", "mulaw", "alaw"]
+
 
 class PromptSettings(Table):
     """`[prompts]`: the folder of sound files."""
@@ -49,10 +55,10 @@ class PromptSettings(Table):
 class Defaults(Table):
     """`[defaults]`, and the same keys in a path."""
 
-    encapsulation: Literal["audiosocket", "rtp", "sln"] = "audiosocket"
-    framing: Literal["auto", "pcm", "message"] = "auto"
-    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] = "auto"
-    inbound: Literal["auto", "slin", "mulaw", "alaw"] = "auto"
+    encapsulation: EncapsulationName = "audiosocket"
+    framing: FramingName = "auto"
+    rtp_payload: RtpPayloadName = "auto"
+    inbound: InboundName = "auto"
     lead: int = Field(1, ge=0, le=10, description="frames sent ahead of their time")
     tokens: Tokens = ()
     allow: Networks = ()
@@ -103,10 +109,10 @@ class PathSettings(Table):
     model_config = ConfigDict(extra="allow")
 
     handler: str
-    encapsulation: Literal["audiosocket", "rtp", "sln"] | None = None
-    framing: Literal["auto", "pcm", "message"] | None = None
-    rtp_payload: Literal["auto", "pcmu", "pcma", "l16"] | None = None
-    inbound: Literal["auto", "slin", "mulaw", "alaw"] | None = None
+    encapsulation: EncapsulationName | None = None
+    framing: FramingName | None = None
+    rtp_payload: RtpPayloadName | None = None
+    inbound: InboundName | None = None
     lead: int | None = Field(None, ge=0, le=10)
     tokens: Tokens | None = None
     allow: Networks | None = None
