@@ -30,7 +30,7 @@ from mediaserver.wire.wire import Wire
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
 _USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
-_SOON = 1.0  # seconds; a connection that lasts so long shows that the peer understands our audio
+_MANY = 50  # frames (1 s); a connection on which we sent so many shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _OVER_STATUS = {400, 404, 410}  # HTTP statuses by which the platform says that a call that was there is over
@@ -51,7 +51,7 @@ class _ConnectionHistory:
     failures: int = 0  # connections that broke since then
     had_media: bool = False  # whether any connection carried audio to us
     dropped: int = 0  # connections on which we had sent audio and that broke without a close frame
-    accepted: bool = False  # whether the peer takes our audio: a connection lasted `_SOON` or longer
+    accepted: bool = False  # whether the peer takes our audio: we sent `_MANY` frames on a connection
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add a connection that broke with a close code.
@@ -65,7 +65,7 @@ class _ConnectionHistory:
         else:
             self.failures += 1
         self.had_media |= line.received_media
-        self.accepted |= line.seconds >= _SOON
+        self.accepted |= line.frames >= _MANY
         self.dropped += bool(line.frames) and code == CloseCode.ABNORMAL and not poorer
 
     @property

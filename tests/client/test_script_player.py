@@ -207,14 +207,15 @@ handler = "menu"
 [paths."/menu".menus.main]
 play = "greeting"
 keys.1 = { menu = "pin" }
+timeout = 60
 [paths."/menu".menus.pin]
-collect = { min = 4, max = 8 }
+collect = { min = 4, max = 8, timeout = 60, interdigit = 60 }
 then = { webhook = "URL/ask" }
 [paths."/pcm"]
 handler = "menu"
 framing = "pcm"
 [paths."/pcm".menus.main]
-collect = { max = 6 }
+collect = { max = 6, timeout = 60, interdigit = 60 }
 then = { webhook = "URL/ask" }
 [events]
 url = "URL/events"
