@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
-import sys
+import subprocess
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.server.preloaded import MEDIASERVER, popen
 from tests.server.process import ServerProcess, get, serving, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE, eventually
@@ -39,28 +40,21 @@ def config(tmp_path: Path, twin: Twin) -> Path:
     )
 
 
-async def run(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "mediaserver",
-        "attach",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | environment,
-    )
+def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    command = [*MEDIASERVER, "attach", *arguments]
+    return popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment)
 
 
-async def result(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode is not None
-    return process.returncode, (out + err).decode()
+async def result(process: subprocess.Popen[str]) -> tuple[int, str]:
+    with process:
+        out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
+    return process.returncode, out + err
 
 
 async def test_it_plays_to_the_call_and_ends_well(config: Path, twin: Twin) -> None:
     call = twin.call()
-    process = await run("call", call.id, "--path", "/play/speech", "--config", str(config))
+    process = run("call", call.id, "--path", "/play/speech", "--config", str(config))
     stream = await call.stream()
     code, said = await result(process)
     assert code == 0
@@ -73,7 +67,7 @@ async def test_it_plays_to_the_call_and_ends_well(config: Path, twin: Twin) -> N
 
 async def test_the_end_of_a_conference_is_its_end(config: Path, twin: Twin) -> None:
     conference = twin.conference()
-    process = await run(
+    process = run(
         "conference", conference.id, "--path", "/silence", "--config", str(config), "--encapsulation", "rtp"
     )
     stream = await conference.stream()
@@ -87,7 +81,7 @@ async def test_the_end_of_a_conference_is_its_end(config: Path, twin: Twin) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_hangs_up(config: Path, twin: Twin, number: int) -> None:
     call = twin.call()
-    process = await run("call", call.id, "--path", "/silence", "--config", str(config))
+    process = run("call", call.id, "--path", "/silence", "--config", str(config))
     stream = await call.stream()
     await eventually(lambda: stream.heard_at)
     process.send_signal(number)
@@ -98,7 +92,7 @@ async def test_a_signal_hangs_up(config: Path, twin: Twin, number: int) -> None:
 async def test_what_is_refused_ends_with_1_and_says_why(config: Path, twin: Twin, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("wr0ng")
     call = twin.call()
-    code, said = await result(await run("call", call.id, "--path", "/silence", "--config", str(config)))
+    code, said = await result(run("call", call.id, "--path", "/silence", "--config", str(config)))
     assert code == 1
     assert said.splitlines()[-1] == (
         f"calls/{call.id}: refused with 401: the token is not accepted: check that voipbin.token is valid and not "
@@ -126,7 +120,7 @@ async def test_what_is_refused_ends_with_1_and_says_why(config: Path, twin: Twin
 async def test_what_cannot_be_asked_for(
     config: Path, twin: Twin, arguments: list[str], code: int, why: str
 ) -> None:
-    found, said = await result(await run(*arguments, "--config", str(config), COLUMNS="200"))
+    found, said = await result(run(*arguments, "--config", str(config), COLUMNS="200"))
     assert found == code
     assert why in said
     assert twin.requests == []
@@ -146,7 +140,7 @@ async def test_a_server_asks_for_values_as_they_are_given_to_it(config: Path, tw
 
 async def test_a_platform_that_is_not_there(config: Path, tmp_path: Path) -> None:
     code, said = await result(
-        await run(
+        run(
             "call",
             "1",
             "--path",
@@ -165,7 +159,7 @@ async def test_a_platform_that_is_not_there(config: Path, tmp_path: Path) -> Non
 
 async def test_a_token_that_is_not_there_is_a_wrong_configuration(config: Path, tmp_path: Path) -> None:
     (tmp_path / "token").unlink()
-    code, said = await result(await run("call", "1", "--path", "/silence", "--config", str(config)))
+    code, said = await result(run("call", "1", "--path", "/silence", "--config", str(config)))
     assert code == 2
     assert f"{config}: voipbin.token: {tmp_path}/token cannot be read: No such file or directory" in said
 

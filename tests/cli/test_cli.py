@@ -1,11 +1,9 @@
 """The commands as users run them: real processes, their output and their exit codes."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from mediaserver import __version__
+from tests.server.preloaded import MEDIASERVER, popen, run
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
 from tests.timing import PATIENCE, UNIT, late
@@ -27,17 +26,6 @@ linger_ms = 0
 [paths."/silence"]
 handler = "silence"
 """
-
-
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mediaserver", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -376,9 +364,9 @@ def test_call_hangs_up_after_so_many_seconds(server: ServerProcess) -> None:
 
 
 def test_ctrl_c_hangs_up_and_still_reports(server: ServerProcess) -> None:
-    command = [sys.executable, "-m", "mediaserver", "call", server.url("/silence"), "--json"]
+    command = [*MEDIASERVER, "call", server.url("/silence"), "--json"]
     before, begun = len(server.events("stream ended")), sent(server)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + PATIENCE
         while sent(server) < begun + 10:
             assert time.monotonic() < deadline

@@ -14,11 +14,10 @@ import trustme
 
 from mediaserver import config
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from tests.cli.test_cli import run
 from tests.project import ROOT
+from tests.server.preloaded import MEDIASERVER, run
 from tests.server.process import (
     FREE_PORTS,
-    MEDIASERVER,
     ServerProcess,
     get,
     listen,

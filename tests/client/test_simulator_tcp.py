@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -20,6 +18,7 @@ from mediaserver.client import asterisk, simulator
 from mediaserver.client.simulator import SimulatedCall
 from mediaserver.errors import PeerError
 from mediaserver.wire.encapsulation import Encapsulation, Framing
+from tests.server.preloaded import run
 from tests.server.process import audiosocket_ports, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
 from tests.timing import PATIENCE, UNIT, late
@@ -294,17 +293,14 @@ def test_the_command_against_our_own_server(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/a.wav", SAMPLES)
     with serving(config) as server:
         out = tmp_path / "out.wav"
-        command = [sys.executable, "-m", "mediaserver", "call", f"tcp://127.0.0.1:{server.ports['/play']}"]
-        done = subprocess.run(
-            [*command, "--record", str(out), "--json"], capture_output=True, timeout=PATIENCE, check=True
-        )
+        done = run("call", f"tcp://127.0.0.1:{server.ports['/play']}", "--record", out, "--json")
+        assert done.returncode == 0
         report = json.loads(done.stdout)
         told = [report[key] for key in ("frames", "bad_frames", "encapsulation", "framing", "close_code")]
         assert told == [25, 0, "audiosocket", "tcp", 1000]
         assert (read_wav(out) == SAMPLES).all()
-        command[-1] = f"tcp://127.0.0.1:{server.ports['/echo']}"
-        options = ["--send", str(tmp_path / "prompts/a.wav"), "--record", str(out), "--seconds", "1.5", "--json"]
-        options += ["--after", "0"]
-        done = subprocess.run([*command, *options], capture_output=True, timeout=PATIENCE, check=True)
+        options = ["--send", tmp_path / "prompts/a.wav", "--record", out, "--seconds", 1.5, "--after", 0, "--json"]
+        done = run("call", f"tcp://127.0.0.1:{server.ports['/echo']}", *options)
+        assert done.returncode == 0
         assert json.loads(done.stdout)["close_code"] == 1000
         assert to_bytes(SAMPLES[160:1600]) in to_bytes(read_wav(out))

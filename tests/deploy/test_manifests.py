@@ -18,7 +18,7 @@ from mediaserver.config.settings import PromptSettings
 from tests.deploy.plain_yaml import documents
 from tests.deploy.proxies import DEPLOY
 from tests.pages import blocks, page
-from tests.server.process import MEDIASERVER
+from tests.server.preloaded import MEDIASERVER
 from tests.sound import speechlike, write_wav
 from tests.timing import UNIT
 

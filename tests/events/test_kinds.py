@@ -1,7 +1,7 @@
 """The reference of events, compared with what the sources say; `conftest` compares it with what tests see."""
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,18 @@ REFERENCE = PACKAGE / "events"
 WORDS_OF_MORE_THAN_EVENTS = {"digits", "keyword", "silence", "analysis"}
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        if REFERENCE not in file.parents:
-            yield file, ast.parse(file.read_text())
+@functools.cache
+def nodes() -> list[tuple[Path, ast.AST]]:
+    """All nodes of the package's syntax, each with its file."""
+    files = (file for file in sorted(PACKAGE.rglob("*.py")) if REFERENCE not in file.parents)
+    return [(file.relative_to(PACKAGE), node) for file in files for node in ast.walk(ast.parse(file.read_text()))]
 
 
-TREES = dict(trees())
+@functools.cache
+def emitted() -> set[str]:
+    """The names of the enum's members that the package names."""
+    attributes = (node for _, node in nodes() if isinstance(node, ast.Attribute))
+    return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "EventKind"}
 
 
 def test_every_kind_has_a_payload() -> None:
@@ -32,20 +37,13 @@ def test_every_kind_has_a_payload() -> None:
 
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_is_emitted_somewhere(kind: EventKind) -> None:
-    used = {
-        node.attr
-        for tree in TREES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "EventKind"
-    }
-    assert kind.name in used
+    assert kind.name in emitted()
 
 
 def test_no_kind_is_written_as_a_string_outside_the_enum() -> None:
     literals = [
-        f"{file.relative_to(PACKAGE)}:{node.lineno}: {node.value}"
-        for file, tree in TREES.items()
-        for node in ast.walk(tree)
+        f"{file}:{node.lineno}: {node.value}"
+        for file, node in nodes()
         if isinstance(node, ast.Constant) and node.value in set(EventKind) - WORDS_OF_MORE_THAN_EVENTS
     ]
     assert literals == []
@@ -54,9 +52,8 @@ def test_no_kind_is_written_as_a_string_outside_the_enum() -> None:
 def test_every_notify_of_the_package_has_a_kind_of_the_enum() -> None:
     """Also where the kind's word is a word of other things."""
     strings = [
-        f"{file.relative_to(PACKAGE)}:{node.lineno}"
-        for file, tree in TREES.items()
-        for node in ast.walk(tree)
+        f"{file}:{node.lineno}"
+        for file, node in nodes()
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("notify", "emit")

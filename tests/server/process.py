@@ -8,7 +8,6 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from mediaserver.support.http_connector import Connector
+from tests.server.preloaded import MEDIASERVER, popen
 from tests.timing import PATIENCE, eventually
 
 
@@ -61,7 +61,6 @@ class ServerProcess:
         return self.process.wait(PATIENCE)
 
 
-MEDIASERVER = (sys.executable, "-m", "mediaserver")
 FREE_PORTS = {"MEDIASERVER_SERVER__PORT": "0", "MEDIASERVER_ADMIN__PORT": "0"}
 
 
@@ -75,9 +74,7 @@ def start(command: Sequence[str], log_file: Path, cwd: Path | None = None, **env
     if "PYTHONPATH" in environment:
         environment["PYTHONPATH"] = os.pathsep.join((environment["PYTHONPATH"], os.environ["PYTHONPATH"]))
     with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            command, stderr=log, stdout=subprocess.DEVNULL, cwd=cwd, env=os.environ | environment
-        )
+        process = popen(command, stderr=log, stdout=subprocess.DEVNULL, cwd=cwd, env=os.environ | environment)
     return ServerProcess(process, log_file)
 
 

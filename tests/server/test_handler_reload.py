@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, from_bytes
-from tests.server.process import MEDIASERVER, ServerProcess, connected, listen, listening, start, write_config
+from tests.server.preloaded import MEDIASERVER
+from tests.server.process import ServerProcess, connected, listen, listening, start, write_config
 from tests.sound import write_wav
 from tests.timing import eventually
 

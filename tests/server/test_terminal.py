@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.process import MEDIASERVER, ServerProcess, listening, start, write_config
+from tests.server.preloaded import MEDIASERVER
+from tests.server.process import ServerProcess, listening, start, write_config
 from tests.timing import PATIENCE
 
 SILENCE = '[paths."/silence"]\nhandler = "silence"\n'

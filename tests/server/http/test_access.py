@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.server.preloaded import run
 from tests.server.process import (
     UPGRADE,
     ServerProcess,
@@ -117,13 +116,10 @@ async def test_a_peer_without_access_learns_nothing_of_prompts(server: ServerPro
 
 
 def signed(server: ServerProcess, url: str, ttl: str) -> str:
-    command = [sys.executable, "-m", "mediaserver", "sign", url, "--ttl", ttl]
     config = server.log_file.with_suffix(".toml")
-    environment = {"MEDIA_TOKEN": TOKEN, "ADMIN_TOKEN": ADMIN, "PATH": "/usr/bin"}
-    run = subprocess.run(
-        [*command, "--config", str(config)], env=environment, capture_output=True, text=True, check=True
-    )
-    return run.stdout.strip()
+    done = run("sign", url, "--ttl", ttl, "--config", config, MEDIA_TOKEN=TOKEN, ADMIN_TOKEN=ADMIN)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_a_signed_link_has_no_token_that_the_url_had(server: ServerProcess) -> None:
@@ -237,14 +233,9 @@ def test_check_shows_the_access_of_each_path_and_no_token(tmp_path: Path) -> Non
         '[paths."/u"]\nhandler = "silence"\ntokens = ["env:N0T_THERE"]\n'
         '[paths."/v"]\nhandler = "silence"\nallow = ["10.0.0.0/8"]\n',
     )
-    run = subprocess.run(
-        [sys.executable, "-m", "mediaserver", "check", "--json", "--config", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 2
-    found = json.loads(run.stdout)
+    done = run("check", "--json", "--config", config)
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
     assert found["problems"] == [
         f'{config}: paths."/s".tokens[0]: an empty token is none',
         f'{config}: paths."/t".allow[0]: should be a network such as 10.0.0.0/8, or an address:'
@@ -252,4 +243,4 @@ def test_check_shows_the_access_of_each_path_and_no_token(tmp_path: Path) -> Non
         f'{config}: paths."/u": tokens[0]: the environment variable N0T_THERE is not set, or empty',
     ]
     assert [path["access"] for path in found["paths"]][2:] == ["tokens", "tokens and networks"]
-    assert "s3cret" not in run.stdout + run.stderr
+    assert "s3cret" not in done.stdout + done.stderr
