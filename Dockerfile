@@ -26,13 +26,6 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
 
 FROM python:3.13-slim
 
-# For prompts that are not WAV. Debian removes a version from its archive when the next one comes, so that a pinned
-# one stops building on the day of a security fix.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ffmpeg \
-    && rm -rf /var/lib/apt/lists/*
-
 RUN groupadd --gid 10001 mediaserver \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mediaserver
 

@@ -70,3 +70,28 @@ def alaw_decode(codes: bytes) -> Samples:
 def alaw_encode(samples: Samples) -> bytes:
     """A-law codes of 16-bit samples, one code a sample."""
     return _A_ENCODE[samples.view(np.uint16)].tobytes()
+
+
+def looks_like_mulaw(data: bytes) -> bool:
+    """Whether bytes are more likely µ-law than 16-bit little-endian PCM.
+
+    Most sound changes slowly, so that each sample is like the one before it; read in the wrong way, it is less so.
+    That says little of quiet linear sound, but its high bytes do: those of small samples above zero would be the
+    loudest codes of µ-law.
+    """
+    if len(data) % 2:
+        return True
+    high = np.frombuffer(data, dtype=np.uint8)[1::2]
+    if not len(high) or float((high < _LOUDEST_CODES).mean()) > _MOST_LOUD:
+        return False
+    return _correlation(mulaw_decode(data)) > _correlation(np.frombuffer(data, dtype="<i2")) + _CLEARLY
+
+
+_LOUDEST_CODES, _MOST_LOUD, _CLEARLY = 0x10, 0.15, 0.05
+
+
+def _correlation(samples: Samples) -> float:
+    """The correlation of neighbouring samples, from -1 to 1; 0 for noise and silence."""
+    signal = samples - samples.mean()
+    power = float(np.dot(signal, signal))
+    return float(np.dot(signal[1:], signal[:-1])) / power if power else 0.0

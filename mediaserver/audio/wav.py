@@ -5,10 +5,12 @@ Data Types" (format codes) and KSDATAFORMAT_SUBTYPE for WAVE_FORMAT_EXTENSIBLE. 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes
@@ -22,11 +24,20 @@ MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 # the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
 _MAX_FORMAT_BYTES = 65_536  # of a longer format chunk, only so many bytes are read
-_FLOAT_LIMIT = 1e6  # times full scale; a file with a larger value is rejected, because it is not audio
+_CHUNKS = (b"fmt ", b"data", b"fact", b"LIST", b"PEAK", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"JUNK")
+_LOUDEST_FLOAT = 16.0  # times full scale (24 dB above it); floats beyond it are taken for integers
+_INTEGER_SCALES = (2.0**15, 2.0**31)
 
 
 class UnsupportedCodecError(PromptError):
-    """The WAV file is intact, but its format code is not one of the uncompressed formats."""
+    """The WAV file is intact, but its format code is not one of the uncompressed formats.
+
+    `samples` is how many the file's `fact` chunk promises for each channel, None where it has none.
+    """
+
+    def __init__(self, message: str, samples: int | None = None) -> None:
+        super().__init__(message)
+        self.samples = samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +47,11 @@ class Wav:
     codec: int
     channels: int
     rate: int  # Hz
-    bits: int
+    bits: int  # of a sample as it is stored
     data: bytes
+    big_endian: bool = False  # RIFX
+    scale: float = 1.0  # what full scale is in a float file
+    warnings: tuple[str, ...] = ()  # what is odd about the file, and does not hinder playing it
 
     @property
     def description(self) -> str:
@@ -53,8 +67,9 @@ class Wav:
 
     @property
     def native(self) -> bool:
-        """Whether the data is 8 kHz 16-bit mono PCM already, the server's internal format."""
-        return (self.codec, self.channels, self.rate, self.bits) == (PCM, 1, 8000, 16)
+        """Whether the samples are 8 kHz mono, and become 16-bit PCM without loss: 16-bit PCM, or G.711."""
+        kinds = ((PCM, 16), (MULAW, 8), (ALAW, 8))
+        return (self.codec, self.bits) in kinds and (self.channels, self.rate) == (1, SAMPLE_RATE)
 
     def samples(self) -> Samples:
         """The samples of mono 16-bit or G.711 data, without loss; shape (n,)."""
@@ -62,94 +77,173 @@ class Wav:
             return g711.mulaw_decode(self.data)
         if self.codec == ALAW:
             return g711.alaw_decode(self.data)
-        return from_bytes(self.data)
+        return from_bytes(self.data) if not self.big_endian else self._integers().astype(np.int16)
 
     def signal(self) -> Signal:
-        """The mean of all channels at the file's own rate; ±1.0 is full scale, shape (n,).
-
-        PromptError if a float file holds NaNs, or values far beyond full scale.
-        """
+        """The mean of all channels at the file's own rate; ±1.0 is full scale, shape (n,)."""
         values = self._values()
         mixed: Signal = values.reshape(-1, self.channels).mean(axis=1) if self.channels > 1 else values
         return mixed
 
+    def floats(self) -> Signal:
+        """The values of a float file as they are stored, of all channels; shape (n × channels,)."""
+        order = ">" if self.big_endian else "<"
+        return np.frombuffer(self.data, dtype=f"{order}f{self.bits // 8}").astype(np.float64)
+
     def _values(self) -> Signal:
-        data = self.data
         if self.codec in (MULAW, ALAW):
             return self.samples() / FULL_SCALE
         if self.codec == FLOAT:
-            values = np.frombuffer(data, dtype=f"<f{self.bits // 8}")
-            if not (np.abs(values) < _FLOAT_LIMIT).all():  # false for a NaN, too
-                raise PromptError("is a damaged WAV file: it holds values that are no sound")
-            return values.astype(np.float64)
+            return np.nan_to_num(self.floats(), copy=False, nan=0.0, posinf=0.0, neginf=0.0) / self.scale
         if self.bits == 8:  # the only unsigned width
-            return (np.frombuffer(data, dtype=np.uint8).astype(np.float64) - 128) / 128
+            return (np.frombuffer(self.data, dtype=np.uint8).astype(np.float64) - 128) / 128
+        return self._integers() / 2.0 ** (8 * _stored_bytes(self.bits) - 1)
+
+    def _integers(self) -> NDArray[Any]:
+        order = ">" if self.big_endian else "<"
         if self.bits == 24:
-            wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
-            wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
-            return wide.view("<i4")[:, 0] / 2**31
-        return np.frombuffer(data, dtype=f"<i{self.bits // 8}") / 2.0 ** (self.bits - 1)
+            wide = np.zeros((len(self.data) // 3, 4), dtype=np.uint8)
+            wide[:, slice(0, 3) if self.big_endian else slice(1, 4)] = np.frombuffer(
+                self.data, dtype=np.uint8
+            ).reshape(-1, 3)
+            return wide.view(f"{order}i4")[:, 0]
+        return np.frombuffer(self.data, dtype=f"{order}i{self.bits // 8}")
+
+
+def _stored_bytes(bits: int) -> int:
+    """Bytes that a sample takes in an array: 24 bits are moved into 32."""
+    return 4 if bits == 24 else bits // 8
+
+
+@dataclass(frozen=True, slots=True)
+class DataChunk:
+    """A WAV file's format, without its data, and where the data is: from byte `start` on, `size` bytes."""
+
+    wav: Wav
+    start: int
+    size: int
 
 
 def parse(content: bytes) -> Wav:
-    """The WAV file in `content`.
+    """The WAV file in `content`; what follows it is left out.
 
-    PromptError if the file is damaged, UnsupportedCodecError if it is intact but compressed.
+    PromptError if the file cannot be played, UnsupportedCodecError if it is intact but compressed.
     """
-    file, start, size = locate_data(lambda at, count: content[at : at + count], len(content))
-    return replace(file, data=content[start : start + size])
+    found = locate_data(lambda at, count: content[at : at + count], len(content))
+    file = replace(found.wav, data=content[found.start : found.start + found.size])
+    return with_scale(file, [file]) if file.codec == FLOAT else file
 
 
-def locate_data(read: Callable[[int, int], bytes], length: int) -> tuple[Wav, int, int]:
-    """The format of a WAV file of `length` bytes, the offset of its sample data, and the data's size in bytes.
+def with_scale(file: Wav, parts: Iterable[Wav]) -> Wav:
+    """A float file's format with the scale of its values and with warnings; `parts` hold all its data.
+
+    Programs that convert integers to floats may forget to divide: values far above ±1.0 are then of 16 or 32 bits.
+    PromptError if they are beyond those, too.
+    """
+    peak, damaged = 0.0, False
+    for part in parts:
+        values = part.floats()
+        damaged |= not np.isfinite(values).all()
+        peak = max(
+            peak, float(np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max(initial=0))
+        )
+    warnings = [*file.warnings]
+    if damaged:
+        warnings.append("holds values that are no numbers: silence is played for them")
+    if peak <= _LOUDEST_FLOAT:
+        return replace(file, warnings=tuple(warnings))
+    scale = next((scale for scale in _INTEGER_SCALES if peak <= scale), None)
+    if scale is None:
+        raise PromptError("is a damaged WAV file: it holds values that are no sound")
+    warnings.append(f"is a float file with values up to {peak:.0f}: they are taken for integers")
+    return replace(file, scale=scale, warnings=tuple(warnings))
+
+
+def locate_data(read: Callable[[int, int], bytes], length: int, begin: int = 0) -> DataChunk:
+    """Find the format and the data of a WAV file that begins at byte `begin` of a file of `length` bytes.
 
     `read(offset, count)` returns bytes of the file. Errors are those of `parse`.
     """
-    head = read(0, 12)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    head = read(begin, 12)
+    if head[:4] not in (b"RIFF", b"RIFX", b"RF64", b"BW64") or head[8:12] != b"WAVE":
         raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
-    format_chunk: bytes | None = None
-    at = 12
+    order: Literal["little", "big"] = "big" if head[:4] == b"RIFX" else "little"
+    chunks: dict[bytes, bytes] = {}
+    warnings: list[str] = []
+    at = begin + 12
     while at + 8 <= length:
         chunk = read(at, 8)
-        name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
+        name, size = chunk[:4], int.from_bytes(chunk[4:], order)
         body = at + 8
         if name == b"data":
-            if format_chunk is None:
+            if b"fmt " not in chunks:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            return _validate_data(format_chunk, length - body, body, size)
-        if name == b"fmt ":
-            format_chunk = read(body, min(size, _MAX_FORMAT_BYTES))
+            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: a size of 64 bits is there
+                size = int.from_bytes(chunks[b"ds64"][8:16], "little")
+            file = _parse_format(chunks, order, warnings)
+            size = _data_size(read, file, body, size, length - body, warnings)
+            return DataChunk(replace(file, warnings=tuple(warnings)), body, size)
+        chunks[name] = read(body, min(size, _MAX_FORMAT_BYTES))
         at = body + size + (size & 1)
+        if size & 1 and read(at - 1, 4) in _CHUNKS and read(at, 4) not in _CHUNKS:
+            at -= 1
+            warnings.append(f"has no pad byte after its {name.decode('latin-1').strip()} chunk")
     raise PromptError("is a damaged WAV file: it ends before its data")
 
 
-def _validate_data(format_chunk: bytes, present: int, body: int, size: int) -> tuple[Wav, int, int]:
-    """Check the format and the data's size, and return the result of `locate_data`.
-
-    The data begins at `body`. The header says that it has `size` bytes; `present` bytes are in the file.
-    """
+def _parse_format(chunks: dict[bytes, bytes], order: Literal["little", "big"], warnings: list[str]) -> Wav:
+    format_chunk = chunks[b"fmt "]
     if len(format_chunk) < 16:
         raise PromptError("is a damaged WAV file: its format chunk is cut short")
-    codec, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", format_chunk)
+    mark = ">" if order == "big" else "<"
+    codec, channels, rate, _, align, bits = struct.unpack_from(f"{mark}HHIIHH", format_chunk)
     if codec == EXTENSIBLE and len(format_chunk) >= 26:
-        codec = int.from_bytes(format_chunk[24:26], "little")
+        codec = int.from_bytes(format_chunk[24:26], order)
     if codec not in (PCM, FLOAT, ALAW, MULAW):
-        raise UnsupportedCodecError(f"is a WAV file of codec 0x{codec:04x}")
-    widths = {PCM: (8, 16, 24, 32), FLOAT: (32, 64)}.get(codec, (8,))
-    if bits not in widths or not channels or not 1000 <= rate <= 768_000 or align != channels * bits // 8:
+        fact = chunks.get(b"fact", b"")
+        samples = int.from_bytes(fact[:4], order) if len(fact) >= 4 else None
+        raise UnsupportedCodecError(f"is a WAV file of codec 0x{codec:04x}", samples)
+    width = _width(codec, channels, align, bits)
+    if width is None or not 1000 <= rate <= 768_000:
         raise PromptError(
             f"is a damaged WAV file: {channels} channels of {bits} bits at {rate} Hz in blocks of {align} bytes"
         )
+    if align != channels * width // 8:
+        warnings.append(f"has blocks of {align} bytes by its header, and of {channels * width // 8} in fact")
+    if bits != width:
+        warnings.append(f"has samples of {bits} bits by its header, which take {width} bits each")
+    return Wav(codec, channels, rate, width, b"", order == "big")
+
+
+def _width(codec: int, channels: int, align: int, bits: int) -> int | None:
+    """Bits that one sample takes in the file; None where the header tells nothing that could be."""
+    if not channels:
+        return None
+    if codec in (ALAW, MULAW):
+        return 8
+    rounded = -(-bits // 8) * 8
+    if codec == PCM and rounded == 24 and 8 * align == 32 * channels:
+        return 32  # the high ones of 32, as measuring gear writes them
+    return rounded if rounded in ((8, 16, 24, 32) if codec == PCM else (32, 64)) else None
+
+
+def _data_size(
+    read: Callable[[int, int], bytes], file: Wav, body: int, size: int, present: int, warnings: list[str]
+) -> int:
+    """How many bytes of a file's data to play, of the `size` in its header and the `present` ones after it."""
+    if not size and present >= file.block_align and read(body, 4) not in _CHUNKS:
+        warnings.append(f"has no sound by its header, and {present} bytes of it")
+        size = present
     if size > present:
         if size < _STREAMED:
-            raise PromptError(f"is cut short: its header promises {size} bytes of sound, {present} are there")
-        size = present - present % align
-    if not size:
-        raise PromptError("has no sound in it")
-    if size % align:
-        raise PromptError(f"is a damaged WAV file: {size} bytes of sound in blocks of {align} bytes")
-    return Wav(codec, channels, rate, bits, b""), body, size
+            warnings.append(f"is cut short: its header promises {size} bytes of sound, {present} are there")
+            size = present
+        else:
+            size = present - present % file.block_align
+    if size % file.block_align:
+        warnings.append("ends amid a sample, which is left out")
+        size -= size % file.block_align
+    return size
 
 
 def header(channels: int, size: int) -> bytes:

@@ -101,6 +101,12 @@ async def collect_findings(
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.folder_problem else notes
+    notes += library.warnings(library.prompts)
+    notes += [
+        f"{library.directory / file} is passed over: {better} has the same name, and is the better format"
+        for file, better in library.passed_over(library.prompts).items()
+    ]
+    notes += [f"{library.directory / folder} {why}" for folder, why in library.skipped.items()]
     notes += configuration.misspelt_events
     notes += [
         f'{settings.source(where, ("paths", path))}: paths."{path}": several of its variables may match the same'

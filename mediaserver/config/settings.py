@@ -34,6 +34,7 @@ class PromptSettings(Table):
     directory: Path = Path("prompts")
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
     longest: float = Field(7200.0, gt=0, le=86_400, description="seconds of one prompt")
+    pcm: Literal["auto", "linear", "mulaw"] = Field("auto", description="what `.pcm` files hold")
     cache: str = Field("auto", min_length=1, description="folder for decoded sound, auto or off")
     cache_limit: int = Field(1024, ge=1, description="MB of decoded sound on disk")
     watch: Literal["auto", "events", "poll", "off"] = "auto"

@@ -12,8 +12,8 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_coun
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.prompts.prompt_store import Prompt
-from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist
-from mediaserver.playout.sources.source import Source
+from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist, Repeated
+from mediaserver.playout.sources.source import Source, silence
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class HoldMusic(Handler):
 
     def _source(self, call: Call) -> Source:
         library = call.prompts
-        tracks = library.match(self.prompts)
+        tracks = [track for track in library.match(self.prompts) if track.samples]
+        if not tracks:  # an endless loop of nothing would take no time, and never end
+            return Playlist(Repeated([silence(1000)], None))
         if self.shared:
             music: Source = join_timeline(MusicLoop(tracks, 0 if self.shuffle else None), time.time())
         else:

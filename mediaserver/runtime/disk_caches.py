@@ -23,7 +23,7 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
     """
     prompts = settings.prompts
     store = _sound_cache_folder(prompts, make=make_store)
-    pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest)
+    pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest, prompts.pcm)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
 
 

@@ -87,6 +87,7 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
+        self.prompts.report_oddities(self.library.prompts)
         self.prompts.report_missing()
         self._warn_of_misspelt_events()
         self._awaited = requirements.required_engines(configuration.table)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -14,6 +14,8 @@ from mediaserver.support.metrics import Metrics
 from mediaserver.wire.encapsulation import TCP, Encoding
 
 NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'
+
+_SHOWN = 5  # names in a line of the log that stands for many
 
 log = structlog.get_logger()
 
@@ -39,6 +41,8 @@ class PromptMonitor:
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
             log.warning("a built-in path is left out until its prompts are there", why=problem)
+        for link, why in library.skipped.items():
+            log.warning("a folder is not walked", folder=link, why=why)
         if not library.prompts:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
@@ -81,6 +85,7 @@ class PromptMonitor:
             log.info(
                 "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
             )
+        self.report_oddities([*reloaded.added, *reloaded.replaced])
         folder = str(self._library.directory)
         for file, why in reloaded.failed.items():
             if file == os.curdir:
@@ -92,6 +97,20 @@ class PromptMonitor:
         if reloaded.failed:
             self._metrics.reloads.labels("failed").inc()
         self._report_removed(reloaded)
+
+    def report_oddities(self, names: Iterable[str]) -> None:
+        """Log what is odd about the files of these prompts, and which files are passed over for a better one."""
+        names = list(names)
+        for warning in self._library.warnings(names):
+            log.warning("a prompt is played, and odd", why=warning)
+        passed_over = list(self._library.passed_over(names))
+        if passed_over:
+            log.info(
+                "files passed over for better ones of their names",
+                files=len(passed_over),
+                such_as=passed_over[:_SHOWN],
+                do='"mediaserver check" lists them all',
+            )
 
     def _report_removed(self, reloaded: ReloadResult) -> None:
         """Count the paths that lack their prompts now, and log them if the change removed prompts."""

@@ -157,16 +157,22 @@ def test_check_names_every_broken_file(tmp_path: Path, ffmpeg: str) -> None:
         "empty.wav": b"",
         "text.wav": b"this is no sound",
         "header-only.wav": good[:30],
-        "cut-short.wav": good[:-10],
-        "no-samples.wav": good[:40] + bytes(4),
         "no-channels.wav": good[:22] + bytes(2) + good[24:],
-        "empty.mp3": b"",
+        "no-bytes.mp3": b"",
         "garbage.mp3": b"never an mp3 file" * 100,
-        "garbage.ogg": bytes(range(256)) * 8,
-        "odd.pcm": b"\x01\x02\x03",
-        "twice.wav": good,
-        "twice.raw": bytes(320),
+        "noise.ogg": bytes(range(256)) * 8,
+        "page.ulaw": b"<!DOCTYPE html><title>403</title>",
     }
+    odd = {
+        "cut-short.wav": (good[:-10], "is cut short: its header promises 2000 bytes of sound, 1990 are there"),
+        "no-samples.wav": (good[:40] + bytes(4), "is empty: nothing is heard where it is played"),
+        "half.raw": (b"\x01\x02\x03", "ends amid a sample, which is left out"),
+        "twice.raw": (bytes(320), "is passed over: twice.wav has the same name, and is the better format"),
+    }
+    for name, (content, _) in odd.items():
+        (prompts / name).write_bytes(content)
+    (prompts / "twice.wav").write_bytes(good)
+    (prompts / "up").symlink_to(prompts)
     for name, content in broken.items():
         (prompts / name).write_bytes(content)
     (prompts / "nowhere.wav").symlink_to(prompts / "gone")
@@ -174,9 +180,12 @@ def test_check_names_every_broken_file(tmp_path: Path, ffmpeg: str) -> None:
     assert done.returncode == 2
     for name in (*broken, "nowhere.wav"):
         assert f"prompts/{name}: " in done.stderr
+    for name, (_, why) in odd.items():
+        assert f"prompts/{name} {why}\n" in done.stderr
+    assert "prompts/up is a link to a folder above it, and passed over\n" in done.stderr
     assert "good.wav" not in done.stderr
     assert done.stderr.startswith("left out by serve, which goes on without:")
-    assert len(done.stderr.strip().splitlines()) == 1 + 13
+    assert len(done.stderr.strip().splitlines()) == 1 + len(broken) + 1 + len(odd) + 1
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

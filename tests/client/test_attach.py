@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from mediaserver.audio.pcm import to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.call import CloseCode, EndReason
 from mediaserver.client import connection
 from mediaserver.errors import RefusedError
@@ -54,7 +54,8 @@ async def test_the_peer_receives_what_is_played(ours: Desk, twin: Twin, encapsul
     assert end.normal
     await stream.over()
     assert stream.errors == []
-    assert stream.heard == PCM
+    # On a busy machine the first tick may come before the handler plays: silence is sent then.
+    assert stream.heard.removeprefix(bytes(FRAME_BYTES)) == PCM
     assert stream.peer_code == 1000
     assert twin.requests[0].encapsulation == encapsulation
 

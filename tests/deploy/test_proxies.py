@@ -18,6 +18,7 @@ import trustme
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
+from mediaserver.support.http_connector import Connector
 from tests.deploy.proxies import DEPLOY, HOST, Proxy, Start, caddy, caddy_binary, caddyfile, cuts_streams, nginx
 from tests.server.process import (
     UPGRADE,
@@ -208,7 +209,7 @@ async def test_the_server_is_told_the_real_peer(
 
 
 async def test_the_server_believes_it(proxy: Proxy, server: ServerProcess, trust: ssl.SSLContext) -> None:
-    peer = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    peer = Connector(local_addr=("127.0.0.2", 0))
     claims = {"X-Forwarded-For": "203.0.113.7"}
     refused = len(server.events("refused"))
     async with (

@@ -3,55 +3,76 @@
 The code runs in worker processes, so it may take long, and uses no asyncio. It works block by block, so that the
 memory it needs depends on the PCM that is kept, not on the rate, channels and length that a file claims to have.
 Decoding stops, with an error, as soon as a file turns out to be longer than allowed.
+
+A file is what its first bytes say; its extension counts only where they say nothing.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from mediaserver.audio import g711, levels, wav
+from mediaserver.audio import g711, levels, signatures, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, quantize, to_bytes
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
-from mediaserver.playout.decoding.formats import ALAW, FFMPEG, LINEAR, LONGEST, MULAW
+from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
+
+PcmKind = Literal["auto", "linear", "mulaw"]  # what `.pcm` files hold: the setting `prompts.pcm`
 
 _BLOCK = 1 << 20  # bytes of a file that are read at a time
+_LAWS = {"mulaw": ("µ-law", g711.mulaw_decode), "alaw": ("A-law", g711.alaw_decode)}
+_EMPTY = "is empty: nothing is heard where it is played"
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedAudio:
-    """A sound file's samples, its own format, and its level."""
+    """A sound file's samples, its own format, its level, and what is odd about it."""
 
     pcm: bytes  # 16-bit little-endian, 8 kHz, mono
     source: str  # a description of the file's own format, shown to users
     peak_dbfs: float
     loudness_lufs: float
+    warnings: tuple[str, ...] = ()  # each continues a sentence that begins with the file's name
 
 
-def decode_file(path: Path, longest: float = LONGEST) -> DecodedAudio:
-    """Decode a file of at most `longest` seconds, by its extension; PromptError tells why it cannot be played."""
+@dataclass(slots=True)
+class _Sound:
+    """A file that is being decoded. The description and the warnings are whole once `blocks` are used up."""
+
+    blocks: Iterator[bytes]
+    source: str
+    seconds: float = 0.0  # 0 where the file does not say
+    warnings: list[str] = field(default_factory=list)
+
+
+def decode_file(path: Path, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
+    """Decode a file of at most `longest` seconds; PromptError tells why it cannot be played."""
     try:
         with path.open("rb") as file:
-            return decode(path, file, longest)
+            return decode(path, file, longest, pcm)
     except OSError as error:
         raise PromptError(f"cannot be read: {error_text(error)}") from error
 
 
-def decode(path: Path, file: BinaryIO, longest: float = LONGEST) -> DecodedAudio:
-    """Like `decode_file`, for a file that is already open; only ffmpeg opens the file again, by its path."""
+def decode(path: Path, file: BinaryIO, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
+    """Like `decode_file`, for a file that is already open."""
     try:
-        pcm, source = _decode(path, file, longest)
+        sound = _open(path, file, pcm)
+        decoded = _join(sound, longest)
     except OSError as error:
         raise PromptError(f"cannot be read: {error_text(error)}") from error
-    if not pcm:
-        raise PromptError("has no sound in it")
-    samples = np.frombuffer(pcm, dtype="<i2")
-    return DecodedAudio(pcm, source, levels.peak_dbfs(samples), levels.loudness_lufs(samples))
+    if not decoded and not sound.warnings:
+        sound.warnings.append(_EMPTY)
+    samples = np.frombuffer(decoded, dtype="<i2")
+    level = levels.peak_dbfs(samples), levels.loudness_lufs(samples)
+    return DecodedAudio(bytes(decoded), sound.source, *level, tuple(sound.warnings))
 
 
 def too_long_error(longest: float) -> PromptError:
@@ -59,38 +80,161 @@ def too_long_error(longest: float) -> PromptError:
     return PromptError(f"is longer than {longest:g} s: cut it into parts, or raise prompts.longest")
 
 
-def _decode(path: Path, file: BinaryIO, longest: float) -> tuple[bytes, str]:
-    extension, size = path.suffix.lower(), file.seek(0, 2)
+def _open(path: Path, file: BinaryIO, pcm: PcmKind) -> _Sound:
+    """Find out what a file is, and begin to decode it."""
+    extension = path.suffix.lower()
+    head, size, raw = _head_at(file, 0), file.seek(0, 2), RAW.get(extension)
     if not size:
-        raise PromptError("is empty")
-    if extension in FFMPEG:
-        return _decode_by_ffmpeg(path, longest)
-    if extension in LINEAR:
+        if raw is None:
+            raise PromptError("is empty")
+        return _Sound(iter(()), _describe_raw(raw), warnings=[_EMPTY])
+    tag = signatures.id3_bytes(head)
+    kind = signatures.identify(_head_at(file, tag) if tag else head)
+    if kind is not None and not kind.is_sound:
+        raise PromptError(f"is {kind.name}, not sound")
+    if kind == signatures.WAV:
+        sound = _open_wav(file, size, tag)
+        if tag:
+            sound.warnings.append("has an ID3 tag before its RIFF header")
+    elif kind is None and raw is not None:
+        return _open_raw(file, size, raw, extension, pcm)
+    elif kind is None and extension in WAVE:
+        raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
+    else:
+        sound = _open_compressed(file, path=path)
+    if raw is not None or (extension in WAVE and kind != signatures.WAV):
+        sound.warnings.insert(0, f"is {kind.name if kind else 'something else'}, whatever its name says")
+    return sound
+
+
+def _head_at(file: BinaryIO, at: int) -> bytes:
+    file.seek(at)
+    return file.read(signatures.HEAD_BYTES)
+
+
+def _open_raw(file: BinaryIO, size: int, raw: RawFormat, extension: str, pcm: PcmKind) -> _Sound:
+    warnings: list[str] = []
+    if extension == ".pcm" and pcm != "linear":
+        mulaw = pcm == "mulaw" or g711.looks_like_mulaw(_head_at(file, max(0, size - _BLOCK) // 2 & ~1))
+        if mulaw and pcm == "auto":
+            warnings.append("is taken for µ-law, as Asterisk has it, by its samples (see prompts.pcm)")
+        raw = RawFormat("mulaw") if mulaw else raw
+    if raw.codec == "linear":
         if size % SAMPLE_BYTES:
-            raise PromptError(f"is not 16-bit PCM: {size} bytes are not a whole number of samples")
-        blocks = _read_blocks(file, 0, size, SAMPLE_BYTES)
-        return _join_pcm(blocks, size / SAMPLE_BYTES / SAMPLE_RATE, longest), "raw 8000 Hz 16-bit mono"
-    if extension in MULAW | ALAW:
-        law, expand = ("µ-law", g711.mulaw_decode) if extension in MULAW else ("A-law", g711.alaw_decode)
+            warnings.append("ends amid a sample, which is left out")
+        blocks = _read_blocks(file, 0, size - size % SAMPLE_BYTES, SAMPLE_BYTES)
+        if raw.rate != SAMPLE_RATE:
+            blocks = _resample((np.frombuffer(block, "<i2") / 32768 for block in blocks), raw.rate)
+        return _Sound(blocks, _describe_raw(raw), size / SAMPLE_BYTES / raw.rate, warnings)
+    if raw.codec in _LAWS:
+        expand = _LAWS[raw.codec][1]
         blocks = (to_bytes(expand(block)) for block in _read_blocks(file, 0, size, 1))
-        return _join_pcm(blocks, size / SAMPLE_RATE, longest), f"raw 8000 Hz {law} mono"
+        return _Sound(blocks, _describe_raw(raw), size / SAMPLE_RATE, warnings)
+    return _open_compressed(file, raw)
+
+
+def _describe_raw(raw: RawFormat) -> str:
+    law = _LAWS[raw.codec][0] if raw.codec in _LAWS else "16-bit" if raw.codec == "linear" else raw.codec.upper()
+    return f"raw {raw.rate} Hz {law} mono"
+
+
+def _open_wav(file: BinaryIO, size: int, begin: int) -> _Sound:
+    """A WAV file, or several joined end to end, as programs that speak sentence by sentence write them."""
+    read = _random_reader(file)
     try:
-        header, start, size = wav.locate_data(_random_reader(file), size)
-    except wav.UnsupportedCodecError:
-        return _decode_by_ffmpeg(path, longest)
-    seconds = size / header.block_align / header.rate
-    parts = (_wav_part(header, block) for block in _read_blocks(file, start, size, header.block_align))
-    if header.native or (
-        header.codec in (wav.MULAW, wav.ALAW) and (header.rate, header.channels) == (SAMPLE_RATE, 1)
-    ):
-        return _join_pcm((to_bytes(part.samples()) for part in parts), seconds, longest), header.description
-    resampled = _resample((part.signal() for part in parts), header.rate)
-    return _join_pcm(resampled, seconds, longest), header.description
+        first = wav.locate_data(read, size, begin)
+    except wav.UnsupportedCodecError as error:
+        return _open_compressed(file, samples=error.samples)
+    parts = [first]
+    while (at := _next_riff(read, parts[-1])) is not None:
+        try:
+            parts.append(wav.locate_data(read, size, at))
+        except PromptError:
+            break
+    warnings = list(dict.fromkeys(chain.from_iterable(part.wav.warnings for part in parts)))
+    if len(parts) > 1:
+        warnings.append(f"is {len(parts)} WAV files joined end to end: all are played")
+    seconds = sum(part.size / part.wav.block_align / part.wav.rate for part in parts)
+    sound = _Sound(iter(()), first.wav.description, seconds, warnings)
+    sound.blocks = chain.from_iterable(_wav_blocks(file, part, warnings) for part in parts)
+    return sound
 
 
-def _wav_part(header: wav.Wav, data: bytes) -> wav.Wav:
-    """Make a `Wav` of `data`, a part of a WAV file's audio, with the format that the file's `header` tells."""
-    return wav.Wav(header.codec, header.channels, header.rate, header.bits, data)
+def _next_riff(read: Callable[[int, int], bytes], part: wav.DataChunk) -> int | None:
+    end = part.start + part.size
+    for at in (end + (part.size & 1), end):
+        head = read(at, 12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            return at
+    return None
+
+
+def _wav_blocks(file: BinaryIO, part: wav.DataChunk, warnings: list[str]) -> Iterator[bytes]:
+    header = part.wav
+
+    def pieces() -> Iterator[wav.Wav]:
+        for block in _read_blocks(file, part.start, part.size, header.block_align):
+            yield replace(header, data=block)
+
+    if header.codec == wav.FLOAT:
+        header = wav.with_scale(header, pieces())
+        warnings += [warning for warning in header.warnings if warning not in warnings]
+    if header.native:
+        return (to_bytes(piece.samples()) for piece in pieces())
+    return _resample((piece.signal() for piece in pieces()), header.rate)
+
+
+def _open_compressed(
+    file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None, path: Path | None = None
+) -> _Sound:
+    """A file that FFmpeg's libraries decode, of at most `samples` for each channel where its container says so.
+
+    Where they cannot, and a `path` is given, the system's ffmpeg may: it is often built with more codecs.
+    """
+    from mediaserver.playout.decoding import libav  # importing it takes a tenth of a second
+
+    sound = _Sound(iter(()), "")
+
+    def pcm() -> Iterator[bytes]:
+        with libav.open_sound(file, raw) as (opened, blocks):
+            sound.seconds = opened.seconds
+            left = samples or None
+            for (rate, channels), same in groupby(blocks, key=lambda block: block[:2]):
+                sound.source = sound.source or opened.describe(rate, channels)
+                signals = (signal for _, _, signal in same)
+                yield from _resample(_at_most(signals, left), rate)
+        sound.warnings += opened.warnings
+
+    blocks = pcm()
+    try:
+        first = next(blocks, b"")
+    except PromptError:
+        if path is None or not ffmpeg.is_installed():
+            raise
+        with contextlib.suppress(PromptError):
+            return _open_by_ffmpeg(path)
+        raise
+    sound.blocks = chain((first,), blocks)
+    return sound
+
+
+def _open_by_ffmpeg(path: Path) -> _Sound:
+    stream = ffmpeg.probe(path)
+
+    def pcm() -> Iterator[bytes]:
+        with ffmpeg.decoded_blocks(path, stream) as blocks:
+            yield from _resample(blocks, stream.rate)
+
+    channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
+    return _Sound(pcm(), f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}", stream.seconds)
+
+
+def _at_most(signals: Iterable[NDArray[Any]], samples: int | None) -> Iterator[NDArray[Any]]:
+    for signal in signals:
+        if samples is not None:
+            signal = signal[:samples]
+            samples -= len(signal)
+        yield signal
 
 
 def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:
@@ -112,16 +256,16 @@ def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[
         raise PromptError("became shorter while it was read")
 
 
-def _join_pcm(blocks: Iterable[bytes], seconds: float, longest: float) -> bytes:
-    """Join the blocks of a file's PCM; PromptError if they, or the expected `seconds`, exceed `longest`."""
+def _join(sound: _Sound, longest: float) -> bytearray:
+    """Join a sound's blocks; PromptError if they, or the seconds that the file tells, exceed `longest`."""
     most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
-    if seconds > longest:
+    if sound.seconds > longest:
         raise too_long_error(longest)
-    for block in blocks:
+    for block in sound.blocks:
         pcm += block
         if len(pcm) > most:
             raise too_long_error(longest)
-    return bytes(pcm)
+    return pcm
 
 
 def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
@@ -137,14 +281,3 @@ def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
     for signal in signals:
         yield to_bytes(quantize(stream.resample_chunk(signal.astype(np.float64, copy=False))))
     yield to_bytes(quantize(stream.resample_chunk(np.zeros(0), last=True)))
-
-
-def _decode_by_ffmpeg(path: Path, longest: float) -> tuple[bytes, str]:
-    ffmpeg.require_ffmpeg()
-    stream = ffmpeg.probe(path)
-    channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
-    if stream.seconds > longest:
-        raise too_long_error(longest)
-    with ffmpeg.decoded_blocks(path, stream) as blocks:
-        pcm = _join_pcm(_resample(blocks, stream.rate), 0, longest)
-    return pcm, f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}"

@@ -1,12 +1,12 @@
 """A decoder process, which the `DecodePool` in `pool` starts.
 
-    python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST [FOLDER BYTES]
+    python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST PCM [FOLDER BYTES]
 
 Its standard input is a socket: it reads requests from there, and answers there with a description in JSON and PCM
 (16-bit little-endian, 8 kHz, mono). It ends when its input ends, and so never outlives the server.
 
 It does not decode files of more than LONGEST seconds, and its memory is limited to what LONGEST seconds need,
-because a file of a few megabytes may hold days of silence.
+because a file of a few megabytes may hold days of silence. PCM is the setting `prompts.pcm`.
 
 Decoded files are cached in the store at FOLDER, which takes at most BYTES, under the decoder's FINGERPRINT.
 Modules are imported only when they are needed, because a file that is found there is not decoded, and importing
@@ -42,13 +42,13 @@ def main() -> None:
     """Answer requests until the input ends."""
     requests, answers = child_main.open_channel()
     child_main.scrub_environment()  # so that ffmpeg does not get the server's variables either
-    fingerprint, seconds, *place = sys.argv[1:]
+    fingerprint, seconds, pcm, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
     cache = DecodeCache(Store(place[0], int(place[1])), fingerprint) if place else None
     try:
         child_main.report_ready(answers)
-        _serve(cache, requests, answers, longest)
+        _serve(cache, requests, answers, longest, pcm)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # at once: a normal exit would fail to flush the answer, and complain
 
@@ -62,10 +62,14 @@ def _limit_memory(longest: float) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _serve(cache: DecodeCache | None, requests: IO[bytes], answers: IO[bytes], longest: float) -> None:
+def _serve(
+    cache: DecodeCache | None, requests: IO[bytes], answers: IO[bytes], longest: float, pcm_kind: str
+) -> None:
     while head := requests.read(REQUEST.size):
         size, store = REQUEST.unpack(head)
-        description, pcm = answer_request(os.fsdecode(requests.read(size)), cache if store else None, longest)
+        description, pcm = answer_request(
+            os.fsdecode(requests.read(size)), cache if store else None, longest, pcm_kind
+        )
         text = json.dumps(description).encode()
         answers.write(ANSWER.pack(len(text), len(pcm)) + text)
         answers.write(pcm)
@@ -73,7 +77,7 @@ def _serve(cache: DecodeCache | None, requests: IO[bytes], answers: IO[bytes], l
 
 
 def answer_request(
-    path: str, cache: DecodeCache | None, longest: float = LONGEST
+    path: str, cache: DecodeCache | None, longest: float = LONGEST, pcm_kind: str = "auto"
 ) -> tuple[dict[str, Any], memoryview]:
     """Return a file's description and PCM; for a file that cannot be played, the description is only an `error`.
 
@@ -81,10 +85,10 @@ def answer_request(
     """
     try:
         if cache is not None:
-            found = cache.get_or_decode(path, lambda file: _decode(path, file, longest), time.time())
+            found = cache.get_or_decode(path, lambda file: _decode(path, file, longest, pcm_kind), time.time())
         else:
             with open(path, "rb") as file:
-                found = CacheLookup(_decode(path, file, longest), "")
+                found = CacheLookup(_decode(path, file, longest, pcm_kind), "")
     except PromptError as error:
         return {"error": str(error)}, _NO_PCM
     except MemoryError:
@@ -102,17 +106,18 @@ def answer_request(
     return json.loads(description) | {"stored": found.stored, "problem": found.problem}, pcm
 
 
-def _decode(path: str, file: BufferedReader, longest: float) -> bytes:
+def _decode(path: str, file: BufferedReader, longest: float, pcm_kind: str) -> bytes:
     """Decode a file to the bytes that are cached: its description in a line of JSON, then its PCM."""
     from pathlib import Path
 
     from mediaserver.playout.decoding.decode import decode
 
-    decoded = decode(Path(path), file, longest)
+    decoded = decode(Path(path), file, longest, pcm_kind)  # type: ignore[arg-type]
     description = {
         "source": decoded.source,
         "peak_dbfs": decoded.peak_dbfs,
         "loudness_lufs": decoded.loudness_lufs,
+        "warnings": decoded.warnings,
     }
     return b"".join((json.dumps(description).encode(), b"\n", decoded.pcm))
 

@@ -1,4 +1,4 @@
-"""Decodes sound files by ffmpeg through a pipe, so that only one block of a file is in memory at a time."""
+"""Decodes sound files by the system's ffmpeg through a pipe, with one block of a file in memory at a time."""
 
 import shutil
 import subprocess
@@ -27,13 +27,9 @@ class AudioStream(NamedTuple):
     seconds: float  # 0 where the file does not say
 
 
-def require_ffmpeg() -> None:
-    """Raise PromptError where ffmpeg or ffprobe is not installed."""
-    missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
-    if missing:
-        raise PromptError(
-            f"needs {' and '.join(missing)}, not found here: install ffmpeg, or convert the file to WAV"
-        )
+def is_installed() -> bool:
+    """Whether the system has ffmpeg and ffprobe."""
+    return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
 
 
 def probe(path: Path) -> AudioStream:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mediaserver import __version__
 
 # The revision of our own code: raise it with every change that gives other samples, even before a release.
-DECODER_REVISION = 2
+DECODER_REVISION = 3
 
 
 def decoder_fingerprint() -> str:
@@ -22,7 +22,7 @@ def decoder_fingerprint() -> str:
 
 @cache
 def _library_versions() -> tuple[str, ...]:
-    return tuple(f"{library} {version(library)}" for library in ("numpy", "soxr", "pydub"))
+    return tuple(f"{library} {version(library)}" for library in ("numpy", "soxr", "av", "pydub"))
 
 
 def _program_state(name: str) -> str:

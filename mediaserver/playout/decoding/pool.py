@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ class AudioInfo(NamedTuple):
     source: str  # the file's own format, such as "WAV 44100 Hz 16-bit stereo"
     peak_dbfs: float
     loudness_lufs: float
+    warnings: tuple[str, ...] = ()  # what is odd about the file; each continues a sentence after its name
 
 
 class PcmSink(Protocol):
@@ -46,16 +48,19 @@ class DecodePool:
     """Decodes files in as many processes at once as there are cores; they start when needed, and end when idle.
 
     With a `store`, a folder for at most `limit` bytes, decoded files are cached on disk. Files of more than
-    `longest` seconds are not decoded.
+    `longest` seconds are not decoded. `pcm` is what `.pcm` files hold: "linear" or "mulaw", or "auto" to judge by
+    their samples.
     """
 
-    def __init__(self, store: Path | None = None, limit: int = 0, longest: float = LONGEST) -> None:
+    def __init__(
+        self, store: Path | None = None, limit: int = 0, longest: float = LONGEST, pcm: str = "auto"
+    ) -> None:
         self.stored = {"hit": 0, "miss": 0, "failed": 0}  # how many files had each outcome in the cache on disk
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
         self._decoders = ProcessPool(
             "mediaserver.playout.decoding.decoder_process",
-            lambda: (decoder_fingerprint(), f"{longest:g}", *self._store_arguments),
+            lambda: (f"{decoder_fingerprint()}; pcm {pcm}", f"{longest:g}", pcm, *self._store_arguments),
             os.cpu_count() or 1,
             idle=_IDLE,
         )
@@ -67,20 +72,23 @@ class DecodePool:
 
         Without `store`, nothing is cached on disk.
         """
+        killed_by = 0
         for _ in range(2):  # two attempts, because the first decoder may have died of something else than the file
-            began = time.monotonic()
+            decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
                     answer, sink = await self._request(decoder, path, new_sink, store)
             except NoProcessError as error:
                 raise PromptError(f"cannot be decoded: {error}") from error
             except DEAD:
+                killed_by = decoder.killed_by if decoder is not None else 0
                 continue
             self._count(answer, time.monotonic() - began)
             if "error" in answer:
                 raise PromptError(answer["error"])
-            return AudioInfo(*(answer[field] for field in AudioInfo._fields)), sink
-        raise PromptError("cannot be decoded: the decoder died of it")
+            info = AudioInfo(*(answer[field] for field in AudioInfo._fields))
+            return info._replace(warnings=tuple(info.warnings)), sink
+        raise PromptError(f"cannot be decoded: {_why_dead(killed_by)}")
 
     async def _request(
         self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], store: bool
@@ -115,3 +123,13 @@ class DecodePool:
     async def release_decoders(self) -> None:
         """End the decoder processes; the next file starts a new one."""
         await self._decoders.stop_idle()
+
+
+def _why_dead(killed_by: int) -> str:
+    """Why a decoder died, by the signal that ended it: the kernel kills what takes the last memory."""
+    if killed_by != signal.SIGKILL:
+        return "the decoder died of it"
+    return (
+        "its decoder was killed, most likely because the memory was used up: "
+        "convert it to WAV, 8000 Hz, 16-bit, mono, or give the server more memory"
+    )

@@ -63,4 +63,4 @@ class ChangeDetector:
             self._folder = scan.folder or self._folder
             return scan
         unmounted = FileSnapshot(None, {os.curdir: "is another folder than it was, and empty"}, ())
-        return FolderScan({"": unmounted}, scan.ignored, scan.folder)
+        return FolderScan({"": unmounted}, scan.ignored, scan.folder, scan.skipped)

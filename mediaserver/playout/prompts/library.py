@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mediaserver.errors import PromptError
@@ -47,6 +47,7 @@ class PromptLibrary:
         self.store = PromptStore(memory_limit, pool)
         self.snapshot = PromptSnapshot()
         self.ignored: list[str] = []
+        self.skipped: dict[str, str] = {}  # why folders below it were not walked at the last scan, by their paths
         self.folder: tuple[int, int] | None = None  # the folder's device and inode at the last scan
         self.folder_problem = ""  # why the folder could not be read at the last scan
         self._changes = ChangeDetector()
@@ -86,6 +87,17 @@ class PromptLibrary:
         """Why files cannot be played, by their paths in the folder."""
         return {file: why for problems in self.snapshot.problems.values() for file, why in problems.items()}
 
+    def warnings(self, names: Iterable[str]) -> list[str]:
+        """What is odd about the files of these prompts, each as a sentence that begins with the file's path."""
+        prompts = [self.prompts[name] for name in sorted(names) if name in self.prompts]
+        return [f"{prompt.path} {warning}" for prompt in prompts for warning in prompt.info.warnings]
+
+    def passed_over(self, names: Iterable[str]) -> dict[str, str]:
+        """The files that are passed over for a better one of their name, by their paths, with that one's path."""
+        prompts = [self.prompts[name] for name in sorted(names) if name in self.prompts]
+        better = {file: prompt.path for prompt in prompts for file in prompt.passed_over}
+        return {file: path.relative_to(self.directory).as_posix() for file, path in better.items()}
+
     async def decode(self, path: Path) -> SoundFile:
         """Decode a sound file at any path, such as a recording; PromptError names a file that cannot be played.
 
@@ -106,7 +118,8 @@ class PromptLibrary:
             return found, self._changes.settled_changes(found, now, settle)
 
         found, changes = await asyncio.to_thread(scan)
-        self.ignored, self.folder = found.ignored, found.folder
+        self.ignored, self.skipped, self.folder = found.ignored, found.skipped, found.folder
+        self.snapshot = replace(self.snapshot, undecodable=found.undecodable)
         self.folder_problem = found.problem
         return changes
 
@@ -160,7 +173,7 @@ class PromptLibrary:
             except PromptError as error:
                 problems[file.path.relative_to(self.directory).as_posix()] = str(error)
             else:
-                prompt = Prompt(name, file.path, encoder.samples, info, self.store)
+                prompt = Prompt(name, file.path, encoder.samples, info, self.store, file.passed_over)
                 self.store.put(prompt, encoder.encoded)
                 update.prompts[name] = prompt
                 (result.added if old is None else result.replaced).append(name)

@@ -26,6 +26,7 @@ class Prompt:
     samples: int
     info: AudioInfo
     store: "PromptStore" = field(repr=False)
+    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths in the folder
     detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # by the encoding's name
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":

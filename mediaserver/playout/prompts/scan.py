@@ -3,12 +3,14 @@
 import os
 import stat
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 
 from mediaserver.errors import error_text
-from mediaserver.playout.decoding.formats import EXTENSIONS
+from mediaserver.playout.decoding.formats import EXTENSIONS, UNDECODABLE, WAVE, preference
 
 # Another size, time of the last change (ns) or inode means other content. Mode, owner and group tell who may read
 # the file: when they change, a file that could not be read is tried again.
@@ -22,6 +24,15 @@ class FileSnapshot:
     path: Path | None  # the file that can be a prompt; None where none can
     problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
     signatures: tuple[Signature | None, ...]  # of all files of the name; None for a file whose `stat` fails
+    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths
+
+
+_WAV_HEAD = 512  # bytes that hold a WAV file's format
+_MOST_FOLDERS = 10_000  # links may multiply folders without end
+
+
+class _LinkError(OSError):
+    """A folder is not walked, because of the links that lead to it."""
 
 
 ABSENT = FileSnapshot(None, {}, ())
@@ -38,6 +49,12 @@ class FolderScan:
     files: dict[str, FileSnapshot]  # by prompt name
     ignored: list[str]  # paths of files whose extensions are not those of sound files
     folder: tuple[int, int] | None  # the folder's identity, as device and inode; None where there is no folder
+    skipped: dict[str, str] = field(default_factory=dict)  # why folders below it were not walked, by their paths
+
+    @property
+    def undecodable(self) -> dict[str, str]:
+        """Ignored files that are sound of a kind that cannot be decoded, by the names that they would have."""
+        return {_prompt_name(file): file for file in self.ignored if _extension(file) in UNDECODABLE}
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -58,12 +75,15 @@ def scan_folder(directory: Path) -> FolderScan:
     candidates: dict[str, list[tuple[str, Signature | None]]] = {}
     problems: dict[str, dict[str, str]] = {}
     ignored: list[str] = []
+    skipped: dict[str, str] = {}
     for file, found in _walk(directory):
-        if isinstance(found, Exception):
+        if isinstance(found, _LinkError):
+            skipped[file] = str(found)
+        elif isinstance(found, Exception):
             files[_folder_name(file)] = FileSnapshot(
                 None, {file or ".": f"cannot be read: {error_text(found)}"}, ()
             )
-        elif os.path.splitext(file)[1].lower() not in EXTENSIONS:  # noqa: PTH122
+        elif _extension(file) not in EXTENSIONS:
             ignored.append(file)
         elif found is not None and not stat.S_ISREG(found.st_mode):
             problems.setdefault(_prompt_name(file), {})[file] = "is not a regular file"
@@ -71,7 +91,7 @@ def scan_folder(directory: Path) -> FolderScan:
             candidates.setdefault(_prompt_name(file), []).append((file, _signature(found)))
     for name in sorted(candidates.keys() | problems.keys()):
         files[name] = _file_snapshot(directory, name, candidates.get(name, []), problems.get(name, {}))
-    return FolderScan(files, sorted(ignored), folder_identity(directory))
+    return FolderScan(files, sorted(ignored), folder_identity(directory), skipped)
 
 
 def folder_identity(directory: Path) -> tuple[int, int] | None:
@@ -86,13 +106,33 @@ def folder_identity(directory: Path) -> tuple[int, int] | None:
 def _file_snapshot(
     directory: Path, name: str, candidates: list[tuple[str, Signature | None]], problems: dict[str, str]
 ) -> FileSnapshot:
-    files = [file for file, _ in candidates]
-    if len(files) > 1:
-        for file in files:
-            others = " and ".join(other for other in files if other != file)
-            problems[file] = f'has the same name, "{name}", as {others}'
-    path = directory / files[0] if len(files) == 1 else None
-    return FileSnapshot(path, problems, tuple(signature for _, signature in candidates))
+    signatures = tuple(signature for _, signature in candidates)
+    if not candidates:
+        return FileSnapshot(None, problems, signatures)
+    best = candidates[0][0] if len(candidates) == 1 else min(candidates, key=partial(_preference, directory))[0]
+    passed_over = tuple(file for file, _ in candidates if file != best)
+    return FileSnapshot(directory / best, problems, signatures, passed_over)
+
+
+def _preference(directory: Path, candidate: tuple[str, Signature | None]) -> tuple[object, ...]:
+    """A key to sort files of one name by, the best first; broken links come last."""
+    file, signature = candidate
+    extension = _extension(file)
+    head = _wav_head(str(directory / file), signature) if extension in WAVE and signature is not None else b""
+    return signature is None, preference(extension, head), file
+
+
+@lru_cache(maxsize=1 << 14)  # so that a scan opens no file that it opened before
+def _wav_head(path: str, signature: Signature) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(_WAV_HEAD)
+    except OSError:
+        return b""
+
+
+def _extension(file: str) -> str:
+    return os.path.splitext(file)[1].lower()  # noqa: PTH122
 
 
 def _prompt_name(file: str) -> str:
@@ -110,34 +150,38 @@ def _signature(found: os.stat_result | None) -> Signature | None:
     return (found.st_size, found.st_mtime_ns, found.st_ino, found.st_mode, found.st_uid, found.st_gid)
 
 
-def _walk(
-    directory: Path, folder: str = "", seen: set[str] | None = None
-) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
+def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
     """Yield each file's path in the folder, and its `stat`, or None where that fails, as for a broken link.
 
-    A folder that cannot be read comes with the error in place of a `stat`.
+    A folder that is reached in two ways, by its name and by a link, has both names. A folder that cannot be read
+    comes with the error in place of a `stat`. So does a link to a folder above it, which would be walked for ever,
+    and each folder beyond `_MOST_FOLDERS`; those nearest to the top are walked first.
     """
-    seen = set() if seen is None else seen
-    place = os.path.join(directory, folder)  # noqa: PTH118 - here and below: pathlib would cost too much per file
-    try:
-        real = os.path.realpath(place)
-        with os.scandir(place) as entries:
-            listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
-    except (OSError, ValueError) as error:  # ValueError: no path can have such characters
-        yield folder, error
-        return
-    if real in seen:  # a link to a folder above would be walked for ever
-        return
-    seen.add(real)
-    folders = []
-    for entry in listed:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        if _is_folder(entry):
-            folders.append(path)
-        else:
-            yield path, _stat(entry)
-    for path in folders:
-        yield from _walk(directory, path, seen)
+    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders, with the real paths of those above
+    walked = 0
+    while waiting:
+        folder, above = waiting.popleft()
+        place = os.path.join(directory, folder)  # noqa: PTH118 - pathlib would cost too much per file
+        try:
+            real = os.path.realpath(place)
+            if walked == _MOST_FOLDERS:
+                raise _LinkError(f"is passed over: with all links there are more than {_MOST_FOLDERS} folders")
+            if real in above:
+                raise _LinkError("is a link to a folder above it, and passed over")
+            with os.scandir(place) as entries:
+                listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
+        except (OSError, ValueError) as error:  # ValueError: no path can have such characters
+            yield folder, error
+            if walked == _MOST_FOLDERS:
+                return
+            continue
+        walked += 1
+        for entry in listed:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if _is_folder(entry):
+                waiting.append((path, (*above, real)))
+            else:
+                yield path, _stat(entry)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -22,6 +22,8 @@ class PromptSnapshot:
     by_name: Mapping[str, Prompt] = field(default_factory=dict)
     problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 0
+    # Files by the names that they would have, were they of a kind that can be decoded.
+    undecodable: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> Prompt:
         """The prompt of that name; PromptError where there is none, or where its file cannot be played."""
@@ -34,6 +36,8 @@ class PromptSnapshot:
         raise PromptError(f'no prompt "{name}"{self._hint(normal)}')
 
     def _hint(self, name: str) -> str:
+        if name in self.undecodable:
+            return f": {self.undecodable[name]} is of a kind that cannot be decoded, convert it to WAV"
         bare, extension = posixpath.splitext(name)
         if extension.lower() not in EXTENSIONS:
             return did_you_mean(name, self.by_name)
@@ -63,4 +67,4 @@ class PromptSnapshot:
         """A new snapshot, with these prompts added, replaced or (if None) removed, and with these problems."""
         kept = {name: prompt for name, prompt in {**self.by_name, **prompts}.items() if prompt is not None}
         wrong = {name: why for name, why in {**self.problems, **problems}.items() if why}
-        return PromptSnapshot(kept, wrong, self.version + bool(prompts))
+        return PromptSnapshot(kept, wrong, self.version + bool(prompts), self.undecodable)

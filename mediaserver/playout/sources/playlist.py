@@ -52,7 +52,8 @@ class Playlist(Source):
 class Repeated:
     """Segments repeated `times` times (None: for ever), with an optional one `between`, after an `intro`.
 
-    An iterable of segments may stand for one segment: the iterable is iterated anew at each of its turns.
+    An iterable of segments may stand for one segment: the iterable is iterated anew at each of its turns. Where no
+    segment has a sample, only the intro is played.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class Repeated:
         intro: Sequence[Segment] = (),
     ) -> None:
         if not any(isinstance(segment, Iterable) or segment.samples for segment in segments):
-            raise ValueError("nothing to repeat")
+            segments = ()
         self._segments, self._times, self._between, self._intro = segments, times, between, intro
 
     def __iter__(self) -> Iterator[Segment]:
-        rounds = repeat(self._segments) if self._times is None else repeat(self._segments, self._times)
+        times = self._times if self._segments else 0
+        rounds = repeat(self._segments) if times is None else repeat(self._segments, times)
         first = True
         for segment in chain(self._intro, chain.from_iterable(rounds)):
             if self._between is not None and not first:

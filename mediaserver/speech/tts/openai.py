@@ -112,8 +112,10 @@ def _decode_wav(content: bytes) -> bytes:
     """The PCM of a WAV file, at 8 kHz in whole frames."""
     try:
         file = wav.parse(content)
+        if not file.data:
+            raise EngineError("what was answered has no sound in it")
         if file.native:
-            return pad_to_frames(file.data)
+            return pad_to_frames(to_bytes(file.samples()))
         return pad_to_frames(
             to_bytes(quantize(soxr.resample(file.signal(), file.rate, SAMPLE_RATE, quality="VHQ")))
         )

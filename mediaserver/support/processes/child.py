@@ -82,6 +82,11 @@ class ChildProcess:
         """Whether the process has not ended, as far as the kernel has told."""
         return self._process.poll() is None
 
+    @property
+    def killed_by(self) -> int:
+        """The number of the signal that ended the process; 0 where it runs, or ended in another way."""
+        return max(0, -(self._process.poll() or 0))
+
     async def send(self, data: bytes) -> None:
         """Write to the child, as fast as it reads."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)

@@ -24,8 +24,8 @@ def test_a_sound_file_is_described_and_its_pcm_is_all_of_it(tmp_path: Path) -> N
 
 def test_pcm_with_line_ends_in_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.sln"
-    path.write_bytes(b"\n\n\n{}\n\n" * 100)
-    assert decoder_process.answer_request(str(path), None)[1] == b"\n\n\n{}\n\n" * 100
+    path.write_bytes(b"\n\n\n{}\0\n\n" * 100)
+    assert decoder_process.answer_request(str(path), None)[1] == b"\n\n\n{}\0\n\n" * 100
 
 
 def test_a_file_decoded_before_is_found_in_the_cache(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_file_decoded_before_is_found_in_the_cache(tmp_path: Path) -> None:
     [
         ("gone.wav", None, "cannot be read: "),
         ("empty.wav", b"", "is empty"),
-        ("odd.sln", b"abc", "is not 16-bit PCM: 3 bytes are not a whole number of samples"),
+        ("page.sln", b"<!DOCTYPE html><html>", "is an HTML page, not sound"),
         ("text.wav", b"hello", "is not a WAV file: it does not begin with RIFF....WAVE"),
     ],
 )

@@ -57,7 +57,7 @@ async def test_a_file_that_kills_its_decoder_is_reported_and_others_are_decoded(
         os.kill(decoder, signal.SIGKILL)
         await eventually(lambda: not Path(f"/proc/{decoder}").exists())  # noqa: B023
         os.close(ends[0])
-    with pytest.raises(PromptError, match="the decoder died of it"):
+    with pytest.raises(PromptError, match="its decoder was killed, most likely because the memory was used up"):
         await killing
     assert await pcm_of(pool, tmp_path / "a.wav") == to_bytes(speechlike(1600))
 
@@ -108,7 +108,7 @@ async def test_a_decoder_whose_server_is_gone_ends_silently(tmp_path: Path) -> N
     path = tmp_path / "a.wav"
     os.mkfifo(path)
     ours, theirs = socket.socketpair()
-    command = (sys.executable, "-m", "mediaserver.playout.decoding.decoder_process", "recipe", "60")
+    command = (sys.executable, "-m", "mediaserver.playout.decoding.decoder_process", "recipe", "60", "auto")
     with theirs:
         decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     with ours:

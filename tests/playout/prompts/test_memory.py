@@ -45,7 +45,14 @@ def silence(ffmpeg: str, path: Path, seconds: int, *options: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "options"), [("a.flac", ("-c:a", "flac")), ("a.wav", ("-c:a", "pcm_s24le"))])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.flac", ("-c:a", "flac")),
+        ("a.wav", ("-c:a", "pcm_s24le")),
+        ("a.mp3", ("-ar", "44100", "-b:a", "64k")),
+    ],
+)
 def test_ten_minutes_of_48_khz_stereo_take_bounded_memory(
     tmp_path: Path, ffmpeg: str, name: str, options: tuple[str, ...]
 ) -> None:
@@ -120,7 +127,7 @@ async def test_ffmpeg_has_bounded_memory_and_none_of_our_environment(
     monkeypatch.setenv("VOIPBIN_TOKEN", "s3cret")
     (tmp_path / "a.mp3").write_bytes(b"no matter what")
     pool = DecodePool(longest=100)
-    with pytest.raises(PromptError, match="cannot be decoded by ffmpeg"):
+    with pytest.raises(PromptError, match=r"^cannot be decoded: "):
         await pool.decode(tmp_path / "a.mp3", Pcm)
     await pool.release_decoders()
     for name in ("ffmpeg", "ffprobe"):

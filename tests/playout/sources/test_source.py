@@ -79,9 +79,10 @@ def test_whole_frames_are_the_cached_objects_themselves() -> None:
     assert all(played[i] is cached[i % 10] for i in range(30))
 
 
-def test_repeating_nothing_is_an_error_rather_than_an_endless_loop() -> None:
-    with pytest.raises(ValueError, match="nothing to repeat"):
-        Repeated([Clip(b"")], None)
+@pytest.mark.parametrize("times", [3, None])
+def test_repeating_what_is_empty_ends_after_the_intro(times: int | None) -> None:
+    intro = Clip(ramp(160))
+    assert list(Repeated([Clip(b"")], times, silence(20), [intro])) == [intro]
 
 
 def test_a_plain_source_goes_on_where_it_is_when_its_encoding_changes() -> None:

@@ -58,7 +58,7 @@ async def nobody_plays(server: ServerProcess) -> None:
         ("/nope", 404, "no path /nope"),
         ("/audio-strem", 404, 'no path /audio-strem (did you mean "/audio-stream"?)'),
         ("/play/welcom", 404, 'no prompt "welcom" (did you mean "welcome"?)'),
-        ("/play/broken", 404, 'prompt "broken" cannot be played: broken.wav is not a WAV file'),
+        ("/play/broken", 404, 'prompt "broken" cannot be played: broken.wav is text, not sound'),
         ("/play/../../etc/passwd", 404, "no path /etc/passwd"),
         ("/play/..%2f..%2fetc%2fpasswd", 404, 'no prompt "../../etc/passwd"'),
         ("/play/%2fetc%2fpasswd", 404, 'no prompt "/etc/passwd"'),

@@ -1,0 +1,160 @@
+"""Decodes compressed sound by FFmpeg's libraries, in this process, block by block.
+
+The libraries come with the `av` package, so every installation decodes alike, and a short file costs a millisecond
+where the start of a program would cost fifty.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaserver.errors import PromptError
+from mediaserver.playout.decoding.formats import RawFormat
+
+# Some demuxers open what a file names: other files, and URLs. These do not.
+_DEMUXERS = (
+    *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts", "eac3", "flac"),
+    *("g722", "g726le", "g729", "gsm", "loas", "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "tta", "voc"),
+    *("w64", "wav", "webm", "wv"),
+)
+# Codecs that put silence in front of the sound and behind it; only some containers tell how much.
+_PADDING = {"aac": "AAC", "mp3": "MP3", "mp3float": "MP3", "mp2": "MPEG layer II", "wmav1": "WMA", "wmav2": "WMA"}
+_MOST_PADDING = 4096  # samples behind the sound: two of AAC's frames at its largest
+_VOX_BLOCK = 1 << 16  # bytes
+
+
+@dataclass(slots=True)
+class LibavSound:
+    """A file's first audio stream while it is decoded; all but the blocks is known once these are used up."""
+
+    name: str = ""  # of the format, for people
+    seconds: float = 0.0  # 0 where the file does not say
+    warnings: list[str] = field(default_factory=list)
+
+    def describe(self, rate: int, channels: int) -> str:
+        """The format as text, such as `MP3 44100 Hz stereo`."""
+        return f"{self.name} {rate} Hz { {1: 'mono', 2: 'stereo'}.get(channels, f'{channels} channels') }"
+
+
+Block = tuple[int, int, NDArray[np.float64]]  # rate in Hz, number of channels, their mean (±1.0 full scale)
+
+
+@contextmanager
+def open_sound(file: BinaryIO, raw: RawFormat | None = None) -> Iterator[tuple[LibavSound, Iterator[Block]]]:
+    """A sound file, and its blocks as they are decoded; `raw` is the format of a headerless one.
+
+    PromptError where there is no sound in the file, or nothing that can be decoded.
+    """
+    file.seek(0)
+    if raw is not None and raw.codec == "vox":
+        yield LibavSound("Dialogic ADPCM"), _vox_blocks(file, raw.rate)
+        return
+    options = {"format_whitelist": ",".join(_DEMUXERS)}
+    if raw is not None and raw.code_bits:
+        options |= {"code_size": str(raw.code_bits), "sample_rate": str(raw.rate)}
+    try:
+        demuxer = raw.codec if raw is not None else None
+        container = av.open(file, "r", format=demuxer, options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise PromptError(f"cannot be decoded: {_words(error)}") from error
+    with container:
+        if not container.streams.audio:
+            why = "has pictures and no sound" if container.streams.video else "has no sound in it"
+            raise PromptError(why)
+        stream = container.streams.audio[0]
+        codec = stream.codec_context.codec.canonical_name
+        name = container.format.name if codec.startswith("pcm_") else codec
+        seconds = container.duration / av.time_base if container.duration else 0.0
+        sound = LibavSound(name.split(",")[0].upper(), seconds)
+        yield sound, _blocks(container, stream, sound)
+
+
+def _blocks(container: Any, stream: Any, sound: LibavSound) -> Iterator[Block]:
+    decoded, lengths = 0, Counter[int]()  # samples, and how many frames have so many
+    end, surplus = _told_end(container, stream), list[Block]()
+    for frame in _frames(container, stream, sound):
+        mixed = _mix(frame)
+        lengths[frame.samples] += 1
+        kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
+        decoded += len(mixed)
+        if kept:
+            yield frame.sample_rate, frame.layout.nb_channels, mixed[:kept]
+        if kept < len(mixed):
+            surplus.append((frame.sample_rate, frame.layout.nb_channels, mixed[kept:]))
+    if end is not None and surplus:
+        padding = sum(len(mixed) for *_, mixed in surplus)
+        if padding <= _MOST_PADDING:
+            decoded -= padding
+        else:  # the header is wrong
+            yield from surplus
+    codec = stream.codec_context.codec.canonical_name
+    # FFmpeg trims the silence by what the container tells of it; then the frames are not whole any more.
+    if codec in _PADDING and lengths and decoded % lengths.most_common(1)[0][0] == 0:
+        sound.warnings.append(
+            f"has some silence at both ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
+            "or joins another prompt, there is a gap; convert the original to WAV or FLAC"
+        )
+
+
+def _told_end(container: Any, stream: Any) -> int | None:
+    """The length in samples that MP4 tells; FFmpeg trims the silence in front by it, and not the one behind."""
+    if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
+        return None
+    return int(stream.duration * stream.time_base * stream.rate)
+
+
+def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
+    """The decoded frames of a stream; what is damaged is left out, and told."""
+    packets, decoded, damaged = container.demux(stream), False, 0
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            if not decoded:
+                raise PromptError(f"cannot be decoded: {_words(error)}") from error
+            sound.warnings.append(f"is damaged, and ends early: {_words(error)}")
+            break
+        if packet is None:
+            break
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        decoded = decoded or bool(frames)
+        yield from frames
+    if damaged and not decoded:
+        raise PromptError("cannot be decoded: none of its data is valid")
+    if damaged:
+        sound.warnings.append(f"is damaged: {damaged} packets of it could not be decoded")
+
+
+def _mix(frame: Any) -> NDArray[np.float64]:
+    """The mean of a frame's channels; ±1.0 is full scale, shape (n,)."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    mixed: NDArray[np.float64] = values.mean(axis=0, dtype=np.float64)
+    if values.dtype == np.uint8:
+        return (mixed - 128) / 128
+    return mixed / 2.0 ** (8 * values.itemsize - 1) if values.dtype.kind == "i" else mixed
+
+
+def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
+    """Dialogic ADPCM has no demuxer: its codes are nothing but the file's bytes."""
+    decoder = av.CodecContext.create("adpcm_ima_oki", "r")
+    decoder.sample_rate, decoder.layout = rate, "mono"  # type: ignore[attr-defined]
+    while data := file.read(_VOX_BLOCK):
+        for frame in decoder.decode(av.Packet(data)):  # type: ignore[attr-defined]
+            yield rate, 1, _mix(frame)
+
+
+def _words(error: av.FFmpegError) -> str:
+    """FFmpeg's words for an error, without the number and the file's path, which our own message names."""
+    return (error.strerror or str(error)).lower()
