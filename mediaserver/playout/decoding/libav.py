@@ -5,9 +5,10 @@ where the start of a program would cost fifty.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, BinaryIO
 
 import av
@@ -26,6 +27,7 @@ _DEMUXERS = (
 # Codecs that put silence in front of the sound and behind it; only some containers tell how much.
 _PADDING = {"aac": "AAC", "mp3": "MP3", "mp3float": "MP3", "mp2": "MPEG layer II", "wmav1": "WMA", "wmav2": "WMA"}
 _MOST_PADDING = 4096  # samples behind the sound: two of AAC's frames at its largest
+_BLOCK_SAMPLES = 1 << 14
 _VOX_BLOCK = 1 << 16  # bytes
 
 
@@ -78,15 +80,13 @@ def open_sound(file: BinaryIO, raw: RawFormat | None = None) -> Iterator[tuple[L
 def _blocks(container: Any, stream: Any, sound: LibavSound) -> Iterator[Block]:
     decoded, lengths = 0, Counter[int]()  # samples, and how many frames have so many
     end, surplus = _told_end(container, stream), list[Block]()
-    for frame in _frames(container, stream, sound):
-        mixed = _mix(frame)
-        lengths[frame.samples] += 1
+    for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
         decoded += len(mixed)
         if kept:
-            yield frame.sample_rate, frame.layout.nb_channels, mixed[:kept]
+            yield rate, channels, mixed[:kept]
         if kept < len(mixed):
-            surplus.append((frame.sample_rate, frame.layout.nb_channels, mixed[kept:]))
+            surplus.append((rate, channels, mixed[kept:]))
     if end is not None and surplus:
         padding = sum(len(mixed) for *_, mixed in surplus)
         if padding <= _MOST_PADDING:
@@ -100,6 +100,26 @@ def _blocks(container: Any, stream: Any, sound: LibavSound) -> Iterator[Block]:
             f"has some silence at both ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
             "or joins another prompt, there is a gap; convert the original to WAV or FLAC"
         )
+
+
+def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:
+    """Mix frames down, many at a time, as numpy takes as long for a few samples as for some thousand."""
+    for (rate, channels, planar), alike in groupby(frames, key=_layout):
+        waiting, samples = list[NDArray[Any]](), 0
+        for frame in alike:
+            lengths[frame.samples] += 1
+            values = frame.to_ndarray()
+            waiting.append(values if planar else values.reshape(-1, channels).T)
+            samples += frame.samples
+            if samples >= _BLOCK_SAMPLES:
+                yield rate, channels, _mix(waiting)
+                waiting, samples = [], 0
+        if waiting:
+            yield rate, channels, _mix(waiting)
+
+
+def _layout(frame: Any) -> tuple[int, int, bool]:
+    return frame.sample_rate, frame.layout.nb_channels, frame.format.is_planar
 
 
 def _told_end(container: Any, stream: Any) -> int | None:
@@ -135,11 +155,9 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
         sound.warnings.append(f"is damaged: {damaged} packets of it could not be decoded")
 
 
-def _mix(frame: Any) -> NDArray[np.float64]:
-    """The mean of a frame's channels; ±1.0 is full scale, shape (n,)."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+def _mix(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """The mean of the channels of all parts, each of shape (channels, n); ±1.0 is full scale, shape (n,)."""
+    values = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     mixed: NDArray[np.float64] = values.mean(axis=0, dtype=np.float64)
     if values.dtype == np.uint8:
         return (mixed - 128) / 128
@@ -150,9 +168,10 @@ def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
     """Dialogic ADPCM has no demuxer: its codes are nothing but the file's bytes."""
     decoder = av.CodecContext.create("adpcm_ima_oki", "r")
     decoder.sample_rate, decoder.layout = rate, "mono"  # type: ignore[attr-defined]
-    while data := file.read(_VOX_BLOCK):
-        for frame in decoder.decode(av.Packet(data)):  # type: ignore[attr-defined]
-            yield rate, 1, _mix(frame)
+    for block in iter(lambda: file.read(_VOX_BLOCK), b""):
+        frames = iter(decoder.decode(av.Packet(block)))  # type: ignore[attr-defined]
+        for _, channels, mixed in _mixed(frames, Counter()):
+            yield rate, channels, mixed
 
 
 def _words(error: av.FFmpegError) -> str:
