@@ -47,7 +47,10 @@ def synthesise(job: dict[str, Any]) -> bytes:
             file.write_bytes(stdout)
         elif file.exists() and file.stat().st_size > _MAX_SOUND_BYTES:
             raise _too_much_sound()
-        return pad_to_frames(decode_file(file).pcm)
+        pcm = decode_file(file).pcm
+        if not pcm:
+            raise EngineError("what the program wrote has no sound in it")
+        return pad_to_frames(pcm)
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import soxr
 
-from mediaserver.audio import wav
+from mediaserver.audio import signatures, wav
 from mediaserver.audio.pcm import SAMPLE_RATE, pad_to_frames, quantize, to_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings
@@ -23,7 +23,6 @@ _CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the bytes of a tenth of a second, whic
 _MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes; a longer response to one sentence is an error
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
-_OTHER_MAGIC = {b"OggS", b"fLaC", b"ID3\x03", b"ID3\x04"}  # first bytes of formats that are not PCM
 _MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200  # bytes used of a text response; characters of it in our error message
 
 
@@ -77,9 +76,11 @@ class OpenAiTts:
         if first[:4] == b"RIFF" or media_type in _WAV_TYPES:
             yield await asyncio.to_thread(_decode_wav, b"".join([first, *[chunk async for chunk in chunks]]))
             return
-        if media_type not in _PCM_TYPES or first[:4] in _OTHER_MAGIC:
-            answer = f"answered with {media_type or 'something'}, not PCM{_shown_text(media_type, first)}"
-            raise EngineError(f"{self._host}: {answer}")
+        kind = signatures.identify(first[signatures.id3_bytes(first) :])
+        if media_type not in _PCM_TYPES or kind is not None or signatures.id3_bytes(first):
+            told = media_type or "something"
+            told += f" ({kind.name.split(':')[0]})" if kind is not None else ""
+            raise EngineError(f"{self._host}: answered with {told}, not PCM{_shown_text(media_type, first)}")
         resampler, chunk = Resampler(RESPONSE_RATE), first
         while chunk:
             if pcm := resampler.feed(chunk):

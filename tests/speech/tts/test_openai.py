@@ -70,10 +70,10 @@ async def test_the_request_is_openais_and_its_speech_is_resampled(kind: str, ser
     ("fault", "why"),
     [
         ("500", r"HTTP status 500$"),  # without its text, which repeats our token
-        ("json", "answered with application/json, not PCM: .*no such voice"),
-        ("html", "answered with text/html, not PCM: <html>Sign in"),
-        ("mp3", "answered with audio/mpeg, not PCM"),
-        ("disguised", "answered with application/octet-stream, not PCM"),
+        ("json", r"answered with application/json \(JSON\), not PCM: .*no such voice"),
+        ("html", r"answered with text/html \(an HTML page\), not PCM: <html>Sign in"),
+        ("mp3", r"answered with audio/mpeg.*, not PCM"),
+        ("disguised", r"answered with application/octet-stream.*, not PCM"),
         ("empty", "the engine gave no sound"),
         ("bad wav", "what was answered is a damaged WAV file"),
         ("half", "127.0.0.1"),
