@@ -168,13 +168,8 @@ class PromptLibrary:
         if old is not None:  # its frames move to it, and the new file gets the same encodings as it had
             wanted |= {each: ENCODINGS[each] for each in self.store.detach(old)}
         if file.path is not None:
-            try:
-                info, encoder = await self.pool.decode(file.path, lambda: FrameEncoder(wanted.values()))
-            except PromptError as error:
-                problems[file.path.relative_to(self.directory).as_posix()] = str(error)
-            else:
-                prompt = Prompt(name, file.path, encoder.samples, info, self.store, file.passed_over)
-                self.store.put(prompt, encoder.encoded)
+            prompt = await self._decode_best(name, file, wanted.values(), problems)
+            if prompt is not None:
                 update.prompts[name] = prompt
                 (result.added if old is None else result.replaced).append(name)
         elif old is not None and not problems:
@@ -185,6 +180,23 @@ class PromptLibrary:
         update.problems[name] = problems
         result.failed.update(problems)
         update.publish_if_due()
+
+    async def _decode_best(
+        self, name: str, file: FileSnapshot, encodings: Iterable[Encoding], problems: dict[str, str]
+    ) -> Prompt | None:
+        """Decode the best file of a name that can be played, and note the `problems` of better ones."""
+        path, passed_over = file.path, list(file.passed_over)
+        while path is not None:
+            try:
+                info, encoder = await self.pool.decode(path, lambda: FrameEncoder(encodings))
+            except PromptError as error:
+                problems[path.relative_to(self.directory).as_posix()] = str(error)
+                path = self.directory / passed_over.pop(0) if passed_over else None
+            else:
+                prompt = Prompt(name, path, encoder.samples, info, self.store, tuple(passed_over))
+                self.store.put(prompt, encoder.encoded)
+                return prompt
+        return None
 
 
 class _SnapshotUpdate:

@@ -24,7 +24,7 @@ class FileSnapshot:
     path: Path | None  # the file that can be a prompt; None where none can
     problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
     signatures: tuple[Signature | None, ...]  # of all files of the name; None for a file whose `stat` fails
-    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths
+    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths, the better ones first
 
 
 _WAV_HEAD = 512  # bytes that hold a WAV file's format
@@ -109,9 +109,10 @@ def _file_snapshot(
     signatures = tuple(signature for _, signature in candidates)
     if not candidates:
         return FileSnapshot(None, problems, signatures)
-    best = candidates[0][0] if len(candidates) == 1 else min(candidates, key=partial(_preference, directory))[0]
-    passed_over = tuple(file for file, _ in candidates if file != best)
-    return FileSnapshot(directory / best, problems, signatures, passed_over)
+    if len(candidates) > 1:
+        candidates = sorted(candidates, key=partial(_preference, directory))
+    best, *others = (file for file, _ in candidates)
+    return FileSnapshot(directory / best, problems, signatures, tuple(others))
 
 
 def _preference(directory: Path, candidate: tuple[str, Signature | None]) -> tuple[object, ...]:

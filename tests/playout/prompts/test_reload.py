@@ -241,6 +241,17 @@ async def test_a_second_file_of_the_name_is_passed_over_where_it_is_not_better(
 
 
 @in_virtual_time
+async def test_where_the_best_file_is_broken_the_next_one_is_played(tmp_path: Path, loop: VirtualLoop) -> None:
+    (tmp_path / "a.sln").write_bytes(b"<!DOCTYPE html><title>403</title>")
+    (tmp_path / "a.ulaw").write_bytes(bytes([0xFF]) * 1600)
+    (tmp_path / "a.gsm").write_bytes(b"never tried")
+    library = await loaded(tmp_path)
+    assert library.snapshot.get("a").path == tmp_path / "a.ulaw"
+    assert library.problems == {"a.sln": "is an HTML page, not sound"}
+    assert library.passed_over(["a"]) == {"a.gsm": "a.ulaw"}
+
+
+@in_virtual_time
 async def test_a_new_file_that_is_broken_is_reported_and_loaded_when_repaired(
     tmp_path: Path, loop: VirtualLoop
 ) -> None:
