@@ -48,10 +48,12 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     return library
 
 
-async def hear(loop: VirtualLoop, handler: Handler, ms: float) -> tuple[Samples, End | None]:
+async def hear(
+    loop: VirtualLoop, handler: Handler, ms: float, sounds: dict[str, Samples] = SOUNDS
+) -> tuple[Samples, End | None]:
     """The audio of a handler in so many milliseconds, and how the stream ended; None where it has not."""
     stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
-    session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(), stage.pacer, loop.time)
+    session = Session(Stream("id", "/", "peer", {}, {}), stage.wire, library_of(sounds), stage.pacer, loop.time)
     running = asyncio.create_task(session.run(handler.run(session.call)))
     await stage.until(ms)
     end = session.end
@@ -164,6 +166,28 @@ async def test_hold_music_that_is_not_shared_begins_at_the_top_and_loops_without
     tune = np.concatenate([SOUNDS[name] for name in ("music/a", "music/b", "music/c")])
     assert (heard == np.resize(tune, len(heard))).all()
     assert len(heard) == 600 * 160
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        *(HoldMusic(prompts=("a",), shared=shared) for shared in (True, False)),
+        HoldMusic(prompts=("a",), announcement="a", announce_every=1),
+    ],
+)
+@in_virtual_time
+async def test_hold_music_of_empty_prompts_is_silence(handler: HoldMusic, loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, handler, 3000, {"a": quiet(0)})
+    assert end is None
+    assert (heard == quiet(3000)).all()
+
+
+@in_virtual_time
+async def test_an_empty_prompt_is_over_at_once_however_often_it_is_repeated(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Playback(prompt="a", repeat="forever", linger_ms=0), 1000, {"a": quiet(0)})
+    assert end is not None
+    assert end.reason == "finished"
+    assert len(heard) <= 160
 
 
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.49, 2.51, 3.004, 1_700_000_000.123])

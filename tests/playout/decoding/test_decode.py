@@ -186,6 +186,12 @@ def test_gsm_as_short_as_it_comes(tmp_path: Path) -> None:
     assert (len(decoded.pcm), decoded.source, decoded.warnings) == (10 * 320, "GSM 8000 Hz mono", ())
 
 
+def test_g729_has_ten_milliseconds_in_ten_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.g729").write_bytes(bytes.fromhex("7852800a fac1 0000 fad6") * 50)
+    decoded = decode_file(tmp_path / "a.g729")
+    assert (len(decoded.pcm), decoded.source) == (50 * 160, "G729 8000 Hz mono")
+
+
 def encode_vox(samples: np.ndarray) -> bytes:
     """Dialogic ADPCM, as its application note of 1988 has it: two codes of 4 bits a byte, the first one high."""
     steps = [int(16 * 1.1**n) for n in range(49)]

@@ -30,6 +30,31 @@ async def test_a_link_to_nowhere_is_reported(tmp_path: Path, pool: DecodePool) -
     assert library.problems == {"a.wav": "cannot be read: No such file or directory"}
 
 
+async def test_sound_that_cannot_be_decoded_is_named_where_it_is_asked_for(
+    tmp_path: Path, pool: DecodePool
+) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music/hold.siren7").write_bytes(b"\x01" * 80)
+    library = await loaded(tmp_path, pool)
+    assert library.problems == {}
+    with pytest.raises(PromptError) as caught:
+        library.snapshot.get("music/hold")
+    assert str(caught.value) == (
+        'no prompt "music/hold": music/hold.siren7 is of a kind that cannot be decoded, convert it to WAV'
+    )
+
+
+async def test_an_empty_prompt_is_a_prompt_of_no_length(tmp_path: Path, pool: DecodePool) -> None:
+    (tmp_path / "a.gsm").touch()
+    write_wav(tmp_path / "b.wav", speechlike(160))
+    library = await loaded(tmp_path, pool)
+    nothing, sound = library.snapshot.get("a"), library.snapshot.get("b")
+    assert nothing.samples == 0
+    assert library.warnings(["a"]) == [f"{tmp_path / 'a.gsm'} is empty: nothing is heard where it is played"]
+    joined = list(Playlist([nothing, sound, nothing]).iter_frames(PCM))
+    assert joined == list(Playlist([sound]).iter_frames(PCM))
+
+
 async def test_prompts_are_decoded_and_cached_in_the_encodings_asked_for(tmp_path: Path, pool: DecodePool) -> None:
     samples = speechlike(1000)
     write_wav(tmp_path / "a.wav", samples)
