@@ -79,10 +79,8 @@ def looks_like_mulaw(data: bytes) -> bool:
     That says little of quiet linear sound, but its high bytes do: those of small samples above zero would be the
     loudest codes of µ-law.
     """
-    if len(data) % 2:
-        return True
     high = np.frombuffer(data, dtype=np.uint8)[1::2]
-    if not len(high) or float((high < _LOUDEST_CODES).mean()) > _MOST_LOUD:
+    if len(data) % 2 or not len(high) or float((high < _LOUDEST_CODES).mean()) > _MOST_LOUD:
         return False
     return _correlation(mulaw_decode(data)) > _correlation(np.frombuffer(data, dtype="<i2")) + _CLEARLY
 

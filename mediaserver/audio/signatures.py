@@ -47,6 +47,7 @@ _OTHERS = {
 }
 _TEXT_BYTES = 512
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
+_FEWEST_LETTERS = 8  # different ones in a text
 _SHORTEST_TEXT = 16  # bytes: shorter files say too little
 
 # kbit/s by version (2 stands for 2.5 as well) and layer (II stands for III as well in version 2), in header order.
@@ -129,4 +130,6 @@ def _identify_text(head: bytes) -> FileKind | None:
     ):
         if words.startswith(beginning):
             return FileKind(name, is_sound=False)
-    return FileKind("text", is_sound=False)
+    # A-law has printable codes near silence, but not so many different ones, and no blanks.
+    is_text = len(set(words)) >= _FEWEST_LETTERS and len(words.split()) > 1
+    return FileKind("text", is_sound=False) if is_text else None

@@ -115,7 +115,8 @@ def _head_at(file: BinaryIO, at: int) -> bytes:
 def _open_raw(file: BinaryIO, size: int, raw: RawFormat, extension: str, pcm: PcmKind) -> _Sound:
     warnings: list[str] = []
     if extension == ".pcm" and pcm != "linear":
-        mulaw = pcm == "mulaw" or g711.looks_like_mulaw(_head_at(file, max(0, size - _BLOCK) // 2 & ~1))
+        middle = _head_at(file, max(0, size - signatures.HEAD_BYTES) // 2 & ~1)
+        mulaw = pcm == "mulaw" or g711.looks_like_mulaw(middle[: len(middle) & ~1])
         if mulaw and pcm == "auto":
             warnings.append("is taken for µ-law, as Asterisk has it, by its samples (see prompts.pcm)")
         raw = RawFormat("mulaw") if mulaw else raw
