@@ -43,3 +43,4 @@ for codec, container, rate in (("aac", "ipod", 44100), ("aac", "ipod", 8000), ("
           f"({(decoded - put) * 1000 / rate:.0f} ms more)")
     assert told == put
     assert (decoded > put) == (codec == "aac")
+E

@@ -2,10 +2,10 @@
 # The "fact" chunk of a WAV file with ADPCM tells how many samples were encoded
 # (Microsoft's "New Multimedia Data Types"), because the last block is always
 # whole: a player needs it to stop in time, and a loop to be without a gap.
-# One expects FFmpeg, the most used writer, to put the number of samples there.
-# It puts the blocks' capacity there, so the length of the sound is lost, and a
-# prompt of 0.85 s at 8 kHz is 1.02 s long; no reader can know better.
-# soundfile writes the right number, and reads its own padding back all the same.
+# One expects the two most used writers, FFmpeg and libsndfile, to put the number
+# of samples there. Both put the blocks' capacity there, so the length of the
+# sound is lost: a prompt of 0.85 s at 8 kHz is 1.02 or 0.88 s long, with a hole
+# wherever it loops, and no reader can know better.
 set -euo pipefail
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 python3 -m venv "$T/v"
@@ -40,4 +40,5 @@ sf.write(file, x, 8000, format="WAV", subtype="IMA_ADPCM")
 file.seek(0)
 y, _ = sf.read(file, dtype="int16")
 print(f"seen: soundfile, IMA ADPCM: fact {fact(file.getvalue())}, {len(y)} read")
-assert fact(file.getvalue()) == 6800
+assert fact(file.getvalue()) == len(y) > 6800
+E
