@@ -188,7 +188,7 @@ def _wav_blocks(file: BinaryIO, part: wav.DataChunk, warnings: list[str]) -> Ite
 def _open_compressed(
     file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None, path: Path | None = None
 ) -> _Sound:
-    """A file that FFmpeg's libraries decode, of at most `samples` for each channel where its container says so.
+    """A file that FFmpeg's libraries decode, of `samples` for each channel where its container says so.
 
     Where they cannot, and a `path` is given, the system's ffmpeg may: it is often built with more codecs.
     """
@@ -197,13 +197,11 @@ def _open_compressed(
     sound = _Sound(iter(()), "")
 
     def pcm() -> Iterator[bytes]:
-        with libav.open_sound(file, raw) as (opened, blocks):
+        with libav.open_sound(file, raw, samples) as (opened, blocks):
             sound.seconds = opened.seconds
-            left = samples or None
             for (rate, channels), same in groupby(blocks, key=lambda block: block[:2]):
                 sound.source = sound.source or opened.describe(rate, channels)
-                signals = (signal for _, _, signal in same)
-                yield from _resample(_at_most(signals, left), rate)
+                yield from _resample((signal for _, _, signal in same), rate)
         sound.warnings += opened.warnings
 
     blocks = pcm()
@@ -228,14 +226,6 @@ def _open_by_ffmpeg(path: Path) -> _Sound:
 
     channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
     return _Sound(pcm(), f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}", stream.seconds)
-
-
-def _at_most(signals: Iterable[NDArray[Any]], samples: int | None) -> Iterator[NDArray[Any]]:
-    for signal in signals:
-        if samples is not None:
-            signal = signal[:samples]
-            samples -= len(signal)
-        yield signal
 
 
 def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:

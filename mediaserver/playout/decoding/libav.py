@@ -25,7 +25,16 @@ _DEMUXERS = (
     *("w64", "wav", "webm", "wv"),
 )
 # Codecs that put silence in front of the sound and behind it; only some containers tell how much.
-_PADDING = {"aac": "AAC", "mp3": "MP3", "mp3float": "MP3", "mp2": "MPEG layer II", "wmav1": "WMA", "wmav2": "WMA"}
+_PADDING = {
+    "adpcm_ima_wav": "IMA ADPCM",
+    "adpcm_ms": "Microsoft ADPCM",
+    "aac": "AAC",
+    "mp3": "MP3",
+    "mp3float": "MP3",
+    "mp2": "MPEG layer II",
+    "wmav1": "WMA",
+    "wmav2": "WMA",
+}
 _MOST_PADDING = 4096  # samples behind the sound: two of AAC's frames at its largest
 _BLOCK_SAMPLES = 1 << 14
 _VOX_BLOCK = 1 << 16  # bytes
@@ -48,8 +57,12 @@ Block = tuple[int, int, NDArray[np.float64]]  # rate in Hz, number of channels, 
 
 
 @contextmanager
-def open_sound(file: BinaryIO, raw: RawFormat | None = None) -> Iterator[tuple[LibavSound, Iterator[Block]]]:
+def open_sound(
+    file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None
+) -> Iterator[tuple[LibavSound, Iterator[Block]]]:
     """A sound file, and its blocks as they are decoded; `raw` is the format of a headerless one.
+
+    `samples` is how many the container tells of, without the codec's padding, where FFmpeg makes nothing of it.
 
     PromptError where there is no sound in the file, or nothing that can be decoded.
     """
@@ -74,12 +87,13 @@ def open_sound(file: BinaryIO, raw: RawFormat | None = None) -> Iterator[tuple[L
         name = container.format.name if codec.startswith("pcm_") else codec
         seconds = container.duration / av.time_base if container.duration else 0.0
         sound = LibavSound(name.split(",")[0].upper(), seconds)
-        yield sound, _blocks(container, stream, sound)
+        end = samples or _told_end(container, stream)
+        yield sound, _blocks(container, stream, sound, end)
 
 
-def _blocks(container: Any, stream: Any, sound: LibavSound) -> Iterator[Block]:
+def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> Iterator[Block]:
     decoded, lengths = 0, Counter[int]()  # samples, and how many frames have so many
-    end, surplus = _told_end(container, stream), list[Block]()
+    surplus = list[Block]()
     for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
         decoded += len(mixed)
@@ -97,7 +111,7 @@ def _blocks(container: Any, stream: Any, sound: LibavSound) -> Iterator[Block]:
     # FFmpeg trims the silence by what the container tells of it; then the frames are not whole any more.
     if codec in _PADDING and lengths and decoded % lengths.most_common(1)[0][0] == 0:
         sound.warnings.append(
-            f"has some silence at both ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
+            f"has some silence at its ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
             "or joins another prompt, there is a gap; convert the original to WAV or FLAC"
         )
 
