@@ -88,7 +88,8 @@ class Wav:
     def floats(self) -> Signal:
         """The values of a float file as they are stored, of all channels; shape (n × channels,)."""
         order = ">" if self.big_endian else "<"
-        return np.frombuffer(self.data, dtype=f"{order}f{self.bits // 8}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # numpy warns of some values that are no numbers
+            return np.frombuffer(self.data, dtype=f"{order}f{self.bits // 8}").astype(np.float64)
 
     def _values(self) -> Signal:
         if self.codec in (MULAW, ALAW):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from tests.faults import healthy
-from tests.server.process import ServerProcess, connected, get, serving, write_config
+from tests.server.process import ServerProcess, connected, get, listening, start, write_config
 from tests.sound import write_wav
 from tests.timing import UNIT, eventually
 
@@ -52,7 +53,9 @@ def counting_server(directory: Path, paths: str = "", **limits: Any) -> Iterator
     config = write_config(directory, watch + healthy.PATHS + PATHS + paths, **limits)
     write_wav(directory / "prompts/prompt.wav", healthy.PROMPT)
     (directory / "tally.py").write_text(TALLY)
-    with serving(config, PYTHONPATH=str(directory)) as server:
+    # A process of its own from the start: a forked one takes memory for each page of the other's that it touches.
+    command = [sys.executable, "-u", "-m", "mediaserver", "serve", "--config", str(config)]
+    with listening(start(command, config.with_suffix(".log"), None, PYTHONPATH=str(directory))) as server:
         yield server
 
 

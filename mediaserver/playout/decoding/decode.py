@@ -198,9 +198,9 @@ def _open_compressed(
 
     def pcm() -> Iterator[bytes]:
         with libav.open_sound(file, raw, samples) as (opened, blocks):
-            sound.seconds = opened.seconds
+            sound.seconds, sound.source = opened.seconds, opened.name
             for (rate, channels), same in groupby(blocks, key=lambda block: block[:2]):
-                sound.source = sound.source or opened.describe(rate, channels)
+                sound.source = opened.describe(rate, channels)
                 yield from _resample((signal for _, _, signal in same), rate)
         sound.warnings += opened.warnings
 

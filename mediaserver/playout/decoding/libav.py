@@ -77,12 +77,14 @@ def open_sound(
         demuxer = raw.codec if raw is not None else None
         container = av.open(file, "r", format=demuxer, options=options, metadata_errors="replace")
     except av.FFmpegError as error:
-        raise PromptError(f"cannot be decoded: {_words(error)}") from error
+        raise PromptError(f"cannot be decoded by FFmpeg: {_words(error)}") from error
     with container:
         if not container.streams.audio:
             why = "has pictures and no sound" if container.streams.video else "has no sound in it"
             raise PromptError(why)
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise PromptError("is of a codec that FFmpeg's libraries do not have")
         codec = stream.codec_context.codec.canonical_name
         name = container.format.name if codec.startswith("pcm_") else codec
         seconds = container.duration / av.time_base if container.duration else 0.0
@@ -119,6 +121,8 @@ def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> 
 def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:
     """Mix frames down, many at a time, as numpy takes as long for a few samples as for some thousand."""
     for (rate, channels, planar), alike in groupby(frames, key=_layout):
+        if not 1000 <= rate <= 768_000:  # resampled from 1 Hz, a byte would become seconds of sound
+            raise PromptError(f"is damaged: it claims to have {rate} samples a second")
         waiting, samples = list[NDArray[Any]](), 0
         for frame in alike:
             lengths[frame.samples] += 1
@@ -151,7 +155,7 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
             packet = next(packets, None)
         except av.FFmpegError as error:
             if not decoded:
-                raise PromptError(f"cannot be decoded: {_words(error)}") from error
+                raise PromptError(f"cannot be decoded by FFmpeg: {_words(error)}") from error
             sound.warnings.append(f"is damaged, and ends early: {_words(error)}")
             break
         if packet is None:
@@ -164,7 +168,7 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
         decoded = decoded or bool(frames)
         yield from frames
     if damaged and not decoded:
-        raise PromptError("cannot be decoded: none of its data is valid")
+        raise PromptError("cannot be decoded by FFmpeg: none of its data is valid")
     if damaged:
         sound.warnings.append(f"is damaged: {damaged} packets of it could not be decoded")
 

@@ -376,7 +376,7 @@ def test_without_ffmpeg_all_is_decoded_but_what_only_it_can(
         ("a.mp3", b"", "is empty"),
         ("a.m4a", b"", "is empty"),
         ("a.wav", b"\x01\x02\x03" * 10, "is not a WAV file"),
-        ("a.mp3", b"\x01\x02\x03" * 10, "^cannot be decoded: invalid data found when processing input$"),
+        ("a.mp3", b"\x01\x02\x03" * 10, "^cannot be decoded by FFmpeg: invalid data found when processing input$"),
         ("a.wav", b"RIFF\x24\x00\x00\x00WAVE", "ends before its data"),
     ],
 )
@@ -403,7 +403,7 @@ def test_no_file_makes_the_decoder_open_another(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match=r"^is text, not sound$"):
         decode_file(tmp_path / "a.mp3")
     (tmp_path / "b.mp3").write_bytes(b"ffconcat version 1.0\nfile other.wav\n\x01")
-    with pytest.raises(PromptError, match=r"^cannot be decoded: "):
+    with pytest.raises(PromptError, match=r"^cannot be decoded by FFmpeg: "):
         decode_file(tmp_path / "b.mp3")
 
 

@@ -127,7 +127,7 @@ async def test_ffmpeg_has_bounded_memory_and_none_of_our_environment(
     monkeypatch.setenv("VOIPBIN_TOKEN", "s3cret")
     (tmp_path / "a.mp3").write_bytes(b"no matter what")
     pool = DecodePool(longest=100)
-    with pytest.raises(PromptError, match=r"^cannot be decoded: "):
+    with pytest.raises(PromptError, match=r"^cannot be decoded by FFmpeg: "):
         await pool.decode(tmp_path / "a.mp3", Pcm)
     await pool.release_decoders()
     for name in ("ffmpeg", "ffprobe"):
