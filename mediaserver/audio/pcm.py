@@ -67,3 +67,8 @@ class Chunker:
         """Remove and return the remaining bytes, fewer than a chunk, so that a new stream may begin."""
         rest, self._rest = self._rest, b""
         return rest
+
+
+def describe_channels(channels: int) -> str:
+    """A number of channels in words, as in `WAV 44100 Hz 16-bit stereo`."""
+    return {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")

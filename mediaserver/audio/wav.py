@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaserver.audio import g711
-from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples, Signal, from_bytes
+from mediaserver.audio.pcm import (
+    FULL_SCALE,
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    Samples,
+    Signal,
+    describe_channels,
+    from_bytes,
+)
 from mediaserver.errors import PromptError
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
@@ -57,8 +65,7 @@ class Wav:
     def description(self) -> str:
         """The format as text, such as `WAV 44100 Hz 24-bit stereo`."""
         kind = f"{self.bits}-bit" if self.codec == PCM else f"{_NAMES[self.codec]} {self.bits}-bit"
-        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
-        return f"WAV {self.rate} Hz {kind} {channels}"
+        return f"WAV {self.rate} Hz {kind} {describe_channels(self.channels)}"
 
     @property
     def block_align(self) -> int:
@@ -98,7 +105,8 @@ class Wav:
             return np.nan_to_num(self.floats(), copy=False, nan=0.0, posinf=0.0, neginf=0.0) / self.scale
         if self.bits == 8:  # the only unsigned width
             return (np.frombuffer(self.data, dtype=np.uint8).astype(np.float64) - 128) / 128
-        return self._integers() / 2.0 ** (8 * _stored_bytes(self.bits) - 1)
+        integers = self._integers()
+        return integers / 2.0 ** (8 * integers.itemsize - 1)  # 24 bits are the high ones of 32 there
 
     def _integers(self) -> NDArray[Any]:
         order = ">" if self.big_endian else "<"
@@ -109,11 +117,6 @@ class Wav:
             ).reshape(-1, 3)
             return wide.view(f"{order}i4")[:, 0]
         return np.frombuffer(self.data, dtype=f"{order}i{self.bits // 8}")
-
-
-def _stored_bytes(bits: int) -> int:
-    """Bytes that a sample takes in an array: 24 bits are moved into 32."""
-    return 4 if bits == 24 else bits // 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import soxr
 from numpy.typing import NDArray
 
 from mediaserver.audio import g711, levels, signatures, wav
-from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, quantize, to_bytes
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, quantize, to_bytes
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
 from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
@@ -224,8 +224,8 @@ def _open_by_ffmpeg(path: Path) -> _Sound:
         with ffmpeg.decoded_blocks(path, stream) as blocks:
             yield from _resample(blocks, stream.rate)
 
-    channels = {1: "mono", 2: "stereo"}.get(stream.channels, f"{stream.channels} channels")
-    return _Sound(pcm(), f"{path.suffix[1:].upper()} {stream.rate} Hz {channels}", stream.seconds)
+    source = f"{path.suffix[1:].upper()} {stream.rate} Hz {describe_channels(stream.channels)}"
+    return _Sound(pcm(), source, stream.seconds)
 
 
 def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:

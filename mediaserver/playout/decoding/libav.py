@@ -15,6 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaserver.audio.pcm import describe_channels
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.formats import RawFormat
 
@@ -50,7 +51,7 @@ class LibavSound:
 
     def describe(self, rate: int, channels: int) -> str:
         """The format as text, such as `MP3 44100 Hz stereo`."""
-        return f"{self.name} {rate} Hz { {1: 'mono', 2: 'stereo'}.get(channels, f'{channels} channels') }"
+        return f"{self.name} {rate} Hz {describe_channels(channels)}"
 
 
 Block = tuple[int, int, NDArray[np.float64]]  # rate in Hz, number of channels, their mean (±1.0 full scale)
@@ -103,12 +104,12 @@ def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> 
             yield rate, channels, mixed[:kept]
         if kept < len(mixed):
             surplus.append((rate, channels, mixed[kept:]))
-    if end is not None and surplus:
-        padding = sum(len(mixed) for *_, mixed in surplus)
-        if padding <= _MOST_PADDING:
-            decoded -= padding
-        else:  # the header is wrong
+        if end is not None and decoded > end + _MOST_PADDING:  # the header is wrong
             yield from surplus
+            end = None
+            surplus.clear()
+    if end is not None:
+        decoded = min(decoded, end)
     codec = stream.codec_context.codec.canonical_name
     # FFmpeg trims the silence by what the container tells of it; then the frames are not whole any more.
     if codec in _PADDING and lengths and decoded % lengths.most_common(1)[0][0] == 0:
