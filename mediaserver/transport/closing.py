@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-_CLOSE_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, 2 for the code
+_CLOSE_REASON_BYTES = 123  # a control frame holds 125 bytes, of which the code takes 2 (RFC 6455, section 5.5)
 
 
 class CloseCode:
@@ -22,26 +22,26 @@ class CloseCode:
 class EndReason(StrEnum):
     """Why a stream ended."""
 
-    FINISHED = "finished"  # its handler returned
-    HUNG_UP = "hung-up"  # ended by the operator
+    FINISHED = "finished"  # the stream's handler returned
+    HUNG_UP = "hung-up"  # the operator ended the stream
     PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
     PEER_CLOSED = "peer-closed"  # the peer closed the connection
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close
     REFUSED = "refused"  # we dialled, and the server refused the upgrade
     UNREACHABLE = "unreachable"  # we dialled, and got no answer in time
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
-    OVERSIZE = "oversize"  # the peer sent a message larger than the limit, or one without an end
-    FLOOD = "flood"  # the peer sent far more messages or bytes than a stream has
+    OVERSIZE = "oversize"  # the peer sent a message larger than the limit, or a message without an end
+    FLOOD = "flood"  # the peer sent far more messages or bytes a second than audio needs
     STALLED = "stalled"  # the peer read nothing for too long
     UNANSWERED = "unanswered"  # the peer answered neither pings nor TCP keepalive, and seems to be gone
     TIME_LIMIT = "time-limit"  # the stream lasted as long as its time limit
     DRAINED = "drained"  # we shut down
-    ERROR = "error"  # its handler raised an exception
+    ERROR = "error"  # the stream's handler raised an exception
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a stream ended, with the code and the text of the close frame that tells the peer."""
+    """How a stream ended: the reason, and the code and text of the WebSocket close frame."""
 
     reason: EndReason
     code: int

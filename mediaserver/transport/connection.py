@@ -1,6 +1,4 @@
-"""What WebSockets that we serve and WebSockets that we dialled have in common: they are read to their end, and
-closed.
-"""
+"""Reads WebSockets to their end, and closes them, whether the peer dialled or we dialled."""
 
 import asyncio
 import contextlib
@@ -14,33 +12,33 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType
 from mediaserver.config.listener_settings import FRAME_MESSAGE
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
-# Bytes that the kernel may hold until a peer takes them. Linux doubles the value, so that the kernel holds some
-# two seconds of audio if the peer stalls.
+# Bytes of outbound data that the kernel may hold until the peer takes them. Linux doubles the value, so that the
+# kernel holds some two seconds of audio if the peer stalls.
 SEND_BUFFER = 16 * 1024
-CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer our close
-_NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop what was not sent
+CLOSE_TIMEOUT = 5.0  # seconds that the peer has to answer our close frame
+_NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop unsent data
 _MESSAGES_PER_TURN = 32  # messages read before other tasks get their turn of the event loop
 
 
 class WebSocket(Protocol):
-    """What a `ServerWebSocket` and aiohttp's WebSocket of a client have in common."""
+    """The interface that `ServerWebSocket` and aiohttp's client WebSocket share."""
 
     @property
     def closed(self) -> bool:
         """Whether a close frame was sent or received, or the connection is gone."""
 
     async def receive(self) -> WSMessage:
-        """The next message."""
+        """Wait for the peer's next message, and return it."""
 
     async def pong(self, message: bytes) -> None:
-        """Answer a ping."""
+        """Answer a ping whose payload is `message`."""
 
     async def close(self, *, code: int, message: bytes) -> bool:
-        """Send a close frame, and wait for the peer's."""
+        """Send a close frame, and wait for the peer's close frame."""
 
 
 def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Bound what the kernel holds for a peer, so that our own buffer fills, and shows it, if the peer stalls."""
+    """Limit the unsent bytes that the kernel holds, so that our own buffer fills, and shows it, if the peer stalls."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # the connection may be gone already
@@ -48,10 +46,11 @@ def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
 
 
 class MessageReader:
-    """Reads a WebSocket to its end, and answers pings. If nobody reads, the peer cannot send on.
+    """Reads a WebSocket to its end, and answers pings. While nothing is read, the peer cannot go on sending.
 
-    More than `max_rate` messages in a second, or more bytes than `max_rate` messages of one frame have, are a
-    flood, and end the reading. `messages` counts all messages read so far, and `pongs` the pongs among them.
+    More than `max_rate` messages in a second are a flood, which ends the reading. So are more bytes in a second
+    than `max_rate` messages of one frame each. `messages` counts all messages read so far, and `pongs` the pongs
+    in them.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
@@ -69,7 +68,7 @@ class MessageReader:
         self.messages = self.pongs = 0
 
     async def read(self) -> End:
-        """Read to the end, and return why it ended: the peer's close, a break, a protocol error or a flood."""
+        """Read until the stream ends, and return why: the peer's close, a break, a protocol error or a flood."""
         clock, websocket, max_rate = asyncio.get_running_loop().time, self._websocket, self._max_rate
         second, count, size, max_size = clock(), 0, 0, max_rate * FRAME_MESSAGE
         while True:
@@ -100,7 +99,7 @@ async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Call
     """Answer a ping, or pass the payload of a pong to `on_pong`; return how any other message ends the stream."""
     match message.type:
         case WSMsgType.PING:
-            with contextlib.suppress(ConnectionError):  # broken, but messages received before are still to be read
+            with contextlib.suppress(ConnectionError):  # the connection broke; received messages are still read
                 await websocket.pong(message.data)
         case WSMsgType.PONG:
             on_pong(message.data)
@@ -127,7 +126,7 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
     after that, or if `end` has the code ABNORMAL.
     """
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own starts anew with each message that comes
+        async with asyncio.timeout(CLOSE_TIMEOUT):  # aiohttp's own time-out restarts with each message
             if not websocket.closed and end.code not in (CloseCode.ABNORMAL, CloseCode.NO_STATUS):
                 await websocket.close(code=end.code, message=end.message)
     except TimeoutError:

@@ -1,6 +1,6 @@
 """WebSockets that we dial: the client session, opening, why opening failed, and pings.
 
-Media goes over them as whole masked messages, which are written to the transport.
+We send media over these WebSockets as whole masked messages, which are written to the transport directly.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from mediaserver.support.http_connector import Connector
 
 
 class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket with its `transport`: we write messages to it, and see how many bytes wait in it."""
+    """A client's WebSocket with its `transport`. We write messages to the transport, and see its unsent bytes."""
 
     def __init__(
         self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
@@ -40,7 +40,7 @@ def client_session(
     connect_timeout: float | None = None,
     middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
-    """A session whose WebSockets are `OpenWebSocket`s.
+    """An aiohttp client session that opens WebSockets as `OpenWebSocket`.
 
     Connecting to one address may take `connect_timeout` seconds; `open_websocket` limits the whole handshake.
     """
@@ -55,7 +55,7 @@ def client_session(
 
 
 class DialFailureKind(Enum):
-    """Why a WebSocket could not be opened."""
+    """The kinds of reasons why a WebSocket could not be opened."""
 
     REFUSED = auto()  # an HTTP answer that is no valid upgrade
     TIMEOUT = auto()
@@ -86,7 +86,8 @@ async def open_websocket(
     headers: Mapping[str, str] | None = None,
     autoping: bool = False,
 ) -> OpenWebSocket:
-    """Open a WebSocket within `timeout` seconds; where that fails, raise the error that `to_error` makes of it.
+    """Open a WebSocket within `timeout` seconds. If that fails, raise the error that `to_error` makes of the
+    failure.
 
     aiohttp's error is not kept as the cause, because its traceback would show the whole URL, with credentials.
     A later close waits `close_timeout` seconds for the answer to our close frame.
@@ -134,9 +135,9 @@ class DialledConnection:
         self._pong_received = asyncio.Event()
 
     async def _ping(self, payload: bytes, timeout: float) -> bool:
-        """Send a ping, and wait for its pong; False if that does not come within `timeout` seconds.
+        """Send a ping, and wait for its pong; False if no pong comes within `timeout` seconds.
 
-        ConnectionError if the connection is closed. Any pong answers a ping without a payload.
+        ConnectionError if the connection is closed. If `payload` is empty, any pong counts as the answer.
         """
         self._ping_payload = payload
         self._pong_received.clear()

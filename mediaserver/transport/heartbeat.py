@@ -1,8 +1,8 @@
-"""Heartbeat by ping and pong (RFC 6455, section 5.5.2): whether the peer is still there, and reads.
+"""Heartbeat by ping and pong (RFC 6455, section 5.5.2): detects peers that are gone or have stopped reading.
 
-The kernel of a peer that stops reading goes on accepting minutes of audio, and a peer whose cable was pulled sends
-no FIN. Neither answers pings. Some peers never answer pings, though they play what they are sent: these are kept
-as long as their receive window (RFC 9293, section 3.8.6) shows that they read.
+The kernel of a peer that stops reading goes on accepting minutes of audio. A peer whose cable was pulled sends no
+FIN. Neither peer answers pings. Other peers never answer pings although they play our audio. The heartbeat keeps
+their connections as long as their TCP receive window (RFC 9293, section 3.8.6) shows that they read.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
 
 
 class ByteCounter(Protocol):
-    """Counts what came from the peer."""
+    """Counts the bytes that came from the peer."""
 
-    received: int  # bytes
+    received: int  # bytes received so far
 
 
 class PongCounter(Protocol):
     """Counts the peer's answers to pings."""
 
-    pongs: int
+    pongs: int  # pongs received so far
 
 
 class Heartbeat:
@@ -63,7 +63,7 @@ class Heartbeat:
             self._timer = self._loop.call_later(interval, self._ping)
 
     def stop(self) -> None:
-        """Ping no more."""
+        """Stop sending pings."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -81,14 +81,15 @@ class Heartbeat:
     def _peer_reads(self) -> bool:
         """Whether the peer reads what its kernel receives; True if its receive window is unknown.
 
-        If the peer does not read, the window shrinks: below half its first size, the peer counts as not reading.
+        If the peer does not read, its window shrinks. Below half of the window's first size, the peer counts as
+        not reading.
         """
         now = _receive_window(self._transport)
         return now is None or self._first_window is None or 2 * now >= self._first_window
 
 
 def _receive_window(transport: asyncio.Transport) -> int | None:
-    """Bytes that the peer's kernel would accept now; None if our system does not tell us."""
+    """The peer's TCP receive window: the bytes that it would accept now; None if our kernel cannot tell."""
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)

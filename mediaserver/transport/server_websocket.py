@@ -1,7 +1,8 @@
-"""The server's side of one WebSocket once its HTTP handshake is over; nothing of the handshake is kept.
+"""The server's side of one WebSocket, from the end of its HTTP handshake on.
 
-aiohttp parses the frames. This module limits how many bytes may wait to be parsed, and how many may come without
-a message ending. A server has thousands of these connections, so each keeps little.
+aiohttp parses the WebSocket frames. This module limits how many bytes may wait to be parsed, and how many bytes
+may come before a message ends. A server has thousands of these connections, so each keeps little in memory, and
+nothing of the handshake.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
 _MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed; more are a flood, and end the stream
-_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while messages with twice as many bytes in all wait
+_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while waiting messages hold more than twice as many bytes
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
@@ -29,13 +30,13 @@ class MessageCounter(Protocol):
 
 
 def _ignore_end(end: End) -> None:
-    """Used in place of a session's `finish` while no limits are enforced."""
+    """Do nothing. Stands in for a session's `finish` while no limits are enforced."""
 
 
 class ServerWebSocket(asyncio.Protocol):
     """The WebSocket of one stream, and the asyncio protocol of its transport: it receives, writes and closes.
 
-    `transport` is None once the connection is lost. `on_lost` is called after that, when all that came is parsed.
+    `transport` is None once the connection is lost. `on_lost` is called when all bytes received before are parsed.
     """
 
     __slots__ = (
@@ -67,7 +68,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # within so many bytes, a message must end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which a message must end
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
@@ -90,7 +91,7 @@ class ServerWebSocket(asyncio.Protocol):
             self._parse(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. What the peer sent before is still parsed and received."""
+        """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
         self.transport = None
         if not self._unparsed:
             self._feed_eof()
@@ -127,7 +128,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._message_counter, self._finish, self._check_at = counter, finish, self.received + self._check_step
 
     def lift_limits(self) -> None:
-        """Stop enforcing limits, because the stream is over and nobody counts its messages any more."""
+        """Stop enforcing limits, because the stream is over and its messages are no longer counted."""
         self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
 
     def release(self) -> None:
@@ -136,7 +137,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._parser = None
 
     def _check_progress(self) -> None:
-        """End the stream if no message has ended in the last `_check_step` bytes, which no message may exceed."""
+        """End the stream if no message has ended in the last `_check_step` bytes, more than a message may have."""
         self._check_at = self.received + self._check_step
         messages = self._message_counter.messages if self._message_counter is not None else 0
         if messages == self._messages_at_check:
@@ -152,9 +153,9 @@ class ServerWebSocket(asyncio.Protocol):
     # -- the WebSocket -------------------------------------------------------------------------------------------
 
     async def receive(self) -> WSMessage:
-        """The next message.
+        """Wait for the peer's next message, and return it.
 
-        Its type is CLOSED where the connection is gone or closed, and ERROR where the peer broke the protocol.
+        The message's type is CLOSED if the connection is gone or closed, and ERROR if the peer broke the protocol.
         """
         if self.closed:
             return _CLOSED
@@ -171,7 +172,7 @@ class ServerWebSocket(asyncio.Protocol):
         return message
 
     async def pong(self, message: bytes) -> None:
-        """Answer a ping."""
+        """Answer a ping whose payload is `message`."""
         self.write(websocket.pong(message))
 
     def write_text(self, text: str) -> None:
@@ -179,7 +180,7 @@ class ServerWebSocket(asyncio.Protocol):
         self.write(websocket.text(text))
 
     async def close(self, *, code: int, message: bytes) -> bool:
-        """Send a close frame, and wait for the peer's; False if one was sent or received before."""
+        """Send a close frame, and wait for the peer's; False if a close frame was sent or received before."""
         if self.closed:
             return False
         self.closed = True
@@ -205,5 +206,5 @@ class ServerWebSocket(asyncio.Protocol):
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:
-    """Drop the error's traceback: it refers to the queue, which keeps the error: a reference cycle."""
+    """Drop the traceback of an error: it refers to the queue, which keeps the error, in a reference cycle."""
     return error.with_traceback(None)

@@ -1,10 +1,10 @@
 """AudioSocket messages: `kind u8 | length u16 big-endian | payload` (Asterisk's `res_audiosocket`).
 
-Over WebSocket, every binary message holds whole AudioSocket messages, mostly one. The platform passes them to
-Asterisk unchanged, and Asterisk ends the channel if a payload does not follow its header at once. Over TCP they
-follow each other on a byte stream (`StreamParser`).
+Over WebSocket, every binary message holds whole AudioSocket messages, mostly one. The platform (VoIPBIN) passes
+these messages to Asterisk unchanged. Asterisk ends the channel if a payload does not follow its header at once.
+Over TCP, AudioSocket messages follow each other on a byte stream, which `StreamParser` cuts into messages.
 
-Kind 0x10 carries the channel's own format at 8 kHz: signed linear, or G.711 where Asterisk was configured so.
+A message of kind 0x10 carries audio at 8 kHz: signed linear, or G.711 where Asterisk was configured to send that.
 Asterisk itself accepts signed linear only.
 """
 
@@ -18,12 +18,12 @@ from mediaserver.wire.events import Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
-MAX_MESSAGES = 256  # AudioSocket messages in one WebSocket message: five seconds of audio
+MAX_MESSAGES = 256  # AudioSocket messages that one WebSocket message may hold: five seconds of audio
 _DTMF_DIGITS = b"0123456789ABCD*#"
 
 
 class Kind(IntEnum):
-    """The kind of a message. `RATES` has the kinds of signed linear audio at rates other than 8 kHz."""
+    """The kind of an AudioSocket message. `RATES` has the kinds of audio at other sample rates than 8 kHz."""
 
     HANGUP = 0x00
     UUID = 0x01
@@ -32,7 +32,7 @@ class Kind(IntEnum):
     ERROR = 0xFF
 
 
-# Signed linear at other rates, in Hz, by kind.
+# Sample rates in Hz, by the kinds of messages that carry signed linear audio at another rate than 8 kHz.
 RATES = {
     0x11: 12_000,
     0x12: 16_000,
@@ -43,9 +43,9 @@ RATES = {
     0x17: 96_000,
     0x18: 192_000,
 }
-HANGUP = bytes((Kind.HANGUP, 0, 0))  # the whole message
+HANGUP = bytes((Kind.HANGUP, 0, 0))  # a whole hang-up message, which has no payload
 
-_SLIN = int(Kind.SLIN)  # comparing with a member of an enum is slow
+_SLIN = int(Kind.SLIN)  # an int, because comparing with a member of an enum is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def header(kind: int, length: int) -> bytes:
 
 
 def serialize(message: Message) -> bytes:
-    """The bytes of a message; ValueError if the payload exceeds 65 535 bytes."""
+    """The bytes of a message: header and payload; ValueError if the payload exceeds 65 535 bytes."""
     if len(message.payload) > MAX_PAYLOAD:
         raise ValueError(f"an AudioSocket payload of {len(message.payload)} bytes is over {MAX_PAYLOAD}")
     return header(message.kind, len(message.payload)) + message.payload
@@ -71,7 +71,8 @@ def serialize(message: Message) -> bytes:
 def parse(data: bytes) -> list[Message]:
     """The messages in `data`, in order; ProtocolError if `data` is empty or the last message is cut short.
 
-    ProtocolError also beyond MAX_MESSAGES messages, since thousands of tiny ones would delay all other streams.
+    More than MAX_MESSAGES messages are a ProtocolError as well, because parsing thousands of tiny messages would
+    delay all other streams.
     """
     messages: list[Message] = []
     at = 0
@@ -93,12 +94,12 @@ def parse(data: bytes) -> list[Message]:
 
 
 def is_message(data: bytes) -> bool:
-    """Whether `data` is exactly one message: its length field equals the bytes after the header."""
+    """Whether `data` is exactly one message: the length in its header equals the number of bytes that follow."""
     return len(data) >= HEADER_BYTES and int.from_bytes(data[1:HEADER_BYTES], "big") == len(data) - HEADER_BYTES
 
 
 def single_audio_payload(data: bytes) -> bytes | None:
-    """The payload of `data` if it is exactly one message of audio at 8 kHz, as nearly all are; None otherwise."""
+    """The payload of `data` if `data` is exactly one message of audio at 8 kHz; None otherwise."""
     size = len(data) - HEADER_BYTES
     if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size:
         return data[HEADER_BYTES:]
@@ -106,7 +107,7 @@ def single_audio_payload(data: bytes) -> bytes | None:
 
 
 def to_event(message: Message) -> Event:
-    """The event of a message other than audio; ProtocolError for messages that Asterisk never sends."""
+    """The event that a message without audio stands for; ProtocolError for a message that Asterisk never sends."""
     kind, payload = message.kind, message.payload
     match kind:
         case Kind.DTMF if len(payload) == 1 and payload in _DTMF_DIGITS:
@@ -123,7 +124,7 @@ def to_event(message: Message) -> Event:
 class StreamParser:
     """Cuts a TCP byte stream, received in pieces of any size, into whole AudioSocket messages with their headers.
 
-    It keeps the bytes of an incomplete message, 65 537 at most.
+    Between calls, the parser keeps the bytes of an incomplete message, at most 65 537.
     """
 
     __slots__ = ("_rest",)
@@ -132,7 +133,7 @@ class StreamParser:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The messages that these bytes complete, in order, each as bytes."""
+        """The messages that `data` completes, in order, each as the bytes of its header and payload."""
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -147,5 +148,5 @@ class StreamParser:
 
     @property
     def pending(self) -> int:
-        """Bytes of an incomplete message that have been received."""
+        """The number of bytes received so far of a message that is not complete yet."""
         return len(self._rest)

@@ -1,8 +1,9 @@
-"""Asterisk's WebSocket channel, `chan_websocket`: its text messages, and the media formats that they name.
+"""Asterisk's WebSocket channel, `chan_websocket`: its text messages, and the media formats that these name.
 
-Asterisk dials us. Binary messages hold audio in the channel's codec without a header. Text messages hold events
-and commands, as plain words or as JSON; a connection uses one of these forms throughout. The first text is
-MEDIA_START, which names the format of both directions. Asterisk answers a command in the other form by ERROR.
+Asterisk dials this server. Binary messages hold audio in the channel's codec without a header. Text messages hold
+events and commands. A connection has all of them either as plain words or as JSON. The first text is MEDIA_START,
+which names the audio format of both directions. If we send words on a connection that uses JSON, or JSON on one
+that uses words, Asterisk answers ERROR.
 
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and text messages of a running Asterisk.
 """
@@ -19,13 +20,13 @@ from mediaserver.errors import ProtocolError
 from mediaserver.wire.codec import Codec, CodecDetector
 
 SUBPROTOCOL = "media"
-_MAX_TEXT = 16 * 1024  # characters; a longer text is not parsed
-_MAX_FIELD = 256  # only so many characters of a field are kept, because the peer chooses its length
+_MAX_TEXT = 16 * 1024  # characters that a text message may have; a longer text is not parsed
+_MAX_FIELD = 256  # characters that are kept of a field's value, because the peer chooses its length
 _MEDIA_START = "MEDIA_START"
 
 
 class Command(StrEnum):
-    """The commands that we send."""
+    """The commands that we send to Asterisk in text messages."""
 
     ANSWER = "ANSWER"
     HANGUP = "HANGUP"
@@ -34,7 +35,7 @@ class Command(StrEnum):
 
 
 class EventName(StrEnum):
-    """The events that Asterisk sends."""
+    """The events that Asterisk sends in text messages."""
 
     MEDIA_START = _MEDIA_START
     DTMF_END = "DTMF_END"
@@ -49,7 +50,11 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
-    """The audio format of both directions: Asterisk's name of it, codec, rate in Hz, and Asterisk's frame size."""
+    """The audio format of both directions.
+
+    `name` is Asterisk's name of the format, `rate` the sample rate in Hz, and `frame_bytes` the size in bytes of
+    the frames that Asterisk wants to receive.
+    """
 
     name: str
     codec: Codec
@@ -58,11 +63,11 @@ class MediaFormat:
 
     @property
     def ptime_bytes(self) -> int:
-        """Bytes of 20 ms of audio in this format."""
+        """The number of bytes of 20 ms of audio in this format."""
         return self.rate // FRAMES_PER_SECOND * self.codec.sample_bytes
 
 
-# Formats by Asterisk's names (`main/codec_builtin.c`): codec and rate in Hz.
+# The codec and the sample rate in Hz of each format, by Asterisk's name of it (`main/codec_builtin.c`).
 _FORMATS = {
     "slin": (Codec.SLIN, SAMPLE_RATE),
     "slin12": (Codec.SLIN, 12_000),
@@ -76,23 +81,24 @@ _FORMATS = {
     "ulaw": (Codec.MULAW, SAMPLE_RATE),
     "alaw": (Codec.ALAW, SAMPLE_RATE),
 }
-_MAX_PTIMES = 50  # ptimes of 20 ms: a MEDIA_START with longer frames is an error; real ones have up to three
+_MAX_PTIMES = 50  # the longest frame that MEDIA_START may name, in units of 20 ms; Asterisk names up to three
 
 
 @dataclass(frozen=True, slots=True)
 class ControlEvent:
     """One text message from Asterisk.
 
-    `fields` are its words `name:value`, or the members of its JSON. They are printable and bounded, fit for a log.
+    `fields` are the message's words of the form `name:value`, or the members of its JSON object. Their values hold
+    at most 256 characters, all of them printable, so that they can be logged.
     """
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)  # channel variables; in JSON only
+    variables: Mapping[str, str] = field(default_factory=dict)  # channel variables, which only JSON messages have
     is_json: bool = False
 
     def media_format(self) -> MediaFormat:
-        """The format that a MEDIA_START names; ProtocolError if it is not supported."""
+        """The audio format that a MEDIA_START names; ProtocolError if we do not support the format."""
         name = self.fields.get("format", "")
         if name not in _FORMATS:
             raise ProtocolError(f'the format "{name[:20]}" is none of {", ".join(_FORMATS)}')
@@ -106,9 +112,9 @@ class ControlEvent:
 
 
 def guess_format(message: bytes) -> MediaFormat | None:
-    """The format that a binary message of one frame appears to have; None if it fits no format.
+    """The audio format that a binary message appears to have, taken as one 20 ms frame; None if no format fits.
 
-    The guess is used until MEDIA_START comes, which a busy Asterisk may send a second after its first audio
+    The guess is used until MEDIA_START comes. A busy Asterisk may send MEDIA_START a second after its first audio
     (asterisk#1712).
     """
     detector = CodecDetector()
@@ -132,7 +138,7 @@ def is_media_start(text: str) -> bool:
 
 
 def parse(text: str) -> ControlEvent:
-    """The event of one text; ProtocolError if the text is too long, or is no event of Asterisk's."""
+    """The event in a text message; ProtocolError if the text is too long, or is no event of Asterisk's."""
     if len(text) > _MAX_TEXT:
         raise ProtocolError(f"a text of {len(text)} letters")
     if text.startswith("{"):
@@ -141,7 +147,7 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, error_text = text.partition(" error_text:")  # may have spaces, unlike other values, and comes last
+    text, _, error_text = text.partition(" error_text:")  # error_text is last; only its value may have spaces
     if error_text:
         fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:
@@ -166,14 +172,14 @@ def _parse_json(text: str) -> ControlEvent:
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        members: dict[str, Any] = json.loads(text)  # an object, since the text begins with a brace
+        members: dict[str, Any] = json.loads(text)  # JSON that begins with a brace is an object
     except (ValueError, RecursionError):
         raise ProtocolError("a text message that is not JSON") from None
     return members
 
 
 def _printable_members(members: Mapping[str, Any]) -> dict[str, str]:
-    """The members that are texts or numbers, as printable texts."""
+    """The members of a JSON object whose values are strings or numbers, as printable strings."""
     return {
         _printable(key): _printable(str(value))
         for key, value in members.items()
@@ -182,10 +188,10 @@ def _printable_members(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _printable(text: str) -> str:
-    """The printable ones of a text's first 256 characters; this drops lone surrogates, which JSON may hold."""
+    """The printable characters among the first 256 of a text. Lone surrogates, which JSON can hold, are cut."""
     return "".join(filter(str.isprintable, text[:_MAX_FIELD]))
 
 
 def serialize(command: Command, *, as_json: bool) -> str:
-    """A command as a text message."""
+    """A command as a text message: JSON if `as_json`, otherwise a plain word."""
     return json.dumps({"command": str(command)}, separators=(",", ":")) if as_json else str(command)

@@ -1,10 +1,10 @@
 """Audio codecs, and the detection of the codec that a peer sends.
 
 A platform may send G.711 where its encapsulation says linear: VoIPBIN has Asterisk send 160 bytes of µ-law
-under AudioSocket's kind 0x10, under RTP's payload type 96, and raw. Only the payloads show the codec. The rate of
-messages does not, because after a stall of the network many arrive at once. So the codec is decided from the sizes
-of payloads and from payloads of silence. It is then kept over stalls, and over messages of any other size, such as
-the short last frame of a file.
+under AudioSocket's kind 0x10, under RTP's payload type 96, and without a header. Only the payloads show the codec.
+The rate of messages does not, because after a stall of the network many arrive at once. Therefore the codec is
+decided from the sizes of payloads and from payloads of silence. Once decided, the codec no longer changes: neither
+after a stall, nor with a payload of another size, such as the short last frame of a file.
 """
 
 from enum import StrEnum
@@ -13,12 +13,12 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 
-_REQUIRED_VOTES = 3  # so many payloads in a row whose size implies the same codec decide it
-_MIN_SILENCE_BYTES = 80  # so many equal bytes, or more, count as silence; 10 ms of G.711
+_REQUIRED_VOTES = 3  # payloads in a row whose sizes must imply the same codec before that codec is final
+_MIN_SILENCE_BYTES = 80  # least size of a payload of equal bytes that counts as silence; 10 ms of G.711
 
 
 class Codec(StrEnum):
-    """How samples are encoded in payloads, at 8 kHz unless the wire format names another rate."""
+    """How a payload encodes samples. Their rate is 8 kHz unless the wire format names another rate."""
 
     SLIN = "slin"  # 16-bit signed linear, little-endian
     MULAW = "mulaw"  # ITU-T G.711 µ-law
@@ -26,16 +26,16 @@ class Codec(StrEnum):
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of one sample."""
+        """The number of bytes of one sample in this codec."""
         return SAMPLE_BYTES if self is Codec.SLIN else 1
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one 20 ms frame at 8 kHz."""
+        """The number of bytes of a 20 ms frame at 8 kHz in this codec."""
         return FRAME_SAMPLES * self.sample_bytes
 
     def decode(self, payload: bytes) -> bytes:
-        """The 16-bit little-endian PCM of a payload; ProtocolError if it is empty, or ends in half a sample."""
+        """Decode a payload to 16-bit little-endian PCM; ProtocolError if it is empty, or ends in half a sample."""
         if not payload or (self is Codec.SLIN and len(payload) % SAMPLE_BYTES):
             raise ProtocolError(f"{len(payload)} bytes are not 16-bit PCM")
         match self:
@@ -47,7 +47,7 @@ class Codec(StrEnum):
 
 
 class InboundCodec(StrEnum):
-    """The setting `inbound`: a codec, or `auto`, which detects the codec of the peer's payloads."""
+    """The setting `inbound`: the codec of the peer's payloads, or `auto` to detect that codec."""
 
     AUTO = "auto"
     SLIN = Codec.SLIN.value
@@ -55,15 +55,17 @@ class InboundCodec(StrEnum):
     ALAW = Codec.ALAW.value
 
 
-# Digital silence: every byte of a payload is the code of 0. µ-law and A-law have two codes of 0 (ITU-T G.711).
+# The codec that a payload of digital silence implies, by the byte of which it consists: the code of a sample of 0.
+# µ-law and A-law have two such codes each (ITU-T G.711).
 _SILENCE = {0x00: Codec.SLIN, 0xFF: Codec.MULAW, 0x7F: Codec.MULAW, 0xD5: Codec.ALAW, 0x55: Codec.ALAW}
 
 
 class CodecDetector:
     """Detects the codec of one stream's inbound payloads, and decodes them.
 
-    `codec` is the codec assumed at present, and `decided` tells whether it is final. `expected` is the codec
-    assumed at first: µ-law on a stream that we dialled, None on a stream that a peer dialled.
+    `codec` is the codec assumed at present, None if there is no evidence yet. `decided` tells whether `codec` is
+    final. `expected` is the codec assumed at first: µ-law on a stream that we dialled, None on a stream that a
+    peer dialled.
     """
 
     __slots__ = ("_votes", "codec", "decided")
@@ -74,11 +76,11 @@ class CodecDetector:
         self._votes = 0
 
     def decide(self, codec: Codec) -> None:
-        """Make a codec final, such as a codec that the peer has named."""
+        """Make `codec` final without detection, for example because the peer has named it."""
         self.codec, self.decided = codec, True
 
     def detect(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
-        """Infer the codec from the payload of one message; to be called only while no codec is final.
+        """Infer the codec from the payload of one message. Callers call this only while no codec is final.
 
         `g711_law` is the codec assumed for a payload of 160 bytes, which may be µ-law or A-law.
         """
@@ -98,9 +100,10 @@ class CodecDetector:
         self.decided = self._votes >= _REQUIRED_VOTES
 
     def decode(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> bytes:
-        """The 16-bit little-endian PCM of a payload, taken as linear PCM while nothing shows another codec.
+        """Decode a payload to 16-bit little-endian PCM, and infer the codec from it while no codec is final.
 
-        ProtocolError if the payload is empty, or ends in half a sample.
+        While no codec is assumed, the payload is taken as linear PCM. ProtocolError if the payload is empty, or
+        ends in half a sample. `g711_law` is as in `detect`.
         """
         if not self.decided:
             self.detect(payload, g711_law)

@@ -20,30 +20,31 @@ class Depacketizer(ABC):
     """The inbound half of one stream's wire format.
 
     `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else; 0 while unknown.
-    While there are no listeners, a message of that size need not be decoded, because it holds no other event.
+    While a stream has no listeners, a message of `frame_size` need not be decoded, because it holds only audio.
     """
 
     def __init__(self, codec: CodecDetector) -> None:
         self.codec = codec
-        # Counts lost, late and duplicate packets, where the encapsulation numbers them.
+        # The buffer counts lost, late and duplicate packets. It is used only if the encapsulation numbers packets.
         self.buffer = JitterBuffer()
         self.jitter = JitterEstimator()
         self.frame_size = 0
         self.samples = 0  # samples of decoded audio, at 8 kHz
 
     def reset(self) -> None:
-        """Begin new statistics with the next message, so that messages left undecoded do not distort them."""
+        """Begin new statistics with the next message, so that undecoded messages do not distort the jitter."""
         self.jitter = JitterEstimator()
 
     @abstractmethod
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The events that a binary message completes, in order. The message arrived at `at` seconds.
+        """The events that the binary message `data` completes, in order.
 
-        ProtocolError if the message is not in the wire format.
+        `at` is the time in seconds at which the message arrived. ProtocolError if the message is not in the
+        stream's wire format.
         """
 
     def _decode(self, payload: bytes, at: float) -> Audio:
-        """Decode a payload of an encapsulation without sequence numbers."""
+        """Decode a payload, and count its arrival at `at` seconds. For encapsulations without sequence numbers."""
         pcm = self.codec.decode(payload)
         if not self.frame_size:
             self._set_frame_size()
@@ -54,7 +55,7 @@ class Depacketizer(ABC):
             self.frame_size = self._message_size(self.codec.codec.frame_bytes)
 
     def _message_size(self, payload_bytes: int) -> int:
-        """The size in bytes of a message with one payload."""
+        """The size in bytes of a message with one payload of `payload_bytes`."""
         return payload_bytes
 
     def _count_arrival(self, audio: Audio, at: float) -> Audio:
@@ -64,10 +65,10 @@ class Depacketizer(ABC):
 
 
 class RtpDepacketizer(Depacketizer):
-    """RTP packets, put in order by their sequence numbers.
+    """Decodes RTP packets, and puts them in order by their sequence numbers.
 
-    A static payload type of RFC 3551 names the codec. VoIPBIN's payload types do not, so on a stream that we
-    dialled `trust_payload_type` is False, and the size of the payload decides the codec.
+    A static payload type of RFC 3551 names the codec. The payload types that VoIPBIN sends do not name it.
+    Therefore `trust_payload_type` is False on a stream that we dialled, and payload sizes decide the codec.
     """
 
     def __init__(self, codec: CodecDetector, *, trust_payload_type: bool = True) -> None:
@@ -76,12 +77,12 @@ class RtpDepacketizer(Depacketizer):
         self._extended_sequence = 0  # the latest packet's sequence number, continued beyond 65535
 
     def reset(self) -> None:
-        """Begin new statistics, and a new sequence, with the next packet."""
+        """Begin new statistics, and a new order by sequence numbers, with the next packet."""
         super().reset()
         self.buffer = JitterBuffer()
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The audio that is in order now: this packet's, and that of packets that had to wait; may be empty."""
+        """The audio of this packet and of packets that waited for it, in order; empty if this packet must wait."""
         packet = rtp.parse(data)
         pcm = self._decode_packet(packet)
         self.samples += len(pcm) // SAMPLE_BYTES
@@ -106,7 +107,7 @@ class RtpDepacketizer(Depacketizer):
 
 
 class RawDepacketizer(Depacketizer):
-    """Messages that are payloads without a header."""
+    """Decodes messages that consist of a payload without a header."""
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The audio of one message."""
@@ -114,7 +115,10 @@ class RawDepacketizer(Depacketizer):
 
 
 class AudioSocketDepacketizer(Depacketizer):
-    """AudioSocket messages if `framed`, raw payloads if not; with None, the first message decides."""
+    """Decodes AudioSocket messages if `framed`, or payloads without a header if not.
+
+    If `framed` is None, the first message decides it.
+    """
 
     def __init__(self, codec: CodecDetector, framed: bool | None) -> None:
         super().__init__(codec)
@@ -122,12 +126,12 @@ class AudioSocketDepacketizer(Depacketizer):
         self._resamplers: dict[int, Resampler] = {}  # resamplers of wideband audio, by AudioSocket kind
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The events of one message."""
-        if self.framed is None:  # decided once, because some raw frames look like a message by chance
+        """The events in one binary message of the peer's."""
+        if self.framed is None:  # decided only once, because some raw payloads look like a message by chance
             self.framed = audiosocket.is_message(data)
         if not self.framed:
             return [self._decode(data, at)]
-        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message
+        if (payload := audiosocket.single_audio_payload(data)) is not None:  # true for nearly every message
             return [self._decode(payload, at)]
         return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
 
@@ -149,7 +153,10 @@ class AudioSocketDepacketizer(Depacketizer):
 
 
 class ResamplingDepacketizer(Depacketizer):
-    """Payloads without a header, in a codec and at a rate that the peer has named, such as `slin16`."""
+    """Decodes payloads without a header in a format that the peer has named, such as `slin16`, to 8 kHz.
+
+    The peer has named `codec` and `rate`, the sample rate in Hz.
+    """
 
     def __init__(self, codec: Codec, rate: int) -> None:
         detector = CodecDetector()
@@ -158,7 +165,7 @@ class ResamplingDepacketizer(Depacketizer):
         self._resampler = Resampler(rate)
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The audio at 8 kHz that one message completes; an empty list if it completes no frame."""
+        """The audio at 8 kHz that one message completes; an empty list if the message completes no 20 ms frame."""
         pcm = self._resampler.feed(self.codec.decode(data))
         self.frame_size = len(data)
         return [self._count_arrival(Audio(pcm), at)] if pcm else []

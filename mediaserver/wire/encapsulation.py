@@ -1,9 +1,9 @@
 """Encapsulations, under the names that settings use, and the encodings in which frames are sent.
 
-An `Encoding` turns a frame of PCM into an *encoded frame*. Its bytes are the same for every stream that uses the
-encoding, so encoded frames are cached and shared. For most streams the encoded frame is the whole message. Where a
-message differs from stream to stream (by an RTP header, a client's mask or another sample rate), `Wire.messages`
-makes it from the encoded frame.
+An `Encoding` turns a frame of PCM into an *encoded frame*. The bytes of an encoded frame are the same for every
+stream that uses the encoding, so encoded frames are cached and shared by streams. For most streams the encoded
+frame is the whole message. Where a message differs from stream to stream (by an RTP header, a client's mask or
+another sample rate), `Wire.messages` makes the message from the encoded frame.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mediaserver.wire.codec import Codec, InboundCodec
 
 
 class Encapsulation(StrEnum):
-    """VoIPBIN's encapsulations, by the names that its API takes."""
+    """The encapsulations of VoIPBIN (a telephony platform), by the names that its API takes."""
 
     AUDIOSOCKET = "audiosocket"
     RTP = "rtp"
@@ -25,9 +25,9 @@ class Encapsulation(StrEnum):
 
 
 class Framing(StrEnum):
-    """The content of an `audiosocket` binary message: raw PCM, or an AudioSocket message.
+    """The content of a binary message in the encapsulation `audiosocket`: raw PCM, or an AudioSocket message.
 
-    `auto` follows the peer's first message.
+    With `auto`, we send what the peer's first message has.
     """
 
     AUTO = "auto"
@@ -39,14 +39,14 @@ class Carrier(StrEnum):
     """The transport protocol that carries the messages of a stream."""
 
     WEBSOCKET = "websocket"
-    TCP = "tcp"  # AudioSocket only
+    TCP = "tcp"  # only for the encapsulation `audiosocket`
 
 
 class RtpPayload(StrEnum):
     """The payload of the RTP packets that we send.
 
-    `auto` sends a peer that dialled us the payload type that it sends, and PCMU until it has sent any. To a
-    platform that we dialled, `auto` sends L16 under the payload type that the platform sends.
+    With `auto`, a peer that dialled us is sent the payload type that it sends, and PCMU until its first packet. A
+    platform that we dialled is sent L16 under the number of the payload type that the platform sends.
     """
 
     AUTO = "auto"
@@ -57,20 +57,20 @@ class RtpPayload(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WireSettings:
-    """The settings of a stream's wire format."""
+    """The settings that choose a stream's wire format."""
 
     encapsulation: Encapsulation = Encapsulation.AUDIOSOCKET
     framing: Framing = Framing.AUTO
     rtp_payload: RtpPayload = RtpPayload.AUTO
     inbound: InboundCodec = InboundCodec.AUTO
-    lead: int = 0  # frames that are sent before they are due
+    lead: int = 0  # number of frames that are sent before they are due
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a 320-byte frame of PCM is encoded: a constant header, then the samples, `sample_bytes` each.
+    """How a 320-byte frame of PCM is encoded: a constant header, then the samples, `sample_bytes` bytes each.
 
-    `compand` encodes PCM of any length, and `expand` decodes it.
+    `compand` turns PCM of any length into encoded samples, and `expand` turns encoded samples into PCM.
     """
 
     name: str
@@ -85,15 +85,15 @@ class Encoding:
         return self.encode(SILENCE)
 
     def encode(self, frame: bytes) -> bytes:
-        """The encoded frame of a 320-byte frame of PCM."""
+        """Encode a 320-byte frame of PCM."""
         return self.header + self.compand(frame)
 
     def decode(self, encoded_frame: bytes) -> bytes:
-        """The 320-byte frame of PCM of an encoded frame, with the loss of companding."""
+        """Decode an encoded frame to 320 bytes of PCM. G.711 companding loses precision."""
         return self.expand(encoded_frame[len(self.header) :])
 
     def packetize(self, pcm: bytes) -> list[bytes]:
-        """The encoded frames of PCM of any length; the last partial frame is padded with silence."""
+        """Cut PCM of any length into frames and encode each; a partial last frame is padded with silence."""
         pcm += bytes(-len(pcm) % FRAME_BYTES)
         body, step, header = self.compand(pcm), self.sample_bytes * FRAME_SAMPLES, self.header
         return [header + body[at : at + step] for at in range(0, len(body), step)]
@@ -123,13 +123,13 @@ PCMA = Encoding(RtpPayload.PCMA.value, b"", 1, *_ALAW)
 L16 = Encoding(RtpPayload.L16.value)
 
 RTP_ENCODINGS = {rtp.PayloadType.PCMU: PCMU, rtp.PayloadType.PCMA: PCMA, rtp.PayloadType.L16: L16}
-# The encodings of a codec at 8 kHz, as whole WebSocket messages and as payloads.
+# The encodings at 8 kHz, by codec: with encoded frames that are whole WebSocket messages, and that are payloads.
 MESSAGE_ENCODINGS = {Codec.SLIN: PCM, Codec.MULAW: ULAW, Codec.ALAW: ALAW}
 PAYLOAD_ENCODINGS = {Codec.SLIN: L16, Codec.MULAW: PCMU, Codec.ALAW: PCMA}
 
 
 def first_encoding(settings: WireSettings) -> Encoding:
-    """The encoding in which a stream with these settings starts, before its peer has sent anything."""
+    """The encoding in which we send on a stream with these settings before its peer has sent anything."""
     if settings.encapsulation == Encapsulation.RTP:
         return {RtpPayload.PCMA: PCMA, RtpPayload.L16: L16}.get(settings.rtp_payload, PCMU)
     framed = settings.encapsulation == Encapsulation.AUDIOSOCKET and settings.framing == Framing.MESSAGE

@@ -1,4 +1,4 @@
-"""The events that a peer sends, in whatever encapsulation."""
+"""The events that a peer sends, such as audio and digits. They are the same for every encapsulation."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,19 +9,19 @@ class Audio:
     """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes."""
 
     pcm: bytes
-    concealed: bool = False  # silence in place of a lost packet (packet loss concealment)
+    concealed: bool = False  # whether `pcm` is silence in place of a lost packet (packet loss concealment)
 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """A DTMF key pressed at the far end: one of `0-9 A-D * #`."""
+    """A DTMF key that the caller pressed: one of `0-9 A-D * #`."""
 
     digit: str
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The UUID that the peer gives its stream (AudioSocket kind 0x01)."""
+    """The UUID that the peer gives its stream (AudioSocket message of kind 0x01)."""
 
     uuid: UUID
 
@@ -33,7 +33,7 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The peer reports an error of its own (AudioSocket kind 0xff); the code is the peer's."""
+    """The peer reports an error of its own, with the peer's code for it (AudioSocket message of kind 0xff)."""
 
     code: int
 

@@ -1,8 +1,8 @@
 """A jitter buffer that orders packets by sequence number, and RFC 3550's interarrival jitter (6.4.1 and A.1).
 
 The buffer serves listeners (recording, DTMF, speech recognition), not a loudspeaker: a packet in order is passed
-on at once, and only packets behind a gap wait. It ignores timestamps and SSRC, because VoIPBIN's carry no
-information (it advances timestamps by bytes, under SSRC 0). Arrival times are arguments.
+on at once, and only packets behind a gap wait. The buffer ignores timestamps and SSRC, because those that VoIPBIN
+sends carry no information: its timestamps advance by bytes, and its SSRC is 0. Callers pass the arrival times.
 """
 
 import math
@@ -10,55 +10,60 @@ import math
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_RATE, SILENCE
 from mediaserver.wire.events import Audio
 
-# A packet up to so many ahead is taken to follow a gap. A packet farther ahead may belong to a new sequence.
-# RFC 3550's 3000 would be a minute.
+# The longest gap, in packets. A packet that is farther ahead of the expected one may belong to a new sequence. The
+# limit of RFC 3550, 3000 packets, would be a minute.
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND
-MAX_MISORDER = FRAMES_PER_SECOND  # packets: one farther behind is not late or a duplicate, but out of range
-MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # a gap gets no more bytes of silence than this
+MAX_MISORDER = FRAMES_PER_SECOND  # packets by which a late packet or a duplicate may be behind the expected packet
+MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of silence that conceal one gap
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
-_MOD = 1 << 16  # sequence numbers are u16
+_MOD = 1 << 16  # sequence numbers are u16, and begin again at 0 after 65535
 
 
 def sequence_distance(sequence: int, extended: int) -> int:
-    """How far a u16 sequence number is ahead of an extended one, the shorter way round: -32768 to 32767."""
+    """How many packets a u16 sequence number is ahead of an extended sequence number: -32768 to 32767.
+
+    A u16 number wraps around after 65535; the shorter way round counts. An extended number does not wrap around.
+    """
     return (sequence - extended + _MOD // 2) % _MOD - _MOD // 2
 
 
 class JitterBuffer:
     """Puts the packets of one stream in order, and conceals lost packets by silence.
 
-    A gap is given up when more than `depth` packets wait behind it, or when the one that came first has waited for
-    `max_wait` seconds. This is checked when another packet arrives that does not fill the gap. A packet farther
+    A gap is given up when more than `depth` packets wait behind it, or when the first of these packets has waited
+    for `max_wait` seconds. Both are checked when a packet arrives that does not fill the gap. A packet farther
     ahead than MAX_DROPOUT or farther behind than MAX_MISORDER is on probation: if the very next packet is out of
-    this range as well, the peer has begun a new sequence. The stream then continues with that sequence, and
-    nothing is concealed, because how much was lost is unknown. After `flush`, the number of packets passed on is
-    `received - late - duplicates + lost`, or less if a gap of longer packets exceeded MAX_CONCEALED.
+    this range as well, the peer has begun a new sequence. The stream then continues with the new sequence. Nothing
+    is concealed between both sequences, because the number of lost packets is unknown. After `flush`, the number
+    of packets passed on is `received - late - duplicates + lost`, or less if a gap of longer packets exceeded
+    MAX_CONCEALED.
     """
 
     def __init__(self, depth: int = 3, max_wait: float = 0.060) -> None:
         self._depth = depth  # packets
         self._max_wait = max_wait  # seconds
-        # Sequence numbers are extended here: they begin with the first of the peer's sequence, and pass 65535.
+        # Extended sequence numbers of the first packet and of the expected packet: they begin with the peer's
+        # first number, and continue beyond 65535.
         self._first = self._next = 0
-        self._last_pcm = SILENCE  # PCM of the last packet passed on; silence for a lost packet is as long
-        self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM, arrival by sequence number; in order of arrival
-        self._given_up: set[int] = set()  # numbers of packets given up, as far back as MAX_MISORDER
+        self._last_pcm = SILENCE  # PCM of the last packet passed on; silence for a lost packet has the same length
+        self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM and arrival by extended sequence number
+        self._given_up: set[int] = set()  # extended numbers of packets given up, as far back as MAX_MISORDER
         self._probation: tuple[int, bytes, float, int] | None = None  # sequence, PCM, arrival, `received` by then
         self.received = 0
-        # Packets given up. If one arrives late, it still counts as lost, unlike in RFC 3550, A.3, because its
-        # audio is missing from what was passed on.
+        # Number of packets given up. A packet that arrives late still counts as lost, unlike in RFC 3550, A.3,
+        # because its audio is missing from what was passed on.
         self.lost = 0
-        # Packets dropped, because they came after they had been given up, or belong before the first packet, or
-        # were out of range without beginning a new sequence.
+        # Number of packets dropped, because they came after they had been given up, or belong before the first
+        # packet, or were out of range without beginning a new sequence.
         self.late = 0
         self.duplicates = 0
         self.reordered = 0
         self.restarts = 0
 
     def put(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        """The audio that a packet completes, in order.
+        """The audio of a packet and of packets that waited for it, in order; empty if the packet must wait.
 
-        `sequence` is its u16 sequence number, `pcm` its decoded audio, and `at` its arrival in seconds.
+        `sequence` is the packet's u16 sequence number, `pcm` its decoded audio, and `at` its arrival in seconds.
         """
         self.received += 1
         if sequence == self._next % _MOD and not self._waiting:
@@ -68,7 +73,7 @@ class JitterBuffer:
         return self._put_in_order(sequence, pcm, at)
 
     def flush(self) -> list[Audio]:
-        """All waiting packets, with the gaps between them concealed, at the end of a stream."""
+        """Give up all gaps at the end of a stream. Returns the waiting packets, with the gaps as silence."""
         self.late += self._probation is not None
         self._probation = None
         return self._release(math.inf)
@@ -91,7 +96,7 @@ class JitterBuffer:
         return self._release(at)
 
     def _put_on_probation(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        """Keep a packet that is out of range, or begin a new sequence if the one before it was, too."""
+        """Keep a packet that is out of range; begin a new sequence if the previous packet was out of range too."""
         before, self._probation = self._probation, None
         if before is None or self.received - before[-1] > 1:
             self.late += before is not None
@@ -111,7 +116,7 @@ class JitterBuffer:
         return passed_on + self._release(at)
 
     def _release(self, at: float) -> list[Audio]:
-        """The waiting packets that are in order, after giving up, and concealing, every gap whose time is over."""
+        """Conceal every gap that is given up at the time `at`, and return the packets that are in order then."""
         passed_on: list[Audio] = []
         waiting = self._waiting
         while waiting:
@@ -126,7 +131,7 @@ class JitterBuffer:
         return passed_on
 
     def _conceal(self, end: int) -> list[Audio]:
-        """Silence in place of the lost packets before the sequence number `end`."""
+        """Give up the missing packets before the extended sequence number `end`, and return silence for them."""
         lost, width = range(self._next, end), len(self._last_pcm) or FRAME_BYTES
         self._given_up = {sequence for sequence in (*self._given_up, *lost) if sequence >= end - MAX_MISORDER}
         self.lost += len(lost)
@@ -135,18 +140,19 @@ class JitterBuffer:
 
 
 class JitterEstimator:
-    """RFC 3550's interarrival jitter (section 6.4.1) for any encapsulation: samples are counted as media time.
+    """Estimates the interarrival jitter of RFC 3550, section 6.4.1, for any encapsulation.
 
-    A variation over MAX_VARIATION between two packets is ignored, and measuring continues from the later one,
-    because a pause, a reconnection or a new sequence shows nothing about the network.
+    The number of samples received takes the place of RTP's timestamps. A variation over MAX_VARIATION between two
+    packets is ignored, because a pause, a reconnection or a new sequence shows nothing about the network.
+    Measuring then continues from the later packet.
     """
 
     def __init__(self) -> None:
         self._jitter = 0.0  # seconds
-        self._transit = math.inf
+        self._transit = math.inf  # seconds
 
     def update(self, at: float, media_samples: int) -> None:
-        """Count audio that arrived at `at` seconds; its first sample is number `media_samples` of the stream."""
+        """Count audio that arrived at `at` seconds, after `media_samples` earlier samples of the stream."""
         transit = at - media_samples / SAMPLE_RATE
         variation = abs(transit - self._transit)
         self._transit = transit

@@ -1,4 +1,4 @@
-"""Outbound frames at 8 kHz as messages for a peer with another sample rate, or with frames of another length."""
+"""Turns our 20 ms frames at 8 kHz into messages for a peer whose sample rate or frame length is another."""
 
 from collections.abc import Callable
 
@@ -8,27 +8,28 @@ from mediaserver.wire import websocket
 
 
 class Repacketizer:
-    """Turns our frames (encoded, 20 ms, 8 kHz, no header) into messages that hold whole frames of the peer's.
+    """Turns our frames (encoded, 20 ms, 8 kHz, no header) into messages that hold whole frames of the peer's size.
 
-    If the peer's frames are longer than 20 ms, some frames of ours complete no message: `pack` returns b"" then.
-    `rate` is the peer's in Hz, `frame_bytes` the size of the peer's frame. `wrap` turns frames into a message.
+    If the peer's frames are longer than 20 ms, some of our frames complete no message: `pack` returns b"" for
+    them. `rate` is the peer's sample rate in Hz, `frame_bytes` the size in bytes of the peer's frame. `wrap` turns
+    the bytes of whole frames into a message.
     """
 
     def __init__(self, rate: int, frame_bytes: int, wrap: Callable[[bytes], bytes] = websocket.binary) -> None:
         self._wrap = wrap
         self._resampler = FrameResampler(SAMPLE_RATE, rate) if rate != SAMPLE_RATE else None
         self._frame_bytes = frame_bytes
-        self._rest = b""  # the beginning of the peer's next frame
+        self._rest = b""  # the beginning of the peer's next frame, which is not complete yet
 
     def pack(self, encoded_frame: bytes) -> bytes:
-        """The message that this frame completes, or b""."""
+        """The message with the peer's frames that this frame completes; b"" if it completes none."""
         data = self._rest + self._resample(encoded_frame)
         end = len(data) - len(data) % self._frame_bytes
         self._rest = data[end:]
         return self._wrap(data[:end]) if end else b""
 
     def flush(self, silence: bytes) -> bytes:
-        """A message with the peer's frame that has begun, completed with silence; b"" if no frame has begun.
+        """A message with the peer's frame that is not complete yet, padded with silence; b"" if there is none.
 
         `silence` is the encoded frame of 20 ms of silence.
         """

@@ -1,7 +1,7 @@
-"""RTP packets (RFC 3550) with the audio payload types of RFC 3551 that VoIPBIN supports.
+"""RTP packets (RFC 3550) with the audio payload types that VoIPBIN (the platform) supports.
 
-Payload type 0 is PCMU and 8 is PCMA. 96 is the platform's own: the platform accepts L16 under it, *little-endian*
-against RFC 3551, and sends µ-law under it (`wire.codec`).
+Payload type 0 is PCMU and 8 is PCMA, as in RFC 3551. Payload type 96 is the platform's own. Under 96 the platform
+accepts L16, which is *little-endian* contrary to RFC 3551, and sends µ-law (`wire.codec`).
 """
 
 import random
@@ -23,7 +23,7 @@ _MARKER = 0x80
 
 
 class PayloadType(IntEnum):
-    """The supported payload types."""
+    """The RTP payload types that this server supports."""
 
     PCMU = 0
     PCMA = 8
@@ -41,11 +41,11 @@ class Packet:
     payload: bytes
     marker: bool = False
     csrcs: tuple[int, ...] = ()
-    extension: tuple[int, bytes] | None = None  # the profile's u16, and data in whole 32-bit words
+    extension: tuple[int, bytes] | None = None  # header extension: the profile's u16, and 32-bit words
 
 
 def serialize(packet: Packet) -> bytes:
-    """The bytes of a packet."""
+    """The bytes of an RTP packet: header and payload."""
     first = VERSION << 6 | (packet.extension is not None) << 4 | len(packet.csrcs)
     second = packet.marker << 7 | packet.payload_type
     parts = [_FIXED.pack(first, second, packet.sequence, packet.timestamp, packet.ssrc)]
@@ -57,7 +57,7 @@ def serialize(packet: Packet) -> bytes:
 
 
 def parse(data: bytes) -> Packet:
-    """The packet in `data`; ProtocolError if it is cut short, or of another version than 2."""
+    """The RTP packet in `data`; ProtocolError if the packet is cut short, or its RTP version is not 2."""
     if len(data) < HEADER_BYTES:
         raise ProtocolError(f"RTP header cut short: {len(data)} of {HEADER_BYTES} bytes")
     first, second, sequence, timestamp, ssrc = _FIXED.unpack_from(data)
@@ -75,7 +75,7 @@ def parse(data: bytes) -> Packet:
         at += 4 + 4 * words
     end = len(data)
     if first & 0x20:
-        end -= data[-1] or end  # a padding count of zero is as wrong as one over the packet's size
+        end -= data[-1] or end  # the last byte counts the padding; a count of 0 is as wrong as too large a count
     if end < at:
         raise ProtocolError(f"RTP packet cut short: {len(data)} bytes")
     payload = data[at:end]
@@ -83,7 +83,7 @@ def parse(data: bytes) -> Packet:
 
 
 def payload_type(packet: Packet) -> PayloadType:
-    """The payload type of a packet; ProtocolError if it is not one of the supported ones."""
+    """The payload type of a packet; ProtocolError if this server does not support the payload type."""
     try:
         return PayloadType(packet.payload_type)
     except ValueError:
@@ -93,10 +93,10 @@ def payload_type(packet: Packet) -> PayloadType:
 
 
 class Packetizer:
-    """Makes the packets of one stream.
+    """Makes the RTP packets that we send on one stream.
 
-    The SSRC, the first sequence number and the first timestamp are random (RFC 3550, section 5.1). Then the
-    sequence number grows by 1 and the timestamp by 160 a packet, in silence as well.
+    The SSRC, the first sequence number and the first timestamp are random (RFC 3550, section 5.1). With each
+    further packet, the sequence number grows by 1 and the timestamp by 160, in silence as well.
     """
 
     __slots__ = ("_marker", "_pack", "_payload_type", "_sequences", "_ssrc", "_start", "_timestamps")
@@ -114,25 +114,27 @@ class Packetizer:
         self.set_payload_type(payload_type, payload_bytes)
 
     def set_payload_type(self, payload_type: PayloadType, payload_bytes: int | None = None) -> None:
-        """Make the iterators that `packets` returns from now on send this payload type.
+        """Use this payload type in the iterators that `packets` returns from now on.
 
-        `payload_bytes` is the size of a frame's payload; without it, that of the payload type's codec.
+        `payload_bytes` is the size of a frame's payload in bytes. If it is None, the payload type decides the
+        size.
         """
         self._start, self._pack = _message_layout(payload_bytes or _frame_bytes(payload_type))
         self._payload_type = int(payload_type)
 
     def mark_talkspurt(self, *, begins: bool = True) -> None:
-        """Set the marker bit of the next packet: it marks the first packet of a talkspurt (RFC 3551, section 4.1).
+        """Set the marker bit of the next packet, to mark it as the first of a talkspurt (RFC 3551, section 4.1).
 
-        With `begins=False`, clear it again.
+        With `begins=False`, clear the marker bit of the next packet again.
         """
         self._marker = _MARKER if begins else 0
 
     def packets(self, payloads: Iterable[bytes]) -> Iterator[bytes]:
-        """The packets of frames' payloads as whole WebSocket messages, each made on demand, in C.
+        """An RTP packet for each payload of a frame, as a whole WebSocket message.
 
-        When the payloads end, no sequence number or timestamp may be used up, so that the next source continues
-        without a gap. Therefore `map` must take a payload before it takes these numbers, and `pack` is given each
+        Each message is made on demand, by C code (`map` and `struct`) for speed. When the payloads end, no
+        sequence number or timestamp may have been used up, so that the next source continues without a gap.
+        Therefore `map` must take a payload before it takes these numbers. For this reason `pack` is given each
         payload twice: first as `0s`, which writes nothing, and last to be written.
         """
         first, payloads = tee(payloads)
@@ -151,13 +153,16 @@ def _frame_bytes(payload_type: PayloadType) -> int:
 
 @cache
 def _message_layout(size: int) -> tuple[bytes, Callable[..., bytes]]:
-    """The first bytes of messages with a payload of `size` bytes, and the function that packs the messages."""
+    """The first bytes of WebSocket messages with an RTP payload of `size` bytes, and the function to pack them."""
     start = websocket.header(HEADER_BYTES + size) + bytes((VERSION << 6,))
     return start, struct.Struct(f">0s{len(start)}sBHII{size}s").pack
 
 
 def _wrapping_counter(first: int, step: int, modulus: int) -> Iterator[int]:
-    """Numbers from `first` on in steps, modulo `modulus`, without end; Python code runs only where they wrap."""
+    """Count from `first` in steps of `step`, modulo `modulus`, without end.
+
+    Python code runs only when the numbers wrap around, so that counting is fast.
+    """
 
     def ramps() -> Iterator[range]:
         at = first

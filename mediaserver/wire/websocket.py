@@ -1,7 +1,7 @@
 """WebSocket framing (RFC 6455): each frame of media as one unfragmented message, and a server's control frames.
 
-Frames from server to client are unmasked, so a cached frame's message is the same bytes for every peer.
-Frames from client to server are masked, each with a fresh random key (RFC 6455, section 5.3).
+WebSocket frames from server to client are unmasked, so the message of a cached frame is the same bytes for every
+peer. Frames from client to server are masked, each with a fresh random key (RFC 6455, section 5.3).
 """
 
 import base64
@@ -10,8 +10,8 @@ import hashlib
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-KEY_BYTES = 16  # size of Sec-WebSocket-Key in a client's handshake, decoded from base64
-PING = bytes((_FIN_PING, 0))  # a server's ping without a payload
+KEY_BYTES = 16  # bytes of the Sec-WebSocket-Key in a client's handshake, once decoded from base64
+PING = bytes((_FIN_PING, 0))  # a server's ping frame, without a payload
 
 
 def accept_key(key: str) -> str:
@@ -20,17 +20,17 @@ def accept_key(key: str) -> str:
 
 
 def pong(payload: bytes) -> bytes:
-    """A server's pong, with the payload of the ping that it answers, of at most 125 bytes."""
+    """A server's pong frame. `payload` is that of the ping which the pong answers, at most 125 bytes."""
     return bytes((_FIN_PONG, len(payload))) + payload
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
-    """A server's close frame; the reason is UTF-8 of at most 123 bytes."""
+    """A server's close frame. `reason` is a text in UTF-8, of at most 123 bytes."""
     return bytes((_FIN_CLOSE, 2 + len(reason))) + code.to_bytes(2, "big") + reason
 
 
 def header(length: int, first: int = _FIN_BINARY) -> bytes:
-    """The header of an unmasked message with `length` bytes of payload; `first` is its first byte."""
+    """The header of an unmasked WebSocket message with `length` bytes of payload; `first` is the first byte."""
     if length < 126:
         return bytes((first, length))
     if length < 1 << 16:
@@ -39,18 +39,18 @@ def header(length: int, first: int = _FIN_BINARY) -> bytes:
 
 
 def binary(payload: bytes) -> bytes:
-    """`payload` as one whole unmasked binary message."""
+    """`payload` as one whole unmasked binary WebSocket message."""
     return header(len(payload)) + payload
 
 
 def text(payload: str) -> bytes:
-    """`payload` as one whole unmasked text message."""
+    """`payload` as one whole unmasked WebSocket text message."""
     data = payload.encode()
     return header(len(data), _FIN_TEXT) + data
 
 
 def mask(message: bytes, key: bytes) -> bytes:
-    """A whole unmasked message, masked with the four bytes of `key` as a client must send it."""
+    """Mask a whole unmasked WebSocket message with the four bytes of `key`, as a client must send it."""
     start = {126: 4, 127: 10}.get(message[1], 2)
     payload = message[start:]
     size = len(payload)

@@ -26,20 +26,20 @@ from mediaserver.wire.encapsulation import (
 from mediaserver.wire.repacketizer import Repacketizer
 
 _RTP_PAYLOAD_TYPES = {encoding.name: payload_type for payload_type, encoding in RTP_ENCODINGS.items()}
-# Frames that may be sent before they are due: a conference drops audio that is further ahead. `chan_websocket` has
-# a queue of its own, and is exempt.
+# The most frames that may be sent before they are due, because a conference drops audio that is further ahead.
+# Asterisk's WebSocket channel (`chan_websocket`) is exempt, because it has a queue of its own.
 _MAX_LEAD = 3
 
 
 class Wire:
     """The wire format of one stream: its encapsulation, framing and payload, and the state of both directions.
 
-    The format starts as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer sends.
-    `encoding` is what we send now, and `inbound` decodes what we receive.
+    At first the format is as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer
+    sends. `encoding` is the encoding of the frames that we send now, and `inbound` decodes what we receive.
 
-    With `random_key`, which returns four random bytes, we are the WebSocket's client: every message is masked with
-    a fresh key, an `audiosocket` framing of `auto` is `message` until the peer's first message, and the peer is
-    assumed to be the platform, which sends µ-law.
+    `random_key` returns four random bytes. It is given if we are the WebSocket's client. Every message is then
+    masked with a fresh key. In the encapsulation `audiosocket`, a framing of `auto` is `message` until the peer's
+    first message. The peer is assumed to be the platform (VoIPBIN), which sends µ-law.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Wire:
         self._carrier, self._dialled = carrier, random_key is not None
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
         self._repacketizer: Repacketizer | None = None
-        self._wideband = ""  # the suffix of `name` for a channel on TCP at another rate than 8 kHz
+        self._wideband = ""  # the suffix of `name` for AudioSocket on TCP at another sample rate than 8 kHz
         self._rtp: rtp.Packetizer | None = None
         self._audiosocket: depacketizers.AudioSocketDepacketizer | None = None
         self._negotiating = self._is_auto()
@@ -93,7 +93,7 @@ class Wire:
 
     @property
     def name(self) -> str:
-        """The wire format as logs and events name it: `audiosocket/message`, `rtp/pcmu`, `chan_websocket/ulaw`."""
+        """The wire format's name in logs and events, such as `audiosocket/message` or `chan_websocket/ulaw`."""
         if self.media_format is not None or self.unsupported_format:
             name = self.media_format.name if self.media_format else self.unsupported_format
             return f"chan_websocket/{name}"
@@ -103,15 +103,15 @@ class Wire:
 
     @property
     def lead(self) -> int:
-        """How many frames to send before they are due."""
+        """The number of frames to send before they are due."""
         return self.settings.lead if self.media_format is not None else min(self.settings.lead, _MAX_LEAD)
 
     # -- outbound ------------------------------------------------------------------------------------------------
 
     def messages(self, encoded_frames: Iterable[bytes]) -> Iterator[bytes]:
-        """The messages that carry these encoded frames, one for each, made on demand.
+        """The messages that carry these encoded frames: one message for each frame, made on demand.
 
-        A message is b"" if the peer's frames are longer than 20 ms and this frame completes none of them.
+        If the peer's frames are longer than 20 ms, the message is b"" for an encoded frame that completes none.
         """
         items = encoded_frames
         if self._rtp is not None:
@@ -123,16 +123,16 @@ class Wire:
         return iter(items)
 
     def flush(self) -> bytes:
-        """A last message with the peer's frame that has begun, completed with silence; b"" if none has begun."""
+        """A last message with the peer's incomplete frame, padded with silence; b"" if no frame is incomplete."""
         return self._repacketizer.flush(self.encoding.silence) if self._repacketizer is not None else b""
 
     @property
     def marks_talkspurts(self) -> bool:
-        """Whether messages mark where sound follows silence, as RTP's do."""
+        """Whether our messages can mark where sound follows silence. Only RTP packets can."""
         return self._rtp is not None
 
     def mark_talkspurt(self, *, begins: bool = True) -> None:
-        """Mark the next message as the first of a talkspurt; with `begins=False`, take the mark back."""
+        """Mark the next RTP packet as the first of a talkspurt; with `begins=False`, remove the mark again."""
         if self._rtp is not None:
             self._rtp.mark_talkspurt(begins=begins)
 
@@ -140,25 +140,28 @@ class Wire:
 
     @property
     def negotiating(self) -> bool:
-        """Whether a message of the peer's may still change what we send."""
+        """Whether a message of the peer's may still change the wire format in which we send."""
         return self._negotiating
 
     @property
     def awaits_first_message(self) -> bool:
-        """Whether the peer's first message decides the framing that we send from our first frame on."""
+        """Whether our first frame should wait for the peer's first message, which decides its framing."""
         return self._negotiating and self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP
 
     def fix_framing(self) -> None:
-        """Fix a framing that the peer has not decided, because our first frame is due.
+        """Keep the present framing although the peer has not decided it, because our first frame is due.
 
         RTP, TCP and streams that we dialled are exempt: they go on negotiating until the peer's first sound. On a
-        stream that we dialled, we send silence until then.
+        stream that we dialled, we send only silence until that sound.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
             self._negotiating = False
 
     def negotiate(self, data: bytes) -> bool:
-        """Decide what is still `auto` by a binary message of the peer's; True if that changes what we send."""
+        """Decide settings that are still `auto` by a binary message of the peer's.
+
+        Returns whether that changes the wire format in which we send.
+        """
         if not self._negotiating:
             return False
         if self._rtp is not None:
@@ -174,7 +177,10 @@ class Wire:
         return self.encoding is not before
 
     def _follow_rate(self, kind: int) -> bool:
-        """Send AudioSocket at the rate of the peer's message; True if that is another rate than 8 kHz."""
+        """Send AudioSocket at the sample rate of the peer's message; True if that rate is not 8 kHz.
+
+        `kind` is the kind of the peer's AudioSocket message.
+        """
         rate = audiosocket.RATES.get(kind)
         self._negotiating = kind != audiosocket.Kind.SLIN and rate is None
         if rate is None:
@@ -186,13 +192,13 @@ class Wire:
         return True
 
     def _follow_payload_type(self, data: bytes, packetizer: rtp.Packetizer) -> bool:
-        """Send RTP in the payload type of the peer's packet; True if that changes what we send."""
+        """Send RTP in the payload type of the peer's packet; True if that changes the messages that we send."""
         try:
             payload_type = rtp.payload_type(rtp.parse(data))
         except ProtocolError:
-            return False  # this packet is no audio that we support; the next one may be
+            return False  # this packet has an unsupported payload type; the next packet may have another
         self._negotiating = False
-        if self._dialled:  # the payload type that the platform uses for µ-law is linear in our direction
+        if self._dialled:  # the platform wants L16 from us under the payload type of its µ-law
             packetizer.set_payload_type(payload_type, FRAME_BYTES)
             return payload_type != rtp.PayloadType.L16
         before, self.encoding = self.encoding, RTP_ENCODINGS[payload_type]
@@ -200,9 +206,10 @@ class Wire:
         return self.encoding is not before
 
     def set_media_format(self, media_format: MediaFormat) -> None:
-        """Send and receive the format that Asterisk's WebSocket channel has named.
+        """Send and receive the media format that Asterisk's WebSocket channel has named.
 
-        Afterwards, call `messages` anew for a source that is being played: older iterators keep the old format.
+        Afterwards, callers call `messages` anew for a source that is being played: older iterators keep the old
+        format.
         """
         self.media_format, self._negotiating, self._rtp, self._audiosocket = media_format, False, None, None
         codec, at_8_khz = media_format.codec, media_format.rate == SAMPLE_RATE

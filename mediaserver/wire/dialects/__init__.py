@@ -1,1 +1,1 @@
-"""Dialects: the protocols of the applications that calls are bridged to, one module each; sans-I/O."""
+"""Dialects: the protocols of the applications to which calls are bridged, sans-I/O. Each has one module."""

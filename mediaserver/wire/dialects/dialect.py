@@ -1,7 +1,7 @@
 """The interface between a stream and the WebSocket application that its call is bridged to, in any dialect.
 
 A dialect belongs to one connection: it serializes the stream's events, and parses the application's commands. A
-message is a `str` (text) or `bytes` (binary).
+message is a `str` for a WebSocket text message, or `bytes` for a binary message.
 """
 
 import json
@@ -13,17 +13,20 @@ from typing import Any
 from mediaserver.errors import ProtocolError
 
 Message = str | bytes
-_MAX_MARK_NAME = 1024  # characters; limited, since an application may leave many marks pending
+_MAX_MARK_NAME = 1024  # characters of a mark's name; limited, because many marks may be pending at once
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What an application is told of the stream. `connection` counts connections to the application, from 0."""
+    """The facts of a stream that its application is told.
+
+    `connection` is the number of the connection among the stream's connections to the application, from 0.
+    """
 
     stream: str
-    call: str = ""  # the peer's own id of the call, or the id that we dialled
+    call: str = ""  # the id that the peer gives the call, or the id of the call or conference that we dialled
     path: str = ""
     resource: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -31,32 +34,32 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts other than the variables, under the names that are sent to applications."""
+        """The facts other than `variables` and `connection`, by the names under which applications get them."""
         return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Play this audio to the caller: 16-bit little-endian PCM at 8 kHz, any number of samples."""
+    """Command to play `pcm` to the caller: 16-bit little-endian PCM at 8 kHz, any number of samples."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Report this name to the application when the audio sent before the mark has been played."""
+    """Command to report `name` to the application once the audio that it sent before the mark has been played."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Drop the audio that has not been played yet."""
+    """Command to drop the application's audio that has not been played yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the call."""
+    """Command to end the call."""
 
 
 ApplicationCommand = Play | Mark | Clear | HangUp
@@ -67,31 +70,34 @@ class Dialect(ABC):
 
     @abstractmethod
     def serialize_start(self) -> list[Message]:
-        """The first messages of the connection."""
+        """The first messages that we send on the connection."""
 
     @abstractmethod
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
-        """The message of a 320-byte frame from the caller, `ms` milliseconds after the connection began."""
+        """The message that carries a frame of the caller's audio.
+
+        `pcm` is 320 bytes of 16-bit little-endian PCM, received `ms` milliseconds after the connection began.
+        """
 
     @abstractmethod
     def serialize_digit(self, digit: str) -> Message:
-        """The message of a DTMF key that the caller pressed."""
+        """The message that reports a DTMF key which the caller pressed."""
 
     @abstractmethod
     def serialize_mark(self, name: str) -> Message:
-        """The message of a mark whose audio has been played, or cleared."""
+        """The message that reports a mark, because the audio before the mark has been played or cleared."""
 
     @abstractmethod
     def serialize_stop(self) -> Message:
-        """The last message of the connection, when the call is over."""
+        """The last message that we send on the connection, when the call is over."""
 
     @abstractmethod
     def parse(self, message: Message) -> ApplicationCommand:
-        """The command in a message from the application; ProtocolError if the protocol has no such message."""
+        """The command in a message from the application; ProtocolError if the dialect has no such message."""
 
 
 def parse_json(text: str) -> dict[str, Any]:
-    """The JSON object of a text message; ProtocolError if the text is no such object."""
+    """The JSON object in a text message; ProtocolError if the text is not a JSON object."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
@@ -102,7 +108,7 @@ def parse_json(text: str) -> dict[str, Any]:
 
 
 def parse_mark(name: object) -> Mark:
-    """The mark of a name; ProtocolError if the name is no text of at most 1024 characters."""
+    """The mark with this name; ProtocolError if `name` is not a string of at most 1024 characters."""
     if not isinstance(name, str) or len(name) > _MAX_MARK_NAME:
         raise ProtocolError(f"a mark without a name of at most {_MAX_MARK_NAME} letters")
     return Mark(name)

@@ -1,6 +1,6 @@
 """The dialect `pcm`: 16-bit little-endian PCM at 8 kHz in binary messages, and JSON in text messages.
 
-We send `start`, `dtmf`, `mark` and `stop`. The application sends `mark`, `clear` and `stop`.
+We send the events `start`, `dtmf`, `mark` and `stop`. The application sends `mark`, `clear` and `stop`.
 """
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
@@ -26,20 +26,20 @@ class PlainDialect(Dialect):
         self._call = call
 
     def serialize_start(self) -> list[Message]:
-        """`start`, with the facts and variables of the call."""
+        """A `start` message, with the facts and variables of the call."""
         facts = self._call.facts | {"variables": dict(self._call.variables)}
         return [to_json({"event": "start", **facts, "sampleRate": SAMPLE_RATE})]
 
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
-        """The frame itself, as a binary message."""
+        """A binary message that is the frame's PCM itself."""
         return pcm
 
     def serialize_digit(self, digit: str) -> Message:
-        """`dtmf`, with the key."""
+        """A `dtmf` message, with the key that the caller pressed."""
         return to_json({"event": "dtmf", "digit": digit})
 
     def serialize_mark(self, name: str) -> Message:
-        """`mark`, with the mark's name."""
+        """A `mark` message, with the mark's name."""
         return to_json({"event": "mark", "name": name})
 
     def serialize_stop(self) -> Message:
@@ -47,7 +47,10 @@ class PlainDialect(Dialect):
         return to_json({"event": "stop"})
 
     def parse(self, message: Message) -> ApplicationCommand:
-        """Audio of any even number of bytes, `mark`, `clear` or `stop`; ProtocolError for any other message."""
+        """The command in a message: audio of an even number of bytes, `mark`, `clear` or `stop`.
+
+        ProtocolError for any other message.
+        """
         if isinstance(message, bytes):
             if len(message) % SAMPLE_BYTES:
                 raise ProtocolError(f"{len(message)} bytes are not 16-bit PCM")

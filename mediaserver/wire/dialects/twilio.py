@@ -1,8 +1,8 @@
-"""The dialect `twilio`: Twilio's Media Streams, Twilio's side of a bidirectional stream.
+"""The dialect `twilio`: we speak to the application as Twilio does on a bidirectional Media Stream.
 
 Messages and their fields are those of "Media Streams - WebSocket Messages"
-(https://www.twilio.com/docs/voice/media-streams/websocket-messages): JSON in text messages, numbers as strings,
-audio as base64 of 8 kHz µ-law.
+(https://www.twilio.com/docs/voice/media-streams/websocket-messages). They are JSON in text messages, with numbers
+as strings and with audio as base64 of 8 kHz µ-law.
 """
 
 import binascii
@@ -25,22 +25,31 @@ from mediaserver.wire.dialects.dialect import (
     to_json,
 )
 
-_ACCOUNT = "AC" + "0" * 32  # this server has no accounts
+_ACCOUNT = "AC" + "0" * 32  # the account's SID is all zeros, because this server has no accounts
 _FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": SAMPLE_RATE, "channels": 1}
 
 
 def call_sid(call: CallFacts) -> str:
-    """A call's SID: the digits of its id if that is a hexadecimal number such as a UUID, or else of its hash."""
+    """A call's SID: `CA`, and 32 hexadecimal digits of the call's id (such as a UUID) or of the id's hash.
+
+    The hash is used if the id is not a hexadecimal number. The stream's id stands in for a call without an id.
+    """
     return "CA" + _hex(call.call or call.stream, 32)
 
 
 def stream_sid(call: CallFacts) -> str:
-    """A stream's SID, made of its id and the connection's number, because Twilio never uses a SID twice."""
+    """A stream's SID: `MZ`, 24 hexadecimal digits of the stream's id, and 8 digits of the connection's number.
+
+    Each connection has a SID of its own, because Twilio never uses a SID twice.
+    """
     return "MZ" + _hex(call.stream, 24) + f"{call.connection:08x}"
 
 
 def _hex(name: str, digits: int) -> str:
-    """`name` as `digits` hexadecimal digits: its own if it has no other characters, or else those of its hash."""
+    """`digits` hexadecimal digits for `name`: `name` itself if it is a hexadecimal number, or else its hash.
+
+    Hyphens in `name` are ignored.
+    """
     own = name.replace("-", "").lower()
     if re.fullmatch(f"[0-9a-f]{{1,{digits}}}", own):
         return own.zfill(digits)
@@ -56,7 +65,7 @@ class TwilioDialect(Dialect):
         self._sequence = self._chunk = 0
 
     def serialize_start(self) -> list[Message]:
-        """`connected`, and `start` with the facts and variables of the call as `customParameters`."""
+        """The messages `connected`, and `start` with the call's facts and variables as `customParameters`."""
         variables = {name: str(value) for name, value in self._call.variables.items()}
         start = {
             "accountSid": _ACCOUNT,
@@ -70,7 +79,7 @@ class TwilioDialect(Dialect):
         return [connected, self._message("start", start)]
 
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
-        """A `media` message, formatted without the JSON encoder, since there are fifty a second."""
+        """A `media` message. It is formatted without the JSON encoder for speed: a call has fifty a second."""
         self._sequence += 1
         self._chunk += 1
         payload = binascii.b2a_base64(g711.mulaw_encode(from_bytes(pcm)), newline=False).decode()
@@ -80,11 +89,11 @@ class TwilioDialect(Dialect):
         )
 
     def serialize_digit(self, digit: str) -> Message:
-        """A `dtmf` message."""
+        """A `dtmf` message, with the key that the caller pressed."""
         return self._message("dtmf", {"track": "inbound_track", "digit": digit})
 
     def serialize_mark(self, name: str) -> Message:
-        """A `mark` message."""
+        """A `mark` message, with the mark's name."""
         return self._message("mark", {"name": name})
 
     def serialize_stop(self) -> Message:
@@ -97,9 +106,9 @@ class TwilioDialect(Dialect):
         return to_json({"event": event, "sequenceNumber": number, event: content, "streamSid": self._stream_sid})
 
     def parse(self, message: Message) -> ApplicationCommand:
-        """A `media`, `mark` or `clear` message; ProtocolError for any other.
+        """The command in a `media`, `mark` or `clear` message; ProtocolError for any other message.
 
-        The SID of the stream is ignored, because a connection has one stream.
+        The stream's SID in the message is ignored, because a connection has only one stream.
         """
         if isinstance(message, bytes):
             raise ProtocolError("a binary message, which Twilio's protocol does not have")
@@ -122,7 +131,7 @@ def _object(members: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _decode_payload(payload: object) -> bytes:
-    """16-bit little-endian PCM of a payload, which is µ-law in base64."""
+    """Decode the payload of a `media` message, which is µ-law in base64, to 16-bit little-endian PCM."""
     if not isinstance(payload, str):
         raise ProtocolError("media without a payload")
     try:
