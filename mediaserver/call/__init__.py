@@ -1,7 +1,7 @@
 """One call: `Call` is the handler's interface to the call, `Session` is the lifecycle of the call's stream.
 
-Here are the receiver of inbound media, the keypad (DTMF), endpointing and recording. The package knows no sockets
-and no HTTP: the servers and clients that own a connection pass its messages to the session.
+The package also has the receiver of inbound media, the keypad (DTMF), endpointing and recording. It must not know
+sockets or HTTP: the servers and clients that own a connection pass the connection's messages to the session.
 """
 
 from mediaserver.call.call import Call

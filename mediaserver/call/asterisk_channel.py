@@ -1,7 +1,7 @@
 """Control of an Asterisk WebSocket channel (`chan_websocket`), in both directions.
 
-Asterisk queues up to 1000 frames of what we send. It says when the queue is full (MEDIA_XOFF) and when to go on
-(MEDIA_XON), and silently drops what exceeds the queue.
+Asterisk queues up to 1000 frames of the audio that we send. Asterisk sends MEDIA_XOFF when the queue is full, and
+MEDIA_XON when we may go on. It silently drops frames that exceed the queue.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from mediaserver.wire import chan_websocket
 from mediaserver.wire.chan_websocket import Command, ControlEvent, EventName
 from mediaserver.wire.events import Digit, Event
 
-_DRAIN_TIMEOUT = 5.0  # seconds to wait for an empty queue, which rarely holds as much audio as that
+_DRAIN_TIMEOUT = 5.0  # seconds to wait until Asterisk has played its queue, which rarely holds more audio
 _DIGITS = frozenset("0123456789ABCD*#")
 
 log = structlog.get_logger()
@@ -35,25 +35,25 @@ class AsteriskChannel(PeerControl):
     ) -> None:
         self._json, self._stream = start.is_json, stream
         self._pacer, self._write_text, self._push_event = pacer, write_text, push_event
-        self._drained = asyncio.Event()  # set when the queue is empty, missing, or gone with the connection
-        self._passes_through = False  # whether the channel has no queue, and refuses commands about one
+        self._drained = asyncio.Event()  # set when Asterisk's queue is empty, missing, or gone with the connection
+        self._passes_through = False  # whether the channel has no queue, and refuses commands about a queue
         self._refusal_logged = False  # only the first refused command is logged, so that no peer fills the log
 
     def answer(self) -> None:
-        """Answer the channel, once. Asterisk ignores the command where it has answered the channel itself."""
+        """Answer the channel, once. Asterisk ignores the command if the channel is answered already."""
         if not self.answered:
             self.answered = True
             self._command(Command.ANSWER)
 
     def flush(self) -> bool:
-        """Have Asterisk empty its queue. Returns False where the channel has no queue."""
+        """Have Asterisk drop the audio in its queue. Returns False if the channel has no queue."""
         if self._passes_through:
             return False
         self._command(Command.FLUSH_MEDIA)
         return True
 
     async def drain(self) -> None:
-        """Wait until Asterisk has played its queue, because a close or a hang-up would discard the rest of it."""
+        """Wait until Asterisk has played its queue, because a close or a hang-up would discard queued audio."""
         self._command(Command.REPORT_QUEUE_DRAINED)
         try:
             await asyncio.wait_for(self._drained.wait(), _DRAIN_TIMEOUT)
@@ -63,18 +63,18 @@ class AsteriskChannel(PeerControl):
             )
 
     def hang_up(self) -> None:
-        """Hang the channel up, and with it the call."""
+        """Have Asterisk hang up the channel, which ends the call."""
         self._command(Command.HANGUP)
 
     def on_disconnect(self) -> None:
-        """Stop waiting for the queue, because it is gone with the connection."""
+        """Stop waiting for Asterisk's queue, because the queue is gone with the connection."""
         self._drained.set()
 
     def _command(self, command: Command) -> None:
         self._write_text(chan_websocket.serialize(command, as_json=self._json))
 
     def on_text(self, text: str) -> bool:
-        """Process a text from Asterisk. Returns whether it is a control text."""
+        """Process a text message from Asterisk. Returns whether it holds an event that Asterisk sends."""
         try:
             self._on_event(chan_websocket.parse(text))
         except ProtocolError:

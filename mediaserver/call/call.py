@@ -30,7 +30,7 @@ from mediaserver.wire.events import Event
 
 log = structlog.get_logger()
 
-Sound = Source | Segment | SpokenText | str | Path  # a string names a prompt, a path any sound file
+Sound = Source | Segment | SpokenText | str | Path  # a `str` names a prompt, a `Path` a sound file
 
 
 class Call:
@@ -72,8 +72,7 @@ class Call:
 
         Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
         Sounds that are to be played at the same time are played one after another. Cancelling the coroutine
-        stops its sound. PromptError where there is no such prompt, or the
-        file cannot be played.
+        stops its sound. PromptError if there is no such prompt, or the file cannot be played.
         """
         if isinstance(sound, str):
             sound = self.prompts.get(sound)
@@ -94,11 +93,11 @@ class Call:
         self._pacer.cancel_all()
 
     def answer(self) -> None:
-        """Answer the call, where the peer leaves that to us. `play` and `record` answer it by themselves."""
+        """Answer the call, if the peer leaves answering to us. `play` and `record` answer it by themselves."""
         self._lifetime.control.answer()
 
     def hang_up(self) -> None:
-        """Have the peer hang the call up when the stream ends. Where the peer cannot, only the stream ends."""
+        """Have the peer hang up the call when the stream ends. If the peer cannot, only the stream ends."""
         self._lifetime.hanging_up = True
 
     def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
@@ -170,10 +169,10 @@ class Call:
 
         The collection ends after `count` digits, at the `terminator` (which is not returned with them; "" for
         none), or when `enough`, called with the digits so far, returns True. It times out `timeout` seconds after
-        the prompt where no digit comes, and `interdigit` seconds after a digit where no other follows. Digits
-        typed before the prompt, or during it, count as well. With barge-in, the former keep the prompt from
-        beginning, and the latter stop it. With `private`, the event
-        has only the number of digits.
+        the prompt if no digit comes, and `interdigit` seconds after a digit if no other digit follows. Digits
+        typed before or during the prompt count as well. With barge-in, digits typed before the prompt keep it from
+        beginning, and digits typed during the prompt stop it. With `private`, the event about the collected digits
+        has only their number.
         """
         keypad = self.keypad
         spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
@@ -283,7 +282,7 @@ class Call:
         return self._clock()
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Emit an event to the operator's systems. Never waits. After `stream.ended` nothing more is emitted."""
+        """Emit an event to the operator's systems, without waiting. After `stream.ended`, events are dropped."""
         if not self._ended:
             self._ended = kind == EventKind.STREAM_ENDED
             self._event_sink.emit(self.stream, kind, data)

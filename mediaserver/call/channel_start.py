@@ -18,16 +18,17 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire import chan_websocket
 
 _MEDIA_START_TIMEOUT = 2.0  # seconds to wait for a MEDIA_START that the handshake has promised
-_MAX_BUFFERED = 512 * 1024  # bytes, enough for MAX_EVENTS messages at 48 kHz; beyond them the oldest are dropped
+# Bytes of buffered messages, beyond which the oldest are dropped. MAX_EVENTS frames at 48 kHz fit.
+_MAX_BUFFERED = 512 * 1024
 
 log = structlog.get_logger()
 
 
 class ChannelStart:
-    """Buffers a peer's first messages, and recognises Asterisk's channel, which it then keeps as `channel`.
+    """Buffers a peer's first messages, and recognises whether the peer is Asterisk's WebSocket channel.
 
-    Messages are buffered until the handler can listen, and as long as a promised MEDIA_START is
-    still to come.
+    `channel` is Asterisk's channel, None for another peer. Messages are buffered until the handler can listen. If
+    the handshake has promised a MEDIA_START, messages are also buffered until MEDIA_START comes.
     """
 
     __slots__ = ("_buffered", "_buffered_size", "_media_start", "_pacer", "_receiver", "channel")
@@ -40,7 +41,7 @@ class ChannelStart:
         self._media_start: asyncio.Future[None] | None = None
 
     def start_buffering(self) -> None:
-        """Buffer messages from now on."""
+        """Buffer the peer's messages from now on."""
         self._buffered = deque()
 
     def expect_media_start(self) -> None:
@@ -49,11 +50,11 @@ class ChannelStart:
 
     @property
     def buffering(self) -> bool:
-        """Whether messages are buffered."""
+        """Whether the peer's messages are being buffered."""
         return self._buffered is not None
 
     def buffer(self, message: bytes | str) -> bool:
-        """Buffer a message and return True; return False where messages are not buffered any more."""
+        """Buffer a message and return True; return False if messages are not being buffered."""
         buffered = self._buffered
         if buffered is None:
             return False
@@ -65,19 +66,19 @@ class ChannelStart:
         return True
 
     def buffer_text(self, text: str) -> bool:
-        """Buffer a text in its order among the messages, if the peer is Asterisk's channel.
+        """Buffer a text message in its order among the messages, if the peer is Asterisk's channel.
 
-        Returns whether the text was buffered: if not, it is to be processed at once.
+        Returns whether the text was buffered. If not, the caller processes the text at once.
         """
         return (self._media_start is not None or self.channel is not None) and self.buffer(text)
 
     def take_buffered(self) -> deque[bytes | str]:
-        """Return the buffered messages, and buffer no more."""
+        """Return the buffered messages, and stop buffering."""
         buffered, self._buffered = self._buffered, None
         return buffered if buffered is not None else deque()
 
     def is_start(self, text: str) -> bool:
-        """Whether a text is the MEDIA_START of a channel that has not started yet."""
+        """Whether a text message is the MEDIA_START of a channel that has not started yet."""
         return self.channel is None and chan_websocket.is_media_start(text)
 
     def start_channel(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
@@ -89,7 +90,7 @@ class ChannelStart:
         start = chan_websocket.parse(text)
         try:
             self._set_media_format(start.media_format())
-        except ProtocolError:  # the stream's log line names the format that the peer asked for
+        except ProtocolError:  # keep the name of the unsupported format for the stream's log line
             self._receiver.wire.unsupported_format = start.fields.get("format", "")[:20]
             raise
         self.channel = AsteriskChannel(start, stream.id, self._pacer, write_text, self._receiver.push_event)
@@ -113,7 +114,7 @@ class ChannelStart:
             self._guess_format(stream)
 
     def _guess_format(self, stream: str) -> None:
-        """Set the media format that the first buffered message looks like; if none, keep the path's format."""
+        """Set the media format that fits the first buffered message; if none fits, keep the path's wire format."""
         first = next((message for message in self._buffered or () if isinstance(message, bytes)), b"")
         looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:

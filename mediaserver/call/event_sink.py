@@ -21,7 +21,7 @@ class EventSink(Protocol):
 
 
 class NullEventSink:
-    """Drops every event, and answers no question. Used where no systems of an operator are set."""
+    """Drops every event, and answers no question. Used if the settings name no systems of the operator."""
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
         pass

@@ -17,14 +17,14 @@ class PeerControl:
         self.answered = True
 
     def flush(self) -> bool:
-        """Have the peer drop the audio that it has queued. Returns False where it cannot, and so will play it."""
+        """Have the peer drop the audio that it has queued. Returns False if the peer cannot, and will play it."""
         return False
 
     async def drain(self) -> None:
         """Wait until the peer has played the audio that it has queued, but only for a limited time."""
 
     def hang_up(self) -> None:
-        """Have the peer hang the call up, where it can."""
+        """Have the peer hang up the call, if the peer can do that."""
 
     def on_disconnect(self) -> None:
         """Stop waiting for the peer: its connection is lost."""

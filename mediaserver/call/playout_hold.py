@@ -9,7 +9,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 class PlayoutHold:
     """Has the pacer send only silence until the peer's first audio, or until a time-out.
 
-    A platform may answer before its media path is up, and drop what is sent until then.
+    A platform may answer before its media path is up, and drop the audio that it is sent before that.
     """
 
     __slots__ = ("_pacer", "_receiver", "_timer")
@@ -25,7 +25,7 @@ class PlayoutHold:
         self._timer = asyncio.get_running_loop().call_later(timeout, self.release)
 
     def release(self) -> None:
-        """Let the playout go on."""
+        """Release the playout, so that sound is sent from now on."""
         self.cancel()
         self._timer = None
         self._pacer.release()

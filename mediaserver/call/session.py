@@ -33,8 +33,9 @@ log = structlog.get_logger()
 class Session:
     """One stream, for the server or client that owns its connection. Its handler sees only `call`.
 
-    The owner passes what it reads to `receive_binary` and `receive_text`, and runs the handler by `run`. A stream
-    that we dial has connections one after another: `connect`, `disconnect`, then `connect` again and `resume`.
+    The owner passes the messages that it reads to `receive_binary` and `receive_text`, and runs the handler by
+    `run`. A stream that we dial may have several connections, one after another. The owner then calls `connect`,
+    `disconnect`, `connect` again, and `resume`.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class Session:
     # -- what the peer sends -------------------------------------------------------------------------------------
 
     def receive_binary(self, data: bytes) -> None:
-        """Process a binary message. Without a listener it is inspected only as far as `auto` settings need it."""
+        """Process a binary message: buffer it, or let it decide `auto` settings and pass it to the receiver."""
         if self._inspecting and self._inspect(data):
             return
         self.receiver.decode_message(data)
@@ -181,7 +182,7 @@ class Session:
         await self._start.wait_for_media_start(self.stream.id, self.over)
 
     def _inspect(self, data: bytes) -> bool:
-        """Buffer the message, and return True; or let it decide the `auto` settings of what we send."""
+        """Buffer a message, and return True; or let it decide `auto` settings of our wire format."""
         if self._start.buffer(data):
             return True
         wire = self.receiver.wire
@@ -259,7 +260,7 @@ class Session:
         self._pacer.start()
 
     def disconnect(self) -> None:
-        """Detach a lost connection. The playout pauses, and keeps its place."""
+        """Detach a lost connection. The playout pauses, and can resume from where it was."""
         self.connected = False
         self._stop_timers()
         self._pacer.pause()
@@ -280,7 +281,7 @@ class Session:
 
     @property
     def wire_facts(self) -> dict[str, str]:
-        """The wire format that we send, and the codec of what we receive, as far as they are known by now."""
+        """The wire format in which we send, and the codec of received audio, as far as they are known by now."""
         return wire_facts(self.receiver.wire)
 
     def summary(self) -> dict[str, Any]:

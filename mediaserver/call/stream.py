@@ -13,7 +13,8 @@ from mediaserver.support.urls import is_unsafe_segment
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
-# The variables that a peer brings are limited, because anybody may have written them, and every event has them.
+# Limits of the variables that a peer brings. They exist because any peer may send variables, which each event
+# holds.
 MAX_VARIABLES = 50
 MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
 
@@ -53,7 +54,7 @@ class Stream:
     def kind(self) -> str:
         """`calls` or `conferences` where we dialled the stream, else the path without its outer slashes.
 
-        It is the value of `{resource}` in the names of files.
+        This kind is the value of `{resource}` in the names of files.
         """
         return self.resource.partition("/")[0] or self.path.strip("/")
 

@@ -12,7 +12,7 @@ from mediaserver.wire.wire import Wire
 
 
 def wire_facts(wire: Wire) -> dict[str, str]:
-    """The wire format that we send, and the codec of what we receive."""
+    """The wire format in which we send, and the codec of received audio, as fields of a log line."""
     return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
 
 
@@ -29,7 +29,10 @@ def summarise(
     reconnects: int,
     lost: int,
 ) -> dict[str, Any]:
-    """The facts of a stream, in the order of its log line. `duration`: seconds. `end`: None while it lasts."""
+    """The facts of a stream, in the order of its log line.
+
+    `duration` is that of the stream so far, in seconds. `end` is None while the stream lasts.
+    """
     return {
         "path": stream.path,
         "peer": stream.peer,

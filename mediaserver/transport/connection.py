@@ -38,7 +38,7 @@ class WebSocket(Protocol):
 
 
 def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Limit the unsent bytes that the kernel holds, so that our own buffer fills, and shows it, if the peer stalls."""
+    """Limit the unsent bytes that the kernel holds, so that our own buffer fills visibly if the peer stalls."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # the connection may be gone already

@@ -15,16 +15,16 @@ from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.wire.events import Audio, Event
 
-END_SILENCE = 0.7  # seconds without voice that end an utterance; a speaker who thinks pauses for half a second
-MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
+END_SILENCE = 0.7  # seconds without voice that end an utterance; pauses for thought last up to half a second
+MAX_UTTERANCE = 30.0  # seconds after which an utterance is cut
 _PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance, as VAD misses the first consonant
-_CHUNK_FRAMES = 5  # frames that are handed to the recogniser together
-_MAX_PENDING = 60.0  # seconds of audio queued for a slow recogniser, beyond which the oldest are dropped
+_CHUNK_FRAMES = 5  # frames that the recogniser is given together, in one chunk
+_MAX_PENDING = 60.0  # seconds of queued utterances; beyond them, the oldest utterance is dropped
 _JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
 
 
 class Utterance:
-    """What the caller says between two pauses.
+    """The caller's speech between two pauses.
 
     Its audio can be iterated over once, while it is still being spoken: 16-bit PCM at 8 kHz, in chunks of 100 ms
     or more. `start` and `end` say where its voice begins and ends, in seconds of received audio. The audio begins
@@ -37,8 +37,8 @@ class Utterance:
         self.start = self.end = start
         self.clock = clock
         self.last_voice_at = self.ended_at = clock()
-        self.ended = False  # whether it has ended, so that no more audio follows
-        self.cut = False  # whether it was ended because it became too long: the next utterance continues it
+        self.ended = False  # whether the utterance has ended, so that no more audio follows
+        self.cut = False  # whether the utterance was cut because it became too long; the next one continues it
         self.seconds = 0.0  # duration of the utterance's audio so far
         self._frames: list[bytes] = []  # frames that are not yet read
         self._changed = asyncio.Event()
@@ -77,7 +77,7 @@ class Utterance:
             self._end_callback = _ignore_end
 
     def push_frame(self, frame: bytes) -> None:
-        """Add a frame of audio."""
+        """Add a frame of audio to the utterance: 320 bytes of PCM."""
         self._frames.append(frame)
         self.seconds += PTIME
         if len(self._frames) >= _CHUNK_FRAMES:
@@ -232,9 +232,9 @@ class Endpointer:
             self._on_dropped(self._pending.popleft())
 
     def _watch_for_gap(self) -> None:
-        """End the utterance where the peer stops sending.
+        """End the utterance if the peer stops sending audio.
 
-        Some peers send nothing while the caller pauses, and others are gone.
+        Some peers send no audio while the caller pauses. Other peers are gone.
         """
         due = self._last_audio_at + self._gap_timeout - self._clock()
         if due > 0:
@@ -245,4 +245,4 @@ class Endpointer:
 
 
 def _ignore_end() -> None:
-    """Stand in for the end callback where there is none."""
+    """Do nothing. Stands in for the callback at an utterance's end if there is none."""

@@ -10,8 +10,8 @@ from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
-MAX_TYPED_AHEAD = 64  # digits in the type-ahead buffer; beyond them the oldest are dropped
-_TERMINATOR_GRACE = 1.0  # seconds after a collection of one digit, in which a needless terminator is dropped
+MAX_TYPED_AHEAD = 64  # digits that the type-ahead buffer holds; beyond them, the oldest are dropped
+_TERMINATOR_GRACE = 1.0  # seconds after a collection of one digit in which a needless terminator is dropped
 _SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
 
 
@@ -27,7 +27,7 @@ class CollectedDigits:
 class Keypad:
     """Receives digits, and keeps them in a type-ahead buffer until a handler collects them.
 
-    Callers who know a menu press keys before it asks for them.
+    The buffer is for callers who know a menu, and press keys before the menu asks for digits.
 
     Digits come as messages (AudioSocket), or as DTMF tones, which VoIPBIN leaves in the audio. Once a peer has
     sent a digit as a message, its audio is not searched for tones any more, so that no press counts twice.
@@ -37,7 +37,7 @@ class Keypad:
         self._clock = clock
         self._detector: DtmfDetector | None = DtmfDetector()
         self._last_tone = ""  # the last digit that was detected as a tone
-        self._last_tone_at = 0.0  # the time at which that tone was last received
+        self._last_tone_at = 0.0  # the time at which a DTMF tone was last received
         self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
         self._arrived = asyncio.Event()
         self._ignored, self._ignored_until = "", 0.0
@@ -134,7 +134,7 @@ class Keypad:
 
     @contextlib.contextmanager
     def intercept(self, digits: str, on_digit: Callable[[], None]) -> Iterator[None]:
-        """In a `with` block, call `on_digit` for each of `digits` that comes, and do not buffer the digit."""
+        """Within a `with` block, call `on_digit` when one of `digits` is pressed, and do not buffer that digit."""
         self.awaited = True
         interceptor = digits, on_digit
         self._interceptors = (*self._interceptors, interceptor)

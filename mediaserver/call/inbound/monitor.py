@@ -1,8 +1,8 @@
-"""Monitors inbound media: checks its rate and its content once a second, and reports each kind of problem once.
+"""Monitors inbound media: checks the rate and content of audio once a second, and reports each problem once.
 
-Audio that comes at half or twice real time is decoded by a wrong codec. A stream with nothing but digital silence
-may be attached in the wrong place. Audio that stops may mean a call that has ended without a hang-up.
-Audio that never begins, though a handler listens, may mean a one-way stream.
+Audio that comes at half or twice real time is being decoded by a wrong codec. A stream of digital silence alone
+may be attached to the wrong place in the call. If audio stops, the call may have ended without a hang-up. If audio
+never begins although a handler listens, the stream may be one-way.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 _CHECK_INTERVAL = 1.0  # seconds
 _CONSECUTIVE_CHECKS = 5  # checks in a row that must agree; a network stall, and the burst after it, are shorter
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # multiples of real time that count as half and as double rate
-_SILENCE_LIMIT = 10.0  # seconds; inbound audio that is digital silence for so long, from its start on, is reported
+_SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, after which it is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
-_MIN_DECODED_SAMPLES = 128  # average samples a message; if there are fewer, some messages were not decoded
+_MIN_DECODED_SAMPLES = 128  # average samples per message, below which some messages were not decoded
 
 
 class InboundProblem(StrEnum):
@@ -96,12 +96,12 @@ class InboundMonitor:
         self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
 
     def expect_audio(self) -> None:
-        """Expect audio from now on, because a handler listens or will do so."""
+        """Expect audio from now on, because a handler listens, or because we dialled the peer."""
         if self._audio_expected_at is None:
             self._audio_expected_at = self._loop.time()
 
     def stop(self) -> None:
-        """Check no more."""
+        """Stop checking."""
         self._timer.cancel()
 
     def _check(self) -> None:
@@ -119,7 +119,7 @@ class InboundMonitor:
         if self._idle_checks == _CONSECUTIVE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._audio_since = now  # in the end the time of the first audio, from which silence is measured
+            self._audio_since = now  # ends up as the time of the first audio, from which silence is measured
             if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
                 self._report_once(InboundProblem.NO_AUDIO)
         decoded = samples >= _MIN_DECODED_SAMPLES * received  # messages that are not decoded may have had sound

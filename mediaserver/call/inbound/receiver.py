@@ -21,7 +21,7 @@ EventListener = Callable[[Event], None]
 
 
 def _ignore(*args: object) -> None:
-    """Stand in for a callback that was not given."""
+    """Do nothing. Stands in for a callback that was not given."""
 
 
 class PacketCounts(NamedTuple):

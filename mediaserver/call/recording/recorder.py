@@ -53,15 +53,15 @@ class Recording:
 
 
 def _ignore(recording: Recording) -> None:
-    """Stand in for the failure callback where none is given."""
+    """Do nothing. Stands in for the failure callback if none is given."""
 
 
 class Recorder:
     """Collects audio in memory and has a thread write it once a second, so that a slow disk delays no call.
 
-    Where the disk fails, `on_failure` is called at once with the recording as it is then, and only once. From then
-    on audio is counted but not kept. The limits apply to it, so that the recording ends when it would without the
-    failure.
+    If the disk fails, `on_failure` is called at once, and only once, with the recording so far. After a failure,
+    audio is counted but not kept. The limits apply to the counted audio, so that the recording ends when it would
+    have ended without the failure.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Recorder:
             await self._wait_until_due()
 
     async def close(self) -> Recording:
-        """Write the rest, close the file, and return the recording."""
+        """Write the audio that is not written yet, close the file, and return the recording."""
         self.stop(StopReason.STREAM_ENDED)
         if not self._error:
             try:
@@ -160,7 +160,7 @@ class Recorder:
         return self._recording
 
     async def _finish(self) -> None:
-        """Close the file, then report a failure, be it an earlier one or one of the closing itself."""
+        """Close the file, and report a failure of the recording or of closing the file."""
         try:
             await self._disk.run_blocking(self._close_file)
         except OSError as error:
@@ -231,7 +231,7 @@ class Recorder:
     def _deadline(self, since: float, limit: float | None) -> float:
         """The time `limit` seconds after `since`, or up to 1 s later.
 
-        It is later where audio came less than 1 s before that time, because more of it may be on its way.
+        The deadline is later if audio came less than 1 s before it, because more audio may be on its way.
         """
         if limit is None:
             return math.inf

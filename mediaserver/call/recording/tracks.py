@@ -3,14 +3,14 @@
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
-_MAX_LAG = _SECOND // 5  # bytes by which a track may be behind the clock; beyond, it had a gap or a delay
+_MAX_LAG = _SECOND // 5  # bytes by which a track may be behind the clock; a larger lag is a gap or a delay
 _GAP_TIMEOUT = 0.5  # seconds within which audio arrives that the network has only delayed
 _MAX_WAIT = 10 * _SECOND  # bytes of one track that wait for the other; longer delays put the tracks out of step
-_MAX_PENDING = 60 * _SECOND  # bytes that are kept of a track whose audio came too early; more are read at once
+_MAX_PENDING = 60 * _SECOND  # bytes that a track keeps if its audio came too early; more are read at once
 
 
 class Track:
-    """One track. `gap_timeout`: seconds to wait after a gap for audio that may only be late."""
+    """One track of a stereo recording. `gap_timeout`: seconds to wait after a gap for audio that may be late."""
 
     def __init__(self, gap_timeout: float = 0.0) -> None:
         self._gap_timeout = gap_timeout
@@ -70,9 +70,10 @@ class Tracks:
         self._read = 0
 
     def read(self, now: float, last: bool, limit: int | None = None) -> tuple[bytes, bytes]:
-        """Remove and return what is ready `now` seconds into the recording. What a track lacks becomes silence.
+        """Remove and return the audio of both tracks that is ready `now` seconds into the recording.
 
-        Both parts have the same length, of `limit` bytes at most. `last`: return all audio that is left.
+        The inbound and the outbound PCM have the same length, at most `limit` bytes each: a shorter track is
+        filled up with silence. `last`: return all audio that is left.
         """
         tracks = (self.inbound, self.outbound)
         for track in tracks:
