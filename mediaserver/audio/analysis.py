@@ -8,8 +8,8 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import VoiceActivityDetector
 
-CLIPPED = 32_124  # magnitude from which a sample counts as clipped: µ-law's maximum, just below linear PCM's
-_BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # one second is measured in one numpy operation
+CLIPPED = 32_124  # magnitude from which a 16-bit sample counts as clipped: the maximum that µ-law can encode
+_BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of audio that are measured together: one second
 
 
 class Analyser:
@@ -23,8 +23,8 @@ class Analyser:
         self._vad = VoiceActivityDetector(sensitivity)
         self._block = bytearray()
         self._samples = 0
-        self._changed_at = 0.0  # when speech last began or ended
-        self.last_talkspurt_s = 0.0  # length of the last talkspurt; 0 while the caller speaks
+        self._changed_at = 0.0  # when speech last began or ended, in seconds of audio
+        self.last_talkspurt_s = 0.0  # length of the last talkspurt in seconds; 0 while the caller speaks
         self.digits = ""
         self._reported_until = 0.0
         self._reset()
@@ -50,7 +50,7 @@ class Analyser:
         return 0.0 if self.speaking else round(self.seconds - self._changed_at, 3)
 
     def feed(self, pcm: bytes, tone: bool = False) -> None:
-        """Measure audio of any even length. `tone` marks it as a DTMF tone, which does not count as speech."""
+        """Measure PCM of any even number of bytes. `tone`: it is a DTMF tone, which does not count as speech."""
         was_speaking = self.speaking
         self._samples += len(pcm) // SAMPLE_BYTES
         if self._vad.feed(pcm, tone) is not was_speaking:

@@ -1,17 +1,18 @@
 """A DTMF receiver: it detects the digits of ITU-T Q.23 in a stream, within the limits of ITU-T Q.24.
 
-Every 5 ms, a Hann window of 15 ms is correlated with the eight DTMF frequencies. That is what Goertzel's algorithm
-computes sample by sample; here it is one small matrix product a frame. A window is a *hit* if the strongest
-frequency of the low group and that of the high group together hold most of the window's energy. Speech and music
-spread their energy over other frequencies as well, so this test rejects nearly all of them. A press is detected
-after HITS hits of one pair in a row if, over all of them,
-- the phases advance from window to window as those of a steady tone within tolerance do. This test tells an error
-  of 1.5 % from one of 3.5 % within 20 ms. A filter as sharp would need more time than a digit lasts;
-- two tones at the frequencies so measured hold nearly all of the energy. If both have sounded for a while, they
-  must hold even more of it, because a digit begins out of silence, while a chord may leave two notes to sound on
-  when its other notes die away;
-- the twist is within limits, and the first and the last window are as loud as those between, which shows that the
-  tones filled all windows.
+Every 5 ms, a Hann window of 15 ms is correlated with the eight DTMF frequencies. Goertzel's algorithm computes
+these correlations sample by sample; here they are one small matrix product per frame. A window is a *hit* if the
+strongest frequency of the low group and the strongest of the high group together hold most of the window's energy.
+Speech and music spread their energy over other frequencies as well, so this test rejects nearly all of them. A key
+press is detected after HITS hits of one pair of frequencies in a row, if three conditions hold over all of them:
+- The phases advance from window to window as those of a steady tone within tolerance do. This test tells an error
+  of 1.5 % in frequency from an error of 3.5 % within 20 ms. A filter as sharp would need more time than a digit
+  lasts.
+- Two tones at the frequencies so measured hold nearly all of the energy. If both tones have sounded for a while,
+  they must hold even more of the energy. A digit begins out of silence, while two notes of a chord may sound on
+  when the chord's other notes die away.
+- The twist is within limits. The first and the last window are as loud as the windows between them, which shows
+  that the tones filled all windows.
 The digit is then held, and not reported again, until one of its tones has been gone longer than an interruption.
 
 The limits are those of Q.24, table A-1, for AT&T, with a margin. Q.24 leaves open what lies between "shall be
@@ -34,8 +35,8 @@ from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
 TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
-# Share of a frequency by which a tone may be off. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of 1.8 % also
-# rejects the note G5, which is 1.82 % above 770 Hz.
+# Share of a DTMF frequency by which a tone may differ from it. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of
+# 1.8 % also rejects the note G5, which is 1.82 % above 770 Hz.
 TOLERANCE = 0.018
 # A cheap first test: the least share of a window's energy that two tones must hold. Tones 1.5 % off hold 0.84.
 PURITY_OF_WINDOW = 0.6
@@ -44,20 +45,20 @@ PURITY_OF_WINDOW = 0.6
 PURITY = 0.88
 PURITY_OF_SUSTAINED = 0.97  # in place of PURITY if both tones have sounded for longer than RECENT
 RECENT = 12  # windows, 70 ms in all: those in which a new digit is detected, and the onset or silence before
-# (-2 dB) The least power of the first and the last window, relative to those between. A sound shorter than 24 ms
-# does not reach it.
+# The least power of the first and the last window, relative to the windows between them (-2 dB). A sound shorter
+# than 24 ms does not reach this power.
 EDGE = 0.63
-# (-10 dB) A tone counts as present with this share, or more, of its power at the time when the digit was detected.
-# An echo has less (Q.24: 10 dB below the digit).
+# The least share of its power at detection with which a tone of the held digit counts as present (-10 dB). An echo
+# has less power (Q.24: 10 dB below the digit).
 PRESENT = 0.1
 HITS = 5  # windows, 35 ms in all: a sound of 40 ms always fills them, one of 23 ms never does
-MISSES = 4  # so many windows without a digit end it: more than an interruption (10 ms), less than a pause (40 ms)
+MISSES = 4  # windows without the digit that end a press: longer than an interruption (10 ms), shorter than a pause
 
 HOP = 40  # samples, 5 ms
 WINDOW = 120  # samples, 15 ms: the main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart
 
-_WINDOWS = FRAME_SAMPLES // HOP  # the windows of a frame are computed in one product, which is cheapest
-_SPAN_BYTES = (FRAME_SAMPLES + WINDOW - HOP) * SAMPLE_BYTES  # the first windows reach back into the frame before
+_WINDOWS = FRAME_SAMPLES // HOP  # windows of a frame, which are computed in one matrix product
+_SPAN_BYTES = (FRAME_SAMPLES + WINDOW - HOP) * SAMPLE_BYTES  # bytes of a frame and the end of the previous frame
 _WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)  # indices into the span, a row a window
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
@@ -132,7 +133,7 @@ class DtmfDetector:
         powers = (parts * parts @ _SUM_OF_PARTS).tolist()
         totals = (windows * windows @ _ENERGY).tolist()
         digits = ""
-        for n, (power, total) in enumerate(zip(powers, totals, strict=True)):  # plain floats from here on: faster
+        for n, (power, total) in enumerate(zip(powers, totals, strict=True)):  # floats are faster than numpy here
             self._recent.append(power)
             if self._held is not None:
                 self._follow_held(power, self._held)
@@ -146,7 +147,7 @@ class DtmfDetector:
         return digits
 
     def _add_hit(self, pair: Pair, hit: Hit) -> str:
-        """The digit that is detected with this hit, or ''."""
+        """Add a hit of `pair`, and return the digit that is detected with this hit; '' if none is detected."""
         if pair != self._pair:
             self._pair = pair
             self._hits.clear()

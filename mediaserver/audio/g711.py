@@ -75,9 +75,9 @@ def alaw_encode(samples: Samples) -> bytes:
 def looks_like_mulaw(data: bytes) -> bool:
     """Whether bytes are more likely µ-law than 16-bit little-endian PCM.
 
-    Most sound changes slowly, so that each sample is like the one before it; read in the wrong way, it is less so.
-    That says little of quiet linear sound, but its high bytes do: those of small samples above zero would be the
-    loudest codes of µ-law.
+    In most sound, each sample is like the previous sample. Bytes that are decoded in the wrong way have a lower
+    correlation of neighbouring samples. This test says little about quiet linear PCM. The high bytes of its small
+    positive samples are near zero, and so would be the loudest codes of µ-law: many of these show linear PCM.
     """
     high = np.frombuffer(data, dtype=np.uint8)[1::2]
     if len(data) % 2 or not len(high) or float((high < _LOUDEST_CODES).mean()) > _MOST_LOUD:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
-SILENCE_DB = -100.0  # the level given for an all-zero signal: below any 16-bit signal, but finite
+SILENCE_DB = -100.0  # dB; the level reported for an all-zero signal: below any other 16-bit signal, but finite
 _OVERLOAD_PEAK, _OVERLOAD_DBM0 = 8159 * 4, 3.17
 
 _BLOCK, _HOP = int(0.4 * SAMPLE_RATE), int(0.1 * SAMPLE_RATE)  # BS.1770: 400 ms blocks, 75 % overlap
@@ -19,12 +19,12 @@ _ABSOLUTE_GATE, _RELATIVE_GATE, _OFFSET = -70.0, -10.0, -0.691
 
 
 def peak_of_dbm0(level: float) -> float:
-    """Peak of a sine at `level` dBm0; 1.0 is full scale."""
+    """Peak amplitude of a sine at `level` dBm0; 1.0 is full scale."""
     return float(_OVERLOAD_PEAK / FULL_SCALE * 10 ** ((level - _OVERLOAD_DBM0) / 20))
 
 
 def rms_of_dbm0(level: float) -> float:
-    """RMS of any signal at `level` dBm0; 1.0 is full scale."""
+    """RMS amplitude of any signal at `level` dBm0; 1.0 is full scale."""
     return peak_of_dbm0(level) / math.sqrt(2)
 
 
@@ -58,7 +58,7 @@ def loudness_lufs(samples: Samples) -> float:
     """Integrated loudness in LUFS, gated as in ITU-R BS.1770-4, of 8 kHz mono samples.
 
     The K-weighting is applied to each block's spectrum: it is exact in magnitude, and has no filter memory.
-    Fewer samples than a block of 400 ms are padded to one block.
+    A signal shorter than a block of 400 ms is padded with zeros to one block.
     """
     if len(samples) < _BLOCK:
         samples = np.pad(samples, (0, _BLOCK - len(samples)))

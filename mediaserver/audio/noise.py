@@ -7,7 +7,7 @@ import numpy as np
 from mediaserver.audio.levels import rms_of_dbm0
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, quantize
 
-SECONDS = 5  # long enough that the repetition is not heard
+SECONDS = 5  # duration of the loop, long enough that its repetition is not audible
 _BAND = (200.0, 3400.0)  # Hz
 
 

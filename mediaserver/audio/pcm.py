@@ -1,6 +1,6 @@
 """The server's internal media format, and how samples become frames.
 
-The format is 8 kHz, mono, 16-bit signed little-endian PCM, which is VoIPBIN's for every encapsulation. A frame is
+The format is 8 kHz, mono, 16-bit signed little-endian PCM, which VoIPBIN uses in every encapsulation. A frame is
 one ptime of 20 ms: 160 samples, 320 bytes. Samples are numpy `int16` arrays of shape (n,).
 """
 
@@ -21,12 +21,12 @@ SILENCE = bytes(FRAME_BYTES)
 
 
 def from_bytes(pcm: bytes) -> Samples:
-    """Samples of 16-bit little-endian PCM; ValueError on an odd number of bytes."""
+    """Convert 16-bit little-endian PCM to samples, shape (n,), int16; ValueError on an odd number of bytes."""
     return np.frombuffer(pcm, dtype="<i2").astype(np.int16, copy=False)
 
 
 def to_bytes(samples: Samples) -> bytes:
-    """16-bit little-endian PCM of samples."""
+    """Convert int16 samples to 16-bit little-endian PCM."""
     return samples.astype("<i2", copy=False).tobytes()
 
 
@@ -55,7 +55,7 @@ class Chunker:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The whole chunks that these bytes complete."""
+        """The whole chunks that `data` completes, in order."""
         size = self.size
         if self._rest:
             data = self._rest + data
@@ -64,7 +64,7 @@ class Chunker:
         return [data[at : at + size] for at in range(0, end, size)]
 
     def flush(self) -> bytes:
-        """Remove and return the remaining bytes, fewer than a chunk, so that a new stream may begin."""
+        """Remove and return the bytes of the incomplete last chunk, so that a new stream may begin."""
         rest, self._rest = self._rest, b""
         return rest
 

@@ -1,4 +1,4 @@
-"""Streaming sample rate conversion, for wideband peers."""
+"""Streaming sample rate conversion, for peers whose audio is not at 8 kHz."""
 
 import math
 from functools import cache
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE, Chunker
 
 _ZERO_CROSSINGS = 16  # zero crossings of the sinc to either side of its centre: 2 ms at 8 kHz
-_PASSBAND = 0.93  # of half the lower rate: 3720 Hz pass at 8 kHz, more than the 3400 Hz of telephone sound
+_PASSBAND = 0.93  # share of half the lower rate that passes: 3720 Hz at 8 kHz; telephone sound ends at 3400 Hz
 _KAISER_BETA = 7.0  # some 70 dB of stop-band attenuation
 
 
@@ -36,7 +36,7 @@ class FrameResampler:
         self._windows = np.lib.stride_tricks.sliding_window_view(self._samples, width)[::step]
 
     def feed(self, frame: bytes) -> bytes:
-        """A frame of 16-bit little-endian PCM at the output rate; ValueError unless `frame` is one frame."""
+        """Convert a 20 ms frame of 16-bit little-endian PCM; ValueError if `frame` has another length."""
         if len(frame) != self.frame_bytes_in:
             raise ValueError(f"{len(frame)} bytes are no frame of {self.frame_bytes_in}")
         samples, history = self._samples, self._history
@@ -62,7 +62,7 @@ class Resampler:
         return b"".join(map(self._frames.feed, self._chunker.feed(pcm)))
 
     def flush(self) -> bytes:
-        """The last frames: the rest of the input and the filter's delay, padded with silence.
+        """The last frames at 8 kHz: the input that is still held back, padded with silence.
 
         Half a sample at the end of the input is dropped.
         """

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says: sound in a container, or something that is no sound.
+"""Identifies the kind of a file by its first bytes, whatever its name says: a sound format, or not sound.
 
 Sources: RFC 9559 (Matroska), RFC 3533 (Ogg), RFC 9639 (FLAC), ISO/IEC 11172-3 and 13818-7 (MPEG audio, ADTS),
 id3.org (ID3v2), RFC 4867 (AMR), and the formats' own specifications. The module takes bytes, not files.
@@ -7,12 +7,12 @@ id3.org (ID3v2), RFC 4867 (AMR), and the formats' own specifications. The module
 import codecs
 from dataclasses import dataclass
 
-HEAD_BYTES = 8192  # so many first bytes are enough for `identify`
+HEAD_BYTES = 8192  # number of a file's first bytes that are enough for `identify`
 
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file, by its name for people."""
+    """A kind of file. `name` is what messages call it, and `is_sound` tells whether it is a sound format."""
 
     name: str
     is_sound: bool = True
@@ -47,10 +47,11 @@ _OTHERS = {
 }
 _TEXT_BYTES = 512
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
-_FEWEST_LETTERS = 8  # different ones in a text
-_SHORTEST_TEXT = 16  # bytes: shorter files say too little
+_FEWEST_LETTERS = 8  # different characters that a file must have to count as text
+_SHORTEST_TEXT = 16  # bytes that a file must have to count as text
 
-# kbit/s by version (2 stands for 2.5 as well) and layer (II stands for III as well in version 2), in header order.
+# Bit rates in kbit/s by MPEG version and layer, in the order of the header's codes. Version 2 stands for 2.5 as
+# well. In version 2, layer 2 stands for layer 3 as well.
 _BIT_RATES = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -70,7 +71,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def identify(head: bytes) -> FileKind | None:
-    """The kind of a file by its first `HEAD_BYTES`; None where they do not tell, as for headerless sound."""
+    """The kind of a file by its first `HEAD_BYTES` bytes; None if these do not tell, as with headerless sound."""
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return WAV
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -85,7 +86,7 @@ def identify(head: bytes) -> FileKind | None:
 
 
 def _identify_mpeg(head: bytes) -> FileKind | None:
-    """MPEG audio by two frames, one behind the other: one could be chance in headerless sound."""
+    """Identify MPEG audio by two frames in sequence, because headerless sound may look like one by chance."""
     name, size = _mpeg_frame(head)
     if size and _mpeg_frame(head[size:])[0] == name:
         return FileKind(name)

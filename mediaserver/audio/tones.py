@@ -208,10 +208,10 @@ class ToneTrack:
 
 
 def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
-    """Three tracks: one to play once, one to play once after it, and one to repeat; ValueError as in `normalize`.
+    """The three tracks of a cadence: the first two are played once each, then the third repeats without a seam.
 
-    If the last segment is endless, the second track is its first period, which fades in; else it is empty. The
-    third repeats without a seam.
+    If the cadence's last segment is endless, the second track is the segment's first period, which fades in. If
+    not, the second track is empty. ValueError as in `normalize`.
     """
     cadence = normalize(cadence)
     once, repeat = ToneTrack(cadence.once), cadence.repeat
@@ -225,13 +225,13 @@ def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
 
 
 def render(cadence: Cadence) -> Tone:
-    """All samples of a cadence; ValueError as in `normalize`."""
+    """Compute all samples of a cadence; ValueError as in `normalize`."""
     once, lead, repeat = (track.render(0, track.samples) for track in lay_out_tracks(cadence))
     return Tone(np.concatenate((once, lead)), repeat)
 
 
 def _period(segment: Segment) -> int:
-    """Samples of the period of an endless segment: at most 10 s, since frequencies are in steps of 0.1 Hz."""
+    """The number of samples in a period of an endless segment; at most 10 s, as frequencies have 0.1 Hz steps."""
     frequencies = [component.hz for component in segment.components] + [segment.modulation or Fraction(0)]
     return math.lcm(*(hz.denominator for hz in frequencies)) * SAMPLE_RATE
 
@@ -247,7 +247,7 @@ def _synthesize(segment: Segment, at: int, size: int) -> Signal:
 
 
 def _sine(hz: float, at: int, size: int) -> Signal:
-    """Samples `at` to `at + size` of a sine.
+    """Samples `at` to `at + size` of a sine with a peak of 1.0; shape (size,), float64.
 
     A long sine is computed as a table with one frame a row, by sin(a + b) = sin a cos b + cos a sin b: `a` is the
     phase at a row's beginning, `b` the advance up to a column. This takes one sine a row and a column in place of

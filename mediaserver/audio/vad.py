@@ -1,8 +1,8 @@
 """Voice activity detection (VAD): where talkspurts begin and end in 8 kHz audio.
 
 WebRTC's detector, a Gaussian mixture model over six sub-bands, classifies each 20 ms frame as voiced or not. A run
-of voiced frames begins a talkspurt and a longer run of unvoiced frames ends it, so that a click does not begin one
-and a breath does not end one.
+of voiced frames begins a talkspurt, so that a click does not begin one. A longer run of unvoiced frames ends the
+talkspurt, so that a breath does not end it.
 """
 
 import webrtcvad
@@ -26,7 +26,7 @@ class VoiceActivityDetector:
         self._is_speech = webrtcvad.Vad(mode).is_speech
         self._onset, self._hangover = onset, hangover
         self._rest = b""
-        self._run = 0  # voiced frames in a row while not `speaking`, or unvoiced ones while `speaking`
+        self._run = 0  # voiced frames in a row while not `speaking`, or unvoiced frames while `speaking`
         self.speaking = False
         self.frames = 0  # frames classified so far
         self.voiced = 0  # frames within talkspurts

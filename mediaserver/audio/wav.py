@@ -1,4 +1,4 @@
-"""RIFF WAVE files in memory: parsing of the uncompressed formats that telephony uses, and the header we write.
+"""RIFF WAVE files in memory: parses the uncompressed formats that telephony uses, and makes headers for 8 kHz PCM.
 
 Sources: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" (RIFF), "New Multimedia
 Data Types" (format codes) and KSDATAFORMAT_SUBTYPE for WAVE_FORMAT_EXTENSIBLE. The module takes bytes, not files.
@@ -31,7 +31,7 @@ MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
 # Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header;
 # the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
-_MAX_FORMAT_BYTES = 65_536  # of a longer format chunk, only so many bytes are read
+_MAX_FORMAT_BYTES = 65_536  # bytes that are read of each chunk before the data chunk
 _CHUNKS = (b"fmt ", b"data", b"fact", b"LIST", b"PEAK", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"JUNK")
 _LOUDEST_FLOAT = 16.0  # times full scale (24 dB above it); floats beyond it are taken for integers
 _INTEGER_SCALES = (2.0**15, 2.0**31)
@@ -40,7 +40,7 @@ _INTEGER_SCALES = (2.0**15, 2.0**31)
 class UnsupportedCodecError(PromptError):
     """The WAV file is intact, but its format code is not one of the uncompressed formats.
 
-    `samples` is how many the file's `fact` chunk promises for each channel, None where it has none.
+    `samples` is the number of samples per channel in the file's `fact` chunk; None if there is no such chunk.
     """
 
     def __init__(self, message: str, samples: int | None = None) -> None:
@@ -55,11 +55,11 @@ class Wav:
     codec: int
     channels: int
     rate: int  # Hz
-    bits: int  # of a sample as it is stored
+    bits: int  # bits that one stored sample takes
     data: bytes
-    big_endian: bool = False  # RIFX
-    scale: float = 1.0  # what full scale is in a float file
-    warnings: tuple[str, ...] = ()  # what is odd about the file, and does not hinder playing it
+    big_endian: bool = False  # True for a RIFX file
+    scale: float = 1.0  # the value in a float file that stands for full scale
+    warnings: tuple[str, ...] = ()  # oddities of the file that do not prevent playing it
 
     @property
     def description(self) -> str:
@@ -121,7 +121,7 @@ class Wav:
 
 @dataclass(frozen=True, slots=True)
 class DataChunk:
-    """A WAV file's format, without its data, and where the data is: from byte `start` on, `size` bytes."""
+    """A WAV file's format in `wav`, without its data, which are the `size` bytes of the file from `start` on."""
 
     wav: Wav
     start: int
@@ -129,7 +129,7 @@ class DataChunk:
 
 
 def parse(content: bytes) -> Wav:
-    """The WAV file in `content`; what follows it is left out.
+    """Parse the WAV file in `content`; bytes after the file's data are ignored.
 
     PromptError if the file cannot be played, UnsupportedCodecError if it is intact but compressed.
     """
@@ -141,8 +141,8 @@ def parse(content: bytes) -> Wav:
 def with_scale(file: Wav, parts: Iterable[Wav]) -> Wav:
     """A float file's format with the scale of its values and with warnings; `parts` hold all its data.
 
-    Programs that convert integers to floats may forget to divide: values far above ±1.0 are then of 16 or 32 bits.
-    PromptError if they are beyond those, too.
+    Some programs convert integers to floats without dividing them. Values far above ±1.0 are therefore taken for
+    16-bit or 32-bit integers. PromptError if values exceed 32-bit integers.
     """
     peak, damaged = 0.0, False
     for part in parts:
@@ -220,21 +220,21 @@ def _parse_format(chunks: dict[bytes, bytes], order: Literal["little", "big"], w
 
 
 def _width(codec: int, channels: int, align: int, bits: int) -> int | None:
-    """Bits that one sample takes in the file; None where the header tells nothing that could be."""
+    """The number of bits that one sample takes in the file; None if the header's fields are impossible."""
     if not channels:
         return None
     if codec in (ALAW, MULAW):
         return 8
     rounded = -(-bits // 8) * 8
     if codec == PCM and rounded == 24 and 8 * align == 32 * channels:
-        return 32  # the high ones of 32, as measuring gear writes them
+        return 32  # 24-bit samples in the high bits of 32, as measuring gear writes them
     return rounded if rounded in ((8, 16, 24, 32) if codec == PCM else (32, 64)) else None
 
 
 def _data_size(
     read: Callable[[int, int], bytes], file: Wav, body: int, size: int, present: int, warnings: list[str]
 ) -> int:
-    """How many bytes of a file's data to play, of the `size` in its header and the `present` ones after it."""
+    """The number of data bytes to play. The header promises `size` bytes, and the file has `present` bytes."""
     if not size and present >= file.block_align and read(body, 4) not in _CHUNKS:
         warnings.append(f"has no sound by its header, and {present} bytes of it")
         size = present
@@ -251,7 +251,7 @@ def _data_size(
 
 
 def header(channels: int, size: int) -> bytes:
-    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz."""
+    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels."""
     size = min(size, MAX_DATA)
     block = SAMPLE_BYTES * channels
     fmt = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)

@@ -223,7 +223,7 @@ class Session:
                 self._lifetime.identify(str(event.uuid))
 
     def _report_problem(self, problem: InboundProblem) -> None:
-        if problem in self.inbound_problems:  # reported on an earlier connection
+        if problem in self.inbound_problems:  # the problem was reported on an earlier connection
             return
         self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}

@@ -13,8 +13,7 @@ from mediaserver.support.urls import is_unsafe_segment
 TOKEN, EXPIRES, SIGNATURE = "token", "expires", "sig"
 CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
-# Limits of the variables that a peer brings. They exist because any peer may send variables, which each event
-# holds.
+# Limits of the variables that a peer brings, because any peer may send variables, and each event holds them.
 MAX_VARIABLES = 50
 MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
 
@@ -30,9 +29,9 @@ class Stream:
     """The identity of a stream: for logs and events, and for handlers to decide by."""
 
     id: str
-    path: str  # as dialled, without its query
+    path: str  # the URL's path that was dialled, without the query
     peer: str  # address of the far end
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a token
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)  # the URL's query, which may hold a token
     # Variables of the query (`Route.stream_variables`), overridden by the path's, and then by those of `attach`.
     variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # the call or conference whose stream we dialled: `calls/<id>` or `conferences/<id>`

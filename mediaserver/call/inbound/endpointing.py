@@ -40,7 +40,7 @@ class Utterance:
         self.ended = False  # whether the utterance has ended, so that no more audio follows
         self.cut = False  # whether the utterance was cut because it became too long; the next one continues it
         self.seconds = 0.0  # duration of the utterance's audio so far
-        self._frames: list[bytes] = []  # frames that are not yet read
+        self._frames: list[bytes] = []  # frames that the iteration has not returned yet
         self._changed = asyncio.Event()
         self._end_callback: Callable[[], None] = _ignore_end
 

@@ -21,8 +21,8 @@ def ensure_within(directory: Path, path: Path) -> None:
 class WavFile:
     """A WAV file of 16-bit PCM at 8 kHz, whose name ends in `.part` until the file is closed.
 
-    Sound is written before the header that counts it, so that the file is playable whenever the process ends.
-    A number is added to a name that is taken. OSError where the file cannot be created or written.
+    New audio is written before the header that counts its bytes, so that the file is playable whenever the process
+    ends. If the name is taken, a number is added to it. OSError where the file cannot be created or written.
     """
 
     def __init__(self, path: Path, channels: int, modes: FileModes = DEFAULT_MODES) -> None:
@@ -55,7 +55,7 @@ class WavFile:
             written = 0
             while written < len(pcm):
                 written += self._file.write(memoryview(pcm)[written:])
-        finally:  # where the disk became full, the part that was written counts
+        finally:  # if the disk became full, the audio written before that counts
             self._size += written - written % block
             self._write_header()
 
