@@ -105,7 +105,7 @@ class Call:
         self._lifetime.finish(End(EndReason.FINISHED, code, text))
 
     async def silence(self) -> None:
-        """Keep the stream up in silence until the peer, or the server, ends it."""
+        """Keep the stream open, and send silence, until the peer or the server ends the stream."""
         await asyncio.get_running_loop().create_future()
 
     def events(self) -> AsyncIterator[Event]:
@@ -131,7 +131,7 @@ class Call:
         return keypad.presses if keypad is not None and keypad.awaited else None
 
     async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
-        """Play a prompt until its end, or until the caller barges in. Returns whether speech stopped it.
+        """Play a prompt until its end, or until the caller barges in. Returns if speech stopped the prompt.
 
         A digit that stops the prompt stays in the type-ahead buffer, for the next collection of digits.
         """
@@ -222,8 +222,9 @@ class Call:
 
         `within`: the folder that must contain the file; if a symbolic link leads out of it, the recording fails.
         `stereo`: the caller is on the left, and what we send on the right. `max_duration`: seconds after which the
-        recording ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which
-        ends it. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
+        recording ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which ends
+        the recording. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its
+        folders.
 
         Where the disk is full, or the folder cannot be written, the file ends, and the event `recording.failed` is
         emitted at once. `record` still returns only when a limit is reached. `Recording.error` has the reason.

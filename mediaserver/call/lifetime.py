@@ -11,14 +11,14 @@ from mediaserver.transport.closing import End
 class Lifetime:
     """One stream, from its beginning to its end.
 
-    It refers neither to the session nor to the call, which both refer to it. Without a cycle of references, a
-    stream that is over is freed at once, not only by a garbage collection.
+    A `Lifetime` refers neither to its session nor to its call, which both refer to it. Without a cycle of
+    references, a stream that is over is freed at once, not only by a garbage collection.
     """
 
     __slots__ = ("control", "end", "hanging_up", "over", "stream", "task")
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream  # replaced where the peer names itself or its call later
+        self.stream = stream  # replaced if the peer names itself or its call later
         self.control = PeerControl()
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.end: End | None = None

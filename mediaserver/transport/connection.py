@@ -50,7 +50,7 @@ class MessageReader:
 
     More than `max_rate` messages in a second are a flood, which ends the reading. So are more bytes in a second
     than `max_rate` messages of one frame each. `messages` counts all messages read so far, and `pongs` the pongs
-    in them.
+    among these messages.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class FileModes(NamedTuple):
-    """The modes of files, and of the folders that are made for them."""
+    """The permissions (modes) of new files, and of the folders that are made for these files."""
 
     file: int = 0o640
     directory: int = 0o750
@@ -18,7 +18,7 @@ DEFAULT_MODES = FileModes()
 
 
 def make_folders(folder: Path, modes: FileModes) -> None:
-    """Make a folder and its missing parents. Existing ones stay as they are. OSError where one cannot be made."""
+    """Make a folder and its missing parents. Existing folders stay as they are. OSError if making one fails."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -29,7 +29,7 @@ def make_folders(folder: Path, modes: FileModes) -> None:
         try:
             each.mkdir(modes.directory)
         except FileExistsError:
-            if not each.is_dir():  # another stream may have made the folder meanwhile
+            if not each.is_dir():  # if it is a folder, another stream has made it meanwhile
                 raise
             continue
         with contextlib.suppress(OSError):  # file systems without modes

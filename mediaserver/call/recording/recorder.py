@@ -23,7 +23,7 @@ from mediaserver.wire.events import Audio, Event
 _FLUSH_INTERVAL = 1.0  # seconds between writes to the disk: the most that a killed process loses
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
-_MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes pending for a slow disk, beyond which the recording fails
+_MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes of unwritten audio, beyond which the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
 _KEPT_SILENCE = SAMPLE_RATE // 5  # samples of silence that trimming leaves at the end
 
@@ -88,7 +88,7 @@ class Recorder:
         self._disk = DiskExecutor()
         self._file: WavFile | None = None
         self._file_closed = False  # whether closing has been tried, with or without success
-        self._samples = 0  # samples of each channel, written or being written; after a failure, received ones
+        self._samples = 0  # samples per channel, written or being written; after a failure, those received
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = asyncio.Event()
         self._reason, self._error = StopReason.STREAM_ENDED, ""
