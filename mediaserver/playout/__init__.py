@@ -1,4 +1,4 @@
-"""What is played, and when: decoded sound files, the prompt library, sources of frames, and their pacer.
+"""Playout: decodes sound files, keeps the prompt library, makes frames of audio and sends them on time.
 
-The package knows nothing of calls, handlers or routes.
+The package does not import the modules of calls, handlers or routes.
 """

@@ -1,10 +1,10 @@
 """Decodes a sound file of any format to PCM (16-bit little-endian, 8 kHz, mono).
 
-The code runs in worker processes, so it may take long, and uses no asyncio. It works block by block, so that the
-memory it needs depends on the PCM that is kept, not on the rate, channels and length that a file claims to have.
-Decoding stops, with an error, as soon as a file turns out to be longer than allowed.
+The code runs in worker processes, so it may take long, and it uses no asyncio. Files are decoded block by block.
+The memory needed therefore depends on the PCM that is kept, not on the rate, channels and length that a file's
+header claims. Decoding stops with an error as soon as a file turns out to be longer than allowed.
 
-A file is what its first bytes say; its extension counts only where they say nothing.
+A file's first bytes decide its format. The extension decides only where the first bytes match no known format.
 """
 
 import contextlib
@@ -24,36 +24,36 @@ from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
 from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
 
-PcmKind = Literal["auto", "linear", "mulaw"]  # what `.pcm` files hold: the setting `prompts.pcm`
+PcmKind = Literal["auto", "linear", "mulaw"]  # the samples of `.pcm` files: a value of the setting `prompts.pcm`
 
-_BLOCK = 1 << 20  # bytes of a file that are read at a time
+_BLOCK = 1 << 20  # bytes that are read from a file at a time
 _LAWS = {"mulaw": ("µ-law", g711.mulaw_decode), "alaw": ("A-law", g711.alaw_decode)}
 _EMPTY = "is empty: nothing is heard where it is played"
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedAudio:
-    """A sound file's samples, its own format, its level, and what is odd about it."""
+    """A decoded sound file: its samples, the description of its format, its level, and warnings about it."""
 
     pcm: bytes  # 16-bit little-endian, 8 kHz, mono
     source: str  # a description of the file's own format, shown to users
     peak_dbfs: float
     loudness_lufs: float
-    warnings: tuple[str, ...] = ()  # each continues a sentence that begins with the file's name
+    warnings: tuple[str, ...] = ()  # texts to put after the file's name, such as "ends amid a sample"
 
 
 @dataclass(slots=True)
 class _Sound:
-    """A file that is being decoded. The description and the warnings are whole once `blocks` are used up."""
+    """A file that is being decoded. `source` and `warnings` are complete once `blocks` was read to its end."""
 
-    blocks: Iterator[bytes]
-    source: str
-    seconds: float = 0.0  # 0 where the file does not say
+    blocks: Iterator[bytes]  # PCM (16-bit little-endian, 8 kHz, mono)
+    source: str  # a description of the file's own format, shown to users
+    seconds: float = 0.0  # the length that the file's header gives; 0 where it gives none
     warnings: list[str] = field(default_factory=list)
 
 
 def decode_file(path: Path, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
-    """Decode a file of at most `longest` seconds; PromptError tells why it cannot be played."""
+    """Decode a file of at most `longest` seconds. Raises PromptError with the reason where it cannot be played."""
     try:
         with path.open("rb") as file:
             return decode(path, file, longest, pcm)
@@ -62,7 +62,7 @@ def decode_file(path: Path, longest: float = LONGEST, pcm: PcmKind = "auto") -> 
 
 
 def decode(path: Path, file: BinaryIO, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
-    """Like `decode_file`, for a file that is already open."""
+    """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`."""
     try:
         sound = _open(path, file, pcm)
         decoded = _join(sound, longest)
@@ -81,7 +81,7 @@ def too_long_error(longest: float) -> PromptError:
 
 
 def _open(path: Path, file: BinaryIO, pcm: PcmKind) -> _Sound:
-    """Find out what a file is, and begin to decode it."""
+    """Find out a file's format from its first bytes and its extension, and begin to decode it."""
     extension = path.suffix.lower()
     head, size, raw = _head_at(file, 0), file.seek(0, 2), RAW.get(extension)
     if not size:
@@ -140,7 +140,7 @@ def _describe_raw(raw: RawFormat) -> str:
 
 
 def _open_wav(file: BinaryIO, size: int, begin: int) -> _Sound:
-    """A WAV file, or several joined end to end, as programs that speak sentence by sentence write them."""
+    """Open a WAV file, or several WAV files joined end to end in one file, as some TTS programs write them."""
     read = _random_reader(file)
     try:
         first = wav.locate_data(read, size, begin)
@@ -188,11 +188,12 @@ def _wav_blocks(file: BinaryIO, part: wav.DataChunk, warnings: list[str]) -> Ite
 def _open_compressed(
     file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None, path: Path | None = None
 ) -> _Sound:
-    """A file that FFmpeg's libraries decode, of `samples` for each channel where its container says so.
+    """Open a compressed file, to be decoded by FFmpeg's libraries.
 
-    Where they cannot, and a `path` is given, the system's ffmpeg may: it is often built with more codecs.
+    `samples` is the number of samples for each channel that the container gives, or None. Where FFmpeg's libraries
+    cannot decode the file and a `path` is given, the system's ffmpeg is tried: it is often built with more codecs.
     """
-    from mediaserver.playout.decoding import libav  # importing it takes a tenth of a second
+    from mediaserver.playout.decoding import libav  # imported here, because the import takes a tenth of a second
 
     sound = _Sound(iter(()), "")
 
@@ -237,7 +238,7 @@ def _random_reader(file: BinaryIO) -> Callable[[int, int], bytes]:
 
 
 def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[bytes]:
-    """Read `size` bytes of a file from `start` on, in blocks of whole samples; one sample takes `align` bytes."""
+    """Yield `size` bytes of a file from offset `start` on, in blocks of whole samples of `align` bytes each."""
     file.seek(start)
     most = max(1, _BLOCK // align) * align
     while size and (block := file.read(min(size, most))):
@@ -248,7 +249,7 @@ def _read_blocks(file: BinaryIO, start: int, size: int, align: int) -> Iterator[
 
 
 def _join(sound: _Sound, longest: float) -> bytearray:
-    """Join a sound's blocks; PromptError if they, or the seconds that the file tells, exceed `longest`."""
+    """Join a sound's blocks of PCM; PromptError if the blocks or the header's length exceed `longest` seconds."""
     most, pcm = int(longest * SAMPLE_RATE) * SAMPLE_BYTES, bytearray()
     if sound.seconds > longest:
         raise too_long_error(longest)
@@ -260,10 +261,10 @@ def _join(sound: _Sound, longest: float) -> bytearray:
 
 
 def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
-    """Resample signals (±1.0) from `rate` Hz to PCM at 8 kHz.
+    """Resample blocks of samples, each of shape (n,), ±1.0 full scale, from `rate` Hz to 16-bit PCM at 8 kHz.
 
-    soxr does this, and not pydub, because soxr's "VHQ" keeps aliases and images below -120 dB, while pydub
-    resamples linearly.
+    soxr is used instead of pydub, because soxr's quality "VHQ" keeps aliases and images below -120 dB, while pydub
+    interpolates linearly.
     """
     if rate == SAMPLE_RATE:
         yield from (to_bytes(quantize(signal)) for signal in signals)

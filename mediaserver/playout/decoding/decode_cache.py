@@ -10,17 +10,17 @@ from typing import NamedTuple
 from mediaserver.errors import error_text
 from mediaserver.support.store import Store
 
-# Seconds: two changes within this time may leave a file with the same times, because the clocks of file systems
-# are coarse.
+# Seconds that must have passed since a file's last change before its times identify its content. Two changes in
+# quick succession may leave a file with the same times, because the clocks of file systems are coarse.
 _SETTLED = 2.0
-_SECOND = 1_000_000_000  # ns
+_SECOND = 1_000_000_000  # nanoseconds in a second
 
 
 class CacheLookup(NamedTuple):
-    """A decoded file, and how the cache served it.
+    """A decoded file, and whether it came from the cache.
 
-    `stored` is "hit" where the file was in the cache, "miss" where it was decoded, "failed" where it was decoded
-    and could not be written to the cache, for the reason `problem`.
+    `stored` is "hit" where the file was in the cache, and "miss" where it was decoded. It is "failed" where the
+    result could not be written to the cache; `problem` has the reason.
     """
 
     decoded: bytes
@@ -29,18 +29,22 @@ class CacheLookup(NamedTuple):
 
 
 class DecodeCache:
-    """Decoded files in a store. `fingerprint` names the decoder; what another decoder cached is not found."""
+    """Keeps decoded files in a store on disk.
+
+    `fingerprint` identifies the version of the decoder. Files that another version has cached are not found.
+    """
 
     def __init__(self, store: Store, fingerprint: str) -> None:
         self._store, self._fingerprint = store, fingerprint
 
     def get_or_decode(self, path: str, decode: Callable[[BufferedReader], bytes], now: float) -> CacheLookup:
-        """Get a decoded file from the cache, or else by `decode` of the open file. `now`: seconds since 1970.
+        """Get a decoded file from the cache; where the cache lacks it, call `decode` with the open file.
 
-        The cache finds a file by a digest of its content. The file need not be read again if its state is exactly
-        as it was, down to the inode and the time of the last change (ctime), because no program can set the ctime.
-        A ctime in whole seconds is not trusted, because all files of a disk image may have one ctime, also in the
-        next image. Raises OSError where the file cannot be read.
+        The cache finds a file by a digest of its content. To save reading the file, the cache also remembers the
+        digest by the file's state: device, inode, size, and times of change. This is safe, because no program can
+        set the ctime (time of the last change of the inode). A ctime in whole seconds is not trusted, because all
+        files of a disk image, and of its next version, may have one ctime. `now` is in seconds since 1970. Raises
+        OSError where the file cannot be read.
         """
         before = os.stat(path)
         key_by_state = f"{self._fingerprint}; {os.fsencode(path)!r} {_state(before)}"
@@ -56,7 +60,7 @@ class DecodeCache:
             found = self._store.get(key_by_content)
             file.seek(0)
             decoded, stored = (decode(file), "miss") if found is None else (found, "hit")
-        if not _unchanged(path, before, digest):  # a file that changed while it was decoded is not cached
+        if not _unchanged(path, before, digest):  # do not cache a file that changed while it was decoded
             return CacheLookup(decoded, stored)
         try:
             if found is None:
@@ -78,10 +82,10 @@ def _digest(file: BufferedReader) -> str:
 
 
 def _unchanged(path: str, before: os.stat_result, digest: str) -> bool:
-    """Whether the state and the content of a file are still what they were before it was decoded.
+    """Whether a file's state and content are the same as before it was decoded.
 
-    The content is read again because ffmpeg opens the file by itself, and because a file that changes twice
-    within one tick of the file system's clock keeps its times.
+    The content is read again for two reasons. ffmpeg opens the file by itself, so it may have read other content.
+    And a file that changes twice within one tick of the file system's clock keeps its times.
     """
     with contextlib.suppress(OSError), open(path, "rb") as file:
         return _state(os.stat(path)) == _state(before) and _digest(file) == digest

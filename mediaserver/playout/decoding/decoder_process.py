@@ -1,16 +1,17 @@
-"""A decoder process, which the `DecodePool` in `pool` starts.
+"""A child process that decodes sound files for the server. The class `DecodePool` starts it by this command:
 
     python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST PCM [FOLDER BYTES]
 
-Its standard input is a socket: it reads requests from there, and answers there with a description in JSON and PCM
-(16-bit little-endian, 8 kHz, mono). It ends when its input ends, and so never outlives the server.
+The process's standard input is a socket. The process reads requests from this socket, and answers on it with a
+description in JSON and PCM (16-bit little-endian, 8 kHz, mono). It ends when the socket is closed, and so never
+outlives the server.
 
-It does not decode files of more than LONGEST seconds, and its memory is limited to what LONGEST seconds need,
-because a file of a few megabytes may hold days of silence. PCM is the setting `prompts.pcm`.
+A file of more than LONGEST seconds is not decoded, and the process's memory is limited to what LONGEST seconds
+need, because a file of a few megabytes may hold days of silence. PCM is the value of the setting `prompts.pcm`.
 
-Decoded files are cached in the store at FOLDER, which takes at most BYTES, under the decoder's FINGERPRINT.
-Modules are imported only when they are needed, because a file that is found there is not decoded, and importing
-numpy takes longer than serving a hundred files from the cache.
+Decoded files are cached on disk in FOLDER, in at most BYTES bytes, under the decoder's FINGERPRINT. Modules for
+decoding are imported only when a file must be decoded, because importing numpy takes longer than serving a hundred
+files from the cache.
 """
 
 import json
@@ -28,20 +29,21 @@ from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.support.processes import child_main
 from mediaserver.support.store import Store
 
-# The limit of the address space of a decoder, and of each program that it runs, is the sum of two parts, in bytes:
-# what libraries take for themselves, and a multiple of the PCM of LONGEST seconds.
+# The address space of a decoder process, and of each program that it runs, is limited to the sum of two parts:
+# the bytes that libraries take for themselves, and a multiple of the bytes of LONGEST seconds of PCM.
 _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # else numpy's libraries take memory for one per core
+# Environment variables, set to 1: otherwise numpy's libraries allocate memory for a thread per core.
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
-REQUEST = struct.Struct(">I?")  # size in bytes of the path, which follows; whether to use the cache
-ANSWER = struct.Struct(">IQ")  # sizes in bytes of the JSON and of the PCM, which follow
+REQUEST = struct.Struct(">I?")  # a request's header: bytes of the path that follows, and whether to use the cache
+ANSWER = struct.Struct(">IQ")  # an answer's header: bytes of the JSON and bytes of the PCM that follow
 _NO_PCM = memoryview(b"")
 
 
 def main() -> None:
-    """Answer requests until the input ends."""
+    """Answer the server's requests until the socket at standard input is closed."""
     requests, answers = child_main.open_channel()
-    child_main.scrub_environment()  # so that ffmpeg does not get the server's variables either
+    child_main.scrub_environment()  # ffmpeg, which this process starts, must not get the server's secrets
     fingerprint, seconds, pcm, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
@@ -50,11 +52,11 @@ def main() -> None:
         child_main.report_ready(answers)
         _serve(cache, requests, answers, longest, pcm)
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
-        os._exit(1)  # at once: a normal exit would fail to flush the answer, and complain
+        os._exit(1)  # exit at once: a normal exit would fail to flush the answer, and print an error
 
 
 def _limit_memory(longest: float) -> None:
-    """Limit our memory, and that of the programs we start; a lower limit that is in force stays."""
+    """Limit the memory of this process and of programs that it starts; a lower limit already in force stays."""
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     wanted = int(_LIBRARY_BYTES + _PCM_MULTIPLE * _PCM_BYTES_PER_SECOND * longest)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -79,9 +81,9 @@ def _serve(
 def answer_request(
     path: str, cache: DecodeCache | None, longest: float = LONGEST, pcm_kind: str = "auto"
 ) -> tuple[dict[str, Any], memoryview]:
-    """Return a file's description and PCM; for a file that cannot be played, the description is only an `error`.
+    """Return a file's description and PCM; for a file that cannot be played, `{"error": reason}` and no PCM.
 
-    `stored` and `problem` of the description are those of the `CacheLookup`.
+    The description's keys `stored` and `problem` have the values of the `CacheLookup` fields of these names.
     """
     try:
         if cache is not None:
@@ -107,7 +109,7 @@ def answer_request(
 
 
 def _decode(path: str, file: BufferedReader, longest: float, pcm_kind: str) -> bytes:
-    """Decode a file to the bytes that are cached: its description in a line of JSON, then its PCM."""
+    """Decode a file to the bytes that the cache keeps: the file's description in a line of JSON, then its PCM."""
     from pathlib import Path
 
     from mediaserver.playout.decoding.decode import decode

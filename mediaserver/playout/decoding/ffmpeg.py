@@ -1,4 +1,4 @@
-"""Decodes sound files by the system's ffmpeg through a pipe, with one block of a file in memory at a time."""
+"""Decodes sound files by the system's program ffmpeg, whose output is read from a pipe block by block."""
 
 import shutil
 import subprocess
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
-_BLOCK = 1 << 20  # bytes
-_STDERR_TAIL = 4096  # bytes at the end of ffmpeg's messages, which are kept
+_BLOCK = 1 << 20  # bytes of PCM that are read from ffmpeg at a time
+_STDERR_TAIL = 4096  # bytes that are kept of the end of ffmpeg's error messages
 
 
 class AudioStream(NamedTuple):
@@ -24,7 +24,7 @@ class AudioStream(NamedTuple):
 
     rate: int  # Hz
     channels: int
-    seconds: float  # 0 where the file does not say
+    seconds: float  # the length that ffprobe finds in the file's header; 0 where there is none
 
 
 def is_installed() -> bool:
@@ -33,9 +33,9 @@ def is_installed() -> bool:
 
 
 def probe(path: Path) -> AudioStream:
-    """Describe a file's first audio stream; PromptError in ffmpeg's own words where there is none."""
+    """Describe a file's first audio stream. Where there is none, raises PromptError with ffmpeg's own message."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer Pythons warn of escapes in pydub's source code
+        warnings.simplefilter("ignore")  # newer Python versions warn of invalid escapes in pydub's source code
         from pydub.utils import mediainfo_json
     try:
         found: dict[str, Any] = mediainfo_json(path)
@@ -57,9 +57,10 @@ def probe(path: Path) -> AudioStream:
 def decoded_blocks(
     path: Path, stream: AudioStream
 ) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
-    """The audio of a file in blocks: mixed down to one channel, ±1.0 full scale, at the file's own rate.
+    """Run ffmpeg, and yield an iterator of a file's audio in blocks of shape (n,), ±1.0 full scale.
 
-    Raises PromptError where ffmpeg fails. ffmpeg is killed if the context ends before the end of the file.
+    The blocks are mixed down to one channel, at the file's own sampling rate. The iterator raises PromptError
+    where ffmpeg fails. ffmpeg is killed if the context ends before the end of the file.
     """
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ar", str(stream.rate), "-ac", str(stream.channels), "-f", "f32le", "-c:a", "pcm_f32le", "-"]
@@ -89,13 +90,13 @@ def _read_blocks(
 
 
 def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
-    """Read `stderr` to its end, and keep the last bytes in `tail`."""
+    """Read ffmpeg's `stderr` to its end, and keep the last `_STDERR_TAIL` bytes in `tail`."""
     while data := stderr.read1(_STDERR_TAIL):  # type: ignore[attr-defined]
         tail += data
         del tail[:-_STDERR_TAIL]
 
 
 def _last_message(messages: bytes, path: Path) -> str:
-    """ffmpeg's last message, without the file's path, because our own message names the file already."""
+    """ffmpeg's last line of error messages, without the file's path, because our error message has it already."""
     lines = [line.strip() for line in messages.decode(errors="replace").splitlines() if line.strip()]
     return (lines[-1] if lines else "it says nothing").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")

@@ -1,6 +1,7 @@
-"""The decoder's fingerprint names all that decides, besides a file's content, which samples decoding gives.
+"""The decoder's fingerprint: a text with the versions of all software that decodes sound files.
 
-A cached file that was decoded under another fingerprint is decoded anew.
+With one fingerprint, the same file always gives the same samples. A cached file with another fingerprint was
+decoded by other versions, and is therefore decoded anew.
 """
 
 import shutil
@@ -10,12 +11,12 @@ from pathlib import Path
 
 from mediaserver import __version__
 
-# The revision of our own code: raise it with every change that gives other samples, even before a release.
+# The revision of our decoding code. Raise it with every change after which a file may give other samples.
 DECODER_REVISION = 3
 
 
 def decoder_fingerprint() -> str:
-    """The fingerprint in one line: our own version, those of the libraries, the state of ffmpeg and ffprobe."""
+    """The fingerprint in one line: versions of mediaserver and its libraries, and state of ffmpeg and ffprobe."""
     ours = f"mediaserver {__version__} {DECODER_REVISION}"
     return "; ".join((ours, *_library_versions(), _program_state("ffmpeg"), _program_state("ffprobe")))
 
@@ -26,7 +27,7 @@ def _library_versions() -> tuple[str, ...]:
 
 
 def _program_state(name: str) -> str:
-    """A program's size and time, which tell if it was replaced meanwhile; asking for its version is far slower."""
+    """A program's size and time of change, which differ once it is replaced: asking for its version is slow."""
     path = shutil.which(name)
     if path is None:
         return f"no {name}"

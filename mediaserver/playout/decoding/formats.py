@@ -1,17 +1,18 @@
-"""The names by which sound files are known, which of two of one name is played, and how long a file may be.
+"""The extensions of sound files, which of several files of one prompt name is played, and how long a file may be.
 
-Sources: Asterisk's file formats (formats/format_*.c and codecs' file names), and the containers that FFmpeg reads.
+The extensions come from Asterisk's file formats (formats/format_*.c and the codecs' file names), and from the
+containers that FFmpeg reads.
 """
 
 from typing import NamedTuple
 
 
 class RawFormat(NamedTuple):
-    """A headerless format: the extension alone says what its bytes are."""
+    """The format of files without a header: the file's extension alone says how its samples are encoded."""
 
-    codec: str  # "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or a demuxer of FFmpeg
+    codec: str  # "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer
     rate: int = 8000  # Hz
-    code_bits: int = 0  # of G.726
+    code_bits: int = 0  # bits of each G.726 code; 0 for other codecs
 
 
 RAW = {
@@ -21,7 +22,7 @@ RAW = {
     **{f".{name}": RawFormat("mulaw") for name in ("ulaw", "ul", "mulaw", "mu", "ulw")},
     **{f".{name}": RawFormat("alaw") for name in ("alaw", "al", "alw")},
     ".g722": RawFormat("g722", 16_000),
-    # Asterisk packs the codes as RFC 3551 does, the first one into the lowest bits.
+    # Asterisk packs G.726 codes into bytes as RFC 3551 does: the first code is in the lowest bits.
     **{f".g726-{8 * bits}": RawFormat("g726le", code_bits=bits) for bits in (5, 4, 3, 2)},
     ".vox": RawFormat("vox"),
     ".gsm": RawFormat("gsm"),
@@ -34,22 +35,23 @@ _LOSSY = (
     *(".mp3", ".mp2", ".awb", ".spx", ".3gp", ".amr"),
 )
 EXTENSIONS = {*RAW, *WAVE, *_LOSSLESS, *_LOSSY}
-# Sound files that Asterisk or a computer plays, and nothing here decodes.
+# Extensions of sound files that Asterisk or a computer plays, and that this server cannot decode.
 UNDECODABLE = {".g723", ".g723sf", ".ilbc", ".lpc10", ".mid", ".midi", ".ra", ".rm", ".siren7", ".siren14"}
-LONGEST = 7200.0  # seconds of sound in one file, the default of the setting `prompts.longest`
+LONGEST = 7200.0  # the most seconds of sound in one file: the default of the setting `prompts.longest`
 
-# Of several files with one name, the first kind is played: 8 kHz PCM, G.711, other lossless kinds, lossy ones.
+# Kinds of files: of several files with one prompt name, the server plays the one whose kind comes first here.
 _PCM_8_KHZ, _G711, _OTHER_LOSSLESS, _OTHER_LOSSY = range(4)
 _ORDER = (*sorted(WAVE), *RAW, *_LOSSLESS, *_LOSSY)
 _UNKNOWN_RATE = 1 << 32
-_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}  # by the format code of a WAV file
+_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}  # the kind by a WAV file's format code
 
 
 def preference(extension: str, head: bytes) -> tuple[int, int, int]:
-    """A key to sort files of one name by, the best first; `head` is the beginning of a WAV file, else not used.
+    """A key to sort the files of one prompt name by: the file to be played comes first.
 
-    Of one kind, the lowest sampling rate that is known is the nearest to the telephone's; then the order of the
-    tables above decides.
+    Files are sorted by their kind, then by their sampling rate, the lowest first, as it is the nearest to the
+    telephone's 8 kHz. Last, the order of extensions in this module decides. `head` has the first bytes of a WAV
+    file; it is not used for other files.
     """
     place = _ORDER.index(extension)
     if extension in WAVE:

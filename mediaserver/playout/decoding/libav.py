@@ -1,7 +1,7 @@
-"""Decodes compressed sound by FFmpeg's libraries, in this process, block by block.
+"""Decodes compressed sound files block by block with FFmpeg's libraries, without starting the program ffmpeg.
 
-The libraries come with the `av` package, so every installation decodes alike, and a short file costs a millisecond
-where the start of a program would cost fifty.
+The libraries come with the `av` package, so that all installations decode alike. Decoding a short file takes a
+millisecond; starting the program ffmpeg would take fifty.
 """
 
 from collections import Counter
@@ -19,13 +19,14 @@ from mediaserver.audio.pcm import describe_channels
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.formats import RawFormat
 
-# Some demuxers open what a file names: other files, and URLs. These do not.
+# The FFmpeg demuxers that may be used. Some others are unsafe: they open other files or URLs that a file names.
 _DEMUXERS = (
     *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts", "eac3", "flac"),
     *("g722", "g726le", "g729", "gsm", "loas", "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "tta", "voc"),
     *("w64", "wav", "webm", "wv"),
 )
-# Codecs that put silence in front of the sound and behind it; only some containers tell how much.
+# Codecs that add silence before and after the sound, with their names for users. Only some containers give the
+# length of this silence.
 _PADDING = {
     "adpcm_ima_wav": "IMA ADPCM",
     "adpcm_ms": "Microsoft ADPCM",
@@ -36,17 +37,17 @@ _PADDING = {
     "wmav1": "WMA",
     "wmav2": "WMA",
 }
-_MOST_PADDING = 4096  # samples behind the sound: two of AAC's frames at its largest
-_BLOCK_SAMPLES = 1 << 14
-_VOX_BLOCK = 1 << 16  # bytes
+_MOST_PADDING = 4096  # the most samples of silence after the sound: two of AAC's largest frames
+_BLOCK_SAMPLES = 1 << 14  # samples of each channel that are mixed down together
+_VOX_BLOCK = 1 << 16  # bytes of a Dialogic ADPCM file that are decoded at a time
 
 
 @dataclass(slots=True)
 class LibavSound:
-    """A file's first audio stream while it is decoded; all but the blocks is known once these are used up."""
+    """The description of a file's first audio stream. `warnings` is complete once the whole file is decoded."""
 
-    name: str = ""  # of the format, for people
-    seconds: float = 0.0  # 0 where the file does not say
+    name: str = ""  # the format's name for users, such as `MP3`
+    seconds: float = 0.0  # the length that the container gives; 0 where it gives none
     warnings: list[str] = field(default_factory=list)
 
     def describe(self, rate: int, channels: int) -> str:
@@ -54,18 +55,20 @@ class LibavSound:
         return f"{self.name} {rate} Hz {describe_channels(channels)}"
 
 
-Block = tuple[int, int, NDArray[np.float64]]  # rate in Hz, number of channels, their mean (±1.0 full scale)
+# The rate in Hz, the number of channels, and the mean of the channels: shape (n,), ±1.0 full scale.
+Block = tuple[int, int, NDArray[np.float64]]
 
 
 @contextmanager
 def open_sound(
     file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None
 ) -> Iterator[tuple[LibavSound, Iterator[Block]]]:
-    """A sound file, and its blocks as they are decoded; `raw` is the format of a headerless one.
+    """Open a sound file, and yield its description and an iterator of its decoded blocks.
 
-    `samples` is how many the container tells of, without the codec's padding, where FFmpeg makes nothing of it.
+    `raw` is the format of a file without a header, None for other files. `samples` is the number of samples for
+    each channel, without the codec's padding, if the container gives it in a way that FFmpeg ignores; else None.
 
-    PromptError where there is no sound in the file, or nothing that can be decoded.
+    Raises PromptError where the file has no sound, or nothing that can be decoded.
     """
     file.seek(0)
     if raw is not None and raw.codec == "vox":
@@ -95,8 +98,8 @@ def open_sound(
 
 
 def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> Iterator[Block]:
-    decoded, lengths = 0, Counter[int]()  # samples, and how many frames have so many
-    surplus = list[Block]()
+    decoded, lengths = 0, Counter[int]()  # samples decoded so far; how many frames there were of each length
+    surplus = list[Block]()  # blocks beyond `end`: padding, unless the header gives a wrong length
     for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
         decoded += len(mixed)
@@ -104,14 +107,15 @@ def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> 
             yield rate, channels, mixed[:kept]
         if kept < len(mixed):
             surplus.append((rate, channels, mixed[kept:]))
-        if end is not None and decoded > end + _MOST_PADDING:  # the header is wrong
+        if end is not None and decoded > end + _MOST_PADDING:  # the header's length is wrong
             yield from surplus
             end = None
             surplus.clear()
     if end is not None:
         decoded = min(decoded, end)
     codec = stream.codec_context.codec.canonical_name
-    # FFmpeg trims the silence by what the container tells of it; then the frames are not whole any more.
+    # Where the container gives the padding's length, FFmpeg cuts the padding off: `decoded` is then hardly ever a
+    # multiple of a frame's samples.
     if codec in _PADDING and lengths and decoded % lengths.most_common(1)[0][0] == 0:
         sound.warnings.append(
             f"has some silence at its ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
@@ -120,9 +124,9 @@ def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> 
 
 
 def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:
-    """Mix frames down, many at a time, as numpy takes as long for a few samples as for some thousand."""
+    """Mix FFmpeg's frames down to one channel, many at a time: numpy takes as long for few samples as for many."""
     for (rate, channels, planar), alike in groupby(frames, key=_layout):
-        if not 1000 <= rate <= 768_000:  # resampled from 1 Hz, a byte would become seconds of sound
+        if not 1000 <= rate <= 768_000:  # at a rate of 1 Hz, for example, each byte would become seconds of sound
             raise PromptError(f"is damaged: it claims to have {rate} samples a second")
         waiting, samples = list[NDArray[Any]](), 0
         for frame in alike:
@@ -142,14 +146,17 @@ def _layout(frame: Any) -> tuple[int, int, bool]:
 
 
 def _told_end(container: Any, stream: Any) -> int | None:
-    """The length in samples that MP4 tells; FFmpeg trims the silence in front by it, and not the one behind."""
+    """The length in samples that an MP4 file's header gives, None for other files.
+
+    FFmpeg cuts off the codec's padding before the sound, and not that after it, so our code needs this length.
+    """
     if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
         return None
     return int(stream.duration * stream.time_base * stream.rate)
 
 
 def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
-    """The decoded frames of a stream; what is damaged is left out, and told."""
+    """Yield a stream's decoded frames. Damaged packets are left out, and counted in a warning of `sound`."""
     packets, decoded, damaged = container.demux(stream), False, 0
     while True:
         try:
@@ -175,7 +182,7 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
 
 
 def _mix(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    """The mean of the channels of all parts, each of shape (channels, n); ±1.0 is full scale, shape (n,)."""
+    """Join parts, each of shape (channels, n), and average their channels: shape (n,), ±1.0 full scale."""
     values = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     mixed: NDArray[np.float64] = values.mean(axis=0, dtype=np.float64)
     if values.dtype == np.uint8:
@@ -184,7 +191,7 @@ def _mix(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
 
 
 def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
-    """Dialogic ADPCM has no demuxer: its codes are nothing but the file's bytes."""
+    """Decode a Dialogic ADPCM file, for which FFmpeg has no demuxer: the file consists of codes alone."""
     decoder = av.CodecContext.create("adpcm_ima_oki", "r")
     decoder.sample_rate, decoder.layout = rate, "mono"  # type: ignore[attr-defined]
     for block in iter(lambda: file.read(_VOX_BLOCK), b""):
@@ -194,5 +201,5 @@ def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
 
 
 def _words(error: av.FFmpegError) -> str:
-    """FFmpeg's words for an error, without the number and the file's path, which our own message names."""
+    """FFmpeg's text for an error, without the error number and the file's path, which our own message has."""
     return (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""The pool of decoder processes, as the serving process sees it."""
+"""The server's side of decoding: sends sound files to a pool of decoder processes, and takes their PCM."""
 
 import asyncio
 import json
@@ -19,19 +19,19 @@ from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 from mediaserver.support.processes.pool import ProcessPool
 
-_TIMEOUT = 600  # seconds for one file: hours of sound take less
+_TIMEOUT = 600  # seconds that decoding one file may take: even hours of sound take less
 _IDLE = 3.0  # seconds after which idle decoders are ended
 
 log = structlog.get_logger()
 
 
 class AudioInfo(NamedTuple):
-    """The format and the level of a sound file: shown to users, not used for playing the file."""
+    """The format, the level and the warnings of a sound file: shown to users, not used for playing the file."""
 
     source: str  # the file's own format, such as "WAV 44100 Hz 16-bit stereo"
     peak_dbfs: float
     loudness_lufs: float
-    warnings: tuple[str, ...] = ()  # what is odd about the file; each continues a sentence after its name
+    warnings: tuple[str, ...] = ()  # texts to put after the file's name, such as "ends amid a sample"
 
 
 class PcmSink(Protocol):
@@ -45,18 +45,18 @@ T = TypeVar("T", bound=PcmSink)
 
 
 class DecodePool:
-    """Decodes files in as many processes at once as there are cores; they start when needed, and end when idle.
+    """Decodes sound files in at most one process per core. Processes start when needed, and end when idle.
 
-    With a `store`, a folder for at most `limit` bytes, decoded files are cached on disk. Files of more than
-    `longest` seconds are not decoded. `pcm` is what `.pcm` files hold: "linear" or "mulaw", or "auto" to judge by
-    their samples.
+    Decoded files are cached on disk in the folder `store`, in at most `limit` bytes; None for no cache. Files of
+    more than `longest` seconds are not decoded. `pcm` is the encoding of `.pcm` files: "linear", "mulaw", or
+    "auto" to judge each file by its samples.
     """
 
     def __init__(
         self, store: Path | None = None, limit: int = 0, longest: float = LONGEST, pcm: str = "auto"
     ) -> None:
-        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # how many files had each outcome in the cache on disk
-        self.decodes, self.decode_seconds = 0, 0.0  # files decoded, and how long that took
+        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files by the result of their look-up in the disk cache
+        self.decodes, self.decode_seconds = 0, 0.0  # files decoded so far, and the seconds that this took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
         self._decoders = ProcessPool(
             "mediaserver.playout.decoding.decoder_process",
@@ -68,12 +68,13 @@ class DecodePool:
         self._logged_problem = ""
 
     async def decode(self, path: Path, new_sink: Callable[[], T], *, store: bool = True) -> tuple[AudioInfo, T]:
-        """Decode one file into a new sink; PromptError where it cannot be played, or where it kills its decoder.
+        """Decode a file into a sink that `new_sink` makes; return the file's description and the sink.
 
-        Without `store`, nothing is cached on disk.
+        PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
+        nothing is cached on disk.
         """
         killed_by = 0
-        for _ in range(2):  # two attempts, because the first decoder may have died of something else than the file
+        for _ in range(2):  # try twice, because the first decoder may have died for a reason other than the file
             decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
@@ -93,7 +94,7 @@ class DecodePool:
     async def _request(
         self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], store: bool
     ) -> tuple[dict[str, Any], T]:
-        """Send a request; return the decoder's answer, and a new sink that was fed the PCM."""
+        """Ask a decoder process to decode a file; return its answer, and a new sink that has got all the PCM."""
         name = os.fsencode(path)
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -102,7 +103,7 @@ class DecodePool:
                 answer, sink = json.loads(await decoder.receive(size)), new_sink()
                 while left:
                     block = await decoder.receive(min(left, PCM_BLOCK_BYTES))
-                    async with self._feeding:  # one sink at a time, so that streams get their turns of the loop
+                    async with self._feeding:  # feed one sink at a time, so that streams get turns of the loop
                         await sink.feed_pcm(block)
                     left -= len(block)
                 return answer, sink
@@ -121,12 +122,12 @@ class DecodePool:
             self._logged_problem = problem
 
     async def release_decoders(self) -> None:
-        """End the decoder processes; the next file starts a new one."""
+        """End the idle decoder processes; the next file to decode starts a new process."""
         await self._decoders.stop_idle()
 
 
 def _why_dead(killed_by: int) -> str:
-    """Why a decoder died, by the signal that ended it: the kernel kills what takes the last memory."""
+    """Why a decoder died, by the number of the signal that ended it: SIGKILL mostly means that memory ran out."""
     if killed_by != signal.SIGKILL:
         return "the decoder died of it"
     return (

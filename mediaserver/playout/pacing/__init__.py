@@ -1,4 +1,5 @@
-"""When frames are sent: one ticker for all streams, a pacer for each, and what happens to a slow peer.
+"""Pacing: sends each stream's frames on time, by one ticker for all streams and a pacer for each stream.
 
-This package is the hot path, and nothing else: it knows no prompts, no calls and no sockets beyond `Transport`.
+The package also pauses a stream whose peer reads too slowly. Its code runs for every frame, so it is kept small:
+it knows no prompts and no calls, and of sockets only the protocol `Transport`.
 """

@@ -1,8 +1,9 @@
 """Alarms, which wake the ticker at absolute times of the monotonic clock.
 
-On Linux, an alarm is a timerfd watched by `add_reader`, which is exact to some 30 µs. Elsewhere, it is a timer of
-the loop (`call_at`), armed for at least a millisecond ahead, because uvloop's timers have a resolution of 1 ms and
-may fire early: a ticker that armed such a timer again for the same time would spin.
+On Linux, an alarm is a timerfd watched by the event loop's `add_reader`, which is exact to some 30 µs. On other
+systems, an alarm is a timer of the event loop (`call_at`). Such a timer is armed for at least a millisecond ahead,
+because uvloop's timers have a resolution of 1 ms and may fire early. A ticker that is woken early arms the alarm
+again for the same time, and would otherwise do so in an endless loop.
 """
 
 import asyncio
@@ -16,31 +17,31 @@ from typing import Protocol
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK, _TFD_CLOEXEC = os.O_NONBLOCK, getattr(os, "O_CLOEXEC", 0)
 _TFD_TIMER_ABSTIME = 1
-_ITIMERSPEC = struct.Struct("qqqq")  # the interval in s and ns, then the value in s and ns
-_NS = 1_000_000_000
+_ITIMERSPEC = struct.Struct("qqqq")  # C's `itimerspec`: interval in s and ns, then time of expiry in s and ns
+_NS = 1_000_000_000  # nanoseconds in a second
 
 
 class Alarm(Protocol):
-    """Calls `wake` at the time for which the alarm is armed, or soon after; arming it again replaces that time.
+    """Calls a function `wake` at the time for which the alarm is armed, or soon after.
 
-    `wake` must arm or disarm the alarm.
+    Arming the alarm again replaces the time. Each time it is called, `wake` must arm or disarm the alarm.
     """
 
     def arm(self, at: int) -> None:
-        """Wake at `at`, in ns of the clock; a time in the past wakes at once."""
+        """Call `wake` at the time `at`, in ns of the monotonic clock; for a time in the past, call it at once."""
 
     def disarm(self) -> None:
-        """Do not wake."""
+        """Do not call `wake` until the alarm is armed again."""
 
     def close(self) -> None:
         """Release the alarm's resources."""
 
 
 class TimerFdAlarm:
-    """An alarm on a Linux timerfd, on CLOCK_MONOTONIC (`time.monotonic_ns`).
+    """An alarm on a Linux timerfd, with times of CLOCK_MONOTONIC (`time.monotonic_ns`).
 
-    The timerfd is never read, which saves a system call: arming or disarming it makes it unreadable again, and
-    `wake` does one or the other.
+    When its time has come, the timerfd becomes readable. It is never read, which saves a system call: arming or
+    disarming it makes it unreadable again, and `wake` always does one of the two.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
@@ -54,12 +55,12 @@ class TimerFdAlarm:
         loop.add_reader(self._fd, wake)
 
     def arm(self, at: int) -> None:
-        """Wake at `at` ns."""
-        _ITIMERSPEC.pack_into(self._spec, 0, 0, 0, at // _NS, at % _NS or 1)  # all zero would disarm
+        """Call `wake` at the time `at`, in ns of the monotonic clock."""
+        _ITIMERSPEC.pack_into(self._spec, 0, 0, 0, at // _NS, at % _NS or 1)  # a time of 0 would disarm the timer
         self._settime(self._fd, _TFD_TIMER_ABSTIME, self._spec, None)
 
     def disarm(self) -> None:
-        """Do not wake."""
+        """Do not call `wake` until the alarm is armed again."""
         _ITIMERSPEC.pack_into(self._spec, 0, 0, 0, 0, 0)
         self._settime(self._fd, 0, self._spec, None)
 
@@ -70,19 +71,19 @@ class TimerFdAlarm:
 
 
 class CallAtAlarm:
-    """An alarm on the loop's own timers; `loop.time()` must tell the time of the same clock, in seconds."""
+    """An alarm on the event loop's timers; `loop.time()` must be the monotonic clock of `arm`, in seconds."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._loop, self._wake = loop, wake
         self._handle: asyncio.TimerHandle | None = None
 
     def arm(self, at: int) -> None:
-        """Wake at `at` ns, or a millisecond from now where that is later."""
+        """Call `wake` at the time `at`, in ns of the monotonic clock, but no sooner than in a millisecond."""
         self.disarm()
         self._handle = self._loop.call_at(max(at / _NS, self._loop.time() + 0.001), self._wake)
 
     def disarm(self) -> None:
-        """Do not wake."""
+        """Do not call `wake` until the alarm is armed again."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -92,5 +93,5 @@ class CallAtAlarm:
 
 
 def system_alarm(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> Alarm:
-    """The most exact alarm that this system has."""
+    """Make the most exact alarm that the operating system offers."""
     return TimerFdAlarm(loop, wake) if sys.platform == "linux" else CallAtAlarm(loop, wake)

@@ -1,10 +1,11 @@
-"""The pacer of one stream: when it sends what its sequencer has, over which connection, and when it must wait.
+"""The pacer of one stream decides when frames are sent, over which connection, and when the stream must wait.
 
-On the hot path a stream is one iterator, which takes the next message and writes it. Everything else happens where
-a source ends, begins or fails, where the peer is slow, and where the session or a handler asks for something.
+At each tick, a stream runs nothing but an iterator, which takes the next message and writes it. All other code
+runs where a source begins, ends or fails, where the peer is slow, or where the session calls the pacer.
 
-When a stream begins, it sends a few frames at once, and stays ahead by this lead, so that the far end has
-audio to play while the network is late. A stream that waits for its peer's first audio (`hold`) sends silence.
+When a stream begins, it sends a few frames at once, and stays ahead of its schedule by these frames, its lead. The
+far end thus has audio to play while the network is late. A stream that is told to `hold` until its peer's first
+audio sends silence.
 """
 
 from collections.abc import Callable
@@ -14,17 +15,17 @@ from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.wire.wire import Wire
 
-_LISTEN_NS = 10_000_000  # the peer has at least this time to send first, where its framing decides ours
+_LISTEN_NS = 10_000_000  # ns for which a stream waits before its first frame if the peer's framing decides ours
 
 
 def _ignore_stall() -> None:
-    """The default of `on_stalled`: do nothing."""
+    """Do nothing when a peer takes no data: the default of the pacer's `on_stalled`."""
 
 
 class Pacer(Sequencer):
     """Sends one stream's frames on the ticker's schedule.
 
-    `on_stalled` is called when the peer has taken nothing for `stall_timeout` seconds.
+    `on_stalled` is called when a slow peer has not taken all that was written within `stall_timeout` seconds.
     """
 
     def __init__(
@@ -37,53 +38,53 @@ class Pacer(Sequencer):
     ) -> None:
         super().__init__(ticker, wire, transport)
         self._slow_peer, self._on_stalled = SlowPeer(stall_timeout), on_stalled
-        self._started = self._xoff = False  # the session wants to send; the far end has sent XOFF
+        self._started = self._xoff = False  # whether the session wants to send; whether the far end has sent XOFF
 
     def start(self) -> None:
-        """Send from the slot's next tick on, over the current connection."""
+        """Start sending over the current connection, at the next tick of the ticker's slot for this stream."""
         self._started, self._lead_due = True, self._writer.wire.lead
         self._join_slot()
 
     def stop(self) -> None:
-        """Send nothing more, ever. The current source ends, and its future tells how much of it was played."""
+        """Stop sending for good. The current source ends, and its future gets how much of it was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # breaks reference cycles with the session
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # break reference cycles with the session
         self.cancel_all()
 
     def write_partial_frame(self) -> None:
-        """Complete the far end's last frame once all is sent, where the far end's frames are longer than ours."""
+        """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""
         self._writer.write_partial_frame()
 
     def xoff(self) -> None:
-        """The far end's queue is full (XOFF): send nothing until `xon`. The current source keeps its place."""
+        """Send nothing until `xon`, as the far end's queue is full (XOFF); the current source keeps its place."""
         self._xoff = True
         self._leave_slot()
 
     def xon(self) -> None:
-        """The far end's queue has room (XON): send again."""
+        """Send again, as the far end's queue has room (XON)."""
         self._xoff = False
         self._join_slot()
 
     def pause(self) -> None:
-        """The connection is lost: send nothing until the next start. The current source keeps its place."""
+        """Send nothing until the next `start`, as the connection is lost; the current source keeps its place."""
         self._started = False
         self._slow_peer.cancel()
         self._leave_slot()
 
     def reconnect(self, wire: Wire, transport: Transport) -> None:
-        """Use another connection; `start` then goes on with the current source where it was paused."""
+        """Use another connection. The next `start` continues the current source where it was paused."""
         self._writer.use_connection(wire, transport)
         self._xoff = False
         self._suspend_current()
 
     @property
     def late_ticks(self) -> int:
-        """Frames sent after their time, to catch up."""
+        """How many frames were sent after their time, to catch up after the process had stalled."""
         return self._membership.late_ticks
 
     @property
     def skipped_ticks(self) -> int:
-        """Frames never sent, because the process had stalled; the schedule has moved by as many frames."""
+        """How many frames were skipped because the process had stalled; the schedule has moved by as many."""
         return self._membership.skipped_ticks
 
     @property
@@ -92,7 +93,7 @@ class Pacer(Sequencer):
         return self._slow_peer.stalls
 
     def check_send_buffer(self) -> None:
-        """Pause the stream of a slow peer: the current source keeps its place, and no messages pile up."""
+        """Pause the stream if its peer is slow, so that no messages pile up. The current source stays in place."""
         if self._slow_peer.is_slow(self._writer.transport) and self._membership.joined:
             self._leave_slot()
             self._slow_peer.wait_until_drained(self._writer.transport, self._join_slot, self._on_stalled)
@@ -104,5 +105,5 @@ class Pacer(Sequencer):
 
     def _leave_slot(self) -> None:
         self._membership.leave(self)
-        self._extra_frames -= self._frames_due  # frames that were due, and are never sent
+        self._extra_frames -= self._frames_due  # the frames that were due are never sent, so `frames` omits them
         self._frames_due = 0

@@ -1,4 +1,4 @@
-"""The sources of one stream: the source that plays, those that wait, and how much of each was played."""
+"""The queue of one stream's sources: the source that plays now, and the sources that wait for their turn."""
 
 import asyncio
 from collections import deque
@@ -9,40 +9,40 @@ from mediaserver.playout.sources.source import PlaybackResult, Source
 
 @dataclass(slots=True)
 class Playback:
-    """One source that plays, or waits for its turn.
+    """One source that plays or waits, with how much of it was played.
 
-    Its methods take `now`, the number of frames that the stream has sent so far, as their clock.
+    The methods' parameter `now` is the number of frames that the stream has sent so far.
     """
 
     source: Source
     done: asyncio.Future[PlaybackResult]
     started: int | None = None  # frames that the stream had sent when the turn began; None while the source waits
-    before: int = 0  # frames of the source that were sent in earlier turns
+    before: int = 0  # frames of the source that were sent in its earlier turns
 
     def begin(self, now: int) -> int:
-        """Begin the source's turn; return the number of the source's frame to go on with."""
+        """Begin the source's turn; return the index of the source's frame with which the turn begins."""
         self.started = now
         return self.played(now)
 
     def suspend(self, now: int) -> None:
-        """End the source's turn before the source ends: another turn will follow."""
+        """End the source's turn before the source is at its end: the source will get another turn."""
         self.before, self.started = self._sent(now), None
 
     def played(self, now: int, unsent: int = 0) -> int:
-        """Frames of the source that were played, without the silence of underruns.
+        """How many frames of the source were played, not counting the silence of underruns.
 
-        The last `unsent` frames do not count, because they are due but not sent, or the far end has flushed them.
+        The last `unsent` frames do not count: they are due but not sent, or the far end has dropped them unplayed.
         """
         return max(0, self._sent(now) - unsent - self.source.underruns)
 
     def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the source: resolve its future with how much of the source was played."""
+        """End the source: set its future's result to how much of the source was played."""
         if not self.done.done():
             self.done.set_result(PlaybackResult(self.played(now, unsent), complete))
 
     def fail(self, error: BaseException) -> None:
-        """End the source, which has raised `error`: its future raises the error, too."""
-        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures refuse such errors
+        """End a source that has raised `error`: its future raises the error, too."""
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures refuse these errors
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
         else:
@@ -55,7 +55,10 @@ class Playback:
 
 
 class PlaybackQueue:
-    """The sources of one stream, played end to end: `current` plays, or is None while the stream sends silence."""
+    """The sources of one stream, played one after another.
+
+    `current` is the source that plays, or None while the stream sends silence.
+    """
 
     __slots__ = ("_loop", "_past_underruns", "_waiting", "current")
 
@@ -63,15 +66,15 @@ class PlaybackQueue:
         self._loop = asyncio.get_running_loop()
         self.current: Playback | None = None
         self._waiting: deque[Playback] = deque()
-        self._past_underruns = 0  # underruns of the sources that have ended
+        self._past_underruns = 0  # the sum of the underruns of sources that have ended
 
     @property
     def underruns(self) -> int:
-        """Frames of silence that sources gave in place of audio that was not there in time."""
+        """How many frames of silence the stream's sources gave because their audio was not there in time."""
         return self._past_underruns + (self.current.source.underruns if self.current is not None else 0)
 
     def append(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source; the future tells how much of the source was played."""
+        """Queue a source; the future's result will be how much of the source was played."""
         playback = Playback(source, self._loop.create_future())
         self._waiting.append(playback)
         return playback.done
@@ -84,7 +87,7 @@ class PlaybackQueue:
         return self.current
 
     def suspend_current(self, now: int) -> None:
-        """Put the current source back in front of the waiting ones: its next turn goes on from its place."""
+        """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""
         if self.current is not None:
             self.current.suspend(now)
             self._waiting.appendleft(self.current)
@@ -103,7 +106,7 @@ class PlaybackQueue:
             self._retire(self.current)
 
     def cancel_waiting(self, now: int) -> None:
-        """End the sources that wait."""
+        """End all waiting sources unplayed: their futures get a result with `complete` False."""
         while self._waiting:
             playback = self._waiting.pop()
             playback.finish(now, complete=False)

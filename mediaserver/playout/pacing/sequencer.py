@@ -1,6 +1,6 @@
-"""The sequencer of one stream: what it sends at each tick, source after source, and silence in between.
+"""The sequencer of one stream decides what is sent at each tick: source after source, and silence in between.
 
-The sequencer knows nothing of when the stream sends, which the pacer decides.
+The pacer, a subclass of the sequencer, decides when the stream sends.
 """
 
 import asyncio
@@ -18,74 +18,75 @@ from mediaserver.wire.wire import Wire
 
 
 def cannot_flush() -> bool:
-    """The default of `flush_peer`: most far ends play whatever they were sent, and cannot drop any of it."""
+    """Return False, as most far ends cannot drop audio that they were sent: the default of `flush_peer`."""
     return False
 
 
 class Sequencer(ABC):
-    """Plays sources on one stream, queued end to end; between them, and before and after, silence."""
+    """Plays the queued sources of one stream one after another, and silence while no source plays."""
 
     def __init__(self, ticker: Ticker, wire: Wire, transport: Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._ticker, self._membership = ticker, SlotMembership(ticker)
         self._writer = FrameWriter(wire, transport)
         self._queue = PlaybackQueue()
-        self._nothing: Iterator[None] = iter(())  # `_writes` while no source is chosen
-        self._writes = self._nothing  # writes a frame at each tick
-        self._frames_due = 0  # ticks whose frames are still to be sent, once the next source is chosen
+        self._nothing: Iterator[None] = iter(())  # the value of `_writes` until it is decided what is sent next
+        self._writes = self._nothing  # an iterator that writes a frame at each `next`, once per tick
+        self._frames_due = 0  # frames that are due, and will be sent once the next source is chosen
         self._lead_due = 0  # frames to be sent ahead of their time, together with the next frame
-        self._lead = 0  # frames of the last lead sent, by which the stream runs ahead
-        self._extra_frames = 0  # frames of all leads, less the frames that were due but never sent
-        self._on_hold = False  # if True, the stream sends silence, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # drops the far end's queue; returns False if it cannot
+        self._lead = 0  # frames by which the stream runs ahead of its schedule
+        self._extra_frames = 0  # frames of all leads, minus the frames that were due but never sent
+        self._on_hold = False  # while True, the stream sends silence, and sources wait
+        self.flush_peer: Callable[[], bool] = cannot_flush  # has the far end drop its queue; False if it cannot
 
     @abstractmethod
     def pause(self) -> None:
-        """The connection is lost: send nothing until the next start. The current source keeps its place."""
+        """Send nothing until the next start, as the connection is lost; the current source keeps its place."""
 
     @abstractmethod
     def check_send_buffer(self) -> None:
-        """Check whether the peer still takes what is sent."""
+        """Check whether the peer reads fast enough, and pause the stream if it does not."""
 
-    # -- for the session and its handler -------------------------------------------------------------------------
+    # -- called by the session and its handler -------------------------------------------------------------------
 
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source. The future tells how much of the source was played, or raises the source's error."""
+        """Queue a source. The future's result is how much of the source was played; it raises a source's error."""
         done = self._queue.append(source)
         if self._queue.current is None and self._writing:
             self._begin_next()
         return done
 
     def cancel_all(self) -> None:
-        """Stop the current source, and drop the waiting ones: the stream sends silence from the next tick on."""
+        """End the current source and all waiting ones: the stream sends silence from the next tick on."""
         self._queue.cancel_waiting(self.frames)
         self._interrupt()
 
     def cancel(self, done: asyncio.Future[PlaybackResult]) -> None:
-        """Stop, or never begin, the source whose future is `done`."""
+        """Stop the source whose future is `done`, or take it out of the queue if it waits."""
         if self._queue.current is not None and self._queue.current.done is done:
             self._interrupt()
         self._queue.remove_waiting(done)
 
     def on_wire_changed(self) -> None:
-        """Go on in the wire's new encoding, perhaps in mid-prompt, after the peer's messages have changed it."""
+        """Continue in the wire's new encoding, perhaps in mid-prompt, as the peer's messages have changed it."""
         self._restart_writes()
 
     def hold(self) -> None:
-        """Send silence from the next start on, until `release`, because the far end does not hear us yet."""
+        """Send silence from the next start until `release`, as the far end may drop audio sent before its own."""
         self._on_hold = True
 
     def release(self) -> None:
-        """The far end hears us now: play the waiting sources from the next tick on, ahead by the lead."""
+        """End `hold`: play the waiting sources from the next tick on, with the lead sent first."""
         if self._on_hold:
             self._on_hold = False
             self._send_lead()
 
     @contextlib.contextmanager
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
-        """Give each frame, with its encoding, to `on_frame` as the frame is sent; `on_frame` must return at once.
+        """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
 
-        `on_flushed` is called when the far end has dropped the last frames sent, unplayed; it is told how many.
+        `on_frame` must return at once. `on_flushed` is called when the far end has dropped frames unplayed, with
+        their number: the last ones sent.
         """
         self._writer.add_observer(on_frame, on_flushed)
         self._restart_writes()
@@ -97,27 +98,27 @@ class Sequencer(ABC):
 
     @property
     def frames(self) -> int:
-        """Frames that the stream has sent."""
+        """How many frames the stream has sent."""
         return self._membership.ticks + self._extra_frames - self._frames_due
 
     @property
     def underruns(self) -> int:
-        """Frames of silence sent in place of audio that was not there in time."""
+        """How many frames of silence were sent because a source's audio was not there in time."""
         return self._queue.underruns
 
-    # -- for the ticker: none of these methods may raise, whatever a source or a transport does -------------------
+    # -- called by the ticker: these methods must not raise, whatever a source or a transport does ----------------
 
     def on_source_end(self) -> None:
-        """A frame is due, and the iterator of writes is at its end: end the source, or begin the stream.
+        """End the current source, if there is one, because a frame is due and the iterator of writes is exhausted.
 
-        The task that waits for the source first gets a turn of the loop, in which it may play another source. The
-        other source's first frame is still sent in this tick, so that no gap is heard between the two.
+        The frame is sent after one turn of the event loop. In this turn, the task that waits for the source's end
+        may play another source. The first frame of the new source is then sent in this tick, without a gap.
         """
         self._queue.finish_current(self.frames, complete=True, unsent=1)
         self._owe_frame()
 
     def on_write_error(self, error: BaseException) -> None:
-        """Fail the current source, and turn to the next one; or pause the stream, if its transport is closing."""
+        """End the current source with `error`, and begin the next one; if the transport is closing, pause."""
         if self._writer.transport.is_closing():
             self._loop.call_soon(self.pause)
         else:
@@ -128,11 +129,11 @@ class Sequencer(ABC):
 
     @property
     def _writing(self) -> bool:
-        """Whether the stream is under way, and what it sends next has been decided."""
+        """Whether it is decided what the stream sends next: a source's frames, or silence."""
         return self._writes is not self._nothing
 
     def _restart_writes(self) -> None:
-        """The way to send frames has changed: ask the current source for its frames again, from its place on."""
+        """Continue the current source by a new iterator of writes, because the encoding or observers changed."""
         if self._writing:
             current = self._queue.current
             try:
@@ -142,9 +143,9 @@ class Sequencer(ABC):
                 self._begin_next()
 
     def _interrupt(self) -> None:
-        """Stop the current source, and drop its frames from the far end's queue, if that queue can be flushed.
+        """Stop the current source, and have the far end drop the source's queued frames, if it can.
 
-        If it is flushed, the last frames, as many as the lead, count as not played; else they will be played.
+        If the far end drops them, the last frames sent, as many as the lead, count as not played.
         """
         if self._queue.current is None:
             return
@@ -155,23 +156,23 @@ class Sequencer(ABC):
         if self._writing:
             self._begin_next()
         if flushed:
-            self._writer.wire.flush()  # else the stopped source's partial frame would begin the next message
+            self._writer.wire.flush()  # discard a partial frame, so that it does not begin the next message
             self._send_lead()
 
     def _suspend_current(self) -> None:
-        """Put the current source back in front of the queue: at its next turn, it goes on from its place."""
+        """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""
         self._writes = self._nothing
         self._queue.suspend_current(self.frames)
 
     def _send_lead(self) -> None:
-        """Make the next tick send, besides its own frame, as many frames at once as the wire's lead has."""
+        """Make the next tick send the wire's lead: that many frames at once, besides the frame that is due."""
         self._lead_due = self._writer.wire.lead
         if self._writing:
             self._suspend_current()
             self._set_writes(self._nothing)
 
     def _owe_frame(self) -> None:
-        """Note that this tick's frame is still to be sent, as soon as it is decided what the stream sends next."""
+        """Send this tick's frame in the event loop's next turn, when it is decided what the stream sends next."""
         self._frames_due += 1
         self._ticker.frames -= 1
         self._set_writes(self._nothing)
@@ -179,9 +180,9 @@ class Sequencer(ABC):
             self._loop.call_soon(self._send_due_frames)
 
     def _send_due_frames(self) -> None:
-        """Send the frames that are due: of the sources that are next in the queue, else silence."""
+        """Send the frames that are due, from the next sources in the queue; if no source waits, send silence."""
         if not self._membership.joined or not self._frames_due:
-            return  # stopped or paused meanwhile, or sent already: nothing is due any more
+            return  # the stream was stopped or paused meanwhile, or the frames were sent already
         self._writer.wire.fix_framing()
         if self._lead_due and not self._on_hold:
             self._extra_frames += self._lead_due
@@ -194,7 +195,7 @@ class Sequencer(ABC):
                 next(self._writes)
             except StopIteration:
                 self._queue.finish_current(self.frames, complete=True)
-                if any_sent:  # the task that waits for the source gets a turn first, as in `on_source_end`
+                if any_sent:  # let the task that waits for the source run first: it may play another source
                     self._set_writes(self._nothing)
                     self._loop.call_soon(self._send_due_frames)
                     return
@@ -208,9 +209,9 @@ class Sequencer(ABC):
                 self._ticker.frames += 1
 
     def _recover(self, error: BaseException) -> bool:
-        """After a failed write, turn to the next source that can be played; False if the transport is closing.
+        """After a failed write, begin the next source that can be played; False if the transport is closing.
 
-        Where not even silence can be sent, an observer or the wire is at fault: the error is raised to the loop.
+        If sending silence failed, an observer or the wire is at fault: the error is raised to the event loop.
         """
         if self._writer.transport.is_closing() or self._queue.current is None:
             self._loop.call_soon(self.pause)
@@ -222,7 +223,7 @@ class Sequencer(ABC):
         return True
 
     def _begin_next(self) -> None:
-        """Turn to the next source in the queue that can be played, or to silence."""
+        """Begin the next source in the queue that can be played; if there is none, begin silence."""
         while not self._on_hold and (playback := self._queue.begin_next()) is not None:
             try:
                 self._start_writes(playback.begin(self.frames))

@@ -1,4 +1,4 @@
-"""A stream's membership in a slot of the ticker, and what it has sent in this slot and in earlier ones."""
+"""A stream's membership in a slot of the ticker, and how many ticks the stream was a member of any slot."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,22 @@ from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
 
 
 class SlotMembership:
-    """The slot that a stream is in while it sends; the slot's counters tell how many frames it has sent."""
+    """The slot of the ticker that one stream is in while it sends.
+
+    How many frames the stream has sent is computed from the slot's counters at joining and now.
+    """
 
     __slots__ = ("_at_joining", "_before", "_slot", "_ticker")
 
     def __init__(self, ticker: Ticker) -> None:
         self._ticker = ticker
         self._slot: Slot | None = None
-        self._before = self._at_joining = (0, 0, 0)  # ticks, late ticks, skipped ticks
+        # Ticks, late ticks and skipped ticks: of the stream in earlier slots; of the current slot at joining.
+        self._before = self._at_joining = (0, 0, 0)
 
     @property
     def joined(self) -> bool:
-        """Whether the stream is in a slot."""
+        """Whether the stream is in a slot, and so sends a frame at each of the slot's ticks."""
         return self._slot is not None
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int, listen_ns: int) -> None:
@@ -26,28 +30,28 @@ class SlotMembership:
         self._at_joining = slot.ticks, slot.late_ticks, slot.skipped_ticks
 
     def leave(self, stream: PacedStream) -> None:
-        """Leave the slot: nothing more is sent."""
+        """Leave the slot, so that no more frames are sent."""
         if self._slot is not None:
             self._before = self.ticks, self.late_ticks, self.skipped_ticks
             self._ticker.leave(stream, self._slot)
             self._slot = None
 
     def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
-        """From the next tick on, use another iterator of writes."""
+        """From the next tick on, use another iterator, which writes a frame of the stream at each `next`."""
         if self._slot is not None:
             self._slot.replace(stream, writes)
 
     @property
     def ticks(self) -> int:
-        """Ticks so far; at each of them, one frame of the stream was due."""
+        """How many ticks the stream has had; at each tick, one frame of the stream was due."""
         return self._before[0] + (self._slot.ticks - self._at_joining[0] if self._slot is not None else 0)
 
     @property
     def late_ticks(self) -> int:
-        """Ticks that were caught up after their time; `ticks` counts them, too."""
+        """How many ticks were run after their time, to catch up after a stall; `ticks` counts them, too."""
         return self._before[1] + (self._slot.late_ticks - self._at_joining[1] if self._slot is not None else 0)
 
     @property
     def skipped_ticks(self) -> int:
-        """Ticks never run, because the process had stalled; the schedule has moved by as many frames."""
+        """How many ticks were skipped because the process had stalled; the schedule has moved by as many."""
         return self._before[2] + (self._slot.skipped_ticks - self._at_joining[2] if self._slot is not None else 0)

@@ -1,28 +1,31 @@
-"""A slow peer does not take what it is sent: its stream waits, and is closed if the peer takes too long."""
+"""Detects a slow peer, which does not read what it is sent, and waits until the peer has read all of it.
+
+The stream is closed if the peer takes too long.
+"""
 
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-MAX_BUFFERED = 4096  # bytes (12 frames) that the transport may hold back before the peer counts as slow
-_PROBE_INTERVAL = 0.1  # seconds
+MAX_BUFFERED = 4096  # bytes (12 frames) that may wait in the transport's buffer before the peer counts as slow
+_PROBE_INTERVAL = 0.1  # seconds between two checks whether a slow peer has read all
 
 
 class Transport(Protocol):
-    """Where messages are written: the part of `asyncio.WriteTransport` that a pacer uses."""
+    """The connection to which messages are written: the part of `asyncio.WriteTransport` that a pacer uses."""
 
     def write(self, data: bytes) -> None:
-        """Send a whole message, or hold it back until the peer takes it."""
+        """Send a whole message, or buffer it until the peer reads."""
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that the transport holds back."""
+        """How many bytes wait in the transport's buffer, because the peer has not read them."""
 
     def is_closing(self) -> bool:
         """Whether the connection is closed or closing."""
 
 
 class SlowPeer:
-    """Waits, for at most `timeout` seconds, until a slow peer has taken all that the transport holds back."""
+    """Waits until a slow peer has read all that waits in the transport's buffer, for at most `timeout` seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -37,13 +40,13 @@ class SlowPeer:
         return self._timer is not None
 
     def is_slow(self, transport: Transport) -> bool:
-        """Whether the transport holds back so much that its peer counts as slow."""
+        """Whether more than `MAX_BUFFERED` bytes wait in the transport's buffer."""
         return transport.get_write_buffer_size() > MAX_BUFFERED
 
     def wait_until_drained(
         self, transport: Transport, on_drained: Callable[[], None], on_stalled: Callable[[], None]
     ) -> None:
-        """Call `on_drained` once the transport holds nothing back, or `on_stalled` once the timeout is over."""
+        """Call `on_drained` once the transport's buffer is empty, or `on_stalled` once the timeout is over."""
         self.stalls += 1
         self._since = self._loop.time()
         self._timer = self._loop.call_later(_PROBE_INTERVAL, self._probe, transport, on_drained, on_stalled)

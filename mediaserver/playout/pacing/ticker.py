@@ -1,15 +1,17 @@
-"""The one clock of all streams: a wheel of slots, which turns once in each ptime of 20 ms.
+"""The ticker is the one clock of all streams: a wheel of slots, which turns once in each ptime of 20 ms.
 
-Every stream is in one slot and sends one frame at each tick of the slot, every 20 ms, so frame *n* is due at a
-fixed time and nothing drifts. Slots are filled one by one, each up to `STREAMS_PER_SLOT` streams, because a
-wake-up costs the process as much as some ten frames. Once all slots are that full, load spreads evenly.
+Every stream is in one slot, and sends one frame at each tick of the slot, every 20 ms. Frame *n* is therefore due
+at a fixed time, and the schedule does not drift. A wake-up costs the process as much as sending some ten frames.
+Slots are therefore filled one by one, each up to `STREAMS_PER_SLOT` streams. Once all slots have that many
+streams, new streams are spread evenly.
 
-When the process has stalled, a stream catches up at most as many ticks (late ticks) as its lead has frames: the
-far end has played the lead meanwhile, and any more frames would stay in its queue for good. The other ticks are
-skipped, and the stream's schedule moves by as many frames.
+After the process has stalled, a stream sends at most as many overdue frames (late ticks) as its lead has frames.
+The far end has played the lead meanwhile, and any further frames would lengthen its queue for good. The other
+ticks are skipped, and the stream's schedule moves by as many frames.
 
-The hot path is `Slot.fire`: no logging, no await, no count per frame, and one call per frame, `next` of an
-iterator that writes; the rest runs in C. How many frames a stream has sent is read off the ticks of its slot.
+The code that runs for each frame is `Slot.fire`. It does not log, await or count, and makes one call per frame:
+`next` of an iterator that writes the frame, which mostly runs in C. How many frames a stream has sent is computed
+from the ticks of its slot.
 """
 
 import time
@@ -20,40 +22,40 @@ from mediaserver.playout.pacing.alarm import Alarm
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
-PTIME_NS = 20_000_000
+PTIME_NS = 20_000_000  # nanoseconds of audio in a frame, and between two ticks of a slot
 STREAMS_PER_SLOT = 100  # a slot takes more only if no slot due soon has room; sending 100 frames takes 0.5 ms
 _MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
 _CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
 
 class PacedStream(Protocol):
-    """The pacer of one stream, as a slot sees it. None of the methods may raise."""
+    """The methods of a stream's pacer that the ticker calls. They must not raise."""
 
     def on_source_end(self) -> None:
-        """Called when a frame is due, and the iterator of writes is at its end."""
+        """The ticker calls this when a frame is due, and the stream's iterator of writes is exhausted."""
 
     def on_write_error(self, error: BaseException) -> None:
-        """Called when making or writing a frame that is due has raised an error."""
+        """The ticker calls this when making or writing a frame has raised `error`."""
 
     def check_send_buffer(self) -> None:
-        """Check whether the peer still takes what is sent."""
+        """Check whether the peer reads fast enough, and pause the stream if it does not."""
 
 
 class Slot:
-    """Streams with the same lead, which send at the same moment of every ptime."""
+    """A group of streams with the same lead, which all send a frame at the same moment of every ptime."""
 
     __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
 
     def __init__(self, lead: int) -> None:
-        self.lead = lead  # the most ticks that are caught up after a stall
+        self.lead = lead  # frames of the streams' lead, and so the most ticks that are caught up after a stall
         self.streams: list[PacedStream] = []
         self.writes: list[Iterator[None]] = []  # each stream's iterator, which writes a frame at each `next`
-        self.ticks = 0  # ticks so far; a stream that was here for all of them has sent as many frames
-        self.late_ticks = 0  # ticks that were caught up after their time; `ticks` counts them, too
-        self.skipped_ticks = 0  # ticks never run: the schedule has moved by as many frames
+        self.ticks = 0  # ticks run so far; at each tick, one frame of each stream was due
+        self.late_ticks = 0  # ticks that were run after their time, to catch up; `ticks` counts them, too
+        self.skipped_ticks = 0  # ticks that were skipped after a stall: the schedule has moved by as many frames
 
     def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
-        """From the next tick on, use another iterator for a stream of this slot."""
+        """From the next tick on, use another iterator to write the frames of a stream of this slot."""
         self.writes[self.streams.index(stream)] = writes
 
     def fire(self) -> None:
@@ -64,7 +66,7 @@ class Slot:
                 next(writes)
             except StopIteration:
                 self._stream_of(writes).on_source_end()
-            except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
+            except SOURCE_FAULTS as error:  # an error of one stream must not stop the other streams
                 self._stream_of(writes).on_write_error(error)
 
     def _stream_of(self, writes: Iterator[None]) -> PacedStream:
@@ -72,7 +74,7 @@ class Slot:
 
 
 class Ticker:
-    """The wheel of slots, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
+    """The wheel of slots, and the alarm that wakes it for each tick. `clock` returns monotonic nanoseconds."""
 
     def __init__(
         self,
@@ -81,23 +83,23 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # for each moment of the ptime, a slot per lead
+        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # moments of the ptime, with a slot per lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
         self._next = 0  # the first step not yet run, counted from the epoch; step n is at moment n % slots
         self._alarm = make_alarm(self.tick)
         self.streams = 0
         self.frames = 0  # frames sent by all streams since the start
-        self.late_ticks = 0  # the sum of all streams
-        self.skipped_ticks = 0  # the sum of all streams
+        self.late_ticks = 0  # frames that were sent after their time, of all streams
+        self.skipped_ticks = 0  # frames that were skipped after a stall, of all streams
         self.lateness = Lateness()
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
         """Put a stream into a slot; its first frame is sent at the slot's next tick, which is within a ptime.
 
-        With `listen_ns`, that tick is at least so many nanoseconds away, so that the peer may send first.
+        The slot's next tick is at least `listen_ns` nanoseconds away, so that the peer may send first.
         """
-        self.tick()  # run overdue steps first: they must not count for this stream
+        self.tick()  # run overdue ticks first, so that they are not counted for the new stream
         count = len(self._wheel)
         steps = range(self._next + listen_ns // self._step, self._next + count)
         slot = _slot_for_lead(self._choose_moment([self._wheel[step % count] for step in steps]), lead)
@@ -108,15 +110,16 @@ class Ticker:
         return slot
 
     def _choose_moment(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
-        """The fullest moment with room that is due soon; else an empty one; else the one with the fewest streams.
+        """Choose the moment of the ptime at which a new stream will send.
 
-        `ahead` has the moments in the order in which they are due.
+        Of the moments that are due soon, it is the fullest that has room; if there is none, an empty moment. Else
+        it is the moment with the fewest streams. `ahead` has the moments in the order in which they are due.
         """
         soon = ahead[: _MAX_WAIT_NS // self._step]
         if begun := [moment for moment in soon if 0 < _stream_count(moment) < STREAMS_PER_SLOT]:
             return max(begun, key=_stream_count)
         if empty := [moment for moment in soon if not _stream_count(moment)]:
-            # The last one stays among the moments due soon for longest, so that most later streams can join it.
+            # Later streams can join a moment while it is due soon, which the last one will be for longest.
             return empty[-1 if self.streams else 0]
         return min(ahead, key=_stream_count)
 
@@ -129,33 +132,33 @@ class Ticker:
             self._alarm.disarm()
 
     def close(self) -> None:
-        """Stop for good, and release the alarm."""
+        """Release the alarm: the ticker runs no more ticks."""
         self._alarm.close()
 
     def tick(self) -> None:
-        """Run every step that is due, and arm the alarm for the next one that has a stream."""
+        """Run every tick that is due, and arm the alarm for the next moment that has a stream."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
         wheel = self._wheel
         count = len(wheel)
         first, self._next = self._next, max(self._next, now + 1)
         if not self.streams:
-            return  # the alarm was disarmed when the last stream left
+            return  # there is nothing to wake for: the alarm was disarmed when the last stream left
         try:
             for step in range(first, min(now + 1, first + count)):
                 for slot in wheel[step % count]:
                     if slot.streams:
                         self.lateness.add(elapsed - step * self._step)
                         self._run_slot(slot, now - step)
-        finally:  # whatever happens, the clock goes on
+        finally:  # arm the alarm even after an error, or all streams would stop
             self._arm_alarm()
 
     def _run_slot(self, slot: Slot, late: int) -> None:
-        """Run the ticks of a slot that is due and `late` steps behind: normally one tick.
+        """Run the due ticks of a slot, which is `late` steps of the wheel behind its schedule: normally one tick.
 
-        After a stall, the far end may have run dry; then it plays on when these frames arrive. If the next tick is
-        nearer than the last one that was due, at most `lead` frames (but always one) are sent, because with one
-        more, and the next frame soon after, the far end's queue would become longer than the lead.
+        After a stall, the far end's queue may have run empty; the far end plays on when these frames arrive. At
+        most `lead` + 1 frames are sent. If the slot's next tick is nearer than its last due one, at most `lead`
+        frames, but at least one, are sent: with one more, the far end's queue would become longer than the lead.
         """
         ptime, count = len(self._wheel), len(slot.streams)
         due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)
@@ -182,12 +185,12 @@ class Ticker:
 
 
 def _stream_count(moment: list[Slot]) -> int:
-    """Streams that send at a moment."""
+    """The number of streams that send at a moment of the ptime, in all of the moment's slots."""
     return sum(len(slot.streams) for slot in moment)
 
 
 def _slot_for_lead(moment: list[Slot], lead: int) -> Slot:
-    """The slot of that moment which has this lead; it is made if there is none."""
+    """The slot with this lead at a moment of the ptime; a new slot is made if there is none."""
     for slot in moment:
         if slot.lead == lead:
             return slot

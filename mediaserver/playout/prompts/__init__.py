@@ -1,4 +1,4 @@
-"""The prompts: a folder of sound files, known by name, encoded once for each wire, reloaded when a file changes.
+"""The prompts: sound files of one folder, known by name, encoded once per wire format, reloaded when they change.
 
-The package knows nothing of calls, paths or handlers, which look prompts up in a `PromptSnapshot`.
+The package does not import the modules of calls, paths or handlers. They look prompts up in a `PromptSnapshot`.
 """

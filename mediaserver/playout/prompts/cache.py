@@ -1,4 +1,4 @@
-"""A cache in memory for encoded frames, shared by all streams; the least recently used are evicted first."""
+"""A cache in memory, such as for prompts' encoded frames; the least recently used entries are evicted first."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -6,20 +6,20 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Sized(Protocol):
-    """An entry that knows how much memory it takes."""
+    """An entry of a cache, which tells how much memory it takes."""
 
     @property
     def size(self) -> int:
-        """Bytes of memory."""
+        """Bytes of memory that the entry takes."""
 
 
 T = TypeVar("T", bound=Sized)
 
 
 class LruCache(Generic[T]):
-    """Entries by key, which together take at most `limit` bytes; the least recently used are evicted first.
+    """A cache of entries by key, in at most `limit` bytes; the least recently used entries are evicted first.
 
-    The newest entry always stays, even where it alone is larger than the limit, because a stream has asked for it.
+    The newest entry always stays, even if it alone is larger than the limit, because a stream has asked for it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -29,7 +29,7 @@ class LruCache(Generic[T]):
         self.hits = self.misses = self.evictions = 0
 
     def get(self, key: Hashable) -> T | None:
-        """The entry, which becomes the most recently used; None where there is none."""
+        """The entry of a key, which becomes the most recently used; None where the cache has none for the key."""
         entry = self._entries.get(key)
         if entry is None:
             self.misses += 1
@@ -39,7 +39,7 @@ class LruCache(Generic[T]):
         return entry
 
     def put(self, key: Hashable, entry: T) -> None:
-        """Keep an entry, and evict the least recently used ones beyond the limit."""
+        """Keep an entry, and evict the least recently used entries while the cache exceeds its limit."""
         self.pop(key)
         self._entries[key] = entry
         self.bytes += entry.size
@@ -48,7 +48,7 @@ class LruCache(Generic[T]):
             self.evictions += 1
 
     def pop(self, key: Hashable) -> T | None:
-        """Remove an entry and return it; streams that play it keep their reference until they are done."""
+        """Remove an entry and return it; None where there is none. Streams that play the entry still hold it."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size

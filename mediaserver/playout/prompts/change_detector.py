@@ -1,34 +1,34 @@
-"""Detects what changed in the prompt folder since it was loaded, once the change has settled."""
+"""Detects which files of the prompt folder have changed since they were loaded, and are not being written now."""
 
 import os
 from collections.abc import Iterator
 
 from mediaserver.playout.prompts.scan import ABSENT, FileSnapshot, FolderScan
 
-_CLOCK_TICK = 0.001  # seconds by which times may be off, because some clocks count no finer
+_CLOCK_TICK = 0.001  # seconds by which a time of the event loop may be off: some clocks have this resolution
 
 
 class ChangeDetector:
-    """Compares scans of a folder with the files that were loaded from it.
+    """Compares scans of the prompt folder with the files that were loaded from it.
 
-    A file's change counts once two scans, `settle` seconds apart, have found the file in the same state. So a file
-    that is still being copied is not loaded half, and a file that is deleted to be written anew does not count as
-    removed. Each prompt name settles by itself.
+    A change of a file has settled once two scans, `settle` seconds apart, have found the file in the same state.
+    A file that is still being copied is therefore not loaded half. A file that is deleted and then written anew
+    does not count as removed. Each prompt name settles independently of the others.
     """
 
     def __init__(self) -> None:
         self._loaded: dict[str, FileSnapshot] = {}
-        # Changed files by prompt name, each with the time of the first scan that found the file as it is now.
+        # Changed files by prompt name, each with the time of the first scan that found the file in this state.
         self._unsettled: dict[str, tuple[FileSnapshot, float]] = {}
-        self._folder: tuple[int, int] | None = None
+        self._folder: tuple[int, int] | None = None  # device and inode of the prompt folder at an earlier scan
 
     @property
     def has_unsettled(self) -> bool:
-        """Whether there are changes that a further scan may find settled."""
+        """Whether the last scan found changes that have not settled; a further scan may find them settled."""
         return bool(self._unsettled)
 
     def mark_loaded(self, name: str, file: FileSnapshot) -> None:
-        """Note that this state of a file was loaded, or failed to load, and so is not a change any more."""
+        """Note that a file was loaded, or failed to load, in this state, which is then no change any more."""
         self._unsettled.pop(name, None)
         if file == ABSENT:
             self._loaded.pop(name, None)
@@ -36,7 +36,7 @@ class ChangeDetector:
             self._loaded[name] = file
 
     def settled_changes(self, scan: FolderScan, now: float, settle: float) -> dict[str, FileSnapshot]:
-        """The changes, by prompt name, that have settled by the time `now` of `scan`; ABSENT if a file is gone."""
+        """Settled changes of files, by prompt name; ABSENT for a removed file. `now` is the scan's time."""
         scan = self._unless_unmounted(scan)
         found = dict(self._changed(scan))
         self._unsettled = {name: self._with_first_seen(name, file, now) for name, file in found.items()}
@@ -53,12 +53,15 @@ class ChangeDetector:
         for name in {**self._loaded, **files}:
             file = files.get(name, ABSENT)
             if file == ABSENT and name.startswith(unreadable):
-                continue  # the file may exist in a folder that cannot be read
+                continue  # the file is not removed: it may still be in a folder that cannot be read now
             if file != self._loaded.get(name, ABSENT):
                 yield name, file
 
     def _unless_unmounted(self, scan: FolderScan) -> FolderScan:
-        """The scan, or only a problem if another, empty folder is there, as when a mount point lost its mount."""
+        """Return the scan; if another folder took the place and is empty, a scan with this problem alone.
+
+        An empty folder appears at the path when a file system is unmounted: its prompts must not count as removed.
+        """
         if self._folder in (None, scan.folder) or scan.files:
             self._folder = scan.folder or self._folder
             return scan

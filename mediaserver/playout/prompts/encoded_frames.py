@@ -1,4 +1,4 @@
-"""PCM encoded for the wire: one `bytes` object for each frame of 20 ms, in one encoding."""
+"""Sound in the encoding of a wire format: one `bytes` object for each frame of 20 ms."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,17 +8,17 @@ from typing import overload
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
 from mediaserver.wire.encapsulation import PCM, Encoding
 
-_OBJECT_BYTES = 33 + 8  # the header of a bytes object, and its place in a list
-_BLOCK_FRAMES = 250
-# Bytes of PCM that are encoded between two turns of the loop: that takes well under a millisecond.
+_OBJECT_BYTES = 33 + 8  # bytes of memory for the header of a `bytes` object, and for its place in a list
+_BLOCK_FRAMES = 250  # frames that are encoded between two turns of the event loop
+# Bytes of PCM that are encoded between two turns of the event loop: this takes well under a millisecond.
 PCM_BLOCK_BYTES = _BLOCK_FRAMES * FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrames:
-    """The frames of `samples` samples in one encoding; the last frame is padded with silence.
+    """A sound's encoded frames of 20 ms. The last frame is padded with silence; `samples` does not count it.
 
-    Frames that are kept are a tuple, because garbage collection scans a long list again and again.
+    Frames that are kept for long are a tuple, because the garbage collector scans a long list again and again.
     """
 
     frames: Sequence[bytes]
@@ -26,21 +26,21 @@ class EncodedFrames:
 
     @property
     def size(self) -> int:
-        """Bytes of memory, the interpreter's overhead per object included."""
+        """Bytes of memory that the frames take, including the interpreter's overhead for each object."""
         return len(self.frames) * (len(self.frames[0]) + _OBJECT_BYTES) if self.frames else 0
 
 
 class FrameEncoder:
-    """Encodes PCM into frames while it is being decoded, in several encodings at once."""
+    """Encodes a sound file's PCM into frames, in several encodings at once, while the file is being decoded."""
 
     def __init__(self, encodings: Iterable[Encoding]) -> None:
         self._encoded: list[tuple[Encoding, list[bytes]]] = [(encoding, []) for encoding in encodings]
         self.samples = 0
 
     async def feed_pcm(self, pcm: bytes) -> None:
-        """Encode the next PCM: at most `PCM_BLOCK_BYTES`, and whole frames except at the end of the sound.
+        """Encode the next block of PCM: at most `PCM_BLOCK_BYTES`, in whole frames except at the sound's end.
 
-        The loop gets a turn after each encoding, so that streams keep playing.
+        The event loop gets a turn after each encoding, so that streams keep playing.
         """
         self.samples += len(pcm) // SAMPLE_BYTES
         for encoding, frames in self._encoded:
@@ -54,7 +54,7 @@ class FrameEncoder:
 
 
 class _TranscodedFrames(Sequence[bytes]):
-    """Frames of one encoding as those of another; each is transcoded when it is asked for."""
+    """A sequence of frames that transcodes a frame from encoding `base` to `encoding` each time it is read."""
 
     def __init__(self, frames: Sequence[bytes], encoding: Encoding, base: Encoding) -> None:
         self._frames, self._encoding, self._base = frames, encoding, base
@@ -76,12 +76,12 @@ class _TranscodedFrames(Sequence[bytes]):
 
 
 def transcode_lazily(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
-    """Return at once frames of `base` as frames of `encoding`; each is transcoded only when it is played."""
+    """Return frames in `encoding` at once. Each is transcoded from the encoding `base` only when it is played."""
     return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base), encoded.samples)
 
 
 async def transcode(pcm: EncodedFrames, encoding: Encoding) -> EncodedFrames:
-    """PCM frames as frames of another encoding, all transcoded now, with turns of the loop in between."""
+    """Transcode all frames of PCM to another encoding now, with turns of the event loop in between."""
     encoder = FrameEncoder((encoding,))
     for at in range(0, len(pcm.frames), _BLOCK_FRAMES):
         await encoder.feed_pcm(b"".join(map(PCM.decode, pcm.frames[at : at + _BLOCK_FRAMES])))
@@ -90,7 +90,7 @@ async def transcode(pcm: EncodedFrames, encoding: Encoding) -> EncodedFrames:
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """A decoded sound file that is no prompt, such as a recording, to be played once or twice."""
+    """A decoded sound file that is not a prompt, such as a recording, and is played once or twice only."""
 
     pcm: EncodedFrames
 
@@ -100,5 +100,5 @@ class SoundFile:
         return self.pcm.samples
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """The sound's frames in an encoding; if it is not PCM, each frame is transcoded as it is played."""
+        """The sound's frames in an encoding; for another encoding than PCM, each is transcoded as it is played."""
         return self.pcm if encoding is PCM else transcode_lazily(self.pcm, encoding)

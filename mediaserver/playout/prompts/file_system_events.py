@@ -1,4 +1,7 @@
-"""Change events of the system (inotify and the like) for the prompt folder, where its file system has them."""
+"""Listens to the operating system's events (such as inotify's) of changed files in the prompt folder.
+
+Some file systems, such as those of a network, do not report all changes: the folder is then only scanned.
+"""
 
 import asyncio
 import contextlib
@@ -14,22 +17,22 @@ from watchfiles import Change
 
 from mediaserver.errors import error_text
 
-_MOUNTS = Path("/proc/self/mountinfo")
-# File systems whose files may change on another machine, or without the kernel's knowledge: then no events come.
+_MOUNTS = Path("/proc/self/mountinfo")  # Linux' list of mounted file systems
+# File systems that do not report all changes, as files may change on another machine, or outside of the kernel.
 _WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
 }
-_STEP_MS = 500  # milliseconds after which the thread that waits for events checks again whether to stop
+_STEP_MS = 500  # milliseconds between two checks of the thread that waits for events whether it is to stop
 
 log = structlog.get_logger()
 
 
 class ChangeEvents:
-    """Listens to the change events of one folder at a time. `changed` is set at each event, of one file or many.
+    """Listens to the operating system's change events of the prompt folder, and sets `changed` at each event.
 
-    `how` is the setting `prompts.watch`: "events" listens, "poll" never does,
-    and "auto" does where the file system reports all changes.
+    `how` is the setting `prompts.watch`: with "events", the object listens; with "poll", it never listens; with
+    "auto", it listens if the folder's file system reports all changes.
     """
 
     def __init__(self, directory: Path, how: Literal["auto", "events", "poll"]) -> None:
@@ -43,11 +46,14 @@ class ChangeEvents:
 
     @property
     def listening(self) -> bool:
-        """Whether we listen, so that change events will come."""
+        """Whether the thread listens now, so that a change of the folder sets `changed`."""
         return self._listening is not None and not self._listening.done()
 
     async def listen_to(self, folder: tuple[int, int] | None) -> None:
-        """Listen to the folder (device and inode) now at the path, or to none (None). A failure is only logged."""
+        """Listen to the folder that is now at the path, given as device and inode; None where there is none.
+
+        A failure is logged, and not raised.
+        """
         if folder == self._folder:
             return
         await self.close()
@@ -56,12 +62,12 @@ class ChangeEvents:
             return
         if self._how == "events" or await asyncio.to_thread(reports_all_changes, folder):
             self._stop = threading.Event()
-            # A thread of its own, because listening occupies it, and the loop's pool has few threads for all.
+            # Listening occupies its thread all the time, so no thread of the event loop's small pool is used.
             self._thread = ThreadPoolExecutor(1, "prompt-events")
             self._listening = self._loop.run_in_executor(self._thread, self._listen, self._stop)
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Wait for an event, but for at most `seconds`."""
+        """Wait for a change event of the folder, for at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.changed.wait(), seconds)
         self.changed.clear()
@@ -75,25 +81,25 @@ class ChangeEvents:
         self._listening = None
 
     def _listen(self, stop: threading.Event) -> None:
-        """Wait for events, in the thread. Each step holds the interpreter (GIL) for some microseconds."""
+        """Wait for change events, in a thread, until `stop` is set. Each step holds the GIL for microseconds."""
         folder_deleted = (Change.deleted, str(self._directory.absolute()))
         try:
             for changes in watchfiles.watch(
                 self._directory,
-                watch_filter=None,  # the next scan tells which changes matter
+                watch_filter=None,  # report all changes: the next scan finds out which of them matter
                 debounce=2 * _STEP_MS,
                 step=_STEP_MS,
                 stop_event=stop,
                 rust_timeout=0,
                 raise_interrupt=False,
                 force_polling=False,
-                ignore_permission_denied=False,  # True would hide any error, such as the limit of watches
+                ignore_permission_denied=False,  # True would hide all errors, such as a reached limit of watches
             ):
                 self._loop.call_soon_threadsafe(self.changed.set)
-                if folder_deleted in changes:  # forget it: the next folder may have the same inode
+                if folder_deleted in changes:  # forget the folder: a new folder may get its inode number
                     self._folder = None
                     return
-        except Exception as error:  # the system's limit of watches is reached, or the folder is gone already
+        except Exception as error:  # for example, the limit of watches is reached, or the folder is removed
             log.warning(
                 "no change events for the prompt folder: it is scanned every now and then",
                 folder=str(self._directory),
@@ -102,17 +108,17 @@ class ChangeEvents:
 
 
 def reports_all_changes(folder: tuple[int, int]) -> bool:
-    """Whether the file system of a folder, given as device and inode, has events for all changes in it."""
+    """Whether a folder's file system has events for all changes of files. `folder` is its device and inode."""
     return file_system_of(folder[0]).split(".")[0] not in _WITHOUT_EVENTS
 
 
 def file_system_of(device: int) -> str:
-    """The type of a mounted file system, such as `ext4`; "" if unknown, which callers take for a local one."""
+    """The type of the file system on a device, such as `ext4`; "" if unknown: callers then assume a local one."""
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return ""  # not Linux
+        return ""  # the list of mounts exists on Linux only
     for mount in mounts:
         fields = mount.split(" ")
         if fields[2] == number:

@@ -1,4 +1,4 @@
-"""The prompt library: a folder of sound files, decoded once and whenever they change, and played from memory."""
+"""The prompt library: decodes the sound files of a folder, and all that change later, and keeps them in memory."""
 
 import asyncio
 import os
@@ -15,39 +15,39 @@ from mediaserver.playout.prompts.scan import FileSnapshot, FolderScan, scan_fold
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.wire.encapsulation import PCM, Encoding
 
-Progress = Callable[[int, int], None]  # files done, files in all
+Progress = Callable[[int, int], None]  # a function that is called with the number of files done, and of all files
 
-# Seconds: prompts decoded within this time are published together, because publishing copies the snapshot.
+# Seconds within which decoded prompts are collected, to be put into one new snapshot: each snapshot costs a copy.
 _PUBLISH_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadResult:
-    """What a refresh changed: prompts by name, and why files cannot be played, by their paths in the folder.
+    """What a refresh of the prompt library changed.
 
-    Where a file that has `failed` was to replace a prompt, the prompt stays as it was.
+    A prompt stays as it was if the changed file cannot be played.
     """
 
-    added: list[str] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    readable_again: list[str] = field(default_factory=list)  # folders; "." is the whole prompt folder
+    added: list[str] = field(default_factory=list)  # names of prompts
+    replaced: list[str] = field(default_factory=list)  # names of prompts
+    removed: list[str] = field(default_factory=list)  # names of prompts
+    failed: dict[str, str] = field(default_factory=dict)  # why files cannot be played, by their paths
+    readable_again: list[str] = field(default_factory=list)  # folders' paths; "." is the whole prompt folder
 
     def __bool__(self) -> bool:
-        """Whether anything changed."""
+        """Whether the refresh changed or reported anything."""
         return bool(self.added or self.replaced or self.removed or self.failed or self.readable_again)
 
 
 class PromptLibrary:
-    """All prompts of one folder."""
+    """All prompts of one folder, as they were at the last refresh."""
 
     def __init__(self, directory: Path, memory_limit: int, pool: DecodePool) -> None:
         self.directory = directory
         self.store = PromptStore(memory_limit, pool)
         self.snapshot = PromptSnapshot()
         self.ignored: list[str] = []
-        self.skipped: dict[str, str] = {}  # why folders below it were not walked at the last scan, by their paths
+        self.skipped: dict[str, str] = {}  # why subfolders were not scanned at the last scan, by their paths
         self.folder: tuple[int, int] | None = None  # the folder's device and inode at the last scan
         self.folder_problem = ""  # why the folder could not be read at the last scan
         self._changes = ChangeDetector()
@@ -56,15 +56,15 @@ class PromptLibrary:
     async def load(
         self, encodings: Sequence[Encoding] = (PCM,), progress: Progress = lambda done, total: None
     ) -> None:
-        """Decode all files of the folder, and encode them in the encodings that paths will ask for first."""
+        """Load all files of the folder when the server starts, in the encodings that callers will need first."""
         changes = await self._scan_for_changes(settle=0)
         await self._load_changes(changes if self.folder is not None else {}, encodings, progress)
 
     async def refresh(self, encodings: Sequence[Encoding] = (PCM,), settle: float = 1.0) -> ReloadResult | None:
-        """Scan the folder, and load the changes that are `settle` seconds old; None where there are none.
+        """Scan the folder, and load the changes that are `settle` seconds old; None if nothing has changed.
 
-        Streams go on with what they play. A file that cannot be played leaves its prompt as it was, and so does a
-        folder that cannot be read. Refreshes must not overlap.
+        Streams continue with the prompts that they play. If a changed file cannot be played, or a folder cannot be
+        read, its prompts stay as they were. Only one refresh may run at a time.
         """
         return await self._load_changes(await self._scan_for_changes(settle), encodings) or None
 
@@ -74,12 +74,12 @@ class PromptLibrary:
 
     @property
     def has_unsettled_changes(self) -> bool:
-        """Whether there are changes that a further refresh may load."""
+        """Whether files have changed so recently that only a further refresh will load them."""
         return self._changes.has_unsettled
 
     @property
     def prompts(self) -> Mapping[str, Prompt]:
-        """The prompts that there are now, by name."""
+        """The prompts that can be played now, by name."""
         return self.snapshot.by_name
 
     @property
@@ -88,20 +88,20 @@ class PromptLibrary:
         return {file: why for problems in self.snapshot.problems.values() for file, why in problems.items()}
 
     def warnings(self, names: Iterable[str]) -> list[str]:
-        """What is odd about the files of these prompts, each as a sentence that begins with the file's path."""
+        """The warnings about the files of these prompts, each a sentence that begins with the file's path."""
         prompts = [self.prompts[name] for name in sorted(names) if name in self.prompts]
         return [f"{prompt.path} {warning}" for prompt in prompts for warning in prompt.info.warnings]
 
     def passed_over(self, names: Iterable[str]) -> dict[str, str]:
-        """The files that are passed over for a better one of their name, by their paths, with that one's path."""
+        """Files that are not played, by path, each with the path of the file of the same name that is played."""
         prompts = [self.prompts[name] for name in sorted(names) if name in self.prompts]
         better = {file: prompt.path for prompt in prompts for file in prompt.passed_over}
         return {file: path.relative_to(self.directory).as_posix() for file, path in better.items()}
 
     async def decode(self, path: Path) -> SoundFile:
-        """Decode a sound file at any path, such as a recording; PromptError names a file that cannot be played.
+        """Decode a sound file that is no prompt, such as a recording; PromptError where it cannot be played.
 
-        The decoded sound is not kept on disk, so that nothing is left of a recording that is deleted.
+        The decoded sound is not cached on disk, so that no copy is left when a recording is deleted.
         """
         try:
             _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False)
@@ -110,7 +110,7 @@ class PromptLibrary:
         return SoundFile(encoder.encoded[PCM.name])
 
     async def _scan_for_changes(self, settle: float) -> dict[str, FileSnapshot]:
-        """The changes to load, by prompt name."""
+        """Scan the folder in a thread; return the settled changes, which are to be loaded, by prompt name."""
         now = asyncio.get_running_loop().time()
 
         def scan() -> tuple[FolderScan, dict[str, FileSnapshot]]:
@@ -129,7 +129,7 @@ class PromptLibrary:
         encodings: Sequence[Encoding],
         progress: Progress = lambda done, total: None,
     ) -> ReloadResult:
-        """Load the changed files concurrently, and publish each prompt soon after it is decoded."""
+        """Load the changed files concurrently, and add each prompt to the snapshot soon after it is decoded."""
         result, update = ReloadResult(), _SnapshotUpdate(self)
         done, total = 0, sum(file.path is not None for file in changes.values())
         progress(done, total)
@@ -165,7 +165,7 @@ class PromptLibrary:
     ) -> None:
         old, problems = self.prompts.get(name), dict(file.problems)
         wanted = {encoding.name: encoding for encoding in encodings}
-        if old is not None:  # its frames move to it, and the new file gets the same encodings as it had
+        if old is not None:  # encode the new file in the encodings of the old prompt, which takes its frames along
             wanted |= {each: ENCODINGS[each] for each in self.store.detach(old)}
         if file.path is not None:
             prompt = await self._decode_best(name, file, wanted.values(), problems)
@@ -184,7 +184,7 @@ class PromptLibrary:
     async def _decode_best(
         self, name: str, file: FileSnapshot, encodings: Iterable[Encoding], problems: dict[str, str]
     ) -> Prompt | None:
-        """Decode the best file of a name that can be played, and note the `problems` of better ones."""
+        """Decode the best file of a prompt name that can be played; add why better files cannot to `problems`."""
         path, passed_over = file.path, list(file.passed_over)
         while path is not None:
             try:
@@ -200,7 +200,7 @@ class PromptLibrary:
 
 
 class _SnapshotUpdate:
-    """The changes that a library's snapshot does not have yet."""
+    """Collects loaded prompts until they are put together into the library's next snapshot."""
 
     def __init__(self, library: PromptLibrary) -> None:
         self.prompts: dict[str, Prompt | None] = {}

@@ -1,4 +1,4 @@
-"""The encoded frames of all prompts: in memory up to a limit, else encoded on demand."""
+"""The store of all prompts' encoded frames: keeps them in memory up to a limit, and encodes others on demand."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,15 +10,16 @@ from mediaserver.playout.prompts.cache import LruCache
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
 from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
 
-ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}  # lossless ones first
+# Encodings by name, the lossless ones first.
+ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Prompt:
-    """One sound file that can be played, as it was when it was decoded.
+    """One sound file that can be played, with the content that it had when it was decoded.
 
-    Its encoded frames are in the store's cache until the file changes. From then on they are in `detached` here,
-    so that they live exactly as long as a stream plays them.
+    The prompt's encoded frames are in the store's cache until the file changes. Then they move to `detached`, so
+    that streams can play them to the end, and they are freed with the last stream that plays them.
     """
 
     name: str
@@ -26,24 +27,28 @@ class Prompt:
     samples: int
     info: AudioInfo
     store: "PromptStore" = field(repr=False)
-    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths in the folder
-    detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # by the encoding's name
+    passed_over: tuple[str, ...] = ()  # other files with this prompt name, by their paths in the folder
+    detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # frames by their encoding's name
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
-        """The prompt's frames in an encoding; where the file must be decoded, a future that all callers share."""
+        """The prompt's frames in an encoding, or a shared future of them while the file must be decoded again."""
         return self.store.get_frames(self, encoding)
 
 
 class PromptStore:
-    """The encoded frames of all prompts, in at most `memory_limit` bytes."""
+    """Keeps the encoded frames of all prompts in at most `memory_limit` bytes of memory."""
 
     def __init__(self, memory_limit: int, pool: DecodePool) -> None:
         self.cache: LruCache[EncodedFrames] = LruCache(memory_limit)
         self._pool = pool
-        self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}  # what is being encoded
+        # Encoding under way: futures by prompt and encoding's name.
+        self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}
 
     def get_frames(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | asyncio.Future[EncodedFrames]:
-        """A prompt's frames: from the cache, transcoded lazily from its PCM, or a future while it is decoded."""
+        """A prompt's frames from the cache, or transcoded from cached PCM as they are played; else a future.
+
+        The future is done once the prompt's file has been decoded again. All callers share it.
+        """
         cached = self._cached(prompt, encoding)
         if cached is not None:
             return cached
@@ -54,15 +59,15 @@ class PromptStore:
         return transcode_lazily(pcm, encoding) if pcm is not None else under_way
 
     def put(self, prompt: Prompt, encoded: Mapping[str, EncodedFrames]) -> None:
-        """Keep a prompt's frames, by the encoding's name."""
+        """Keep a prompt's encoded frames, given by the names of their encodings."""
         for name, frames in encoded.items():
             self.cache.put((prompt, name), frames)
 
     def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
-        """The file has changed: move its frames from the cache to the prompt, so that streams play them on.
+        """Move a prompt's frames from the cache to the prompt, because the prompt's file has changed.
 
-        The frames that the memory limit had evicted are lost: the file cannot be decoded again, because it may
-        hold another sound by now.
+        Streams play on with these frames. Frames that the cache has evicted are lost: decoding the file again
+        would give the new sound.
         """
         if prompt.detached is None:
             found = {name: self.cache.pop((prompt, name)) for name in ENCODINGS}
@@ -75,7 +80,10 @@ class PromptStore:
         return self.cache.get((prompt, encoding.name))
 
     def _pcm_of(self, prompt: Prompt) -> EncodedFrames | None:
-        """A prompt's PCM frames, if they are in memory; a detached prompt's are made of the best encoding left."""
+        """A prompt's PCM frames if they are in memory, else None.
+
+        For a prompt whose file has changed, they are transcoded from the best encoding of which frames are left.
+        """
         if prompt.detached is None:
             return self.cache.get((prompt, PCM.name))
         for name, encoding in ENCODINGS.items():
@@ -92,7 +100,7 @@ class PromptStore:
         def finished(task: asyncio.Future[EncodedFrames]) -> None:
             del self._encoding[key]
             if not task.cancelled():
-                task.exception()  # streams that wait raise the error; if none waits, asyncio shall not log it
+                task.exception()  # waiting streams raise the error; reading it here stops asyncio from logging it
 
         task.add_done_callback(finished)
         return task
@@ -104,7 +112,7 @@ class PromptStore:
         else:
             _, encoder = await self._pool.decode(prompt.path, lambda: FrameEncoder((encoding,)))
             frames = encoder.encoded[encoding.name]
-        if prompt.detached is not None:  # the file may have changed meanwhile
+        if prompt.detached is not None:  # the prompt's file has changed while its frames were encoded
             prompt.detached[encoding.name] = frames
         else:
             self.cache.put((prompt, encoding.name), frames)

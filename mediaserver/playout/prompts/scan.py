@@ -1,4 +1,4 @@
-"""Scans a folder of sound files, and lists what it holds by prompt names; each file costs one `stat`."""
+"""Scans the prompt folder, and lists its sound files by prompt name, with one `stat` call for each file."""
 
 import os
 import stat
@@ -12,65 +12,68 @@ from pathlib import Path
 from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS, UNDECODABLE, WAVE, preference
 
-# Another size, time of the last change (ns) or inode means other content. Mode, owner and group tell who may read
-# the file: when they change, a file that could not be read is tried again.
+# A file's size in bytes, time of the last change in ns, inode, mode, owner and group. The file is loaded again if
+# any of them changes: the first three tell of new content, the others that the file may have become readable.
 Signature = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class FileSnapshot:
-    """All that one scan finds under one prompt name. Two snapshots that are equal stand for the same content."""
+    """The files that one scan finds under one prompt name. Equal snapshots mean that no content has changed."""
 
-    path: Path | None  # the file that can be a prompt; None where none can
+    path: Path | None  # the file to be played as the prompt; None where no file can be
     problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
-    signatures: tuple[Signature | None, ...]  # of all files of the name; None for a file whose `stat` fails
-    passed_over: tuple[str, ...] = ()  # other files of the name, by their paths, the better ones first
+    signatures: tuple[Signature | None, ...]  # a signature for each file of the name; None where `stat` fails
+    passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the better ones first
 
 
-_WAV_HEAD = 512  # bytes that hold a WAV file's format
-_MOST_FOLDERS = 10_000  # links may multiply folders without end
+_WAV_HEAD = 512  # bytes at the beginning of a WAV file that are read to find its format
+_MOST_FOLDERS = 10_000  # folders that a scan visits at most: symbolic links may multiply folders without end
 
 
 class _LinkError(OSError):
-    """A folder is not walked, because of the links that lead to it."""
+    """A folder is not scanned, because symbolic links lead to it too often or in a circle."""
 
 
-ABSENT = FileSnapshot(None, {}, ())
+ABSENT = FileSnapshot(None, {}, ())  # the snapshot of a prompt name for which there is no file
 
 
 @dataclass(frozen=True, slots=True)
 class FolderScan:
-    """What one scan finds in a folder and all below it.
+    """What one scan finds in the prompt folder and its subfolders.
 
-    A folder that cannot be read is itself among the `files`, under its name and a slash ("" is the whole
-    folder), because the files below it are not known.
+    A folder that cannot be read is itself listed in `files`, because its sound files are not known. Its key is the
+    folder's name with a slash at the end, or "" for the whole prompt folder.
     """
 
-    files: dict[str, FileSnapshot]  # by prompt name
+    files: dict[str, FileSnapshot]  # snapshots by prompt name
     ignored: list[str]  # paths of files whose extensions are not those of sound files
-    folder: tuple[int, int] | None  # the folder's identity, as device and inode; None where there is no folder
-    skipped: dict[str, str] = field(default_factory=dict)  # why folders below it were not walked, by their paths
+    folder: tuple[int, int] | None  # device and inode of the prompt folder; None where there is no folder
+    skipped: dict[str, str] = field(default_factory=dict)  # why subfolders were not scanned, by their paths
 
     @property
     def undecodable(self) -> dict[str, str]:
-        """Ignored files that are sound of a kind that cannot be decoded, by the names that they would have."""
+        """Paths of sound files in formats that cannot be decoded, by the prompt names that they would have."""
         return {_prompt_name(file): file for file in self.ignored if _extension(file) in UNDECODABLE}
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """The names of folders that cannot be read: prompts whose names begin with one of them are not known."""
+        """The keys of folders that cannot be read: prompts whose names begin with one of these are not known."""
         return tuple(name for name in self.files if not name or name.endswith("/"))
 
     @property
     def problem(self) -> str:
-        """Why the whole folder cannot be read, "" where it can."""
+        """Why the whole prompt folder cannot be read; "" where it can be read."""
         if self.folder is None:
             return "is not a folder"
         return "; ".join(self.files[""].problems.values()) if "" in self.files else ""
 
 
 def scan_folder(directory: Path) -> FolderScan:
-    """Scan a folder and all below it; links are followed, dot files passed over. It blocks: run it in a thread."""
+    """Scan a folder and its subfolders. It blocks, so it must run in a thread.
+
+    Symbolic links are followed. Files whose names begin with a dot are left out.
+    """
     files: dict[str, FileSnapshot] = {}
     candidates: dict[str, list[tuple[str, Signature | None]]] = {}
     problems: dict[str, dict[str, str]] = {}
@@ -95,7 +98,10 @@ def scan_folder(directory: Path) -> FolderScan:
 
 
 def folder_identity(directory: Path) -> tuple[int, int] | None:
-    """Device and inode of the folder at a path; they change when the folder is renamed, or a link is switched."""
+    """Device and inode of the folder at a path; None where there is no folder.
+
+    They change when another folder is renamed to this path, or when a symbolic link is switched.
+    """
     try:
         found = directory.stat()
     except (OSError, ValueError):
@@ -116,14 +122,14 @@ def _file_snapshot(
 
 
 def _preference(directory: Path, candidate: tuple[str, Signature | None]) -> tuple[object, ...]:
-    """A key to sort files of one name by, the best first; broken links come last."""
+    """A key to sort files with one prompt name by: the file to be played comes first, broken links come last."""
     file, signature = candidate
     extension = _extension(file)
     head = _wav_head(str(directory / file), signature) if extension in WAVE and signature is not None else b""
     return signature is None, preference(extension, head), file
 
 
-@lru_cache(maxsize=1 << 14)  # so that a scan opens no file that it opened before
+@lru_cache(maxsize=1 << 14)  # a scan need not open a file again that an earlier scan has read
 def _wav_head(path: str, signature: Signature) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
@@ -152,13 +158,14 @@ def _signature(found: os.stat_result | None) -> Signature | None:
 
 
 def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
-    """Yield each file's path in the folder, and its `stat`, or None where that fails, as for a broken link.
+    """Yield each file's path in the folder, and its `stat` result; None where `stat` fails, as for a broken link.
 
-    A folder that is reached in two ways, by its name and by a link, has both names. A folder that cannot be read
-    comes with the error in place of a `stat`. So does a link to a folder above it, which would be walked for ever,
-    and each folder beyond `_MOST_FOLDERS`; those nearest to the top are walked first.
+    The files of a folder that a symbolic link leads to are yielded under both paths. A folder that cannot be read
+    is yielded with the error in place of the `stat` result. So are links to a folder above them, which would be
+    followed for ever, and the first folder beyond `_MOST_FOLDERS`, at which the scan ends. Folders nearest to the
+    top are scanned first.
     """
-    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders, with the real paths of those above
+    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders, each with its parents' real paths
     walked = 0
     while waiting:
         folder, above = waiting.popleft()
@@ -171,7 +178,7 @@ def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | N
                 raise _LinkError("is a link to a folder above it, and passed over")
             with os.scandir(place) as entries:
                 listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
-        except (OSError, ValueError) as error:  # ValueError: no path can have such characters
+        except (OSError, ValueError) as error:  # ValueError: the path has a character that paths cannot have
             yield folder, error
             if walked == _MOST_FOLDERS:
                 return

@@ -1,4 +1,4 @@
-"""The prompts that there are at one time, by name: paths and calls look prompts up in such a snapshot."""
+"""A snapshot of the prompts that can be played at one time, in which paths and calls look prompts up by name."""
 
 import fnmatch
 import posixpath
@@ -13,20 +13,21 @@ from mediaserver.playout.prompts.prompt_store import Prompt
 
 @dataclass(frozen=True)
 class PromptSnapshot:
-    """The prompts by name, and why other files cannot be played: by prompt name, then by path in the folder.
+    """The prompts of the folder by name, and the reasons why other files cannot be played.
 
-    A snapshot never changes: when the folder changes, the library gets another one. So a call keeps the prompts
-    that there were when it began.
+    A snapshot never changes: when the folder changes, the library makes another snapshot. A call therefore keeps
+    the prompts that existed when the call began.
     """
 
     by_name: Mapping[str, Prompt] = field(default_factory=dict)
+    # Why files cannot be played: by prompt name, then by the file's path in the folder.
     problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    version: int = 0
-    # Files by the names that they would have, were they of a kind that can be decoded.
+    version: int = 0  # grows with each snapshot in which prompts have changed
+    # Paths of sound files in formats that cannot be decoded, by the prompt names that they would have.
     undecodable: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> Prompt:
-        """The prompt of that name; PromptError where there is none, or where its file cannot be played."""
+        """The prompt with this name; PromptError where there is none, or where its file cannot be played."""
         normal = unicodedata.normalize("NFC", name)
         prompt = self.by_name.get(normal)
         if prompt is not None:
@@ -46,9 +47,9 @@ class PromptSnapshot:
         return f"{did_you_mean(bare, self.by_name)}: prompts are named without the extension"
 
     def match(self, patterns: Iterable[str]) -> list[Prompt]:
-        """The prompts of names and globs, in the order given; those of one glob are sorted by name.
+        """The prompts that names and globs match, in the order of `patterns`; a glob's are sorted by name.
 
-        PromptError where a name or a glob matches none.
+        PromptError where a name or a glob matches no prompt.
         """
         matched: list[Prompt] = []
         for pattern in patterns:
@@ -64,7 +65,7 @@ class PromptSnapshot:
     def updated(
         self, prompts: Mapping[str, Prompt | None], problems: Mapping[str, Mapping[str, str]]
     ) -> "PromptSnapshot":
-        """A new snapshot, with these prompts added, replaced or (if None) removed, and with these problems."""
+        """A new snapshot in which `prompts` are added, replaced or (if None) removed, and `problems` updated."""
         kept = {name: prompt for name, prompt in {**self.by_name, **prompts}.items() if prompt is not None}
         wrong = {name: why for name, why in {**self.problems, **problems}.items() if why}
         return PromptSnapshot(kept, wrong, self.version + bool(prompts), self.undecodable)

@@ -1,8 +1,8 @@
-"""Watches the prompt folder, and loads what changes in it.
+"""Watches the prompt folder, and loads the files that change in it.
 
-A change is only ever found by scanning the folder. Change events of the system make the next scan come soon,
-and polling makes it certain: not all file systems have events, and no event tells that another folder has taken
-the place of the watched one.
+Changes are always found by scanning the folder. An event of the operating system only makes the next scan start
+soon. The folder is also scanned regularly, because not all file systems have events, and because no event reports
+that another folder has taken the place of the watched one.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ async def watch_prompts(
     settings: PromptSettings,
     on_reload: Callable[[ReloadResult], None],
 ) -> None:
-    """Refresh a library again and again until cancelled; `on_reload` is called where a refresh changed something.
+    """Refresh a prompt library again and again until cancelled; call `on_reload` with each refresh's changes.
 
-    `encodings` returns those in which new prompts are encoded at once. Returns immediately where `watch` is "off".
+    `encodings` returns the encodings in which new prompts are encoded at once. The function returns immediately if
+    the setting `watch` is "off".
     """
     if settings.watch == "off":
         return
@@ -40,7 +41,7 @@ async def watch_prompts(
                     on_reload(result)
                 await events.listen_to(library.folder)
                 last_error = ""
-            except Exception as error:  # whatever the error is, the next refresh may succeed
+            except Exception as error:  # go on after any error, because the next refresh may succeed
                 if repr(error) != last_error:  # an error that repeats is logged once
                     log.exception(
                         "the prompt folder cannot be scanned", folder=str(library.directory), why=error_text(error)
@@ -53,7 +54,8 @@ async def watch_prompts(
 
 async def _wait_for_next_scan(library: PromptLibrary, settings: PromptSettings, events: ChangeEvents) -> None:
     if not events.listening:
-        # A remote file's `stat` may be cached for seconds, so that an earlier scan would find nothing.
+        # Wait for the whole interval: a remote file's `stat` may be cached for seconds, so that a scan made
+        # earlier would find no change.
         await asyncio.sleep(settings.poll_interval)
         return
     await asyncio.sleep(settings.settle)

@@ -1,4 +1,5 @@
-"""Sources, what a pacer plays: prompts, playlists, tones, live audio. A source never sleeps, blocks or does I/O.
+"""Sources give a pacer the frames to play: of prompts, playlists, tones or live audio.
 
-The package knows nothing of tickers, calls or connections: a source gives a frame whenever it is asked for one.
+A source never sleeps, blocks or does I/O: it gives a frame whenever it is asked for one. The package does not
+import the modules of the ticker, calls or connections.
 """

@@ -1,4 +1,4 @@
-"""A live source: audio as it arrives, from a bounded queue."""
+"""A live source plays audio as it arrives, such as another party's, by way of a bounded buffer."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # jitter allowed: if more audio than this waits beyond the delay, all beyond the delay is dropped
+_SLACK_MS = 200  # ms of audio that may wait beyond the delay; if more waits, all audio beyond the delay is dropped
 
 
 def _bytes_of(ms: int) -> int:
@@ -14,9 +14,10 @@ def _bytes_of(ms: int) -> int:
 
 
 class LiveSource(Source):
-    """Plays the audio that is pushed, `delay_ms` later, and silence while there is none. It never ends.
+    """A source without end that plays the pushed audio `delay_ms` later, and silence while there is none.
 
-    After an underrun it waits for `delay_ms` of audio again. `dropped` counts samples that came too fast.
+    After an underrun, the source sends silence until `delay_ms` of audio wait again. `dropped` counts the samples
+    that were dropped because audio was pushed faster than it is played.
     """
 
     def __init__(self, delay_ms: int = 0) -> None:
@@ -28,7 +29,7 @@ class LiveSource(Source):
         self.dropped = 0
 
     def push_audio(self, pcm: bytes) -> None:
-        """Append audio, any number of samples."""
+        """Append PCM (16-bit little-endian, 8 kHz, mono) to be played, any number of samples."""
         self._buffer += pcm
         over = len(self._buffer) - self._max_bytes
         if over > 0:
@@ -37,7 +38,7 @@ class LiveSource(Source):
             self.dropped += over // SAMPLE_BYTES
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """The frames to play, without end."""
+        """The encoded frames to play, an iterator without end."""
         return map(encoding.encode, iter(self._next_frame, None))
 
     def _next_frame(self) -> bytes:

@@ -1,6 +1,6 @@
-"""Playlists: segments one after another, joined to the sample, so that no silence is heard between them (gapless).
+"""Playlists play segments gaplessly: each segment begins at the sample after the end of the segment before it.
 
-Where whole sources are played one after another, `playout.pacing.sequencer` loses no tick between them.
+Whole sources, in contrast, begin at a new frame: `playout.pacing.sequencer` plays them without a missed tick.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +13,11 @@ from mediaserver.wire.encapsulation import Encoding
 
 
 class Playlist(Source):
-    """Segments played end to end, joined gaplessly to the sample.
+    """A source that plays segments one after another, without a gap of even one sample.
 
-    `segments` is iterated anew each time `iter_frames` is called; it may be endless. `start` frames are skipped at
-    the beginning. A segment that must still be decoded is silence meanwhile, counted as underruns.
+    `segments` is iterated anew each time `iter_frames` is called, and may be endless. The first `start` frames of
+    the playlist are skipped. While the next segment is still being decoded, silence is played and counted as
+    underruns.
     """
 
     def __init__(self, segments: Iterable[Segment], start: int = 0) -> None:
@@ -24,7 +25,7 @@ class Playlist(Source):
         self._start = start
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """The playlist's frames from frame `start`."""
+        """The playlist's encoded frames, from frame `start` on."""
         return chain.from_iterable(self._parts(encoding, self._start + start))
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
@@ -32,7 +33,7 @@ class Playlist(Source):
         opened = (segment.get_frames(encoding) for segment in self._segments)
         upcoming = next(opened, None)
         while (current := upcoming) is not None:
-            upcoming = next(opened, None)  # asked for ahead: decoded while the current segment plays
+            upcoming = next(opened, None)  # ask for the next segment now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = current.result()
@@ -42,7 +43,7 @@ class Playlist(Source):
     def _silence_while_pending(
         self, pending: PendingFrames, joiner: "_GaplessJoiner", encoding: Encoding
     ) -> Iterator[Iterable[bytes]]:
-        """Silence until a segment's frames are there, after the partial frame of the segment before it."""
+        """Yield silence until a segment is decoded; before it, the partial last frame of the segment before."""
         while not pending.done():
             yield from joiner.flush()
             self.underruns += 1
@@ -50,10 +51,10 @@ class Playlist(Source):
 
 
 class Repeated:
-    """Segments repeated `times` times (None: for ever), with an optional one `between`, after an `intro`.
+    """The segments of an `intro`, and then other segments, repeated `times` times, or for ever if it is None.
 
-    An iterable of segments may stand for one segment: the iterable is iterated anew at each of its turns. Where no
-    segment has a sample, only the intro is played.
+    The segment `between`, if there is one, is played between any two segments. An iterable may stand in place of
+    one segment; it is iterated anew each time it is played. If no segment has a sample, only the intro is played.
     """
 
     def __init__(
@@ -82,21 +83,21 @@ class Repeated:
 
 
 class MusicWithAnnouncements(Source):
-    """Endless music, with an announcement after every `every` frames of it; then the music goes on."""
+    """Endless music that is interrupted by an announcement after every `every` frames of music."""
 
     def __init__(self, music: Source, announcement: Segment, every: int) -> None:
         self._music, self._announcement, self._every = music, announcement, every
         self._announcing: Playlist | None = None
-        self._past_underruns = 0  # underruns of the announcements that are over
+        self._past_underruns = 0  # the sum of the underruns of announcements that are over
 
     @property
     def underruns(self) -> int:  # type: ignore[override]
-        """Underruns of the music and of all announcements."""
+        """Frames of silence played because the music or an announcement was not decoded in time."""
         now = self._announcing.underruns if self._announcing else 0
         return self._music.underruns + self._past_underruns + now
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """Frames of the music and the announcements, from frame `start`."""
+        """The encoded frames of the music and the announcements, from frame `start` on."""
         return chain.from_iterable(self._parts(encoding, start))
 
     def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:
@@ -118,10 +119,10 @@ class MusicWithAnnouncements(Source):
 
 
 class _GaplessJoiner:
-    """Joins segments gaplessly, to the sample: a segment's partial last frame is filled up from the next segment.
+    """Joins segments gaplessly: a segment's partial last frame is filled up with the next segment's first samples.
 
-    As long as segments fill whole frames, their encoded frames pass as they are. After a partial one, each frame
-    is cut anew from two neighbouring ones. The first `skip` frames are left out.
+    While segments fill whole frames, their encoded frames are passed on unchanged. After a partial frame, each
+    frame is put together from the parts of two neighbouring frames. The first `skip` frames are left out.
     """
 
     def __init__(self, encoding: Encoding, skip: int) -> None:
@@ -131,10 +132,10 @@ class _GaplessJoiner:
         self._sample_bytes = encoding.sample_bytes
         self._payload_bytes = encoding.sample_bytes * FRAME_SAMPLES
         self._skip = skip
-        self._partial = b""  # the payload of a frame that is not full yet
+        self._partial = b""  # the payload, so far, of a frame that the next segment will fill up
 
     def join(self, segment: EncodedFrames) -> Iterator[Iterable[bytes]]:
-        """Add a segment, and yield, in parts, the frames that are complete then."""
+        """Add a segment, and yield the frames that are now complete, in one or two iterables."""
         frames, size = segment.frames, segment.samples * self._sample_bytes
         offset = self._payload_bytes - len(self._partial) if self._partial else 0
         if size < offset:
@@ -149,14 +150,14 @@ class _GaplessJoiner:
             yield self._whole_frames(frames[skipped:] if skipped else frames, offset, whole - skipped)
 
     def flush(self) -> Iterator[Iterable[bytes]]:
-        """The partial frame, padded with silence, if there is one."""
+        """Yield the partial frame that is left, padded with silence, if there is one."""
         if self._partial and not self._count_skipped(1):
             padding = self._encoding.silence[self._header_bytes + len(self._partial) :]
             yield (self._header + self._partial + padding,)
         self._partial = b""
 
     def _count_skipped(self, frames: int) -> int:
-        """How many of the next `frames` frames to leave out; the number still to skip goes down by as many."""
+        """How many of the next `frames` frames to leave out; the count of frames to skip is reduced by as many."""
         skipped = min(self._skip, frames)
         self._skip -= skipped
         return skipped
@@ -171,7 +172,7 @@ class _GaplessJoiner:
         )
 
     def _cut(self, frames: Sequence[bytes], start: int, end: int) -> bytes:
-        """Bytes `start` to `end` of a segment's payload; never more than one frame's payload."""
+        """Bytes `start` to `end` of a segment's payload, which are at most as many as one frame's payload has."""
         if start == end:
             return b""
         first, last = start // self._payload_bytes, (end - 1) // self._payload_bytes

@@ -1,8 +1,8 @@
-"""Sources: iterators of frames that a pacer plays.
+"""Sources give a pacer the frames that it plays on a stream.
 
-A source never sleeps, blocks or does I/O: asked for a frame, it has one. `Source.iter_frames` gives it in the
-encoding of a stream. For prompts that iterator runs in C from one end of a prompt to the other, and Python code
-runs only where one segment ends and the next begins.
+A source never sleeps, blocks or does I/O: it gives a frame whenever it is asked for one. `Source.iter_frames` is
+an iterator of frames in the encoding of a stream. For a prompt, the iterator runs in C from the prompt's beginning
+to its end; Python code runs only where one segment ends and the next begins.
 """
 
 import asyncio
@@ -14,46 +14,46 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, 
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.wire.encapsulation import Encoding
 
-# Errors that a source may raise. CancelledError comes from a cancelled future that the source reads, and is no
-# `Exception`.
+# Errors that a source may raise. A source raises CancelledError, which is no `Exception`, where it reads the
+# result of a cancelled future.
 SOURCE_FAULTS = (Exception, asyncio.CancelledError, GeneratorExit)
 
 
 class PlaybackResult(NamedTuple):
-    """How much of a source was played: its frames, and whether these were all."""
+    """How much of a source was played: the number of its frames, and whether it was played to its end."""
 
     frames: int
     complete: bool
 
     @property
     def seconds(self) -> float:
-        """The frames as a duration."""
+        """The duration of the played frames, in seconds."""
         return self.frames / FRAMES_PER_SECOND
 
 
 class PendingFrames(Protocol):
-    """Encoded frames that are not there yet, such as a future of `EncodedFrames`."""
+    """Encoded frames that are still being made, such as a future of `EncodedFrames`."""
 
     def done(self) -> bool:
         """Whether `result` may be called."""
 
     def result(self) -> "EncodedFrames | PendingFrames":
-        """The frames, once `done`, or other pending frames in their place. It may raise an error."""
+        """The frames, or other pending frames to wait for; may raise an error. Call it once `done` is True."""
 
 
 class Segment(Protocol):
-    """A finite piece of audio in a playlist: a prompt, a clip, a second of a tone, a part of a sentence."""
+    """A finite piece of audio in a playlist, such as a prompt, a clip, a second of a tone, part of a sentence."""
 
     @property
     def samples(self) -> int:
         """The segment's length, in samples at 8 kHz."""
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """The segment's frames in an encoding, or frames that are pending."""
+        """The segment's frames in an encoding, or pending frames while they are still being made."""
 
 
 class Clip:
-    """A segment of PCM in memory (16-bit little-endian, 8 kHz, mono); it keeps its encoded frames."""
+    """A segment made of PCM in memory (16-bit little-endian, 8 kHz, mono), which keeps its encoded frames."""
 
     def __init__(self, pcm: bytes) -> None:
         self.pcm = pcm
@@ -61,7 +61,7 @@ class Clip:
         self._encoded: dict[str, EncodedFrames] = {}
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames:
-        """The clip's frames, encoded the first time an encoding is asked for."""
+        """The clip's frames in an encoding, which are made when this encoding is first asked for."""
         encoded = self._encoded.get(encoding.name)
         if encoded is None:
             encoded = self._encoded[encoding.name] = EncodedFrames(encoding.packetize(self.pcm), self.samples)
@@ -77,26 +77,26 @@ def silence(ms: int) -> Clip:
 class Source:
     """Frames to be played once, on one stream.
 
-    Made from an iterable of 320-byte frames (20 ms). A live source overrides `__init__`, and a source that can
-    seek overrides `iter_frames`.
+    The class itself plays an iterable of 320-byte frames of PCM (20 ms each). Subclasses for live audio override
+    `__init__`, and subclasses that can begin at any frame override `iter_frames`.
     """
 
-    underruns = 0  # frames of silence given because the audio was not there yet
+    underruns = 0  # frames of silence that the source has given because its audio was not there in time
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         self._frames = iter(frames)
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """The source's frames in an encoding, from frame `start`.
+        """The source's frames in an encoding, from frame `start` on.
 
-        Called again mid-way when the stream's encoding changes; a source that cannot seek, as here, ignores
-        `start` and goes on.
+        The method is called again while the source plays if the stream's encoding changes. A source that cannot
+        seek, such as this class, ignores `start` and continues with its next frame.
         """
         return map(encoding.encode, map(_validated, self._frames))
 
 
 def _validated(frame: bytes) -> bytes:
-    """The frame; ValueError for a frame of another size, which would corrupt all that follows it on the wire."""
+    """Return the frame; ValueError if its size is wrong, which would corrupt all frames after it on the wire."""
     if len(frame) != FRAME_BYTES:
         raise ValueError(f"a source gave a frame of {len(frame)} bytes, not {FRAME_BYTES}")
     return frame
