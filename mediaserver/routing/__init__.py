@@ -1,5 +1,5 @@
-"""Routing: builds the live table of routes from a configuration, and finds the handler for each path.
+"""Routing: builds the table of routes from a configuration, and finds the handler for each path that is dialled.
 
-The package knows the configuration, handlers' settings and who may dial. It knows no sockets or streams: the
-listeners ask it, and it answers with a handler and a wire format, or with RefusedError.
+The package knows the configuration, the handlers' settings and the access rules. It does not use sockets or
+streams. For each handshake, a listener asks it for the handler and the wire format, or gets a RefusedError.
 """

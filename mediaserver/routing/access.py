@@ -1,9 +1,9 @@
-"""Access to a path: by the peer's network, by a token, or by a link that a token signed.
+"""Checks a peer's access to a path: by the peer's network, by a token, or by a link that was signed with a token.
 
-A signed link has `expires` (Unix seconds) and `sig` in its query. `sig` is the hex HMAC-SHA256 (RFC 2104), with a
-token as its key, of three lines: the path, the expiry, and the rest of the query, sorted by its keys and
-form-encoded. The link opens that path with that query until it expires. Secrets are compared in constant time, and
-no message contains them.
+A signed link has `expires` (Unix seconds) and `sig` in its query. `sig` is the HMAC-SHA256 (RFC 2104) in hex of
+three lines: the path, the value of `expires`, and all other keys of the query, sorted by key and form-encoded. The
+key of the HMAC is a token. The link gives access to this path with this query until it expires. Secrets are
+compared in constant time, and no message contains them.
 """
 
 import base64
@@ -22,12 +22,12 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # a message names at most so many open paths
+_NAMED = 5  # open paths that a message names at most
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may dial a path. Without networks and tokens, every peer may."""
+    """The access rules of a path: which peers may dial it. Without networks and tokens, every peer may."""
 
     networks: Networks = ()
     tokens: tuple[str, ...] = field(default=(), repr=False)
@@ -42,9 +42,10 @@ class Access:
         return not (self.tokens or self.networks)
 
     def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
-        """Check that a peer may dial the path. `now`, in Unix seconds, tells whether a signed link has expired.
+        """Check that a peer may dial the path, by its IP `address`, the `url`, and its header `authorization`.
 
-        RefusedError: 403 for the peer's network, or a link that is forged or expired; 401 without a valid token.
+        `now` is in Unix seconds: a signed link may have expired. Raises RefusedError: 403 where the peer's network
+        is not allowed, or where a link is forged or expired; 401 where there is no valid token.
         """
         if self.networks and not _is_in_networks(address, self.networks):
             raise RefusedError(RefusalReason.NETWORK, "not from your network")
@@ -73,9 +74,10 @@ class Access:
             raise RefusedError(RefusalReason.EXPIRED, "the link has expired")
 
     def sign(self, url: URL, expires: int) -> str:
-        """The part to add to a URL's query, which makes it a link that is valid until `expires`, Unix seconds.
+        """Sign a URL: return the text to add to the URL's query, which makes it a link valid until `expires`.
 
-        ValueError where the path has no tokens, or the query has credentials already.
+        `expires` is in Unix seconds. ValueError where the path has no tokens, or where the query already has
+        credentials.
         """
         if not self.tokens:
             raise ValueError("there are no tokens on this path: anybody may dial it as it is")
@@ -86,19 +88,19 @@ class Access:
 
 def _signature(url: URL, expires: str, token: str) -> str:
     rest = [(key, value) for key, value in url.query.items() if key not in (EXPIRES, SIGNATURE)]
-    rest.sort(key=itemgetter(0))  # by key alone: the values of a repeated key keep their order
+    rest.sort(key=itemgetter(0))  # sort by key alone, so that the values of a repeated key keep their order
     text = "\n".join((url.path_safe, expires, urlencode(rest, errors="backslashreplace")))
     return hmac.digest(token.encode(), text.encode(errors="backslashreplace"), "sha256").hex()
 
 
 def any_token_matches(offered: Iterable[str], tokens: Sequence[str]) -> bool:
-    """Whether one of the `offered` texts is a token. All pairs are compared, each in constant time."""
+    """Whether one of the `offered` texts is among the `tokens`. All pairs are compared, each in constant time."""
     pairs = [(one.encode(errors="backslashreplace"), token.encode()) for one in offered for token in tokens]
     return any([hmac.compare_digest(*pair) for pair in pairs])  # noqa: C419
 
 
 def tokens_in_header(authorization: str) -> Iterator[str]:
-    """Yield the token of an Authorization header: as a bearer token (RFC 6750), or as the password (RFC 7617)."""
+    """Yield the token of an Authorization header: a bearer token (RFC 6750), or a Basic password (RFC 7617)."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         yield value.strip()
@@ -114,12 +116,12 @@ def _is_in_networks(address: str, networks: Networks) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    ip = getattr(ip, "ipv4_mapped", None) or ip  # settings turn IPv4-mapped networks into IPv4, too
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # the settings, too, hold IPv4-mapped networks as IPv4 networks
     return any(ip in network for network in networks)
 
 
 def describe_open_paths(open_paths: Sequence[str], paths: int) -> str:
-    """A line for the operator: how many of `paths` paths any peer may dial, and which."""
+    """A line for the operator: how many of `paths` paths any peer may dial, and the patterns of these paths."""
     if not open_paths:
         return "no path is open to anybody who reaches the port"
     some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"

@@ -1,7 +1,7 @@
-"""The ports of AudioSocket over TCP, and the path that answers on each.
+"""The ports for AudioSocket over TCP, and the path whose handler answers on each port.
 
-A connection on such a port carries no path, no token and no query. The configuration gives each port a path,
-written as in a URL, perhaps with a query, such as `/play/welcome?repeat=2`.
+A connection of AudioSocket over TCP carries no path, no token and no query. The configuration therefore gives each
+port a path, perhaps with a query, such as `/play/welcome?repeat=2`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,30 +20,30 @@ from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # a message lists at most so many paths
-_NIL = UUID(int=0)  # stands for a call's UUID when a port is tried without a call
+_LISTED = 8  # paths that a message lists at most
+_NIL = UUID(int=0)  # the UUID used in place of a call's, when a port's handler is built to find mistakes
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port, and the path that answers there."""
+    """One port for AudioSocket over TCP, and the path whose handler answers on it."""
 
-    number: int  # as configured: 0 where the system chooses one
-    url: URL  # the path and its query
-    route: Route
-    variables: Mapping[str, str]  # values of the variables in the path's pattern
+    number: int  # the configured port number; 0 where the system chooses a free port
+    url: URL  # the configured path and its query
+    route: Route  # the route that the path matches
+    variables: Mapping[str, str]  # values of the variables in the route's pattern
 
     def call_variables(self, uuid: UUID) -> dict[str, str]:
-        """The variables of a call: its UUID, and those of the path's pattern."""
+        """The variables of one call: the call's UUID, and the variables in the pattern of the port's path."""
         return {"uuid": str(uuid), **self.variables}
 
     def build_handler(self, uuid: UUID, snapshot: PromptSnapshot) -> Handler:
-        """The handler for one call; RefusedError as from `Route.build_handler`."""
+        """Make the handler for one call; raises RefusedError for the reasons that `Route.build_handler` has."""
         return self.route.build_handler(self.call_variables(uuid), self.url.query, snapshot)
 
     @property
     def wire(self) -> WireSettings:
-        """The wire format of the port's calls: the path sets `inbound` and `lead`, AudioSocket the rest."""
+        """The wire format of the port's calls: AudioSocket messages, with the `inbound` and `lead` of the path."""
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 
@@ -54,11 +54,11 @@ def build_ports(
     used_ports: Mapping[int, str] = MappingProxyType({}),
     invalid_paths: Iterable[str] = (),
 ) -> tuple[dict[int, Port], list[str]]:
-    """The ports by their numbers, and a line for each port that is left out.
+    """Build the configured ports, by their numbers, and a line for each port that is left out by a mistake.
 
-    `used_ports` are the ports of other listeners, with the settings that name them. `invalid_paths` are configured
-    paths that are not in the table because of mistakes. Those mistakes are reported elsewhere, so a port with such
-    a path is left out without a line of its own.
+    `used_ports` has the ports of other listeners, each with the name of its setting. `invalid_paths` are
+    configured paths that are not in the table because of mistakes. A port with such a path is left out without a
+    line, because the path's mistakes are reported already.
     """
     ports: dict[int, Port] = {}
     problems: list[str] = []
@@ -82,14 +82,14 @@ def _known_paths(table: RouteTable) -> str:
 
 
 def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each port whose calls would be refused: a prompt is missing, or the query is wrong."""
+    """A line for each port whose calls would be refused, as a prompt is missing or the port's query is wrong."""
     return list(_missing_prompts(ports, snapshot, where))
 
 
 def _missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> Iterator[str]:
     for port in ports:
         if port.route.validated.problems or requirements.missing_prompts([port.route], snapshot, where):
-            continue  # the mistake is reported for the path itself
+            continue  # the mistake is one of the path, and is reported with the path
         try:
             port.build_handler(_NIL, snapshot)
         except RefusedError as error:

@@ -1,6 +1,7 @@
-"""A configuration in use: settings, with the routes, ports and secrets made from them, and all mistakes.
+"""A configuration: the settings, the routes, ports and secrets that are built from them, and all mistakes in them.
 
-A reload builds another configuration, which replaces this one as a whole, or not at all.
+When the configuration file is reloaded, a new configuration replaces the current one as a whole, or, if it has
+mistakes, not at all.
 """
 
 import os
@@ -24,10 +25,10 @@ from mediaserver.routing.table import RouteTable
 from mediaserver.speech.engines.requirements import requirement_problem
 from mediaserver.support import credentials
 
-_WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that stand for all addresses
+_WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that stand for all addresses of the machine
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
-# Settings that are read only when the server starts, by table.
+# Keys of settings that are read only when the server starts, by the table of the configuration that has them.
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
     "audiosocket": ("host",),
@@ -39,12 +40,15 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" for a path alone, to which a backend adds the server
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" for a path alone, before which a backend puts the host
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings, and what is built from them. `where` names them in messages, `problems` has a line per mistake."""
+    """Settings, and the routes, ports and secrets that are built from them.
+
+    `where` is the configuration's name in messages. `problems` has a line for each mistake.
+    """
 
     settings: Settings
     where: str
@@ -55,7 +59,7 @@ class Configuration:
 
     @classmethod
     def build(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
-        """Build routes and ports, and read the secrets. `problems` has the mistakes that are known already."""
+        """Build routes and ports from settings, and read the secrets; `problems` are mistakes known already."""
         built, wrong = route_builder.build_routes(settings, where)
         secrets, unread = _read_secrets(settings, where)
         cache_problems = prompt_cache_problems(settings.prompts, settings.source(where, ("prompts", "cache")))
@@ -71,9 +75,10 @@ class Configuration:
         return cls(settings, where, table, secrets, (*problems, *wrong), ports)
 
     async def sign(self, url: str, expires: int) -> str:
-        """The part to add to a URL's query, which makes it a link that is valid until `expires`, Unix seconds.
+        """Sign a URL: return the text to add to the URL's query, which makes it a link valid until `expires`.
 
-        RefusedError where the configuration has no such path, ValueError where the URL cannot be signed.
+        `expires` is in Unix seconds. RefusedError where the configuration lacks the URL's path; ValueError where
+        the URL cannot be signed.
         """
         parsed = URL(url)
         if parsed.scheme not in _SIGNED_SCHEMES or not (parsed.host or url.startswith("/")):
@@ -86,7 +91,7 @@ class Configuration:
         return route.access.sign(parsed, expires)
 
     def missing_prompts(self, library: PromptLibrary) -> list[str]:
-        """A line for each prompt that the operator's paths name and a loaded library lacks: each is a mistake."""
+        """A line, reported as a mistake, for each prompt that the operator's paths name and the library lacks."""
         if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
@@ -97,16 +102,17 @@ class Configuration:
         return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), snapshot, by)]
 
     def missing_default_prompts(self, library: PromptLibrary) -> list[str]:
-        """A line for each prompt that the default paths lack: a warning, as no operator has asked for those paths.
+        """A line for each prompt that the default paths name and the library lacks.
 
-        Their callers are refused until the prompts are there.
+        The lines are logged as warnings, because no operator has configured these paths. Callers of such a path
+        are refused until its prompts are there.
         """
         if not self.built_in or library.folder_problem:
             return []
         return requirements.missing_prompts(self.table, library.snapshot, self.where)
 
     def paths_without_prompts(self, library: PromptLibrary) -> set[str]:
-        """The patterns of default paths that lack prompts."""
+        """The patterns of the default paths whose prompts the library lacks."""
         if not self.built_in or library.folder_problem:
             return set()
         incomplete = (
@@ -116,9 +122,9 @@ class Configuration:
 
     @property
     def misspelt_events(self) -> list[str]:
-        """A line for each name in `events.types` that looks like a misspelt EventKind.
+        """A line for each name in the setting `events.types` that looks like a misspelt EventKind.
 
-        Other unknown names are accepted, because users' handlers may emit events of their own.
+        Other unknown names are accepted, because users' own handlers may emit events of other kinds.
         """
         by = self.settings.source(self.where, ("events", "types"))
         return [
@@ -129,11 +135,11 @@ class Configuration:
 
     @property
     def built_in(self) -> bool:
-        """Whether the paths are the default ones: neither a file nor the environment sets any."""
+        """Whether the paths are the default ones, because neither a file nor the environment sets any path."""
         return "paths" not in self.settings.model_fields_set
 
     def needing_restart(self, other: "Configuration") -> list[str]:
-        """A line for each setting that `other` changes and that only a restart can change."""
+        """A line for each setting that differs in `other`, and that the server reads only when it starts."""
         changed = [
             f"{table}.{key}:"
             for table, keys in _AT_START.items()
@@ -148,7 +154,7 @@ class Configuration:
 
     @property
     def files(self) -> list[Path]:
-        """The files that are read besides the configuration file: certificates and secrets."""
+        """The files that the configuration names and the server reads: certificates, keys and secrets."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
         return [
@@ -169,12 +175,12 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
 
 
 def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
-    """A line where the folder for decoded prompts is inside the prompt folder, or is not a valid path."""
+    """A line if the folder for decoded prompts is inside the prompt folder, or is not a valid path; else []."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
-    except ValueError as error:  # a character that no path may have
+    except ValueError as error:  # the path has a character that paths cannot have
         return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
@@ -187,7 +193,7 @@ def _tokens(settings: Settings) -> Iterable[SecretStr]:
 
 
 def _same_port(settings: Settings, where: str) -> list[str]:
-    """A line where the media port and the admin port are the same."""
+    """A line if the media port and the admin port are the same; else []."""
     server, admin = settings.server, settings.admin
     overlap = server.host == admin.host or _WILDCARDS & {server.host, admin.host}
     if not server.port or server.port != admin.port or not overlap:
@@ -198,7 +204,7 @@ def _same_port(settings: Settings, where: str) -> list[str]:
 
 
 def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
-    """The secrets that settings hold or name, "" where a setting is empty, and a line for each unreadable one."""
+    """Read the secrets of the settings, by key, "" for an empty setting; and a line for each unreadable secret."""
     found, problems = {}, []
     for place, secret in (
         (("voipbin", "token"), settings.voipbin.token),
@@ -226,7 +232,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
 
 
 def _mistaken_credential(key: str, secret: str) -> str:
-    """A message where a VoIPBIN token looks like an access key, or an access key like a token; else ""."""
+    """A message if a VoIPBIN token looks like an access key, or an access key like a token; else ""."""
     if key == "voipbin.token" and secret.startswith(ACCESS_KEY):
         return f"is an access key, as it begins with {ACCESS_KEY}: set it as voipbin.access_key"
     if key == "voipbin.access_key" and _JWT.fullmatch(secret):

@@ -1,7 +1,8 @@
-"""Fills the `{variables}` of a path into settings, such as `prompt = "{prompt}"`.
+"""Fills the values of a path's `{variables}` into a handler's settings, such as `prompt = "{prompt}"`.
 
-Strangers choose the values, and a request that we make to a filled URL may carry a token or a signature. A setting
-with `://` in it is therefore handled as a URL: it keeps its scheme, host, port and number of segments.
+A stranger may choose the values, and the server's own request to a URL with such values may carry a token or a
+signature. A setting with `://` in it is therefore treated as a URL: values cannot change its scheme, host, port
+and number of path segments.
 """
 
 import re
@@ -15,7 +16,7 @@ from mediaserver.config.strict_types import RawText
 from mediaserver.support.urls import is_unsafe_segment, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
-_SHOWN = 50  # a message repeats at most so many characters of a value
+_SHOWN = 50  # characters of a variable's value that a message shows at most
 
 
 class UnsafeVariableError(ValueError):
@@ -27,7 +28,7 @@ class UnsafeVariableError(ValueError):
 
 
 def texts_in(value: Any) -> Iterable[str]:
-    """All texts in a setting, in its lists and tables too."""
+    """Yield all texts in a setting's value, including those in its lists and tables at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
@@ -36,14 +37,14 @@ def texts_in(value: Any) -> Iterable[str]:
 
 
 def without_keys(value: Any, keys: frozenset[str]) -> Any:
-    """A setting without these keys, in its tables at any depth."""
+    """Return a setting's value with these keys left out of its tables, at any depth."""
     if isinstance(value, dict):
         return {key: without_keys(each, keys) for key, each in value.items() if key not in keys}
     return [without_keys(each, keys) for each in value] if isinstance(value, list) else value
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield place and message for each URL in a setting that has a variable before its path."""
+    """Yield the key path and a message for each URL in a setting that has a variable before the URL's path."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)
@@ -55,9 +56,9 @@ def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[K
 
 
 def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozenset[str]) -> Any:
-    """A setting with each `{name}` replaced by the path's variable, except in the values of `except_keys`.
+    """Return a setting with each `{name}` replaced by the variable's value, except in the values of `except_keys`.
 
-    UnsafeVariableError where a value would lead a URL elsewhere, or would make a URL of a text that is none.
+    UnsafeVariableError where a value would lead a URL to another server or path, or would turn a text into a URL.
     """
     if isinstance(value, str):
         filled = _filled_url(value, variables) if "://" in value else _filled(value, variables)
@@ -83,7 +84,7 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _filled_url(url: str, variables: Mapping[str, str]) -> str:
-    """A URL with variables filled into its path and query. Each value is percent-encoded, slashes included."""
+    """Fill variables into a URL's path and query. All values are percent-encoded, including their slashes."""
     begin = origin(url)
     path, mark, rest = re.split("([?#]|$)", url[len(begin) :], maxsplit=1)
     encoded = {

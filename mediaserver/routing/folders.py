@@ -1,4 +1,4 @@
-"""Tests whether the folders that a configuration writes into can be written, before a call needs them."""
+"""Tests, before a call needs them, whether the folders into which handlers and caches write can be written."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from mediaserver.routing.configuration import Configuration
 
 
 def unwritable_folders(configuration: Configuration) -> list[str]:
-    """A line, with the key, for each configured folder that cannot be written. Blocks."""
+    """A line, with the setting's key, for each configured folder that cannot be written. The function blocks."""
     return [
         single_line(f"{key}: {folder} {why}")
         for key, folder in _folders(configuration)
@@ -20,9 +20,9 @@ def unwritable_folders(configuration: Configuration) -> list[str]:
 
 
 def why_unwritable(folder: Path) -> str:
-    """Why no file can be made in a folder, or why the folder cannot be made; "" where a file can be made.
+    """Why no file can be made in a folder, or why a missing folder cannot be made; "" where both are possible.
 
-    The file or folder made for the test is removed. Blocks.
+    The test makes a file or a folder, and removes it again. The function blocks.
     """
     try:
         missing = list(takewhile(lambda each: not os.path.lexists(each), (folder, *folder.parents)))
@@ -32,7 +32,7 @@ def why_unwritable(folder: Path) -> str:
         else:
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except (OSError, ValueError) as error:  # ValueError: a character that no path may have
+    except (OSError, ValueError) as error:  # ValueError: the path has a character that paths cannot have
         return f"cannot be written: {error_text(error)}"
     return ""
 
@@ -44,5 +44,5 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
             by = settings.source(where, ("paths", route.pattern, "directory"))
             yield from ((f'{by}: paths."{route.pattern}": directory', folder) for folder in handler.folders())
     cache = settings.prompts.cache_directory
-    if cache is not None and settings.prompts.cache != "auto":  # with auto, the server works without a cache
+    if cache is not None and settings.prompts.cache != "auto":  # "auto": the server works without it
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

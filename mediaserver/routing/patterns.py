@@ -1,7 +1,8 @@
-"""Validates patterns of paths, in aiohttp's syntax, against mistakes and catastrophic backtracking.
+"""Checks patterns of paths, in aiohttp's syntax, for mistakes and for catastrophic backtracking.
 
-A path is matched before the peer is authorized, so a stranger chooses the text. Python's regular expressions
-backtrack: each further repetition that may match the same characters multiplies the time of a failed match.
+A path is matched before the peer is authorized, so any stranger may choose the path. Python's regular expressions
+backtrack: each further repetition in a pattern that may match the same characters multiplies the time that a
+failed match takes.
 """
 
 import re
@@ -16,11 +17,11 @@ from yarl import URL
 from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
-MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer ones are refused unmatched
-MAX_SLOW_PATH = 256  # a path may be no longer where some pattern of the table is slow to match
-MAX_QUERY_KEYS = 100
-_SLOW = 3  # with so many repetitions of the same characters in a row, the time grows with the cube of the length
-_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: enough to tell whether two sets overlap
+MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer paths are refused unmatched
+MAX_SLOW_PATH = 256  # characters of a path at most, if a pattern of the table is slow to match
+MAX_QUERY_KEYS = 100  # keys that a URL's query may have
+_SLOW = 3  # repetitions of the same characters in a row with which the time grows with the cube of a path's length
+_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: it suffices to see that two sets overlap
 _CATEGORIES = {
     "digit": r"\d",
     "space": r"\s",
@@ -32,7 +33,7 @@ _CATEGORIES = {
 
 
 def pattern_problems(pattern: str, place: str) -> list[str]:
-    """A line, which begins with `place`, for each mistake in a pattern."""
+    """A line for each mistake in a pattern; each line begins with `place`."""
     if not pattern.startswith("/"):
         return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
     if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
@@ -50,7 +51,7 @@ def pattern_problems(pattern: str, place: str) -> list[str]:
 
 
 def check_url_limits(url: URL, *, slow: bool) -> None:
-    """RefusedError 414 or 400 where a URL is too long to be matched. `slow`: the table has a slow pattern."""
+    """Raise RefusedError 414 or 400 if a URL is too long to be matched; `slow`: the table has a slow pattern."""
     path, most = url.path, MAX_SLOW_PATH if slow else MAX_PATH
     if len(path) > most:
         raise RefusedError(RefusalReason.LONG_PATH, f"the path is longer than {most} characters")
@@ -61,7 +62,7 @@ def check_url_limits(url: URL, *, slow: bool) -> None:
 
 
 def backtracks_exponentially(pattern: str) -> bool:
-    """Whether the time of a match may double with each character of a path (catastrophic backtracking)."""
+    """Whether the time to match a pattern may double with each character of a path (catastrophic backtracking)."""
     try:
         return _is_exponential(_regex_parts(pattern))
     except RecursionError:
@@ -69,7 +70,7 @@ def backtracks_exponentially(pattern: str) -> bool:
 
 
 def is_slow_to_match(pattern: str) -> bool:
-    """Whether the time of a match may grow with the cube of a path's length, or faster."""
+    """Whether the time to match a pattern may grow with the cube of a path's length, or faster."""
     try:
         return _is_slow(_regex_parts(pattern))
     except RecursionError:
@@ -82,7 +83,7 @@ def _regex_parts(pattern: str) -> list[tuple[Any, Any]]:
 
 
 def _is_exponential(items: Iterable[tuple[Any, Any]]) -> bool:
-    """Whether a repetition repeats something that can match one text in several ways."""
+    """Whether a part of an expression repeats another part that can match one text in several ways."""
     for kind, value in items:
         if kind is ops.BRANCH and any(_is_exponential(_flatten(branch)) for branch in value[1]):
             return True
@@ -96,7 +97,7 @@ def _is_exponential(items: Iterable[tuple[Any, Any]]) -> bool:
 
 
 def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
-    """Whether a text may be split into turns of a repetition in several ways."""
+    """Whether a repetition of the `inner` parts can match one text in several ways, as it splits the text."""
     if any(kind is ops.BRANCH and _overlap(value[1]) for kind, value in inner):
         return True
     varying = [each for each in inner if _varies_in_length(*each)]
@@ -108,14 +109,14 @@ def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
 
 
 def _varies_in_length(kind: Any, value: Any) -> bool:
-    """Whether a part may match texts of several lengths."""
-    if kind is ops.BRANCH:  # the parser turns `a|aa` into `a`, and behind it a branch: nothing, or `a`
+    """Whether a part of an expression may match texts of several lengths."""
+    if kind is ops.BRANCH:  # Python's parser turns `a|aa` into `a`, followed by a branch of nothing or `a`
         return any(branch.getwidth()[0] == 0 for branch in value[1])
     return _is_repeat(kind) and bool(value[0] != value[1])
 
 
 def _is_slow(items: list[tuple[Any, Any]]) -> bool:
-    """Whether _SLOW repetitions of the same characters follow each other, with no other character between."""
+    """Whether `_SLOW` repetitions of the same characters follow each other, with no other character in between."""
     run, common = 0, _ALL
     for kind, value in items:
         characters = _characters(kind, value)
@@ -129,13 +130,13 @@ def _is_slow(items: list[tuple[Any, Any]]) -> bool:
 
 
 def _overlap(branches: Iterable[Iterable[tuple[Any, Any]]]) -> bool:
-    """Whether a character is in more than one of the branches."""
+    """Whether more than one of the branches of an expression may match the same character."""
     sets = [frozenset().union(*(_characters(*each) for each in _flatten(branch))) for branch in branches]
     return sum(map(len, sets)) > len(frozenset().union(*sets))
 
 
 def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """The parts of an expression, with groups replaced by their parts."""
+    """Yield the parts of a regular expression, with each group replaced by the parts inside it."""
     for kind, value in items:
         if kind is ops.SUBPATTERN:
             yield from _flatten(value[3])
@@ -156,7 +157,7 @@ def _may_be_empty(kind: Any, value: Any) -> bool:
 
 
 def _characters(kind: Any, value: Any) -> frozenset[str]:
-    """The ASCII characters that a part may match; all of them, for a kind of part that is not analysed."""
+    """The ASCII characters that a part of an expression may match; all ASCII for a kind that is not analysed."""
     if kind is ops.LITERAL:
         return frozenset((chr(value),))
     if kind is ops.NOT_LITERAL:

@@ -1,4 +1,4 @@
-"""What routes need before they can be served: prompts, speech engines, secrets and encodings."""
+"""Lists what routes need before calls are served: prompts, speech engines, secrets and encodings."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,14 +18,14 @@ from mediaserver.wire.encapsulation import Encoding, first_encoding
 
 
 def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
-    """The settings of paths' handlers that hold a secret, or name a secret's place (`env:`, `file:`)."""
+    """Yield the settings of paths' handlers that hold a secret, or name a secret's place (`env:`, `file:`)."""
     for path in settings.paths.values():
-        with contextlib.suppress(ValueError):  # an unknown handler: `build_routes` reports it
+        with contextlib.suppress(ValueError):  # the handler is unknown, which `build_routes` reports
             yield from secret_fields(handler_table.resolve_handler(path.handler), path.handler_settings).values()
 
 
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each prompt that routes name and the snapshot lacks. Names with a `{variable}` are left out."""
+    """A line for each prompt that routes name and the snapshot lacks; names with a `{variable}` do not count."""
     found = []
     for route in routes:
         with route.known_handler() as handler:
@@ -40,9 +40,9 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
 
 
 def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
-    """Yield a message's beginning (`menus.main.play: `) for each key that names a prompt.
+    """Yield the beginning of a message, such as `menus.main.play: `, for each key whose value is this prompt.
 
-    It is "" for `prompt` and `prompts`.
+    The beginning is "" for the keys `prompt` and `prompts`.
     """
     if place and value == prompt:
         yield "" if place[0] in ("prompt", "prompts") else f"{format_key(place)}: "
@@ -52,7 +52,7 @@ def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
 
 
 def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
-    """The TTS, STT and LLM engines that routes need. A voice with a `{variable}` in its name becomes ""."""
+    """The TTS, STT and LLM engines that routes need. A voice whose name has a `{variable}` is given as ""."""
     found: set[EngineRequirement] = set()
     for route in routes:
         with route.known_handler() as handler:
@@ -63,6 +63,6 @@ def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
 
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
-    """The encodings that callers of these routes receive first, unless their URLs ask for others."""
+    """The encodings in which callers of these routes get audio, unless a caller's URL asks for another one."""
     encodings = (first_encoding(route.wire) for route in routes)
     return list({encoding.name: encoding for encoding in encodings}.values())

@@ -1,4 +1,4 @@
-"""One route: a configured path, and the handler and wire format that it gives to each caller."""
+"""A route is a configured path: it makes the handler and the wire format for each caller who dials the path."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,50 +30,52 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
-_SHOWN = 50  # a message repeats at most so many characters of a URL's value
-_MAX_HANDLERS = 256  # a route that keeps so many handlers, for different values, drops them all
-HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, where the handler has them
+_SHOWN = 50  # characters of a URL's value that a message shows at most
+_MAX_HANDLERS = 256  # handlers that a route keeps for reuse; when there are as many, it drops them all
+HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, if the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
-QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS
-# Takes names of variables, and returns a text that tells a caller how to give their values.
+QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings
+# A function that takes names of variables, and returns a text that tells a caller how to give their values.
 DescribeInput = Callable[[Sequence[str]], str]
 
 
 def describe_query(names: Sequence[str]) -> str:
-    """Tell a caller how to give values for variables in a URL's query."""
+    """Return a text that tells a caller how to give the values of these variables in a URL's query."""
     return f"a URL has {'it' if len(names) == 1 else 'them'} as ?{'&'.join(f'{name}=…' for name in names)}"
 
 
 @dataclass(frozen=True)
 class Route:
-    """One configured path."""
+    """One configured path, with its handler, settings, wire format, access rules and limits."""
 
-    pattern: str
+    pattern: str  # the path as configured, such as `/play/{prompt}`
     handler: type[Handler]
-    settings: dict[str, Any]  # the handler's settings, with `{variables}` in them
+    settings: dict[str, Any]  # the handler's settings, with their `{variables}` not filled in
     wire: WireSettings
     access: Access = field(default_factory=Access)
-    max_streams: int = 10_000
-    time_limit: float = 0.0  # seconds; 0 for no limit
+    max_streams: int = 10_000  # streams that may be in progress on this path at the same time
+    time_limit: float = 0.0  # seconds that a stream may last; 0 for no limit
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
-    _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)  # handlers built so far
+    # Handlers made for earlier callers, by the values of variables and query keys, and the snapshot's version.
+    _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def variables(self) -> list[str]:
-        """The variables of the URL that the route's settings use."""
+        """The names of the variables that the route's settings use, and whose values come from the dialled URL."""
         used = {name for text in texts_in(self.templated_settings) for name in VARIABLE.findall(text)}
         return sorted(used - (self.handler.own_variables - set(PATTERN_VARIABLE.findall(self.pattern))))
 
     @cached_property
     def templated_settings(self) -> Any:
-        """The settings whose `{variables}` are filled in before the handler is built."""
+        """The settings whose `{variables}` the route fills in, before it makes the handler."""
         return without_keys(self.settings, self.handler.template_settings)
 
     def stream_variables(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-        """The variables of a stream: the keys of the URL's query, overridden by `variables`.
+        """The variables of a stream, which texts, webhooks and applications use.
 
-        Texts, webhooks and applications use them. A query never fills in settings.
+        They are the keys of the URL's query, overridden by `variables`. Values of a query are never filled into a
+        handler's settings.
         """
         reserved = CREDENTIALS | QUERY_KEYS | self.handler.query_settings
         named = {key: value for key, value in query.items() if key not in reserved}
@@ -83,15 +85,15 @@ class Route:
     def validated(self) -> Validated:
         """The handler, as far as it is known before a URL fills in variables, and the mistakes in its settings.
 
-        A mistake that may disappear when a URL fills in variables is not among them.
+        A mistake that may disappear when a URL fills in variables is left out.
         """
         return validate_table(self.handler, self.settings, self._hint, self._depends_on_variable)
 
     @contextlib.contextmanager
     def known_handler(self) -> Iterator[Handler]:
-        """The handler, as far as it is known before a URL fills in variables, to ask which prompts it needs.
+        """Yield the handler, as far as it is known before a URL fills in variables, to ask what the handler needs.
 
-        Where nothing of the handler is known, yields a stand-in that needs nothing.
+        If nothing of the handler is known, a stand-in is yielded that needs nothing.
         """
         known = self.validated
         if known.table is None:
@@ -99,7 +101,7 @@ class Route:
         elif known.complete:
             yield known.table
         else:
-            # A missing setting is None, so the caller's block may fail on it.
+            # The handler has None for a missing setting, so code that uses the handler in the context may fail.
             with contextlib.suppress(AttributeError, TypeError, ValueError):
                 yield known.table
 
@@ -115,12 +117,12 @@ class Route:
             inside = isinstance(value, dict) and key in value
             inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
             value = value[key] if inside else None
-        if isinstance(value, dict | None):  # for a table, only if the message names the variable
+        if isinstance(value, dict | None):  # a table's mistake may disappear only if the message names a variable
             return any(name in text for name in names)
         return any(name in each for each in texts_in(value) for name in names)
 
     def wire_settings(self, query: Mapping[str, str]) -> WireSettings:
-        """The wire format for one caller. RefusedError 400 where the query asks for one that does not exist."""
+        """The wire format for one caller; RefusedError 400 where the URL's query names an unknown wire format."""
         given: dict[str, Any] = {}
         for key, kind in _WIRE_KEYS.items():
             if key in query:
@@ -142,12 +144,12 @@ class Route:
         snapshot: PromptSnapshot,
         describe_input: DescribeInput = describe_query,
     ) -> Handler:
-        """The handler for one caller; callers with the same variables and query share it.
+        """Return the handler for one caller; callers with the same variables and query share one handler.
 
-        `describe_input` tells how missing values may be given.
+        `describe_input` makes the text that tells how to give missing values.
 
-        RefusedError: 400 where the query sets what it may not, or where a value for a text is missing or wrong;
-        404 where the URL names a prompt, tone or other thing that does not exist.
+        Raises RefusedError: 400 where the query sets a key that it may not set, or where a value for a text is
+        missing or wrong; 404 where the URL names a prompt, tone or the like that does not exist.
         """
         asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
         key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), snapshot.version
@@ -173,7 +175,7 @@ class Route:
             why = f"{key} is not for {self.pattern}, which does not repeat anything"
             raise RefusedError(RefusalReason.BAD_QUERY, why)
         for name in self.variables:
-            if set("{}") & set(value := variables.get(name, "")):  # the braces would look like a variable
+            if set("{}") & set(value := variables.get(name, "")):  # text in braces would be taken for a variable
                 why = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
                 hint = "put the value itself there, without braces"
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f"{why}: {hint}")
@@ -187,21 +189,21 @@ class Route:
             line = error_messages.error_lines("", error, self.handler)[0].removeprefix(": ")
             key = str(next(iter(error.errors()[0]["loc"]), ""))
             too_long = _is_only_too_long(error)
-        # Raised after the `except` block, so that its context is no ValidationError. The garbage collector cannot
-        # traverse a ValidationError, so the peer's connection would stay in memory.
+        # RefusedError is raised after the `except` block, so that its context is no ValidationError. The garbage
+        # collector cannot traverse a ValidationError, so the peer's connection would stay in memory.
         if key in asked:
             raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
         raise RefusedError(RefusalReason.TOO_LONG if too_long else RefusalReason.UNKNOWN_PROMPT, line)
 
 
 def _is_only_too_long(error: ValidationError) -> bool:
-    """Whether the value has the right form, and is only longer than allowed."""
+    """Whether a setting's value is invalid only because it is longer than allowed."""
     first = error.errors()[0]
     return first["type"] == "string_too_long" or isinstance(first.get("ctx", {}).get("error"), TooLongError)
 
 
 class _UnknownHandler(Handler):
-    """Stands for a handler whose settings are all unknown: it needs no prompts and no engines."""
+    """A stand-in for a handler of which no setting is known; it needs no prompts and no engines."""
 
     async def run(self, call: Call) -> None:
         raise NotImplementedError

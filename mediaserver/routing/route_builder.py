@@ -20,15 +20,15 @@ from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, W
 
 
 def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
-    """The routes of a configuration, and a line for each mistake in its paths.
+    """Build the routes of a configuration, and a line for each mistake in its paths.
 
-    A route whose settings have mistakes may still be among the routes, so that its prompts are checked as well.
+    A route whose settings have mistakes may still be among the routes, so that its prompts are checked, too.
     """
     routes: list[Route] = []
     tokens, problems = _resolve_tokens(
         settings.defaults.tokens, _location(settings, where, ("defaults", "tokens"))
     )
-    shapes: dict[str, str] = {}  # by shape, a pattern without its variables' names: the first such pattern
+    shapes: dict[str, str] = {}  # by each pattern without the names of its variables: the first such pattern
     for pattern, path in settings.paths.items():
         wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
@@ -43,14 +43,14 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
-    """A message's beginning: the file or environment variable that sets a key, then the key."""
+    """The beginning of a message: the file or the environment variable that sets a key, and then the key."""
     return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 
 def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
-    """The tokens, and a line for each that cannot be read.
+    """Read the tokens that settings name, and make a line for each token that cannot be read.
 
-    Where tokens are configured and none can be read, a random token keeps the path closed.
+    If none of the configured tokens can be read, a random token takes their place, so that the path is not open.
     """
     tokens, problems = resolve_secrets(settings, place)
     return (tokens if tokens or not settings else (token_urlsafe(),)), problems
@@ -59,7 +59,7 @@ def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[st
 def _build_route(
     pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
 ) -> tuple[Route | None, list[str]]:
-    """A path's route, None where its handler does not exist, and a line for each mistake."""
+    """Build a path's route, None where its handler does not exist, and a line for each mistake of the path."""
     defaults = settings.defaults
     place = _location(settings, where, ("paths", pattern))
     try:
@@ -101,7 +101,7 @@ def _build_route(
 
 
 def _variable_problems(route: Route, place: str) -> list[str]:
-    """A line for each `{variable}` in the settings that the path does not have, or that is never filled in."""
+    """A line for each `{variable}` in a route's settings that the path lacks, or that is never filled in."""
     unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
     problems = [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"

@@ -1,6 +1,6 @@
-"""Texts in a URL (`?text=`) that TTS speaks: on which paths, and how many different texts a peer may send.
+"""Decides on which paths TTS speaks a text of the URL (`?text=`), and how many different texts a peer may send.
 
-Each new text costs TTS work, and on an open path any stranger may ask for it.
+The limits exist because each new text costs TTS work, which any stranger may cause on a path without tokens.
 """
 
 import time
@@ -11,25 +11,25 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import Route
 
-_PERIOD = 60.0  # seconds in which a peer's different texts are counted
-_PEERS = 10_000  # peers whose texts are counted; beyond these, the peer that asked longest ago is forgotten
+_PERIOD = 60.0  # seconds for which a peer's text is counted
+_PEERS = 10_000  # peers whose texts are counted; with one more, the peer with the oldest request is forgotten
 
 
 def speaks_text_of_url(route: Route) -> bool:
-    """Whether a path speaks `?text=`. Where `text_from_url` is not set, a path does if it asks for a token."""
+    """Whether a path speaks `?text=`: as `text_from_url` is set, or by default if the path asks for a token."""
     given = route.settings.get("text_from_url")
     return bool(route.access.tokens) if given is None else given is True
 
 
 def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
-    """Raise RefusedError 400 where a URL has `?text=`, and the path does not speak it."""
+    """Raise RefusedError 400 if a URL has `?text=`, and its path could speak such texts but must not."""
     if _has_text_query(route) and "text" in query and not speaks_text_of_url(route):
         why = "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration"
         raise RefusedError(RefusalReason.BAD_QUERY, why)
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Notes for the operator on open paths that take `?text=`: strangers choose the text, or none is spoken."""
+    """Yield warnings on open paths with `?text=`: strangers choose the text, or no text is spoken at all."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
@@ -48,16 +48,17 @@ class SpokenTextLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # For each peer, the hashes of its texts, each with the time when it was first asked for. Peers are in
-        # the order of their latest request, and the texts of a peer in the order of these times.
+        # For each peer, the hashes of the texts that it asked for, each with the time of its first request. Peers
+        # are in the order of their latest request, and a peer's texts in the order of their first requests.
         self._texts: OrderedDict[str, OrderedDict[int, float]] = OrderedDict()
 
     def admit(
         self, peer: str, route: Route, handler: Handler, url_values: tuple[Mapping[str, str], ...], most: int
     ) -> None:
-        """Count the text that TTS is to speak for a URL on an open path. RefusedError 429 beyond `most` texts.
+        """Count a peer's text that TTS is to speak, on a path that is open to any peer.
 
-        `url_values` are the URL's variables and its query.
+        RefusedError 429 if the peer asks for more than `most` different texts in a minute. `url_values` are the
+        URL's variables and its query.
         """
         text = handler.spoken_url_text(*url_values) if route.access.is_open else ""
         if text and not self._is_within(peer, hash((route.pattern, text)), most):

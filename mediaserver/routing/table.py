@@ -1,4 +1,4 @@
-"""The live table of routes: matches the path that a peer dials."""
+"""The table of routes finds the route for the path that a peer dials."""
 
 from collections.abc import Coroutine, Iterable, Iterator
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class RouteTable:
-    """The routes of one configuration, matched in their order."""
+    """The routes of one configuration. A path gets the first route, in the configured order, that it matches."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._dispatcher = UrlDispatcher()
@@ -33,15 +33,15 @@ class RouteTable:
 
     @property
     def open_paths(self) -> list[str]:
-        """The patterns of the routes that every peer which reaches the port may dial."""
+        """The patterns of the routes without access rules, which every peer that reaches the port may dial."""
         return [route.pattern for route in self if route.access.is_open]
 
     def match_route_now(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """`match_route` for code that cannot await."""
+        """Find the route as `match_route` does, for code that cannot await."""
         return _run_without_waiting(self.match_route(url))
 
     async def match_route(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """The route that a URL's path matches, and the path's variables.
+        """Find the route that a URL's path matches, and the values of the path's variables.
 
         RefusedError: 404 where no route matches, 414 or 400 where the URL is too long to be matched.
         """
@@ -49,18 +49,18 @@ class RouteTable:
         found = await _resolve(self._dispatcher, url)
         route = self._routes.get(found.route)
         if route is not None and "%2F" in url.raw_path.upper():
-            # With an encoded slash, a URL must not reach another route than its decoded path does: a peer could so
-            # evade the access rules of the route of the decoded path.
+            # A URL with an encoded slash must reach the same route as its decoded path: otherwise, a peer could
+            # evade the access rules of the decoded path's route.
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
-            known = (route.pattern for route in self if route.access.is_open)  # others are not shown to strangers
+            known = (route.pattern for route in self if route.access.is_open)  # show strangers no other paths
             raise RefusedError(RefusalReason.UNKNOWN_PATH, f"no path {url.path}{did_you_mean(url.path, known)}")
         return route, dict(found)
 
 
 def matches_any_pattern(candidates: Iterable[str], url: URL) -> bool:
-    """Whether a URL's path matches one of these patterns; one that is no valid pattern is compared as text."""
+    """Whether a URL's path matches one of these patterns; an invalid pattern is compared with the path as text."""
     dispatcher, path = UrlDispatcher(), url.path.strip("/")
     for pattern in candidates:
         try:
@@ -72,9 +72,9 @@ def matches_any_pattern(candidates: Iterable[str], url: URL) -> bool:
 
 
 def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits, such as a look-up in aiohttp's dispatcher.
+    """Run a coroutine that never waits, such as a look-up in aiohttp's dispatcher, and return its result.
 
-    RuntimeError where it does wait.
+    RuntimeError if the coroutine does wait.
     """
     try:
         work.send(None)
@@ -85,10 +85,10 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher reads of a request
+    request = SimpleNamespace(method="GET", rel_url=url)  # the attributes that aiohttp's dispatcher reads
     return await dispatcher.resolve(cast("web.Request", request))
 
 
 async def _never_called(request: web.Request) -> web.StreamResponse:
-    """Stands for the handler that aiohttp's dispatcher wants for each pattern; it only looks up routes."""
+    """A stand-in for the request handler that aiohttp's dispatcher wants for each pattern, and never calls."""
     raise NotImplementedError

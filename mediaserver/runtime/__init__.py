@@ -1,4 +1,5 @@
-"""The composition root: everything that streams need, put together, and the registry of streams in progress.
+"""The composition root makes all objects that streams need, and keeps the registry of streams in progress.
 
-Serves streams that peers dial and streams that we dial alike. Must not know of listeners or of HTTP requests.
+The package serves streams that peers dial and streams that the server dials alike. It must not import the modules
+of listeners or of HTTP requests.
 """

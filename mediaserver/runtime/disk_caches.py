@@ -1,4 +1,4 @@
-"""The caches on disk, of decoded prompts and of spoken sentences: where they are, and whether they can be used."""
+"""Finds the folders of the two caches on disk, for decoded prompts and for sentences spoken by TTS."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing.configuration import prompt_cache_problems
 from mediaserver.support.store import Store
 
-MEGABYTE = 1_000_000
+MEGABYTE = 1_000_000  # bytes
 
 log = structlog.get_logger()
 
 
 def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrary:
-    """The prompt library of a configuration, not yet loaded, with its cache on disk.
+    """Make the prompt library of a configuration, not yet loaded, with its cache on disk.
 
-    Without `make_store` the cache is only used where its folder exists already.
+    If `make_store` is False, the cache is used only if its folder exists already.
     """
     prompts = settings.prompts
     store = _sound_cache_folder(prompts, make=make_store)
@@ -28,14 +28,15 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
 
 
 def speech_cache_folder(prompts: PromptSettings) -> Path | None:
-    """The folder for spoken sentences, made when TTS stores the first one; None where there is no cache."""
+    """The folder in which TTS caches spoken sentences, made with the first sentence; None if there is no cache."""
     folder = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return folder / "speech" if folder is not None else None
 
 
 def _sound_cache_folder(prompts: PromptSettings, *, make: bool) -> Path | None:
-    """The folder for decoded prompts; None where there is to be no cache, or where it cannot be written; that is
-    logged.
+    """The folder in which decoded prompts are cached; None where caching is off.
+
+    If the folder cannot be written, a warning is logged, and the result is None.
     """
     if prompts.cache == "off" or prompt_cache_problems(prompts, ""):
         return None

@@ -1,6 +1,4 @@
-"""The composition root: routes, prompts, speech, webhooks, one ticker and the streams, put together for one
-server.
-"""
+"""The engine of one server makes and connects its parts: routes, prompts, speech, webhooks, ticker and streams."""
 
 import asyncio
 import os
@@ -34,9 +32,10 @@ log = structlog.get_logger()
 
 
 class Engine:
-    """A server without its listeners.
+    """All parts of a server except its listeners (the sockets that accept connections).
 
-    `where` names the configuration in messages; `load` raises `problems`, the mistakes in its settings.
+    `where` is the name of the configuration for messages. `problems` are mistakes found in its settings: `load`
+    raises them.
     """
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
@@ -57,7 +56,8 @@ class Engine:
         self.event_sink = WebhookEventSink(self.webhooks, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)
         self.streams.apply_limits(settings.server, self.configuration.table)
-        # The speech engines that paths needed at the start and still need: the server is ready when they are.
+        # The speech engines that paths needed at the start and still need: the server is ready once all of them
+        # are.
         self._awaited: set[EngineRequirement] = set()
         self._loop_lag = LoopLagMonitor(self.metrics.loop_lag.observe)
         self.metrics.expect_events(FAILURES)
@@ -66,23 +66,23 @@ class Engine:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The settings of the configuration that is in force."""
         return self.configuration.settings
 
     @property
     def table(self) -> RouteTable:
-        """The paths in force."""
+        """The table of routes of the configuration that is in force."""
         return self.configuration.table
 
     async def load(self, progress: Progress = lambda done, total: None) -> None:
-        """Decode the prompts, check the paths against them, and start the speech engines that paths need.
+        """Decode the prompts, check that the prompts of all paths exist, and start the speech engines needed.
 
-        ConfigError has all problems of the settings and the prompts.
+        Raises ConfigError with all mistakes in the settings and all missing prompts.
         """
         configuration = self.configuration
         await self.library.load(self.prompts.first_encodings(), progress)
         for file, problem in self.library.problems.items():
-            if file != os.curdir:  # `missing_prompts` reports the folder itself, with its setting
+            if file != os.curdir:  # `missing_prompts` reports a problem of the whole folder, with its setting
                 log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
@@ -105,20 +105,20 @@ class Engine:
 
     @property
     def why_not_ready(self) -> str:
-        """The speech engines that paths need and that are not ready yet, with the reasons; "" where all are."""
+        """Why speech engines that paths need are not ready yet; "" where all of them are ready."""
         return "; ".join(self.speech.not_ready_reasons(self._awaited))
 
     def validate_configuration(self, configuration: Configuration) -> list[str]:
-        """Why another configuration cannot be applied, a line for each problem; [] where it can."""
+        """A line for each problem for which another configuration cannot be applied; [] where it can be."""
         fixed = self.configuration.needing_restart(configuration)
         return [*configuration.problems, *fixed, *configuration.missing_prompts(self.library)]
 
     def apply_configuration(self, configuration: Configuration) -> None:
-        """Put another configuration in force, all of it, for streams to come."""
+        """Put another configuration in force for all streams that begin from now on."""
         self.configuration = configuration
         self._warn_of_misspelt_events()
         needed = requirements.required_engines(configuration.table)
-        # A newly needed engine is not awaited: it starts while calls are served, and we stay ready.
+        # Readiness does not wait for a newly needed engine, which starts while calls are served.
         self._awaited &= needed
         self.speech.preload(needed)
         self.prompts.on_configuration_changed()
@@ -126,7 +126,7 @@ class Engine:
         self.metrics.expect_keywords(_keywords(configuration.table))
 
     async def close(self) -> None:
-        """Stop everything. Before that, send the events that wait, within some seconds."""
+        """Stop all parts of the engine. Waiting events are still sent, for some seconds at most."""
         self._loop_lag.stop()
         await self.prompts.close()
         await self.webhooks.close()
@@ -149,7 +149,7 @@ class Engine:
 
 
 def _keywords(table: RouteTable) -> set[str]:
-    """The keywords that paths of the handler `recognise` wait for."""
+    """The keywords that the handler `recognise` listens for, on all paths together."""
     listening = (route for route in table if issubclass(route.handler, Recognise))
     return {keyword for route in listening for keyword in route.settings.get("keywords", ())}
 

@@ -1,5 +1,6 @@
-"""Metrics whose values are kept elsewhere, and read when Prometheus asks: those of the ticker, the caches,
-webhooks, TTS.
+"""Exports metrics whose values are kept by other objects, such as the ticker, caches, decoders, webhooks and TTS.
+
+The values are read from these objects when Prometheus asks for them.
 """
 
 from mediaserver.events import Webhooks
@@ -11,7 +12,7 @@ from mediaserver.support.processes import child_stderr
 
 
 def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
-    """Export how many frames were sent, and how late."""
+    """Export how many frames of all streams were sent, sent late or skipped, and how late ticks were."""
     counter = metrics.counter
     counter("frames", "Frames sent", lambda: ticker.frames)
     counter("late_ticks", "Frames sent a ptime or more after their time, to catch up", lambda: ticker.late_ticks)
@@ -22,7 +23,7 @@ def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
 
 
 def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
-    """Export what the prompt library holds, and what its caches and decoders did."""
+    """Export how many prompts the library has, and the counts of its caches and decoders."""
     cache, pool = library.store.cache, library.pool
     counter, gauge = metrics.counter, metrics.gauge
     counter("cache_hits", "Look-ups of prompts' messages found in memory", lambda: cache.hits)
@@ -37,7 +38,7 @@ def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
 
 
 def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) -> None:
-    """Export what became of webhooks, of spoken sentences, and of the lines that child processes printed."""
+    """Export the results of webhooks, of sentences spoken by TTS, and of lines that child processes printed."""
     counter = metrics.counter
     counter("printed_lines", "What our processes printed, by what became of it", lambda: child_stderr.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)

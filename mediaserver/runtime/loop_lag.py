@@ -1,4 +1,4 @@
-"""Lag of the event loop: how late it runs a timer. Whatever delays the timer delays every stream."""
+"""Measures the lag of the event loop: how late it runs a timer. Code that delays the timer delays all streams."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,14 +7,14 @@ _INTERVAL = 1.0  # seconds between measurements
 
 
 class LoopLagMonitor:
-    """Sets a timer again and again, and gives `observe` the seconds by which it fired too late, until `stop`."""
+    """Sets a timer again and again until `stop`, and calls `observe` with the seconds by which it was late."""
 
     def __init__(self, observe: Callable[[float], None]) -> None:
         self._loop, self._observe = asyncio.get_running_loop(), observe
         self._schedule()
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring the event loop's lag."""
         self._timer.cancel()
 
     def _schedule(self) -> None:

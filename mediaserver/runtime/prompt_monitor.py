@@ -1,4 +1,4 @@
-"""Follows the prompt folder: loads what changes in it, and logs which paths lack their prompts."""
+"""Loads the files that change in the prompt folder, and logs which paths lack prompts."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from mediaserver.wire.encapsulation import TCP, Encoding
 
 NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'
 
-_SHOWN = 5  # names in a line of the log that stands for many
+_SHOWN = 5  # files that one line of the log names at most
 
 log = structlog.get_logger()
 
@@ -23,8 +23,8 @@ log = structlog.get_logger()
 class PromptMonitor:
     """Keeps a prompt library up to date with its folder.
 
-    `configuration` gives the configuration in force. `missing` counts the paths that lack their
-    prompts.
+    `configuration` returns the configuration in force. `missing` counts the prompts that paths name and that the
+    library lacks.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class PromptMonitor:
         self._library, self._configuration, self._metrics = library, configuration, metrics
         self._watching: asyncio.Task[None] | None = None
         self.missing = 0
-        self._left_out: list[str] = []  # problems of built-in paths whose prompts have never been there
+        self._left_out: list[str] = []  # messages on built-in paths whose prompts have never been in the folder
 
     def report_missing(self) -> None:
-        """At the start, log which built-in paths lack their prompts, and whether there are no prompts at all."""
+        """Log, when the server starts, which built-in paths lack prompts, and if there are no prompts at all."""
         library = self._library
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
@@ -47,12 +47,12 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def on_configuration_changed(self) -> None:
-        """Forget what was missing: in another configuration, only built-in paths may lack prompts at first."""
+        """Start anew with another configuration. It is applied only if none but built-in paths lack prompts."""
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
 
     def start_watching(self) -> None:
-        """From now on, load changes of the folder, which are found by the method that `prompts.watch` names."""
+        """Load changes of the folder from now on; the setting `prompts.watch` decides how changes are noticed."""
         self._watching = asyncio.create_task(
             watch_prompts(
                 self._library, self.first_encodings, self._configuration().settings.prompts, self._on_reloaded
@@ -60,7 +60,7 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the folder now, unless it is watched."""
+        """Load changes of the folder now, unless the folder is watched, so that they are loaded anyway."""
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
@@ -73,13 +73,13 @@ class PromptMonitor:
             await asyncio.wait((self._watching,))
 
     def first_encodings(self) -> Sequence[Encoding]:
-        """The encodings in which prompts are prepared first: those of WebSockets, and of AudioSocket's ports."""
+        """The encodings that callers receive first: those of paths' WebSockets, and those of AudioSocket ports."""
         configuration = self._configuration()
         encodings = requirements.first_encodings(configuration.table)
         return [*encodings, TCP] if configuration.ports else encodings
 
     def _on_reloaded(self, reloaded: ReloadResult) -> None:
-        """Count and log a change of the folder."""
+        """Count and log a change of the folder that was loaded, or failed to be loaded."""
         if reloaded.added or reloaded.replaced or reloaded.removed:
             self._metrics.reloads.labels("ok").inc()
             log.info(
@@ -99,7 +99,7 @@ class PromptMonitor:
         self._report_removed(reloaded)
 
     def report_oddities(self, names: Iterable[str]) -> None:
-        """Log what is odd about the files of these prompts, and which files are passed over for a better one."""
+        """Log warnings about these prompts' files, and which other files of the same names are not played."""
         names = list(names)
         for warning in self._library.warnings(names):
             log.warning("a prompt is played, and odd", why=warning)
@@ -113,10 +113,10 @@ class PromptMonitor:
             )
 
     def _report_removed(self, reloaded: ReloadResult) -> None:
-        """Count the paths that lack their prompts now, and log them if the change removed prompts."""
+        """Count the prompts that paths lack now, and log them if prompts were removed from the folder."""
         configuration = self._configuration()
         left_out = configuration.missing_default_prompts(self._library)
-        # Forget the built-in paths that have got their prompts.
+        # Remove built-in paths that have their prompts now: if a prompt disappears later, it is reported.
         self._left_out = [problem for problem in self._left_out if problem in left_out]
         lost = [problem for problem in left_out if problem not in self._left_out]
         problems = [*configuration.missing_prompts(self._library), *lost]

@@ -1,6 +1,4 @@
-"""The registry of streams in progress: admission within limits, look-up, metrics of their start and end, and
-drain.
-"""
+"""The registry of streams in progress: admits streams within limits, counts their starts and ends, drains them."""
 
 import asyncio
 from collections import Counter
@@ -16,8 +14,9 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # frames of one second; a peer that hangs up within them may not understand our framing
+_MISFRAMED_FRAMES = 50  # frames (one second) up to which a peer that hangs up may not understand our framing
 
+# The reasons of a stream's end that are a fault of the stream's peer.
 _FAULTS = {
     EndReason.STALLED,
     EndReason.UNANSWERED,
@@ -31,13 +30,13 @@ log = structlog.get_logger()
 
 class _Entry(NamedTuple):
     session: Session
-    path: str  # the route's pattern
-    peer: str
-    timer: asyncio.TimerHandle | None  # ends the stream at its time limit
+    path: str  # the pattern of the stream's route
+    peer: str  # the peer's address; "" where the server dialled the stream
+    timer: asyncio.TimerHandle | None  # ends the stream at its time limit; None for no limit
 
 
 class StreamRegistry:
-    """The streams of one server: those that peers dialled, and those that we dialled."""
+    """All streams in progress of one server, dialled by peers or by the server."""
 
     limits: ServerSettings
 
@@ -48,17 +47,17 @@ class StreamRegistry:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
-        self._by_path: Counter[str] = Counter()  # how many streams each path has
-        self._by_peer: Counter[str] = Counter()  # how many streams each peer has
+        self._by_path: Counter[str] = Counter()  # the number of streams in progress for each path
+        self._by_peer: Counter[str] = Counter()  # the number of streams in progress for each peer
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
-        self.closed_by_drain = 0  # streams that `drain` closed, since they did not end by themselves
+        self.closed_by_drain = 0  # streams that `drain` closed because they had not ended by themselves in time
 
     def apply_limits(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
-        """Admit streams to come by these limits, and start the metrics of these paths at 0."""
+        """Apply these limits to new streams, and start the metrics of these routes' paths at 0."""
         self.limits = limits
-        for route in routes:  # each counter has to begin at 0, or a rate would miss its first stream
+        for route in routes:  # if a counter did not begin at 0, Prometheus' `rate` would miss its first stream
             self._metrics.started.labels(route.pattern)
             self._metrics.ended.labels(route.pattern, EndReason.ERROR)
 
@@ -74,8 +73,9 @@ class StreamRegistry:
         return entry.session if entry is not None else None
 
     def admit(self, route: Route, peer: str = "") -> None:
-        """Check that one more stream may begin, on a path and for a peer; RefusedError 503 where a limit is
-        reached.
+        """Check that one more stream may begin on a route, and for a peer.
+
+        RefusedError 503 where a limit is reached, or where the server is shutting down.
         """
         limits = self.limits
         if self.draining:
@@ -90,7 +90,7 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
     def register(self, session: Session, route: Route, peer: str = "") -> None:
-        """Add a stream, with `peer` where a peer dialled it, and start its time limit."""
+        """Add a stream, and start its time limit. `peer` is the peer's address; "" where the server dialled."""
         timer = None
         if route.time_limit:
             end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
@@ -105,7 +105,7 @@ class StreamRegistry:
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
 
     def unregister(self, session: Session) -> None:
-        """Remove a stream that is over: count it, log its summary, and emit its last event."""
+        """Remove a stream that has ended: count it, log its summary, and emit its last event."""
         entry = self._entries.pop(session.stream.id)
         if entry.timer is not None:
             entry.timer.cancel()
@@ -129,7 +129,7 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        if misframed and not session.stream.resource:  # about streams that we dial, the client gives more advice
+        if misframed and not session.stream.resource:  # if the server dialled, its client logs advice
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -138,24 +138,24 @@ class StreamRegistry:
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
-        """Count the peer's faults in one stream, by kind."""
+        """Count the faults of a stream's peer, by kind, from the stream's summary."""
         faults = self._metrics.peer_faults
         if summary["reason"] in _FAULTS:
             faults.labels(summary["reason"]).inc()
         faults.labels("text").inc(summary["texts"])
 
     async def drain(self, timeout: float, grace: float) -> bool:
-        """Admit no more streams, give those in progress `timeout` seconds to end, and close the rest as going
-        away.
+        """Admit no more streams, and wait up to `timeout` seconds for streams in progress to end.
 
-        False where a handler does not let its stream end within `grace` seconds after that.
+        Streams that have not ended by then are closed with the code "going away", and get `grace` more seconds.
+        Returns False if some stream has not ended even then, because its handler still runs.
         """
         self.draining = True
         log.info("draining", streams=len(self), timeout_s=timeout)
         self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # we dial this stream, and are not connected yet
+            if not session.connected and not session.frames:  # a stream that we dial, not connected yet
                 session.finish(going_away)
         if not await self._wait_until_idle(timeout):
             self.closed_by_drain = len(self)
@@ -176,7 +176,7 @@ def _streams(count: int) -> str:
 
 
 def describe_stream(session: Session) -> Mapping[str, Any]:
-    """A stream in progress as `GET /v1/streams` lists it."""
+    """The description of a stream in progress that `GET /v1/streams` returns."""
     summary = session.summary()
     del summary["reason"], summary["code"]
     direction = "out" if session.stream.resource else "in"

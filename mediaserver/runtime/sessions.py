@@ -1,4 +1,7 @@
-"""Makes and runs sessions, for served and for dialled streams alike: pacer, handler, and the handler's failure."""
+"""Makes a stream's session with its pacer, and runs the stream's handler, whose errors are logged.
+
+Streams that peers dial and streams that the server dials use the same functions.
+"""
 
 from collections.abc import Callable
 
@@ -22,10 +25,10 @@ def open_session(
     transport: Transport,
     on_stall: Callable[[], None] | None = None,
 ) -> Session:
-    """Make a session. It buffers what its peer sends until its handler runs.
+    """Make the session of a stream. The session buffers what the peer sends until the stream's handler runs.
 
-    Where the peer reads nothing for `server.stall_timeout` seconds, `on_stall` is called; by default the session
-    ends.
+    `on_stall` is called when a slow peer has not read all that was sent within `server.stall_timeout` seconds. By
+    default, the session then ends.
     """
 
     def stalled() -> None:
@@ -38,14 +41,15 @@ def open_session(
 
 
 async def run_handler(session: Session, handler: Handler) -> End:
-    """Run a handler on its call, to the end of the stream. An exception of the handler is logged, and ends the
-    stream.
+    """Run a handler with its call until the stream ends, and return why it has ended.
+
+    An exception of the handler is logged, and ends the stream.
     """
     try:
         return await session.run(handler.run(session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError):  # its message says enough, so no traceback is logged
+        if isinstance(error, EngineError):  # the message of an EngineError suffices: no traceback is logged
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

@@ -1,4 +1,4 @@
-"""Where the events of streams go: into metrics, and by webhooks to the operator's own systems."""
+"""Takes the events of streams, counts them in metrics, and sends them to the operator's systems by webhooks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from mediaserver.support.metrics import Metrics
 
 
 class WebhookEventSink:
-    """Counts each event, and sends it to the operator's webhook."""
+    """Counts each event of a stream, and sends it to the operator's webhook."""
 
     def __init__(self, webhooks: Webhooks, metrics: Metrics) -> None:
         self._webhooks, self._metrics = webhooks, metrics
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event of a stream, and queue it for the webhook; returns at once."""
+        """Count an event of a stream, and queue it for the webhook. The method returns without waiting."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
         if not self._webhooks.is_subscribed(kind):
@@ -47,9 +47,12 @@ class WebhookEventSink:
             metrics.first_audio.observe(data["first_audio_ms"] / 1000)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a question to the operator's backend, and return its JSON answer; WebhookError without one."""
+        """POST a question to a URL of the operator's, and return the JSON answer; WebhookError if there is none.
+
+        `timeout` is in seconds.
+        """
         return await self._webhooks.ask(url, body, timeout)
 
     def forget(self, stream: Stream) -> None:
-        """Note that a stream's last event was emitted: its state is dropped once that is delivered or given up."""
+        """Note that a stream's last event was emitted, so that its state is freed after this event's delivery."""
         self._webhooks.end_stream(stream.id)

@@ -1,4 +1,5 @@
-"""Helpers that all rooms need, without telephony: logs, metrics, secrets, URLs, a disk store, child processes.
+"""Helpers for all other packages: logs, metrics, secrets, URLs, rate limits, a disk store, child processes.
 
-The room knows errors alone: no settings, no calls, no events.
+None of them is about telephony. Of all other modules of the project, the package imports only
+`mediaserver.errors`.
 """

@@ -1,8 +1,8 @@
-"""The undocumented parts of aiohttp that we use. No other module may use undocumented parts.
+"""Wraps the undocumented parts of aiohttp that the server uses. No other module may use undocumented parts.
 
-Documented means: exported by `aiohttp` or `aiohttp.web`, and described in their reference. The rest may change
-with any release, so pyproject.toml bounds the versions, and the tests that are named
-there check this module at both bounds.
+A part is documented if `aiohttp` or `aiohttp.web` exports it, and aiohttp's reference describes it. Undocumented
+parts may change with any release. Therefore pyproject.toml bounds the versions of aiohttp, and the tests that
+pyproject.toml names check this module with the lowest and the highest version.
 """
 
 import asyncio
@@ -34,30 +34,30 @@ __all__ = [
 
 
 class HttpServer(web.Server):
-    """aiohttp's low-level server, which reports each connection that it gains or loses."""
+    """aiohttp's low-level HTTP server, extended to call a method when a connection begins or ends."""
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """aiohttp calls this when a connection is there."""
+        """aiohttp calls this when a peer has connected."""
         super().connection_made(handler, transport)
         self.on_connected(handler)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """aiohttp calls this when a connection is lost, or leaves HTTP by `HttpProtocol.detach`."""
+        """aiohttp calls this when a connection is lost, or when `HttpProtocol.detach` takes it out of HTTP."""
         super().connection_lost(handler, exc)
         self.on_disconnected(handler)
 
     def on_connected(self, connection: object) -> None:
-        """A connection begins to speak HTTP."""
+        """Called when a connection begins to speak HTTP; subclasses override it."""
 
     def on_disconnected(self, connection: object) -> None:
-        """A connection speaks HTTP no longer. aiohttp itself forgets it only later."""
+        """Called when a connection no longer speaks HTTP, before aiohttp drops it; subclasses override it."""
 
 
 class HttpProtocol(web.RequestHandler):
-    """The server's side of one HTTP connection. It has to be made in a running event loop.
+    """The server's side of one HTTP connection. An object must be made while an event loop runs.
 
-    `transport` is the connection's, None once it is lost or detached. `options` are those of aiohttp's class:
-    time-outs in seconds, sizes in bytes.
+    `transport` is the connection's transport, or None once the connection is lost or detached. `options` are the
+    options of aiohttp's `RequestHandler`, with time-outs in seconds and sizes in bytes.
     """
 
     __slots__ = ()
@@ -67,21 +67,21 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def remote_host(self) -> str:
-        """The peer's IP address, "?" where it is not known."""
+        """The peer's IP address; "?" where it is not known."""
         return str((self.peername or "?")[0])
 
     def keep_addresses(self) -> None:
-        """Have aiohttp look the addresses up now, and keep them: a transport that is closed does not tell them."""
+        """Make aiohttp read the connection's addresses now and keep them, because a closed transport has none."""
         _ = self.peername, self.sockname, self.ssl_context
 
     def disconnect(self) -> None:
-        """Close the connection as soon as what was written is sent."""
+        """Close the connection as soon as all data that was written is sent."""
         self.force_close()
 
     def detach(self, receive: Callable[[bytes], None]) -> None:
-        """Leave HTTP, and keep the connection open. To aiohttp it looks as if the peer had left.
+        """End HTTP on the connection, but keep the connection open. aiohttp is told that the connection is lost.
 
-        `receive` is given the bytes that came right behind the request.
+        `receive` is called with bytes that have arrived right after the request.
         """
         self.set_parser(cast("WebSocketReader", _EarlyData(receive)))
         self.transport = None
@@ -94,20 +94,21 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """aiohttp calls this for a request that it cannot parse (4xx), and where a handler failed (500)."""
+        """aiohttp calls this to answer a request that it cannot parse (4xx), or whose handler has failed (500)."""
         response = self.on_request_error(status, exc)
         return super().handle_error(request, status, exc, message) if response is None else response
 
     def on_request_error(self, status: int, error: BaseException | None) -> web.StreamResponse | None:
-        """The answer to a malformed request, or to one whose handler failed; None for aiohttp's own, which logs
-        it.
+        """Return the response to a request that is malformed, or whose handler has failed.
+
+        None stands for aiohttp's own response; aiohttp then logs the error.
         """
         return None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """aiohttp calls this to send an answer."""
+        """aiohttp calls this to send a response."""
         self.on_response_started()
         try:
             return await super().finish_response(request, resp, start_time)
@@ -115,33 +116,36 @@ class HttpProtocol(web.RequestHandler):
             self.on_response_finished()
 
     def on_response_started(self) -> None:
-        """An answer begins to be sent."""
+        """Called before a response is sent; subclasses override it."""
 
     def on_response_finished(self) -> None:
-        """An answer was sent, or could not be."""
+        """Called when a response was sent, or could not be sent; subclasses override it."""
 
 
 class _EarlyData:
-    """Passes on the bytes right behind a handshake. aiohttp takes this object for the parser of a WebSocket."""
+    """Passes on the bytes that arrive right after a handshake.
+
+    The object has the methods of a WebSocket parser, to which aiohttp gives such bytes.
+    """
 
     def __init__(self, receive: Callable[[bytes], None]) -> None:
         self._receive = receive
 
     def feed_data(self, data: bytes) -> None:
-        """Pass the bytes on. aiohttp would use a result, but reads no more from this connection."""
+        """Pass the bytes on. Nothing is returned, because aiohttp reads no more from this connection."""
         self._receive(data)
 
     def feed_eof(self) -> None:
-        """Do nothing: this is the end of the request, not that of the stream."""
+        """Do nothing: aiohttp calls this at the end of the request's body, while the connection stays open."""
 
 
 def protocol_of(request: web.BaseRequest) -> web.RequestHandler:
-    """The connection that a request came by."""
+    """The connection, as the server's protocol object, from which a request came."""
     return request.protocol
 
 
 def on_request_read(request: web.BaseRequest, callback: Callable[[], None]) -> None:
-    """Call back once the whole body of a request is there."""
+    """Call `callback` once the whole body of a request has arrived."""
     request.content.on_eof(callback)
 
 
@@ -149,9 +153,10 @@ def on_request_read(request: web.BaseRequest, callback: Callable[[], None]) -> N
 
 
 class _ReadFlow:
-    """The object that aiohttp's queue pauses when messages are not taken. It refers to a transport alone.
+    """Pauses and resumes reading from a transport, for aiohttp's queue of messages that are not taken fast enough.
 
-    The stream's protocol in its place would be in a reference cycle, which only a garbage collection frees.
+    The object refers to the transport alone. If the queue were given the stream's protocol instead, the two would
+    be in a reference cycle, which only the garbage collector frees.
     """
 
     __slots__ = ("_reading_paused", "_transport")
@@ -172,10 +177,10 @@ class _ReadFlow:
 def make_websocket_reader(
     transport: asyncio.Transport, max_message_bytes: int, queue_bytes: int
 ) -> tuple[WebSocketReader, WebSocketDataQueue]:
-    """aiohttp's parser of WebSocket frames (RFC 6455, section 5.2), and the queue to which it gives whole
-    messages.
+    """Make aiohttp's parser of WebSocket frames (RFC 6455, section 5.2), and the queue that it puts messages into.
 
-    `transport` is not read from while more than twice `queue_bytes` wait in the queue. No extension is understood.
+    While more than twice `queue_bytes` wait in the queue, reading from `transport` is paused. WebSocket extensions
+    are not supported.
     """
     queue = WebSocketDataQueue(
         cast("BaseProtocol", _ReadFlow(transport)), queue_bytes, loop=asyncio.get_running_loop()
@@ -187,21 +192,22 @@ def make_websocket_reader(
 
 
 def transport_of(response: aiohttp.ClientResponse) -> asyncio.Transport:
-    """The transport of an answer whose connection is still open, such as that of a WebSocket's handshake."""
+    """The transport of a response whose connection is still open, such as a WebSocket handshake's response."""
     connection = response.connection
     assert connection is not None and connection.transport is not None  # noqa: S101, PT018 - it is open
     return connection.transport
 
 
 class TracebackFreeConnector(aiohttp.TCPConnector):
-    """aiohttp's TCPConnector, but a connection error drops its traceback, and with it the stack frames.
+    """aiohttp's TCPConnector, whose connection errors carry no traceback, and so no stack frames.
 
-    aiohttp and what it dials with keep the error in those frames. The frames lead to all that waits
-    for the connection, such as a stream, which would then be freed by a garbage collection only.
+    With a traceback, an error would be in a reference cycle: the stack frames of aiohttp and its dialling library
+    hold the error. These frames also refer to the code that waits for the connection, such as a stream, which only
+    the garbage collector would free then.
     """
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
-        """A connection; OSError where there is none."""
+        """Return a connection to a server; OSError where none can be made."""
         try:
             return await super().connect(*arguments, **options)
         except OSError as error:
@@ -210,7 +216,7 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
 
 
 def _drop_tracebacks(error: BaseException) -> None:
-    """Drop the tracebacks of an error and of all that led to it."""
+    """Drop the tracebacks of an error and of all errors that caused it."""
     found: list[BaseException | None] = [error]
     seen: set[int] = set()
     while found:

@@ -1,8 +1,8 @@
-"""Secrets, such as tokens: reads them from their places, and keeps them out of logs and messages.
+"""Reads secrets, such as tokens, from the places that settings name, and removes secrets from logged URLs.
 
-A setting holds a secret literally, or names its place: `env:NAME`, an environment variable, or `file:PATH`, a file
-such as those that Docker and Kubernetes mount. A URL may hold a secret as well, as its user's password or in its
-query: `redact_url` and `redact_urls` remove it, so that the rest may be printed and logged.
+A setting holds a secret literally, or names the secret's place: `env:NAME` for an environment variable,
+`file:PATH` for a file, such as one that Docker or Kubernetes mounts. A URL may also contain a secret, as a
+password or in its query: `redact_url` and `redact_urls` remove these parts before a URL is printed or logged.
 """
 
 import os
@@ -16,20 +16,20 @@ from pydantic import BaseModel, SecretStr
 from mediaserver.errors import ConfigError, error_text
 
 _URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
-_END = ".,:;)"  # punctuation of the sentence around a URL
+_END = ".,:;)"  # punctuation after a URL, which belongs to the sentence around the URL
 _HOST = re.compile(r"(\[[\w:.%{}-]*\]|[^\s:\[\]]*)(:\d*)?")
-# The beginning of a query or a fragment; or of a query whose question mark is missing.
+# The beginning of a URL's query or fragment, or of a query with a secret whose question mark is missing.
 _QUERY = re.compile(r"[?#]|[&;](?=(token|sig|access_?key|key|password|secret)=)", re.IGNORECASE)
 
 
 def redact_url(url: str) -> str:
-    """A URL without user, password, query and fragment: the part that may be shown."""
+    """Return a URL without its user, password, query and fragment, so that it may be shown."""
     scheme, colon, rest = url.partition("://")
-    if not colon:  # a path, or a malformed URL: what is before an @ may be a secret
+    if not colon:  # `url` is a path or malformed: text before an @ may be a secret
         return _before_query(url.rpartition("@")[2])
     authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
     host = authority.rpartition("@")[2]
-    if not _HOST.fullmatch(host):  # it may be a password with an unescaped / or ? in it
+    if not _HOST.fullmatch(host):  # this text may be part of a password with an unescaped / or ?
         return f"{scheme}{colon}…"
     return f"{scheme}{colon}{host}{_before_query(path[0]) if path else ''}"
 
@@ -40,12 +40,12 @@ def _before_query(path: str) -> str:
 
 
 def strip_userinfo(url: str) -> str:
-    """A URL without a user and a password."""
+    """Return a URL without its user and password."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
 def redact_urls(text: str) -> str:
-    """A text with each URL in it redacted."""
+    """Return a text in which each URL has lost its user, password, query and fragment."""
     return _URL.sub(_redacted, text) if "://" in text else text
 
 
@@ -56,9 +56,10 @@ def _redacted(found: re.Match[str]) -> str:
 
 
 def resolve_secret(setting: SecretStr, key: str) -> str:
-    """The secret that a setting holds or names, "" where the setting is empty. Blocks, where it names a file.
+    """The secret that a setting holds or whose place it names; "" where the setting is empty.
 
-    ConfigError, which names `key` and never the secret, where the secret cannot be read.
+    The function blocks where the setting names a file. If the secret cannot be read, it raises ConfigError, whose
+    message has the setting's `key` and never the secret.
     """
     text = setting.get_secret_value()
     kind, _, place = text.partition(":")
@@ -82,7 +83,7 @@ def resolve_secret(setting: SecretStr, key: str) -> str:
 
 
 def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str, ...], list[str]]:
-    """Several secrets, and a line for each that cannot be read."""
+    """The secrets that several settings hold or name, and a line for each secret that cannot be read."""
     found, problems = [], []
     for n, setting in enumerate(settings):
         try:
@@ -93,7 +94,7 @@ def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str,
 
 
 def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """The settings of type SecretStr, by their keys, among settings of a model that are not validated yet."""
+    """The settings, not validated yet, for which a model has fields of type SecretStr, by their keys."""
     names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
     return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 
@@ -101,7 +102,7 @@ def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[s
 def resolve_secret_fields(
     model: type[BaseModel], settings: Mapping[str, Any], where: str
 ) -> tuple[dict[str, SecretStr], list[str]]:
-    """The secrets of `secret_fields`, by their keys, and a line for each that cannot be read."""
+    """The secrets that a model's SecretStr fields hold or name, by key, and a line for each unreadable secret."""
     found, problems = {}, []
     for key, setting in secret_fields(model, settings).items():
         try:
@@ -112,6 +113,6 @@ def resolve_secret_fields(
 
 
 def secret_files(settings: Iterable[SecretStr]) -> list[Path]:
-    """The files that settings name as the places of secrets."""
+    """The files that settings name, by `file:PATH`, as the places of secrets."""
     parts = (setting.get_secret_value().partition(":") for setting in settings)
     return [Path(place) for kind, _, place in parts if kind.lower() == "file"]

@@ -1,4 +1,4 @@
-"""A connector for aiohttp's HTTP client that closes its sockets when it is closed."""
+"""A connector for aiohttp's HTTP client that waits, when it is closed, until its sockets are closed."""
 
 import asyncio
 import contextlib
@@ -9,23 +9,23 @@ from typing import Any
 
 from mediaserver.support.aiohttp_adapter import TracebackFreeConnector
 
-_TLS_CLOSE = 1.0  # seconds for the peer to answer the TLS close_notify
+_TLS_CLOSE = 1.0  # seconds that a peer has to answer our close_notify message of TLS
 
 
 class Connector(TracebackFreeConnector):
     """aiohttp's TCPConnector, without a limit of connections, whose `close` waits until all sockets are closed.
 
-    aiohttp's own closes TLS connections in the background, for as long as the peer takes to answer close_notify.
-    An event loop that ends meanwhile leaves the socket open.
+    `close` of aiohttp's class returns before TLS connections are closed: it waits in the background until the peer
+    answers close_notify. If the event loop ends before that, the socket stays open.
     """
 
     def __init__(self, **options: Any) -> None:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        # A bound method instead of `partial` would keep the connector in a reference cycle.
+        # `partial` is used because a bound method would put the connector into a reference cycle.
         super().__init__(limit=0, socket_factory=partial(_make_socket, self._sockets), **options)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        """Close all connections. One whose peer does not answer close_notify in time is shut down."""
+        """Close all connections. A connection whose peer does not answer close_notify in time is shut down."""
         await super().close(abort_ssl=abort_ssl)
         if await self._closed_within(_TLS_CLOSE):
             return

@@ -1,7 +1,7 @@
-"""Sets up structlog for the whole process: JSON lines, or colours on a terminal, always on standard error.
+"""Sets up the log of the whole process by structlog, on standard error: as JSON lines, or coloured for a terminal.
 
-A line is an event with facts as keys. URLs are redacted in all of it, tracebacks too: no line has the user, the
-password or the query of a URL.
+A log line has an event's text, and facts with their keys. The user, the password and the query are removed from
+all URLs in a line, even in tracebacks.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from structlog.tracebacks import ExceptionDictTransformer
 from mediaserver.errors import escape_unprintable, escape_unprintable_lines
 from mediaserver.support.credentials import redact_urls
 
-_MULTILINE = ("event", "exception", "stack")  # values that may have line breaks
+_MULTILINE = ("event", "exception", "stack")  # keys of a log line whose values may have line breaks
 
 
 def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape control characters: strangers choose paths and names, and could send commands to a terminal."""
+    """Escape control characters in a log line: strangers choose some values, and might control a terminal."""
     return {
         key: escape_unprintable_lines(value)
         if key in _MULTILINE and isinstance(value, str)
@@ -34,7 +34,7 @@ def _printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.
 
 
 def _cut(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Cut long values: strangers choose paths, names and queries, and could fill a disk with one line."""
+    """Cut long values of a log line, because strangers choose some values and might fill the disk with them."""
     return {key: each if key in _WHOLE else _cut_value(each) for key, each in event.items()}
 
 
@@ -47,12 +47,15 @@ def _cut_value(value: Any) -> Any:
 
 
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Redact URLs in values before these become JSON: JSON's own characters could be taken for part of a URL."""
+    """Redact URLs in values before they become JSON, whose own characters might be taken for part of a URL."""
     return {key: _mapped(value, redact_urls) for key, value in event.items()}
 
 
 def _mapped(value: Any, how: Callable[[str], str]) -> Any:
-    """A value with `how` applied to all texts in it; other objects than numbers, lists and tables become text."""
+    """Return a value with the function `how` applied to all texts in it.
+
+    Objects other than numbers, None, lists, sets and dictionaries are turned into text first.
+    """
     if isinstance(value, dict):
         return {_mapped(key, how): _mapped(each, how) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -65,7 +68,7 @@ def _no_secrets_in_line(_: Any, __: str, line: str) -> str:
 
 
 def _traceback(file: TextIO, error: Any) -> None:
-    """A traceback for a terminal, escaped: an error's message may contain what a stranger wrote."""
+    """Write a traceback with control characters escaped, because its message may have text of a stranger."""
     text = io.StringIO()
     plain_traceback(text, error)
     file.write(escape_unprintable_lines(text.getvalue()))
@@ -73,7 +76,7 @@ def _traceback(file: TextIO, error: Any) -> None:
 
 @dataclass(frozen=True)
 class _StandardError:
-    """Standard error. Where its terminal or pipe is gone, lines are lost, and no error is raised."""
+    """Writes to standard error. If its terminal or pipe is gone, lines are lost, but no error is raised."""
 
     file: TextIO
 
@@ -91,21 +94,18 @@ _SHARED: list[Any] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-MAX_VALUE = 400  # characters of a value; longer ones are cut
-_WHOLE = {
-    "exc_info",
-    "exception",
-    "stack",
-    "stack_info",
-    "_record",
-    "_from_structlog",
-}  # values that are written by code, not by strangers
-# Tracebacks are rendered without the variables of each frame, which may hold a token, or what a caller said.
+MAX_VALUE = 400  # characters of a value in a log line; longer values are cut
+# Keys of a log line whose values are never cut, because no stranger chooses them.
+_WHOLE = {"exc_info", "exception", "stack", "stack_info", "_record", "_from_structlog"}
+# Tracebacks are logged without the variables of their stack frames, which may hold a token or a caller's words.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 
 def configure(level: str = "info", style: str = "auto") -> None:
-    """Log from `level` up; `style` is json, console, or auto: console where standard error is a terminal."""
+    """Set up the log, for lines from `level` up.
+
+    `style` is "json", "console", or "auto": then it is "console" if standard error is a terminal, else "json".
+    """
     error = cast("TextIO", _StandardError(sys.stderr))
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     end: list[Any] = (
@@ -118,17 +118,17 @@ def configure(level: str = "info", style: str = "auto") -> None:
         if console
         else [_cut, _TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
     )
-    stamina.instrumentation.set_on_retry_hooks([])  # its line for each retry says less than our own
+    stamina.instrumentation.set_on_retry_hooks([])  # no lines of stamina's: our own lines on retries say more
     structlog.configure(
         processors=[*_SHARED, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(error),
         cache_logger_on_first_use=False,
     )
-    logging.captureWarnings(True)  # Python's warnings, perhaps of a user's handler
-    # This logger writes a peer's headers, perhaps with a token, for every call that offers a subprotocol.
+    logging.captureWarnings(True)  # log Python's warnings, which may come from a user's handler
+    # By default, this logger would log a peer's headers, perhaps with a token, if a call offers a subprotocol.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
-    # Libraries (aiohttp, asyncio) log by the standard library: their lines are formatted in the same way.
+    # Libraries such as aiohttp and asyncio log by Python's `logging`: format their lines like those of structlog.
     handler = logging.StreamHandler(error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus. None is updated per frame: the ticker's own count is read when Prometheus asks."""
+"""The server's metrics for Prometheus. No metric is updated per frame: the ticker counts frames by itself."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,14 +22,14 @@ from mediaserver import __version__
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-NS = 1_000_000_000
-# Bounds of histograms, in seconds.
-LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)  # one frame lasts 0.02
+NS = 1_000_000_000  # nanoseconds in a second
+# Upper bounds of histograms' buckets, in seconds. A frame lasts 0.02 s.
+LATENESS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 1.0)
 RECOGNITION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in a Prometheus registry that holds no other metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -64,7 +64,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
-        for result in ("ok", "failed"):  # counters begin at 0, or a rate would miss the first count
+        for result in ("ok", "failed"):  # start counters at 0, or Prometheus' `rate` would miss the first count
             self.reloads.labels(result)
         self.loop_lag = Histogram(
             "mediaserver_loop_lag_seconds",
@@ -141,44 +141,50 @@ class Metrics:
         Info("mediaserver_build", "Version of the server", registry=self.registry).info({"version": __version__})
 
     def expect_events(self, kinds: Iterable[str]) -> None:
-        """Start the counters of these kinds of events at 0, or a rate would miss the first event."""
+        """Start the counters of these kinds of events at 0, so that Prometheus' `rate` counts the first event."""
         for kind in kinds:
             self.events.labels(kind)
 
     def expect_keywords(self, keywords: Iterable[str]) -> None:
-        """Start the counters of these keywords at 0, or a rate would miss the first one spoken."""
+        """Start the counters of these keywords at 0, so that Prometheus' `rate` counts the first occurrence."""
         for keyword in keywords:
             self.keywords.labels(keyword)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Export a gauge whose value is read when Prometheus asks."""
+        """Export a gauge, whose value `read` returns when Prometheus asks for it; `text` describes the gauge."""
         Gauge(f"mediaserver_{name}", text, registry=self.registry).set_function(read)
 
     def counter(self, name: str, text: str, read: Callable[[], float | Mapping[str, float]]) -> None:
-        """Export a counter, or one for each value of a label `result`; `read` is called when Prometheus asks."""
+        """Export a counter, whose value `read` returns when Prometheus asks; `text` describes the counter.
+
+        If `read` returns a mapping, each key is a value of the label `result`, and has a counter of its own.
+        """
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
     def histogram(self, name: str, text: str, read: Callable[[], "Lateness"]) -> None:
-        """Export a histogram that is kept elsewhere and read when Prometheus asks."""
+        """Export a histogram, which `read` returns when Prometheus asks for it; `text` describes the histogram."""
         self.registry.register(_HistogramReader(f"mediaserver_{name}", text, read))
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class Lateness:
-    """A histogram of lateness for the hot path: to add a value allocates nothing. Bounds are those of LATENESS."""
+    """A histogram of how late ticks are, with the buckets of LATENESS.
+
+    A value is added at each tick, so adding one is fast.
+    """
 
     __slots__ = ("_bounds", "counts", "total")
 
     def __init__(self) -> None:
         self._bounds = [round(bound * NS) for bound in LATENESS]
         self.counts = [0] * (len(LATENESS) + 1)
-        self.total = 0  # ns
+        self.total = 0  # sum of all values, in ns
 
     def add(self, late: int) -> None:
-        """Count one value, in ns."""
+        """Add one value, in ns, to the histogram."""
         self.counts[bisect_left(self._bounds, late)] += 1
         self.total += late
 

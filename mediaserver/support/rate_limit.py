@@ -1,20 +1,20 @@
-"""Rate limits: for handshakes, and for lines of the log that strangers cause."""
+"""Rate limits for handshakes, and for log lines that strangers can cause."""
 
 import time
 from collections.abc import Callable
 
-_LINES_PER_SECOND = 20  # few enough that a scanner with a thousand requests a second cannot fill the disk
+_LINES_PER_SECOND = 20  # log lines of one kind, limited so that a scanner with many requests cannot fill the disk
 
 
 class RateLimiter:
-    """A token bucket that holds one second's worth of tokens, and is full at first."""
+    """A token bucket, which holds the tokens of one second, and is full at first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._full_at = clock()  # when the bucket will be full again
+        self._full_at = clock()  # the time, in seconds, at which the bucket will be full again
 
     def try_acquire(self, rate: int) -> bool:
-        """Take a token of a bucket that is refilled with `rate` tokens a second; False where it is empty."""
+        """Take a token from the bucket, which is refilled with `rate` tokens a second; False if it is empty."""
         now = self._clock()
         full_at = max(self._full_at, now) + 1 / rate
         if full_at - now > 1:
@@ -24,13 +24,16 @@ class RateLimiter:
 
 
 class LogLimiter:
-    """Limits the lines of one kind in the log, and counts those that are left out."""
+    """Limits the log lines of one kind to `rate` a second, and counts the lines that are left out."""
 
     def __init__(self, rate: int = _LINES_PER_SECOND, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._bucket, self._unlogged = rate, RateLimiter(clock), 0
 
     def try_acquire(self) -> dict[str, int] | None:
-        """Facts to log with a line: `unlogged` counts lines left out before it. None: leave this line out."""
+        """Return None if the next line is to be left out, else facts to log with it.
+
+        The fact `unlogged` is the number of lines that were left out since the last logged line.
+        """
         if not self._bucket.try_acquire(self._rate):
             self._unlogged += 1
             return None

@@ -1,11 +1,11 @@
-"""A bounded store of bytes on disk, for data that is expensive to make and can be made again.
+"""A store of limited size on disk, for data that is expensive to make and can be made again, such as decoded PCM.
 
-Each entry is a file in one private folder, written atomically, with a checksum that is verified when it is read.
-Several processes may share a store, and any of them may die at any moment.
+Each entry is a file in one private folder. It is written atomically, with a checksum that is verified when the
+file is read. Several processes may share a store, and any of them may die at any moment.
 
-The library for this, `diskcache`, is not used: it unpickles what it finds, so that a program that can write to the
-folder could run code in our processes, and it opens an SQLite database, which takes as long as reading some
-hundred entries.
+The usual library, `diskcache`, is not used for two reasons. It unpickles the files that it finds, so that a
+program which can write to the folder could run code in our processes. And it opens an SQLite database, which takes
+as long as reading some hundred entries.
 """
 
 import contextlib
@@ -16,27 +16,29 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-_DIGEST_BYTES = 32
-_TALLY = "tally"  # a file with the number of bytes of all entries; a writer holds its lock
-_UNFINISHED = "unfinished"
+_DIGEST_BYTES = 32  # bytes of the checksum at the beginning of each entry's file
+_TALLY = "tally"  # the name of the file with the number of bytes of all entries; a process that writes locks it
+_UNFINISHED = "unfinished"  # the name of an entry's file while it is being written
 _DIGITS = 20  # digits to which the number in the tally file is padded
-_TRIES, _PAUSE = (
-    100,
-    0.01,
-)  # attempts to lock, and seconds between them: a process that holds the lock for a second is taken to hang
-_KEPT = 7 / 8  # share of the limit that is kept when it is exceeded; the room spares the next entries a scan
+# Attempts to lock the tally file, and seconds between two attempts: a process that holds the lock for a second is
+# assumed to hang.
+_TRIES, _PAUSE = 100, 0.01
+_KEPT = 7 / 8  # share of the limit to which a full store is reduced, so that the next entries fit without a scan
 
 
 class Store:
-    """Bytes by key; the least recently used are removed first. A missing folder is an empty store."""
+    """Keeps bytes by key in a folder of at most `limit` bytes, and removes the least recently used entries first.
+
+    If the folder does not exist, the store is empty.
+    """
 
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
-        self._limit = limit  # bytes of entries
-        self._tries = _TRIES
+        self._limit = limit  # bytes that all entries may take together
+        self._tries = _TRIES  # attempts to lock the tally file; 1 after all attempts have failed
 
     def get(self, key: str) -> bytes | None:
-        """The data of a key; None where there is none, or where its file is damaged, which is then removed."""
+        """The data of a key; None if there is none. A damaged file counts as missing, and is removed."""
         name = _name(key)
         try:
             with self._folder() as folder, open(name, "rb", opener=_opener(folder)) as file:
@@ -44,11 +46,10 @@ class Store:
                 ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
                 digest, data = (file.read(_DIGEST_BYTES), file.read()) if ours else (b"", b"")
                 intact = digest == _digest(key, data)
-                with contextlib.suppress(
-                    OSError
-                ):  # another process may remove the file now, or the folder may be read-only
+                # Another process may remove the file now, or the folder may be read-only.
+                with contextlib.suppress(OSError):
                     if intact:
-                        os.utime(name, dir_fd=folder)  # entries are removed in the order of their last use
+                        os.utime(name, dir_fd=folder)  # the file's time records the entry's last use
                     else:
                         os.unlink(name, dir_fd=folder)
         except OSError:
@@ -56,9 +57,10 @@ class Store:
         return data if intact else None
 
     def put(self, key: str, data: bytes) -> None:
-        """Store data, and remove the least recently used entries beyond the limit; OSError where that fails.
+        """Store data, and remove the least recently used entries beyond the limit; OSError if this fails.
 
-        Data larger than the limit is not stored. Nothing is synced: `get` notices what a power cut damages.
+        Data larger than the limit is not stored. Files are not synced to the disk, because `get` notices a file
+        that a power cut has damaged.
         """
         size = _DIGEST_BYTES + len(data)
         if size > self._limit:
@@ -78,7 +80,7 @@ class Store:
                 raise
 
     def open(self) -> None:
-        """Make the folder, for our user alone; OSError where that fails, or where it is another user's."""
+        """Make the store's folder, for our user alone; OSError if that fails, or if it is another user's."""
         os.makedirs(os.path.dirname(self._directory) or os.curdir, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._directory, 0o700)
@@ -88,9 +90,9 @@ class Store:
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[int]:
-        """The folder's file descriptor; OSError where it does not exist, or where it is another user's.
+        """Open the store's folder, and yield its file descriptor; OSError if it is missing or another user's.
 
-        Access of other users is removed from a folder of ours: Kubernetes opens volumes to a pod's group.
+        Other users' access to the folder is removed, because Kubernetes gives a pod's group access to volumes.
         """
         folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -105,7 +107,7 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self, folder: int) -> Iterator[int]:
-        """The tally's file descriptor, locked. The lock ends with the process, however that ends."""
+        """Lock the tally file, and yield its file descriptor. The lock ends with the process, however it ends."""
         tally = _opener(folder)(_TALLY, os.O_RDWR | os.O_CREAT)
         try:
             self._lock(tally)
@@ -114,7 +116,7 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """Lock the tally. TimeoutError if another process holds the lock for too long; later calls try once."""
+        """Lock the tally file; TimeoutError if another process holds the lock too long: later calls try once."""
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(tally, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,9 +127,10 @@ class Store:
         raise TimeoutError("another process has locked it and does not let go")
 
     def _make_room(self, size: int, total: int | None, folder: int) -> int:
-        """Remove old entries where `size` more bytes exceed the limit; return the bytes of all, `size` included.
+        """Remove old entries if `size` more bytes would exceed the limit; return the new total in bytes.
 
-        The tally may be too high, where an entry was replaced or damaged; a scan of the folder corrects it.
+        `total` is the number in the tally file, None if it has none. It may be too high after an entry was
+        replaced or found damaged; it is corrected by a scan of the folder. The result includes `size`.
         """
         if total is not None and total + size <= self._limit:
             return total + size
@@ -137,14 +140,14 @@ class Store:
         for _, each, name in entries:
             if total <= goal:
                 break
-            with contextlib.suppress(FileNotFoundError):  # `get` has just removed it as damaged
+            with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry as damaged
                 os.unlink(name, dir_fd=folder)
             total -= each
         return total
 
 
 def _entries(folder: int) -> Iterator[tuple[int, int, str]]:
-    """Yield, for each entry, the time of its last use in ns, its bytes, and its name."""
+    """Yield, for each entry in a folder, the time of its last use in ns, its size in bytes, and its file name."""
     with os.scandir(folder) as files:
         for file in files:
             if file.name not in (_TALLY, _UNFINISHED):
@@ -158,12 +161,12 @@ def _name(key: str) -> str:
 
 
 def _opener(folder: int) -> Callable[[str, int], int]:
-    """An opener for `open` of files in a folder: it follows no link, and waits for no pipe's other end."""
+    """An opener for Python's `open`, for files in a folder: it follows no link, and does not block on a pipe."""
     return lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)
 
 
 def _read_tally(tally: int) -> int | None:
-    """The number in a tally; None where it has none."""
+    """The number of bytes that a tally file holds; None if the file has no valid number."""
     text = os.pread(tally, _DIGITS, 0)
     return int(text) if len(text) == _DIGITS and text.isdigit() else None
 
@@ -173,7 +176,7 @@ def _write_tally(tally: int, total: int) -> None:
 
 
 def _digest(key: str, data: bytes) -> bytes:
-    """The checksum of key and data, so that a file under another key's name counts as damaged."""
+    """The checksum of an entry. It covers the key, so that a file with another key's name counts as damaged."""
     digest = hashlib.sha256(key.encode() + b"\0")
     digest.update(data)
     return digest.digest()

@@ -1,15 +1,15 @@
-"""Parts of URLs: the origin, which names the server, and segments of the path."""
+"""Functions for parts of URLs: the origin, which names the server, and the segments of the path."""
 
 import re
 from urllib.parse import unquote
 
-_DECODINGS = 4  # a segment that is percent-encoded more than so many times is unsafe
-# What servers drop from a segment before they look for dots: parameters, spaces, control characters.
+_DECODINGS = 4  # times that a segment may be percent-encoded: if it is encoded more often, it counts as unsafe
+# Characters that servers drop from a segment before they look for dots: parameters, spaces, control characters.
 _LEFT_OUT = re.compile(r"[\x00-\x20\x7f]|;.*", re.DOTALL)
 
 
 def origin(url: str) -> str:
-    """A URL's scheme, user, host and port, `wss://user@host:1`; the whole text where it is no URL."""
+    """A URL's scheme, user, host and port, such as `wss://user@host:1`; the whole text where it is no URL."""
     scheme, colon, rest = url.partition("://")
     return scheme + colon + re.split("[/?#]", rest, maxsplit=1)[0] if colon else url
 
@@ -17,8 +17,8 @@ def origin(url: str) -> str:
 def is_unsafe_segment(segment: str) -> bool:
     """Whether some server might drop a percent-encoded segment of a path, or the segment before it.
 
-    Such a segment is empty, or is "." or ".." (RFC 3986, section 5.2.4), as a whole or between encoded slashes.
-    Servers differ in how often they decode a path before they look for these.
+    An unsafe segment is empty, or it is "." or ".." (RFC 3986, section 5.2.4), as a whole or between encoded
+    slashes. Servers differ in how often they decode a path before they look for such segments.
     """
     for _ in range(_DECODINGS):
         segment = unquote(segment)

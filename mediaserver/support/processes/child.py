@@ -1,4 +1,4 @@
-"""One child process, `python -m MODULE`, and the socket on which it is sent work."""
+"""Starts and ends a child process, `python -m MODULE`, and exchanges work with it over a socket."""
 
 import asyncio
 import contextlib
@@ -18,35 +18,35 @@ from mediaserver.support.processes.child_main import READY
 from mediaserver.support.processes.child_stderr import StderrReader
 
 ENVIRONMENT = {
-    # glibc: keep freed memory for later allocations. Having the kernel clear new pages each time costs a quarter
-    # of a decoder's work. The values are bytes; glibc allows no more for the second.
+    # Settings of glibc, in bytes, with which it keeps freed memory for later allocations. Otherwise the kernel
+    # would clear new pages each time, which costs a quarter of a decoder's work. The second is glibc's maximum.
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
-    # onnxruntime, which runs TTS models, would keep usage data in the home directory, and send it to its makers.
+    # Without this setting, onnxruntime, which runs TTS models, would store usage data, and send it to its makers.
     "ORT_DISABLE_TELEMETRY": "1",
 }
-_NICENESS = 10  # lower priority than the server: the ticker must run on time
-# The errors that the socket to a dead process raises.
+_NICENESS = 10  # niceness of child processes: a lower priority than the server's, whose ticker must run on time
+# The errors that are raised when the socket of a dead child process is used.
 DEAD = (EOFError, OSError)
-_START = 60.0  # seconds that a process may take to be ready
+_START = 60.0  # seconds that a child process may take to be ready
 
 
 class NoProcessError(MediaServerError):
-    """No process can be started."""
+    """No child process can be started, for the reason in the message."""
 
 
 class ChildProcess:
-    """One process, `python -m MODULE ARGUMENTS`. Its standard input is a socket to us, used in both directions.
+    """One child process, `python -m MODULE ARGUMENTS`, whose standard input is a socket to the server.
 
-    It ends by itself when the socket is closed, so it never outlives the server, however the server ends. Its
-    module calls `child_main.report_ready` when it can be sent work. With `spare_first_core` it leaves the first
-    core to the server, where there are several.
+    The socket is used in both directions. The child ends by itself when the socket is closed, so it never outlives
+    the server, however the server ends. The child calls `child_main.report_ready` when it can take work. With
+    `spare_first_core`, the child does not run on the first core, if there are several.
     """
 
     def __init__(self, module: str, *arguments: str, spare_first_core: bool = False) -> None:
-        self.ready = False  # the child has reported that it is ready
-        self._awaited_at = 0.0  # when `wait_ready` was first called
-        # -P: modules in the working directory must not replace ours.
+        self.ready = False  # whether the child has reported that it is ready
+        self._awaited_at = 0.0  # monotonic time in seconds of the first call of `wait_ready`; 0 before it
+        # -P: Python must not import modules from the working directory in place of ours.
         command = (sys.executable, "-P", "-m", module, *arguments)
         with contextlib.ExitStack() as undone:
             self._socket, theirs = socket.socketpair()
@@ -57,16 +57,16 @@ class ChildProcess:
                     self._stderr = StderrReader(module)
                     undone.callback(self._stderr.close)
                     undone.callback(self._stderr.started, 0)
-                    # Popen, not asyncio: uvloop forks, and copying the server's page tables takes 10 ms.
+                    # Popen is used, not asyncio: uvloop would fork, and copying the page tables takes 10 ms.
                     self._process = Popen(  # noqa: S603
                         command,
                         stdin=theirs.fileno(),
                         stdout=DEVNULL,
                         stderr=self._stderr.writer,
                         env=_environment(),
-                        process_group=0,  # a group of its own: programs that the child starts are killed with it
+                        process_group=0,  # a new group, so that `kill` also reaches programs that the child starts
                     )
-            except OSError as error:  # too many files or processes, or no memory
+            except OSError as error:  # the system has too many open files or processes, or too little memory
                 raise NoProcessError(f"no process can be started: {error_text(error)}") from error
             undone.pop_all()
         self._stderr.started(self._process.pid)
@@ -74,25 +74,25 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The child's process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process has not ended, as far as the kernel has told."""
+        """Whether the child still runs, as far as the kernel has reported."""
         return self._process.poll() is None
 
     @property
     def killed_by(self) -> int:
-        """The number of the signal that ended the process; 0 where it runs, or ended in another way."""
+        """The number of the signal that ended the child; 0 if the child runs, or ended in another way."""
         return max(0, -(self._process.poll() or 0))
 
     async def send(self, data: bytes) -> None:
-        """Write to the child, as fast as it reads."""
+        """Send bytes to the child, and wait until all are written to the socket."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def receive(self, size: int) -> bytes:
-        """Read exactly `size` bytes; EOFError where the process is dead."""
+        """Read exactly `size` bytes from the child; EOFError if the child is dead."""
         loop, data, have = asyncio.get_running_loop(), bytearray(size), 0
         view = memoryview(data)
         while have < size:
@@ -103,9 +103,9 @@ class ChildProcess:
         return bytes(data)
 
     async def wait_ready(self) -> None:
-        """Wait until the child is ready; EOFError or OSError where it dies before that, or takes too long.
+        """Wait until the child is ready; EOFError or OSError if it dies before that, or takes too long.
 
-        The wait may be cancelled, and begun again.
+        A caller may cancel the wait, and call the method again.
         """
         if not self.ready:
             self._awaited_at = self._awaited_at or time.monotonic()
@@ -114,16 +114,16 @@ class ChildProcess:
             self.ready = True
 
     def watch_idle(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """Call `on_death` when the child dies while it has no work, until `unwatch`."""
+        """Call `on_death` if the child dies while it has no work; `unwatch` ends this."""
         asyncio.get_running_loop().add_reader(self._socket, self._on_readable, on_death)
 
     def unwatch(self) -> "ChildProcess":
-        """End `watch_idle`: a caller that sends work learns of the child's death from the socket."""
+        """End `watch_idle`, and return the child, which is to get work: errors of the socket tell of its death."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self
 
     def _on_readable(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """The socket of a child without work is readable: the child is ready, is dead, or breaks the protocol."""
+        """Handle data from a child that has no work: the child is ready, is dead, or breaks the protocol."""
         try:
             data = self._socket.recv(len(READY))
         except BlockingIOError:
@@ -136,13 +136,13 @@ class ChildProcess:
             on_death(self.unwatch())
 
     async def kill(self) -> None:
-        """Kill the child at once, with all programs that it has started."""
-        if self._process.returncode is None:  # not waited for yet, so its group exists even if it is dead
+        """Kill the child at once, together with all programs that it has started."""
+        if self._process.returncode is None:  # until the child is waited for, its group exists, even if it is dead
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._wait_exit()
 
     async def end(self) -> None:
-        """Let the child finish, and wait for its exit. A child that is not ready has no work, and is killed."""
+        """Close the child's socket, so that it ends, and wait for this. A child that is not ready is killed."""
         await (self._wait_exit() if self.ready else self.kill())
 
     async def _wait_exit(self) -> None:
@@ -152,13 +152,13 @@ class ChildProcess:
 
 
 def _lower_priority(process: int, spare_first_core: bool) -> None:
-    """Give the server precedence over a child, from the child's first import on.
+    """Give a child process a lower priority than the server, right after the child's start.
 
-    Niceness is not enough for work during calls: a packet from the network wakes the server, but does not take the
-    core from the child at once, and frames would be late by up to a tick of the kernel, 4 ms. So with
-    `spare_first_core` the child may not run on the first core.
+    Niceness is not enough for children that work during calls. A packet from the network wakes the server, but the
+    kernel does not take the core from the child at once: frames would be late by up to a tick of the kernel, 4 ms.
+    With `spare_first_core`, the child may therefore not run on the first core.
     """
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
+    with contextlib.suppress(OSError):  # a sandbox may forbid these system calls
         os.setpriority(os.PRIO_PROCESS, process, _NICENESS)
         if spare_first_core and hasattr(os, "sched_setaffinity"):
             cores = os.sched_getaffinity(0)
@@ -166,8 +166,9 @@ def _lower_priority(process: int, spare_first_core: bool) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """A child's environment, in which it imports the same package as we do, installed or from a clone."""
+    """A child's environment, in which it imports the same `mediaserver` package as the server does."""
     folder, path = str(Path(mediaserver.__file__).parents[1]), os.environ.get("PYTHONPATH")
-    if folder == sysconfig.get_path("purelib"):  # PYTHONPATH would put it before the standard library
+    # An installed package needs no PYTHONPATH, whose folders would come before the standard library.
+    if folder == sysconfig.get_path("purelib"):
         return os.environ | ENVIRONMENT
     return os.environ | ENVIRONMENT | {"PYTHONPATH": f"{folder}{os.pathsep}{path}" if path else folder}

@@ -1,21 +1,22 @@
-"""The child's side: what a child process does before its work. Imports little, so that children start fast."""
+"""Functions that a child process calls before its work. The module imports little, so that children start fast."""
 
 import os
 from collections.abc import Mapping
 from typing import IO
 
-READY = b"\n"  # the first byte that a child sends, once it is ready for work
+READY = b"\n"  # the first byte that a child process sends: it is ready for work
 
-# Variables of our environment that foreign programs may see: where things are, and the language. Others may hold
-# tokens, and a decoder or a TTS program reads what strangers have made.
+# Environment variables that foreign programs may see: paths, the language and the time zone. Other variables may
+# hold tokens, which a decoder or a TTS program must not get, because strangers may have made the files that it
+# reads.
 _PASSED_ON = {"PATH", "HOME", "LANG", "LANGUAGE", "TMPDIR", "TZ", "LD_LIBRARY_PATH"}
 
 
 def open_channel() -> tuple[IO[bytes], IO[bytes]]:
-    """The socket at our standard input, as two files: one to read requests from, one to write answers to.
+    """Open the socket at standard input as two files: one to read requests from, and one to write answers to.
 
-    Standard input and output are replaced, or a program that we start would read requests, and a stray `print`
-    would be taken for an answer.
+    Standard input is then replaced by /dev/null, so that programs which the child starts cannot read requests.
+    Standard output is replaced by standard error, so that a stray `print` is not taken for an answer.
     """
     channel = os.dup(0)
     with open(os.devnull, "rb") as nothing:
@@ -25,19 +26,19 @@ def open_channel() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def report_ready(answers: IO[bytes]) -> None:
-    """Report that requests can be answered. The pool pauses when children die again and again before this."""
+    """Report to the server that the child is ready. If children die repeatedly before that, their pool pauses."""
     answers.write(READY)
     answers.flush()
 
 
 def scrub_environment() -> None:
-    """Remove from our environment the variables that must be hidden from the programs that we start."""
+    """Remove from the child's environment all variables that the programs which it starts must not see."""
     kept = program_environment({})
     for name in os.environ.keys() - kept.keys():
         del os.environ[name]
 
 
 def program_environment(configured: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a foreign program: variables that are passed on, overridden by the configured ones."""
+    """The environment of a foreign program: harmless variables of ours, overridden by the configured ones."""
     passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
     return passed_on | dict(configured)

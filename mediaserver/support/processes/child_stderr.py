@@ -1,7 +1,7 @@
-"""Logs what child processes print on standard error, so that all of it is JSON where the log is JSON.
+"""Logs the text that child processes print on standard error, so that it has the format of the log, such as JSON.
 
-The lines are bounded and counted. A child that prints without end blocks on its pipe; the server never waits for
-it.
+The number of logged lines is limited, and all lines are counted. A child that prints without end blocks on its
+pipe; the server never waits for a child's text.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from time import monotonic
 
 import structlog
 
-_GATHER = 0.1  # seconds; all text printed within them, such as a traceback, is one line of the log
-_READ_BYTES = 65_536  # as much as a pipe holds
-_SHOWN = 4000  # of a longer text, only so many characters at its end are logged
-_LAST_READS = 4  # once the process is dead, we read at most so often: programs that it started may still print
-_PERIOD, _LINES = 60.0, 10  # seconds, and the log lines that one module may cause in them
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours
+_GATHER = 0.1  # seconds for which text, such as a traceback, is gathered into one log line
+_READ_BYTES = 65_536  # bytes that are read at a time, which are as many as a pipe holds
+_SHOWN = 4000  # characters at the end of a text that are logged
+_LAST_READS = 4  # reads after a process's death: they are limited, as programs that it started may print on
+_PERIOD, _LINES = 60.0, 10  # a period in seconds, and the log lines for each module of child processes in a period
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences for a terminal's colours
 
-counts = {"logged": 0, "dropped": 0}  # printed lines, by what became of them
+counts = {"logged": 0, "dropped": 0}  # lines that child processes have printed, by whether they were logged
 log = structlog.get_logger()
-_logged: dict[str, tuple[float, int]] = {}  # by module: when its period began, and the lines logged since
+_logged: dict[str, tuple[float, int]] = {}  # by module: the time when its period began, and its log lines since
 
 
 class StderrReader:
-    """Reads what one process prints. `writer` is the file descriptor for the process's standard error."""
+    """Reads and logs the text of one process. `writer` is the file descriptor for the process's standard error."""
 
     def __init__(self, module: str) -> None:
         self._process, self._module, self._loop = 0, module, asyncio.get_running_loop()
@@ -35,12 +35,15 @@ class StderrReader:
         self._wait()
 
     def started(self, process: int) -> None:
-        """Close our copy of `writer`, once the process has it; `process` is its id, 0 where none was started."""
+        """Close the server's copy of `writer`, once the child has its own.
+
+        `process` is the child's process id; 0 if no process could be started.
+        """
         self._process = process
         os.close(self.writer)
 
     def close(self) -> None:
-        """Log what the process printed last, once it is dead. May be called again."""
+        """Log the last text of a process that is dead, and close the pipe. The method may be called again."""
         if self._reader < 0:
             return
         if self._timer is not None:
@@ -55,7 +58,7 @@ class StderrReader:
         self._loop.add_reader(self._reader, self._on_readable)
 
     def _on_readable(self) -> None:
-        """Wait a moment before reading: more of the same text may follow."""
+        """Wait for `_GATHER` seconds before reading, because more of a text may follow."""
         self._loop.remove_reader(self._reader)
         self._timer = self._loop.call_later(_GATHER, self._on_timer)
 
@@ -66,7 +69,7 @@ class StderrReader:
             self._end()
 
     def _log_available(self) -> bool:
-        """Log what can be read; False where there is nothing to read, for now or for ever."""
+        """Log the text that can be read from the pipe now; return False if there is none."""
         data = b""
         with suppress(BlockingIOError):
             data = os.read(self._reader, _READ_BYTES)
@@ -94,7 +97,7 @@ class StderrReader:
 
 
 def _may_log(module: str) -> bool:
-    """Count one more line for a module; False where it has had too many in the current period."""
+    """Count one more log line for a module of child processes; False if it has too many in this period."""
     began, lines = _logged.get(module, (0.0, 0))
     now = monotonic()
     if now - began > _PERIOD:

@@ -1,4 +1,4 @@
-"""A pool of child processes of one kind, started on demand."""
+"""A pool of child processes that run the same module and are started on demand."""
 
 import asyncio
 import contextlib
@@ -9,19 +9,19 @@ import structlog
 
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 
-_FAILED_STARTS = 2  # failures in a row after which no process is started for a while
-_PAUSE = 10.0  # seconds for which no process is started then
-_RETRY = 0.5  # seconds between attempts of `prestart` to get a child ready
+_FAILED_STARTS = 2  # failed starts in a row after which the pool starts no process for `_PAUSE` seconds
+_PAUSE = 10.0  # seconds for which the pool starts no process after repeated failures
+_RETRY = 0.5  # seconds between two attempts of `prestart` to get a child ready
 
 log = structlog.get_logger()
 
 
 class ProcessPool:
-    """At most `size` children of one kind, started when they are needed.
+    """At most `size` child processes that run the same module, started when they are needed.
 
-    `kept` of them are kept for good. The others end `idle` seconds after the last caller that used a child. Where
-    children die before they are ready, there is a pause before more are started. `spare_first_core`: see
-    ChildProcess.
+    `kept` children are kept for good. The others end when no caller has used the pool for `idle` seconds. If
+    children die before they are ready, the pool pauses before it starts more. With `spare_first_core`, children do
+    not run on the first core.
     """
 
     def __init__(
@@ -36,19 +36,22 @@ class ProcessPool:
     ) -> None:
         self._module, self._arguments, self._spare_first_core = module, arguments, spare_first_core
         self._places = asyncio.Semaphore(size)
-        self._idle: list[ChildProcess] = []  # idle children; the death of each is watched for
-        self._reaping: set[asyncio.Task[None]] = set()  # cleaning up after children that died while they were idle
+        self._idle: list[ChildProcess] = []  # children without work, which are watched in case they die
+        self._reaping: set[asyncio.Task[None]] = set()  # tasks that clean up after children that died while idle
         self._idle_seconds, self._kept = idle, kept
         self._users = 0  # callers that have a child, or wait for one
-        self._failed_starts, self._failed_at = 0, 0.0  # failed starts in a row, and the time of the last one
+        self._failed_starts, self._failed_at = 0, 0.0  # failed starts in a row; the time of the last failed start
         self._idle_timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._prestarting: asyncio.Task[None] | None = None
-        self.why_not_ready = "is starting"  # "" once a child was ready
+        self.why_not_ready = "is starting"  # why no child is ready; "" once a child was ready
 
     def prestart(self) -> None:
-        """Start the children that are kept, ahead of need, and try again until one was ready. Returns at once."""
-        with contextlib.suppress(NoProcessError):  # `acquire` raises it to a caller that needs a child
+        """Start the `kept` children before they are needed, and return at once.
+
+        A task starts children again and again until one is ready.
+        """
+        with contextlib.suppress(NoProcessError):  # `acquire` will raise this error to a caller that needs a child
             while len(self._idle) < self._kept:
                 self._return_idle(self._start())
         if self.why_not_ready and self._prestarting is None:
@@ -67,9 +70,10 @@ class ProcessPool:
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[ChildProcess]:
-        """A child for the caller alone, ready for work; NoProcessError or one of DEAD where there is none.
+        """Yield a child that is ready for work, for this caller alone.
 
-        An exception in the block, cancellation too, kills the child, as it may be amid work.
+        Raises NoProcessError, or an error of DEAD, if no child gets ready. If the context raises an exception or
+        is cancelled, the child is killed, because it may be in the middle of its work.
         """
         self._cancel_idle_timer()
         self._users += 1
@@ -91,14 +95,14 @@ class ProcessPool:
                 self._idle_timer = loop.call_later(self._idle_seconds, self._on_idle_timeout)
 
     async def close(self) -> None:
-        """End all children that have no work."""
+        """Stop `prestart`, and end all children that have no work."""
         if self._prestarting is not None:
             self._prestarting.cancel()
             await asyncio.wait((self._prestarting,))
         await self.stop_idle()
 
     async def stop_idle(self, kept: int = 0) -> None:
-        """End idle children, but for `kept` of them; the next `acquire` starts a new one."""
+        """End all idle children except `kept` of them; `acquire` starts new ones when they are needed."""
         self._cancel_idle_timer()
         idle, self._idle = self._idle[kept:], self._idle[:kept]
         await asyncio.gather(*(child.unwatch().end() for child in idle), *self._reaping)
@@ -107,7 +111,7 @@ class ProcessPool:
         child = self._take_idle() or self._start()
         try:
             await child.wait_ready()
-        except asyncio.CancelledError:  # the child has no work yet: the next caller may have it
+        except asyncio.CancelledError:  # the child has no work yet, so the next caller can use it
             self._return_idle(child)
             raise
         except DEAD:
@@ -122,7 +126,7 @@ class ProcessPool:
 
     async def _note_failed_start(self, child: ChildProcess) -> None:
         self._failed_starts, self._failed_at = self._failed_starts + 1, time.monotonic()
-        if self._failed_starts == _FAILED_STARTS:  # logged once, however long it lasts
+        if self._failed_starts == _FAILED_STARTS:  # log once per series of failures
             log.error("processes die before they are ready", module=self._module, retry_s=_PAUSE)
         await child.kill()
 
@@ -143,7 +147,7 @@ class ProcessPool:
         child.watch_idle(self._on_idle_death)
 
     def _take_idle(self) -> ChildProcess | None:
-        """A child that is idle and alive; None where there is none."""
+        """Take an idle child that is alive out of the pool; None if there is none."""
         while self._idle:
             child = self._idle.pop().unwatch()
             if child.alive:
@@ -156,7 +160,7 @@ class ProcessPool:
         self._reap(child)
 
     def _reap(self, child: ChildProcess) -> None:
-        """Clean up after a child that died while it was idle. Another is started when one is needed."""
+        """Clean up after a child that died while it was idle. `acquire` starts another when one is needed."""
         if child.ready:
             log.warning("a process died while it was idle", module=self._module, pid=child.pid)
         work = child.kill() if child.ready else self._note_failed_start(child)
