@@ -42,7 +42,7 @@ class Access:
         return not (self.tokens or self.networks)
 
     def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
-        """Check that a peer may dial the path, by its IP `address`, the `url`, and its header `authorization`.
+        """Check that the peer at the IP `address` may dial `url` with its HTTP header `authorization`.
 
         `now` is in Unix seconds: a signed link may have expired. Raises RefusedError: 403 where the peer's network
         is not allowed, or where a link is forged or expired; 401 where there is no valid token.

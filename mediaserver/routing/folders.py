@@ -20,7 +20,7 @@ def unwritable_folders(configuration: Configuration) -> list[str]:
 
 
 def why_unwritable(folder: Path) -> str:
-    """Why no file can be made in a folder, or why a missing folder cannot be made; "" where both are possible.
+    """Why no file can be made in a folder, or why a missing folder cannot be made; "" where nothing prevents it.
 
     The test makes a file or a folder, and removes it again. The function blocks.
     """

@@ -110,7 +110,7 @@ class Route:
         return near or own or suggest_key(("paths", self.pattern, *place), "")
 
     def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
-        """Whether a mistake at `place` may disappear once the URL's variables are filled in."""
+        """Whether a mistake in the setting at `place` may disappear once a URL's variables are filled in."""
         names = [f"{{{name}}}" for name in self.variables]
         value: Any = self.settings
         for key in place:

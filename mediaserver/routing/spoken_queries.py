@@ -1,6 +1,7 @@
 """Decides on which paths TTS speaks a text of the URL (`?text=`), and how many different texts a peer may send.
 
-The limits exist because each new text costs TTS work, which any stranger may cause on a path without tokens.
+The limits exist because each new text costs TTS work, which any stranger may cause on an open path: one that has
+neither tokens nor allowed networks.
 """
 
 import time

@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False after a reload refused a changed configuration
+        self.is_configuration_current = True  # False if the changed file has mistakes and was refused
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.library = open_library(settings)
@@ -56,8 +56,7 @@ class Engine:
         self.event_sink = WebhookEventSink(self.webhooks, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)
         self.streams.apply_limits(settings.server, self.configuration.table)
-        # The speech engines that paths needed at the start and still need: the server is ready once all of them
-        # are.
+        # The speech engines that paths needed at the start and still need: readiness waits for all of them.
         self._awaited: set[EngineRequirement] = set()
         self._loop_lag = LoopLagMonitor(self.metrics.loop_lag.observe)
         self.metrics.expect_events(FAILURES)

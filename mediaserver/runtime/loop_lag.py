@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-_INTERVAL = 1.0  # seconds between measurements
+_INTERVAL = 1.0  # seconds between two measurements of the event loop's lag
 
 
 class LoopLagMonitor:

@@ -60,7 +60,7 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the folder now, unless the folder is watched, so that they are loaded anyway."""
+        """Load changes of the folder now, unless the folder is watched: then they are loaded anyway."""
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:

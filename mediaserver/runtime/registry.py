@@ -31,7 +31,7 @@ log = structlog.get_logger()
 class _Entry(NamedTuple):
     session: Session
     path: str  # the pattern of the stream's route
-    peer: str  # the peer's address; "" where the server dialled the stream
+    peer: str  # the address or network by which the peer's streams are counted; "" where the server dialled
     timer: asyncio.TimerHandle | None  # ends the stream at its time limit; None for no limit
 
 
@@ -90,7 +90,10 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
     def register(self, session: Session, route: Route, peer: str = "") -> None:
-        """Add a stream, and start its time limit. `peer` is the peer's address; "" where the server dialled."""
+        """Add a stream, and start its time limit. `peer` is the key by which the peer's streams are counted.
+
+        It is "" for a stream that the server has dialled.
+        """
         timer = None
         if route.time_limit:
             end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")

@@ -20,7 +20,7 @@ from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessErr
 from mediaserver.support.processes.pool import ProcessPool
 
 _TIMEOUT = 600  # seconds that decoding one file may take: even hours of sound take less
-_IDLE = 3.0  # seconds after which idle decoders are ended
+_IDLE = 3.0  # seconds without a file to decode after which all decoder processes are ended
 
 log = structlog.get_logger()
 
@@ -35,10 +35,10 @@ class AudioInfo(NamedTuple):
 
 
 class PcmSink(Protocol):
-    """Takes the PCM of a file (16-bit little-endian, 8 kHz, mono) as it is decoded, in blocks of whole frames."""
+    """Receives the PCM of a file (16-bit little-endian, 8 kHz, mono), in blocks of whole frames of 20 ms."""
 
     async def feed_pcm(self, pcm: bytes) -> None:
-        """Take the next block of PCM."""
+        """Receive the file's next block of PCM."""
 
 
 T = TypeVar("T", bound=PcmSink)
@@ -117,7 +117,7 @@ class DecodePool:
         if stored != "hit":
             self.decodes += 1
             self.decode_seconds += seconds
-        if problem and problem != self._logged_problem:  # a problem is logged once, not with every file
+        if problem and problem != self._logged_problem:  # log a problem once, not for each file
             log.warning("decoded prompts are not kept on disk", folder=self._store_arguments[0], why=problem)
             self._logged_problem = problem
 

@@ -88,7 +88,7 @@ class CallAtAlarm:
             self._handle.cancel()
 
     def close(self) -> None:
-        """Cancel the timer."""
+        """Cancel the event loop's timer."""
         self.disarm()
 
 

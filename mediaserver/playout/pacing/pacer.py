@@ -89,7 +89,7 @@ class Pacer(Sequencer):
 
     @property
     def stalls(self) -> int:
-        """How often the stream had to wait for its peer."""
+        """How many times the stream had to wait because its peer read too slowly."""
         return self._slow_peer.stalls
 
     def check_send_buffer(self) -> None:

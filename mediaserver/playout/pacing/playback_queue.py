@@ -94,13 +94,13 @@ class PlaybackQueue:
             self.current = None
 
     def finish_current(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the current source, if there is one."""
+        """End the current source, if there is one: its future gets how much of it was played."""
         if self.current is not None:
             self.current.finish(now, complete=complete, unsent=unsent)
             self._retire(self.current)
 
     def fail_current(self, error: BaseException) -> None:
-        """End the current source, if there is one, with an error."""
+        """End the current source, if there is one: its future raises `error`."""
         if self.current is not None:
             self.current.fail(error)
             self._retire(self.current)

@@ -199,7 +199,7 @@ class Sequencer(ABC):
                     self._set_writes(self._nothing)
                     self._loop.call_soon(self._send_due_frames)
                     return
-                self._begin_next()  # the source had no frame
+                self._begin_next()  # the source that was just begun has no frames
             except SOURCE_FAULTS as error:
                 if not self._recover(error):
                     return

@@ -36,7 +36,7 @@ class SlowPeer:
 
     @property
     def waiting(self) -> bool:
-        """Whether the stream waits for its peer now."""
+        """Whether the stream is paused now, until its slow peer has read all."""
         return self._timer is not None
 
     def is_slow(self, transport: Transport) -> bool:

@@ -86,7 +86,7 @@ class Ticker:
         self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # moments of the ptime, with a slot per lead
         self._step = PTIME_NS // slots
         self._epoch = clock()
-        self._next = 0  # the first step not yet run, counted from the epoch; step n is at moment n % slots
+        self._next = 0  # the first step of the wheel not yet run; step n runs the slots of moment n % slots
         self._alarm = make_alarm(self.tick)
         self.streams = 0
         self.frames = 0  # frames sent by all streams since the start

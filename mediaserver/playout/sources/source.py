@@ -35,7 +35,7 @@ class PendingFrames(Protocol):
     """Encoded frames that are still being made, such as a future of `EncodedFrames`."""
 
     def done(self) -> bool:
-        """Whether `result` may be called."""
+        """Whether the frames are made, or have failed to be made, so that `result` may be called."""
 
     def result(self) -> "EncodedFrames | PendingFrames":
         """The frames, or other pending frames to wait for; may raise an error. Call it once `done` is True."""
