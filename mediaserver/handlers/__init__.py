@@ -1,6 +1,8 @@
-"""Handlers: what happens on a call. Each is a module or a package; `table` lists them by name.
+"""Handlers: each decides what happens on a call, such as playing a prompt.
 
-A handler of your own needs no imports but from this package. The smallest handler, in `greeting.py`:
+A handler is one module or package in this folder. The module `table` lists all handlers by their names.
+
+A handler that you write yourself imports from this package only. The smallest handler, in `greeting.py`:
 
     from mediaserver.handlers import Call, Handler
 
@@ -11,9 +13,10 @@ A handler of your own needs no imports but from this package. The smallest handl
         async def run(self, call: Call) -> None:
             await call.play(self.prompt)
 
-A path of the configuration names the class: `handler = "greeting:Greeting"`. Its fields are the path's settings.
+A path in the configuration names the class: `handler = "greeting:Greeting"`. The fields of the class are the
+path's settings.
 
-Handlers know `Call`, and neither sockets nor HTTP.
+Handlers use the interface `Call`. They must not know sockets or HTTP.
 """
 
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance

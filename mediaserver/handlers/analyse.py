@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class Analyse(files.FileModeSettings, Handler):
-    """Measures what it receives until the peer hangs up. The peer hears silence."""
+    """Measures the received audio until the peer hangs up. The peer hears silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
@@ -33,11 +33,11 @@ class Analyse(files.FileModeSettings, Handler):
     file: Annotated[str, AfterValidator(files.validate_template)] | None = None
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the reports, if the settings have them written to files."""
+        """The folder that reports are written into; none if the setting `file` is missing."""
         return (self.directory,) if self.file is not None else ()
 
     async def run(self, call: Call) -> None:
-        """Report at each interval, and at the end."""
+        """Analyse the call, and report the figures every `interval` seconds and at the call's end."""
         analysis = _CallAnalysis(self, call)
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
         with call.listen(analysis.on_event):
@@ -59,19 +59,19 @@ class Analyse(files.FileModeSettings, Handler):
 
 
 class _CallAnalysis:
-    """The analysis of one call. Emits events as they happen, and has the figures for reports."""
+    """The analysis of one call: emits events of speech, silence and digits, and counts the figures for reports."""
 
     def __init__(self, settings: Analyse, call: Call) -> None:
         self._call = call
         self._analyser = Analyser(settings.sensitivity)
         self._silence_after = settings.silence_after
-        self._silence_reported = False  # whether the event of the present silence has been emitted
+        self._silence_reported = False  # whether `silence` has been emitted since the caller last spoke
         self._keypad = call.keypad
         self.writer = files.CallFileWriter(call, EventKind.REPORT_FAILED)
-        self._packets = call.packets  # packet counts at the last report
+        self._packets = call.packets  # RTP packet counts at the last report
 
     def on_event(self, event: Event) -> None:
-        """Process an event. The keypad, which listens first, has processed it already."""
+        """Analyse a received event. The call's keypad listens first, and has already detected its digits."""
         if digits := self._keypad.drain_digits():
             self._analyser.digits += digits
             self._call.notify(EventKind.DIGITS, {"digits": digits})
@@ -92,7 +92,7 @@ class _CallAnalysis:
             self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.silence_s})
 
     def report(self) -> dict[str, Any]:
-        """The figures since the last report: of the audio, and of its RTP packets."""
+        """The figures since the last report, by their names: of the received audio, and of its RTP packets."""
         call, before = self._call, self._packets
         self._packets = now = call.packets
         return self._analyser.report() | {

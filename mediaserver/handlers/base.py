@@ -1,4 +1,4 @@
-"""The base of all handlers. A handler is the validated settings of a path, and what happens on its calls.
+"""The base class of all handlers. A handler has the validated settings of one path, and serves its calls.
 
     class Greeting(Handler):
         prompt: str = "welcome"
@@ -6,7 +6,7 @@
         async def run(self, call: Call) -> None:
             await call.play(self.prompt)
 
-A configuration names a handler of your own by module and class: `handler = "my_package.module:Greeting"`.
+A configuration names a handler of your own by its module and class: `handler = "my_package.module:Greeting"`.
 """
 
 from abc import ABC, abstractmethod
@@ -26,29 +26,29 @@ from mediaserver.speech.engines.requirements import EngineRequirement
 
 
 class Handler(Table, ABC):
-    """Base of all handlers. Its fields are the path's settings; one instance may serve many calls at once."""
+    """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that a URL's query may set
+    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that the query of a caller's URL may set
 
-    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that no {variable} of a URL may fill
+    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that may not contain a {variable} of the URL
 
-    own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} in the settings that the handler fills in
+    own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} that the handler fills in, not the URL
 
-    # Keys in any table of the settings. The handler itself fills in the {variables} of their values for each call.
+    # Keys of settings, in any table, whose values are templates: the handler fills in their {variables} per call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
-    globs: ClassVar[bool] = False  # whether the prompt names may be globs
+    globs: ClassVar[bool] = False  # whether `prompt_names` may have globs, such as `music/*`
 
     @abstractmethod
     async def run(self, call: Call) -> None:
-        """Serve one call. When this returns, the stream is closed with code 1000; when it raises, with 1011."""
+        """Serve one call. When `run` returns, the stream is closed with code 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
-        """Names (or globs) of the prompts that the handler plays, to find missing ones before a call comes."""
+        """Names or globs of the prompts that the handler plays, to find missing prompts before a call."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS, STT and LLM engines that the handler needs, to make them ready before a call comes."""
+        """The TTS, STT and LLM engines that the handler needs, so that they are ready before a call comes."""
         return ()
 
     def folders(self) -> Iterable[Path]:
@@ -56,21 +56,21 @@ class Handler(Table, ABC):
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load what calls will need, even if that takes long. ValueError where no call could be served."""
+        """Load the data that calls will need, however long that takes. ValueError if no call could be served."""
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """Raise ValueError, with the reason, where a call with these variables and query cannot be served."""
+        """Raise ValueError, with the reason, if a call with these variables and this query cannot be served."""
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The part of a URL that TTS has to speak, "" for none. The number of such texts is limited for a peer."""
+        """The text in a URL that TTS has to speak, "" for none. The number of such texts per peer is limited."""
         return ""
 
     def missing_prompts(
         self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True
     ) -> list[str]:
-        """One line for each prompt that the snapshot lacks. Names for which `known` is false are not looked up."""
+        """One line for each prompt that `snapshot` lacks. Prompt names for which `known` is false are skipped."""
         missing = []
         for name in filter(known, self.prompt_names()):
             try:
@@ -81,7 +81,7 @@ class Handler(Table, ABC):
 
 
 class Ending(BaseModel):
-    """Settings of handlers whose media ends: what follows it."""
+    """Settings of handlers whose media comes to an end: they say what happens to the call afterwards."""
 
     then: Literal["close", "silence", "hangup"] = Field("close", description="what follows the media")
     linger_ms: int = Field(
@@ -89,7 +89,7 @@ class Ending(BaseModel):
     )
 
     async def conclude(self, call: Call) -> None:
-        """Do what follows the media: close, fall silent, or hang up."""
+        """Do what `then` says once the media is over: let the stream close, send silence, or hang up."""
         if self.then == "silence":
             await call.silence()
         if self.then == "hangup":

@@ -1,4 +1,4 @@
-"""The `bridge` handler: hands the call's audio to an application of the user's, over its WebSocket."""
+"""The `bridge` handler: connects a call to the user's own application, over the application's WebSocket."""
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
@@ -20,11 +20,11 @@ from mediaserver.wire.dialects.twilio import TwilioDialect
 
 _PROTOCOLS: dict[str, Callable[[CallFacts], Dialect]] = {"pcm": PlainDialect, "twilio": TwilioDialect}
 
-_HOLD_DELAY_MS = 1000  # silence before the hold prompt: most connections are made sooner
+_HOLD_DELAY_MS = 1000  # ms of silence before the hold prompt; most connections are made within this time
 
 
 class Bridge(Ending, Handler):
-    """Bridges the call to an application until that hangs up, or cannot be reached any more."""
+    """Bridges the call to an application until the application hangs up, or cannot be reached any more."""
 
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"token"})
 
@@ -46,11 +46,11 @@ class Bridge(Ending, Handler):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """The hold and the fallback prompt."""
+        """Names of the hold prompt and of the fallback prompt."""
         return [name for name in (self.hold, self.fallback) if name]
 
     async def run(self, call: Call) -> None:
-        """Bridge the call; where the application cannot be reached, play the fallback."""
+        """Bridge the call to the application; if the application cannot be reached, play the fallback prompt."""
         endpoint = ApplicationEndpoint(
             self.url, self.token.get_secret_value(), self.connect_timeout, self.reconnect_timeout
         )

@@ -9,12 +9,12 @@ from mediaserver.wire.events import Audio, Event
 
 
 class Echo(Handler):
-    """Sends back what it receives, until the peer hangs up."""
+    """Sends the received audio back until the peer hangs up."""
 
     delay_ms: int = Field(60, ge=0, le=60_000, description="delay; less than the network's jitter makes gaps")
 
     async def run(self, call: Call) -> None:
-        """Play the received audio, `delay_ms` later."""
+        """Play the received audio to the peer, `delay_ms` milliseconds later."""
         live = LiveSource(self.delay_ms)
 
         def on_event(event: Event) -> None:

@@ -18,19 +18,19 @@ from mediaserver.playout.sources.source import Source, silence
 
 @dataclass(frozen=True)
 class MusicLoop:
-    """Some tracks in an endless loop, from the track at index `track` of round `number` on.
+    """Music tracks in an endless loop, which begins with the track at index `track` of round `number`.
 
-    In a shuffled loop, the order of a round follows from the seed and the round's number. It is the same for all
-    calls with that seed.
+    A round plays each track once. In a shuffled loop, the seed and the round's number determine the order of a
+    round, so that all calls with one seed hear the tracks in the same order.
     """
 
     tracks: Sequence[Prompt]
-    seed: float | None  # None: not shuffled
+    seed: float | None  # seed of the shuffling; None for tracks that are not shuffled
     number: int = 0
     track: int = 0
 
     def round_order(self, number: int) -> list[Prompt]:
-        """The tracks in the order of one round."""
+        """The tracks in the order in which round `number` plays them."""
         tracks = list(self.tracks)
         if self.seed is not None:
             random.Random(f"{self.seed} {number}").shuffle(tracks)
@@ -45,10 +45,10 @@ class MusicLoop:
 
 
 def join_timeline(loop: MusicLoop, at: float) -> Playlist:
-    """Join the shared timeline of some tracks at its second `at`. The timeline began at the Unix epoch.
+    """A playlist that joins the timeline of a music loop, which calls share, at the Unix time `at` in seconds.
 
-    All processes with the same tracks and clock agree on the timeline. A call joins at a frame boundary of the
-    present track, and is paced by its own ticks from there on.
+    The timeline begins at the Unix epoch, so that all processes with the same tracks and clock agree on it. A call
+    begins at a frame boundary of the track that is playing, and is paced by its own ticks from there on.
     """
     number, position = divmod(int(at * SAMPLE_RATE), sum(track.samples for track in loop.tracks))
     index, order = 0, loop.round_order(number)
@@ -59,7 +59,7 @@ def join_timeline(loop: MusicLoop, at: float) -> Playlist:
 
 
 class HoldMusic(Handler):
-    """Plays music without end, with an announcement now and then."""
+    """Plays music in an endless loop, with an announcement every `announce_every` seconds if one is set."""
 
     globs: ClassVar[bool] = True
 
@@ -70,17 +70,17 @@ class HoldMusic(Handler):
     announce_every: float = Field(30.0, ge=1, le=3600, description="seconds of music before each announcement")
 
     def prompt_names(self) -> Iterable[str]:
-        """The music and the announcement."""
+        """Names or globs of the music tracks, and the name of the announcement."""
         return (*self.prompts, *([self.announcement] if self.announcement else []))
 
     async def run(self, call: Call) -> None:
-        """Play until the peer hangs up."""
+        """Play the music until the peer hangs up."""
         await call.play(self._source(call))
 
     def _source(self, call: Call) -> Source:
         library = call.prompts
         tracks = [track for track in library.match(self.prompts) if track.samples]
-        if not tracks:  # an endless loop of nothing would take no time, and never end
+        if not tracks:  # a loop over no tracks would never yield a frame, and block the process
             return Playlist(Repeated([silence(1000)], None))
         if self.shared:
             music: Source = join_timeline(MusicLoop(tracks, 0 if self.shuffle else None), time.time())

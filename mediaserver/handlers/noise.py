@@ -1,4 +1,4 @@
-"""The `noise` handler, comfort noise for a line that must not sound dead, and the `silence` handler."""
+"""The `noise` handler, which plays comfort noise so that a line does not sound dead; the `silence` handler."""
 
 import random
 from functools import lru_cache
@@ -19,7 +19,7 @@ def _clip(level: float) -> Clip:
 
 
 class Noise(Handler):
-    """Comfort noise in the telephone band until the peer hangs up. Each call starts at a random place of it."""
+    """Plays comfort noise in the telephone band until the peer hangs up. Calls start at random frames of it."""
 
     level: float = Field(-50.0, ge=-90, le=-10, description="dBm0")
 
@@ -30,8 +30,8 @@ class Noise(Handler):
 
 
 class Silence(Handler):
-    """Digital silence until the peer hangs up."""
+    """Sends digital silence until the peer hangs up."""
 
     async def run(self, call: Call) -> None:
-        """Wait for the stream's end. A stream without a source sends silence."""
+        """Wait until the stream ends. A stream that plays no source sends silence."""
         await call.silence()

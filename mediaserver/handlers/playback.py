@@ -1,4 +1,4 @@
-"""The `playback` handler: prompts, recorded and spoken ones, once or repeatedly."""
+"""The `playback` handler: plays recorded and spoken prompts, once or repeatedly."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -38,13 +38,13 @@ class RepeatSettings(BaseModel):
     gap_ms: int = Field(0, ge=0, le=600_000, description="silence between two prompts, and between two repeats")
 
     def repeat_items(self, prompt_items: Sequence[Segment | Iterable[Segment]]) -> Repeated:
-        """The items, repeated as the settings say."""
+        """The prompt items, repeated `repeat` times, with a silence of `gap_ms` milliseconds between them."""
         times = None if self.repeat == "forever" else self.repeat
         return Repeated(prompt_items, times, silence(self.gap_ms) if self.gap_ms else None)
 
 
 class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
-    """Plays `prompt`, or `prompts` in sequence, gapless to the sample."""
+    """Plays `prompt`, or all of `prompts` in sequence, without a gap between prompts unless `gap_ms` is set."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
 
@@ -58,22 +58,22 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
         return self
 
     def prompt_items(self) -> tuple[str | SpokenPrompt, ...]:
-        """All prompts, recorded and spoken ones."""
+        """All prompts of the path in sequence: names of recorded prompts, and spoken prompts."""
         return (self.prompt,) if self.prompt else self.prompts
 
     def prompt_names(self) -> Iterable[str]:
-        """The recorded prompts, and the fallback."""
+        """Names of the recorded prompts, and of the fallback prompt."""
         names = prompt_names_in(self.prompt_items())
         return [*names, self.fallback] if self.fallback else names
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """Raise ValueError where a text cannot be spoken, such as for a missing value."""
+        """Raise ValueError if a prompt's text cannot be spoken, such as when a variable has no value."""
         for spoken_prompt in self.spoken_prompts(self.prompt_items()):
             spoken_prompt.validate_values(template_values(variables, query), speech)
 
     async def run(self, call: Call) -> None:
-        """Play the prompts, then do what `then` says."""
+        """Play the prompts, then do what the setting `then` says."""
         await call.play(Playlist(self.repeat_items(self.render(self.prompt_items(), call))))
         await self.conclude(call)

@@ -16,7 +16,7 @@ from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
-_FINISH_TIMEOUT = 2.0  # seconds to recognise the last utterance after the call; many callers speak, then hang up
+_FINISH_TIMEOUT = 2.0  # seconds after the call to recognise its last utterance: many callers speak, then hang up
 
 
 def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _validate_file(template: str) -> str:
 
 
 class Recognise(files.FileModeSettings, Handler):
-    """Transcribes what the caller says until the peer hangs up. The peer hears a prompt, or silence."""
+    """Transcribes the caller's speech until the peer hangs up. The peer hears the setting `prompt`, or silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"engine", "keywords", "directory"})
@@ -51,19 +51,19 @@ class Recognise(files.FileModeSettings, Handler):
     file: Annotated[str, AfterValidator(_validate_file)] | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """The prompt that is played while the caller is transcribed."""
+        """The name of the prompt that is played while the caller is transcribed."""
         return [self.prompt] if self.prompt is not None else []
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the transcripts, if the settings have them written to files."""
+        """The folder that transcripts are written into; none if the setting `file` is missing."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The STT engine."""
+        """The STT engine that transcribes the caller."""
         return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
 
     async def run(self, call: Call) -> None:
-        """Transcribe one utterance after another. After the call, 2 s are left to transcribe the last one."""
+        """Transcribe one utterance after another. After the call, the last utterance has 2 s to be transcribed."""
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
         transcriber = Transcriber(
             call,
@@ -90,7 +90,7 @@ class Recognise(files.FileModeSettings, Handler):
 
 
 async def _finish_transcription(transcribing: asyncio.Task[None]) -> None:
-    """Give the transcription some time to end, then cancel it. Its own exception is raised."""
+    """Wait at most 2 s for the transcription task to end, then cancel it. An exception of the task is raised."""
     try:
         await asyncio.wait((transcribing,), timeout=_FINISH_TIMEOUT)
     finally:

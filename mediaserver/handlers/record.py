@@ -20,7 +20,7 @@ _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
 
 
 class RecordSettings(Table):
-    """Settings of a recording, in a path or in a menu's step. Its folder is always the path's."""
+    """Settings of a recording, in a path or in a menu's step. The folder of the file is always set in the path."""
 
     file: Annotated[str, AfterValidator(files.validate_template)] = Field(
         "{resource}-{id}-{time}.wav", description="a name template for the file"
@@ -34,13 +34,16 @@ class RecordSettings(Table):
 
     @property
     def beep_prompt(self) -> str | None:
-        """The prompt that is played as the beep; None for the built-in tone."""
+        """The name of the prompt that is played as the beep; None for the built-in tone, or for no beep."""
         return self.beep if isinstance(self.beep, str) else None
 
     async def record(
         self, call: Call, directory: Path, prompt: str | None = None, modes: FileModes = DEFAULT_MODES
     ) -> Recording:
-        """Play the beep, if set, and record until a limit is reached. `prompt` is played during the recording."""
+        """Play the beep, if set, then record into a file in `directory` until a limit of the settings is reached.
+
+        `prompt` is played during the recording. `modes` are the permissions of the file, and of new folders.
+        """
         if self.beep:
             await call.play(self.beep_prompt or _BEEP)
         playing = asyncio.ensure_future(call.play(prompt)) if prompt is not None else None
@@ -71,14 +74,14 @@ class Record(files.FileModeSettings, RecordSettings, Ending, Handler):
     prompt: str | None = Field(None, description="prompt that is played meanwhile; with stereo it is on the right")
 
     def prompt_names(self) -> Iterable[str]:
-        """The beep, where it is a prompt, and the prompt that is played during the recording."""
+        """Names of two prompts: the beep, unless it is a tone, and the prompt played during the recording."""
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the recordings."""
+        """The folder that recordings are written into."""
         return (self.directory,)
 
     async def run(self, call: Call) -> None:
-        """Record, then do what `then` says. A failure of the disk ends the file, but not the call."""
+        """Record the call, then do what `then` says. A disk failure ends the recording, but not the call."""
         await self.record(call, self.directory, self.prompt, self.modes)
         await self.conclude(call)

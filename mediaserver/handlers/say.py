@@ -1,4 +1,4 @@
-"""The `say` handler: a text, spoken by TTS."""
+"""The `say` handler: speaks a text by TTS."""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
@@ -22,7 +22,7 @@ from mediaserver.speech.text.template import Template
 
 
 class Say(RepeatSettings, VoiceSettings, Ending, Handler):
-    """Speaks `text`, or the text in the URL's query."""
+    """Speaks the setting `text`, or the text that the URL's query has as `?text=`."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat", "text"})
     template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
@@ -34,32 +34,32 @@ class Say(RepeatSettings, VoiceSettings, Ending, Handler):
     fallback: str | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """The fallback prompt, for failures of TTS."""
+        """The name of the fallback prompt, which is played where TTS fails."""
         return (self.fallback,) if self.fallback else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS engine."""
+        """The TTS engine that speaks the text."""
         return (self.need,)
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the language data that rendering the text needs."""
+        """Load the language data that the formats of the text's variables need."""
         if self.text is not None:
             self.spoken_prompt(self.text).prepare(speech)
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """Raise ValueError where the text is missing or cannot be spoken, such as for a missing value."""
+        """Raise ValueError if there is no text, or it cannot be spoken, such as when a variable has no value."""
         self._phrase(query).validate_values(template_values(variables, query), speech)
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The text in the URL, or the values of the variables in the path's text."""
+        """The URL's `text`; without it, the variables in the path's text with their values, as one string."""
         if "text" in query:
             return query["text"]
         return spoken_values([self.text] if self.text is not None else [], template_values(variables, query))
 
     async def run(self, call: Call) -> None:
-        """Speak the text, then do what `then` says."""
+        """Speak the text, then do what the setting `then` says."""
         fallback = call.prompts.get(self.fallback) if self.fallback else None
         query = call.stream.query
         spoken = self._phrase(query).synthesise(call, fallback, from_url="text" in query)
@@ -67,7 +67,7 @@ class Say(RepeatSettings, VoiceSettings, Ending, Handler):
         await self.conclude(call)
 
     def _phrase(self, query: Mapping[str, str]) -> SpokenPrompt:
-        text = Template((), query["text"]) if "text" in query else self.text  # a URL's text is no template
+        text = Template((), query["text"]) if "text" in query else self.text  # a URL's text has no variables
         if text is None:
             raise ValueError("there is no text: ?text= says it")
         return self.spoken_prompt(text)

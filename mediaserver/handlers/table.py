@@ -1,4 +1,4 @@
-"""All handlers, by the names that configurations use for them."""
+"""The table of all built-in handlers, by the names that a configuration uses for them."""
 
 import inspect
 from pathlib import Path
@@ -37,9 +37,9 @@ HANDLERS: dict[str, type[Handler]] = {
 
 
 def resolve_handler(name: str) -> type[Handler]:
-    """The class of the handler `name`, which may be the user's own, named as `package.module:Class`.
+    """The class of the handler called `name`: a built-in handler, or a user's class as `package.module:Class`.
 
-    ValueError where no such handler exists.
+    ValueError if no such handler exists.
     """
     if name in HANDLERS:
         return HANDLERS[name]
@@ -64,11 +64,11 @@ def resolve_handler(name: str) -> type[Handler]:
 
 
 def _looked_in(module: str, error: Exception) -> str:
-    """Where a handler's module was looked for, in brackets; "" where the error has another cause."""
+    """A note in brackets that says where a handler's module was looked for; "" if `error` has another cause."""
     if not isinstance(error, ModuleNotFoundError) or error.name != module.partition(".")[0]:
         return ""
     try:
         folder = f"{Path.cwd()}, the working directory,"
-    except OSError:  # the folder has been removed
+    except OSError:  # the working directory has been removed
         folder = "the working directory"
     return f" (looked in {folder} and on PYTHONPATH)"

@@ -1,4 +1,4 @@
-"""The `tone` handler: call-progress tones, DTMF digits, sines and cadences."""
+"""The `tone` handler: plays call-progress tones, DTMF digits, sine tones and cadences."""
 
 from functools import lru_cache
 
@@ -11,14 +11,14 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
-_CACHE_BYTES = 64_000_000  # bytes of rendered tones that are kept: some hundred tones of a few seconds
+_CACHE_BYTES = 64_000_000  # bytes of rendered tones that are kept: hundreds of tones of a few seconds
 
 _tones = ToneCache(_CACHE_BYTES)
-_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # parsing 200 characters takes half a millisecond
+_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # cached: parsing 200 characters takes 0.5 ms
 
 
 class Tone(Ending, Handler):
-    """Plays a tone: without end where its cadence repeats, else to its end."""
+    """Plays a tone: for ever if its cadence repeats, otherwise once."""
 
     tone: str = Field(
         max_length=200,
@@ -51,7 +51,7 @@ class Tone(Ending, Handler):
         return _cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
     async def run(self, call: Call) -> None:
-        """Play the tone, then do what `then` says."""
+        """Play the tone, then do what the setting `then` says."""
         tone = _tones.get(self._cadence())
         await call.play(Playlist(Repeated(tone.repeat, None, intro=tone.once) if tone.repeat else tone.once))
         await self.conclude(call)

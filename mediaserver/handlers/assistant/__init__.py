@@ -1,7 +1,7 @@
-"""The `assistant` handler: a voice assistant. Its settings, and the conversation, turn by turn.
+"""The `assistant` handler: a voice assistant, which converses with the caller turn by turn.
 
-A turn is endpointed by the VAD, transcribed by STT, answered by an LLM, and spoken by TTS sentence by sentence.
-The package knows the interfaces of these engines, and no engine itself.
+The VAD endpoints the caller's utterance, STT transcribes it, an LLM answers, and TTS speaks the answer sentence by
+sentence. The package uses the interfaces of these engines, and must not know any engine itself.
 """
 
 from mediaserver.handlers.assistant.handler import Assistant

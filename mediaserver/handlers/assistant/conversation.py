@@ -1,6 +1,7 @@
-"""A conversation with one caller, turn by turn: speech recognition, an answer of the model, and its playback.
+"""A conversation with one caller, turn by turn.
 
-The first sentences of an answer are played while the model still generates the rest.
+In each turn, the caller's speech is recognised, the model answers, and the answer is played. The first sentences
+of an answer are played while the model still generates later ones.
 """
 
 import asyncio
@@ -26,8 +27,8 @@ from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
-_MAX_TOOL_ROUNDS = 4  # answers with tool calls in one turn, after which the turn fails
-_MAX_RESUMES = 2  # how often playback is resumed after noises, before the caller's next turn
+_MAX_TOOL_ROUNDS = 4  # answers with tool calls that one turn may have; then the turn fails
+_MAX_RESUMES = 2  # how often noises may interrupt a playback that is then resumed, before the caller's next turn
 
 log = structlog.get_logger()
 
@@ -45,10 +46,10 @@ class Conversation:
         self._turn_taking = TurnTaking(settings.barge_in)
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
-        self._turn: Turn | None = None  # the latest turn
-        self._interrupted: UtterancePlayback | None = None  # a stopped playback, until its cause is known
+        self._turn: Turn | None = None  # the caller's latest turn
+        self._interrupted: UtterancePlayback | None = None  # a stopped playback, until the stop's cause is known
         self._fallback_played = False  # whether the fallback has been played since the caller's latest turn
-        self._failures = 0  # turns in a row that failed
+        self._failures = 0  # number of turns in a row that failed
         self._began = self._quiet_since = call.now
 
     async def run(self) -> None:
@@ -61,7 +62,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(call)
         finally:
-            self._interrupted = None  # it refers to this conversation, and would keep it in memory by a cycle
+            self._interrupted = None  # the playback refers to `self`: the cycle would keep both in memory
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
@@ -76,7 +77,7 @@ class Conversation:
     # -- listening -----------------------------------------------------------------------------------------------
 
     async def _next_turn(self, tool_runner: ToolRunner) -> Turn:
-        """Wait for the caller's next turn: words, or keys. ConversationEnded where the caller stays idle."""
+        """Wait for the caller's next turn, which is words or keys. ConversationEnded if the caller stays idle."""
         asked, resumed = False, 0
         while True:
             self._fallback_played = False
@@ -97,7 +98,7 @@ class Conversation:
                 await self._resume(self._interrupted, tool_runner)
 
     async def _recognise_turn(self, utterance: Utterance, tool_runner: ToolRunner) -> Turn | None:
-        """Transcribe an utterance into a turn; None where it has no words, or recognition failed."""
+        """Transcribe an utterance into a turn; None if the utterance has no words, or recognition failed."""
         speech, why = self._call.speech, ""
         try:
             found = await utterance.transcribe(
@@ -137,7 +138,7 @@ class Conversation:
         await self._say(self._texts.apology)
 
     async def _speak_answer(self, turn: Turn) -> Sequence[ToolCall]:
-        """Have the model generate an answer, and play it. Returns the tool calls in it."""
+        """Have the model generate an answer, and play the answer. Returns the answer's tool calls to run."""
         playback = self._new_playback(turn)
         generating = asyncio.create_task(self._generate_answer(playback, turn))
         try:
@@ -151,7 +152,7 @@ class Conversation:
         return self._tool_calls_of(playback)
 
     def _tool_calls_of(self, playback: UtterancePlayback) -> Sequence[ToolCall]:
-        """The tool calls to run after a playback, none after an interruption. Updates the history."""
+        """The tool calls to run after a playback, none if the caller interrupted it. Updates the history."""
         if playback.tool_calls and not playback.interrupted:
             self._history.add_tool_calls(playback.heard, playback.tool_calls)
             return playback.tool_calls
@@ -159,7 +160,7 @@ class Conversation:
         return ()
 
     async def _generate_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
-        """Stream the model's answer into a playback, sentence by sentence, and an apology if the model fails."""
+        """Stream the model's answer into a playback, sentence by sentence. If the model fails, add an apology."""
         call, settings, calls = self._call, self._settings, playback.tool_calls
         splitter = self._splitter(early=True)
         try:
@@ -204,7 +205,7 @@ class Conversation:
     # -- speaking ------------------------------------------------------------------------------------------------
 
     async def _say(self, text: str) -> None:
-        """Speak a text, and add it to the history."""
+        """Speak a text, and add what the caller heard of it to the history."""
         if text:
             self._remember(await self._speak(text))
 
@@ -226,7 +227,7 @@ class Conversation:
         return playback
 
     async def _play(self, playback: UtterancePlayback) -> None:
-        """Play a playback until its end or a barge-in of the caller; play the fallback where TTS fails."""
+        """Run a playback until its end or a barge-in of the caller. If TTS fails, play the fallback sound."""
         with self._turn_taking.speaking(playback.stop):
             await playback.run()
             if playback.failed and not playback.interrupted and not self._fallback_played:
@@ -235,16 +236,17 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add what the caller heard to the history; an interrupted playback is kept until its cause is known."""
+        """Add what the caller heard to the history. An interrupted playback is kept until the cause is known."""
         if playback.interrupted:
             self._interrupted = playback
         else:
             self._history.add_assistant(playback.heard)
 
     async def _resume(self, interrupted: UtterancePlayback, tool_runner: ToolRunner) -> None:
-        """Resume after an interruption by a noise.
+        """Resume a playback that a noise interrupted.
 
-        The sentences that were not heard to their end are played; if there is none at all, the model answers anew.
+        The sentences that the caller did not hear to their end are played. If the playback had no sentence yet,
+        the model answers anew.
         """
         self._interrupted = None
         self._history.add_assistant(interrupted.complete_text)
@@ -256,7 +258,7 @@ class Conversation:
             await self._reply(self._turn, tool_runner)
 
     def _confirm_interruption(self) -> None:
-        """Add to the history what was heard until the caller's words or keys interrupted it."""
+        """Add to the history what the caller heard of a playback until words or keys interrupted it."""
         if self._interrupted is not None:
             self._history.add_assistant(self._interrupted.heard)
             self._interrupted = None

@@ -18,7 +18,7 @@ from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.text.template import Template
 
-_LINGER_MS = 200  # silence before the close, so that the last word is not clipped
+_LINGER_MS = 200  # ms of silence before the close, so that the last word is not cut off
 
 
 @lru_cache(maxsize=1)
@@ -35,15 +35,15 @@ class Assistant(AssistantSettings, Handler):
     template_settings: ClassVar[frozenset[str]] = frozenset(AssistantTexts._fields)
 
     def prompt_names(self) -> Iterable[str]:
-        """The fallback, and the prompts that the model may play."""
+        """Names of the fallback prompt, and of the prompts that the model may play."""
         return dict.fromkeys(filter(None, (self.fallback, *self.tools.play)))
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the transcripts, if the settings have them written to files."""
+        """The folder that transcripts are written into; none if the setting `file` is missing."""
         return (self.directory,) if self.file is not None else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The engines for TTS, STT and the LLM."""
+        """The TTS, STT and LLM engines of the conversations."""
         return (
             self.need,
             EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),
@@ -51,14 +51,14 @@ class Assistant(AssistantSettings, Handler):
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the language data that rendering the texts needs."""
+        """Load the language data that the formats of the texts' variables need."""
         for template in self._templates():
             template.preload_language(self.language or speech.language)
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """ValueError where a text has a variable without a value."""
+        """Raise ValueError if one of the assistant's texts has a variable without a value."""
         self._render(template_values(variables, query), self.language or speech.language)
 
     def _templates(self) -> AssistantTexts[Template]:
@@ -68,7 +68,7 @@ class Assistant(AssistantSettings, Handler):
         return AssistantTexts(*(template.render(values, language) for template in self._templates()))
 
     async def run(self, call: Call) -> None:
-        """Hold the conversation."""
+        """Hold the conversation with one caller."""
         stream = call.stream
         voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
         texts = self._render(template_values(stream.variables, stream.query), voice.language)

@@ -1,13 +1,13 @@
-"""The history of a conversation, as the model gets it: what the caller said, and what the caller heard. No I/O."""
+"""The history of a conversation for the chat model: what the caller said, and what the caller heard. No I/O."""
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # in messages and tool calls: some 3000 tokens, which fit into every model's context
+MAX_CHARACTERS = 12_000  # of messages and tool calls: about 3000 tokens, which fit into every model's context
 INTERRUPTED = "[interrupted by the caller]"
 
 
 class History:
-    """Messages for a chat model. Beyond `max_characters` the oldest turns are dropped, the instructions never."""
+    """Messages for a chat model. Beyond `max_characters`, the oldest turns are dropped; the instructions stay."""
 
     def __init__(self, instructions: str, max_characters: int = MAX_CHARACTERS) -> None:
         self._instructions, self._max_characters = instructions, max_characters
@@ -20,7 +20,7 @@ class History:
 
     @property
     def transcript(self) -> list[dict[str, str]]:
-        """The words of both sides, for a person who takes the call over."""
+        """The words of caller and assistant, for a person to whom the call is transferred."""
         return [
             {"who": "caller" if message["role"] == "user" else "assistant", "text": message["content"]}
             for message in self._messages
@@ -37,7 +37,10 @@ class History:
             self._add("assistant", heard)
 
     def add_tool_calls(self, heard: str, calls: list[ToolCall]) -> None:
-        """Add the model's tool calls, after what the caller heard of that answer. Their results must follow."""
+        """Add the tool calls of an answer, of which the caller heard the words `heard`.
+
+        The result of each tool call must be added next.
+        """
         functions = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in calls
@@ -49,7 +52,7 @@ class History:
         self._messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
     def _add(self, role: str, text: str) -> None:
-        """Add a message, or append to the last one of the same side: models expect the sides to take turns."""
+        """Add a message, or append to the last one if it has the same role: models expect roles to alternate."""
         last = self._messages[-1] if self._messages else {}
         if last.get("role") == role and "tool_calls" not in last:
             last["content"] += f" {text}"
@@ -60,7 +63,7 @@ class History:
     def _drop_oldest(self) -> None:
         """Drop the oldest turns while the history is too long.
 
-        The results of tool calls are dropped with their turn, because they mean nothing without it.
+        The results of tool calls are dropped with their turn, because they mean nothing without the turn.
         """
         while sum(map(_size, self._messages)) > self._max_characters:
             turns = [at for at, message in enumerate(self._messages) if at and message["role"] == "user"]
@@ -75,9 +78,9 @@ def _size(message: Message) -> int:
 
 
 def heard_part(text: str, share: float) -> str:
-    """The words that the caller heard of a text, with an ellipsis; "" if there are none.
+    """The words of a text that the caller heard, with an ellipsis; "" if the caller heard no whole word.
 
-    `share` (0 to 1) of the text was played. A word that was cut off is left out.
+    `share` is the part of the text that was played, 0 to 1. A word that was cut off is left out.
     """
     heard, words = share * len(text), []
     length = 0

@@ -1,4 +1,4 @@
-"""The settings of an assistant: its texts, its engines, its limits, its tools."""
+"""The settings of the `assistant` handler: texts, engines, limits and tools."""
 
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class AssistantTexts(NamedTuple, Generic[T]):
-    """The texts of an assistant: as templates, or rendered with the variables of a call."""
+    """The texts of an assistant, either as templates, or with the variables of a call filled in."""
 
     instructions: T
     greeting: T
@@ -28,7 +28,7 @@ def _template(text: str, description: str) -> Any:
 
 
 class AssistantSettings(files.FileModeSettings, VoiceSettings):
-    """Settings of the `assistant` handler; those of the voice are its base's."""
+    """Settings of the `assistant` handler. The settings of its voice are inherited from `VoiceSettings`."""
 
     instructions: Text = Field(description="what the model is told first: who it is, what to do")
     greeting: Text = _template("", "spoken first")

@@ -1,4 +1,4 @@
-"""The tool runner: runs the tool calls of a model. Two of the tools end the conversation."""
+"""Runs the tools that the chat model calls. The tools `hang_up` and `transfer` may end the conversation."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -13,14 +13,14 @@ from mediaserver.speech.llm.chat import ToolCall
 
 
 class ConversationEnded(Exception):  # noqa: N818 - no error
-    """Ends the conversation from wherever it is raised. `why` is the reason in the event `assistant.hangup`."""
+    """Raised to end the conversation. `why` is the reason that the event `assistant.hangup` gives."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
 
     def conclude(self, call: Call) -> None:
-        """Emit the event. Then have the call hung up, unless it has been transferred."""
+        """Emit the event `assistant.hangup`, then hang up, unless the call has been transferred."""
         call.notify(EventKind.ASSISTANT_HANGUP, {"why": self.why})
         if self.why != TRANSFER:
             call.hang_up()
@@ -41,7 +41,7 @@ class ToolRunner:
         self._speak = speak
 
     async def run_tools(self, calls: Sequence[ToolCall]) -> bool:
-        """Run tool calls in order; True where the caller interrupted one. A call may raise ConversationEnded."""
+        """Run tool calls in order; return whether the caller interrupted one. May raise ConversationEnded."""
         interrupted = False
         for tool_call in calls:
             if interrupted:
@@ -57,7 +57,7 @@ class ToolRunner:
         return interrupted
 
     async def _run_tool(self, name: str, arguments: ToolArguments) -> tuple[str, bool]:
-        """Run one tool. Returns the result for the model, and whether the caller interrupted it."""
+        """Run one tool. Returns the result for the model, and whether the caller interrupted the tool."""
         if name == HANG_UP:
             raise ConversationEnded(HANG_UP)
         if name == PLAY:
@@ -77,7 +77,7 @@ class ToolRunner:
     async def transfer(self, reason: str) -> str:
         """Ask the operator's webhook to transfer the call.
 
-        Returns the outcome, as text for the model. Raises ConversationEnded if the webhook has the call hung up.
+        Returns the outcome, as text for the model. Raises ConversationEnded if the webhook's answer says so.
         """
         stream = self._call.stream
         body = {

@@ -1,4 +1,4 @@
-"""The tools that a model may call: hang up, transfer the call, play a prompt."""
+"""The tools that the chat model may call: hang up, transfer the call, play a prompt."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
 
 
 class Tools(Table):
-    """The tools that the model may call."""
+    """The tools that the chat model may call."""
 
     hang_up: bool = Field(False, description="whether the model may end the call")
     transfer: WebUrl | None = Field(None, description="URL of the webhook that is asked to transfer the call")
@@ -49,17 +49,17 @@ class Tools(Table):
 
 
 class ToolArguments(BaseModel):
-    """The arguments of all tools together."""
+    """The arguments of a tool call: `reason` for `transfer`, `name` for `play_prompt`, none for `hang_up`."""
 
     reason: str = Field("", max_length=2000)
     name: str = ""
 
 
 class TransferAnswer(BaseModel):
-    """The answer of the operator's webhook to a transfer."""
+    """The answer of the operator's webhook when it is asked to transfer a call. `say` is a text for the caller."""
 
     say: str = Field("", max_length=1000)
-    hangup: bool = True  # whether the conversation ends, by the transfer or without one
+    hangup: bool = True  # whether the conversation ends, with a transfer or without one
 
 
 def _tool(name: str, description: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mediaserver.handlers.common import files
 
 
 class ConversationTranscript:
-    """Appends lines to a file, or drops them where no file is set. A failure of the disk ends the transcript."""
+    """Appends JSON lines to a file. Lines are dropped if no file is set, and after a failure of the disk."""
 
     def __init__(self, directory: Path, template: str | None, call: Call, modes: FileModes) -> None:
         self._directory, self._call, self._modes = directory, call, modes
@@ -20,7 +20,7 @@ class ConversationTranscript:
         self._writing: asyncio.Task[None] | None = None
 
     def add_line(self, speaker: str, facts: dict[str, Any]) -> None:
-        """Queue a line. Returns at once."""
+        """Queue a line of `speaker` and `facts` to be written in the background. Returns at once."""
         if self._path is None:
             return
         line = {"time": files.utc_timestamp(), "stream": self._call.stream.id, "who": speaker, **facts}

@@ -3,26 +3,26 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-# Steps of an answer: the transcript (STT), the first token (LLM), the first whole sentence, its first audio (TTS).
+# Steps of an answer, in order: transcript (STT), first token and first sentence (LLM), first audio (TTS).
 STEPS = ("words", "first_delta", "first_sentence", "first_audio")
 
 
 @dataclass
 class Turn:
-    """A turn of the caller, and the answer to it. All times are of the call's clock, in seconds."""
+    """A turn of the caller, and the assistant's answer. All times are seconds of the call's clock."""
 
     caller: str  # the caller's words, or keys
     spoke_from: float
-    spoke_until: float  # when the last of the caller's voice was received
+    spoke_until: float  # when the caller's voice was last received
     assistant: list[str] = field(default_factory=list)  # the answers, as far as the caller heard them
-    intended: list[str] = field(default_factory=list)  # the answers in full
+    intended: list[str] = field(default_factory=list)  # the same answers in full
     interrupted: bool = False
     failed: bool = False
-    step_times: dict[str, float] = field(default_factory=dict)  # the first time of each step
+    step_times: dict[str, float] = field(default_factory=dict)  # when each step was reached first
     ended: float = 0.0  # when the answer had been played, or the caller interrupted it
 
     def mark_step(self, step: str, now: float) -> None:
-        """Note the time of a step, the first time only."""
+        """Note that `step` is reached at `now`; only the first time of a step counts."""
         self.step_times.setdefault(step, now)
 
     @property
@@ -35,7 +35,7 @@ class Turn:
         }
 
     def caller_line(self, began: float) -> dict[str, Any]:
-        """The caller's line of a transcript that began at `began`."""
+        """The caller's words and their times, for a line of a transcript that began at `began`."""
         return {
             "text": self.caller,
             "start_s": _since(began, self.spoke_from),
@@ -43,7 +43,7 @@ class Turn:
         }
 
     def assistant_line(self, began: float) -> dict[str, Any]:
-        """The assistant's line of a transcript that began at `began`."""
+        """The answer, its times and its latencies, for a line of a transcript that began at `began`."""
         return {
             "text": _joined(self.intended),
             "heard": _joined(self.assistant),

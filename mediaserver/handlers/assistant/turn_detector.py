@@ -1,4 +1,4 @@
-"""The turn detector: waits for what the caller does next, an utterance (endpointing by VAD) or keys (DTMF)."""
+"""The turn detector: waits for the caller's next turn, an utterance (endpointed by VAD) or DTMF keys."""
 
 import asyncio
 import contextlib
@@ -9,25 +9,25 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-_ONSET_FRAMES = 2  # frames of voice that stop an answer (barge-in): 40 ms
-_MAX_UTTERANCE = 30.0  # seconds
+_ONSET_FRAMES = 2  # frames of voice after which a barge-in stops an answer: 40 ms
+_MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
 _MAX_KEYS = 64  # keys in one turn; further keys are dropped
-_INTERDIGIT_TIMEOUT = 2.0  # seconds
+_INTERDIGIT_TIMEOUT = 2.0  # seconds without a key that end a turn of keys
 
 
 class TurnDetector:
-    """Detects the caller's turns, within `listening`. `turn_taking` is told of speech and keys at once."""
+    """Detects the caller's turns within a `listening` block. Tells `turn_taking` of speech and keys at once."""
 
     def __init__(self, call: Call, turn_taking: TurnTaking, end_silence: float) -> None:
         self._call, self._turn_taking, self._end_silence = call, turn_taking, end_silence
-        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys that are part of no turn yet
+        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys of a turn that is not complete
         self._key_pressed = asyncio.Event()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen, within a `with` block."""
+        """Detect the caller's speech and keys within a `with` block."""
         call, turn_taking = self._call, self._turn_taking
         options = {"onset_frames": _ONSET_FRAMES, "end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
         with contextlib.ExitStack() as stack:
@@ -42,9 +42,9 @@ class TurnDetector:
                 turn_taking.caller_waiting = bool  # drops the lambda, because it is part of a cycle of references
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
-        """Wait for the caller's next turn; None where none begins within `timeout` seconds.
+        """Wait for the caller's next turn; None if no turn begins within `timeout` seconds.
 
-        An utterance is returned as soon as it begins, keys as a turn once they are complete.
+        An utterance is returned as soon as it begins. Keys are returned as a `Turn` once they are complete.
         """
         utterance: asyncio.Future[Utterance] = asyncio.ensure_future(self._next_utterance(self._utterances))
         digit = asyncio.ensure_future(self._key_pressed.wait())
@@ -64,7 +64,7 @@ class TurnDetector:
         return utterance
 
     async def _collect_keys(self) -> Turn:
-        """Collect keys until the terminator, or the interdigit time-out."""
+        """Collect keys until `#`, the 64th key, or two seconds without a key."""
         with contextlib.suppress(TimeoutError):
             while len(self._keys) < _MAX_KEYS and not self._keys.endswith(_TERMINATOR):
                 self._key_pressed.clear()

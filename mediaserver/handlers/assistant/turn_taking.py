@@ -1,4 +1,4 @@
-"""Turn taking: whether the assistant may speak, and barge-in, by which the caller stops it."""
+"""Turn taking: decides whether the assistant may speak, and stops it when the caller barges in."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,12 +7,11 @@ from mediaserver.call import Utterance
 
 
 class TurnTaking:
-    """Stops the assistant as soon as the caller's voice, or a key, is detected.
+    """With `barge_in`, stops the assistant as soon as the caller's voice, or a key, is detected.
 
-    With `barge_in` it does not begin to speak either while `caller_waiting` returns True, which means that the
-    caller has said something, or pressed keys, that
-    has not been processed yet. Without `barge_in` the assistant is never stopped, and what the caller says or
-    presses while it speaks is ignored.
+    The assistant then does not begin to speak either while `caller_waiting` returns True, which means that speech
+    or keys of the caller have not been processed yet. Without `barge_in`, the assistant is never stopped, and the
+    caller's speech and keys are ignored while the assistant speaks.
     """
 
     def __init__(self, barge_in: bool) -> None:
@@ -23,7 +22,7 @@ class TurnTaking:
 
     @contextlib.contextmanager
     def speaking(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Mark the assistant as speaking, within a `with` block. `stop` stops it, and must return at once."""
+        """Mark the assistant as speaking, within a `with` block. `stop` stops its playback, and must not block."""
         self._stop = stop
         try:
             if self._barge_in and self.caller_waiting():
@@ -33,7 +32,7 @@ class TurnTaking:
             self._stop = None
 
     def on_speech_start(self, utterance: Utterance) -> None:
-        """Stop the assistant if it speaks, or note that the utterance is to be ignored."""
+        """Stop the assistant if it speaks. Without `barge_in`, note that the utterance is to be ignored."""
         if self._stop is None:
             return
         if self._barge_in:
@@ -42,7 +41,7 @@ class TurnTaking:
             self._ignored.append(utterance)
 
     def on_digit(self) -> bool:
-        """Stop the assistant if it speaks; False where the key is to be ignored."""
+        """Stop the assistant if it speaks. Without `barge_in`, return False: the key is to be ignored."""
         if self._stop is not None and self._barge_in:
             self._stop()
         return self._stop is None or self._barge_in

@@ -1,4 +1,4 @@
-"""Playback of the assistant's sentences by TTS, one after another while more are generated, until a barge-in."""
+"""Plays the assistant's sentences by TTS until a barge-in. Meanwhile the model may generate more sentences."""
 
 import asyncio
 from collections import deque
@@ -15,9 +15,9 @@ from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.speech.tts.synthesis_queue import Origin
 from mediaserver.wire.encapsulation import Encoding
 
-_SENTENCES_AHEAD = 2  # sentences that are synthesised ahead of the one that plays
+_SENTENCES_AHEAD = 2  # number of sentences that are synthesised ahead of the sentence that plays
 _NO_FALLBACK = silence(0)
-_FRAMES_PER_LETTER = 3.3  # estimates the length of a sentence that is cut off before it is synthesised
+_FRAMES_PER_LETTER = 3.3  # frames of 20 ms; estimates the length of a sentence that is not synthesised to its end
 
 
 class _TimedPlaylist(Playlist):
@@ -28,10 +28,10 @@ class _TimedPlaylist(Playlist):
         self._on_first_sound: Callable[[], None] | None = on_first_sound
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        """The parts of the sound. Calls `on_first_sound` before the first part that is no underrun.
+        """The frames of the playlist, in parts. Calls `on_first_sound` before the first part that is no underrun.
 
-        Each part is asked for when its first frame is due. An underrun is a part too: `underruns` counts it before
-        it is yielded.
+        A part is asked for when its first frame is due. The silence of an underrun is a part, too: `underruns`
+        counts the underrun before the part is yielded.
         """
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
@@ -43,16 +43,16 @@ class _TimedPlaylist(Playlist):
 
 
 class _Sentence:
-    """One sentence. `heard` is the part that was played, to the last whole word."""
+    """One sentence of a playback. `heard` is the text that was played, up to the last whole word."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.heard = ""
         self.complete = False
-        self.failed = False  # TTS failed
+        self.failed = False  # whether TTS failed
 
     def note_played(self, heard: PlaybackResult, spoken: SpokenText) -> None:
-        """Note how much of the sentence was heard, by the result of its playback."""
+        """Note how much of the sentence was played. `heard` is the result of its playback, `spoken` its audio."""
         self.complete = heard.complete and not self.failed
         if self.complete:
             self.heard = self.text
@@ -67,9 +67,10 @@ class _Sentence:
 
 
 class UtterancePlayback:
-    """The playback of one text. Where TTS fails, `on_failure` is called, and the rest of the text is skipped.
+    """The playback of one text. If TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
-    `began_at` is the time of its first audio, on the call's clock. `tool_calls` are to be run after the playback.
+    `began_at` is when the first audio was sent, in seconds of the call's clock. `tool_calls` are the model's tool
+    calls, which are to be run after the playback.
     """
 
     def __init__(self, call: Call, voice: Voice, on_failure: Callable[[str], None] = lambda why: None) -> None:
@@ -81,10 +82,10 @@ class UtterancePlayback:
         self.tool_calls: list[ToolCall] = []
         self.began_at: float | None = None
         self.interrupted = False
-        self.failed = False  # TTS failed
+        self.failed = False  # whether TTS failed
 
     def add_sentence(self, text: str) -> None:
-        """Add a sentence to the end."""
+        """Add a sentence to the end of the text."""
         self._sentences.append(_Sentence(text))
         self._changed.set()
 
@@ -132,7 +133,7 @@ class UtterancePlayback:
             if not self.failed:
                 self.failed = True
                 self._on_failure(why)
-                asyncio.get_running_loop().call_soon(self._call.clear)  # the next sentences make no sense alone
+                asyncio.get_running_loop().call_soon(self._call.clear)  # the sentences after it make no sense
 
         stream = self._call.stream
         origin = Origin(stream.route, stream.untrusted)  # answers to an untrusted caller count as untrusted too
@@ -161,6 +162,6 @@ class UtterancePlayback:
 
     @property
     def heard(self) -> str:
-        """The text that the caller heard, for the history, with a note if it was interrupted; "" for no text."""
+        """The text that the caller heard, with a note if the caller interrupted it; "" if nothing was heard."""
         words = " ".join(sentence.heard for sentence in self._sentences if sentence.heard)
         return f"{words} {INTERRUPTED}" if words and self.interrupted and self.unheard else words

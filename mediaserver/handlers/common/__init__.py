@@ -1,1 +1,1 @@
-"""Parts that several handlers share: files that they write, spoken prompts (TTS), and transcription (STT)."""
+"""Parts that several handlers share: the files that handlers write, spoken prompts (TTS), transcription (STT)."""

@@ -1,4 +1,7 @@
-"""Files that handlers write: names from a template, never outside of their folder, written in a thread."""
+"""The files that handlers write: their names, permissions and writing.
+
+A file's name comes from a template, and never leads out of the configured folder. A thread writes the file.
+"""
 
 import contextlib
 import json
@@ -28,20 +31,20 @@ from mediaserver.events.kinds import EventKind
 
 TEMPLATE_FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MAX_SEGMENT = 60  # bytes to which one value is cut, because file systems limit a whole name to 255
+_MAX_SEGMENT = 60  # bytes to which a value in a file's name is cut: file systems limit the whole name to 255
 
 log = structlog.get_logger()
 
 
 def _validate_mode(text: str, least: int) -> str:
     if not re.fullmatch("[0-7]{3,4}", text) or int(text, 8) & least != least:
-        usual = least | least >> 3 & 0o050  # the group may read
+        usual = least | least >> 3 & 0o050  # the suggested mode lets the group read, too
         raise ValueError(f'should be an octal mode with "{least:04o}" in it, such as "{usual:04o}"')
     return text
 
 
 class FileModeSettings(BaseModel):
-    """Settings of handlers that write files: the permissions of these, and of the folders made for them."""
+    """Settings of handlers that write files: the permissions of the files, and of new folders for them."""
 
     file_mode: Annotated[str, AfterValidator(lambda text: _validate_mode(text, 0o600))] = "0640"
     directory_mode: Annotated[str, AfterValidator(lambda text: _validate_mode(text, 0o700))] = Field(
@@ -50,12 +53,12 @@ class FileModeSettings(BaseModel):
 
     @property
     def modes(self) -> FileModes:
-        """Both modes, as numbers."""
+        """The modes of files and of folders, as numbers."""
         return FileModes(int(self.file_mode, 8), int(self.directory_mode, 8))
 
 
 def validate_template(template: str) -> str:
-    """Return a name template; ValueError where it is malformed, or its names could lie outside of the folder."""
+    """Return a valid name template; ValueError if it is malformed, or could name a file outside of the folder."""
     try:
         fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
@@ -72,7 +75,7 @@ def validate_template(template: str) -> str:
 
 
 def expand_template(directory: Path, template: str, stream: Stream) -> Path:
-    """The path of a stream's file: the name template with the stream's values, in `directory`."""
+    """The path of a stream's file in `directory`: the name template, filled with values of the stream."""
     now = datetime.now(UTC)
     values = {
         "resource": stream.kind,
@@ -92,7 +95,10 @@ def utc_timestamp() -> str:
 def append_json_lines(
     directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: FileModes = DEFAULT_MODES
 ) -> None:
-    """Append JSON documents to a file within a folder, one a line. Blocks. OSError where it cannot be written."""
+    """Append JSON documents to the file at `path`, one a line. The call blocks while the disk writes.
+
+    OSError if the file cannot be written, or lies outside of `directory`.
+    """
     ensure_within(directory, path)
     make_folders(path.parent, modes)
     with contextlib.suppress(FileExistsError):
@@ -102,7 +108,7 @@ def append_json_lines(
 
 
 class CallFileWriter:
-    """Writes a file of a call in a thread. The first failure is logged, and emitted as the event `failure`."""
+    """Writes a file of one call in a thread. The first failure is logged, and emitted as event `failure`."""
 
     def __init__(self, call: Call, failure: Literal[EventKind.TRANSCRIPT_FAILED, EventKind.REPORT_FAILED]) -> None:
         self._call, self._failure = call, failure
@@ -110,7 +116,7 @@ class CallFileWriter:
         self.failed = False
 
     async def write(self, path: Path, work: Callable[..., None], *args: Any) -> None:
-        """Run `work`, a blocking function that writes to `path`. Its OSError is reported, and not raised."""
+        """Run `work`, a blocking function that writes to `path`, in a thread. OSError is reported, not raised."""
         try:
             await self._disk.run_blocking(work, *args)
         except OSError as error:

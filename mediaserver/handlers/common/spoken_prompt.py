@@ -1,6 +1,6 @@
-"""Spoken prompts: texts with variables, spoken by TTS. Mistakes in them are found before a call begins.
+"""Spoken prompts: texts with variables that TTS speaks. Mistakes in a text are found before a call begins.
 
-Where a handler plays prompts, spoken ones may stand between them: `["welcome", {say = "Press one."}]`.
+In a handler's list of prompts, spoken and recorded prompts may be mixed: `["welcome", {say = "Press one."}]`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 class VoiceSettings(BaseModel):
-    """Settings of the voice that speaks a text. A setting that is not given is that of `[speech]`."""
+    """Settings of the voice that speaks a text. A setting that is not given has its value from `[speech]`."""
 
     voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
     rate: float | None = Field(None, ge=0.5, le=2.0, description="speed, relative to the engine's own")
@@ -49,21 +49,22 @@ class VoiceSettings(BaseModel):
         return EngineRequirement(EngineKind.TTS, self.engine or "", self.language, self.voice)
 
     def spoken_prompt(self, text: Template) -> "SpokenPrompt":
-        """A text, spoken with these settings."""
+        """A spoken prompt of `text` with these voice settings."""
         return SpokenPrompt.model_construct(
             say=text, voice=self.voice, rate=self.rate, language=self.language, engine=self.engine
         )
 
 
 class SpokenPrompt(VoiceSettings, Table):
-    """A text, and how it sounds."""
+    """A text that TTS speaks, and the settings of its voice."""
 
     say: Text = Field(description="the text; it may have {variables}")
 
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
-        """A copy with the path's settings for those that are missing.
+        """A copy in which settings of `path` fill in the voice settings that this prompt lacks.
 
-        The path's voice is not taken for another engine than the path's, which would not have that voice.
+        If this prompt names another engine than the path, the path's voice is not filled in, because the other
+        engine would not have that voice.
         """
         voice = path.voice if self.engine in (None, path.engine) else ""
         return self.model_copy(
@@ -76,7 +77,7 @@ class SpokenPrompt(VoiceSettings, Table):
         )
 
     def prepare(self, settings: SpeechSettings) -> None:
-        """Load the data of the variables' formats, which takes tens of ms.
+        """Load the language data that the formats of the text's variables need, which takes tens of milliseconds.
 
         ValueError if the text can never be spoken.
         """
@@ -85,7 +86,7 @@ class SpokenPrompt(VoiceSettings, Table):
             self.validate_values({}, settings)
 
     def validate_values(self, values: Mapping[str, str], settings: SpeechSettings) -> None:
-        """ValueError where the text cannot be spoken with these values of its variables."""
+        """Raise ValueError if the text cannot be spoken with `values`, the values of its variables by name."""
         language = self.language or settings.language
         split_text(self.say.render(values, language), language, settings)
 
@@ -97,13 +98,13 @@ class SpokenPrompt(VoiceSettings, Table):
         *,
         from_url: bool = False,
     ) -> SpokenText:
-        """Begin to synthesise the text for a call, and return its sound. `values` override the stream's.
+        """Begin to synthesise the text for a call, and return its sound. `values` override the stream's variables.
 
-        `from_url`: the text itself is from the URL's query. A text has a lower priority than others where an
-        untrusted peer gave the text or values in it. Where TTS fails, `fallback` is played, and an event
-        is emitted.
+        `from_url` says that the text itself is from the URL's query. A text has a lower priority for TTS if an
+        untrusted peer wrote the text, or the value of a variable in it. If TTS fails, `fallback` is played, and
+        the event `speech.failed` is emitted.
 
-        ValueError where the text cannot be spoken with these values.
+        ValueError if the text cannot be spoken with these values.
         """
         stream, speech = call.stream, call.speech
         voice: Voice = speech.voice(self.engine or "", self.voice, self.rate, self.language)
@@ -117,12 +118,12 @@ class SpokenPrompt(VoiceSettings, Table):
 
 
 def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
-    """The values of a text's variables: those of the path or of `attach` override those of the URL's query."""
+    """Values for a text's variables: values from the path or from `attach` override values from the query."""
     return {**query, **variables}
 
 
 def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
-    """The variables in some texts with their values, as one string, to tell different sounds apart."""
+    """The variables in `texts` with their values, as one string that differs wherever the spoken sound differs."""
     names = dict.fromkeys(name for text in texts for name in text.names)
     return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 
@@ -135,7 +136,7 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str | dict | SpokenPrompt) else value
 
 
-# A `PromptItem` is the name of a prompt, or a spoken prompt; `PromptItems` are one item, or several in sequence.
+# A `PromptItem` is the name of a recorded prompt, or a spoken prompt. `PromptItems` are one item, or a sequence.
 PromptItem = Annotated[
     Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(_kind_of)
 ]
@@ -143,45 +144,45 @@ PromptItems = Annotated[tuple[PromptItem, ...], BeforeValidator(_as_tuple)]
 
 
 def prompt_names_in(prompt_items: Iterable[str | SpokenPrompt]) -> list[str]:
-    """The names of the recorded prompts among some items."""
+    """The names of the recorded prompts among prompt items."""
     return [item for item in prompt_items if isinstance(item, str)]
 
 
 class SpokenPromptSettings(VoiceSettings):
-    """Settings of handlers that play spoken prompts between recorded ones; their voice is the prompts' default."""
+    """Settings of handlers that play recorded and spoken prompts. The voice is the default for spoken prompts."""
 
     template_settings: ClassVar[frozenset[str]] = frozenset({"say"})
 
     fallback: str | None = Field(None, description="prompt that is played where a text cannot be spoken")
 
     def prompt_items(self) -> Iterable[str | SpokenPrompt]:
-        """All prompts, recorded and spoken ones."""
+        """All prompts of the handler: names of recorded prompts, and spoken prompts."""
         return ()
 
     def spoken_prompts(self, prompt_items: Iterable[str | SpokenPrompt]) -> list[SpokenPrompt]:
-        """The spoken prompts among some items, with the settings of this path as defaults."""
+        """The spoken prompts among prompt items, with the voice settings of this path as defaults."""
         return [item.with_defaults(self) for item in prompt_items if isinstance(item, SpokenPrompt)]
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS engines of the spoken prompts."""
+        """The TTS engines that speak the handler's spoken prompts."""
         return [spoken_prompt.need for spoken_prompt in self.spoken_prompts(self.prompt_items())]
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The values of the variables in the texts."""
+        """The variables in the texts of all spoken prompts with their values, as one string."""
         return spoken_values(
             (spoken_prompt.say for spoken_prompt in self.spoken_prompts(self.prompt_items())),
             template_values(variables, query),
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the language data of the texts' variables. ValueError for a text that can never be spoken."""
+        """Load the language data that the spoken prompts need. ValueError if a text can never be spoken."""
         for spoken_prompt in self.spoken_prompts(self.prompt_items()):
             spoken_prompt.prepare(speech)
 
     def render(
         self, prompt_items: Iterable[str | SpokenPrompt], call: Call, values: Mapping[str, str] = _NO_VALUES
     ) -> list[Segment | SpokenText]:
-        """The sounds of some items, for a call. ValueError where a text cannot be spoken with these values."""
+        """The sounds of prompt items for a call. ValueError if a text cannot be spoken with these values."""
         get = call.prompts.get
         fallback = get(self.fallback) if self.fallback else None
         return [

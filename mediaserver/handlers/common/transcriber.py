@@ -1,4 +1,4 @@
-"""The transcriber: has a call's utterances recognised (STT), and reports events, keywords and a transcript."""
+"""The transcriber: has STT recognise a call's utterances, emits words and keywords, and writes a transcript."""
 
 import asyncio
 import re
@@ -21,13 +21,13 @@ log = structlog.get_logger()
 
 
 class KeywordSpotter:
-    """Finds keywords, of one word or several, in a text: as whole words, regardless of case and white space."""
+    """Finds keywords (words or phrases) in a text. Only whole words match, whatever their case and spacing."""
 
     def __init__(self, keywords: Sequence[str]) -> None:
         self._patterns = {keyword: re.compile(_pattern(keyword.split()), re.IGNORECASE) for keyword in keywords}
 
     def find_in(self, text: str) -> list[str]:
-        """The keywords in a text."""
+        """The keywords that occur in a text."""
         return [keyword for keyword, pattern in self._patterns.items() if pattern.search(text)]
 
 
@@ -50,16 +50,16 @@ class Transcriber:
         self._call, self._recogniser, self._language = call, recogniser, language
         self._keywords, self._partials = KeywordSpotter(keywords), partials
         self._transcript, self._writer = transcript, files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
-        # The present utterance's last partial transcript, and the earliest time of the next one.
+        # The last partial transcript of the present utterance, and the earliest time to emit the next one.
         self._last_partial, self._next_partial_at = "", 0.0
         self._spotted: set[str] = set()  # keywords that have been found in the present utterance
 
     async def run(self, utterances: Endpointer) -> None:
-        """Transcribe one utterance after another, to the last."""
+        """Transcribe utterances one after another until there are no more."""
         try:
             async for utterance in utterances:
                 await self._recognise(utterance)
-        except asyncio.CancelledError:  # the call is over, and so is the time for its last utterances
+        except asyncio.CancelledError:  # the call is over, and the time to recognise its last utterances, too
             for utterance in utterances.take_pending():
                 self._report_failure(utterance, _TOO_LATE)
             raise

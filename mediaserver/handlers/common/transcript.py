@@ -1,4 +1,7 @@
-"""The transcript of a call, with captions: two files that are valid at every moment. Blocking: for a thread."""
+"""The transcript of a call and its captions: two files, which are valid at every moment.
+
+The methods block while the disk writes, so that callers run them in a thread.
+"""
 
 import itertools
 import json
@@ -14,9 +17,10 @@ _WEBVTT_HEADER = b"WEBVTT\n\n"
 
 
 class CaptionedTranscript:
-    """A file of JSON lines, and captions (WebVTT) beside it. Both are created with the first utterance.
+    """A transcript file of JSON lines, and a caption file (WebVTT) beside it. The first utterance creates both.
 
-    A number is added to a name that is taken. OSError where a file cannot be created or written.
+    If a file of that name exists already, a number is added to the name. OSError if a file cannot be created or
+    written.
     """
 
     def __init__(self, directory: Path, path: Path, modes: FileModes = DEFAULT_MODES) -> None:
@@ -24,7 +28,7 @@ class CaptionedTranscript:
         self._files: tuple[_AppendOnlyFile, _AppendOnlyFile] | None = None
 
     def append_utterance(self, line: Mapping[str, Any], start: float, end: float) -> None:
-        """Append an utterance, from `start` to `end`, in seconds. `line` has its `text` and other facts."""
+        """Append an utterance from `start` to `end`, in seconds. `line` is its JSON object, with a key `text`."""
         if self._files is None:
             self._files = self._create_files()
         lines, captions = self._files
@@ -49,7 +53,7 @@ class CaptionedTranscript:
 
 
 def webvtt_cue(start: float, end: float, text: str) -> str:
-    """A caption (a WebVTT cue, section 4.1), with the empty line that ends it."""
+    """A caption of `text`, from `start` to `end` in seconds: a WebVTT cue (section 4.1) and an empty line."""
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f"{_timestamp(start)} --> {_timestamp(max(end, start + 0.001))}\n{plain}\n\n"
 
@@ -60,7 +64,7 @@ def _timestamp(seconds: float) -> str:
 
 
 class _AppendOnlyFile:
-    """A new file. Data that cannot be appended as a whole is not appended."""
+    """A new file, to which data is appended as a whole or not at all."""
 
     def __init__(self, path: Path, modes: FileModes, head: bytes = b"") -> None:
         self._path, self._size = path, 0
@@ -68,7 +72,7 @@ class _AppendOnlyFile:
         self.append(head)
 
     def append(self, data: bytes) -> None:
-        """Append some data. Where that fails, the file is left as it was before, and OSError is raised."""
+        """Append `data` to the file. If that fails, the file is cut to its old length, and OSError is raised."""
         file = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             written = 0

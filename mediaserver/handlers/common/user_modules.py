@@ -1,8 +1,7 @@
-"""Imports the user's own modules that have handlers, and imports them again once their files have changed.
+"""Imports users' own modules, which have handlers, and imports them again when their files have changed.
 
-`importlib.reload` would change a module under the calls that run its code. Instead those calls keep the old
-module, and calls to come get a new one. Modules that a handler's module imports from the same folder are imported
-again too.
+`importlib.reload` would change a module while calls run its code. Instead, running calls keep the old module, and
+later calls get a new one. Modules that a handler's module imports from its own folder are imported again, too.
 """
 
 import contextlib
@@ -22,11 +21,11 @@ _INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
 
 _folders: set[Path] = set()  # the folders that contain the top-level modules and packages of handlers
-_imported_files: FileStates = {}  # files of the modules in use, as they were when imported
+_imported_files: FileStates = {}  # files of users' modules, each with its signature at the import
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a handler's module. Its exceptions are raised as they are, but a SystemExit as an ImportError."""
+    """Import a handler's module. Exceptions of the module are passed on; a SystemExit becomes an ImportError."""
     try:
         module = importlib.import_module(name)
     except SystemExit as error:
@@ -42,23 +41,23 @@ def load_module(name: str) -> ModuleType:
 
 
 def source_folders() -> set[Path]:
-    """The folders that the modules in use are imported from."""
+    """The folders that users' modules have been imported from."""
     return set(_folders)
 
 
 def imported_files() -> FileStates:
-    """The files of the modules in use, as they were when the modules were imported."""
+    """The files of users' modules, each with the signature that the file had when the module was imported."""
     return dict(_imported_files)
 
 
 def current_files() -> FileStates:
-    """The files of the modules in use, as they are now."""
+    """The files of users' modules, each with the signature that the file has now."""
     return {file: _signature_of(file) for file in list(_imported_files)}
 
 
 @contextlib.contextmanager
 def reimported() -> Iterator[list[str]]:
-    """Have all user modules imported again within the `with` block, if a file has changed.
+    """Within the `with` block, have all users' modules imported again if one of their files has changed.
 
     Yields the names of the modules whose files have changed. An exception in the block restores the old modules;
     the files still count as changed.
@@ -71,7 +70,7 @@ def reimported() -> Iterator[list[str]]:
     old = _user_modules()
     _forget_modules(old)
     _imported_files.clear()
-    for file in files:  # Python tells an old .pyc only by the source's size and whole second: delete it
+    for file in files:  # delete the .pyc: Python compares only the source's size and whole second with it
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()

@@ -1,1 +1,1 @@
-"""The `menu` handler: an IVR. `plan` has its settings, validated as a whole; `handler` runs a call through it."""
+"""The `menu` handler: an IVR. The module `plan` has the settings and validates them; `handler` runs the calls."""

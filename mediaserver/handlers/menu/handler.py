@@ -1,4 +1,4 @@
-"""The `menu` handler: callers hear prompts, press keys, and reach other menus, a recording, a webhook, the end."""
+"""The `menu` handler: callers hear prompts and press keys, which lead to menus, recordings, webhooks or an end."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +23,8 @@ from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment, silence
 from mediaserver.speech.engines.requirements import voice_problem
 
-# A flow goes round in circles, and is ended, after more than MAX_FAST_STEPS steps in a row that each took less
-# than _FAST_STEP seconds.
+# More than MAX_FAST_STEPS steps in a row that each take less than _FAST_STEP seconds show that a flow goes round
+# in circles. The flow is then ended.
 MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
@@ -52,20 +52,20 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """The recorded prompts of all menus, and the fallback."""
+        """Names of the recorded prompts in all menus and their steps, and of the fallback prompt."""
         names = [name for menu in self.menus.values() for name in menu.prompt_names()]
         return dict.fromkeys([*names, *self.on_webhook_error.prompt_names(), *filter(None, [self.fallback])])
 
     def prompt_items(self) -> Iterable[str | SpokenPrompt]:
-        """All prompts of all menus, recorded and spoken ones."""
+        """All prompts of all menus and their steps: names of recorded prompts, and spoken prompts."""
         return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *self.on_webhook_error.play)
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
-        """Raise ValueError where a text cannot be spoken, such as for a missing value.
+        """Raise ValueError if a text cannot be spoken, such as when a variable has no value.
 
-        A text that only a webhook leads to may lack values: the webhook's answer can bring them.
+        A text that only a webhook leads to may lack values, because the webhook's answer can bring them.
         """
         values = template_values(variables, query)
         at_once = self.spoken_prompts(plan.items_before_webhooks(self.menus, self.start))
@@ -74,7 +74,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
                 spoken_prompt.validate_values(values, speech)
 
     def webhook_place(self, step: Step) -> str:
-        """The settings key of a step's webhook, for logs and events, as the webhook's URL may contain a secret."""
+        """The settings key of a step's webhook. Logs and events show it, because the URL may have a secret."""
         for name, menu in self.menus.items():
             for place, each in menu.steps():
                 if each is step:
@@ -82,24 +82,24 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, Handler):
         return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:
-        """The folder of the recordings, if a step records, or asks a webhook, which may want a recording."""
+        """The folder of the recordings, if a step records, or asks a webhook, whose answer may record."""
         steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
         return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
 
     async def run(self, call: Call) -> None:
-        """Run the caller through the flow, from the first menu to the end."""
+        """Run one call through the flow, from the first menu to the end."""
         await _CallFlow(self, call).run()
         await call.play(silence(_LINGER_MS))
 
 
 class WebhookAnswer(Step):
-    """The answer of a webhook: a step, and variables for later steps."""
+    """The JSON answer of a webhook: the next step, and variables for later steps."""
 
     variables: dict[str, Any] = Field(default_factory=dict)
 
 
 class _WebhookFacts(BaseModel):
-    """The facts for the next webhook, besides the stream's: what the caller did since the last webhook."""
+    """What the caller did since the last webhook. The next webhook gets it, besides facts of the stream."""
 
     event: str = "entered"
     digits: str = ""
@@ -111,13 +111,13 @@ class _CallFlow:
 
     def __init__(self, flow: MenuHandler, call: Call) -> None:
         self._flow, self._call = flow, call
-        self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's
+        self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's own
         self._menu = flow.start
         self._facts = _WebhookFacts()
 
     async def run(self) -> None:
-        """Run the steps, from the first menu to the end."""
-        _ = self._call.keypad  # digits are detected from the beginning on
+        """Run the steps of the flow, from the first menu to the end."""
+        _ = self._call.keypad  # the first use of the keypad makes it detect digits
         step: Step | None = Step(menu=self._flow.start)
         clock, fast_steps = asyncio.get_running_loop().time, 0
         while step is not None:
@@ -129,7 +129,7 @@ class _CallFlow:
                 return
 
     async def _run_step(self, step: Step) -> Step | None:
-        """Run one step, and return the next one; None at the end."""
+        """Run one step, and return the next step; None at the end of the flow."""
         call = self._call
         if step.collect is not None:
             collected = await self._collect(step.collect, step.play, step)
@@ -166,18 +166,18 @@ class _CallFlow:
             why, again = ("invalid", menu.invalid) if digits or not collected.timed_out else ("timeout", ())
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
-            self._call.keypad.drain_digits()  # digits that were typed after a wrong digit
+            self._call.keypad.drain_digits()  # drops digits that were typed after a wrong digit
         self._facts = _WebhookFacts(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
         self, wanted: Collect, prompts: Sequence[str | SpokenPrompt], asking: Menu | Step, keys: Iterable[str] = ()
     ) -> CollectedDigits:
-        """Play the prompts and collect digits: those of one of `keys`, or other ones if `asking` has `collect`."""
+        """Play the prompts, and collect the digits of one of `keys`, or any digits if `asking` has `collect`."""
         free = asking.collect is not None
 
         def enough(digits: str) -> bool:
-            """Whether no further digit can make a difference: a key is complete, or none is possible any more."""
+            """Whether collecting can end: no longer key begins with `digits`, and more digits cannot be valid."""
             longer = any(key != digits and key.startswith(digits) for key in keys)
             return not longer and (digits in keys or not free)
 
@@ -193,14 +193,14 @@ class _CallFlow:
         )
 
     def _note_digits(self, collected: CollectedDigits, wanted: Collect) -> None:
-        """Note collected digits for the next webhook."""
+        """Note collected digits for the next webhook; too few digits count as a time-out."""
         enough = len(collected.digits) >= wanted.min
         self._facts = _WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
     async def _ask_webhook(self, url: str, place: str) -> Step:
-        """Ask a webhook for the next step; where that fails, return the step `on_webhook_error`.
+        """Ask a webhook for the next step; if that fails, return the step `on_webhook_error`.
 
-        `place`: the settings key of the webhook, for the log and the event.
+        `place` is the settings key of the webhook, which the log and the event `webhook.failed` show.
         """
         stream, facts = self._call.stream, self._facts
         self._facts = _WebhookFacts()
@@ -222,17 +222,17 @@ class _CallFlow:
             return self._flow.on_webhook_error
 
     async def _parse_answer(self, answer: Any, url: str) -> Step:
-        """The step in a webhook's answer. ValueError or PromptError where it is not valid, or cannot be spoken."""
+        """The step in a webhook's answer. ValueError or PromptError if it is invalid, or cannot be played."""
         step = WebhookAnswer.model_validate(answer)
         if (step.collect is not None or step.record is not None) and not step.exits:
-            step = step.model_copy(update={"webhook": url})  # the webhook that asked gets the result
+            step = step.model_copy(update={"webhook": url})  # the same webhook gets the digits or recording
         for problem in plan.flow_problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
         for name in step.prompt_names():
             self._call.prompts.get(name)
         speech = self._call.speech.settings
         for spoken_prompt in self._flow.spoken_prompts(step.play):
-            await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow for the first text of a language
+            await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow for a language's first text
             if problem := voice_problem(spoken_prompt.need, speech):
                 raise ValueError(problem)
             spoken_prompt.validate_values(self._values(step.variables), speech)
@@ -240,13 +240,13 @@ class _CallFlow:
         return step
 
     def _values(self, more: Mapping[str, Any]) -> Mapping[str, str]:
-        """The values of a text's variables: those of webhooks override those of the stream."""
+        """Values for a text's variables: `more` and values from webhooks override values of the stream."""
         stream = self._call.stream
         said = {key: str(value) for key, value in {**self._variables, **more}.items() if _is_sayable(value)}
         return {**template_values(stream.variables, stream.query), **said}
 
     def _render(self, prompt_items: Sequence[str | SpokenPrompt]) -> Playlist:
-        """The sounds of some prompts. EngineError where a text lacks a value, and there is no fallback."""
+        """A playlist of prompts. EngineError if a text cannot be spoken, and there is no fallback prompt."""
         runs: list[Segment | Iterable[Segment]] = []
         for item in prompt_items:
             try:
@@ -256,7 +256,7 @@ class _CallFlow:
         return Playlist(Repeated(runs, 1))
 
     def _fallback_for(self, why: str) -> Segment:
-        """The fallback for a text that cannot be spoken; EngineError without one."""
+        """The fallback prompt for a text that cannot be spoken; EngineError if no fallback is set."""
         stream = self._call.stream
         self._call.notify(EventKind.SPEECH_FAILED, {"why": why})
         if self._flow.fallback is None:
@@ -266,7 +266,7 @@ class _CallFlow:
 
 
 def _collect_of(menu: Menu) -> Collect:
-    """The digits that a menu collects: those of its `collect`, or as many as its longest key has."""
+    """How a menu collects digits: as its `collect` says, or else as many digits as its longest key has."""
     if menu.collect is not None:
         return menu.collect
     return Collect(

@@ -30,7 +30,7 @@ Key = Annotated[str, AfterValidator(_is_key)]
 
 
 class Collect(Table):
-    """Digits (DTMF) that are collected from the caller, in a number between `min` and `max`."""
+    """Settings for collecting DTMF digits from the caller: at least `min` digits, and at most `max`."""
 
     min: int = Field(1, ge=1, le=64, description="how many digits there must be")
     max: int = Field(ge=1, le=64, description="how many digits there may be")
@@ -47,7 +47,7 @@ class Collect(Table):
 
 
 class Step(Table):
-    """What happens next: prompts, then a recording or digits if set, then a menu, a webhook or the end."""
+    """A step of a flow: it plays prompts, may record or collect digits, and leads to a menu, a webhook or the end."""
 
     play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
     barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
@@ -82,7 +82,7 @@ class Step(Table):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """The recorded prompts that the step plays, its beep included."""
+        """Names of the recorded prompts that the step plays, including a prompt that is the recording's beep."""
         beep = self.record.beep_prompt if self.record is not None else None
         return (*prompt_names_in(self.play), *([beep] if beep else []))
 
@@ -91,7 +91,7 @@ HANG_UP = Step(hangup=True)
 
 
 class Menu(Table):
-    """A choice of the caller: prompts, and the steps that keys lead to, or digits that are collected."""
+    """A choice for the caller: the menu plays prompts, then each key leads to a step, or digits are collected."""
 
     play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
     barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
@@ -116,7 +116,7 @@ class Menu(Table):
         return self
 
     def steps(self) -> Iterator[tuple[str, Step]]:
-        """All steps that the menu leads to, with their places in the settings."""
+        """All steps that the menu leads to, each after its place in the menu's settings, such as `keys.1`."""
         for key, step in self.keys.items():
             yield f"keys.{key}", step
         if self.then is not None:
@@ -125,19 +125,19 @@ class Menu(Table):
         yield "on_invalid", self.on_invalid
 
     def prompt_names(self) -> Iterable[str]:
-        """The recorded prompts of the menu and of its steps."""
+        """Names of the recorded prompts of the menu and of its steps."""
         own = prompt_names_in((*self.play, *self.invalid))
         return (*own, *(name for _, step in self.steps() for name in step.prompt_names()))
 
     def prompt_items(self) -> Iterable[str | SpokenPrompt]:
-        """All prompts of the menu and of its steps, recorded and spoken ones."""
+        """All prompts of the menu and of its steps: names of recorded prompts, and spoken prompts."""
         return (*self.play, *self.invalid, *(item for _, step in self.steps() for item in step.play))
 
 
 def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
-    """One line for each unknown target, dead end, and menu that nothing leads to.
+    """The mistakes in a flow: a line for each unknown menu, each dead end, and each menu that no step leads to.
 
-    `others` are the steps outside of menus, each with its place in the settings, which the lines name.
+    `others` are steps outside of menus. Each comes with its place in the settings, which the lines name.
     """
     places = {name: format_key(("menus", name)) for name in menus}
     steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
@@ -153,14 +153,14 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
     for name, menu in menus.items():
         if not menu.keys and menu.collect is None:
             found.append(f'{places[name]}: is a dead end: give "keys" or "collect"')
-    if not found and not any(step.webhook for _, step in steps):  # a webhook may answer with any menu
+    if not found and not any(step.webhook for _, step in steps):  # a webhook's answer may go to any menu
         reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
         found += [f"{places[name]}: nothing leads to it" for name in menus if name not in reached]
     return found
 
 
 def items_before_webhooks(menus: dict[str, Menu], start: str) -> Iterator[str | SpokenPrompt]:
-    """All prompts that may be played before a webhook has answered."""
+    """All prompts, recorded or spoken, that may be played before a webhook has answered."""
     for name in _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu]):
         yield from menus[name].prompt_items()
 
