@@ -1,4 +1,4 @@
-"""The bridge of one call to an application, over as many connections as it takes."""
+"""The bridge of one call to an application. When a connection breaks, the bridge makes another one."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,9 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
-_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts: the wait doubles, and half of it is random
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts; the wait doubles, and half of it is random
 _STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
-_PROTOCOL_ERROR = 1002  # RFC 6455, section 7.4.1
+_PROTOCOL_ERROR = 1002  # close code (RFC 6455, section 7.4.1)
 
 log = structlog.get_logger()
 
@@ -32,8 +32,8 @@ log = structlog.get_logger()
 class ApplicationBridge:
     """Bridges a call to an application.
 
-    `make_dialect` makes the dialect of each connection. `hold` makes the source that is played while there is no
-    connection; without it, the caller gets silence.
+    `make_dialect` makes the dialect of each connection from the facts of the call. `hold` makes the source that is
+    played to the caller while there is no connection; without `hold`, the caller hears silence.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ApplicationBridge:
 
     @property
     def _facts(self) -> CallFacts:
-        """What the next connection is told about the call: the peer may have named it since the last one."""
+        """The facts of the call for the next connection. They may change: the peer may name the call later."""
         stream = self._call.stream
         return CallFacts(
             stream.id,
@@ -120,7 +120,7 @@ class ApplicationBridge:
         )
 
     async def _dial(self, client: aiohttp.ClientSession) -> OpenWebSocket:
-        """Dial until the application answers; PeerError after the time-out, or if it will never answer."""
+        """Dial until the application accepts; PeerError after the time-out, or if no attempt can succeed."""
         if self._failing_since is None:
             self._failing_since = self._clock()
         while True:
@@ -160,7 +160,7 @@ class ApplicationBridge:
             playing.result()
 
     def _on_event(self, event: Event) -> None:
-        """Send the caller's audio and DTMF keys to the application. The keypad has processed the event before."""
+        """Send the caller's audio and DTMF keys to the application. The call's keypad detects keys before."""
         connection = self._connection
         if connection is None:
             return

@@ -1,4 +1,4 @@
-"""One WebSocket connection to an application: the caller's audio out, the application's commands in."""
+"""One WebSocket connection to an application: sends the caller's audio, executes the application's commands."""
 
 import asyncio
 import contextlib
@@ -16,28 +16,28 @@ from mediaserver.transport.dialled import DialledConnection, OpenWebSocket, rand
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
 
-_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # one second of the caller's audio may wait; older is dropped
+_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of the caller's audio that may wait: one second
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
-_MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; above, the application is taken to read nothing
+_MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; with more, the application seems to read nothing
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
 _YIELD_EVERY = 16  # messages read before other tasks run
-_MAX_RATE = 2000  # messages read a second; further ones wait, and with them their sender
-_MAX_MALFORMED = 50  # messages in a row that the dialect does not have; then we give the connection up
-HEARTBEAT = 10.0  # seconds between pings, and for the answer to one
+_MAX_RATE = 2000  # messages read a second; further messages wait, which slows the application down
+_MAX_MALFORMED = 50  # messages in a row that the dialect does not have, after which we give the connection up
+HEARTBEAT = 10.0  # seconds between pings, and for the answer to a ping
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
 
 
 class ApplicationConnection(DialledConnection):
-    """A connection to an application, from its opening on. It must be closed."""
+    """An open WebSocket connection to an application. `close` must be called in the end."""
 
     def __init__(self, websocket: OpenWebSocket, dialect: Dialect, buffer: PlayoutBuffer) -> None:
         super().__init__(websocket)
         self._dialect, self._buffer = dialect, buffer
         self._waiting = bytearray()  # audio from the caller that is not sent yet
         self._sent_samples = 0  # samples from the caller that were sent or dropped
-        self.dropped = 0  # samples from the caller that the application was too slow for
+        self.dropped = 0  # samples from the caller that were dropped, because the application was too slow
         self.malformed = 0  # messages from the application that broke its protocol
-        self._abort_reason = ""  # why we ended the connection, if we did
+        self._abort_reason = ""  # why we aborted the connection, "" if we did not
         for message in dialect.serialize_start():
             self._write(message)
         # Reading is a task of its own: if a read is cancelled, aiohttp cannot close the WebSocket properly.
@@ -47,7 +47,7 @@ class ApplicationConnection(DialledConnection):
         ]
 
     def send_audio(self, pcm: bytes) -> None:
-        """Send audio from the caller, in whole frames, while the transport's buffer has room.
+        """Send audio from the caller, 16-bit PCM at 8 kHz, in whole frames, if the transport's buffer has room.
 
         If the application reads too slowly, waiting audio older than a second is dropped and counted.
         """
@@ -66,7 +66,7 @@ class ApplicationConnection(DialledConnection):
             self._sent_samples += excess // SAMPLE_BYTES
 
     def send_digits(self, digits: str) -> None:
-        """Report DTMF keys that the caller pressed."""
+        """Send the application a message for each DTMF key that the caller pressed."""
         for digit in digits:
             self._write(self._dialect.serialize_digit(digit))
 
@@ -85,13 +85,13 @@ class ApplicationConnection(DialledConnection):
     async def wait_closed(self) -> None:
         """Wait until the application hangs up; PeerError if the connection ends in any other way.
 
-        The application may send any amount, but only as much is read as leaves time for other streams.
+        The application may send any amount, but messages are read only as fast as leaves time for other streams.
         """
         if reason := await asyncio.shield(self._tasks[0]):
             raise PeerError(reason)
 
     async def _read(self) -> str:
-        """Read to the end; return why the connection failed, or "" if the application hung up."""
+        """Read messages until the connection ends; return why it failed, or "" if the application hung up."""
         throttle, malformed = _Throttle(), 0
         while True:
             message = await self._websocket.receive()
@@ -110,7 +110,7 @@ class ApplicationConnection(DialledConnection):
             await throttle.wait(len(message.data))
 
     async def _send_pings(self) -> None:
-        """Ping regularly; abort the connection if the application does not answer."""
+        """Ping the application regularly; abort the connection if a ping is not answered."""
         with contextlib.suppress(ConnectionError):
             while True:
                 await asyncio.sleep(HEARTBEAT)
@@ -123,7 +123,7 @@ class ApplicationConnection(DialledConnection):
         self.transport.abort()
 
     def _execute(self, message: Message) -> bool:
-        """Execute the command in a message; False if it says to hang up, ProtocolError if there is no command."""
+        """Execute the command in a message; return False for a hang-up. ProtocolError if there is no command."""
         match self._dialect.parse(message):
             case Play(pcm):
                 self._buffer.push_audio(pcm)
@@ -150,7 +150,7 @@ class ApplicationConnection(DialledConnection):
             await self._stop_tasks()
 
     async def _stop_tasks(self) -> None:
-        """End the tasks, and break reference cycles."""
+        """End the tasks, and break reference cycles that would keep the connection in memory."""
         tasks, self._tasks = self._tasks, []  # a cancelled task refers to its stack frames, and these to `self`
         for task in tasks:
             task.cancel()
@@ -160,14 +160,14 @@ class ApplicationConnection(DialledConnection):
 
 
 class _Throttle:
-    """Bounds the rate at which an application's messages are read, so that it does not delay other streams."""
+    """Bounds the rate at which an application's messages are read, so that other streams are not delayed."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
         self._second, self._count, self._yield_at = self._clock(), 0, _YIELD_EVERY
 
     async def wait(self, size: int) -> None:
-        """Wait until the next message may be read, after one of `size` bytes."""
+        """Wait until the next message may be read, after a message of `size` bytes was read."""
         self._count += 1 + size // _MESSAGE_UNIT
         if self._count < self._yield_at:
             return
@@ -180,7 +180,7 @@ class _Throttle:
 
 
 def _describe_failure(end: End) -> str:
-    """Why the end of a connection is a failure; "" if the application hung up."""
+    """In words, why the end of a connection is a failure; "" if the application hung up."""
     match end.reason:
         case EndReason.OVERSIZE:
             return "its message is too big"

@@ -1,4 +1,4 @@
-"""Dialling an application's WebSocket. Errors name the application's host, never its URL, which may be private."""
+"""Dials an application's WebSocket. Errors name the application's host, never its URL, which may hold a secret."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from mediaserver.transport import dialled
 from mediaserver.transport.connection import bound_send_buffer
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
-_MAX_MESSAGE_BYTES = 1 << 19  # half a minute of PCM in one message
+_MAX_MESSAGE_BYTES = 1 << 19  # bytes of one message: half a minute of PCM
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
 _TEMPORARY_STATUSES = {408, 425, 429}  # statuses, besides 500 and above, after which another attempt may succeed
 
@@ -22,7 +22,7 @@ class FinalError(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class ApplicationEndpoint:
-    """An application to dial, and the time-outs for it. Its URL and token are never shown."""
+    """An application to dial, and the time-outs for dialling. The URL and the token are never shown."""
 
     url: str = field(repr=False)
     token: str = field(default="", repr=False)
@@ -31,12 +31,12 @@ class ApplicationEndpoint:
 
     @property
     def host(self) -> str:
-        """Host and port, the only part of the URL that may be shown."""
+        """Host and port of the URL, its only part that may be shown."""
         return host_of(self.url)
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session to dial applications with, without cookies."""
+    """An HTTP session that dials applications, and keeps no cookies."""
     return dialled.client_session(
         headers={"User-Agent": f"mediaserver/{__version__}"}, cookie_jar=aiohttp.DummyCookieJar()
     )

@@ -1,6 +1,6 @@
-"""Advice for the operator when a stream that we dial does not work, by VoIPBIN's list for troubleshooting.
+"""Advice for the operator when a stream that we dial does not work, after VoIPBIN's list for troubleshooting.
 
-The list's rows are: connection drops, no audio received, poor audio quality, cannot send audio.
+The rows of that list are: connection drops, no audio received, poor audio quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session
@@ -8,8 +8,8 @@ from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
 
-POOR_LOSS = 0.01  # lost share of packets; above it, clicks and missing syllables are heard
-POOR_JITTER = 30.0  # ms: more than a small jitter buffer hides
+POOR_LOSS = 0.01  # share of lost packets above which clicks and missing syllables are heard
+POOR_JITTER = 30.0  # ms of jitter; a small jitter buffer does not hide more
 
 _REFUSALS = {
     400: "the request is not understood: check the id and the encapsulation",
@@ -22,7 +22,7 @@ NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN w
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
-    """Why a stream could not be dialled, and what to check."""
+    """A text for the operator: why a stream could not be dialled, and what to check."""
     if isinstance(error, UpgradeRefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
@@ -41,7 +41,7 @@ def _on_refusal(status: int, credential: Credential | None) -> str:
 
 
 def on_close(code: int, resource: str, credential: Credential | None) -> str:
-    """Why the peer closed a stream that is not dialled again, and what to check."""
+    """A text for the operator: why the peer closed a stream that is not dialled again, and what to check."""
     if code == CloseCode.POLICY:
         setting = credential.setting if credential is not None else "voipbin.token or voipbin.access_key"
         why = f"the platform's policy: check that {setting} is still valid"
@@ -53,7 +53,7 @@ def on_close(code: int, resource: str, credential: Credential | None) -> str:
 
 
 def on_break(code: int) -> str:
-    """Why a stream is dialled again."""
+    """A text for the operator: why a stream is dialled again."""
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
@@ -70,7 +70,7 @@ NO_KEYS = (
 
 
 def on_quality(session: Session) -> list[str]:
-    """What was wrong with the inbound audio of a stream that is over, as far as a handler listened to it."""
+    """A line for each problem of an ended stream's inbound audio, as far as a handler listened to the audio."""
     receiver, found = session.receiver, []
     if receiver.malformed:
         found.append(

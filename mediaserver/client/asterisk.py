@@ -25,9 +25,9 @@ _CONNECT_TIMEOUT = 10.0  # seconds
 class AsteriskConnection(asyncio.Protocol):
     """A connection that we dial as Asterisk does.
 
-    `receive` gets each message and its arrival in monotonic seconds. `over` is set when the connection ends.
-    `close_code` is then what it would be on a WebSocket: 1000 if the server closed after one side had sent the
-    hang-up message, `00 00 00`, and 1006 if the connection ended otherwise, or did not end.
+    `receive` is called with each message from the server and its arrival in monotonic seconds. `over` is set when
+    the connection ends. `close_code` is the code that a WebSocket would have: 1000 if the server closed after one
+    side had sent the hang-up message, `00 00 00`; 1006 if the connection ended otherwise, or has not ended.
     """
 
     def __init__(self, receive: Callable[[bytes, float], None], uuid: UUID) -> None:
@@ -42,12 +42,12 @@ class AsteriskConnection(asyncio.Protocol):
         self.made_at = 0.0  # when the connection was made, in monotonic seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the UUID, which comes first."""
+        """Send the UUID of the call, which is the first message on a connection."""
         self.transport, self.made_at = cast("asyncio.Transport", transport), time.monotonic()
         self.transport.write(audiosocket.serialize(Message(Kind.UUID, self._uuid.bytes)))
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the server into messages."""
+        """Parse bytes from the server into messages, and pass them to `receive`."""
         at = time.monotonic()
         self._first_bytes = self._first_bytes or data[:5]
         for message in self._parser.feed(data):
@@ -58,20 +58,20 @@ class AsteriskConnection(asyncio.Protocol):
                 self._receive(message, at)
 
     def eof_received(self) -> bool:
-        """The server has closed its half, after its last message."""
+        """Note that the server has closed its half of the connection, after its last message."""
         if self._hangup_seen:
             self.close_code = CloseCode.NORMAL
         self.over.set()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone; it was reset, unless the server had closed its half."""
+        """Note that the connection is gone. It was reset, unless the server had closed its half before."""
         self.over.set()
         self._gone.set()
 
     @property
     def not_audiosocket(self) -> str:
-        """What shows that the server does not speak AudioSocket, and what to dial; "" if nothing does."""
+        """In words, why the server seems not to speak AudioSocket, and what to dial; "" if it may speak it."""
         if self._messages:
             return ""
         if self._first_bytes == b"HTTP/":
@@ -83,7 +83,7 @@ class AsteriskConnection(asyncio.Protocol):
         return f"the server closed the connection without a word. {_PORTS_HINT}" if self.over.is_set() else ""
 
     async def hang_up(self) -> None:
-        """Send the hang-up message, and wait until the server has closed as well, at most CLOSE_TIMEOUT."""
+        """Send the hang-up message, and wait at most CLOSE_TIMEOUT seconds until the server closes, too."""
         if not self.over.is_set() and not self.transport.is_closing():
             self._hangup_seen = True
             self.transport.write(audiosocket.HANGUP)
@@ -109,7 +109,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
 
 
 def is_asterisk_url(url: str) -> bool:
-    """Whether a URL is one of AudioSocket over TCP: `tcp://`."""
+    """Whether a URL has the scheme `tcp`, which stands for AudioSocket over TCP."""
     return url.startswith(f"{SCHEME}://")
 
 

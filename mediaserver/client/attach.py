@@ -1,4 +1,4 @@
-"""Attaches paths of ours to calls and conferences of VoIPBIN, by dialling their media streams."""
+"""Attaches configured paths to calls and conferences of VoIPBIN, by dialling the media streams of these."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class AttachRequest(BaseModel):
-    """Which path to attach, perhaps with a query, and to which resource: `calls/<id>` or `conferences/<id>`."""
+    """A request to attach a path, which may have a query, to a resource: `calls/<id>` or `conferences/<id>`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +65,7 @@ def _give_by_options(names: Sequence[str]) -> str:
 
 
 class Attacher:
-    """All streams that one server dials. For an error's text, `giving` says how to give missing variables."""
+    """Dials all attached streams of one server. `giving` writes the hint in an error on how to give variables."""
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
@@ -73,10 +73,10 @@ class Attacher:
         self._running: set[asyncio.Task[End]] = set()
 
     async def prepare(self, request: AttachRequest) -> Attachment:
-        """The attachment that is asked for, not yet dialled.
+        """Validate a request, and return its attachment, which is not dialled yet.
 
-        RefusedError: 404 where there is no such path or prompt, 400 where the request is wrong, 414 where its path
-        is too long, 503 where a limit of streams is reached.
+        RefusedError with an HTTP status: 404 if there is no such path or prompt, 400 if the request is wrong, 414
+        if its path is too long, 503 if a limit of streams is reached.
         """
         engine = self._engine
         try:
@@ -102,7 +102,7 @@ class Attacher:
         return Attachment(engine, self._platform, stream, route, handler, wire)
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
-        """Dial in the background; the task returns how the stream ended."""
+        """Dial an attachment's stream in the background. The returned task's result is how the stream ended."""
         task = attachment.start()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -135,10 +135,10 @@ async def attach(
     hang_up: asyncio.Event,
     on_audio: Callable[[bytes, float], None] | None = None,
 ) -> End:
-    """Attach one stream without a server around it, and return how it ended. Setting `hang_up` ends the stream.
+    """Attach one stream without running a server, and return how it ended. Setting `hang_up` ends the stream.
 
-    `on_audio` is given the peer's audio: 16-bit PCM at 8 kHz, and when it came, in monotonic seconds. ConfigError
-    where the configuration is wrong.
+    `on_audio` is called with the peer's audio (16-bit PCM at 8 kHz) and its arrival in monotonic seconds.
+    ConfigError if the configuration is wrong.
     """
     engine = Engine(settings, where, problems)
     attacher = Attacher(engine, _give_by_options)
@@ -148,7 +148,7 @@ async def attach(
             on_audio(event.pcm, time.monotonic())
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # now, since dialling may be tried for a while before it fails
+        log.warning(NO_CREDENTIAL)  # logged now, since dialling may go on for a while before it fails
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

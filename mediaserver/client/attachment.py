@@ -1,7 +1,7 @@
-"""One stream that we dial, through all its connections.
+"""One stream that we dial, over all its connections.
 
-The path of the stream decides its handler, as if VoIPBIN had dialled that path. A handler sees one stream,
-however often its connection breaks: playout pauses, and resumes where it was.
+The path of the stream decides its handler, as if VoIPBIN had dialled that path. However often the connection
+breaks, the handler sees one stream: playout pauses until the next connection, and resumes where it was.
 """
 
 import asyncio
@@ -28,36 +28,36 @@ from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
-_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts
+_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds of waits between attempts
 _USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
 _MANY = 50  # frames (1 s); a connection on which we sent so many shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
-_OVER_STATUS = {400, 404, 410}  # HTTP statuses by which the platform says that a call that was there is over
+_OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean, when we dial again, that the call is over
 _TRANSIENT_STATUS = {408, 425, 429}  # HTTP statuses, besides 5xx, after which dialling again may work
 
 log = structlog.get_logger()
 
 
 class _BrokenError(PeerError):
-    """The connection broke, and may be made again."""
+    """The connection of a stream broke, and may be made again."""
 
 
 @dataclass
 class _ConnectionHistory:
-    """What a stream's broken connections have shown. It decides how long we dial again, and what we report."""
+    """What a stream's broken connections have shown: decides how long we go on dialling, and what we report."""
 
     usable_at: float  # when the last usable connection broke, by the loop's clock
-    failures: int = 0  # connections that broke since then
+    failures: int = 0  # connections that have broken since `usable_at`
     had_media: bool = False  # whether any connection carried audio to us
-    dropped: int = 0  # connections on which we had sent audio and that broke without a close frame
+    dropped: int = 0  # connections that broke without a close frame after we had sent audio
     accepted: bool = False  # whether the peer takes our audio: we sent `_MANY` frames on a connection
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
-        """Add a connection that broke with a close code.
+        """Add the connection `line`, which broke with the close code `code` at the time `now`.
 
-        If an earlier connection had media and this one had none, it counts as a failure, but not as a sign that
-        the peer refuses our audio: the call may be over, and the platform does not say so.
+        If an earlier connection had media and this one had none, this one counts as a failure, but not as a sign
+        that the peer refuses our audio: the call may be over, and the platform does not say so.
         """
         poorer = self.had_media and not line.received_media
         if line.seconds >= _USABLE_AFTER and line.answered and not poorer:
@@ -96,7 +96,7 @@ class Attachment:
         self._handling: asyncio.Task[End] | None = None  # the handler, from the first connection on
 
     def start(self) -> asyncio.Task[End]:
-        """Register the stream at once, and dial; the task returns how the stream ended."""
+        """Register the stream at once, and dial in a task. The task's result is how the stream ended."""
         self._engine.streams.register(self.session, self._route)
         return asyncio.create_task(self._run())
 
@@ -124,7 +124,7 @@ class Attachment:
         return session.end or _GONE_AWAY
 
     async def _stay_connected(self) -> End:
-        """Make one connection after another until one ends for good, and return how that ended."""
+        """Make one connection after another until one ends for good, and return how the last connection ended."""
         session, clock = self.session, asyncio.get_running_loop().time
         resource = session.stream.resource
         broken = None
@@ -161,8 +161,8 @@ class Attachment:
     async def _connect(self, broken: _BrokenError | None, history: _ConnectionHistory) -> PlatformConnection:
         """Connect. Try until `voipbin.reconnect_timeout` has passed since the last usable connection broke.
 
-        The break itself counts as the first failure, so that all streams wait before they dial a platform that
-        restarts.
+        A broken connection counts as the first failed attempt, so that all streams wait before they dial a
+        platform that restarts.
         """
         settings, resource = self._engine.settings.voipbin, self.session.stream.resource
         deadline = history.usable_at + settings.reconnect_timeout
@@ -212,7 +212,7 @@ class Attachment:
             self._line = None
 
     def _end_of_failure(self, error: PeerError, broken: _BrokenError | None) -> End:
-        """How a stream ends that could not be dialled, or not dialled again after its connection broke."""
+        """The end of a stream that could not be dialled, or not be dialled again after its connection broke."""
         resource = self.session.stream.resource
         if broken is not None and isinstance(error, UpgradeRefusedError) and error.status in _OVER_STATUS:
             log.info("the platform has it no longer: the call is over", resource=resource)
@@ -223,7 +223,7 @@ class Attachment:
         return End(EndReason.PEER_VANISHED if broken else EndReason.UNREACHABLE, CloseCode.ABNORMAL, text)
 
     def _abort_connection(self) -> None:
-        """Drop a connection whose peer reads nothing: another one may work."""
+        """Drop a connection whose peer reads nothing: another connection may work."""
         if self._line is not None:
             self._line.transport.abort()
 
@@ -233,7 +233,7 @@ async def _no_handler() -> None:
 
 
 def _is_transient(resource: str, deadline: float, error: Exception) -> bool | float:
-    """Whether another attempt may succeed; or the seconds to wait before it, where the server names them."""
+    """Whether another attempt may succeed after `error`; or the seconds to wait before, if the server says so."""
     if isinstance(error, UpgradeRefusedError):
         transient = error.status in _TRANSIENT_STATUS or error.status >= 500
     else:

@@ -1,4 +1,4 @@
-"""One WebSocket connection of a stream that we dialled: which of our frames arrived, and if the peer is alive."""
+"""One WebSocket connection of a stream that we dialled. Pings show which frames arrived, and if the peer lives."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ from mediaserver.client import advice
 from mediaserver.transport import connection
 from mediaserver.transport.dialled import DialledConnection, OpenWebSocket
 
-# Messages read a second. It is high, because the platform relays without pacing: after a stall of its network, all
-# messages that waited arrive at once.
+# Messages read a second. The limit is high, because the platform relays without pacing: after a stall of the
+# platform's network, all messages that waited arrive at once.
 MAX_RATE = 5000
 _PING_EVERY = 0.5  # seconds; frames sent since the last answered ping are in doubt when the connection breaks
 _PONG_TIMEOUT = 5.0  # seconds without an answer after which the connection counts as half-open
@@ -26,15 +26,15 @@ class PlatformConnection(DialledConnection):
 
     Pings show what has arrived: the pong to a ping confirms all frames that were sent before the ping.
 
-    The platform may accept a connection to a call that is over, and send nothing. So with `had_media`, which says
-    that an earlier connection received audio, the call counts as over if this connection receives none.
+    The platform may accept a connection to a call that is over, and send nothing. `had_media` says that an earlier
+    connection received audio: the call then counts as over if this connection receives no audio.
     """
 
     def __init__(self, websocket: OpenWebSocket, had_media: bool = False) -> None:
         super().__init__(websocket)
         self._had_media = had_media
         self._session: Session | None = None
-        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last ping with a pong
+        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
         self._opened_at = asyncio.get_running_loop().time()
         self.received_media = False  # whether any binary message has come
         self.answered = False  # whether any ping has been answered
@@ -82,7 +82,7 @@ class PlatformConnection(DialledConnection):
             self.transport.abort()
 
     async def _send_pings(self, session: Session) -> None:
-        """Ping regularly, to confirm frames; abort the connection if the peer does not answer."""
+        """Ping the peer regularly, to confirm frames; abort the connection if a ping is not answered."""
         with contextlib.suppress(ConnectionError):
             while True:
                 frames = session.frames
@@ -101,7 +101,7 @@ class PlatformConnection(DialledConnection):
                 log.warning(advice.TEXT)
 
     async def _expect_media(self, session: Session) -> None:
-        """End the stream if no binary message comes in time."""
+        """End the stream if no binary message comes within 5 seconds."""
         await asyncio.sleep(_NO_MEDIA)
         if not self.received_media:
             log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)

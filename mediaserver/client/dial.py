@@ -1,4 +1,4 @@
-"""Dialling a media stream of the platform, or of any media server. The error of a refusal quotes the server."""
+"""Dials a media stream of VoIPBIN, or of any media server. The error of a refusal quotes the server's answer."""
 
 import time
 from collections.abc import Mapping
@@ -15,18 +15,19 @@ from mediaserver.transport import dialled
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
-_MAX_REFUSAL = 300  # characters of a refusal that are kept
+_MAX_REFUSAL = 300  # characters of a refusal's text that are kept
 _MAX_MESSAGE_BYTES = 64 * 1024  # far more than the message of a frame, which has 332 bytes or fewer
 _SWITCHING_PROTOCOLS = 101
-_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds for one address, and for the whole handshake
-# Secret parameters in the query of a URL: VoIPBIN's two, and the one of links that we sign.
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds to connect to an address, and for the whole handshake
+# Secret parameters in the query of a URL: two of VoIPBIN's API, and the signature in links that we sign.
 _CREDENTIAL_PARAMETERS = ("token", "accesskey", "sig")
 
 
 class UpgradeRefusedError(PeerError):
-    """A server that we dialled refused the WebSocket upgrade: HTTP `status`, and the text of its answer in a line.
+    """A server that we dialled refused the WebSocket upgrade.
 
-    `retry_after` has the seconds for which the server asked us to wait, None where it did not.
+    `status` is the HTTP status, and the error's message is the text of the answer in one line. `retry_after` has
+    the seconds for which the server asked us to wait, None if it did not ask.
     """
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
@@ -55,7 +56,7 @@ NOT_CONNECTED = _NotConnectedTransport()
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session to dial media streams with, which raises a refusal as UpgradeRefusedError."""
+    """An HTTP session that dials media streams, and raises UpgradeRefusedError if a server refuses."""
     return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,))
 
 
@@ -89,8 +90,8 @@ def _secrets(url: URL) -> list[str]:
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
     """The seconds of `Retry-After` (RFC 9110, section 10.2.3); None if the header is missing or invalid.
 
-    A date in that header is compared with the server's clock, which the header `Date` shows; without `Date`, with
-    our clock: `now`, in Unix seconds.
+    A date in `Retry-After` is compared with the server's clock, which the header `Date` shows. Without `Date`, it
+    is compared with our clock, `now`, in Unix seconds.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
@@ -113,7 +114,7 @@ def _parse_date(text: str) -> float | None:
 async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -> OpenWebSocket:
     """Open a media stream. UpgradeRefusedError if the server refuses it, PeerError for any other failure.
 
-    `http` and `https` are other names of the schemes `ws` and `wss`.
+    The URL may also begin with http:// or https://, which stand for ws:// and wss://.
     """
     if url.startswith(("http://", "https://")):
         url = f"ws{url.removeprefix('http')}"

@@ -1,5 +1,6 @@
-"""Measures a paced stream from the arrival times of its frames: jitter, lateness, clock drift. Pure maths, no
-clock.
+"""Measures a paced stream from the arrival times of its frames: jitter, lateness and clock drift.
+
+The functions are pure, and read no clock. Arrival times are in seconds, in the order of arrival.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal
 
-MAX_DRIFT_PPM = 10_000.0  # one per cent: beyond it a stream is not paced at 20 ms at all
+MAX_DRIFT_PPM = 10_000.0  # one per cent; with more drift, a stream is not paced at 20 ms
 MIN_DRIFT_FRAMES = 100  # with fewer frames, drift cannot be told from jitter
-_BURST = 0.010  # seconds after the first frame; frames that come by then were sent together with it
-_MAX_LEAD = 10  # frames
+_BURST = 0.010  # seconds after the first frame; frames that come by then count as sent together with the first
+_MAX_LEAD = 10  # frames that may count as sent together with the first
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Percentiles, in milliseconds."""
+    """Median, 99th percentile and maximum of some durations, in milliseconds."""
 
     p50: float
     p99: float
@@ -27,7 +28,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a call was like at the receiving end."""
+    """What a simulated peer measured of the audio that it received on one call."""
 
     frames: int
     duration_s: float
@@ -40,11 +41,11 @@ class Report:
     framing: str | None
     close_code: int | None
     bad_reason: str = ""  # what is wrong with the first bad frame; not in the JSON
-    unsent: str = ""  # what was to be sent and was not; not in the JSON
+    unsent: str = ""  # what of the keys and sound was not sent, in a line; not in the JSON
 
     @property
     def problems(self) -> list[str]:
-        """What was wrong with the stream, a line for each problem."""
+        """What was wrong with the stream, one line for each problem."""
         found = []
         if not self.frames:
             found.append("no audio came")
@@ -66,7 +67,7 @@ class Report:
 
 
 def spread(values: Signal) -> Spread:
-    """Percentiles of durations in seconds, as milliseconds."""
+    """Percentiles, in milliseconds, of `values`, which are durations in seconds: shape (n,)."""
     p50, p99 = np.percentile(values, (50, 99))
     return Spread(*(round(float(value) * 1000, 3) for value in (p50, p99, values.max())))
 
@@ -78,15 +79,15 @@ def lead(arrivals: Sequence[float]) -> int:
 
 
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """Time between successive frames, without those of the lead, which came at once; None for fewer than two."""
+    """Time between successive frames, without frames of the lead; None if fewer than two frames are left."""
     gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
     return spread(gaps) if len(gaps) else None
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came, by the schedule that the earliest sets; None without frames.
+    """How long after its due time each frame came; None without frames. The earliest by its due time has 0 ms.
 
-    Frame n is due (n - lead) · 20 ms after the first, and frames of the lead at once.
+    Frame n is due (n - lead) · 20 ms after the first frame. Frames of the lead are due with the first frame.
     """
     return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
 

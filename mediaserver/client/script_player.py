@@ -1,9 +1,8 @@
-"""The outbound audio of `call`. It is silence, except for the user's DTMF keys and sound file when it is our
-turn.
+"""The outbound audio of the command `call`: silence, and in our turn the user's DTMF keys and sound file.
 
-A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence (Q.24 asks for 40 ms); or, where the wire
-format has messages for keys, an AudioSocket message at the same pace. A comma is a pause of 2 s, as in a modem's
-dial string (ITU-T V.250, S8).
+A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence (Q.24 asks for 40 ms). Where the wire format
+has messages for keys, a key is an AudioSocket message instead, sent at the pace of tones. A comma is a pause of
+2 s, as in a modem's dial string (ITU-T V.250, S8).
 """
 
 import asyncio
@@ -29,13 +28,13 @@ from mediaserver.wire.wire import Wire
 PAUSE = ","
 QUIET = 1.0  # seconds of silence that end the peer's turn: longer than the pause between two sentences
 FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that is silent for so long waits for us
-LOUD_DBFS = -45.0  # quieter frames are silence or line noise
+LOUD_DBFS = -45.0  # dBFS; frames of a lower level are silence or line noise
 _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Keys, then a sound file, to send `after` seconds from the answer; if None, when the peer has finished."""
+    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer has finished."""
 
     keys: str = ""
     pcm: bytes = b""
@@ -46,7 +45,7 @@ class Script:
 
 
 class TurnDetector:
-    """Endpointing of the peer's audio by its level: it finds when the peer has finished, and the turn is ours."""
+    """Endpoints the peer's audio by its level: finds when the peer has finished speaking, so that we may send."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -59,7 +58,7 @@ class TurnDetector:
             self._loud_at = at
 
     def restart(self) -> None:
-        """Detect a new turn of the peer, which has answered the call, or will answer to a key."""
+        """Begin to detect a new turn of the peer: after the answer of the call, or after we have sent keys."""
         self._began, self._loud_at = self._clock(), None
 
     @property
@@ -77,7 +76,7 @@ class TurnDetector:
 
 
 class ScriptPlayer:
-    """The outbound half of a call: it sends frames from `start` on, and must be stopped."""
+    """Sends the outbound frames of a call, from `start` on. `stop` must be called in the end."""
 
     def __init__(
         self,
@@ -95,13 +94,13 @@ class ScriptPlayer:
         self._sent_keys = 0
 
     def start(self) -> None:
-        """Begin to send: the call is answered."""
+        """Begin to send frames, once the call is answered."""
         self._turn_detector.restart()
         self._pacer.start()
         self._playing = asyncio.create_task(self._play_script())  # runs before the first frame is due
 
     async def stop(self) -> None:
-        """Send no more: the call is over. Stopping again does nothing."""
+        """Stop sending, because the call is over. Stopping again does nothing."""
         if self._stopped:
             return
         self._stopped, self._never_quiet = True, self._turn_detector.was_never_quiet
@@ -115,7 +114,7 @@ class ScriptPlayer:
 
     @property
     def unsent(self) -> str:
-        """A line about what was not sent of the script; "" where all was begun."""
+        """A line that says which part of the script was not sent; "" if sending of every part has begun."""
         keys = len(self._script.keys.replace(PAUSE, ""))
         if self._script and not self._begun:
             if self._script.after is not None:
@@ -138,7 +137,7 @@ class ScriptPlayer:
         self._begun = True
         if script.keys:
             await self._send_keys()
-        if script.keys and script.pcm and script.after is None:  # the peer answers to keys first
+        if script.keys and script.pcm and script.after is None:  # the peer may speak after keys
             self._turn_detector.restart()
             await self._turn_detector.wait_for_turn()
         if script.pcm:
@@ -165,7 +164,7 @@ class ScriptPlayer:
             await asyncio.sleep(due - loop.time())
 
     def _key_message(self, key: str) -> bytes:
-        """The AudioSocket message of a key, as it goes over the transport."""
+        """The AudioSocket message of a key, as the bytes that are written to the transport."""
         message = audiosocket.serialize(Message(Kind.DTMF, key.encode()))
         if self._wire.encoding is MESSAGE:
             message = websocket.binary(message)
@@ -173,7 +172,7 @@ class ScriptPlayer:
 
 
 def _key_sound(key: str) -> Clip:
-    """The two tones of a key and the silence behind them; or a pause."""
+    """The sound of a key: its two tones and the silence after them. A comma is a pause of 2 s."""
     if key == PAUSE:
         return silence(_PAUSE_MS)
     return Clip(to_bytes(tones.render(tones.dtmf(key, _ON_MS, _OFF_MS)).once))

@@ -1,7 +1,7 @@
 """Simulates the peer of a media server: dials a URL, receives audio, sends keys and sound, and measures.
 
-On `ws://` and `wss://` it behaves as VoIPBIN, which sends nothing while it has nothing to send. On `tcp://` it
-behaves as Asterisk, which names its call by a UUID, and sends silence all the time.
+On `ws://` and `wss://` the simulator behaves as VoIPBIN, which sends no frames while it has no sound to send. On
+`tcp://` it behaves as Asterisk, which names its call by a UUID, and sends frames of silence all the time.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCall:
-    """What to dial, and what to do on the call."""
+    """The options of a simulated call: the URL to dial, and what to send, to expect and to record."""
 
     url: str
     seconds: float | None = None  # hang up after so many seconds; if None, the server ends the call
-    encapsulation: Encapsulation | None = None  # if None: the URL's, or else what the first message shows
+    encapsulation: Encapsulation | None = None  # if None: that in the URL, or else what the first message shows
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
@@ -51,7 +51,7 @@ class SimulatedCall:
 
 
 class FrameMeter:
-    """Decodes, counts and times the server's frames. `wire` is their format, None where it is to be detected."""
+    """Decodes, counts and times the server's frames. `wire` is the frames' format, None to detect it."""
 
     def __init__(self, call: SimulatedCall, on_frame: OnFrame, wire: Wire | None = None) -> None:
         self._call, self._on_frame = call, on_frame
@@ -98,7 +98,8 @@ async def simulate(
 ) -> Report:
     """Make a call, and report on it. `on_frame` is called with each frame; setting `hang_up` ends the call early.
 
-    PeerError where there is no stream, PromptError where the file to send cannot be played.
+    PeerError if the call cannot be made. PromptError if the file to send cannot be decoded, or the file to record
+    cannot be written.
     """
     pcm = await asyncio.to_thread(_decode_speech, call.send) if call.send else b""
     script, turn_detector = Script(call.digits, pcm, call.after), TurnDetector()
@@ -116,7 +117,7 @@ async def simulate(
 async def _simulate_voipbin(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as VoIPBIN: send nothing without a script."""
+    """Make a call as VoIPBIN does. Frames are sent only if there is a script."""
     meter = FrameMeter(call, on_frame)
     async with dial.client_session() as client:
         try:
@@ -144,10 +145,10 @@ async def _simulate_voipbin(
 async def _simulate_asterisk(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as Asterisk: send frames from the start on, of silence where the script has nothing to send."""
+    """Make a call as Asterisk does: send frames from the start, which are silence while no script plays."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
-    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts nothing else, whatever it sends
+    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts no other codec, whatever codec it sends
     meter = FrameMeter(call, on_frame, Wire(settings, carrier=Carrier.TCP))
     connection = await _dial_unless(hang_up, asterisk.dial(call.url, meter.receive))
     player = ScriptPlayer(Wire(settings, carrier=Carrier.TCP), connection.transport, script, turn_detector)
@@ -199,7 +200,7 @@ def _decode_speech(path: Path) -> bytes:
 
 
 async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
-    """Dial, unless `hang_up` is set before the server has answered; PeerError then."""
+    """Return the connection that `dialling` makes; PeerError if `hang_up` is set before the server answers."""
     dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
     try:
         await asyncio.wait((dialled, given_up), return_when=asyncio.FIRST_COMPLETED)
@@ -217,7 +218,7 @@ async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T])
 
 
 async def _receive(websocket: OpenWebSocket, meter: FrameMeter) -> int | None:
-    """Receive to the end; return the server's close code, None where the server did not close first."""
+    """Receive messages until the end; return the server's close code, None if the server did not close first."""
     while True:
         message = await websocket.receive()
         match message.type:
@@ -232,7 +233,7 @@ async def _receive(websocket: OpenWebSocket, meter: FrameMeter) -> int | None:
 async def _hang_up(
     websocket: OpenWebSocket, player: ScriptPlayer, seconds: float | None, requested: asyncio.Event
 ) -> None:
-    """Close after `seconds`, or when requested. A server that does not answer the close is dropped."""
+    """Close the WebSocket after `seconds`, or when `requested` is set; drop it if the server does not answer."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(requested.wait(), seconds)
     await player.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
@@ -244,7 +245,7 @@ async def _hang_up(
 
 
 def _outbound_wire(call: SimulatedCall) -> Wire:
-    """The format to send in: the call's, else the URL's, else AudioSocket messages, which `auto` servers adopt."""
+    """The wire format to send in: the call's, else the URL's, else AudioSocket, which `auto` servers adopt."""
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
@@ -253,7 +254,7 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
 
 @contextlib.contextmanager
 def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """A function that takes frames, and writes them into the WAV file at `path`, if there is one."""
+    """Yield a function that writes frames into the WAV file at `path`, or drops the frames if `path` is None."""
     if path is None:
         yield lambda pcm: None
         return
@@ -269,7 +270,7 @@ def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
 
 
 def _encapsulation_of(url: str) -> Encapsulation | None:
-    """The encapsulation that the query of a URL asks for."""
+    """The encapsulation that the query of a URL asks for; None if it asks for no known one."""
     name = URL(url).query.get("encapsulation", "")
     return Encapsulation(name) if name in list(Encapsulation) else None
 

@@ -1,4 +1,4 @@
-"""VoIPBIN as all streams of one server dial it: the URL, the credential, and the rate of dialling."""
+"""How all attached streams of one server dial VoIPBIN: the URL, the credential, and the rate of dialling."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,9 +24,9 @@ class Credential:
 
 
 def credential_of(settings: VoipbinSettings) -> Credential | None:
-    """The credential that the settings hold, or name by a file or a variable; None where none is set.
+    """The credential that the settings hold, or name by a file or an environment variable; None if none is set.
 
-    ConfigError where the file or the variable is not there.
+    ConfigError if the file or the variable does not exist.
     """
     for parameter, key, setting in (
         ("token", "voipbin.token", settings.token),
@@ -49,16 +49,16 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, cred
 
 
 class DialRateLimiter:
-    """Prevents bursts: grants acquisitions in order of request, at least 1 / `rate` seconds apart."""
+    """Prevents bursts of dialling: grants turns in the order of requests, at least 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # serves those who wait in order
-        self._next = 0.0  # when the next acquisition may be, by the loop's clock
+        self._lock = asyncio.Lock()  # waiting tasks acquire it in their order
+        self._next = 0.0  # when the next turn may be granted, by the loop's clock
 
     async def acquire(self, rate: float) -> None:
-        """Wait for one's turn. There are `rate` turns a second, and the very first one comes at once.
+        """Wait for a turn to dial. There are `rate` turns a second; the very first turn is granted at once.
 
-        A caller that is cancelled while it waits leaves its place to the next one.
+        A task that is cancelled while it waits leaves its turn to the next task.
         """
         clock = asyncio.get_running_loop().time
         async with self._lock:
@@ -67,7 +67,7 @@ class DialRateLimiter:
 
 
 class Platform:
-    """VoIPBIN, by the settings that are in force when it is dialled."""
+    """Dials VoIPBIN. Each dialling uses the settings that are in force at that time."""
 
     def __init__(self, settings: Callable[[], VoipbinSettings]) -> None:
         self._settings = settings
@@ -75,13 +75,13 @@ class Platform:
         self._client: aiohttp.ClientSession | None = None
 
     async def acquire_dial(self) -> None:
-        """Wait until one more stream may be dialled, by `voipbin.dial_rate`: VoIPBIN limits our requests."""
+        """Wait until `voipbin.dial_rate` allows to dial one more stream, because VoIPBIN limits our requests."""
         await self._rate_limiter.acquire(self._settings().dial_rate)
 
     async def dial(
         self, resource: str, encapsulation: Encapsulation, credential: Credential | None
     ) -> OpenWebSocket:
-        """Open a media stream. PeerError where there is no connection."""
+        """Open the media stream of a call or conference. PeerError if no connection can be made."""
         if self._client is None:
             self._client = dial.client_session()
         url = media_stream_url(self._settings().api, resource, encapsulation, credential)

@@ -1,6 +1,6 @@
 """Events of streams, and the webhooks that carry them to the operator's own backend as JSON over HTTP.
 
-`kinds` and `payloads` are the list of events. The package knows streams only by their ids.
+The modules `kinds` and `payloads` list all events. The package knows streams only by their ids.
 """
 
 from mediaserver.errors import WebhookError

@@ -12,7 +12,7 @@ from mediaserver.events import payloads
 
 
 class EventKind(StrEnum):
-    """What happened on a stream."""
+    """The kinds of events: what happened on a stream."""
 
     STREAM_STARTED = "stream.started"
     STREAM_ENDED = "stream.ended"
@@ -48,7 +48,7 @@ class EventKind(StrEnum):
     ASSISTANT_TRANSFER = "assistant.transfer"
 
 
-# The payload of each kind, a TypedDict.
+# The type of each kind's payload, a TypedDict.
 EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_STARTED: payloads.StreamStarted,
     EventKind.STREAM_ENDED: payloads.StreamEnded,
@@ -84,7 +84,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
 }
 
-# Kinds of failures, which alerts watch. Their counters start at 0: a rate does not see a counter that begins at 1.
+# Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.
 FAILURES = (
     EventKind.RECORDING_FAILED,
     EventKind.TRANSCRIPT_FAILED,

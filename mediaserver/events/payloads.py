@@ -1,15 +1,15 @@
 """The payload of every kind of event: its keys, with their types and what they mean.
 
-`events.kinds` says which kind has which payload. `docs/reference/events.md` is made of the docstrings and
-annotations here, and tests compare every event that they see with them. A key is `NotRequired` where an event may
-lack it.
+`events.kinds` says which kind has which payload. `docs/reference/events.md` is generated from the docstrings and
+annotations of this module. Tests compare every event that they see with the annotations. A key is `NotRequired`
+where an event may lack the key.
 """
 
 from typing import Annotated, NotRequired, Required, TypedDict
 
 
 class StreamStarted(TypedDict):
-    """A stream begins; one that we dial is connected. `stream.ended` has what was not known by then."""
+    """A stream begins; a stream that we dial is then connected. `stream.ended` has facts that are known later."""
 
     wire: Annotated[str, "encapsulation and framing, such as `audiosocket/pcm`"]
     inbound: Annotated[str, "codec of what is received; `auto` while the peer has sent nothing"]
@@ -57,21 +57,21 @@ class StreamReconnected(TypedDict):
 
 
 class StreamInbound(TypedDict):
-    """What is received cannot be right. Each problem is told once a stream."""
+    """The received audio cannot be right, such as audio at half the rate. Each problem is told once a stream."""
 
     problem: Annotated[str, "`no-audio`, `half-rate`, `double-rate`, `digital-silence` or `stopped`"]
     inbound: Annotated[str, "codec that it is taken for"]
 
 
 class Digits(TypedDict, total=False):
-    """Digits were collected, or, with `analyse`, pressed."""
+    """A handler has collected digits; with `analyse`, the caller has pressed digits."""
 
     digits: Annotated[str, "the keys: 0-9, A-D, `*`, `#`"]
     count: Annotated[int, "in place of `digits` where they are private: how many"]
 
 
 class SpeechStarted(TypedDict, total=False):
-    """The caller begins to speak: with `analyse`, and where a handler waits for speech."""
+    """The caller begins to speak. The event is emitted with `analyse`, and where a handler waits for speech."""
 
     at_s: Annotated[float, "with `analyse`: seconds of received audio"]
 
@@ -84,14 +84,14 @@ class SpeechStopped(TypedDict):
 
 
 class Silence(TypedDict):
-    """With `analyse`: nobody has spoken for `silence_after` seconds."""
+    """With `analyse`: the caller has not spoken for `silence_after` seconds."""
 
     at_s: Annotated[float, "seconds of received audio"]
     seconds: Annotated[float, "how long nobody has spoken"]
 
 
 class SpeechFailed(TypedDict):
-    """An engine could not speak a text."""
+    """A text could not be spoken by TTS."""
 
     why: Annotated[str, "the reason, in words"]
 
@@ -112,7 +112,7 @@ class RecordingDone(TypedDict):
 
 
 class RecordingFailed(TypedDict):
-    """A recording could not be written. It is told when it happens, in place of `recording.done`."""
+    """A recording could not be written. The event is emitted at the failure, in place of `recording.done`."""
 
     file: Annotated[str, "the path of what was kept"]
     seconds: Annotated[float, "the length of what was kept"]
@@ -127,7 +127,7 @@ class MenuEntered(TypedDict):
 
 
 class MenuMissed(TypedDict, total=False):
-    """No key of a menu was pressed in time (`menu.timeout`), or one that it does not have (`menu.invalid`)."""
+    """No key was pressed in time (`menu.timeout`), or a key that the menu does not have (`menu.invalid`)."""
 
     menu: Required[Annotated[str, "the menu's name"]]
     digits: Annotated[str, "what was pressed, unless the digits are private"]
@@ -142,7 +142,7 @@ class WebhookFailed(TypedDict):
 
 
 class Analysis(TypedDict):
-    """With `analyse`: a report of what was received since the report before."""
+    """With `analyse`: a report on the audio that was received since the last report."""
 
     from_s: Annotated[float, "its beginning, in seconds of received audio"]
     to_s: Annotated[float, "its end, in seconds of received audio"]
@@ -164,7 +164,7 @@ class Analysis(TypedDict):
 
 class FileFailed(TypedDict):
     """The `file` of `recognise` or `assistant` (`transcript.failed`), or of `analyse` (`report.failed`), cannot be
-    written. It is told once a stream.
+    written. The event is emitted once a stream.
     """
 
     file: Annotated[str, "the file's path"]
@@ -172,7 +172,7 @@ class FileFailed(TypedDict):
 
 
 class TranscriptPartial(TypedDict):
-    """With `recognise`: what an utterance seems to be so far, at most four times a second."""
+    """With `recognise`: the words of an utterance so far, which may change; at most four times a second."""
 
     text: Annotated[str, "the words so far"]
     utterance: Annotated[int, "its number in the stream, from 1"]
@@ -191,7 +191,7 @@ class TranscriptFinal(TypedDict):
 
 
 class Keyword(TypedDict):
-    """With `recognise`: a keyword was spoken. It is told once for each utterance."""
+    """With `recognise`: a keyword was spoken. Each keyword is emitted once for each utterance."""
 
     keyword: Annotated[str, "as it stands in `keywords`"]
     text: Annotated[str, "the words of the utterance so far"]
@@ -201,7 +201,7 @@ class Keyword(TypedDict):
 
 
 class RecognitionFailed(TypedDict):
-    """With `recognise`: there are no words for an utterance."""
+    """With `recognise`: an utterance could not be recognised."""
 
     utterance: Annotated[int, "its number in the stream, from 1"]
     start_s: Annotated[float, "its beginning, in seconds of received audio"]
@@ -218,14 +218,14 @@ class BridgeConnected(TypedDict):
 
 
 class BridgeTrouble(TypedDict):
-    """With `bridge`: the connection broke (`bridge.lost`), or the application is given up (`bridge.failed`)."""
+    """With `bridge`: the connection broke (`bridge.lost`), or the bridge gave up (`bridge.failed`)."""
 
     host: Annotated[str, "the application's host"]
     why: Annotated[str, "the reason, in words"]
 
 
 class BridgeEnded(TypedDict):
-    """With `bridge`: the application is done with the stream."""
+    """With `bridge`: the bridge between the call and the application has ended."""
 
     host: Annotated[str, "the application's host"]
     connections: Annotated[int, "connections in all"]
@@ -236,8 +236,8 @@ class BridgeEnded(TypedDict):
 
 
 class AssistantTurn(TypedDict):
-    """With `assistant`: a caller was answered. Times are from the caller's last voice; a step that was not reached
-    has none.
+    """With `assistant`: the caller was answered. Times are counted from the end of the caller's voice. A step that
+    was not reached has no time.
     """
 
     caller: Annotated[str, "the caller's words"]
@@ -257,7 +257,7 @@ class AssistantFailed(TypedDict):
 
 
 class AssistantTransfer(TypedDict):
-    """With `assistant`: your webhook took the call."""
+    """With `assistant`: your webhook has answered the request to transfer the call."""
 
     reason: Annotated[str, "the model's reason for the transfer"]
     hangup: Annotated[bool, "whether the stream ends"]

@@ -1,8 +1,8 @@
-"""Webhooks: sends events to the operator's own backend in the background, and asks it questions.
+"""Webhooks: sends events to the operator's own backend in the background, and asks the backend questions.
 
 Events of one stream are delivered in their order, at least once each, or are dropped. An event that is sent again
-keeps its id. A stream's failed events do not delay those of others. The sender knows streams by their ids alone,
-and does not interpret events.
+keeps its id. Failed events of one stream do not delay events of others. The sender knows streams by their ids
+alone, and does not interpret events.
 """
 
 import asyncio
@@ -58,10 +58,10 @@ class _Stream:
 
 
 class Webhooks:
-    """Sends events and questions. All methods are called in one event loop.
+    """Sends events and questions to the backend. All methods must be called in one event loop.
 
-    `results` counts events by their result, `waiting` those without a result. The waits between attempts for one
-    event double from `backoff` seconds to twenty times that, with up to `backoff` seconds of jitter.
+    `results` counts events by their result, `waiting` counts events without a result. The waits between attempts
+    for one event double from `backoff` seconds to twenty times that, with up to `backoff` seconds of jitter.
     """
 
     def __init__(self, settings: WebhookSettings, *, backoff: float = 0.5) -> None:
@@ -117,7 +117,7 @@ class Webhooks:
             state.sender = loop.create_task(self._send_all(stream, state))
 
     def end_stream(self, stream: str) -> None:
-        """Note that a stream has emitted its last event. Its state is freed once that is delivered or given up."""
+        """Note that a stream has emitted its last event. Its state is freed once all its events have a result."""
         state = self._streams.get(stream)
         if state is not None:
             state.over = True
@@ -126,10 +126,10 @@ class Webhooks:
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         """POST a question, and return the answer: JSON of any type, whatever its Content-Type.
 
-        WebhookError, of one plain line, where there is no answer within `timeout` seconds (by default those of the
-        settings). A question is sent a second time only where no connection was made: name not found, refused,
-        unreachable, TLS. A time-out, an error status or a broken connection is final, since the backend may have
-        acted on the question.
+        WebhookError, with a text of one line, if no answer comes within `timeout` seconds (by default the
+        settings' `timeout`). A question is sent a second time only if no connection was made: name not found,
+        refused, unreachable, TLS. A time-out, an error status or a broken connection is final, since the backend
+        may have acted on the question.
         """
         question = _encode(dict(body)).encode()
         limit = self._settings.timeout if timeout is None else timeout
@@ -140,7 +140,7 @@ class Webhooks:
             raise WebhookError(f"{host_of(url)}: the answer is not JSON") from None
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Deliver waiting events for at most `seconds`; the rest is dropped. Nothing can be sent afterwards."""
+        """Deliver waiting events for at most `seconds`, then drop the others. Nothing can be sent afterwards."""
         self._closed = True
         senders = [state.sender for state in self._streams.values() if state.sender is not None]
         try:
@@ -177,11 +177,11 @@ class Webhooks:
             self._streams.pop(stream, None)
 
     async def _send(self, stream: str, event: _Event) -> bool:
-        """Post an event until it is delivered; False where it was given up."""
+        """Post an event until it is delivered; return False if the event is given up."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
             # The deadline depends on the event's age, so that an outage delays a queue once, and not once for each
-            # event in it. At the sleep, the time-out ends an event that is past its deadline.
+            # event in it. The sleep lets the time-out end an event that is past its deadline.
             async with asyncio.timeout_at(event.deadline):
                 await asyncio.sleep(0)
                 await self._retry_until_deadline(self._attempt, event)

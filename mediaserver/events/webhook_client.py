@@ -1,7 +1,7 @@
-"""Posts JSON to the operator's own backend: signed, with limits of time and size.
+"""Posts signed JSON to the operator's own backend, with limits of time and size.
 
-Errors and log lines name the URL's host alone, as the rest may hold a token. They leave out the messages of
-libraries, which may repeat the URL.
+Errors and log lines name only the host of a URL, because its path and query may hold a token. They leave out the
+messages of libraries, which may repeat the URL.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _RETRYABLE = frozenset({408, 425, 429})  # besides 5xx, the statuses after which
 
 
 class RetryableError(WebhookError):
-    """Another attempt may succeed, but the backend may have acted on this one already."""
+    """A request failed. Another attempt may succeed, but the backend may have acted on the request already."""
 
 
 class UnsentError(RetryableError):
@@ -53,11 +53,11 @@ class WebhookClient:
 
     async def close(self) -> None:
         """Close all connections. Nothing can be posted afterwards."""
-        # Where there is no session, one is made: closed, it keeps `post` from making another.
+        # Without a session, one is made and closed, so that `post` finds it closed, and makes no other.
         await self._session().close()
 
     async def post(self, url: str, kind: str, body: bytes, limit: float) -> bytes:
-        """Post once, and return the answer's body; WebhookError if that fails or takes over `limit` seconds."""
+        """Post a request once, and return the answer's body; WebhookError on failure, or after `limit` seconds."""
         client, host, status = self._session(), host_of(url), None
         if client.closed:
             raise WebhookError(f"{host}: not asked, shutting down")
@@ -75,7 +75,7 @@ class WebhookClient:
             OSError,
             UnicodeError,
         ) as error:  # UnicodeError: a host name that cannot be resolved
-            # Raised without a cause: a traceback would show it, and InvalidURL, for one, contains the whole URL.
+            # Raised without its cause: a traceback would show the cause, and InvalidURL contains the whole URL.
             raise _webhook_error(error, host, limit, status) from None
         if not good:
             kind_of_error = RetryableError if status in _RETRYABLE or status >= 500 else WebhookError
@@ -94,13 +94,13 @@ class WebhookClient:
         return headers
 
     def _session(self) -> aiohttp.ClientSession:
-        """The session, made at its first use, as it belongs to the event loop that runs then."""
+        """The HTTP session. It is made at its first use, because it belongs to the event loop that runs then."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                # No limit of connections: the sender bounds events, and no question may wait for other streams'.
+                # No limit of connections: the sender limits events, and questions must not wait for one another.
                 connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # No compression: 64 KB of it could unpack to a gigabyte.
+                # No compression: 64 KB of compressed data could unpack to a gigabyte.
                 headers={"User-Agent": f"mediaserver/{__version__}", "Accept-Encoding": "identity"},
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -110,7 +110,7 @@ class WebhookClient:
 
 
 async def _read_body(content: aiohttp.StreamReader) -> bytes | None:
-    """A whole body; None where it is longer than ANSWER_BYTES."""
+    """The whole body of an answer; None if the body is longer than ANSWER_BYTES."""
     try:
         await content.readexactly(ANSWER_BYTES + 1)
     except asyncio.IncompleteReadError as rest:
@@ -129,7 +129,7 @@ def _webhook_error(error: Exception, host: str, limit: float, status: int | None
 
 
 def describe_http_error(error: Exception, status: int | None) -> str:
-    """What went wrong with a request, in plain words. `status` is the answer's, None where no answer arrived."""
+    """What went wrong with a request, in plain words. `status` is the answer's HTTP status, None without one."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return "that is no URL with http:// or https://"
     if isinstance(error, aiohttp.ClientSSLError):

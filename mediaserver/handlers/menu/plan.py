@@ -47,7 +47,7 @@ class Collect(Table):
 
 
 class Step(Table):
-    """A step of a flow: it plays prompts, may record or collect digits, and leads to a menu, a webhook or the end."""
+    """A step of a flow: plays prompts, may record or collect digits, and leads to a menu, a webhook or the end."""
 
     play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
     barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
