@@ -19,7 +19,7 @@ SCHEME = "tcp"
 _PORTS_HINT = (
     "Ports of AudioSocket are those of [audiosocket] in the server's configuration: `mediaserver check` lists them"
 )
-_CONNECT_TIMEOUT = 10.0  # seconds
+_CONNECT_TIMEOUT = 10.0  # seconds to connect
 
 
 class AsteriskConnection(asyncio.Protocol):

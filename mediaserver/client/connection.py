@@ -1,4 +1,4 @@
-"""One WebSocket connection of a stream that we dialled. Pings show which frames arrived, and if the peer lives."""
+"""One WebSocket connection of a dialled stream. Pings show which frames arrived, and if the peer is alive."""
 
 import asyncio
 import contextlib

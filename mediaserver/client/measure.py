@@ -85,7 +85,7 @@ def interarrivals(arrivals: Sequence[float]) -> Spread | None:
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came; None without frames. The earliest by its due time has 0 ms.
+    """How long after its due time each frame came; None without frames. The earliest against its due time has 0.
 
     Frame n is due (n - lead) · 20 ms after the first frame. Frames of the lead are due with the first frame.
     """

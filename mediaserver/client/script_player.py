@@ -27,14 +27,14 @@ from mediaserver.wire.wire import Wire
 
 PAUSE = ","
 QUIET = 1.0  # seconds of silence that end the peer's turn: longer than the pause between two sentences
-FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that is silent for so long waits for us
+FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that makes no sound for so long waits for us
 LOUD_DBFS = -45.0  # dBFS; frames of a lower level are silence or line noise
 _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer has finished."""
+    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer falls quiet."""
 
     keys: str = ""
     pcm: bytes = b""

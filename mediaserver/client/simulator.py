@@ -47,7 +47,7 @@ class SimulatedCall:
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
     after: float | None = None  # seconds from the answer to sending; if None, send once the peer has finished
-    record: Path | None = None  # a WAV file for the audio that comes
+    record: Path | None = None  # a WAV file into which the received audio is written
 
 
 class FrameMeter:
@@ -78,11 +78,11 @@ class FrameMeter:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
-        if Hangup() in events:  # the server hangs up: this is no frame, and a close follows
+        if Hangup() in events:  # the server hangs up: the message is no frame, and a close follows
             return
         self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
-        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # Asterisk plays its own sample rate only
+        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # the simulated Asterisk plays 8 kHz only
             pcm, reason = b"", f"of kind 0x{data[0]:02x}"
         if len(pcm) == FRAME_BYTES:
             self._on_frame(pcm, at)
@@ -276,7 +276,7 @@ def _encapsulation_of(url: str) -> Encapsulation | None:
 
 
 def _detect_encapsulation(data: bytes) -> Encapsulation:
-    """The encapsulation that the first message of a stream looks like."""
+    """The encapsulation that `data`, the first message of a stream, looks like."""
     with contextlib.suppress(ProtocolError):
         if len(data) in (172, 332) and rtp.payload_type(rtp.parse(data)) is not None:
             return Encapsulation.RTP
@@ -284,7 +284,7 @@ def _detect_encapsulation(data: bytes) -> Encapsulation:
 
 
 def _framing_of(data: bytes, encapsulation: Encapsulation) -> str | None:
-    """The framing or payload type of a message, as the settings name it."""
+    """The framing or RTP payload type of a message, by its name in the settings; None if it is not known."""
     if encapsulation == Encapsulation.RTP:
         with contextlib.suppress(ProtocolError, ValueError):
             return rtp.PayloadType(rtp.parse(data).payload_type).name.lower()

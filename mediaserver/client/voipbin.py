@@ -39,7 +39,7 @@ def credential_of(settings: VoipbinSettings) -> Credential | None:
 
 
 def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, credential: Credential | None) -> str:
-    """The URL of a call's or conference's media stream. It holds the credential: never log it."""
+    """The URL of a call's or conference's media stream. The URL holds the credential, and must not be logged."""
     url = URL(f"{api.rstrip('/')}/{resource}/media_stream", encoded=True)
     url = url.with_scheme("wss" if url.scheme == "https" else "ws")
     query = {"encapsulation": str(encapsulation)}

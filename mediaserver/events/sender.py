@@ -36,7 +36,7 @@ class WebhookSettings:
     secret: str = field(default="", repr=False)  # signs every request when not empty
     timeout: float = 5.0  # seconds for one attempt
     give_up: float = 60.0  # seconds after which an undelivered event is dropped
-    queue: int = 10_000  # events of all streams that may wait; further ones are dropped
+    queue: int = 10_000  # events of all streams that may wait; further events are dropped
     events: frozenset[str] | None = None  # kinds that are sent; None for all
 
 
@@ -81,7 +81,7 @@ class Webhooks:
         self._client = WebhookClient(settings.secret)
 
     def is_subscribed(self, kind: str) -> bool:
-        """Whether events of a kind are sent: there is a URL, and `events.types` includes the kind."""
+        """Whether events of `kind` are sent: a URL is set, and the setting `events.types` includes the kind."""
         settings = self._settings
         return bool(settings.url) and (settings.events is None or kind in settings.events)
 
@@ -106,7 +106,7 @@ class Webhooks:
             return
         try:
             body = _envelope(stream, kind, state.sequence, data)
-        except Exception:  # a bug of ours must not stop the media
+        except Exception:  # a bug of ours must not stop the call
             self.results["failed"] += 1
             log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
             return
@@ -166,7 +166,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # half the queue must be free, or this log line and that of dropping would alternate
+            ):  # half the queue must be free, or log lines on dropping and its end would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None

@@ -17,8 +17,8 @@ from mediaserver.errors import WebhookError, error_text
 from mediaserver.support.http_connector import Connector
 
 ANSWER_BYTES = 64 * 1024  # bytes: the longest body of an answer that is read
-_KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5, perhaps during our next request
-_RETRYABLE = frozenset({408, 425, 429})  # besides 5xx, the statuses after which another attempt may succeed
+_KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5 s, perhaps amid our next request
+_RETRYABLE = frozenset({408, 425, 429})  # HTTP statuses, besides 5xx, after which another attempt may succeed
 
 
 class RetryableError(WebhookError):
@@ -45,7 +45,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 class WebhookClient:
-    """An HTTP client that posts JSON, and signs each request where it has a secret."""
+    """An HTTP client that posts JSON, and signs each request if a secret is set."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret

@@ -52,7 +52,7 @@ class Handler(Table, ABC):
         return ()
 
     def folders(self) -> Iterable[Path]:
-        """The folders that the handler writes into. `mediaserver check` reports those that cannot be written."""
+        """The folders that the handler writes into. `mediaserver check` reports folders that cannot be written."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
@@ -81,7 +81,7 @@ class Handler(Table, ABC):
 
 
 class Ending(BaseModel):
-    """Settings of handlers whose media comes to an end: they say what happens to the call afterwards."""
+    """Settings that say what happens to a call when the media of its handler has been played to the end."""
 
     then: Literal["close", "silence", "hangup"] = Field("close", description="what follows the media")
     linger_ms: int = Field(

@@ -28,7 +28,7 @@ from mediaserver.speech.tts.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
 _MAX_TOOL_ROUNDS = 4  # answers with tool calls that one turn may have; then the turn fails
-_MAX_RESUMES = 2  # how often noises may interrupt a playback that is then resumed, before the caller's next turn
+_MAX_RESUMES = 2  # how often a playback that a noise interrupted is resumed before the caller's next turn
 
 log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class Conversation:
         return self._tool_calls_of(playback)
 
     def _tool_calls_of(self, playback: UtterancePlayback) -> Sequence[ToolCall]:
-        """The tool calls to run after a playback, none if the caller interrupted it. Updates the history."""
+        """The tool calls to run after a playback, none if the caller interrupted it. Also updates the history."""
         if playback.tool_calls and not playback.interrupted:
             self._history.add_tool_calls(playback.heard, playback.tool_calls)
             return playback.tool_calls
@@ -227,7 +227,7 @@ class Conversation:
         return playback
 
     async def _play(self, playback: UtterancePlayback) -> None:
-        """Run a playback until its end or a barge-in of the caller. If TTS fails, play the fallback sound."""
+        """Run `playback` until its end or a barge-in of the caller. If TTS fails, play the fallback sound."""
         with self._turn_taking.speaking(playback.stop):
             await playback.run()
             if playback.failed and not playback.interrupted and not self._fallback_played:
@@ -236,7 +236,7 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add what the caller heard to the history. An interrupted playback is kept until the cause is known."""
+        """Add what the caller heard to the history. An interrupted playback waits until the cause is known."""
         if playback.interrupted:
             self._interrupted = playback
         else:

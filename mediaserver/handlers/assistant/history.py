@@ -32,7 +32,7 @@ class History:
         self._add("user", words)
 
     def add_assistant(self, heard: str) -> None:
-        """Add what the caller heard of the assistant; "" adds nothing."""
+        """Add the assistant's words that the caller heard; "" adds nothing."""
         if heard:
             self._add("assistant", heard)
 

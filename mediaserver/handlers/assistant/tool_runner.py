@@ -77,7 +77,7 @@ class ToolRunner:
     async def transfer(self, reason: str) -> str:
         """Ask the operator's webhook to transfer the call.
 
-        Returns the outcome, as text for the model. Raises ConversationEnded if the webhook's answer says so.
+        Returns the outcome, as text for the model. ConversationEnded if the answer ends the conversation.
         """
         stream = self._call.stream
         body = {

@@ -56,7 +56,7 @@ class ToolArguments(BaseModel):
 
 
 class TransferAnswer(BaseModel):
-    """The answer of the operator's webhook when it is asked to transfer a call. `say` is a text for the caller."""
+    """The webhook's answer to a request to transfer the call. `say` is a text that is spoken to the caller."""
 
     say: str = Field("", max_length=1000)
     hangup: bool = True  # whether the conversation ends, with a transfer or without one

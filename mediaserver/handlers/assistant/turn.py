@@ -14,8 +14,8 @@ class Turn:
     caller: str  # the caller's words, or keys
     spoke_from: float
     spoke_until: float  # when the caller's voice was last received
-    assistant: list[str] = field(default_factory=list)  # the answers, as far as the caller heard them
-    intended: list[str] = field(default_factory=list)  # the same answers in full
+    assistant: list[str] = field(default_factory=list)  # the assistant's answers, as far as the caller heard them
+    intended: list[str] = field(default_factory=list)  # the assistant's answers in full
     interrupted: bool = False
     failed: bool = False
     step_times: dict[str, float] = field(default_factory=dict)  # when each step was reached first

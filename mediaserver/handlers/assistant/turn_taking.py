@@ -32,7 +32,7 @@ class TurnTaking:
             self._stop = None
 
     def on_speech_start(self, utterance: Utterance) -> None:
-        """Stop the assistant if it speaks. Without `barge_in`, note that the utterance is to be ignored."""
+        """If the assistant speaks, stop it; without `barge_in`, note instead that `utterance` is to be ignored."""
         if self._stop is None:
             return
         if self._barge_in:
@@ -41,7 +41,7 @@ class TurnTaking:
             self._ignored.append(utterance)
 
     def on_digit(self) -> bool:
-        """Stop the assistant if it speaks. Without `barge_in`, return False: the key is to be ignored."""
+        """If the assistant speaks, stop it; without `barge_in`, return False instead: the key is to be ignored."""
         if self._stop is not None and self._barge_in:
             self._stop()
         return self._stop is None or self._barge_in

@@ -31,7 +31,7 @@ class _TimedPlaylist(Playlist):
         """The frames of the playlist, in parts. Calls `on_first_sound` before the first part that is no underrun.
 
         A part is asked for when its first frame is due. The silence of an underrun is a part, too: `underruns`
-        counts the underrun before the part is yielded.
+        has counted the underrun before its part is yielded.
         """
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
@@ -90,7 +90,7 @@ class UtterancePlayback:
         self._changed.set()
 
     def finish(self) -> None:
-        """Let the playback end after the sentences that have been added."""
+        """Let the playback end after the sentences that have been added so far."""
         self._finished = True
         self._changed.set()
 
@@ -133,7 +133,7 @@ class UtterancePlayback:
             if not self.failed:
                 self.failed = True
                 self._on_failure(why)
-                asyncio.get_running_loop().call_soon(self._call.clear)  # the sentences after it make no sense
+                asyncio.get_running_loop().call_soon(self._call.clear)  # stops the sentences after the failed one
 
         stream = self._call.stream
         origin = Origin(stream.route, stream.untrusted)  # answers to an untrusted caller count as untrusted too
