@@ -1,8 +1,8 @@
 """Speech engines: text to speech (TTS), speech to text (STT, also ASR) and large language models (LLM).
 
-`service.py` gives a call the engines of its server; `tts/`, `stt/` and `llm/` each hold an interface and its
-engines; `text/` normalises numbers, money and dates to words; `engines/` is what engines share. The package knows
-nothing of calls, handlers or transports.
+`service.py` holds the engines of one server, which all of its calls share. `tts/`, `stt/` and `llm/` contain the
+engines, one folder for each kind. `text/` puts numbers, money and dates into words. `engines/` contains code that
+several engines use. The package does not depend on calls, handlers or transports.
 
-This module imports nothing, because every worker process of an engine imports it first, and must start quickly.
+This module imports nothing, because each worker process of an engine imports it first, and has to start quickly.
 """

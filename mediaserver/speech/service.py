@@ -1,4 +1,4 @@
-"""The speech engines of one server. Its calls use them as `call.speech`."""
+"""The speech engines (TTS, STT and LLM) of one server, which all of its calls share."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -20,12 +20,12 @@ from mediaserver.speech.tts.tts_cache import RESULTS, TtsCache
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
-# TTS engines in worker processes. They synthesise as many sentences at a time as there are processes.
+# TTS engines that run in worker processes. Each process synthesises one sentence at a time.
 _LOCAL_ENGINES = ("hibari", "command")
 
 
 def split_text(text: str, language: str, settings: SpeechSettings) -> list[str]:
-    """A text's sentences. Raises ValueError where there is nothing to speak, or the text is too long."""
+    """The sentences of a text. Raises ValueError where the text is too long, or has no letter and no digit."""
     if len(text) > settings.max_characters:
         raise ValueError(
             f"the text has {len(text)} characters: speech.max_characters is {settings.max_characters}"
@@ -37,15 +37,15 @@ def split_text(text: str, language: str, settings: SpeechSettings) -> list[str]:
 
 
 def _is_speakable(text: str) -> bool:
-    """Whether a sentence has a letter or a digit. Engines fail on a sentence that is punctuation alone."""
+    """Whether a sentence has a letter or a digit. TTS engines fail on a sentence of punctuation alone."""
     return any(character.isalnum() for character in text)
 
 
 class SpeechService:
-    """The TTS, STT and LLM engines. Each is created when it is first needed.
+    """The TTS, STT and LLM engines of one server. Each engine is created when it is first needed.
 
-    `store` is the folder of the TTS cache on disk. `on_first_audio` is called for each newly
-    synthesised sentence, with the seconds that passed until its first audio.
+    `store` is the folder of the TTS cache on disk. `on_first_audio` is called for each newly synthesised sentence,
+    with the seconds that its first audio took, including the wait in the queue.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SpeechService:
         self._stt_engines: dict[str, SttEngine] = {}
 
     def voice(self, engine: str = "", name: str = "", rate: float | None = None, language: str = "") -> Voice:
-        """A voice, with the configured value for each argument that is not given."""
+        """The voice for these arguments. The settings give the value of each argument that is left out."""
         return resolve_voice(self.settings, engine, name, rate, language)
 
     def say(
@@ -77,13 +77,12 @@ class SpeechService:
         on_failure: Callable[[str], None] = lambda why: None,
         origin: Origin = TRUSTED,
     ) -> SpokenText:
-        """A text as sound that can be played, sentence by sentence.
+        """Begin to synthesise a text, and return it as audio that a playlist can play, sentence by sentence.
 
-        Synthesis of the first sentence begins at once.
-
-        Without a `voice`, the configured one speaks. Where the engine fails, `fallback` is played instead and
-        `on_failure` is called with the reason. The `origin` decides the text's place in the engine's queue.
-        Raises ValueError where there is nothing to speak, or the text is longer than `speech.max_characters`.
+        Without a `voice`, the configured voice speaks. Where the TTS engine fails, `fallback` is played instead,
+        and `on_failure` is called with the reason. The `origin` decides the place of the text's sentences in the
+        engine's queue. Raises ValueError where the text has nothing to speak, or is longer than
+        `speech.max_characters`.
         """
         voice = voice or self.voice()
         sentences = split_text(text, voice.language, self.settings)
@@ -98,7 +97,7 @@ class SpeechService:
         return spoken
 
     def recogniser(self, engine: str = "") -> SttEngine:
-        """An STT engine by its name; without one, the configured engine."""
+        """The STT engine with the name `engine`; with "", the configured STT engine."""
         name = engine or self.recognition.engine
         if name not in self._stt_engines:
             self._stt_engines[name] = STT_ENGINES[name](self.recognition, self._http)
@@ -113,7 +112,7 @@ class SpeechService:
                 self.recogniser(requirement.engine).preload()
 
     def not_ready_reasons(self, requirements: Iterable[EngineRequirement]) -> list[str]:
-        """A line for each required engine that was preloaded and is not ready yet: its name, and the reason."""
+        """One line for each required TTS or STT engine that is not ready yet: the engine's name and the reason."""
         reasons = {}
         for requirement in requirements:
             if requirement.kind is EngineKind.TTS:
@@ -126,7 +125,7 @@ class SpeechService:
 
     @property
     def results(self) -> dict[str, int]:
-        """The number of sentences for each of `RESULTS`: where their audio came from, or why there is none."""
+        """The number of sentences for each result: memory, disk, made, failed or dropped (`tts_cache.RESULTS`)."""
         caches = self._tts_caches.values()
         return {result: sum(cache.results[result] for cache in caches) for result in RESULTS}
 

@@ -1,1 +1,1 @@
-"""What TTS, STT and LLM engines share: HTTP, worker processes, and the table of engines by their names."""
+"""Code that TTS, STT and LLM engines share: the HTTP client, worker processes, and tables of engines by name."""

@@ -1,6 +1,7 @@
-"""The HTTP and WebSocket client of all engines.
+"""The HTTP and WebSocket client that all speech engines share.
 
-Its error messages are single lines. Of a URL they name only the host, because the rest may contain a secret.
+The messages of its errors are single lines. They name only the host of a URL, because its other parts may contain a
+secret.
 """
 
 import contextlib
@@ -14,24 +15,24 @@ from mediaserver.errors import EngineError
 from mediaserver.events.webhook_client import describe_http_error, host_of
 from mediaserver.support.http_connector import Connector
 
-_CONNECT_TIMEOUT = 3.0  # seconds
+_CONNECT_TIMEOUT = 3.0  # seconds within which a connection must be established
 _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's closing handshake may take
-# Seconds that an idle connection is kept open. Common servers close one after 2 or 5 s. We close it earlier, so
-# that no request is sent on a connection that the server is closing.
+# Seconds that an idle connection is kept open. Common servers close an idle connection after 2 or 5 s. The
+# client closes it earlier, so that no request is sent on a connection that the server is closing.
 _KEEP_ALIVE = 1.5
 _MAX_ERROR_BYTES = 4096  # bytes of an error response that are read
-_MAX_SHOWN = 200  # characters of an error response that are repeated in our message
+_MAX_SHOWN = 200  # characters of an error response that are repeated in the message of an EngineError
 
 
 class EngineHttpClient:
-    """One HTTP client for all engines, so that connections are reused."""
+    """One HTTP client for all speech engines, so that connections are reused."""
 
     def __init__(self) -> None:
         self._client: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        # A session is created where there is none yet, so that no request creates one later.
+        # `_session` creates a session where there is none yet, so that no later request creates one.
         await self._session().close()
 
     @contextlib.asynccontextmanager
@@ -39,8 +40,8 @@ class EngineHttpClient:
         """Send a POST request and yield its response, to be read inside the context.
 
         `body` is the argument `json` or `data` of aiohttp's `post`. Raises EngineError where the server cannot be
-        reached, answers with a status other than 2xx, or breaks off. Only connecting has a time-out here; the
-        caller sets all others.
+        reached, answers with a status other than 2xx, or breaks the response off. Only connecting has a time-out
+        here; the caller sets all other time-outs.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         status = None
@@ -50,7 +51,7 @@ class EngineHttpClient:
                 if not 200 <= status < 300:
                     raise EngineError(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
-        except TimeoutError:  # once there is a status, the caller's own time-out has raised it
+        except TimeoutError:  # once there is a status, the caller's own time-out has raised this error
             if status is None:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise
@@ -59,7 +60,10 @@ class EngineHttpClient:
 
     @contextlib.asynccontextmanager
     async def websocket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """Open a WebSocket and yield it, to be used inside the context. Raises EngineError as `post` does."""
+        """Open a WebSocket and yield it, to be used inside the context.
+
+        Raises EngineError where the server cannot be reached, refuses the handshake, or breaks the connection off.
+        """
         connected = False
         try:
             async with self._session().ws_connect(url, max_msg_size=1 << 20, timeout=_CLOSE_TIMEOUT) as websocket:
@@ -88,7 +92,7 @@ class EngineHttpClient:
 
 
 async def _error_text(response: aiohttp.ClientResponse, token: str) -> str:
-    """An error response's text for our message, as `: one line`; "" if there is none, or if it has our token."""
+    """The text of an error response, as `: one line`; "" if there is none, or if it contains the API token."""
     try:
         text = (await response.content.read(_MAX_ERROR_BYTES)).decode(errors="replace")
     except (aiohttp.ClientError, OSError):

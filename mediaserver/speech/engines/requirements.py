@@ -1,4 +1,4 @@
-"""The engines that a path requires, and checks that find out before any call whether they can be used."""
+"""The engines that a configured path requires, and checks before any call whether they can be used."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class EngineKind(StrEnum):
 
 
 class EngineRequirement(NamedTuple):
-    """An engine that a path requires. An empty field stands for the configured value."""
+    """An engine that a configured path requires. An empty field stands for the value in the settings."""
 
     kind: EngineKind
     engine: str = ""
@@ -27,7 +27,7 @@ class EngineRequirement(NamedTuple):
 
 
 def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str:
-    """Why a TTS engine cannot speak as required; "" if no reason is known. The engine itself is not asked."""
+    """Why a TTS engine cannot speak as required; "" if no reason is known. The check does not start the engine."""
     voice = resolve_voice(speech, requirement.engine, requirement.voice, language=requirement.language)
     return TTS_PROBLEMS[voice.engine](speech, voice)
 
@@ -35,7 +35,7 @@ def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str
 def requirement_problem(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> str:
-    """Why a required engine cannot be used; "" if no reason is known. The engine itself is not asked."""
+    """Why a required engine cannot be used; "" if no reason is known. The check does not start the engine."""
     match requirement.kind:
         case EngineKind.TTS:
             return voice_problem(requirement, speech)

@@ -4,28 +4,28 @@ import codecs
 import re
 from typing import NamedTuple
 
-MAX_EVENT_CHARACTERS = 65_536
+MAX_EVENT_CHARACTERS = 65_536  # characters that the data of one event may have
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class ServerSentEvent(NamedTuple):
-    """One event. `kind` is its type, "message" where the server sends no type."""
+    """One Server-Sent Event. `kind` is its type, which is "message" where the server sends no type."""
 
     data: str
     kind: str = "message"
 
 
 class ServerSentEventParser:
-    """An incremental parser. Its input may be cut at any byte, even inside a UTF-8 sequence.
+    """An incremental parser of an event stream. The stream may be cut at any byte, even inside a UTF-8 sequence.
 
-    An empty line ends an event. Where the stream ends before that line, the event is discarded, as
-    the standard demands.
+    An empty line ends an event. Where the stream ends before that line, the event is discarded, as the standard
+    demands.
     """
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
         self._incomplete_line = ""
-        self._after_cr = False  # the input ended in CR: a LF that comes next belongs to the same line end
+        self._after_cr = False  # whether the input so far ends in CR; a LF that follows belongs to the same line end
         self._data: list[str] = []
         self._kind, self._data_characters = "", 0
 
@@ -44,7 +44,7 @@ class ServerSentEventParser:
         return events
 
     def _feed_line(self, line: str) -> ServerSentEvent | None:
-        """Parse one line. An empty line completes an event, which is returned."""
+        """Parse one line of the stream; return the event that an empty line completes, None for any other line."""
         if not line:
             data, kind = self._data, self._kind or "message"
             self._data, self._kind, self._data_characters = [], "", 0

@@ -1,7 +1,8 @@
 """The tables of TTS and STT engines. Their keys are the names of the engines in the settings.
 
-The functions in the tables of problems return why an engine cannot be used as it is configured, for a voice (TTS)
-or for a language (STT); they return "" if it can. They do not ask the engine itself, so that `check` is quick.
+A function in `TTS_PROBLEMS` or `STT_PROBLEMS` returns why an engine cannot be used as it is configured, or "" if
+no reason is known. It checks a TTS engine for a voice, and an STT engine for a language. It starts no engine and
+sends no request, so that the command `mediaserver check` is quick.
 """
 
 from collections.abc import Callable

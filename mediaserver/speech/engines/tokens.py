@@ -14,7 +14,7 @@ async def read_token(setting: SecretStr, key: str) -> str:
 
     The file or variable is read anew each time. `key` is the setting's name, for the error message.
 
-    Raises EngineError where the file or variable is not there.
+    Raises EngineError where the file or variable cannot be read.
     """
     try:
         return await asyncio.to_thread(resolve_secret, setting, key)
@@ -23,7 +23,7 @@ async def read_token(setting: SecretStr, key: str) -> str:
 
 
 def token_problem(url: str, setting: SecretStr, key: str) -> str:
-    """The problem if `url` is OpenAI's own server, which requires a token, and no token is set; "" otherwise."""
+    """A message if `url` is OpenAI's own server, which requires a token, and no token is set; "" otherwise."""
     if url == OPENAI and not setting.get_secret_value().strip():
         return f"{key}: no token is set, and OpenAI requires one"
     return ""

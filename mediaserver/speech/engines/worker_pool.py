@@ -10,16 +10,17 @@ from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessErr
 from mediaserver.support.processes.pool import ProcessPool
 
 _IDLE = 60.0  # seconds without any job after which all workers but one are stopped
-_ATTEMPTS = 2
+_ATTEMPTS = 2  # workers that try a job before it fails, where each of them dies during the job
 
 
 class WorkerPool:
     """At most `size` worker processes that run `module`, whose `main` calls `worker_process.serve_jobs`.
 
-    A job during which its worker dies is tried once more in another worker. A cancelled job that has not begun is
-    dropped. A cancelled job that has begun is finished, because to end it means to kill its worker, and the start
-    of another worker takes longer than the rest of the job. A worker that takes
-    longer than `job_timeout` seconds for a job is killed, together with all processes that it has started.
+    Where a worker dies during a job, another worker tries the job once more. A worker that takes longer than
+    `job_timeout` seconds for a job is killed, together with all processes that it has started.
+
+    A cancelled job that has not begun is dropped. A cancelled job that has begun is finished, because only killing
+    its worker would end the job, and the start of another worker takes longer than the remainder of the job.
     """
 
     def __init__(self, module: str, arguments: tuple[str, ...], size: int, job_timeout: float) -> None:
@@ -28,16 +29,16 @@ class WorkerPool:
         self._jobs: set[asyncio.Task[bytes]] = set()
 
     def preload(self) -> None:
-        """Start a worker ahead of the first job."""
+        """Start a worker process ahead of the first job."""
         self._pool.prestart()
 
     @property
     def not_ready_reason(self) -> str:
-        """Why no worker has become ready yet; "" once one has."""
+        """Why no worker process has become ready yet; "" once a worker process is ready."""
         return self._pool.why_not_ready
 
     async def close(self) -> None:
-        """Cancel all jobs and stop the workers."""
+        """Cancel all jobs and stop the worker processes."""
         jobs = list(self._jobs)
         for task in jobs:
             task.cancel()
@@ -45,7 +46,7 @@ class WorkerPool:
         await self._pool.close()
 
     async def run_job(self, **job: Any) -> bytes:
-        """Have a worker do a job, given as JSON values, and return the PCM that it makes. Raises EngineError."""
+        """Have a worker do a job, given as JSON values, and return the PCM of its result. Raises EngineError."""
         begun = asyncio.Event()
         task = asyncio.get_running_loop().create_task(self._run(json.dumps(job).encode(), begun))
         self._jobs.add(task)
@@ -80,7 +81,7 @@ class WorkerPool:
         raise EngineError(f"its process died {_ATTEMPTS} times")
 
     async def _exchange(self, worker: ChildProcess, request: bytes) -> tuple[bool, bytes]:
-        """Send a request; return whether it succeeded, and the PCM or the error's text."""
+        """Send a job to a worker; return whether the job succeeded, and its PCM or the text of its error."""
         async with asyncio.timeout(self._job_timeout):
             await worker.send(REQUEST.pack(len(request)) + request)
             succeeded, size = RESPONSE.unpack(await worker.receive(RESPONSE.size))

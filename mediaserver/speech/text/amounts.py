@@ -1,7 +1,8 @@
 """Numbers, ordinals, years and money in words.
 
-Values are expected as programs write them: digits, and a point before the decimals. In languages that num2words
-does not know, the digits stay, and the TTS engine speaks them.
+A value must be written as programs write it: in digits, with a point before the decimals. The library num2words
+puts digits into words. In a language that num2words does not know, digits stay digits, and the TTS engine speaks
+them.
 """
 
 import re
@@ -11,14 +12,16 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # a value with more digits is refused
+_MAX_DIGITS = 18  # a value with more digits raises ValueError
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
-_ENGLISH_NAMES = {  # names of a currency and its hundredth, because CLDR says "US dollars" and has no cents
+# English names by currency: one unit, several units, one hundredth, several hundredths. The names of CLDR (Babel's
+# data) are not used, because CLDR says "US dollars" for dollars, and has no names of hundredths such as cents.
+_ENGLISH_NAMES = {
     **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD"), _DOLLAR),
     "EUR": ("euro", "euros", "cent", "cents"),
     "GBP": ("pound", "pounds", "penny", "pence"),
@@ -32,7 +35,7 @@ _ENGLISH_NAMES = {  # names of a currency and its hundredth, because CLDR says "
 
 
 def number_words(text: str, argument: str, language: Language) -> str:
-    """ "-12.5" -> "minus twelve point five"."""
+    """A number in words: "-12.5" becomes "minus twelve point five"."""
     found = _NUMBER.fullmatch(text)
     if not found or len(found[2]) > _MAX_DIGITS:
         raise ValueError(f"write it as -1234.5, with at most {_MAX_DIGITS} digits")
@@ -40,12 +43,12 @@ def number_words(text: str, argument: str, language: Language) -> str:
 
 
 def ordinal_words(text: str, argument: str, language: Language) -> str:
-    """ "21" -> "twenty-first"."""
+    """An ordinal number in words: "21" becomes "twenty-first"."""
     return language.number_words(_parse_integer(text), "ordinal")
 
 
 def year_words(text: str, argument: str, language: Language) -> str:
-    """ "1905" -> "nineteen oh-five"."""
+    """A year in words: "1905" becomes "nineteen oh-five"."""
     return integer_year_words(_parse_integer(text), language)
 
 
@@ -58,9 +61,10 @@ def integer_year_words(value: int, language: Language) -> str:
 
 
 def currency_words(text: str, argument: str, language: Language) -> str:
-    """ "42.50", "42.50 EUR", "€42.50" -> "forty-two euros and fifty cents".
+    """An amount of money in words: "42.50", "42.50 EUR" or "€42.50" becomes "forty-two euros and fifty cents".
 
-    The currency is that of the value, or else the `argument`, or else that of the language's territory.
+    The currency is the one in `text`, or else the code in `argument`, or else the currency of the language's
+    territory.
     """
     found = _MONEY.fullmatch(text)
     if not found or (found[1] and found[3]) or (found[2] and found[5]) or len(found[4]) > _MAX_DIGITS:
@@ -103,7 +107,7 @@ def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> 
 
 
 def _english_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in English, in words such as dollars and cents; "" for one that is not in `_ENGLISH_NAMES`."""
+    """An amount in English words, such as dollars and cents; "" for a currency that `_ENGLISH_NAMES` lacks."""
     if code not in _ENGLISH_NAMES:
         return ""
     major, minor = int(amount), int(amount % 1 * 100)
@@ -114,7 +118,7 @@ def _english_amount(amount: Decimal, code: str, language: Language) -> str:
 
 
 def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in another language than English, by num2words; "" where num2words lacks the currency."""
+    """An amount in words of a language other than English; "" where num2words lacks the currency."""
     from num2words import CONVERTER_CLASSES
 
     try:
@@ -145,9 +149,9 @@ def _parse_integer(text: str) -> int:
 
 
 def _decimal_words(value: Decimal, language: Language) -> str:
-    """A number in words; in digits where the language has no words for it.
+    """A number in words, or in digits where num2words has no words for numbers in the language.
 
-    The digits after the point are spoken one by one, because num2words loses some of them.
+    Each digit after the point becomes a word of its own here, because num2words loses some of these digits.
     """
     whole, point, decimals = str(value).partition(".")
     if language.num2words_code and (language.decimal_point or not point):

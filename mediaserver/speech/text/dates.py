@@ -1,7 +1,8 @@
 """Dates, times of day and durations in words.
 
-In English, all parts are words. Other languages get Babel's long patterns, such as "Montag, 23. November 2026".
-The digits in the patterns stay, because the TTS engine knows in which grammatical form to speak them.
+In English, all parts of a value become words. In other languages, the library Babel formats the value, as in
+"Montag, 23. November 2026". Digits that Babel writes stay digits, because the TTS engine knows in which
+grammatical form to speak them.
 """
 
 import re
@@ -16,30 +17,30 @@ _ISO_DURATION = re.compile(
     r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)S)?)?"
 )
 _UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
-_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # languages that say this word between the hour and the minute
-_ONE_HOUR = {"de": "ein"}
+_ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)  # seconds in a week, a day, an hour, a minute and a second
+_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # by language, the word between the hour and the minute
+_ONE_HOUR = {"de": "ein"}  # by language, the hour 1 where it is not the number's word: "ein Uhr", not "eins Uhr"
 
 
 def date_words(text: str, argument: str, language: Language) -> str:
-    """ "2026-11-23" -> "Monday, November twenty-third, twenty twenty-six"."""
+    """A date in words: "2026-11-23" becomes "Monday, November twenty-third, twenty twenty-six"."""
     return _day_words(_parse_datetime(text).date(), language)
 
 
 def time_words(text: str, argument: str, language: Language) -> str:
-    """ "15:30" -> "three thirty p.m."; seconds are left out."""
+    """A time of day in words: "15:30" becomes "three thirty p.m."; seconds are left out."""
     return _clock_words(_parse_datetime(text, clock=True).time(), language)
 
 
 def datetime_words(text: str, argument: str, language: Language) -> str:
-    """ "2026-11-23T15:30" -> the date and the time as they are written, without any change of time zone."""
+    """A date and a time in words, such as "2026-11-23T15:30". A time zone in the value is ignored."""
     moment = _parse_datetime(text)
     joint = " at " if language.english else ", "
     return f"{_day_words(moment.date(), language)}{joint}{_clock_words(moment.time(), language)}"
 
 
 def duration_words(text: str, argument: str, language: Language) -> str:
-    """The seconds "125", or "2:05", "0:02:05" or "PT2M5S" -> "two minutes and five seconds"."""
+    """A duration in words: "125" (seconds), "2:05" or "PT2M5S" becomes "two minutes and five seconds"."""
     from babel.lists import format_list
 
     rest = _parse_duration(text)
@@ -56,7 +57,7 @@ def duration_words(text: str, argument: str, language: Language) -> str:
 
 
 def _parse_datetime(text: str, clock: bool = False) -> datetime:
-    """Parse a date or a date and time in ISO 8601. With `clock`, a time alone will do. Raises ValueError."""
+    """Parse an ISO 8601 date, with or without a time; with `clock`, also a time alone. Raises ValueError."""
     try:
         if clock and not re.match(r"[0-9]{4}-", text):
             return datetime.combine(date.min, time.fromisoformat(text.zfill(5)))
@@ -97,12 +98,12 @@ def _english_clock_words(clock: time, language: Language) -> str:
         return "noon" if clock.hour else "midnight"
     hour = language.number_words(clock.hour % 12 or 12)
     minute = f" {'oh ' * (clock.minute < 10)}{language.number_words(clock.minute)}" if clock.minute else ""
-    # "a.m." has dots, because an engine would speak an "a" without a dot as an article.
+    # "a.m." has dots, because a TTS engine would speak an "a" without a dot as an article.
     return f"{hour}{minute} {'p.m.' if clock.hour >= 12 else 'a.m.'}"
 
 
 def _count_with_unit(count: int, unit: str, language: Language) -> str:
-    """A number with its unit. Where Babel lacks the unit's long name, as in Chinese, the short name is used."""
+    """A number with the name of its unit of time. The short name is used where Babel lacks the long name."""
     from babel.units import format_unit
 
     long_name = format_unit(count, f"duration-{unit}", length="long", locale=language.locale)
@@ -114,7 +115,7 @@ def _count_with_unit(count: int, unit: str, language: Language) -> str:
 
 
 def _parse_duration(text: str) -> int:
-    """Parse a duration and return its seconds, rounded. Raises ValueError."""
+    """Parse a duration and return it in seconds, rounded to a whole number. Raises ValueError."""
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return int(float(text) + 0.5)
     if found := _COLON_DURATION.fullmatch(text):

@@ -1,6 +1,7 @@
-"""The table of formats in which a value can be spoken, and the normalisation of a value to words. No I/O.
+"""The table of formats in which a value can be spoken, and the function that puts a value into words. No I/O.
 
-Values come from callers and backends, and are not trusted. So each is limited in length and made printable.
+Values come from callers and backends, and are not trusted. A value that is too long raises ValueError, and
+characters of a value that cannot be printed become spaces.
 """
 
 import re
@@ -11,7 +12,7 @@ from mediaserver.speech.text import amounts, dates, languages, spelling
 from mediaserver.speech.text.languages import Language
 
 MAX_VALUE_CHARACTERS = 1000  # characters that a value without a format may have
-_MAX_FORMATTED_CHARACTERS = 100  # characters that a value with a format may have; nobody listens to more
+_MAX_FORMATTED_CHARACTERS = 100  # characters that a value with a format may have
 
 # Each function takes a value, the format's argument ("" for none) and a language, and returns the words. It raises
 # ValueError where the value cannot be spoken in that format.
@@ -28,6 +29,7 @@ FORMATS: dict[str, Callable[[str, str, Language], str]] = {
     "phone": spelling.phone_words,
     "spell": spelling.spelled_words,
 }
+# By format, a sample value with which `preload_format` tries the format; all other formats are tried with "12".
 _SAMPLES = {"date": "2026-11-23", "time": "15:30", "datetime": "2026-11-23T15:30", "year": "2026"}
 
 
@@ -45,9 +47,9 @@ def validate_format(name: str, argument: str) -> None:
 
 
 def normalise_value(value: str, format_name: str, argument: str, language: str) -> str:
-    """A value in words, as one printable line. The format "" leaves it as it is.
+    """A value in words, as one printable line. With the format "", the value keeps its words and digits.
 
-    `language` is a BCP 47 tag. Raises ValueError where the value cannot be spoken in that format.
+    `language` is a BCP 47 tag. Raises ValueError where the value is too long, or cannot be spoken in the format.
     """
     value = to_printable(value).strip()
     max_characters = _MAX_FORMATTED_CHARACTERS if format_name else MAX_VALUE_CHARACTERS
@@ -59,9 +61,9 @@ def normalise_value(value: str, format_name: str, argument: str, language: str) 
 
 
 def preload_format(format_name: str, argument: str, language: str) -> None:
-    """Load what a format needs for a language. Loading takes some 50 ms.
+    """Load the libraries and data that a format needs for a language, so that no call waits some 50 ms for them.
 
-    Raises ValueError for an unknown language, and for a format that cannot be spoken in it.
+    Raises ValueError for an unknown language, and for a format that cannot be spoken in the language.
     """
     languages.find_language(language)
     if format_name:

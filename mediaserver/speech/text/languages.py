@@ -1,7 +1,8 @@
-"""Languages by their BCP 47 tags, as num2words (words for numbers) and Babel (CLDR: dates, currencies) know them.
+"""Languages by their BCP 47 tags, with the words that two libraries have for them.
 
-Both libraries are imported when a language is first looked up. The import takes some 30 ms, so call
-`find_language` at start, not during calls.
+The library num2words has words for numbers; Babel has the dates and currencies of CLDR. Both are imported when a
+language is first looked up. The import takes some 30 ms, so call `find_language` when the server starts, not during
+calls.
 """
 
 import re
@@ -16,22 +17,22 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # languages coded otherwise in num2words
+_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # num2words' codes, where they differ
 _DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point, where num2words lacks them
-_AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}
+_AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", which has no territory
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language, and how num2words and Babel know it."""
+    """A language by its tag, with num2words' code and Babel's locale for it."""
 
-    tag: str  # BCP 47
+    tag: str  # a BCP 47 tag, such as en-GB
     num2words_code: str  # "" where num2words has no words for the numbers of the language
-    babel_locale: "Locale | None"
+    babel_locale: "Locale | None"  # None where Babel does not know the language
 
     @property
     def locale(self) -> "Locale":
-        """Babel's locale. Raises ValueError where Babel does not know the language."""
+        """Babel's locale of the language. Raises ValueError where Babel does not know the language."""
         if self.babel_locale is None:
             raise ValueError(f"there are no dates, times or names of currencies in the language {self.tag}")
         return self.babel_locale
@@ -48,7 +49,7 @@ class Language:
 
     @property
     def territory(self) -> str:
-        """The territory of the tag, or else the one where most speakers live, according to CLDR; "" for none."""
+        """The territory of the tag, or else CLDR's most likely territory for the language; "" for none."""
         from babel.core import get_global
 
         likely = get_global("likely_subtags").get(self.locale.language, "")
@@ -57,7 +58,7 @@ class Language:
     def number_words(self, number: int, form: str = "cardinal") -> str:
         """A number in words. `form` is num2words' "cardinal", "ordinal" or "year".
 
-        Raises ValueError where the language has no words for it.
+        Raises ValueError where num2words has no words for the number in the language.
         """
         if not self.num2words_code:
             raise ValueError(f"the language {self.tag} has no words for numbers")
@@ -65,7 +66,7 @@ class Language:
 
     @cached_property
     def decimal_point(self) -> str:
-        """The word between a number and its decimals, such as "point"; "" where it is not known."""
+        """The word between a number and its decimals, such as "point"; "" where num2words has none."""
         from num2words import CONVERTER_CLASSES
 
         word = getattr(CONVERTER_CLASSES.get(self.num2words_code), "pointword", "")
@@ -84,7 +85,7 @@ class Language:
 
 
 def find_language(tag: str) -> Language:
-    """The language of a BCP 47 tag. Raises ValueError for an unknown one."""
+    """The language of a BCP 47 tag. Raises ValueError for an unknown language."""
     return _find_language(tag) if _TAG.fullmatch(tag) else _raise_unknown(tag)
 
 
@@ -108,7 +109,7 @@ def _find_language(tag: str) -> Language:
 
 
 def _raise_unknown(tag: str) -> NoReturn:
-    """Raise ValueError with a hint and the list of languages."""
+    """Raise ValueError for an unknown language. The message suggests a similar tag, and lists known languages."""
     from babel import localedata
     from num2words import CONVERTER_CLASSES
 
@@ -130,5 +131,5 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
     if language.startswith("en"):
-        words = words.replace(",", "")  # an engine would speak commas as pauses
+        words = words.replace(",", "")  # a TTS engine would speak commas as pauses
     return words.replace(" and ", " ") if american else words

@@ -1,11 +1,14 @@
-"""Codes, telephone numbers and names, spoken character by character; a comma between groups makes a pause."""
+"""Codes, telephone numbers and names, spoken character by character.
+
+A comma separates groups of characters in the result, because a TTS engine speaks a comma as a pause.
+"""
 
 import re
 from unicodedata import decimal
 
 from mediaserver.speech.text.languages import Language
 
-_SIGN_NAMES = {  # the names in English; in other languages the sign stays, and the TTS engine speaks it
+_SIGN_NAMES = {  # English names of signs; in other languages a sign stays, and the TTS engine speaks it
     "+": "plus",
     "*": "star",
     "#": "pound",
@@ -33,12 +36,16 @@ _SIGN_NAMES = {  # the names in English; in other languages the sign stays, and 
     "~": "tilde",
     "|": "bar",
 }
-_CODE_SIGNS = "+*#"  # signs that are part of a code; all others separate groups
-_COUNTRY_CODE = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")  # ITU-T E.164
+_CODE_SIGNS = "+*#"  # signs that are spoken as part of a code; any other sign separates two groups
+# The country code at the start of an international telephone number, as in ITU-T E.164.
+_COUNTRY_CODE = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
 
 
 def digit_words(text: str, argument: str, language: Language) -> str:
-    """ "47-11" -> "four seven, one one". Groups are as written, or of `argument` characters each."""
+    """The characters of a code in words, in groups: "47-11" becomes "four seven, one one".
+
+    Each group has `argument` characters. With "", the groups are those in `text`.
+    """
     groups = _split_groups(text)
     if argument:
         joined, size = "".join(groups), int(argument)
@@ -47,7 +54,10 @@ def digit_words(text: str, argument: str, language: Language) -> str:
 
 
 def phone_words(text: str, argument: str, language: Language) -> str:
-    """ "+15551234567" -> "plus one, five five five, one two three, four five six seven"."""
+    """The digits of a telephone number in words, in groups.
+
+    "+15551234567" becomes "plus one, five five five, one two three, four five six seven".
+    """
     groups = _split_groups(text)
     if len(groups) > 1 and max(map(len, groups)) <= 5:
         return _group_words(groups, language)
@@ -63,7 +73,7 @@ def phone_words(text: str, argument: str, language: Language) -> str:
 
 
 def spelled_words(text: str, argument: str, language: Language) -> str:
-    """ "a@b.co" -> "A. at B dot C O". Each sign is spoken by its name, and a pause separates words."""
+    """A text spelled out: "a@b.co" becomes "A. at B dot C O". Commas, which are pauses, separate words."""
     return _group_words(text.split(), language)
 
 
@@ -85,7 +95,7 @@ def _character_words(character: str, language: Language) -> str:
     if value is not None:
         return language.number_words(int(value)) if language.num2words_code else str(value)
     if character in "Aa" and language.english:
-        return "A."  # with a dot, because an engine speaks "A" as an article
+        return "A."  # with a dot, because a TTS engine speaks "A" as an article
     if character == "#" and language.english and not language.american:
         return "hash"
     return (_SIGN_NAMES.get(character) if language.english else None) or character.upper()

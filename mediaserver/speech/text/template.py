@@ -1,7 +1,7 @@
 """Texts with variables: `Your balance is {amount:currency:EUR}.` No I/O.
 
 `{name}` stands for a variable's value. `{name:format}` and `{name:format:argument}` stand for the value in words,
-by one of `formats.FORMATS`. `{{` and `}}` stand for braces. Braces in a value have no meaning.
+in one of the formats of `formats.FORMATS`. `{{` and `}}` stand for braces. Braces in a value have no meaning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ class MissingValuesError(ValueError):
 
 
 class Placeholder(NamedTuple):
-    """The place of a variable's value in a text. `before` is the literal text in front of it."""
+    """The place of a variable's value in a text. `before` is the literal text in front of the placeholder."""
 
     before: str
     name: str
-    format: str  # "" for the value as it is
+    format: str  # a key of `formats.FORMATS`; "" for the value as it is
     argument: str
 
 
@@ -38,7 +38,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse a template. Raises ValueError for unmatched braces, an unknown format, or a wrong argument."""
+        """Parse a template. Raises ValueError for unmatched braces, or an unknown format or format's argument."""
         placeholders, before = [], ""
         for literal, name, format_and_argument, conversion in _parse_fields(text):
             before += _literal_lines(literal)
@@ -61,14 +61,14 @@ class Template:
         return tuple(dict.fromkeys(placeholder.name for placeholder in self.placeholders))
 
     def __str__(self) -> str:
-        """The text with its placeholders in braces."""
+        """The template as it is written, with its placeholders in braces."""
         parts = (f"{each.before}{{{':'.join(filter(None, each[1:]))}}}" for each in self.placeholders)
         return "".join((*parts, self.end))
 
     def preload_language(self, language: str) -> None:
-        """Load what rendering in a language needs. That takes tens of milliseconds the first time.
+        """Load what `render` needs for a language, so that no call waits tens of milliseconds for it.
 
-        Raises ValueError for an unknown language, and for a format that cannot be spoken in it.
+        Raises ValueError for an unknown language, and for a format that cannot be spoken in the language.
         """
         formats.preload_format("", "", language)
         for placeholder in self.placeholders:
@@ -79,10 +79,10 @@ class Template:
                 raise ValueError(f"{name}: no {placeholder.format} in the language {language}: {error}") from None
 
     def render(self, variables: Mapping[str, str], language: str) -> str:
-        """The text to be spoken. All of its characters but newlines are printable.
+        """The text to be spoken, with the variables' values. All of its characters but newlines are printable.
 
-        Raises MissingValuesError where variables have no value, and ValueError where a value cannot be spoken in
-        its format; the message names the variable, and does not repeat the value.
+        Raises MissingValuesError where variables have no value. Raises ValueError where a value cannot be spoken
+        in the format of its placeholder; the message names the variable, and does not repeat the value.
         """
         missing = [name for name in self.names if name not in variables]
         if missing:
@@ -107,7 +107,7 @@ def _parse_fields(text: str) -> list[tuple[str, str | None, str | None, str | No
 
 
 def _literal_lines(text: str) -> str:
-    """A template's own text, made printable line by line, so that it keeps its newlines."""
+    """The literal text of a template, made printable line by line, so that the text keeps its newlines."""
     return "\n".join(map(formats.to_printable, text.splitlines())) + "\n" * text.endswith(("\n", "\r"))
 
 
