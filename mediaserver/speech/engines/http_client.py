@@ -1,7 +1,7 @@
 """The HTTP and WebSocket client that all speech engines share.
 
-The messages of its errors are single lines. They name only the host of a URL, because its other parts may contain a
-secret.
+The messages of its errors are single lines. They name only the host of a URL, because its other parts may contain
+a secret.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class ServerSentEventParser:
-    """An incremental parser of an event stream. The stream may be cut at any byte, even inside a UTF-8 sequence.
+    """An incremental parser of an event stream, which may be cut at any byte, even inside a UTF-8 sequence.
 
     An empty line ends an event. Where the stream ends before that line, the event is discarded, as the standard
     demands.
@@ -25,7 +25,7 @@ class ServerSentEventParser:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
         self._incomplete_line = ""
-        self._after_cr = False  # whether the input so far ends in CR; a LF that follows belongs to the same line end
+        self._after_cr = False  # whether the input ended in CR; a LF that follows belongs to the same line end
         self._data: list[str] = []
         self._kind, self._data_characters = "", 0
 

@@ -1,4 +1,5 @@
-"""Text to speech (TTS): the engines that synthesise, and the cache of the sentences that they have synthesised.
+"""Text to speech (TTS): the engines that synthesise speech, and the cache of synthesised sentences.
 
-A text is split into sentences, each sentence is synthesised by itself, and is shared by all calls that speak it.
+A text is split into sentences. Each sentence is synthesised by itself. All calls that speak a sentence share its
+audio.
 """

@@ -1,6 +1,6 @@
 """The TTS engine `command`: any program that writes WAV, such as espeak-ng or piper.
 
-The program is not run by the serving process, but by worker processes that run `command_process`.
+Worker processes, whose module is `command_process`, run the program. The serving process does not.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.support.credentials import resolve_secret
 
+# Names that may stand in braces in the program's arguments. `CommandTts.synthesise` replaces them with values.
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _MODULE = "mediaserver.speech.tts.command_process"
@@ -41,7 +42,7 @@ def config_problem(settings: SpeechSettings, voice: Voice) -> str:
 
 
 class CommandTts:
-    """Synthesises speech with the configured program."""
+    """Synthesises speech with the configured program, which worker processes run."""
 
     def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings, self._program = settings, settings.command.program
@@ -51,13 +52,13 @@ class CommandTts:
 
     @cached_property
     def identity(self) -> str:
-        """The program with its arguments, and the size and date that its file had at the first use."""
+        """The program, its arguments, and its file's size and date, as a part of the TTS cache's key."""
         found = shutil.which(self._program[0]) if self._program else None
         stat = Path(found).stat() if found else None
         return f"command {self._program} {(stat.st_size, stat.st_mtime_ns) if stat else None}"
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """Yield the speech of a sentence, in one piece."""
+        """Yield the speech of a sentence in one piece: 16-bit PCM, 8 kHz, mono."""
         if why := config_problem(self._settings, voice):
             raise EngineError(why)
         file = await self._temporary_file()
@@ -83,7 +84,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The configured environment variables, read anew. Raises EngineError where a value cannot be read."""
+        """The program's configured environment variables, read anew. Raises EngineError if one cannot be read."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")
@@ -93,7 +94,7 @@ class CommandTts:
             raise EngineError(str(error)) from error
 
     async def _temporary_file(self) -> str:
-        """The path of a new file for the program's output, in a folder that only our user may read."""
+        """The path of a new file for the program's output, in a folder that only the server's user may read."""
         if self._folder is None:
             try:
                 self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="mediaserver-")
@@ -102,13 +103,13 @@ class CommandTts:
         return os.path.join(self._folder, f"{next(self._numbers)}.wav")  # noqa: PTH118 - a name, not a file yet
 
     def preload(self) -> None:
-        """Start a worker process."""
+        """Start a worker process ahead of the first sentence."""
         if self._program:
             self._workers.preload()
 
     @property
     def not_ready_reason(self) -> str:
-        """Why no worker process has become ready yet; "" once one has."""
+        """Why no worker process has become ready yet; "" once a worker process is ready."""
         return self._workers.not_ready_reason
 
     async def close(self) -> None:
@@ -119,9 +120,10 @@ class CommandTts:
 
 
 def fill_placeholders(argument: str, values: dict[str, str]) -> str:
-    """A program's argument with its placeholders replaced. A value cannot turn it into an option.
+    """A program's argument with values in place of its placeholders.
 
-    Where a value makes the argument begin with a dash, a space is put before it.
+    Where a value makes the argument begin with a dash, a space is put before the dash, so that the program does
+    not take the argument for an option.
     """
     filled = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), argument)
     return f" {filled}" if filled.startswith("-") and not argument.startswith("-") else filled

@@ -1,7 +1,7 @@
 """The worker process of the TTS engine `command`: `python -m mediaserver.speech.tts.command_process`.
 
-It runs a program for each sentence. Processes that the program starts are in this process's group,
-and are killed together with this process.
+The worker runs the configured program once for each sentence. Processes that the program starts belong to the
+worker's process group, and are killed together with the worker.
 """
 
 import resource
@@ -18,14 +18,14 @@ from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
 _MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
-# Bytes that a file of a program may have. Shared memory counts as a file, too, and the espeak-ng of distributions
-# takes 64 MB of shared memory for PulseAudio, though it plays nothing here.
+# Bytes that each file of the program may have. Shared memory counts as a file, too. The espeak-ng of Linux
+# distributions takes 64 MB of shared memory for PulseAudio, though it plays nothing here.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
-_MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for the error's message
+_MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for an error message
 
 
 def main() -> None:
-    """Answer requests until the input ends."""
+    """Answer the serving process's requests for speech until its socket is closed."""
     _limit_file_size()
     child_main.scrub_environment()
     worker_process.serve_jobs(lambda: synthesise)
@@ -39,7 +39,7 @@ def _limit_file_size() -> None:
 
 
 def synthesise(job: dict[str, Any]) -> bytes:
-    """The speech that a program makes of a sentence: 16-bit PCM at 8 kHz in whole frames."""
+    """Have the program speak a sentence, and return 16-bit PCM at 8 kHz, padded to whole frames of 20 ms."""
     file = Path(job["file"])
     stdout = _run_program(job["arguments"], job["input"].encode(), job["environment"])
     try:
@@ -54,13 +54,14 @@ def synthesise(job: dict[str, Any]) -> bytes:
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:
-        file.unlink(missing_ok=True)  # the serving process, which removes it too, may be gone
+        file.unlink(missing_ok=True)  # the serving process removes the file, too, but may have ended
 
 
 def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
     """Run the program with `text` as its standard input; return its standard output.
 
-    `configured` are environment variables. Raises EngineError where the program fails.
+    `configured` has the program's environment variables from the settings. Raises EngineError where the program
+    fails.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator configured it
@@ -87,7 +88,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
         raise _too_much_sound()
     code = process.wait()
     for thread in threads:
-        thread.join(1.0)  # not for ever, because a process that the program started may keep the pipes open
+        thread.join(1.0)  # seconds; no longer, because a process that the program started may keep the pipes open
     if code == -signal.SIGXFSZ:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         raise EngineError(f"the program wrote a file of more than {limit} bytes")
@@ -111,7 +112,7 @@ def _write_stdin(pipe: IO[bytes], text: bytes) -> None:
 
 
 def _read_stderr(pipe: IO[bytes], end: bytearray) -> None:
-    """Read standard error to its end, so that the program is not held up; keep the last bytes in `end`."""
+    """Read standard error to its end, so that the program never waits to write; keep the last bytes in `end`."""
     with pipe:
         while data := pipe.read1(_MAX_STDERR_BYTES):  # type: ignore[attr-defined]
             end += data

@@ -1,6 +1,6 @@
-"""The TTS engine `hibari`: English, without a network. The extra `[speech]` installs it.
+"""The TTS engine `hibari`: English speech, made on this machine. The extra `mediaserver[speech]` installs it.
 
-The engine is not loaded by the serving process, but by worker processes that run `hibari_process`.
+Worker processes, whose module is `hibari_process`, load hibari. The serving process does not.
 """
 
 from collections.abc import AsyncGenerator
@@ -14,10 +14,11 @@ from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 
-# The version of the processing that `hibari_process` adds (trimming, level). It is a part of the cache's key:
-# raise it with every audible change, so that sentences made before are not found on disk any more.
+# The version of the processing that `hibari_process` adds (trimming, level). It is a part of the TTS cache's key:
+# raise it with every audible change, so that sentences synthesised before the change are not found on disk.
 _PROCESSING_VERSION = 1
-VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # a copy, because importing hibari's own table loads hibari
+# The names of hibari's voices: a copy, because the import of hibari's own table loads hibari.
+VOICES = ("heart", "emma", "fenrir", "fable", "kore")
 _JOB_TIMEOUT = 10.0  # seconds for one sentence; a worker that takes longer is killed
 _MODULE = "mediaserver.speech.tts.hibari_process"
 
@@ -34,35 +35,35 @@ def config_problem(settings: SpeechSettings, voice: Voice) -> str:
 
 
 class HibariTts:
-    """Synthesises speech with hibari."""
+    """Synthesises speech with hibari in worker processes."""
 
     def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings = settings
         self._installed = find_spec("hibari") is not None
-        # The wait for a download is shorter than the time-out of a sentence, so that the error says that the voice
-        # is still being downloaded.
+        # Seconds that a sentence waits for the download of its voice: fewer than the time-out of a sentence, so
+        # that the error says that the voice is still being downloaded.
         download_wait = f"{0.8 * settings.timeout:g}"
         self._workers = WorkerPool(_MODULE, (download_wait,), settings.processes, _JOB_TIMEOUT)
 
     @cached_property
     def identity(self) -> str:
-        """The version of hibari, and that of our own processing."""
+        """hibari's version and `_PROCESSING_VERSION`, as a part of the TTS cache's key."""
         return f"hibari {version('hibari-tts') if self._installed else ''} {_PROCESSING_VERSION}"
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """Yield the speech of a sentence, in one piece."""
+        """Yield the speech of a sentence in one piece: 16-bit PCM, 8 kHz, mono."""
         if why := config_problem(self._settings, voice):
             raise EngineError(why)
         yield await self._workers.run_job(text=text, voice=voice.name, rate=voice.rate)
 
     def preload(self) -> None:
-        """Start a worker process."""
+        """Start a worker process ahead of the first sentence."""
         if self._installed:
             self._workers.preload()
 
     @property
     def not_ready_reason(self) -> str:
-        """Why no worker process has become ready yet; "" once one has."""
+        """Why no worker process has become ready yet; "" once a worker process is ready."""
         return self._workers.not_ready_reason
 
     async def close(self) -> None:

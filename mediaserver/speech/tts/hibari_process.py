@@ -1,8 +1,8 @@
 """The worker process of the TTS engine `hibari`: `python -m mediaserver.speech.tts.hibari_process DOWNLOAD_WAIT`.
 
-hibari's package contains one voice. The others are downloaded when they are first asked for, in a thread, so that
-the process goes on synthesising. The first sentence for such a voice waits for its download for DOWNLOAD_WAIT
-seconds at most; later ones fail at once until the voice is there.
+hibari's package contains one voice. Any other voice is downloaded when a sentence first needs it. The download
+runs in a thread, so that the process can go on with sentences of other voices. The first sentence for a voice
+waits for the download for at most DOWNLOAD_WAIT seconds. Later sentences fail at once until the voice is there.
 """
 
 import sys
@@ -20,22 +20,25 @@ from mediaserver.audio.pcm import SAMPLE_RATE, Signal, pad_to_frames, quantize, 
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines import worker_process
 
-_MAX_LOADED = 4  # voices kept in memory, some 30 MB each
-_RETRY = 60.0  # seconds after which a voice that could not be downloaded is tried again
-_GAIN = 2.0  # brings the speech near the loudness of the shipped prompts
-_MAX_PEAK = 0.9  # a fraction of full scale, which no peak exceeds after the gain
-_AUDIBLE = 0.001  # a fraction of full scale; any quieter signal counts as silence
-# Seconds of silence kept before and after a sentence. hibari itself leaves 0.3 and 0.45 seconds.
+_MAX_LOADED = 4  # voices that are kept in memory, some 30 MB each
+_RETRY = 60.0  # seconds from the start of a failed download until it may be tried again
+_GAIN = 2.0  # amplification that makes speech about as loud as the prompts shipped with the server
+_MAX_PEAK = 0.9  # the highest allowed peak after amplification, as a fraction of full scale
+_AUDIBLE = 0.001  # a fraction of full scale; a smaller sample counts as silence
+# Seconds of silence kept before and after a sentence. hibari itself gives 0.3 and 0.45 seconds.
 _LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
 
 def main() -> None:
-    """Answer requests until the input ends."""
+    """Answer the serving process's requests for speech until its socket is closed."""
     worker_process.serve_jobs(lambda: VoiceStore(float(sys.argv[1])).synthesise)
 
 
 class VoiceStore:
-    """The loaded voices. Beyond `_MAX_LOADED`, the least recently used is freed. `download_wait` is in seconds."""
+    """The voices in memory. Beyond `_MAX_LOADED`, the least recently used one is freed.
+
+    A sentence waits at most `download_wait` seconds for the download of its voice.
+    """
 
     def __init__(self, download_wait: float) -> None:
         self._download_wait = download_wait
@@ -44,7 +47,7 @@ class VoiceStore:
         self._load(DEFAULT)("Ready.")  # warm up: the first sentence takes ten times as long as any other
 
     def synthesise(self, job: dict[str, Any]) -> bytes:
-        """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames. The same job gives the same sound."""
+        """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames. Equal jobs give equal PCM."""
         voice = self._load(job["voice"] or DEFAULT)
         samples = voice(job["text"], speed=job["rate"], seed=0)
         if not len(samples):
@@ -62,7 +65,7 @@ class VoiceStore:
         return self._loaded[name]
 
     def _download(self, name: str) -> None:
-        """Make sure that a voice's file is on this machine. Raises EngineError as long as it is missing."""
+        """Make sure that a voice's file is on this machine. Raises EngineError while the file is missing."""
         try:
             voice_path(name, download_missing=False)
         except FileNotFoundError:
@@ -84,7 +87,7 @@ class _VoiceDownload:
     def _run(self) -> None:
         try:
             voice_path(self._name)
-        except Exception as error:  # whatever the network and the disk may raise
+        except Exception as error:  # the network and the disk raise errors of many classes
             self._error = str(error)
 
     @property
@@ -97,7 +100,7 @@ class _VoiceDownload:
         self._thread.join(seconds)
 
     def raise_unless_done(self) -> None:
-        """Raise EngineError where the voice's file is not there."""
+        """Raise EngineError where the download is still running, or has failed."""
         if self._thread.is_alive():
             raise EngineError(f'the voice "{self._name}" is not here yet: it is being downloaded')
         if self._error:
@@ -105,7 +108,7 @@ class _VoiceDownload:
 
 
 def _trim_silence(signal: Signal) -> Signal:
-    """Shorten the silence around a sentence to a speaker's pauses, because callers wait while it lasts."""
+    """Shorten the silence before and after a sentence at 8 kHz, because callers have to wait through it."""
     audible = np.flatnonzero(np.abs(signal) > _AUDIBLE)
     if not len(audible):
         return signal
@@ -115,7 +118,7 @@ def _trim_silence(signal: Signal) -> Signal:
 
 
 def _raise_level(signal: Signal) -> Signal:
-    """Amplify by `_GAIN`, or by less where the peak would exceed `_MAX_PEAK`."""
+    """Amplify a signal by `_GAIN`, or by less where its peak would exceed `_MAX_PEAK`."""
     peak = float(np.abs(signal).max(initial=0.0))
     return signal * min(_GAIN, _MAX_PEAK / peak) if peak else signal
 

@@ -1,4 +1,4 @@
-"""The interface of a text-to-speech (TTS) engine, and the voice that it is asked for."""
+"""The interface of a text-to-speech (TTS) engine, and the choice of a voice."""
 
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
@@ -10,17 +10,17 @@ class Voice(NamedTuple):
     """The engine and the voice that speak a text."""
 
     engine: str
-    name: str = ""  # as the engine names it; empty: the engine's default
-    rate: float = 1.0  # a multiple of the engine's own pace
+    name: str = ""  # the engine's name for the voice; "" for the engine's default voice
+    rate: float = 1.0  # the speed, as a multiple of the engine's normal speed
     language: str = "en"  # a BCP 47 tag
 
 
 def resolve_voice(
     settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
 ) -> Voice:
-    """A voice, with the configured value for each argument that is not given.
+    """The voice for these arguments. The settings give the value of each argument that is left out.
 
-    The configured name of a voice belongs to the configured engine, and is not used for another engine.
+    The setting `speech.voice` names a voice of the configured engine. It is not used for another engine.
     """
     configured = settings.voice if (engine or settings.engine) == settings.engine else ""
     return Voice(
@@ -33,22 +33,22 @@ class TtsEngine(Protocol):
 
     @property
     def identity(self) -> str:
-        """The engine and its model, as a part of the cache's key. It must change whenever the sound changes."""
+        """A part of the TTS cache's key that names engine and model. It must change whenever the sound changes."""
 
     def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence as 16-bit little-endian PCM, 8 kHz, mono.
 
-        The pieces have any even number of bytes, and each is yielded as soon as it is there. Where they are whole
-        frames of 320 bytes, playing them costs no more than playing a prompt. Raises EngineError where there is no
-        speech, or where it breaks off.
+        Each piece of PCM is yielded as soon as the engine gives it, and has any even number of bytes. Pieces of
+        whole frames (320 bytes each) cost no more to play than a prompt. Raises EngineError where the engine gives
+        no speech, or stops before the end of the sentence.
         """
 
     def preload(self) -> None:
-        """Start what the engine needs, so that the first sentence takes no longer than later ones."""
+        """Start what the engine needs, so that the first sentence takes no longer than later sentences."""
 
     @property
     def not_ready_reason(self) -> str:
-        """Why a preloaded engine is not ready yet; "" if no reason is known. The engine itself is not asked."""
+        """Why the engine is not ready yet after `preload`; "" if it is ready, or has nothing to start."""
 
     async def close(self) -> None:
         """Stop the engine's processes and connections, if it has any of its own."""

@@ -1,22 +1,20 @@
-"""Removal of Markdown from the answers of language models, because its marks must not be spoken."""
+"""Removal of Markdown from the answers of language models, because Markdown's marks must not be spoken."""
 
 import re
 
 from mediaserver.speech.text.formats import to_printable
 
 _STEPS = (  # patterns and their replacements, applied in this order
-    (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # a fence of code, and its language
-    (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # a rule
+    (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # the fence of a code block, and the language named after it
+    (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # a horizontal rule
     (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),  # quotations, headings, bullets
     (re.compile(r"\s#{1,6}\s*$"), ""),  # the closing marks of a heading
-    (
-        re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"),
-        r"\1",
-    ),  # links and images are replaced by their text
-    (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),
-    (re.compile(r"`+"), ""),
-    (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),
-    (re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),
+    # Links and images are replaced by their text.
+    (re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"), r"\1"),
+    (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),  # the brackets around a URL
+    (re.compile(r"`+"), ""),  # the marks of code
+    (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),  # the marks of emphasis and strikethrough
+    (re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),  # the marks of emphasis, but not in snake_case
 )
 
 

@@ -18,21 +18,22 @@ from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.tts.interface import Voice
 
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
-RESPONSE_RATE = 24_000  # Hz of the response format "pcm": 16-bit little-endian, mono
-_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the bytes of a tenth of a second, which is passed on at a time
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes; a longer response to one sentence is an error
+RESPONSE_RATE = 24_000  # Hz of a response in the format "pcm", which is 16-bit little-endian mono
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # bytes of a tenth of a second: the size of a piece of a response
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes; a longer response for one sentence is an error
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
-_MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200  # bytes used of a text response; characters of it in our error message
+# Bytes that are read of a text response, and characters of these that are repeated in an error message.
+_MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200
 
 
 def config_problem(settings: SpeechSettings, voice: Voice) -> str:
-    """Why the server cannot be used as it is configured; "" if it can."""
+    """Why the TTS server cannot be used as it is configured; "" if no reason is known. Sends no request."""
     return token_problem(settings.openai.url, settings.openai.token, _TOKEN_KEY)
 
 
 class OpenAiTts:
-    """Synthesises speech with a server."""
+    """Synthesises speech with a server that implements OpenAI's API."""
 
     def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings, self._http = settings.openai, http
@@ -40,11 +41,11 @@ class OpenAiTts:
 
     @property
     def identity(self) -> str:
-        """The server, its model and its default voice."""
+        """The server's URL, model and default voice, as a part of the TTS cache's key."""
         return f"openai {self._settings.url} {self._settings.model} {self._settings.voice}"
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
-        """Yield the speech of a sentence as it streams in."""
+        """Yield the speech of a sentence as the response streams in: 16-bit PCM, 8 kHz, mono."""
         body = {
             "model": self._settings.model,
             "input": text,
@@ -62,16 +63,16 @@ class OpenAiTts:
             async for pcm in pcm_pieces:
                 yield pcm
 
-    not_ready_reason = ""  # always "", because the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the first request is sent for the first sentence
 
     def preload(self) -> None:
-        """Do nothing: there is nothing to start."""
+        """Do nothing, because this engine has no process to start."""
 
     async def close(self) -> None:
-        """Do nothing: the HTTP client belongs to all engines."""
+        """Do nothing, because all engines share the HTTP client, and `SpeechService` closes it."""
 
     async def _iter_pcm(self, chunks: AsyncGenerator[bytes, None], media_type: str) -> AsyncGenerator[bytes, None]:
-        """Yield a response's speech as PCM at 8 kHz, in whole frames. Raises EngineError if it is no audio."""
+        """Yield a response's speech as PCM at 8 kHz in whole frames. Raises EngineError for another media type."""
         first = await anext(chunks, b"")
         if first[:4] == b"RIFF" or media_type in _WAV_TYPES:
             yield await asyncio.to_thread(_decode_wav, b"".join([first, *[chunk async for chunk in chunks]]))
@@ -90,7 +91,7 @@ class OpenAiTts:
             yield resampler.flush()
 
     async def _iter_chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Yield the body in tenths of a second; the last may be shorter. Raises EngineError if it is too long."""
+        """Yield a response's body in pieces of a tenth of a second. Raises EngineError if the body is too long."""
         buffer, size = bytearray(), 0
         async for data in response.content.iter_any():
             size += len(data)
@@ -110,7 +111,7 @@ def _media_type(response: aiohttp.ClientResponse) -> str:
 
 
 def _decode_wav(content: bytes) -> bytes:
-    """The PCM of a WAV file, at 8 kHz in whole frames."""
+    """The PCM of a WAV file, resampled to 8 kHz, in whole frames. Raises EngineError for a broken file."""
     try:
         file = wav.parse(content)
         if not file.data:
@@ -125,7 +126,7 @@ def _decode_wav(content: bytes) -> bytes:
 
 
 def _shown_text(media_type: str, content: bytes) -> str:
-    """The beginning of a text response for our error message, as `: one line`; "" for any other response."""
+    """The beginning of a text response for an error message, as `: one line`; "" for any other response."""
     if media_type != "application/json" and not media_type.startswith("text/"):
         return ""
     text = " ".join(content[:_MAX_TEXT_BYTES].decode(errors="replace").split())[:_MAX_SHOWN]

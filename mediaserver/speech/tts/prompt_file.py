@@ -1,4 +1,4 @@
-"""The work of `mediaserver say`: synthesise a text, and write it to a prompt file."""
+"""The work of the command `mediaserver say`: synthesise a text, and write its speech to a prompt file."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,11 +8,11 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.interface import Voice
 
-_TIMEOUT = 60.0  # seconds to wait for sound; longer than on a call, because no caller waits
+_TIMEOUT = 60.0  # seconds to wait for an engine's audio; longer than during calls, because no caller waits
 
 
 def validate_prompt_file(file: Path) -> None:
-    """Raise ValueError where no prompt can be written to `file`."""
+    """Raise ValueError where `file` is no path to which a prompt can be written."""
     if file.suffix.lower() != ".wav" or file.name.startswith("."):
         raise ValueError("should be named something.wav")
     if file.is_dir():
@@ -34,11 +34,12 @@ async def synthesise_text(text: str, settings: SpeechSettings, voice: Voice) -> 
 
 
 def write_prompt_file(file: Path, pcm: bytes) -> None:
-    """Write PCM to a WAV file. Raises OSError where that is not possible.
+    """Write PCM (16-bit, 8 kHz, mono) to a WAV file. Raises OSError where that is not possible.
 
-    The file appears whole or not at all, because a running server may be watching the folder.
+    The PCM is written to a temporary file, which is then renamed to `file`, so that a server that watches the
+    folder never finds an incomplete prompt.
     """
-    unfinished = file.with_name(f".{file.name}.part")  # files whose names begin with a dot are no prompts
+    unfinished = file.with_name(f".{file.name}.part")  # the server ignores files whose names begin with a dot
     try:
         unfinished.write_bytes(wav.header(1, len(pcm)) + pcm)
         unfinished.replace(file)

@@ -6,13 +6,15 @@ nothing but white space.
 
 import re
 
-MAX_CHARACTERS = 200  # a longer sentence is split at a clause, so that its beginning can be played soon
-_MIN_CHARACTERS = 10  # a shorter sentence is spoken together with the next one
-_MIN_WIDE = 4  # instead of _MIN_CHARACTERS, in scripts whose characters are words, such as Chinese
+MAX_CHARACTERS = 200  # of a sentence; a longer one is split at a clause, so that its first part can be played soon
+_MIN_CHARACTERS = 10  # characters; a shorter sentence is spoken together with the next sentence
+_MIN_WIDE = 4  # the same limit in scripts whose characters are words, such as Chinese
 _MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself
-_MIN_WIDE_CLAUSE = 8
-_OPENING = "\"'“‘„«»‹›([{*_`"
+_MIN_WIDE_CLAUSE = 8  # the same limit in scripts whose characters are words
+_OPENING = "\"'“‘„«»‹›([{*_`"  # quotes, brackets and Markdown marks that may stand before a word
+# A place where a sentence may end: after punctuation with closing quotes and brackets, or before a newline.
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
+# A mark at which a clause ends.
 _CLAUSE = re.compile(r"[,;:–—](?=\s)|[，、；：]")
 # Abbreviations that never end a sentence.
 _TITLES = re.compile(
@@ -25,16 +27,16 @@ _MAY_END = re.compile(
 )
 # Abbreviations that end no sentence before a number.
 _BEFORE_NUMBER = re.compile(r"no|nr|nos|fig|vol|p|pp|art|abs|ch|sec|ext|max|min")
-_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # such as U.S and J, which end no sentence
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # initials such as U.S and J; a dot after them ends no sentence
 # Languages in which "3." means "3rd", so that its dot ends no sentence.
 _ORDINAL_DOT = re.compile(r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|pl|tr)\b.*")
 
 
 class SentenceSplitter:
-    """Splits a text that arrives in pieces of any size. Each sentence is given as soon as it is surely complete.
+    """Splits a text that arrives in pieces into sentences. A sentence is returned once it is surely complete.
 
-    `language` is a BCP 47 tag, `max_characters` the length of the longest sentence. With `early_first`, the first
-    sentence may end at a clause, because the caller waits for it in silence.
+    `language` is a BCP 47 tag. A sentence has at most `max_characters` characters. With `early_first`, the first
+    sentence may end at a clause, because the caller waits for this sentence in silence.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class SentenceSplitter:
         self._text = ""
 
     def feed(self, text: str) -> list[str]:
-        """Add text; return the sentences that it completes."""
+        """Add a piece of text; return the sentences that this piece completes."""
         self._text = re.sub(r"\s+", _collapse_space, self._text + text)
         return self._pop_sentences(final=False)
 
@@ -57,7 +59,7 @@ class SentenceSplitter:
         return sentences
 
     def _pop_sentences(self, final: bool) -> list[str]:
-        """Remove the complete sentences from the buffer and return them. With `final`, the rest is complete."""
+        """Remove complete sentences from the buffer and return them. With `final`, all of its text is complete."""
         sentences, start = [], 0
         while True:
             start += len(self._text[start : start + 1]) - len(self._text[start : start + 1].lstrip())
@@ -89,7 +91,7 @@ class SentenceSplitter:
         return start + len(window.rstrip()) if final and window.strip() else 0
 
     def _ends(self, text: str, mark: re.Match[str], following: str) -> bool:
-        """Whether a sentence ends at a mark; `following` is the next character, "" if it is not known yet."""
+        """Whether a sentence ends at a mark. `following` is the character after it, "" if none is known yet."""
         before = text[: mark.start()]
         if not mark[0]:
             return not following.islower()

@@ -1,4 +1,4 @@
-"""A text that is spoken, as runs of sound for a playlist. A run may play while it is still being synthesised."""
+"""A spoken text, as segments of audio for a playlist. It can be played while it is still being synthesised."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -16,21 +16,21 @@ _NO_FRAMES = EncodedFrames((), 0)
 class SentenceAudio:
     """The audio of one sentence as it is synthesised, shared by all texts that contain the sentence.
 
-    `clips` are the parts made so far. `on_abandoned` is called if all texts release the sentence before it is
-    complete.
+    `clips` are the parts synthesised so far. `on_abandoned` is called if all texts release the sentence before it
+    is complete.
     """
 
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
         self.complete = False  # whether all audio is there, or synthesis has failed
         self.error = ""  # why synthesis failed, if it did
-        self.users = 0  # the number of texts that hold the sentence
+        self.users = 0  # the number of `SpokenText`s that use the sentence
         self._on_abandoned = on_abandoned
         self._completed = asyncio.Event()
 
     @property
     def samples(self) -> int:
-        """The sentence's length so far, in samples at 8 kHz."""
+        """The length of the audio synthesised so far, in samples at 8 kHz."""
         return sum(clip.samples for clip in self.clips)
 
     def append_pcm(self, pcm: bytes) -> None:
@@ -43,23 +43,23 @@ class SentenceAudio:
         self._completed.set()
 
     async def wait_complete(self) -> None:
-        """Wait until no more audio comes."""
+        """Wait until the sentence is complete, or its synthesis has failed."""
         await self._completed.wait()
 
     def release(self) -> None:
-        """Release the sentence for one of the texts that hold it."""
+        """Release the sentence for one text that used it. The last release may call `on_abandoned`."""
         self.users -= 1
         if not self.users and not self.complete:
             self._on_abandoned()
 
 
 class SpokenText:
-    """A text's sentences as runs of sound. The next sentence is synthesised while the one before it plays.
+    """An iterable of a text's audio segments. Each sentence is synthesised while the sentence before it is played.
 
-    It can be iterated any number of times, because a playlist starts anew when its encoding changes. Where the
-    engine fails, `fallback` is played in place of the rest, and `on_failure` is called once with the reason;
-    without a fallback, the playlist raises EngineError. A SpokenText that is garbage-collected
-    releases its sentences.
+    A SpokenText can be iterated any number of times, because a playlist starts anew when the stream's encoding
+    changes. Where the TTS engine fails, `fallback` is played in place of the remaining text, and `on_failure` is
+    called once with the reason. Without a fallback, the playlist raises EngineError. A SpokenText that is
+    garbage-collected releases its sentences, so that no engine synthesises them in vain.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SpokenText:
         on_failure: Callable[[str], None] = lambda why: None,
     ) -> None:
         self.texts = texts
-        self.sentences: list[SentenceAudio] = []  # sentences whose synthesis was asked for
+        self.sentences: list[SentenceAudio] = []  # the sentences whose synthesis was requested so far
         self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
         self._failure_reported = False
 
@@ -92,12 +92,12 @@ class SpokenText:
                 return
 
     def start_synthesis(self) -> None:
-        """Begin to synthesise the first sentence, before it is played."""
+        """Begin to synthesise the first sentence ahead of its playback."""
         if self.texts:
             self._sentence(0)
 
     async def collect_pcm(self) -> bytes:
-        """The text's audio, without a fallback: 16-bit PCM at 8 kHz. Raises EngineError where the engine fails."""
+        """Wait for the text's whole PCM (16-bit, 8 kHz) and return it. Raises EngineError if the engine fails."""
         clips: list[Clip] = []
         for number in range(len(self.texts)):
             sentence = self._sentence(number)
@@ -115,7 +115,7 @@ class SpokenText:
         return self.sentences[number]
 
     def take_fallback(self, why: str) -> Segment:
-        """Report a failure, and return what is played instead. Raises EngineError where there is no fallback."""
+        """Report the engine's failure, and return the fallback. Raises EngineError where there is no fallback."""
         if not self._failure_reported:
             self._failure_reported = True
             self._on_failure(why)
@@ -125,21 +125,24 @@ class SpokenText:
 
 
 class _PendingFrames(NamedTuple):
-    """Encoded frames that are not known yet (`PendingFrames`)."""
+    """`PendingFrames` made of two functions: whether the encoded frames exist yet, and their value."""
 
     done: Callable[[], bool]
     result: Callable[[], EncodedFrames | PendingFrames]
 
 
 class _SentencePart:
-    """One part of a sentence, perhaps not synthesised yet. It is empty if the sentence has fewer parts."""
+    """A segment for one part of a sentence, which may not be synthesised yet.
+
+    The segment is empty if the sentence turns out to have fewer parts.
+    """
 
     def __init__(self, sentence: SentenceAudio, part: int) -> None:
         self._sentence, self._part = sentence, part
 
     @property
     def samples(self) -> int:
-        """The part's length in samples, 0 while it is not known."""
+        """The part's length in samples; 0 while the part is not synthesised yet."""
         return self._sentence.clips[self._part].samples if self._available else 0
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
@@ -157,10 +160,10 @@ class _SentencePart:
 
 
 class _FailedRest:
-    """The rest of a text after a failure.
+    """A segment that plays the fallback in place of the remaining text, after the TTS engine has failed.
 
-    The failure is reported when the fallback's turn to be played has come, not when a playlist opens it ahead.
-    Where the caller hangs up before that, no failure is reported.
+    The failure is reported when the segment's turn to be played has come, not when a playlist prepares the segment
+    ahead. Where the caller hangs up before the segment's turn, no failure is reported.
     """
 
     samples = 0
@@ -169,11 +172,11 @@ class _FailedRest:
         self._spoken, self._why = spoken, why
 
     def get_frames(self, encoding: Encoding) -> PendingFrames:
-        """The fallback's encoded frames."""
+        """Pending frames, whose result is the fallback's frames. Asking for the result reports the failure."""
         return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).get_frames(encoding))
 
 
 def split_pcm(pcm: bytes, samples: int) -> Iterator[bytes]:
-    """PCM in pieces of at most `samples` samples."""
+    """Cut 16-bit PCM into pieces of at most `samples` samples."""
     step = samples * SAMPLE_BYTES
     return (pcm[at : at + step] for at in range(0, len(pcm), step))

@@ -1,7 +1,7 @@
 """The queue of sentences that wait for a TTS engine.
 
-Paths take turns, so that a path with many calls does not keep the others waiting. Sentences of untrusted texts,
-which anybody who dials may write, come after all others.
+The configured paths take turns, so that a path with many calls does not keep the calls of other paths waiting.
+Sentences of untrusted texts, which any unknown peer may have written, come last.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """The pattern of the path that a text comes from, and whether an unknown peer has written any of it."""
+    """The pattern of the configured path that speaks a text, and whether an unknown peer wrote any of the text."""
 
     path: str = ""
     untrusted: bool = False
@@ -22,7 +22,7 @@ TRUSTED = Origin()
 
 
 class QueueTicket:
-    """The place of one sentence in the queue. Once `started` is set, the sentence holds a slot."""
+    """The place of one sentence in the queue. Once `started` is set, the sentence is being synthesised."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -30,22 +30,22 @@ class QueueTicket:
 
 
 class SynthesisQueue:
-    """Grants slots, in which sentences are synthesised: at most `size` at a time, any number if `size` is 0.
+    """Lets sentences be synthesised: at most `size` sentences at a time, or any number if `size` is 0.
 
-    Trusted texts come before untrusted ones. Within each group the paths take turns (round robin), and the tickets
-    of one path come in their order. Where there are several slots, untrusted texts leave one of them free.
+    A sentence that is being synthesised holds a slot. Sentences of trusted texts get slots before sentences of
+    untrusted texts. Within each of these two groups the paths take turns (round robin), and the tickets of one
+    path are served in the order of their arrival. Where `size` is 2 or more, untrusted texts leave one slot free.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._busy = self._busy_untrusted = 0
-        # The waiting tickets, by whether they are untrusted, then by path. The first path has
-        # the next turn.
+        # The waiting tickets, by whether they are untrusted, and then by path. The first path has the next turn.
         self._waiting: dict[bool, dict[str, deque[QueueTicket]]] = {False: {}, True: {}}
 
     @asynccontextmanager
     async def slot(self, ticket: QueueTicket) -> AsyncIterator[None]:
-        """Wait for a slot, and hold it inside the context."""
+        """Wait until a ticket's sentence may be synthesised, and hold a slot for it inside the context."""
         self._waiting[ticket.origin.untrusted].setdefault(ticket.origin.path, deque()).append(ticket)
         self._start_next()
         try:
@@ -60,7 +60,7 @@ class SynthesisQueue:
             self._start_next()
 
     def promote(self, ticket: QueueTicket, origin: Origin) -> None:
-        """Move an untrusted ticket that still waits to a trusted `origin`, which has asked for the same text."""
+        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text has the same sentence."""
         if ticket.origin.untrusted and not origin.untrusted and not ticket.started.is_set():
             self._remove(ticket)
             ticket.origin = origin
@@ -75,14 +75,14 @@ class SynthesisQueue:
             del waiting[path]
 
     def _start_next(self) -> None:
-        """Grant the free slots to the tickets whose turn comes next."""
+        """Give the free slots to the waiting tickets whose turn is next."""
         for untrusted, waiting in self._waiting.items():
             while waiting and self._has_free_slot(untrusted):
                 path = next(iter(waiting))
                 tickets = waiting.pop(path)
                 ticket = tickets.popleft()
                 if tickets:
-                    waiting[path] = tickets  # put last, so that all other paths have their turn first
+                    waiting[path] = tickets  # the path is put last, so that all other paths have their turn first
                 self._busy += 1
                 self._busy_untrusted += untrusted
                 ticket.started.set()

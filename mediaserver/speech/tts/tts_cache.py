@@ -16,20 +16,22 @@ from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
 from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket, SynthesisQueue
 from mediaserver.support.store import Store
 
-_PART_SAMPLES = 250 * FRAME_SAMPLES  # samples encoded in one turn of the event loop, in well under a millisecond
+# Samples of one clip. A clip is encoded in one turn of the event loop, which takes well under a millisecond.
+_PART_SAMPLES = 250 * FRAME_SAMPLES
 RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric that counts sentences
 _LOG_INTERVAL = 60.0  # seconds after which the same failure is logged again
-_SIZE_FACTOR = 2.3  # bytes of memory per byte of a sentence's PCM, with its frames in one encoding
+_SIZE_FACTOR = 2.3  # bytes of memory per byte of a sentence's PCM, with frames in one encoding included
 
 log = structlog.get_logger()
 
 
 class TtsCache:
-    """The sentences of one engine, which synthesises `concurrency` of them at a time; 0 stands for any number.
+    """The sentences that one TTS engine has synthesised, or is synthesising, for all calls.
 
-    `timeout` is in seconds, `memory_limit` in bytes. `results` counts the sentences by where their audio came
-    from; `dropped` are those that all callers gave up before they were complete. `on_first_audio` is called with
-    the seconds that a newly synthesised sentence took to its first audio.
+    The engine synthesises at most `concurrency` sentences at a time; 0 stands for any number. `timeout` is in
+    seconds, `memory_limit` in bytes. `results` counts the sentences for each of `RESULTS`. A sentence is "dropped"
+    if its synthesis is cancelled before the sentence is complete. `on_first_audio` is called for each newly
+    synthesised sentence, with the seconds that its first audio took.
     """
 
     def __init__(
@@ -44,8 +46,8 @@ class TtsCache:
         self.results = dict.fromkeys(RESULTS, 0)
         self._engine, self._timeout, self._memory_limit, self._store = engine, timeout, memory_limit, store
         self._on_first_audio = on_first_audio
-        self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()  # by key, also those in synthesis
-        self._bytes = 0  # memory that complete sentences take
+        self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()  # by key, also sentences in synthesis
+        self._bytes = 0  # bytes of memory that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
         self._queue = SynthesisQueue(concurrency)
         self._tickets: dict[SentenceAudio, QueueTicket] = {}
@@ -53,7 +55,7 @@ class TtsCache:
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
-        """A sentence's audio, returned at once; it may still be in synthesis. Its turn depends on the `origin`."""
+        """A sentence's audio, which may still be in synthesis. `origin` decides its turn in the queue."""
         key = json.dumps([self._engine.identity, voice.name, voice.rate, voice.language, text])
         found = self._sentences.get(key)
         if found is not None:
@@ -76,16 +78,16 @@ class TtsCache:
         del self._tasks[sentence], self._tickets[sentence]
 
     def preload(self) -> None:
-        """Start the engine ahead of the first sentence."""
+        """Start the TTS engine ahead of the first sentence."""
         self._engine.preload()
 
     @property
     def not_ready_reason(self) -> str:
-        """Why the engine is not ready yet; "" if it is."""
+        """Why the TTS engine is not ready yet; "" if it is ready."""
         return self._engine.not_ready_reason
 
     async def close(self) -> None:
-        """Cancel what is in synthesis, save complete sentences to disk, and close the engine."""
+        """Cancel incomplete sentences, save complete sentences to disk, and close the TTS engine."""
         tasks = dict(self._tasks)
         for sentence, task in tasks.items():
             if not sentence.complete:
@@ -94,7 +96,7 @@ class TtsCache:
         await self._engine.close()
 
     def _cancel_if_abandoned(self, key: str) -> None:
-        """Cancel a sentence that no text holds any more, so that others in the queue come sooner."""
+        """Cancel the synthesis of a sentence that no text uses any more, so that waiting sentences come sooner."""
         sentence = self._sentences.get(key)
         if sentence is not None and not sentence.complete and not sentence.users:
             del self._sentences[key]
@@ -121,12 +123,12 @@ class TtsCache:
             if not error:
                 self._add_and_evict(sentence)
             elif self._sentences.get(key) is sentence:
-                del self._sentences[key]  # the next call that needs the sentence tries again
+                del self._sentences[key]  # so that the sentence is tried again for the next call that needs it
         if pcm and not error:
             await self._save(key, pcm)
 
     async def _synthesise(self, sentence: SentenceAudio, text: str, voice: Voice) -> bytes:
-        """Have the engine speak a sentence: append its audio as it comes, and return all of it."""
+        """Have the engine speak a sentence: append each piece of PCM to it at once, and return all of the PCM."""
         began, received = time.monotonic(), bytearray()
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -135,7 +137,7 @@ class TtsCache:
             except TimeoutError:
                 raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
             audio = await stack.enter_async_context(contextlib.aclosing(self._engine.synthesise(text, voice)))
-            # The wait in the queue has used up a part of the time-out.
+            # The wait in the queue has used up a part of the time-out for the first audio.
             first_timeout = began + self._timeout - time.monotonic()
             while (pcm := await self._next(audio, self._timeout if received else first_timeout)) is not None:
                 if pcm and not received:
@@ -147,7 +149,7 @@ class TtsCache:
         return bytes(received)
 
     async def _next(self, audio: AsyncGenerator[bytes, None], timeout: float) -> bytes | None:
-        """The next piece of an engine's audio, None at its end. Raises EngineError after `timeout` seconds."""
+        """The next piece of an engine's PCM, None at its end. Raises EngineError after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 return await anext(audio, None)
@@ -155,14 +157,14 @@ class TtsCache:
             raise EngineError(f"no sound within {self._timeout:g} s") from None
 
     def _log_failure(self, engine: str, why: str) -> None:
-        """Log a failure, the same one at most once a minute. Events and `results` report every failure."""
+        """Log why a sentence failed, the same reason at most once a minute; `results` counts every failure."""
         logged, at = self._logged_failure
         if why != logged or time.monotonic() - at > _LOG_INTERVAL:
             log.warning("a sentence cannot be spoken", engine=engine, why=why)
             self._logged_failure = why, time.monotonic()
 
     async def _save(self, key: str, pcm: bytes) -> None:
-        """Save a sentence to disk. A failure does not reach the call; it is logged when its reason changes."""
+        """Save a sentence's PCM to disk. A failure to save is logged when its reason changes; calls go on."""
         if self._store is None:
             return
         try:
@@ -173,7 +175,10 @@ class TtsCache:
                 self._store_error = reason
 
     def _add_and_evict(self, new: SentenceAudio) -> None:
-        """Count a new sentence; beyond the limit, drop the least recently used. Calls that use these keep them."""
+        """Count a new sentence's memory. Beyond the memory limit, drop the least recently used sentences.
+
+        A call that is playing a dropped sentence keeps its audio.
+        """
         self._bytes += _memory_size(new)
         for key in list(self._sentences):
             if self._bytes <= self._memory_limit:
