@@ -10,7 +10,7 @@ from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessErr
 from mediaserver.support.processes.pool import ProcessPool
 
 _IDLE = 60.0  # seconds without any job after which all workers but one are stopped
-_ATTEMPTS = 2  # workers that try a job before it fails, where each of them dies during the job
+_ATTEMPTS = 2  # a job fails when this number of workers have died during the job
 
 
 class WorkerPool:

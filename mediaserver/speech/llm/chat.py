@@ -17,10 +17,10 @@ from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, 
 from mediaserver.speech.engines.tokens import read_token
 from mediaserver.speech.llm.reasoning import ReasoningFilter
 
-MAX_ANSWER_CHARACTERS = 8000  # ten minutes of speech; a longer answer is cut off there
+MAX_ANSWER_CHARACTERS = 8000  # some ten minutes of speech; a longer answer is cut off
 _END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
 _MAX_TOOL_CALLS = 16  # an answer with more tool calls is an error
-_MAX_SHOWN = 200  # characters of a server's error that are repeated in our message
+_MAX_SHOWN = 200  # characters of a server's error text that are repeated in an EngineError
 
 Message = dict[str, Any]
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class ToolCall(NamedTuple):
-    """A model's call of a tool. `arguments` is the model's text, unchecked; it should be a JSON object."""
+    """A model's call of a tool. `arguments` is text that should be a JSON object, but is not checked."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class ToolCall(NamedTuple):
 
 
 class ChatClient:
-    """Requests answers of a chat model. One client serves all calls at the same time."""
+    """Requests answers from a chat model. One client serves all calls at the same time."""
 
     def __init__(self, settings: ChatSettings, http: EngineHttpClient) -> None:
         self._settings, self._http = settings, http
@@ -47,11 +47,11 @@ class ChatClient:
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the answer to a conversation as it arrives: pieces of text of any size, then the tool calls.
 
-        `messages` and `tools` have OpenAI's format, `model` is "" for the configured one.
+        `messages` and `tools` have OpenAI's format. With "" for `model`, the configured model answers. The model's
+        reasoning is left out.
 
-        The model's reasoning is left
-        out. Raises EngineError where there is no answer, where it breaks off, or where nothing of it arrives for
-        `chat.timeout` seconds; reasoning counts as nothing, because the caller hears nothing meanwhile.
+        Raises EngineError where there is no answer, where the answer breaks off, or where no part of the answer
+        arrives for `chat.timeout` seconds. Reasoning is no such part, because the caller hears nothing meanwhile.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
@@ -74,7 +74,7 @@ class ChatClient:
     async def _next(
         self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", timeout: float
     ) -> str | None:
-        """The next piece; None at the end. Raises EngineError when `timeout` seconds pass without a piece."""
+        """The answer's next piece of text; None at its end. Raises EngineError after `timeout` seconds."""
         try:
             async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else timeout):
                 return await anext(pieces, None)
@@ -86,11 +86,10 @@ class ChatClient:
             raise EngineError(f"{self._host}: {what} within {timeout:g} s") from None
 
     async def _request(self, body: Mapping[str, Any], reader: "_CompletionReader") -> AsyncGenerator[str, None]:
-        """Send the request and yield the answer's text. An empty piece is progress without text.
+        """Send a request and yield the answer's text in pieces.
 
-        A part of a tool call is such progress, for example.
-
-        Raises EngineError where the answer does not finish.
+        An empty piece reports progress without text, such as a part of a tool call. Raises EngineError where the
+        answer does not finish.
         """
         token = ""
         try:
@@ -115,7 +114,7 @@ class ChatClient:
 
 
 async def _iter_documents(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """Yield a response's JSON documents: the data of its events, or the whole body where it is no event stream."""
+    """Yield a response's JSON documents: the data of each event, or the whole body if it is no event stream."""
     parser, body, is_event_stream = ServerSentEventParser(), bytearray(), None
     async for data in content.iter_any():
         if is_event_stream is None:
@@ -164,11 +163,11 @@ class _Chunk(BaseModel):
 
 
 class _ServerReportedError(Exception):
-    """The server has sent an error's text in place of an answer."""
+    """The chat server has sent an error's text in place of an answer."""
 
 
 class _CompletionReader:
-    """Reads an answer document by document, and remembers what has arrived of the answer."""
+    """Reads a model's answer, one JSON document at a time, and collects its tool calls."""
 
     def __init__(self) -> None:
         self.started = False  # whether any text or tool call has arrived
@@ -177,11 +176,10 @@ class _CompletionReader:
         self.tool_calls: dict[int, ToolCall] = {}
 
     def feed(self, document: str) -> str | None:
-        """Read one document and return its text; None if the answer made no progress.
+        """Read one JSON document and return its text; None if the document brings no progress.
 
-        Progress is text, a tool call or the end of the answer.
-
-        Raises ValueError where the document is no chat completion, _ServerReportedError where it is an error.
+        Progress is text, a part of a tool call, or the end of the answer. Raises ValueError where the document is
+        no chat completion, _ServerReportedError where the document is an error.
         """
         if document.strip() == "[DONE]":
             self.finish_reason = self.finish_reason or "stop"
@@ -206,10 +204,10 @@ class _CompletionReader:
         return text if progress else None
 
     def _merge_tool_call(self, part: _ToolCallPart) -> None:
-        """Add a fragment to its tool call.
+        """Add a streamed part of a tool call to the tool call that it belongs to.
 
-        A fragment without an index belongs to the last call, or begins a new one if its id is another. Raises
-        ValueError where there are too many calls, or where their arguments are too long.
+        A part without an index belongs to the last tool call. If the part has another id, it begins a new tool
+        call. Raises ValueError where there are too many tool calls, or where their arguments are too long.
         """
         last = max(self.tool_calls, default=-1)
         begins = last < 0 or (part.id and part.id != self.tool_calls[last].id)

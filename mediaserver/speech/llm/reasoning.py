@@ -1,4 +1,4 @@
-"""Removes reasoning from answers. Models write it in tags before an answer, and some servers do not remove it."""
+"""Removes a model's reasoning (text in tags such as <think>) from answers, because some servers leave it in."""
 
 import re
 
@@ -8,10 +8,10 @@ _MAX_TAG_CHARACTERS = max(map(len, _TAGS)) + len("</>")
 
 
 class ReasoningFilter:
-    """Removes reasoning from an answer that arrives in pieces. A piece may end inside a tag."""
+    """Removes reasoning from a model's answer that arrives in pieces. A piece may end inside a tag."""
 
     def __init__(self) -> None:
-        self._buffer = ""  # text that may still turn out to be reasoning, or a tag
+        self._buffer = ""  # received text that may still turn out to be reasoning, or a tag
         self._closing_tag = ""  # the closing tag of the reasoning that is being read; "" outside of reasoning
         self.found = False  # whether there was any reasoning so far
 
@@ -36,7 +36,7 @@ class ReasoningFilter:
                 return passed
 
     def flush(self) -> str:
-        """End the answer; return the text that was held back."""
+        """End the answer; return the text that was held back as a possible tag."""
         rest = "" if self._closing_tag else self._buffer
         self._buffer = ""
         return rest

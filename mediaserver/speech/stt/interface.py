@@ -22,21 +22,21 @@ class SttEngine(Protocol):
     ) -> Recognition:
         """Recognise one utterance.
 
-        `audio` yields the utterance as it is spoken, until it ends: 16-bit little-endian PCM, 8 kHz, mono, in
-        pieces of any even number of bytes. `on_partial` is called with the transcript so far, if the engine has
-        partial results. `language` is a BCP 47 tag, "" for the configured one; an engine whose model knows one
-        language ignores it.
+        `audio` yields the utterance while it is spoken: 16-bit little-endian PCM, 8 kHz, mono, in pieces of any
+        even number of bytes. `on_partial` is called with the transcript so far, if the engine has partial results.
+        `language` is a BCP 47 tag, "" for the configured language. An engine whose model knows only one language
+        ignores `language`.
 
         Raises EngineError where there is no result. This method has no time-out, but can be cancelled. A cancelled
         recognition leaves no task, connection or process behind.
         """
 
     def preload(self) -> None:
-        """Start what the engine needs, so that the first utterance takes no longer than later ones."""
+        """Start what the engine needs, so that the first utterance takes no longer than later utterances."""
 
     @property
     def not_ready_reason(self) -> str:
-        """Why a preloaded engine is not ready yet; "" if no reason is known. The engine itself is not asked."""
+        """Why the engine is not ready yet after `preload`; "" if it is ready, or has nothing to start."""
 
     async def close(self) -> None:
         """Stop the engine's processes and connections, if it has any of its own."""

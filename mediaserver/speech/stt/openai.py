@@ -18,16 +18,16 @@ from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.stt.interface import Recognition
 
 _TOKEN_KEY = "recognition.openai.token"  # noqa: S105 - the setting's name
-_MAX_RESPONSE_BYTES = 64 * 1024
+_MAX_RESPONSE_BYTES = 64 * 1024  # a response with more bytes is an error
 
 
 def config_problem(settings: RecognitionSettings, language: str) -> str:
-    """Why the server cannot be used as it is configured; "" if it can."""
+    """Why the STT server cannot be used as it is configured; "" if no reason is known. Sends no request."""
     return token_problem(settings.openai.url, settings.openai.token, _TOKEN_KEY)
 
 
 class OpenAiStt:
-    """Recognises speech with a server."""
+    """Recognises speech with a server that implements OpenAI's API."""
 
     def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._settings, self._language, self._http = settings.openai, settings.language, http
@@ -36,7 +36,7 @@ class OpenAiStt:
     async def recognise(
         self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """Recognise one utterance; there are no partial results."""
+        """Recognise one utterance with one request. `on_partial` is never called."""
         pcm = b"".join([piece async for piece in audio])
         if not pcm:
             return Recognition("")
@@ -46,13 +46,13 @@ class OpenAiStt:
         async with self._http.post(url, token, data=form) as response:
             return Recognition(self._parse_text(await _read_body(response)))
 
-    not_ready_reason = ""  # always "", because the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the first request is sent for the first utterance
 
     def preload(self) -> None:
-        """Do nothing: there is nothing to start."""
+        """Do nothing, because this engine has no process to start."""
 
     async def close(self) -> None:
-        """Do nothing: the HTTP client belongs to all engines."""
+        """Do nothing, because all engines share the HTTP client, and `SpeechService` closes it."""
 
     def _form(self, pcm: bytes, language: str) -> aiohttp.FormData:
         form = aiohttp.FormData()
@@ -64,7 +64,7 @@ class OpenAiStt:
         return form
 
     def _parse_text(self, body: bytes | None) -> str:
-        """The transcript in a response; `body` is None where it was too long. Raises EngineError."""
+        """The transcript in a response; `body` is None where the response was too long. Raises EngineError."""
         if body is None:
             raise EngineError(f"{self._host}: the answer is longer than {_MAX_RESPONSE_BYTES // 1024} KB")
         try:
@@ -77,7 +77,7 @@ class OpenAiStt:
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body of a response; None where it is longer than any transcript."""
+    """The whole body of a response; None where it has more than `_MAX_RESPONSE_BYTES`."""
     try:
         await response.content.readexactly(_MAX_RESPONSE_BYTES + 1)
     except asyncio.IncompleteReadError as end:

@@ -1,6 +1,7 @@
-"""The STT engine `pocketsphinx`: English, on this machine, without a network; it makes more mistakes than others.
+"""The STT engine `pocketsphinx`: English on this machine, without a network.
 
-The engine is not loaded by the serving process, but by worker processes that run `pocketsphinx_process`.
+PocketSphinx makes more mistakes than the other STT engines. Worker processes, whose module is
+`pocketsphinx_process`, load PocketSphinx. The serving process does not.
 """
 
 import importlib.util
@@ -29,7 +30,7 @@ def config_problem(settings: RecognitionSettings, language: str) -> str:
 
 
 class PocketSphinxStt:
-    """Recognises speech in worker processes, each of which has one utterance at a time."""
+    """Recognises speech in worker processes, each of which recognises one utterance at a time."""
 
     def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._pool = ProcessPool(
@@ -37,12 +38,12 @@ class PocketSphinxStt:
         )
 
     def preload(self) -> None:
-        """Start a worker process."""
+        """Start a worker process ahead of the first utterance."""
         self._pool.prestart()
 
     @property
     def not_ready_reason(self) -> str:
-        """Why no worker process has become ready yet; "" once one has."""
+        """Why no worker process has become ready yet; "" once a worker process is ready."""
         return self._pool.why_not_ready
 
     async def close(self) -> None:
@@ -52,7 +53,7 @@ class PocketSphinxStt:
     async def recognise(
         self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """Recognise one utterance; the text is in lower case. While all workers are busy, the audio waits."""
+        """Recognise one utterance in lower case. While all worker processes are busy, the utterance waits."""
         try:
             async with self._pool.acquire() as worker:
                 return await send_while_receiving(_send_audio(worker, audio), _receive_result(worker, on_partial))

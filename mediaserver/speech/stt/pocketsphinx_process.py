@@ -3,8 +3,9 @@
 PocketSphinx's model was trained on speech sampled at 16 kHz, and does not know telephone audio. A telephone
 cuts off everything above 4 kHz. The worker fills that band with a faint mirror image of the band below, because to
 the model the mirror image is nearer to a consonant than silence is.
-Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with
-PocketSphinx's own settings, and 28 % with those of this module.
+
+Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with PocketSphinx's own
+settings, and 28 % with the settings of this module.
 """
 
 import json
@@ -21,14 +22,14 @@ from pocketsphinx import Decoder
 from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
 from mediaserver.support.processes import child_main
 
-# The product of a signal and this sequence has the signal's spectrum, mirrored at 4 kHz, a quarter of the sampling
-# rate. 0.25 is the gain.
+# Two factors by which the samples of a 16 kHz signal are multiplied in turn. The product has the signal's
+# spectrum, mirrored at 4 kHz, a quarter of the sampling rate. 0.25 is the gain.
 _MIRROR = np.array([0.25, -0.25], np.float32)
-_RATES = 8000, 16_000  # Hz of the input, and of the model
-# A tenth of a second of silence, put before each utterance, because a word that begins at once would be lost.
+_RATES = 8000, 16_000  # sampling rates in Hz of telephone audio, and of the model's training
+# 0.1 s of silence (16-bit PCM, 8 kHz), put before each utterance, because a word at its very start would be lost.
 _LEADING_SILENCE = bytes(1600)
 _PARTIAL_INTERVAL = 0.25  # the minimum number of seconds between two partial results
-# Means of the cepstra of telephone speech, with which the normalisation begins for every utterance.
+# Mean cepstral coefficients of telephone speech, with which the cepstral normalisation of each utterance begins.
 _CEPSTRAL_MEANS = (
     "33.745,1.10233,-13.9668,5.04951,-2.92942,-12.4872,11.7266,-10.7042,8.3951,-3.33718,-5.02353,7.13947,-7.09731"
 )
@@ -37,13 +38,13 @@ _CEPSTRAL_MEANS = (
 class UtteranceDecoder:
     """PocketSphinx's decoder for telephone audio. It decodes one utterance after the other.
 
-    Each utterance starts from the same state, so that no caller's voice influences how another one is recognised.
+    Each utterance starts from the same state, so that no caller influences how the next caller is recognised.
     """
 
     def __init__(self) -> None:
-        # The beams are wider than PocketSphinx's own, because telephone audio is far from what the model expects.
-        # The second pass over the whole utterance (`fwdflat`) is off, because it improves nothing here, and the
-        # caller would wait 100 ms for it.
+        # The search beams are wider than PocketSphinx's defaults, because telephone audio is far from what the
+        # model expects. The second pass over the whole utterance (`fwdflat`) is off, because it improves nothing
+        # here, and the caller would wait 100 ms for it.
         self._decoder = Decoder(loglevel="FATAL", cmninit=_CEPSTRAL_MEANS, beam=1e-60, wbeam=1e-40, fwdflat=False)
 
     def start(self) -> None:
@@ -81,19 +82,19 @@ class UtteranceDecoder:
 
 
 def main() -> None:
-    """Recognise utterances until the input ends."""
+    """Recognise utterances until the serving process closes the socket."""
     requests, responses = child_main.open_channel()
     decoder = UtteranceDecoder()
     try:
         child_main.report_ready(responses)
         while _recognise_utterance(decoder, requests, responses):
             pass
-    except (BrokenPipeError, ConnectionResetError):  # the serving process is gone
-        os._exit(1)  # a normal exit would complain of unwritten output
+    except (BrokenPipeError, ConnectionResetError):  # the serving process has ended
+        os._exit(1)  # a normal exit would report unwritten output as an error
 
 
 def _recognise_utterance(decoder: UtteranceDecoder, requests: IO[bytes], responses: IO[bytes]) -> bool:
-    """Recognise one utterance; return False where the input ends before the utterance does."""
+    """Recognise one utterance; return False where the socket is closed before the end of the utterance."""
     decoder.start()
     sent, due = "", 0.0
     for pcm in _iter_audio(requests):

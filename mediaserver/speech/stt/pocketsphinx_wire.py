@@ -1,7 +1,7 @@
 """The messages between the STT engine `pocketsphinx` and its worker processes.
 
-They have their own module, because the worker must not import what the engine imports, nor the engine what the
-worker imports.
+The headers of messages have their own module, so that the worker process does not import the engine's module, and
+the serving process does not import the worker's module, which loads PocketSphinx.
 """
 
 import struct

@@ -1,8 +1,8 @@
 """The STT engine `vosk`: a vosk-server, by its WebSocket protocol. Each utterance has a connection of its own.
 
 The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
-what it has recognised: `partial` has the words of a segment that goes on, `text` those of one that has ended.
-An utterance may have several segments.
+what it has recognised. In an answer, `partial` has the words of a segment that goes on, and `text` has the words
+of a segment that has ended. An utterance may have several segments.
 """
 
 import json
@@ -23,7 +23,7 @@ _END = '{"eof" : 1}'  # with exactly these spaces, because the server compares t
 
 
 class VoskStt:
-    """Recognises speech with a server."""
+    """Recognises speech with a vosk-server."""
 
     def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._url, self._http = settings.vosk.url, http
@@ -36,17 +36,17 @@ class VoskStt:
             connection = _VoskConnection(websocket, host_of(self._url))
             return await send_while_receiving(connection.send_audio(audio), connection.receive_result(on_partial))
 
-    not_ready_reason = ""  # always "", because the server is not asked before it is needed
+    not_ready_reason = ""  # always "", because the first request is sent for the first utterance
 
     def preload(self) -> None:
-        """Do nothing: there is nothing to start."""
+        """Do nothing, because this engine has no process to start."""
 
     async def close(self) -> None:
-        """Do nothing: the HTTP client belongs to all engines."""
+        """Do nothing, because all engines share the HTTP client, and `SpeechService` closes it."""
 
 
 class _VoskConnection:
-    """The connection of one utterance."""
+    """The connection to a vosk-server that recognises one utterance."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse, host: str) -> None:
         self._websocket, self._host = websocket, host
@@ -66,7 +66,7 @@ class _VoskConnection:
         await self._websocket.send_str(_END)
 
     async def receive_result(self, on_partial: Callable[[str], None]) -> Recognition:
-        """Read the answers until each message has one, or until the server has closed the connection."""
+        """Read answers until each sent message has an answer, or until the server has closed the connection."""
         while not self._end_sent or self._unanswered:
             answer = await self._receive_answer()
             if answer is None:
@@ -86,7 +86,7 @@ class _VoskConnection:
         return " ".join(filter(None, (*self._texts, partial)))
 
     async def _receive_answer(self) -> dict[str, Any] | None:
-        """The next answer; None where the server has closed the connection after the result."""
+        """The server's next answer; None where the server has closed the connection after the result."""
         message = await self._websocket.receive()
         if self._end_sent and self._texts and self._websocket.close_code == aiohttp.WSCloseCode.OK:
             return None

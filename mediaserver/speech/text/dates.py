@@ -19,7 +19,8 @@ _ISO_DURATION = re.compile(
 _UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)  # seconds in a week, a day, an hour, a minute and a second
 _HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # by language, the word between the hour and the minute
-_ONE_HOUR = {"de": "ein"}  # by language, the hour 1 where it is not the number's word: "ein Uhr", not "eins Uhr"
+# By language, the word for the hour 1 where it differs from the number: "ein Uhr", not "eins Uhr".
+_ONE_HOUR = {"de": "ein"}
 
 
 def date_words(text: str, argument: str, language: Language) -> str:
@@ -33,7 +34,7 @@ def time_words(text: str, argument: str, language: Language) -> str:
 
 
 def datetime_words(text: str, argument: str, language: Language) -> str:
-    """A date and a time in words, such as "2026-11-23T15:30". A time zone in the value is ignored."""
+    """The words of a date and time such as "2026-11-23T15:30". A time zone in the value is ignored."""
     moment = _parse_datetime(text)
     joint = " at " if language.english else ", "
     return f"{_day_words(moment.date(), language)}{joint}{_clock_words(moment.time(), language)}"

@@ -47,7 +47,7 @@ def validate_format(name: str, argument: str) -> None:
 
 
 def normalise_value(value: str, format_name: str, argument: str, language: str) -> str:
-    """A value in words, as one printable line. With the format "", the value keeps its words and digits.
+    """A value in words, as one printable line. With the format "", the value is not put into words.
 
     `language` is a BCP 47 tag. Raises ValueError where the value is too long, or cannot be spoken in the format.
     """

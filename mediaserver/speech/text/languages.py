@@ -1,8 +1,8 @@
-"""Languages by their BCP 47 tags, with the words that two libraries have for them.
+"""Languages by their BCP 47 tags, as the libraries num2words and Babel know them.
 
-The library num2words has words for numbers; Babel has the dates and currencies of CLDR. Both are imported when a
-language is first looked up. The import takes some 30 ms, so call `find_language` when the server starts, not during
-calls.
+num2words has words for numbers; Babel has the dates and currencies of CLDR. Both libraries are imported when a
+language is first looked up. The import takes some 30 ms, so call `find_language` when the server starts, not
+during calls.
 """
 
 import re
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}  # num2words' codes, where they differ
+# num2words' codes of languages, by their codes in BCP 47 tags, where the two codes differ.
+_NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
 _DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point, where num2words lacks them
 _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", which has no territory
 

@@ -38,7 +38,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse a template. Raises ValueError for unmatched braces, or an unknown format or format's argument."""
+        """Parse a template. Raises ValueError for unmatched braces, unknown formats or their wrong arguments."""
         placeholders, before = [], ""
         for literal, name, format_and_argument, conversion in _parse_fields(text):
             before += _literal_lines(literal)

@@ -84,7 +84,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The program's configured environment variables, read anew. Raises EngineError if one cannot be read."""
+        """The program's configured environment variables, read anew. Raises EngineError if that fails."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")

@@ -108,7 +108,7 @@ class _VoiceDownload:
 
 
 def _trim_silence(signal: Signal) -> Signal:
-    """Shorten the silence before and after a sentence at 8 kHz, because callers have to wait through it."""
+    """Shorten the silence before and after a sentence's speech, because callers wait while silence plays."""
     audible = np.flatnonzero(np.abs(signal) > _AUDIBLE)
     if not len(audible):
         return signal

@@ -33,7 +33,7 @@ class TtsEngine(Protocol):
 
     @property
     def identity(self) -> str:
-        """A part of the TTS cache's key that names engine and model. It must change whenever the sound changes."""
+        """A part of the TTS cache's key: engine and model. It must change whenever the engine's sound changes."""
 
     def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence as 16-bit little-endian PCM, 8 kHz, mono.

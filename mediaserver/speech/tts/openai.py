@@ -20,7 +20,7 @@ from mediaserver.speech.tts.interface import Voice
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
 RESPONSE_RATE = 24_000  # Hz of a response in the format "pcm", which is 16-bit little-endian mono
 _CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # bytes of a tenth of a second: the size of a piece of a response
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes; a longer response for one sentence is an error
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes of PCM; a longer response is an error
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
 # Bytes that are read of a text response, and characters of these that are repeated in an error message.
@@ -72,7 +72,7 @@ class OpenAiTts:
         """Do nothing, because all engines share the HTTP client, and `SpeechService` closes it."""
 
     async def _iter_pcm(self, chunks: AsyncGenerator[bytes, None], media_type: str) -> AsyncGenerator[bytes, None]:
-        """Yield a response's speech as PCM at 8 kHz in whole frames. Raises EngineError for another media type."""
+        """Yield a response's audio in whole frames of 8 kHz PCM. Raises EngineError if it has no audio."""
         first = await anext(chunks, b"")
         if first[:4] == b"RIFF" or media_type in _WAV_TYPES:
             yield await asyncio.to_thread(_decode_wav, b"".join([first, *[chunk async for chunk in chunks]]))

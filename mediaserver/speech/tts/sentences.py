@@ -6,11 +6,11 @@ nothing but white space.
 
 import re
 
-MAX_CHARACTERS = 200  # of a sentence; a longer one is split at a clause, so that its first part can be played soon
+MAX_CHARACTERS = 200  # a longer sentence is split at a clause, so that its first part can be played soon
 _MIN_CHARACTERS = 10  # characters; a shorter sentence is spoken together with the next sentence
-_MIN_WIDE = 4  # the same limit in scripts whose characters are words, such as Chinese
+_MIN_WIDE = 4  # _MIN_CHARACTERS in scripts whose characters are words, such as Chinese
 _MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself
-_MIN_WIDE_CLAUSE = 8  # the same limit in scripts whose characters are words
+_MIN_WIDE_CLAUSE = 8  # _MIN_CLAUSE in scripts whose characters are words, such as Chinese
 _OPENING = "\"'“‘„«»‹›([{*_`"  # quotes, brackets and Markdown marks that may stand before a word
 # A place where a sentence may end: after punctuation with closing quotes and brackets, or before a newline.
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
@@ -33,7 +33,7 @@ _ORDINAL_DOT = re.compile(r"(?:de|da|nb|nn|no|fi|is|cs|sk|sl|hr|sr|bs|hu|et|lv|p
 
 
 class SentenceSplitter:
-    """Splits a text that arrives in pieces into sentences. A sentence is returned once it is surely complete.
+    """Splits a text into sentences while it arrives in pieces. `feed` returns a sentence once its end is certain.
 
     `language` is a BCP 47 tag. A sentence has at most `max_characters` characters. With `early_first`, the first
     sentence may end at a clause, because the caller waits for this sentence in silence.
@@ -59,7 +59,7 @@ class SentenceSplitter:
         return sentences
 
     def _pop_sentences(self, final: bool) -> list[str]:
-        """Remove complete sentences from the buffer and return them. With `final`, all of its text is complete."""
+        """Remove complete sentences from the buffer and return them. `final` says that the text has ended."""
         sentences, start = [], 0
         while True:
             start += len(self._text[start : start + 1]) - len(self._text[start : start + 1].lstrip())

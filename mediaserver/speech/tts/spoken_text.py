@@ -1,4 +1,4 @@
-"""A spoken text, as segments of audio for a playlist. It can be played while it is still being synthesised."""
+"""A spoken text, as segments of audio for a playlist. The text can be played while it is being synthesised."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ class SentenceAudio:
 
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
-        self.complete = False  # whether all audio is there, or synthesis has failed
+        self.complete = False  # whether all audio is synthesised, or synthesis has failed
         self.error = ""  # why synthesis failed, if it did
         self.users = 0  # the number of `SpokenText`s that use the sentence
         self._on_abandoned = on_abandoned
