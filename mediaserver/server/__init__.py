@@ -1,4 +1,5 @@
-"""The server: listeners, what belongs to their protocols, reload, drain and shutdown.
+"""The server: its listening ports, the connections that they accept, reload, drain and shutdown.
 
-`http` and `audiosocket` accept media streams, `admin` the operator's requests. Must not know what a handler plays.
+`http` and `audiosocket` accept media streams; `admin` accepts the operator's HTTP requests. This package must not
+know what a handler plays.
 """

@@ -1,4 +1,4 @@
-"""Reload of a changed configuration while calls go on: all of it is applied, or nothing."""
+"""Reloads a changed configuration while calls go on. Either all of the configuration is applied, or none of it."""
 
 import asyncio
 import contextlib
@@ -20,46 +20,47 @@ from mediaserver.server.http.descriptors import raise_descriptor_limit
 from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
-_POLL_INTERVAL = 1.0  # seconds; a changed file is loaded once two polls find it the same
-_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # milliseconds, for watching the modules of handlers
+_POLL_INTERVAL = 1.0  # seconds between polls; a changed file is loaded once two polls find it the same
+_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # milliseconds: to gather changes of files, and to wait for one
 FileSignatures = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
 
 
 class ConfigSource(NamedTuple):
-    """Where a configuration comes from."""
+    """Where a configuration comes from, and how it is loaded again."""
 
-    name: str  # for messages
-    load: Callable[[], tuple[Settings, list[str]]]  # the settings, and a line for each problem with them
-    file: Path | None  # None for the environment and defaults alone
+    name: str  # how messages call the source: the file's path, or "defaults"
+    load: Callable[[], tuple[Settings, list[str]]]  # returns the settings, and a line for each problem with them
+    file: Path | None  # None where settings come only from environment variables and defaults
 
 
 class Reloader:
-    """Polls the files that a configuration is read from. Links are followed, since Kubernetes updates files by
-    them.
+    """Polls the files that a configuration is read from, and reloads the configuration when they change.
+
+    Symbolic links are followed, because Kubernetes updates a mounted file by changing a link.
     """
 
     def __init__(self, engine: Engine, source: ConfigSource, used_tls: Tls | None) -> None:
         self._engine, self._source, self._tls = engine, source, used_tls
         self._files = engine.configuration.files
-        # The signatures before the start, so that a change during the start is not missed.
+        # Signatures are taken before the server starts, so that no change during the start is missed.
         self._loaded = self._signatures()
 
     async def run(self, requested: asyncio.Event) -> None:
-        """Reload when `requested` is set, and when a file has changed and is at rest again; until cancelled."""
+        """Until cancelled, reload when `requested` is set, and when two polls find a changed file the same."""
         before = self._loaded
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(requested.wait(), _POLL_INTERVAL)
             is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
-            requested.clear()  # before the reload, so that a request during it causes another reload
+            requested.clear()  # cleared before the reload, so that a request during the reload causes another
             if is_requested or (now != self._loaded and now == before):
                 await self._reload(prompts=is_requested)
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
-        """Reload, and log any failure: the next reload may succeed."""
+        """Reload the configuration, and prompts too if `prompts`. Log a failure: the next reload may succeed."""
         try:
             if prompts:
                 await self._engine.prompts.refresh()
@@ -69,7 +70,7 @@ class Reloader:
             log.exception("reloading failed")
 
     async def reload(self) -> None:
-        """Apply what the files hold now, or log each problem with it and go on as before."""
+        """Apply the configuration that the files hold now. Log its problems, if any, and keep the old one then."""
         engine = self._engine
         try:
             with user_modules.reimported() as modules:
@@ -96,10 +97,12 @@ class Reloader:
         )
 
     def _build(self) -> Configuration:
-        """Read the configuration. Runs in a thread, since reading files, building routes and importing take time.
+        """Read the configuration, in a thread, because reading files, building routes and importing modules take
+        time.
 
-        The files' signatures are taken before the files are read, so that a change meanwhile is not missed. Which
-        files there are is known only from the configuration itself: if it names new files, all is read again.
+        The files' signatures are taken before the files are read, so that a change meanwhile is not missed. Only
+        the configuration itself tells which files it is read from. If it names new files, all files are read
+        again.
         """
         self._loaded = self._signatures()
         configuration = self._load()
@@ -114,7 +117,7 @@ class Reloader:
     def _load(self) -> Configuration:
         settings, problems = self._source.load()
         where = self._source.name
-        _, tls_problems = tls.load(settings, where)  # the certificate is tried before anything is applied
+        _, tls_problems = tls.load(settings, where)  # finds an invalid certificate before any setting is applied
         return Configuration.build(settings, where, [*problems, *tls_problems])
 
     @property
@@ -126,7 +129,7 @@ class Reloader:
 
 
 async def watch_handlers(changed: asyncio.Event) -> None:
-    """Set `changed` when a module of users' handlers, or a module beside it, has changed; until cancelled."""
+    """Until cancelled, set `changed` whenever a module of users' handlers, or a module beside it, has changed."""
     known: user_modules.FileStates = {}  # the states of the files at the last check
     logged = ""
     while True:
@@ -136,12 +139,12 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                 now = await asyncio.to_thread(user_modules.current_files)
                 if is_notified or now != (
                     known or user_modules.imported_files()
-                ):  # compares files as well, because some file systems do not notify
+                ):  # the files are compared as well, because some file systems send no notifications
                     changed.set()
                 known = now
                 if user_modules.source_folders() != folders:
                     break
-        except Exception as error:  # such as: the limit of inotify watches is reached, or a folder is gone
+        except Exception as error:  # for example, the limit of inotify watches is reached, or a folder is gone
             if error_text(error) != logged:
                 log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=error_text(error))
             logged = error_text(error)
@@ -149,7 +152,7 @@ async def watch_handlers(changed: asyncio.Event) -> None:
 
 
 async def _watch_folders(folders: set[Path]) -> AsyncIterator[bool]:
-    """Yields, about once a second, whether the system has notified of changes below these folders."""
+    """Yield about once a second whether the operating system has reported a change below these folders."""
     if not folders:
         await asyncio.sleep(_POLL_INTERVAL)
         yield False

@@ -28,18 +28,18 @@ from mediaserver.server.reload import ConfigSource, Reloader, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
-_GRACE = 2.0  # seconds that a stream has to end once its peer's time to answer the close is over
-_HANDSHAKE_TIMEOUT = 1.0  # seconds for handshakes that are in progress when we stop listening
+_GRACE = 2.0  # seconds in which a stream must end after its peer's time to answer the close
+_HANDSHAKE_TIMEOUT = 1.0  # seconds that handshakes in progress may still take once we stop listening
 EXIT_UNCLEAN = 1  # exit code where streams do not end, or after a second signal
 
 log = structlog.get_logger()
 
 
 class Server:
-    """One media server: the listeners of media and of the admin port around one engine."""
+    """One media server: an engine, the listeners of its media ports, and the listener of its admin port."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
-        self._why_closed = "starting"  # why no calls are taken; "" when they are
+        self._why_closed = "starting"  # why the server takes no calls, such as "draining"; "" while it takes calls
         self.tls, tls_problems = tls.load(settings, where)
         self.engine = Engine(settings, where, [*problems, *tls_problems])
         self.endpoint = MediaEndpoint(self.engine)
@@ -50,7 +50,7 @@ class Server:
         )
         self._garbage_collector = GarbageCollector(lambda: len(self.engine.streams))
         self._admin_runner: web.AppRunner | None = None
-        self._listeners: list[Listener] = []  # the admin port's listener first, then those of media
+        self._listeners: list[Listener] = []  # the admin port's listener first, then the media ports' listeners
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge(
             "ready", "Whether calls are taken, and all paths can do their work", lambda: not self._why_not_ready
@@ -69,7 +69,7 @@ class Server:
         )
 
     async def start(self, progress: Progress = lambda done, total: None) -> None:
-        """Listen on the admin port, decode the prompts, check the paths against them, then listen for calls.
+        """Listen on the admin port, decode the prompts, check that no path lacks a prompt, then listen for calls.
 
         ConfigError where the configuration is wrong, a path's prompt is missing or broken, or a port is not free.
         """
@@ -80,7 +80,7 @@ class Server:
         except ConfigError as error:
             problems = [*configuration.problems, *error.problems]
             try:
-                await self._listen_for_media()  # only to report the problems of these ports as well
+                await self._listen_for_media()  # only to report problems with the media ports as well
             except ConfigError as others:
                 problems += others.problems
             raise ConfigError(problems) from error
@@ -107,13 +107,13 @@ class Server:
 
     @property
     def _why_not_ready(self) -> str:
-        """Why no calls should be sent to this server; "" where they should."""
+        """Why no calls should be sent to this server, such as "draining"; "" where the server is ready."""
         return self._why_closed or self.engine.why_not_ready
 
     async def drain(self) -> bool:
-        """Stop listening, give streams `server.drain_timeout` to end, and close the rest; True where all ended.
+        """Stop listening, give streams `server.drain_timeout` seconds to end, and close those that still run.
 
-        Connections that are in their handshake already still become streams.
+        Connections whose handshake is in progress still become streams. Returns True where all streams have ended.
         """
         self._why_closed = "draining"
         for listener in self._listeners[1:]:
@@ -180,12 +180,12 @@ async def serve(
     *,
     follow_handlers: bool = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, drain, and return. A second signal ends the process at once.
+    """Serve calls until SIGTERM or SIGINT, then drain, and return. A second signal ends the process at once.
 
-    SIGHUP, or a change of the source's file, reloads the settings and the modules of users' handlers that have
-    changed; with `follow_handlers` a change of such a module does as well. A SIGHUP that says that our terminal is
-    closed counts as SIGTERM. `on_listening` is called once calls are taken. ConfigError has all problems of
-    settings and prompts.
+    SIGHUP, or a changed configuration file, reloads the settings and those modules of users' handlers that have
+    changed. With `follow_handlers`, a changed module of users' handlers causes a reload, too. A SIGHUP that
+    reports that our terminal is closed counts as SIGTERM. `on_listening` is called once the server takes calls.
+    ConfigError lists all problems with settings and prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
     _install_signal_handlers(stopping, reloading)
@@ -232,7 +232,7 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
     def on_hangup() -> None:
         if not terminal.is_gone:
             reloading.set()
-        elif not stopping.is_set():  # the kernel and the shell may both send it: the second has no effect
+        elif not stopping.is_set():  # the kernel and the shell may each send SIGHUP; the second has no effect
             terminal.detach()
             log.info("the terminal is gone")
             stopping.set()

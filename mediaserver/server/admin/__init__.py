@@ -1,1 +1,1 @@
-"""The admin listener: health, metrics, and the operator's requests about streams. Never on the media port."""
+"""The admin listener: health checks, metrics, and the operator's requests about streams, on a port of its own."""

@@ -1,8 +1,8 @@
-"""The TCP connections of the admin port: how many there may be, and how long one may take for a request.
+"""The TCP connections of the admin port: how many there may be, and how long a request may take.
 
-File descriptors are reserved for them (`MAX_ADMIN_CONNECTIONS`), so that none takes a call's place. If all of
-them are in use, a new connection evicts the oldest one that handles no request, because only part of a request
-has come, or because it is idle between two requests.
+File descriptors are reserved for `MAX_ADMIN_CONNECTIONS` connections, so that none takes a descriptor from a call.
+If there are that many, a new connection evicts the oldest connection that handles no request. Such a connection
+has received only part of a request, or is idle between two requests.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from mediaserver.support.aiohttp_adapter import HttpProtocol
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import RateLimiter
 
-_KEEP_ALIVE = 75.0  # seconds between two requests: Prometheus scrapes every minute or more often
-_LINGERING = 1.0  # seconds to read the rest of a request that is answered already
-_LOGGED_LINES = 1  # lines a second about refusals
+_KEEP_ALIVE = 75.0  # seconds between two requests of a connection: Prometheus scrapes at least every minute
+_LINGERING = 1.0  # seconds to read on where a request is answered before all of it has come
+_LOGGED_LINES = 1  # log lines a second about refusals
 
-# When the admin port refuses a request, by the reason that it gives. docs/reference/refusals.md is generated
-# from this table.
+# For each reason of a refusal: when the admin port refuses a request for it. docs/reference/refusals.md is
+# generated from this table.
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
     RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
@@ -41,15 +41,15 @@ log = structlog.get_logger()
 
 
 class AdminConnections:
-    """The protocol factory of the admin listener, and all its connections.
+    """All connections of the admin listener. Calling the object makes the asyncio protocol of a new connection.
 
-    `server` is aiohttp's server of the application. `timeout` gives the seconds in which a request must come, and
-    in which the peer must have read the answer.
+    `server` is aiohttp's server, which runs the admin application. `timeout` returns a time limit in seconds: a
+    request must come within it, and the peer must read the answer within it.
     """
 
     def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
-        for reason in REFUSALS:  # exports 0, because `rate()` ignores a counter's first value
+        for reason in REFUSALS:  # exports a 0 for each reason, because `rate()` ignores a counter's first value
             self._refused.labels(reason)
         self.evictable: dict[AdminConnection, None] = {}  # connections that handle no request, oldest first
         self._connections: set[AdminConnection] = set()
@@ -62,7 +62,9 @@ class AdminConnections:
         return len(self._connections)
 
     def track(self, connection: "AdminConnection") -> bool:
-        """Count a new connection; returns whether there is room for it, perhaps after evicting another one."""
+        """Count a new connection, and evict an old one where needed. Returns whether there is room for the new
+        one.
+        """
         has_room = len(self) < MAX_ADMIN_CONNECTIONS
         if not has_room and self.evictable:
             next(iter(self.evictable)).reject(_NO_ROOM)
@@ -71,12 +73,12 @@ class AdminConnections:
         return has_room
 
     def untrack(self, connection: "AdminConnection") -> None:
-        """Count a connection no longer: it is gone."""
+        """Count a connection no longer, because it is closed."""
         self._connections.discard(connection)
         self.evictable.pop(connection, None)
 
     def record_refusal(self, error: RefusedError, peer: object, **facts: str | None) -> None:
-        """Count a refusal, and log it unless there are many."""
+        """Count a refusal, and log it unless another was logged within the last second."""
         self._refused.labels(error.reason).inc()
         if self._log_rate.try_acquire(_LOGGED_LINES):
             log.warning("refused on the admin port", peer=peer, reason=error.reason, why=error.logged, **facts)
@@ -96,13 +98,13 @@ class AdminConnection(HttpProtocol):
         )
         self._owner = owner
         self._timeout: asyncio.TimerHandle | None = None
-        self._is_handling = False  # a whole request is there, and no answer yet
-        # Whether an answer was sent. After one, `reject` sends no refusal, because the peer would take the refusal
-        # for the answer to its next request.
+        self._is_handling = False  # True from the end of a request to the beginning of its answer
+        # Whether an answer was sent on this connection. After an answer, `reject` sends no refusal, because the
+        # peer would take the refusal for the answer to its next request.
         self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit a connection, and begin to count the time of its first request."""
+        """Admit the connection if there is room, and start the time limit of its first request."""
         self.transport = cast("asyncio.Transport", transport)
         self.keep_addresses()
         has_room = self._owner.track(self)
@@ -113,7 +115,7 @@ class AdminConnection(HttpProtocol):
             self.reject(_NO_ROOM)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone."""
+        """Stop the time limit of a connection that is closed, and count the connection no longer."""
         self._stop_timeout()
         self._owner.untrack(self)
         super().connection_lost(exc)
@@ -125,32 +127,32 @@ class AdminConnection(HttpProtocol):
         super().data_received(data)
 
     def record_refusal(self, error: RefusedError, path: str) -> None:
-        """Count and log a request that is refused."""
+        """Count and log the refusal of a request on this connection."""
         self._owner.record_refusal(error, self.remote_host, path=path)
 
     def on_request_read(self) -> None:
-        """A whole request is there, and is handled now."""
+        """Stop the time limit of a request that has come, and keep its connection from being evicted."""
         self._stop_timeout()
         self._is_handling = True
         self._owner.evictable.pop(self, None)
 
     def on_response_started(self) -> None:
-        """An answer begins to be sent. The peer has to read it within the time limit."""
+        """Start the time limit of an answer that we begin to send: the peer must read the answer within it."""
         self._answered, self._is_handling = True, False
         self._start_timeout()
 
     def on_response_finished(self) -> None:
-        """The answer was sent, or could not be."""
+        """Stop the time limit of an answer that was sent, or that could not be sent."""
         self._stop_timeout()
 
     def on_request_error(self, status: int, error: BaseException | None) -> None:
-        """Count and log a malformed request. aiohttp answers the request itself, and logs errors of our own."""
+        """Count and log a malformed request. aiohttp itself answers it, and logs errors of our own code."""
         if status == RefusalReason.MALFORMED.status:
             refused = RefusedError(RefusalReason.MALFORMED, "malformed request")
             self._owner.record_refusal(refused, self.remote_host)
 
     def reject(self, error: RefusedError) -> None:
-        """Close a connection whose request took too long, or that is evicted for another."""
+        """Close a connection whose request took too long, or that is evicted to make room for another."""
         self._owner.record_refusal(error, self.remote_host)
         self._stop_timeout()
         self._owner.evictable.pop(self, None)

@@ -1,4 +1,4 @@
-"""The requests of the admin port: health, metrics, and streams to list, dial, hang up and send keys to."""
+"""The requests of the admin port: health, metrics, and streams, to be listed, dialled, hung up or sent keys."""
 
 import logging
 import re
@@ -22,8 +22,8 @@ from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
 
-_MAX_BODY = 64 * 1024
-_UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, since probes have none
+_MAX_BODY = 64 * 1024  # bytes of a request's body
+_UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=pydantic.BaseModel)
@@ -37,7 +37,7 @@ def _validate_keys(digits: str) -> str:
 
 
 class PressedKeys(pydantic.BaseModel):
-    """Keys that a caller pressed, in order."""
+    """A request's body: DTMF keys, in the order in which a caller pressed them."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -45,10 +45,12 @@ class PressedKeys(pydantic.BaseModel):
 
 
 class AdminEndpoint:
-    """All paths of the admin listener. All but the health checks need the token, where one is set.
+    """Handles the requests on all paths of the admin listener. All but the health checks need the token, if one is
+    set.
 
-    `why_closed` says why the server takes no calls, such as "draining"; "" when it does. `why_not_ready` says why
-    no calls should be sent to it: the same reason, or that a speech engine which some calls need is not ready.
+    `why_closed` returns why the server takes no calls, such as "draining"; "" while it takes calls.
+    `why_not_ready` returns why no calls should be sent to the server: because it takes none, or because a speech
+    engine that some calls need is not ready.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class AdminEndpoint:
         return len(self._connections or ())
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
-        """Start the application; returns its runner, to be cleaned up later, and a listener's protocol factory."""
+        """Start the aiohttp application. Returns its runner, to be cleaned up later, and a protocol factory."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         assert runner.server is not None  # noqa: S101 - `setup` has made the server
@@ -79,7 +81,7 @@ class AdminEndpoint:
         return runner, self._connections
 
     def _application(self) -> web.Application:
-        """The admin listener's application."""
+        """Build the aiohttp application of the admin listener."""
         logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
         app.on_response_prepare.append(_hide_version)
@@ -94,7 +96,7 @@ class AdminEndpoint:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check the token and the origin of a request. Answer each error with its status, and one line in JSON."""
+        """Check a request's token and origin, then handle it. Errors are answered by status and a line in JSON."""
         connection = protocol_of(request)
         assert isinstance(connection, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
         on_request_read(request, connection.on_request_read)
@@ -111,16 +113,16 @@ class AdminEndpoint:
             return web.json_response({"error": str(error)}, status=500)
 
     def _validate_request(self, request: web.Request) -> None:
-        """RefusedError where a request lacks the token, or comes from a page of another site."""
+        """Raise RefusedError where a request lacks the token, or was made by a web page of another site."""
         settings, headers = self._engine.settings.admin, request.headers
         hosts = headers.getall("Host", ())
         if request.path not in _UNGUARDED:
-            # A token in the URL does not count: proxies log URLs.
+            # A token in the URL is not accepted, because proxies log URLs.
             offered = tokens_in_header(headers.get("Authorization", ""))
             token = self._engine.configuration.secrets["admin.token"]
             if token and not any_token_matches(offered, [token]):
                 raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
-            if not token:  # where a token is needed, pages of other sites fail for lack of it
+            if not token:  # where a token is set, pages of other sites are refused as they lack the token
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
 
@@ -150,7 +152,9 @@ class AdminEndpoint:
         return web.Response(status=204)
 
     async def _press_keys(self, request: web.Request) -> web.Response:
-        """Feed keys that came by another way, such as a flow's `digits_receive`, into a stream's keypad."""
+        """Feed a stream's keypad with keys that did not come as audio, but, for example, by a flow's
+        `digits_receive`.
+        """
         pressed = await _parse_body(request, PressedKeys)
         self._session_of(request).push_digits(pressed.digits)
         return web.Response(status=204)
@@ -163,10 +167,10 @@ class AdminEndpoint:
 
 
 async def _parse_body(request: web.Request, model: type[B]) -> B:
-    """The JSON of a request as a model; RefusedError 400 says what is wrong with the JSON."""
+    """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON."""
     try:
         return model.model_validate_json(await request.read())
-    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone, too slow, or sends no HTTP
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
         raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
     except pydantic.ValidationError as error:
         raise RefusedError(
@@ -180,13 +184,11 @@ def _error_response(error: RefusedError) -> web.Response:
 
 
 async def _hide_version(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "mediaserver"  # aiohttp would name its own version, and Python's
+    response.headers["Server"] = "mediaserver"  # aiohttp would name the versions of aiohttp and of Python
 
 
 def _hide_malformed_request(record: logging.LogRecord) -> bool:
-    """Shorten aiohttp's log line of a malformed request, because the line quotes the request, with a token in its
-    headers.
-    """
+    """Shorten aiohttp's log line about a malformed request: it quotes headers, which may have a token."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.msg, record.args, record.exc_info = f"malformed request: {type(error).__name__}", (), None

@@ -20,19 +20,19 @@ _UUID_MESSAGE = len(_UUID_HEADER) + _UUID_BYTES
 
 
 class Acceptor(Protocol):
-    """Decides which connections become streams."""
+    """Decides which AudioSocket connections become streams."""
 
     connections: Connections
 
     def on_connected(self, connection: "AudioSocketConnection") -> None:
-        """A connection is there, and has sent nothing yet."""
+        """Called when a connection is accepted, before its peer has sent anything."""
 
     def on_uuid(self, connection: "AudioSocketConnection", uuid: UUID) -> None:
-        """A connection has sent its UUID: begin a stream (`begin`), or refuse it (`refuse`)."""
+        """Called when a connection's UUID has come: begin a stream (`begin`), or refuse it (`refuse`)."""
 
 
 class AudioSocketConnection(MessageReceiver):
-    """A connection, from its first byte to its last. `number` is the port that it came to, as configured."""
+    """One AudioSocket connection from its beginning to its end. `number` is the port in the settings."""
 
     __slots__ = ("_acceptor", "_closed", "_ending", "_error", "_handshake", "_timeout", "number", "peer")
 
@@ -41,8 +41,8 @@ class AudioSocketConnection(MessageReceiver):
         self._acceptor = acceptor
         self.number = number
         self.peer = Peer("?", "?", True, "?")
-        self._handshake = b""  # the part of the UUID's message that has come
-        # The time-out of the handshake; after a hang-up, that of the peer's close.
+        self._handshake = b""  # bytes of the UUID's message that have come so far
+        # Before the UUID, the time-out of the handshake. After a hang-up, the time-out of the peer's close.
         self._timeout: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None  # the error by which the connection was lost
         self._ending = False  # our hang-up was sent, or the peer closed a connection without a stream
@@ -51,7 +51,7 @@ class AudioSocketConnection(MessageReceiver):
     # -- the handshake -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit a connection. It has to send its UUID within `server.handshake_timeout`."""
+        """Admit the connection if there is room. Its UUID must come within `server.handshake_timeout` seconds."""
         self.transport = cast("asyncio.Transport", transport)
         self.peer = resolve_peer(transport.get_extra_info("peername"), (), ())
         bound_send_buffer(transport)
@@ -66,7 +66,7 @@ class AudioSocketConnection(MessageReceiver):
         self._acceptor.on_connected(self)
 
     def _read_handshake(self, data: bytes) -> bytes:
-        """Read the message with the UUID; returns the bytes that came behind it."""
+        """Read the message with the UUID. Returns the bytes that follow the message."""
         handshake = self._handshake + data
         if not _UUID_HEADER.startswith(handshake[: len(_UUID_HEADER)]):
             self._acceptor.connections.metrics.peer_faults.labels("malformed-request").inc()
@@ -82,7 +82,7 @@ class AudioSocketConnection(MessageReceiver):
         return handshake[_UUID_MESSAGE:]
 
     def _on_handshake_done(self) -> None:
-        """The UUID has come, or is not waited for any longer."""
+        """Stop the time limit of the handshake: the UUID has come, or is no longer waited for."""
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
@@ -93,11 +93,14 @@ class AudioSocketConnection(MessageReceiver):
         self.refuse(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the UUID took too long"))
 
     def begin(self, session: Session) -> None:
-        """Give all further messages to `session`, and finish it when the peer closes or is lost."""
+        """From now on, give all messages to `session`, and finish it when the peer closes or is lost."""
         self._session, self._on_message = session, session.receive_binary
 
     def refuse(self, error: RefusedError, path: str | None = None) -> None:
-        """Hang up in order, so that Asterisk's dialplan goes on. It may be evicted before the peer closes."""
+        """Refuse the connection by an orderly hang-up, so that Asterisk's dialplan goes on.
+
+        The refused connection may be evicted before its peer closes.
+        """
         connections = self._acceptor.connections
         connections.refusals.record(error, self.peer.name, path)
         self.hang_up()
@@ -105,7 +108,7 @@ class AudioSocketConnection(MessageReceiver):
             connections.refused[self] = None
 
     def reject(self, error: RefusedError) -> None:
-        """Close this connection at once: it has no stream, and another one needs its place."""
+        """Close the connection at once, because it has no stream, and another one needs its file descriptor."""
         if not self._ending:
             self._acceptor.connections.refusals.record(error, self.peer.name)
             self.hang_up()
@@ -123,7 +126,7 @@ class AudioSocketConnection(MessageReceiver):
             self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. The session still gets what the peer sent before."""
+        """Note that the connection is lost. The session still gets all messages that the peer sent before."""
         self.transport, self._error = None, exc
         if not self._has_backlog:
             self._on_lost()
@@ -140,9 +143,10 @@ class AudioSocketConnection(MessageReceiver):
             self._closed.set_result(None)
 
     def hang_up(self) -> None:
-        """Send the hang-up behind all that was sent, close our half, and read until the peer has closed its own.
+        """Send the hang-up behind all earlier data, close our half, and read until the peer has closed its half.
 
-        A peer that has not closed after `CLOSE_TIMEOUT` is reset. Nothing may be sent after the hang-up.
+        A connection whose peer has not closed after `CLOSE_TIMEOUT` seconds is reset. Nothing may be sent after
+        the hang-up.
         """
         if self._ending:
             return
@@ -171,6 +175,6 @@ class AudioSocketConnection(MessageReceiver):
             abort(self.transport)
 
     def release(self) -> None:
-        """The stream is over: drop its session, because the session refers back here, and reset the connection."""
+        """Drop the session of a stream that is over, which breaks a reference cycle, and reset the connection."""
         self._session, self._on_message = None, ignore_message
         self.abort()

@@ -30,7 +30,7 @@ class AudioSocketEndpoint:
         self.bound: dict[int, int] = {}  # maps each port that is listened on to its number in the settings
 
     async def listen(self) -> None:
-        """Listen on all ports; ConfigError names all that cannot be listened on."""
+        """Listen on all ports; ConfigError names all ports that cannot be listened on."""
         configuration = self._engine.configuration
         settings = configuration.settings
         problems: list[str] = []
@@ -54,11 +54,11 @@ class AudioSocketEndpoint:
 
     @property
     def paths(self) -> dict[str, str]:
-        """The URL that each port stands for, by the port that is listened on."""
+        """The URL that each port stands for. The keys are the numbers of the ports that are listened on."""
         return {str(port): str(self._port(number).url) for port, number in self.bound.items()}
 
     def _port(self, number: int) -> Port:
-        return self._engine.configuration.ports[number]  # a reload may change a port's path, not remove a port
+        return self._engine.configuration.ports[number]  # a reload may change a port's path, but not remove a port
 
     def _make_connection(self, number: int) -> AudioSocketConnection:
         connection = AudioSocketConnection(number, self)
@@ -77,7 +77,7 @@ class AudioSocketEndpoint:
             connection.refuse(error, port.url.path)
 
     def on_uuid(self, connection: AudioSocketConnection, uuid: UUID) -> None:
-        """Begin the stream of a UUID, or refuse it."""
+        """Begin a stream for the UUID of a connection, or refuse the connection."""
         engine, port = self._engine, self._port(connection.number)
         try:
             self.connections.admit_handshake()
@@ -90,7 +90,7 @@ class AudioSocketEndpoint:
 
     def _begin(self, connection: AudioSocketConnection, port: Port, uuid: UUID, handler: Handler) -> None:
         engine, transport = self._engine, connection.transport
-        assert transport is not None  # noqa: S101 - the connection's UUID has just come
+        assert transport is not None  # noqa: S101 - it is there, since the UUID has just come
         stream = Stream(
             id=secrets.token_hex(6),
             path=port.url.path,
@@ -101,7 +101,7 @@ class AudioSocketEndpoint:
             call=str(uuid),
         )
         session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
-        connection.begin(session)  # the session keeps what came right behind the UUID until its handler runs
+        connection.begin(session)  # the session keeps messages behind the UUID until its handler runs
         engine.streams.register(session, port.route, connection.peer.limit_key)
         self.connections.run_stream(
             _serve(session, handler, connection), lambda: engine.streams.unregister(session)
@@ -109,7 +109,7 @@ class AudioSocketEndpoint:
 
 
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
-    """Run a stream to its end."""
+    """Run a stream from the start of its handler to the end of its connection."""
     try:
         session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
         end = await sessions.run_handler(session, handler)

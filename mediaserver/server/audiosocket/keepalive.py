@@ -1,7 +1,7 @@
-"""TCP keepalive (RFC 9293, section 3.8.4): AudioSocket has no pings.
+"""TCP keepalive (RFC 9293, section 3.8.4) for AudioSocket, which has no pings.
 
-While we send, `server.stall_timeout` finds a peer that is gone, since our data stays unread. Keepalive finds it on
-a connection on which nothing is sent.
+While we send, `server.stall_timeout` finds a peer that is gone, because our data stays unread. On a connection on
+which nothing is sent, keepalive finds such a peer.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _PROBES = 4  # unanswered probes, a quarter of the interval apart, after which t
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
-    """Probe an idle peer after `interval` seconds, and give it up after as many more. With 0, do neither.
+    """Probe a peer that is idle for `interval` seconds, and give it up after as many more. With 0, do neither.
 
     The kernel counts whole seconds, so both times are rounded up.
     """
@@ -34,5 +34,5 @@ def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
 
 
 def is_keepalive_timeout(error: BaseException | None) -> bool:
-    """Whether a connection was lost because the peer's kernel answered nothing any more."""
+    """Whether a connection was lost because its peer's kernel stopped answering."""
     return isinstance(error, OSError) and error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH)

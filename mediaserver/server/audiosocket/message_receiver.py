@@ -1,8 +1,8 @@
-"""Receives from an AudioSocket connection: cuts bytes into messages, and gives them to the session, within limits.
+"""Receives on an AudioSocket connection: cuts the bytes into messages, and gives the session each message.
 
-We read on even after a limit is exceeded, because Asterisk locks up when nobody reads what it writes. The number
-of bytes and messages that wait, and the time that they wait, are limited. A server has thousands of these objects,
-so each is small.
+The number of bytes and messages that wait, and the time that they wait, are limited. After a limit is exceeded, we
+read on all the same, because Asterisk locks up when nobody reads what it writes. A server has thousands of these
+receivers, so each is small.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ _MESSAGES_PER_TURN = (
     32  # messages given to the session before other streams get their turns; a slice may hold 1000 tiny ones
 )
 _MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
-_MAX_BACKLOG_TIME = 2.0  # seconds for which messages may wait without a break; then the stream ends as a flood
-_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; after more, we reset
-_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the same limit, for a peer that has sent too much already
+_MAX_BACKLOG_TIME = 2.0  # seconds that messages may wait without a break before the stream ends as a flood
+_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; more reset the connection
+_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # bytes dropped after a stream's end if the peer has sent too much already
 
-# Bytes of a 20 ms message of audio, by kind. All other kinds count as audio at 8 kHz.
+# Bytes of a message with 20 ms of audio, by the kind of message. All other kinds count as audio at 8 kHz.
 _MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate in audiosocket.RATES.items()}
 
 
 class InboundRateLimit:
     """Limits a peer to `max_rate` messages a second. A message of several 20 ms frames counts as several messages.
 
-    A frame counts the same at any sample rate, so that a wideband stream is no flood. A peer's rate may
-    exceed 50 for a while, after its network has held it up. `clock` gives monotonic seconds.
+    A frame counts the same at any sample rate, so that a wideband stream is no flood. After the network has held
+    up a peer's messages, their rate may exceed 50 a second for a while. `clock` returns monotonic seconds.
     """
 
     __slots__ = ("_clock", "_frames", "_max_rate", "_second")
@@ -40,7 +40,7 @@ class InboundRateLimit:
         self._second, self._frames = clock(), 0.0
 
     def allows(self, kind: int, size: int) -> bool:
-        """Count a message of a kind and of `size` bytes with its header; False where it exceeds the limit."""
+        """Count a message of `size` bytes, its header included. False where the message exceeds the limit."""
         frames = 1.0  # nearly all messages hold one frame
         if size > FRAME_MESSAGE:
             frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
@@ -55,13 +55,14 @@ class InboundRateLimit:
 
 
 def ignore_message(message: bytes) -> None:
-    """Takes the messages of a connection without a session."""
+    """Ignore a message of a connection that has no session."""
 
 
 class MessageReceiver(asyncio.Protocol):
-    """The receiving half of a connection. It is a base class: an object of its own would cost a call per frame.
+    """The receiving half of a connection. It is a base class, as a separate object would cost a call per frame.
 
-    A subclass reads the handshake, sets `_session` and `_on_message` after it, and is told of the end of input.
+    A subclass reads the handshake, and then sets `_session` and `_on_message`. Its `_on_eof` or `_on_lost` is
+    called at the end of the input.
     """
 
     __slots__ = (
@@ -90,23 +91,23 @@ class MessageReceiver(asyncio.Protocol):
         self._on_message: Callable[[bytes], None] = ignore_message
         self._parser = audiosocket.StreamParser()
         self._messages: Iterator[bytes] | None = None  # messages of a slice that the session has yet to get
-        self._backlog = bytearray()  # bytes that are not parsed yet
-        self._backlog_since = 0.0  # when the backlog began
-        self._paused = False  # reading is paused: what comes stays in the kernel
-        self._eof = False  # the peer has closed its half
-        self._discarding = False  # what comes from now on is read and dropped
+        self._backlog = bytearray()  # received bytes that are not parsed yet
+        self._backlog_since = 0.0  # when bytes or messages began to wait, in seconds of the loop's clock
+        self._paused = False  # reading is paused: the kernel keeps the bytes that come
+        self._eof = False  # the peer has closed its half of the connection
+        self._discarding = False  # bytes that come are read and dropped
         self._discard_limit = _MAX_DISCARDED_BYTES
 
     def _read_handshake(self, data: bytes) -> bytes:
-        """Read the peer's handshake; returns the bytes that came behind it."""
+        """Read bytes of the peer's handshake. Returns the bytes that follow the handshake."""
         raise NotImplementedError
 
     def _on_eof(self) -> None:
-        """The peer has closed its half, and the session has got all that came before."""
+        """Called when the peer has closed its half, and the session has got all earlier messages."""
         raise NotImplementedError
 
     def _on_lost(self) -> None:
-        """The connection is gone, and the session has got all that came before."""
+        """Called when the connection is lost, and the session has got all earlier messages."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
@@ -134,7 +135,7 @@ class MessageReceiver(asyncio.Protocol):
         return self._messages is not None or bool(self._backlog)
 
     def _process_turn(self) -> None:
-        """Process some messages now, and the rest in the next turns of the event loop."""
+        """Give the session some of the waiting messages now, and more in the next turns of the event loop."""
         if self._messages is None:
             part = bytes(self._backlog[:_SLICE_BYTES])
             del self._backlog[:_SLICE_BYTES]
@@ -176,14 +177,16 @@ class MessageReceiver(asyncio.Protocol):
             self._session.finish(end)
 
     def _start_discarding(self) -> None:
-        """Read and drop all that comes from now on."""
+        """Drop all bytes and messages that wait, and from now on all bytes that come."""
         self._discarding = True
         self._backlog.clear()
         self._messages = None
         self._resume_reading()
 
     def _discard(self, size: int) -> None:
-        """Drop bytes that come after the end, up to a limit. Unread bytes would make our close a TCP reset."""
+        """Drop bytes that come after the stream's end, up to a limit. Unread bytes would make our close a TCP
+        reset.
+        """
         self._discard_limit -= size
         if self._discard_limit < 0 and self.transport is not None:
             abort(self.transport)
@@ -194,7 +197,7 @@ class MessageReceiver(asyncio.Protocol):
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """The peer has closed its half, as Asterisk does at a hang-up. True keeps our half open."""
+        """Note that the peer has closed its half, as Asterisk does at a hang-up. True keeps our half open."""
         self._eof = True
         if not self._has_backlog:
             self._on_eof()

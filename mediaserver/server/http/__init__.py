@@ -1,4 +1,5 @@
 """The HTTP listener for media: its limits, TLS, the WebSocket handshake, admission and refusals.
 
-It ends where a WebSocket begins: what is sent and received after the handshake is for `transport` and `call`.
+This package handles a connection up to the end of its WebSocket handshake. The packages `transport` and `call`
+handle what is sent and received after the handshake.
 """

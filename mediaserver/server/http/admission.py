@@ -1,6 +1,7 @@
-"""Admission control of WebSocket calls: why a request is taken, or refused before the upgrade.
+"""Admission control of WebSocket calls: decides whether a request is upgraded, or for which reason it is refused.
 
-A request passes the checks of its path, access, handshake rate, query, texts and streams, in this order.
+A request passes the checks of its path, access, handshake rate, query, spoken texts and number of streams, in this
+order.
 """
 
 import itertools
@@ -27,8 +28,8 @@ from mediaserver.wire.encapsulation import WireSettings
 _CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _MAX_CALL_ID = 128  # characters
-_KEYS_COMPARED = 10  # unknown keys of a query that are compared with the known ones
-_MISSPELT_KEYS_LOGGED = 5  # lines a second
+_KEYS_COMPARED = 10  # unknown keys of one query that are compared with the known keys
+_MISSPELT_KEYS_LOGGED = 5  # log lines a second about misspelt keys
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ class AdmissionControl:
         self._texts = spoken_queries.SpokenTextLimiter()
 
     async def admit(self, request: web.BaseRequest, peer: Peer) -> Admission:
-        """Check a request's path, access, rate and query, in this order; RefusedError says what is wrong."""
+        """Check that a request may become a stream, and describe that stream; RefusedError says what is wrong."""
         url = request.rel_url
         route, variables = await self._engine.table.match_route(url)
         if request.method != "GET":
@@ -62,9 +63,9 @@ class AdmissionControl:
                 f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
-        self._connections.admit_handshake()  # peers without access were refused before, and do not count
-        # A handler must not see tokens and signatures. On a path without tokens, keys of these names mean what the
-        # peer likes, and are passed on.
+        self._connections.admit_handshake()  # checked after the access, so that only peers with access count
+        # A handler must not see tokens and signatures. On a path without tokens, query keys of these names are no
+        # credentials, and are passed on.
         query = {
             key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
         }
@@ -93,7 +94,8 @@ class AdmissionControl:
     ) -> tuple[Handler, WireSettings]:
         """The handler and the wire format that a URL asks for.
 
-        Of several errors, the first of these is raised: 404; 426 if no WebSocket is asked for; a wrong query's.
+        If a request has several errors, RefusedError has the first of these: 404; 426 where the request does not
+        ask for a WebSocket; the error in the query.
         """
         query_error: RefusedError | None = None
         try:
@@ -114,9 +116,10 @@ class AdmissionControl:
         return resolved
 
     def _warn_of_misspelt_key(self, path: str, query: Mapping[str, str]) -> None:
-        """Log a query's key that is almost a known one. Its value is not logged, since it may be a token.
+        """Log the first key of a query that is almost a known key. Its value is not logged, since it may be a
+        token.
 
-        A peer may send any number of keys, so only some are compared.
+        A peer may send any number of keys, so only the first few unknown keys are compared.
         """
         unknown = itertools.islice((key for key in query if key not in QUERY_KEYS), _KEYS_COMPARED)
         key, hint = next(((key, hint) for key in unknown if (hint := did_you_mean(key, QUERY_KEYS))), ("", ""))
@@ -126,8 +129,9 @@ class AdmissionControl:
 
 
 def _call_id(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """The peer's own id of the call, "" if it names none. Only 128 printable characters are kept, as it may be any
-    text.
+    """The call id that the peer gives in its URL or in a header; "" without one.
+
+    The id may be any text, so only its first 128 printable characters are kept.
     """
     named = [place.get(key) for place in (variables, query) for key in _CALL_KEYS]
     found = next(filter(None, (*named, *map(headers.get, _CALL_HEADERS))), "")

@@ -1,7 +1,7 @@
-"""The TCP connections of the media ports: how many there may be, and how long one may take for its request.
+"""The TCP connections of the media ports: how many there may be, and how long a handshake may take.
 
-aiohttp reads the request. The size of the request and the time that it takes, which aiohttp does not bound, are
-bounded here. After the WebSocket handshake a connection leaves aiohttp, and goes on as a `ServerWebSocket`.
+aiohttp reads the HTTP request. This module limits the request's size and time, which aiohttp does not. After the
+WebSocket handshake, a connection leaves aiohttp, and goes on as a `ServerWebSocket`.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from mediaserver.transport.connection import abort, bound_send_buffer
 from mediaserver.transport.server_websocket import ServerWebSocket
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-_REFUSAL_HEADROOM = 50  # connections accepted beyond the limit, so that their peers can be told of the refusal
-_POLL_INTERVAL = 0.005  # seconds between checks of the handshakes in progress
+_REFUSAL_HEADROOM = 50  # connections accepted beyond the limit, to tell their peers of the refusal
+_POLL_INTERVAL = 0.005  # seconds between two checks whether handshakes are in progress
 
 log = structlog.get_logger()
 
 
 class Connections(HttpServer):
-    """All connections of the media ports. It is also the protocol factory of the HTTP listener.
+    """All connections of the media ports. Calling the object makes the asyncio protocol of a new HTTP connection.
 
-    `handle_request` is given the one request that a connection may make; `settings` gives the limits in force.
+    `handle_request` handles the one request that a connection may make. `settings` returns the limits in force.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Connections(HttpServer):
         super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.handshake_rate = RateLimiter()  # limits the handshakes of peers that have access
-        self.handshaking: EvictionQueue = {}  # those whose TLS handshake, HTTP request or UUID is not complete
+        self.handshaking: EvictionQueue = {}  # connections whose TLS handshake, request or UUID is not complete
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
-        self._http: set[object] = set()  # connections that are still HTTP; aiohttp's own list keeps them longer
+        self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps one for longer
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
-        self._accepted: dict[object, float] = {}  # connections without a transport: when each was accepted
+        self._accepted: dict[object, float] = {}  # connections without a transport; when each was accepted
 
     def __call__(self) -> "HttpConnection":
         connection = HttpConnection(self)
@@ -57,36 +57,37 @@ class Connections(HttpServer):
         return connection
 
     def admit_handshake(self) -> None:
-        """Count a handshake of a peer with access; RefusedError *busy* above `server.handshake_rate` a second."""
+        """Count a handshake of a peer with access; RefusedError (busy) beyond `server.handshake_rate` a second."""
         if not self.handshake_rate.try_acquire(self.settings().handshake_rate):
             raise RefusedError(RefusalReason.BUSY, "too many calls at once: try again in a second")
 
     def on_accepted(self, connection: object) -> None:
-        """A connection is accepted. asyncio makes its transport in the next turn of the event loop."""
+        """Note that a connection was accepted. asyncio makes its transport in the next turn of the event loop."""
         self._accepted[connection] = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
-        """How many connections there are, those of streams included."""
+        """How many connections there are, including those that carry a stream."""
         return len(self._http) + len(self._websockets) + len(self._tracked)
 
     def on_connected(self, connection: object) -> None:
-        """Count a connection of HTTP."""
+        """Count a connection that begins to speak HTTP."""
         self._http.add(connection)
 
     def on_disconnected(self, connection: object) -> None:
-        """Count a connection of HTTP no longer."""
+        """Stop counting a connection as HTTP, because it is closed, or has become a WebSocket."""
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
-        """Count a connection that is not HTTP's; returns whether there is room for it."""
+        """Count a connection that does not speak HTTP, such as AudioSocket's. Returns whether it has room."""
         has_room = self.make_room(connection)
         self._tracked.add(connection)
         return has_room
 
     def track_awaiting_tls(self, connection: TrackedConnection) -> None:
-        """Count a connection that has yet to begin TLS.
+        """Count a connection whose peer has not begun its TLS handshake.
 
-        Some beyond the limit are kept as well, since a peer can be told of a refusal only after the TLS handshake.
+        Some connections beyond the limit are kept as well, because a peer can be told of a refusal only after the
+        TLS handshake.
         """
         self._accepted.pop(connection, None)
         if len(self) >= max_connections() + _REFUSAL_HEADROOM / 2:
@@ -95,18 +96,18 @@ class Connections(HttpServer):
         self.awaiting_tls[connection] = None
 
     def on_tls_started(self, connection: TrackedConnection) -> None:
-        """The peer has begun its TLS handshake."""
+        """Note that a connection's peer has begun its TLS handshake."""
         self.awaiting_tls.pop(connection, None)
         self.handshaking[connection] = None
 
     def untrack(self, connection: TrackedConnection) -> None:
-        """A tracked connection is gone, or its TLS handshake is done."""
+        """Stop counting a tracked connection, because it is closed, or because its TLS handshake is done."""
         self._tracked.discard(connection)
         for waiting in (self.awaiting_tls, self.handshaking, self.refused, self._accepted):
             waiting.pop(connection, None)
 
     def upgrade(self, transport: asyncio.Transport) -> ServerWebSocket:
-        """Make a connection the WebSocket of a stream."""
+        """Make the WebSocket of a connection whose HTTP handshake is done, and count it."""
         websocket = ServerWebSocket(transport, self.settings().max_message_bytes, self._websockets.discard)
         self._websockets.add(websocket)
         return websocket
@@ -140,7 +141,7 @@ class Connections(HttpServer):
 
     @property
     def has_room(self) -> bool:
-        """Whether there are file descriptors for more connections to be accepted."""
+        """Whether there are enough file descriptors to accept another connection."""
         # asyncio does not tell us if it fails to make a transport for an accepted socket. Therefore, a socket
         # without a transport counts only for `handshake_timeout` seconds.
         stale = asyncio.get_running_loop().time() - self.settings().handshake_timeout
@@ -149,9 +150,9 @@ class Connections(HttpServer):
         return len(self) + len(self._accepted) < max_connections() + _REFUSAL_HEADROOM
 
     def make_room(self, connection: object) -> bool:
-        """Whether there is a file descriptor for this new connection.
+        """Whether a new connection may be kept. If file descriptors run out, another connection is evicted for it.
 
-        Where there is none, a connection that is refused or still in its handshake is evicted for it.
+        Only a connection that is refused, or still in its handshake, can be evicted.
         """
         self._accepted.pop(connection, None)
         if len(self) < max_connections():
@@ -165,7 +166,7 @@ class Connections(HttpServer):
 
     @property
     def handshakes_in_progress(self) -> int:
-        """How many connections are in their handshake."""
+        """How many connections of the media ports have not completed their handshake."""
         return len(self.awaiting_tls) + len(self.handshaking)
 
     async def wait_for_handshakes(self, timeout: float) -> None:
@@ -177,7 +178,10 @@ class Connections(HttpServer):
 
 
 class HttpConnection(HttpProtocol):
-    """One connection until its WebSocket handshake is done or refused, in `server.handshake_timeout` seconds."""
+    """One HTTP connection of a media port, until its WebSocket handshake is done or refused.
+
+    The handshake may take `server.handshake_timeout` seconds.
+    """
 
     __slots__ = ("_owner", "_received", "_timeout")
 
@@ -185,16 +189,16 @@ class HttpConnection(HttpProtocol):
         self._owner, limits = owner, owner.settings()
         super().__init__(
             owner,
-            keepalive_timeout=0,  # there is one request, and `_timeout` bounds its time
+            keepalive_timeout=0,  # a connection makes one request, and `_timeout` limits its time
             max_line_size=limits.max_header_bytes,
             max_field_size=limits.max_header_bytes,
             lingering_time=0,
         )
-        self._received = 0  # bytes
+        self._received = 0  # bytes received from the peer
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit a connection, and begin to count its time."""
+        """Admit the connection if there is room, and start the time limit of its request."""
         self.transport = cast("asyncio.Transport", transport)
         if not self._owner.make_room(self):
             self.reject(NO_ROOM)
@@ -207,12 +211,12 @@ class HttpConnection(HttpProtocol):
         self._timeout = asyncio.get_running_loop().call_later(timeout, self._on_timeout)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone."""
+        """Stop the time limit of a connection that is closed."""
         self.on_request_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the request. Bytes behind it that come before our answer count towards the limit, too."""
+        """Parse bytes of the request, within its size limit. Bytes that follow before our answer count, too."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -221,7 +225,7 @@ class HttpConnection(HttpProtocol):
             super().data_received(data)
 
     def upgrade(self, response: bytes) -> ServerWebSocket:
-        """Answer the handshake, and go on as a WebSocket; ConnectionResetError where the peer is gone."""
+        """Send the handshake's `response`, and go on as a WebSocket; ConnectionResetError if the peer is gone."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
@@ -231,14 +235,14 @@ class HttpConnection(HttpProtocol):
         return websocket
 
     def on_request_read(self) -> None:
-        """Stop the time-out: the request has come, or the connection is gone."""
+        """Stop the time limit of the request: the request has come, or the connection is closed."""
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
             self._owner.handshaking.pop(self, None)
 
     def reject(self, error: RefusedError) -> None:
-        """Refuse the connection before it has made its request, and close it."""
+        """Refuse the connection before its request has come: tell the peer why, and close the connection."""
         self._owner.refusals.record(error, self.remote_host)
         self.on_request_read()
         if self.transport is not None and not self.transport.is_closing():
@@ -246,13 +250,13 @@ class HttpConnection(HttpProtocol):
         self.disconnect()
 
     def on_request_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
-        """Answer a malformed or failed request. aiohttp would log the whole request, with the token in it."""
+        """Answer a malformed or failed request. aiohttp itself would log the whole request, even a token in it."""
         self.on_request_read()
         if status == 500:
             log.error("request failed", peer=self.remote_host, exc_info=error)
             return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
         if error is not None:
-            error.__traceback__ = None  # breaks a reference cycle: aiohttp's frames in the traceback refer to it
+            error.__traceback__ = None  # breaks a reference cycle: the traceback's frames refer to the error
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
         refused = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(error).__name__}")
         self._owner.refusals.record(refused, self.remote_host)

@@ -1,19 +1,19 @@
-"""File descriptors: how many the system grants the process, and how many connections that is enough for."""
+"""File descriptors: how many this process may have, and how many connections they suffice for."""
 
 import resource
 
 import structlog
 
-_RESERVED = 100  # descriptors for other things than connections: listeners, decoders, recordings, webhooks
-MAX_ADMIN_CONNECTIONS = 32  # connections of the admin port; descriptors are reserved for them as well
+_RESERVED = 100  # descriptors for other uses than media: listeners, decoders, recordings, webhooks
+MAX_ADMIN_CONNECTIONS = 32  # most connections of the admin port; a descriptor is reserved for each
 _ALL_RESERVED = _RESERVED + MAX_ADMIN_CONNECTIONS
-_HANDSHAKES = 900  # descriptors for connections in their handshake
+_HANDSHAKES = 900  # descriptors wanted for connections that are in their handshake
 
 log = structlog.get_logger()
 
 
 def raise_descriptor_limit(streams: int) -> None:
-    """Raise the soft limit of file descriptors for this number of streams, each of which takes one.
+    """Raise the process's soft limit of file descriptors for so many streams, each of which takes one.
 
     A warning is logged where the hard limit is too low.
     """

@@ -1,4 +1,4 @@
-"""Eviction of connections that carry no stream, when file descriptors run out: the oldest goes first."""
+"""Evicts connections that carry no stream when file descriptors run out, the oldest connection first."""
 
 from typing import Protocol
 
@@ -8,20 +8,20 @@ NO_ROOM = RefusedError(RefusalReason.DESCRIPTORS, "too many connections: try aga
 
 
 class Evictable(Protocol):
-    """A connection without a stream, which may have to make room for another."""
+    """A connection without a stream, which may be closed to make room for another connection."""
 
     def reject(self, error: RefusedError) -> None:
-        """Count the refusal, tell the peer where it can be told, and close the connection at once."""
+        """Count the refusal, tell the peer why where the protocol allows it, and close the connection at once."""
 
 
 class TrackedConnection(Evictable, Protocol):
-    """A connection that is counted together with HTTP's: one of AudioSocket, or one in its TLS handshake."""
+    """A connection that does not speak HTTP, but counts like one: AudioSocket's, or one in its TLS handshake."""
 
     def abort(self) -> None:
-        """Reset the connection, with a stream or without."""
+        """Reset the TCP connection, whether or not it carries a stream."""
 
 
-EvictionQueue = dict[Evictable, None]  # connections in the same phase, oldest first
+EvictionQueue = dict[Evictable, None]  # connections in one phase, such as the TLS handshake, oldest first
 
 
 def evict_oldest(*queues: EvictionQueue) -> bool:

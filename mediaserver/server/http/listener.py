@@ -11,23 +11,23 @@ import structlog
 
 from mediaserver.errors import ConfigError, error_text
 
-_BACKLOG = 4096
-_POLL_INTERVAL = 0.1  # seconds between checks whether there is room again
+_BACKLOG = 4096  # connections that the kernel holds until we accept them
+_POLL_INTERVAL = 0.1  # seconds between two checks whether there is room for connections again
 
 log = structlog.get_logger()
 
 
 class AddressKeys(NamedTuple):
-    """The names of a listener's settings, with the file or variable that has them, for error messages."""
+    """How error messages call the host and port settings of a listener, such as "config.toml: server.port"."""
 
     host: str
     port: str
 
 
 class Listener:
-    """Accepts connections on a port, and has `protocol_factory` make the protocol of each.
+    """Accepts connections on a port. `protocol_factory` makes the asyncio protocol of each connection.
 
-    While `has_room` returns False, it accepts no connections: they wait in the backlog of the kernel.
+    While `has_room` returns False, no connections are accepted. They wait in the kernel's backlog.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int, keys: AddressKeys, *, reuse_port: bool = False) -> int:
-        """Listen on all addresses of `host`, and return the port, which the system chooses where `port` is 0.
+        """Listen on all addresses of `host`. Returns the port, which the system chooses where `port` is 0.
 
-        ConfigError, with the key to change in front, where the port cannot be listened on.
+        ConfigError, which begins with the setting to change, where the port cannot be listened on.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -62,8 +62,8 @@ class Listener:
     async def close(self) -> None:
         """Accept the connections that wait in the backlog, and listen no more.
 
-        The kernel would reset those that are left in the backlog of a closed socket. With `reuse_port` it sends
-        all later connections to the other process on this port.
+        The kernel would reset the connections that are left in the backlog of a closed socket. With `reuse_port`,
+        the kernel sends later connections to the other process that listens on this port.
         """
         for task in self._tasks:
             task.cancel()
@@ -95,7 +95,7 @@ class Listener:
         return protocol
 
     def _pause_accepting(self) -> None:
-        """Accept no connections until there is room again."""
+        """Accept no connections until there is room for them again."""
         if self._servers:
             self._stop_accepting()
             self._start_task(self._wait_for_room())
@@ -106,7 +106,7 @@ class Listener:
             if self._has_room():
                 try:
                     await self._start_accepting()
-                except OSError as error:  # the descriptors were taken meanwhile
+                except OSError as error:  # the file descriptors were taken meanwhile
                     log.warning("cannot accept connections yet", why=error_text(error))
                     self._stop_accepting()
                 else:
@@ -140,5 +140,5 @@ def _accept_backlog(listening: socket.socket) -> list[socket.socket]:
         try:
             waiting.append(listening.accept()[0])
         except OSError as error:
-            if error.errno != errno.ECONNABORTED:  # ECONNABORTED: this one is gone; more may wait
+            if error.errno != errno.ECONNABORTED:  # ECONNABORTED: this peer is gone, but more may wait
                 return waiting

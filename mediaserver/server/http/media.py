@@ -38,11 +38,11 @@ class MediaEndpoint:
         self._gate = AdmissionControl(engine, self.connections)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Begin a stream for a request, or refuse it."""
+        """Begin a stream for a request, or refuse the request."""
         http = protocol_of(request)
-        assert isinstance(http, HttpConnection)  # noqa: S101 - `connections` makes no others
+        assert isinstance(http, HttpConnection)  # noqa: S101 - `connections` makes only connections of this class
         http.on_request_read()
-        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the request's version
+        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same version
             http.reject(_NOT_HTTP_1)
             return web.Response()
         peer = self._resolve_peer(request, http)
@@ -68,9 +68,9 @@ class MediaEndpoint:
         return peer
 
     def _begin(self, admitted: Admission, websocket: ServerWebSocket, *, has_media_start: bool) -> None:
-        """Open a session on a WebSocket. With `has_media_start` the peer names its audio format first."""
+        """Begin a session on a WebSocket. With `has_media_start`, the peer's first message names its codec."""
         transport = websocket.transport
-        assert transport is not None  # noqa: S101 - it was there for the answer, in this turn of the event loop
+        assert transport is not None  # noqa: S101 - the upgrade was written to it in this turn of the event loop
         wire = Wire(admitted.wire)
         session = sessions.open_session(self._engine, admitted.stream, wire, transport)
         session.write_text = websocket.write_text
@@ -85,7 +85,7 @@ class MediaEndpoint:
     async def _serve(
         self, session: Session, handler: Handler, websocket: ServerWebSocket, transport: asyncio.Transport
     ) -> None:
-        """Run a stream to its end."""
+        """Run a stream from the start of its handler to the close of its WebSocket."""
         limits = self._engine.settings.server
         reader = connection.MessageReader(
             websocket, session.receive_binary, limits.max_message_rate, session.receive_text
@@ -111,7 +111,7 @@ class MediaEndpoint:
 
 
 async def _read(reader: connection.MessageReader, session: Session) -> None:
-    """Read a WebSocket to its end, and finish the session with it."""
+    """Read a WebSocket until it ends, then finish its session with the reason."""
     ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
     try:
         ending = await reader.read()

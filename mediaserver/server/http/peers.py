@@ -1,4 +1,4 @@
-"""The peer of a connection: the address that it connects from, or the one that a trusted proxy names."""
+"""The peer of a connection: the address that connects, or the address that a trusted proxy names instead."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -12,18 +12,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Peer(NamedTuple):
     """The far end of a connection."""
 
-    address: str  # without a port
+    address: str  # the IP address, without a port
     name: str  # for logs: with the port, where that is known
     is_direct: bool  # False where a trusted proxy connected for the peer
-    limit_key: str  # streams are limited for each: an IPv4 address, or the IPv6 /64 that one customer has
+    limit_key: str  # streams are limited per key: an IPv4 address, or a customer's IPv6 /64
 
 
 def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) -> Peer:
-    """The peer of a connection: from `peername`, as asyncio has it, and from the X-Forwarded-For headers of the
-    request.
+    """The peer of a connection, from asyncio's `peername` and the request's X-Forwarded-For headers (`forwarded`).
 
-    Each proxy appends the address that connected to it, and the client may have sent any list itself: so the last
-    address that is not a trusted proxy's is the peer's.
+    Each proxy appends the address that connected to it, but the client itself may have sent a list of any
+    addresses. Therefore, the peer is the last address that is not a trusted proxy's.
     """
     host, port = peername[:2] if isinstance(peername, tuple) else ("?", 0)
     name = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
@@ -41,7 +40,7 @@ def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) 
 
 
 def _parse_address(text: str) -> Address | None:
-    """An address as proxies write it, perhaps with a port; an IPv4-mapped IPv6 address as the IPv4 address."""
+    """An IP address as proxies write it, perhaps with a port. IPv4-mapped IPv6 addresses become IPv4."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

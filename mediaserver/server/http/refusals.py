@@ -1,4 +1,4 @@
-"""Refusals before the upgrade: one plain line for the peer, a metric, and a line of the log at a limited rate."""
+"""Refusals on the media ports: each sends the peer a line of text, is counted, and is logged at a limited rate."""
 
 import structlog
 from aiohttp import web
@@ -7,8 +7,8 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LogLimiter
 
-# When the media ports refuse a request, by the reason that they give. docs/reference/refusals.md is generated
-# from this table.
+# For each reason of a refusal: when the media ports refuse a request for it. docs/reference/refusals.md is
+# generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
@@ -47,12 +47,12 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        for reason in REFUSALS:  # exports 0, because `rate()` ignores a counter's first value
+        for reason in REFUSALS:  # exports a 0 for each reason, because `rate()` ignores a counter's first value
             metrics.refused.labels(reason, reason.status)
         self._log_limiter = LogLimiter()  # scanners cause refusals, and must not fill the disk
 
     def record(self, error: RefusedError, peer: str, path: str | None = None) -> None:
-        """Count a refusal, and log it unless there are many."""
+        """Count a refusal, and log it unless too many were logged in the last second."""
         self._metrics.refused.labels(error.reason, error.status).inc()
         if (unlogged := self._log_limiter.try_acquire()) is not None:
             facts = {"status": error.status, "reason": error.reason, "why": error.logged}
@@ -60,7 +60,7 @@ class Refusals:
 
 
 def response(error: RefusedError) -> web.Response:
-    """The HTTP answer to the peer, with one line of text; the connection is closed after it."""
+    """The HTTP answer that tells a peer of a refusal in one line of text. The connection is closed after it."""
     headers = {
         401: {"WWW-Authenticate": 'Bearer, Basic realm="media"'},
         405: {"Allow": "GET"},
@@ -75,7 +75,7 @@ def response(error: RefusedError) -> web.Response:
 
 
 def raw_response(error: RefusedError) -> bytes:
-    """The HTTP answer to the peer as bytes, for a connection that has not made its request yet."""
+    """The bytes of the HTTP answer that tells a peer of a refusal before it has made its request."""
     body = f"{error}\n".encode()
     head = f"HTTP/1.1 {error.status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n"
     return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body

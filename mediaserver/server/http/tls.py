@@ -18,16 +18,16 @@ log = structlog.get_logger()
 
 
 class Tls:
-    """A server's certificate and its key. ConfigError, beginning with `where`, if the files do not hold them."""
+    """The TLS context of a server. ConfigError, beginning with `where`, if the certificate or key is invalid."""
 
     def __init__(self, settings: TlsSettings, where: str) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.expires = 0.0  # Unix seconds
+        self.expires = 0.0  # when the certificate expires, in Unix seconds
         self.load_certificate(settings, where)
 
     def load_certificate(self, settings: TlsSettings, where: str) -> None:
-        """Use the certificate that the files hold, for connections to come; ConfigError where they hold none."""
+        """Load the certificate and key from their files, for connections to come; ConfigError where that fails."""
         problems: list[str] = []  # problems of reading the files; OpenSSL would not say which file it cannot read
         certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
         _read(settings.key, f"{where}: tls.key", problems)
@@ -47,7 +47,7 @@ class Tls:
 
 
 def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
-    """The certificate that the settings name, None for no TLS, and a line for each problem with the files."""
+    """Make the TLS context of the settings, None without TLS. Also return a line for each problem with files."""
     if not settings.tls.certificate:
         return None, []
     try:
@@ -65,7 +65,7 @@ def _read(file: str, key: str, problems: list[str]) -> bytes:
 
 
 def _no_password() -> str:
-    """OpenSSL calls this for the passphrase of an encrypted key. ValueError: a server has no user to type it."""
+    """OpenSSL calls this for the passphrase of an encrypted key. ValueError, since no user can type one."""
     raise ValueError(_ENCRYPTED)
 
 

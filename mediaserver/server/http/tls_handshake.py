@@ -1,7 +1,7 @@
 """The TLS handshake of an accepted connection.
 
-asyncio would do it by itself (`create_server(ssl=…)`), but neither reports a connection whose handshake fails nor
-lets it be closed. A server that counts and limits all its connections has to start the handshake itself.
+asyncio's own TLS server (`create_server(ssl=…)`) does not report a connection whose handshake fails, and does not
+let us close it. This server counts and limits all its connections, so it starts the handshakes itself.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class TlsHandshakeFactory:
         return TlsHandshake(self)
 
     def schedule(self, handshake: "TlsHandshake") -> None:
-        """Start a handshake once those that were scheduled before it have started."""
+        """Start a handshake once all handshakes that were scheduled earlier have started."""
         self._queue.append(handshake)
         if len(self._queue) == 1:
             asyncio.get_running_loop().call_soon(self._start_next)
@@ -43,10 +43,10 @@ class TlsHandshakeFactory:
 
 
 class TlsHandshake(asyncio.Protocol):
-    """A connection of the media port until its TLS handshake is done; then it gets the protocol of HTTP.
+    """The protocol of a media port's connection until its TLS handshake is done. HTTP's protocol then replaces it.
 
-    We begin TLS only when the peer's first bytes come. A peer that closes before, or sends nothing, costs no more
-    than one without TLS.
+    TLS begins only when the peer's first bytes come. A peer that closes before, or sends nothing, costs no more
+    than a peer without TLS.
     """
 
     __slots__ = ("_connections", "_early_data", "_factory", "_loop", "_peer", "_task", "_timeout", "_transport")
@@ -62,18 +62,20 @@ class TlsHandshake(asyncio.Protocol):
         self._connections.on_accepted(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is there. asyncio does not call this again for the TLS connection."""
+        """Count the new TCP connection, and limit its time. asyncio does not call this again for TLS."""
         self._transport = cast("asyncio.Transport", transport)
         self._peer = str((transport.get_extra_info("peername") or "?")[0])
         self._timeout = self._loop.call_later(self._connections.settings().handshake_timeout, self._on_timeout)
         self._connections.track_awaiting_tls(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone. If asyncio omits this call during a handshake, `_handshake` cleans up."""
+        """Clean up after a closed connection. `_handshake` cleans up if asyncio omits this call during a
+        handshake.
+        """
         self._finish()
 
     def data_received(self, data: bytes) -> None:
-        """Take the peer's first bytes; or, decrypted, the bytes that came right behind the handshake."""
+        """Keep the peer's first bytes, and schedule the handshake. Later calls bring decrypted bytes behind it."""
         is_first, self._early_data = not self._early_data, self._early_data + data
         if is_first and self._task is None and self._transport is not None:
             self._transport.pause_reading()
@@ -85,13 +87,15 @@ class TlsHandshake(asyncio.Protocol):
         transport, first, self._early_data = self._transport, self._early_data, b""
         if transport is not None and not transport.is_closing():
             self._task = self._loop.create_task(self._handshake(transport))
-            # The task runs first, and `start_tls` in it schedules two callbacks: TLS gets its transport, and
-            # reading resumes. The inner `call_soon` then schedules `_feed_tls` behind these, and so before
-            # any later bytes are read.
+            # The task runs first. In it, `start_tls` schedules two callbacks: one gives TLS its transport, the
+            # other resumes reading. The inner `call_soon` then schedules `_feed_tls` after both of them, but
+            # before any later bytes are read.
             self._loop.call_soon(self._loop.call_soon, _feed_tls, transport, first)
 
     def reject(self, error: RefusedError) -> None:
-        """Reset the connection. The peer cannot be told why before TLS is agreed upon."""
+        """Count a refusal, and reset the connection. Without a finished TLS handshake, the peer cannot be told
+        why.
+        """
         self._connections.refusals.record(error, self._peer)
         self.abort()
 
@@ -132,7 +136,7 @@ class TlsHandshake(asyncio.Protocol):
         self.reject(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the TLS handshake took too long"))
 
     def _finish(self) -> None:
-        """The handshake is done or has failed, or the connection is gone."""
+        """Clean up: the handshake is done or has failed, or the connection is closed."""
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
@@ -141,7 +145,7 @@ class TlsHandshake(asyncio.Protocol):
 
 
 def _feed_tls(transport: asyncio.Transport, data: bytes) -> None:
-    """Give asyncio's TLS protocol the bytes that were read before it began."""
+    """Give asyncio's TLS protocol the bytes that were read before TLS began."""
     protocol = transport.get_protocol()
     if not isinstance(protocol, TlsHandshake) and not transport.is_closing():
         tls = cast("asyncio.BufferedProtocol", protocol)

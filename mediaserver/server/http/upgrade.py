@@ -16,10 +16,10 @@ def select_subprotocol(request: web.BaseRequest) -> str | None:
 
 
 def upgrade_response(request: web.BaseRequest) -> bytes:
-    """The bytes of the `101 Switching Protocols` that a request asks for; RefusedError 400 where its headers are
+    """The bytes of `101 Switching Protocols`, which answer a request; RefusedError 400 where its headers are
     wrong.
 
-    No extension is ever agreed to: Asterisk refuses an answer that names one.
+    No WebSocket extension is ever agreed to, because Asterisk refuses an answer that names one.
     """
     headers = request.headers
     if request.version < HttpVersion11:
