@@ -1,4 +1,4 @@
-"""The console script, and `python -m mediaserver`. Ctrl-C ends it without a traceback, even during imports."""
+"""The console script, also run by `python -m mediaserver`. Ctrl-C ends it without a traceback, even in imports."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ _BY_SIGNAL = 128  # plus the signal's number, this is the exit code after a sign
 
 
 def main() -> None:
-    """Import the commands, which takes a moment, and run one."""
-    # As process 1 of a container, we get only the signals that we have handlers for.
+    """Import the commands, which takes a moment, and run the command that the command line names."""
+    # As process 1 of a container, a program gets only the signals that it has handlers for.
     signal.signal(signal.SIGTERM, _exit_at_once)
-    # A KeyboardInterrupt during an import could be swallowed, or reported, by the module that is imported.
-    # A shell's background job ignores SIGINT.
+    # A module that is being imported could swallow or report a KeyboardInterrupt, so SIGINT exits at once during
+    # imports. A shell's background job ignores SIGINT, and goes on ignoring it.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _exit_at_once)
@@ -22,7 +22,7 @@ def main() -> None:
 
     try:
         if interruptible:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # so a command can close what it has open
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # lets a command close what it has open
         main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _discard_unwritten_stderr() -> None:
-    """Discard what standard error still holds for a reader that is gone: Python 3.14 would exit with code 120."""
+    """Discard text that standard error holds for a reader that is gone: Python 3.14 would exit with code 120."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -42,7 +42,7 @@ def _discard_unwritten_stderr() -> None:
 
 
 def _exit_at_once(number: int, frame: FrameType | None) -> None:
-    """Exit at once: no command is running, so nothing is open."""
+    """Handle a signal while no command is running: exit at once, as nothing is open that must be closed."""
     os._exit(_BY_SIGNAL + number)
 
 

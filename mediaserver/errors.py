@@ -18,17 +18,17 @@ from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
 
-# How many letters longer or shorter a compared word may be, and with how many words a word is compared.
+# By how many letters the lengths of compared words may differ, and with how many known words a word is compared.
 _LENGTH_DIFFERENCE, _CANDIDATES = 3, 50
-_LONGEST = 100  # letters; for a longer word no similar one is sought
+_LONGEST = 100  # letters; a longer word is compared with no known word
 
 
 class MediaServerError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class ConfigError(MediaServerError):
-    """The configuration cannot be used. `problems` holds one line per mistake, all of them at once."""
+    """The configuration cannot be used. `problems` holds a line for each of its mistakes."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(map(single_line, problems))
@@ -36,11 +36,11 @@ class ConfigError(MediaServerError):
 
 
 class PromptError(MediaServerError):
-    """A sound file cannot be played; the message says why, without the file's name."""
+    """A sound file cannot be played. The message says why, and leaves out the file's name."""
 
 
 class RefusalReason(StrEnum):
-    """Why a request is refused: the word for metrics and the log, and the HTTP `status` that goes with it."""
+    """Why a request is refused: a word for metrics and the log, and the HTTP `status` of the answer."""
 
     status: int
 
@@ -80,7 +80,7 @@ class RefusalReason(StrEnum):
     ORIGIN = "origin", 403
     SLOW = "slow", 408
     CONNECTIONS = "connections", 503
-    # Reasons for which the admin port's API, /v1, refuses a request. Unlike those above, no metric counts them.
+    # Reasons for which the admin port's API, /v1, refuses a request. No metric counts refusals for these reasons.
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
     UNKNOWN_STREAM = "unknown-stream", 404
@@ -88,9 +88,10 @@ class RefusalReason(StrEnum):
 
 
 class RefusedError(MediaServerError):
-    """A request is refused for a `reason`, which has the HTTP `status`. The message is one plain line.
+    """A request is refused for a `reason`, which includes the HTTP `status` of the answer. The message is one
+    plain line.
 
-    `logged` is the message for the log: it leaves out text that the peer wrote, where that text may be a token.
+    `logged` is the message for the log. It leaves out text that the peer wrote, where that text may be a token.
     """
 
     def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
@@ -100,16 +101,16 @@ class RefusedError(MediaServerError):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the answer to the refused request."""
         return self.reason.status
 
 
 class TooLongError(ValueError):
-    """A value has the right form, and is longer than allowed."""
+    """A value has the right form, but is longer than allowed."""
 
 
 class PeerError(MediaServerError):
-    """The far end did something that it must not do. The error ends no stream but the far end's own."""
+    """The far end did something that it must not do. The error ends only the stream of that far end."""
 
 
 class WebhookError(PeerError):
@@ -121,18 +122,18 @@ class WebhookError(PeerError):
 
 
 class EngineError(PeerError):
-    """A TTS, STT or LLM engine is missing, too late, or answers nothing usable. The message has no URL."""
+    """A TTS, STT or LLM engine is missing, too late, or gives no usable answer. The message leaves out its URL."""
 
 
 class ProtocolError(PeerError):
-    """Bytes that the wire format in force does not allow."""
+    """The far end sent bytes that the wire format in force does not allow."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint ` (did you mean "x"?)` for a misspelt word; "" where no known word is similar.
 
-    Strangers may cause the look-up, so its time is bounded: few words of about the same length are compared, and
-    a very long word is compared with none.
+    Strangers may cause this look-up, so its time is bounded: only a few words of about the same length are
+    compared, and a very long word is compared with none.
     """
     if len(word) > _LONGEST:
         return ""
@@ -142,17 +143,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def single_line(text: str) -> str:
-    """Text on a single line: line breaks become spaces."""
+    """The text on a single line: its line breaks become spaces."""
     return " ".join(text.splitlines())
 
 
 def escape_unprintable(text: str) -> str:
-    """Foreign text, such as a file's name, with its control characters escaped, so that no terminal obeys them."""
+    """Escape control characters in foreign text, such as a file's name, so that no terminal obeys them."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def escape_unprintable_lines(text: str) -> str:
-    """`escape_unprintable` for a text of several lines, whose line breaks stay."""
+    """Apply `escape_unprintable` to each line of a text. The line breaks stay."""
     return "\n".join(map(escape_unprintable, text.split("\n")))
 
 

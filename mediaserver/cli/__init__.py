@@ -1,4 +1,4 @@
-"""The console script: its commands, and what they show on a terminal.
+"""The console script: its commands, and what the commands show on a terminal.
 
-Everything below may be used from here, and nothing below imports this room.
+This package may import every other package, and no other package imports it.
 """

@@ -1,4 +1,4 @@
-"""What `check` finds: a configuration and all its prompts, loaded as `serve` loads them, without serving."""
+"""What `check` finds. It loads a configuration and all its prompts like `serve`, but does not serve them."""
 
 import asyncio
 import os
@@ -22,15 +22,16 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What `check` reports; its attributes are the keys of `check --json`.
+    """The report of `check`. Its attributes are the keys of `check --json`.
 
-    Of the lists with a line for each finding, `problems` stop `serve`; `left_out` are files that `serve` cannot
-    play and goes on without; `unwritable` are folders that it cannot write into; `warnings` are prompts that the
-    default paths lack, and such a path is not among `paths`; `notes` are no mistakes, but worth a look.
+    Some attributes are lists with a line for each finding. `problems` are mistakes that stop `serve`. `left_out`
+    are files that `serve` cannot play, and goes on without. `unwritable` are folders that `serve` cannot write
+    into. `warnings` are prompts that default paths lack; `paths` leaves out such paths. `notes` are no mistakes,
+    but worth a look.
 
-    `menus` has the flow of each path with menus, without invalid parts. `open_paths` are those that any peer may
-    dial that reaches the port. Each path has the AudioSocket ports that it answers on, each with the path and
-    query that the port is given.
+    `menus` has the flow of each path with menus, without invalid parts. `open_paths` are the paths that any peer
+    may dial if it reaches the port. Each of `paths` has the AudioSocket ports that it answers on, each with the
+    URL set for the port.
     """
 
     paths: list[dict[str, Any]]
@@ -46,14 +47,18 @@ class Findings:
 
     @property
     def all_is_well(self) -> bool:
-        """Whether there are no mistakes. Warnings and notes do not count as mistakes."""
+        """Whether the configuration has no mistakes. Warnings and notes are not mistakes."""
         return not (self.problems or self.left_out or self.unwritable)
 
 
 async def collect_findings(
     settings: Settings, where: str, problems: Sequence[str], progress: Progress
 ) -> Findings:
-    """Build the routes, decode every prompt, and compare the two. `where` names the configuration in messages."""
+    """Build the routes, decode every prompt, and check that the prompts of all routes exist.
+
+    `where` names the configuration in messages. `problems` are the mistakes that were found in loading the
+    settings.
+    """
     configuration = Configuration.build(settings, where, [*problems, *tls.load(settings, where)[1]])
     library = open_library(settings, make_store=False)
     try:
@@ -133,7 +138,7 @@ async def collect_findings(
 
 
 def _redacted(value: Any) -> Any:
-    """Settings with their URLs redacted, as a URL may have a password or token in it."""
+    """Settings with all URLs redacted, at any depth, because a URL may have a password or token in it."""
     if isinstance(value, str) and "://" in value:
         return redact_url(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What `serve` shows on a terminal beside its log: a command to try a path, and which paths are open."""
+"""The lines that `serve` shows on a terminal beside its log: a command to try a path, and which paths are open."""
 
 import shlex
 import shutil
@@ -19,15 +19,15 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime.engine import Engine
 
 _SILENT_HANDLERS: tuple[type[Handler], ...] = (Silence, Noise, Echo, Record, Recognise)
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - by the address listened on: the one to dial
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - maps a listening address to the one to dial
 _TONE = "dial"
 _TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE names it and it is for that host"
 
 
 def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
-    """What `serve` shows once it listens on `port`: a command to try, and which paths are open to anybody.
+    """The lines that `serve` shows once it listens on `port`: a command to try, and the paths open to anybody.
 
-    `config` is the configuration file, if there is one.
+    `config` is the configuration file, None without one.
     """
     shown = []
     best = _best_route(engine)
@@ -42,7 +42,7 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
 
 
 def _best_route(engine: Engine) -> tuple[Route, str] | None:
-    """A route, and a path that it answers: if possible an open one, whose handler plays something."""
+    """A route and a path that it answers, None without any. Open routes whose handler plays are preferred."""
     found = [(route, path) for route in engine.table for path in _answered_paths(engine, route)]
     return min(
         found,
@@ -52,7 +52,7 @@ def _best_route(engine: Engine) -> tuple[Route, str] | None:
 
 
 def _answered_paths(engine: Engine, route: Route) -> Iterator[str]:
-    """Yield the route's path with its variables filled in, if the route accepts one of the values tried."""
+    """Yield the route's path with its variables filled in, if the route accepts one of the values tried here."""
     snapshot = engine.library.snapshot
     for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
@@ -71,7 +71,9 @@ def _url(engine: Engine, port: int, path: str) -> str:
 
 
 def _shell_argument(url: str, route: Route, config: Path | None) -> str:
-    """A URL as an argument in a shell; for a path with tokens a signed link, since no token may be shown."""
+    """A URL as an argument of a shell command; for a path with tokens, a command that signs a link, as no token
+    may be shown.
+    """
     if not route.access.tokens:
         return shlex.quote(url)
     option = f" --config {shlex.quote(str(config))}" if config is not None else ""
@@ -79,7 +81,7 @@ def _shell_argument(url: str, route: Route, config: Path | None) -> str:
 
 
 def _program() -> str:
-    """The command that runs this program here."""
+    """The shell command that runs this program in the way in which it was started."""
     called = sys.argv[0]
     if Path(called).name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m mediaserver"

@@ -1,6 +1,7 @@
 """The console script, and its table of commands.
 
-Exit codes: 0 success; 1 a failed stream, or a file that cannot be written; 2 a wrong configuration or command.
+Exit codes: 0 for success; 1 for a failed stream, or a file that cannot be written; 2 for a wrong configuration or
+command line.
 """
 
 import sys
@@ -19,7 +20,7 @@ from mediaserver.cli.commands.say import say
 from mediaserver.cli.commands.serve import serve
 from mediaserver.cli.commands.sign import sign
 
-# Each command, with the examples at the end of its help.
+# The function of each command, with the examples at the end of the command's help.
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     serve: ("serve --config config.toml --port 8080",),
     init: ("init", "init my-server"),
@@ -54,9 +55,9 @@ VersionOption = Annotated[
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script: run the command that the command line names."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # users' own handlers may be modules in the working directory
+        sys.path.insert(0, "")  # users' handlers may be modules in the working directory
     app()
 
 

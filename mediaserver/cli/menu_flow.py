@@ -1,4 +1,4 @@
-"""Describes the flow of a menu handler for people: each menu, and where its keys lead. No I/O."""
+"""Describes the flow of a menu handler for people: each menu, and where its keys lead. This module does no I/O."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One key, or other outcome, of a menu, and what it leads to."""
+    """One key of a menu, or another outcome such as a time-out, and what it leads to."""
 
     menu: str
     plays: str
@@ -20,7 +20,7 @@ class Transition:
 
 
 def transitions(menus: Any) -> list[Transition]:
-    """The transitions of a handler's menus. Menus that are invalid are left out."""
+    """All transitions of a handler's menus, given as a table by name. Invalid menus are left out."""
     known = menus if isinstance(menus, dict) else {}
     return [
         transition
@@ -54,5 +54,5 @@ def _leads_to(step: Step) -> str:
 
 
 def _brief(prompt_items: Iterable[str | SpokenPrompt]) -> str:
-    """What is played: prompts by their names, texts in quotes."""
+    """The items that a menu plays, in one line: prompts by their names, texts in quotes."""
     return " ".join(f'"{each.say}"' if isinstance(each, SpokenPrompt) else each for each in prompt_items)

@@ -1,4 +1,4 @@
-"""A live meter for a terminal: level and jitter of the received audio."""
+"""A live meter on a terminal: the level and the jitter of received audio."""
 
 import contextlib
 from collections import deque
@@ -15,13 +15,13 @@ from mediaserver.audio import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
 from mediaserver.client.simulator import OnFrame
 
-_WIDTH = 40
-_FLOOR_DBFS = -60.0
-_EVERY = 5  # frames for each drawing; we draw when a frame has arrived, long before the next is due
+_WIDTH = 40  # characters of a full bar
+_FLOOR_DBFS = -60.0  # level in dBFS at which the bar is empty
+_EVERY = 5  # frames between two drawings; we draw when a frame comes, long before the next is due
 
 
 class Meter:
-    """Draws level and jitter of received frames, ten times a second."""
+    """Draws the level and the jitter of received frames, ten times a second."""
 
     def __init__(self, console: Console, url: str) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -40,7 +40,7 @@ class Meter:
         self._live.__exit__(kind, error, trace)
 
     def on_frame(self, pcm: bytes, at: float) -> None:
-        """Note one frame of PCM (16 bit, 8 kHz); `at` is when it arrived, in seconds."""
+        """Note one received frame of PCM (16 bit, 8 kHz, as bytes); `at` is its time of arrival in seconds."""
         self._frames += 1
         if self._last is not None:
             self._recent.append(abs(at - self._last - PTIME))
@@ -65,7 +65,7 @@ def _bar(share: float, colour: str) -> Text:
 
 @contextlib.contextmanager
 def draw_meter(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
-    """Yield a function that is to be called with each received frame; None without a terminal."""
+    """Yield a function to be called with each received frame; None where `console` is no terminal."""
     if console is None or not console.is_terminal:
         yield None
         return

@@ -1,4 +1,4 @@
-"""Options that several commands have, parsers of their values, and the help of all commands."""
+"""Options that several commands share, parsers of option values, and the layout of all commands' help."""
 
 import inspect
 import re
@@ -43,10 +43,10 @@ AfterOption = Annotated[
 
 
 class _PlainHelp:
-    """Help with `URL` in place of typer's `{URL}`, and without a type for flags, which take no value."""
+    """Shows `URL` in a command's help where typer shows `{URL}`, and no type for flags, which take no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """All parameters, typer's own included."""
+        """All parameters of the command, including typer's own. Flags lose the type that their help would show."""
         found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in found:
             if getattr(parameter, "is_flag", False):
@@ -54,7 +54,7 @@ class _PlainHelp:
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse arguments; errors are shown without pydantic's prefixes."""
+        """Parse the arguments of the command line. Error messages lose the prefixes that pydantic adds."""
         try:
             parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except typer.BadParameter as error:
@@ -63,7 +63,7 @@ class _PlainHelp:
         return parsed
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words of the usage line."""
+        """The words of the usage line in a command's help, without typer's braces."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
 
 
@@ -76,23 +76,23 @@ class Command(_PlainHelp, TyperCommand):
 
 
 class Group(_PlainHelp, TyperGroup):
-    """All commands, with plain help."""
+    """The program with all its commands, whose help is plain, too."""
 
 
 class Kind(StrEnum):
-    """The resources of VoIPBIN that have a media stream."""
+    """The kinds of resources at VoIPBIN that have a media stream."""
 
     CALL = "call"
     CONFERENCE = "conference"
 
 
 def port(text: str) -> Any:
-    """An option whose value is a port."""
+    """An option whose value is a port number. `text` is its help."""
     return typer.Option(metavar="PORT", min=0, max=65535, help=text)
 
 
 def keys(text: str) -> str:
-    """DTMF keys and commas (pauses), in upper case; BadParameter where a character is neither."""
+    """Parse DTMF keys and commas (pauses) into upper case; BadParameter where a character is neither."""
     wrong = re.search(r"[^0-9A-Da-d*#,]", text)
     if wrong is not None:
         raise typer.BadParameter(f"{wrong[0]} is no key: 0-9, A-D, * and #, and a comma for a pause")
@@ -100,7 +100,7 @@ def keys(text: str) -> str:
 
 
 def seconds(text: str) -> int:
-    """A time such as 90s, 15m, 1h or 7d, in seconds; BadParameter where it is none."""
+    """Parse a time such as 90s, 15m, 1h or 7d into seconds; BadParameter where the text is no time."""
     found = re.fullmatch(r"([1-9]\d{0,8})([smhd]?)", text)
     if found is None:
         raise typer.BadParameter(f"{text} should be a time such as 90s, 15m, 1h or 7d", param_hint="--ttl")
@@ -108,7 +108,7 @@ def seconds(text: str) -> int:
 
 
 def variable(text: str) -> tuple[str, str]:
-    """The name and the value of NAME=VALUE; BadParameter where there is no =."""
+    """Split the text NAME=VALUE into the name and the value; BadParameter where it has no =."""
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text} should be NAME=VALUE", param_hint="--variable")

@@ -1,4 +1,4 @@
-"""What `mediaserver init` writes: config.example.toml as a configuration, and sample prompts."""
+"""The files that `mediaserver init` writes: config.example.toml as a configuration, and sample prompts."""
 
 import os
 from pathlib import Path
@@ -10,21 +10,21 @@ from mediaserver.playout.decoding.formats import EXTENSIONS
 _SOURCES = {
     "config.toml": "config.example.toml",
     "prompts": "prompts",
-}  # names of what is written, each with the shipped original
+}  # names of the files and folders written, each with its shipped original
 
 
 class Written(NamedTuple):
-    """The files that were written, and those that were kept as they are, each with the reason."""
+    """The files that `write` has written, and the files that it has kept as they were, each with the reason."""
 
     files: list[Path]
     kept: dict[Path, str]
 
 
 def write(directory: Path, *, force: bool = False) -> Written:
-    """Write the files into a folder, which is made where it does not exist. OSError where that fails.
+    """Write the configuration and sample prompts into a folder, which is made if needed; OSError where that fails.
 
-    An existing file is kept, unless `force` is set. A prompt that exists in another format is always kept: two
-    files of one prompt's name could not be played.
+    An existing file is kept, unless `force` is set. A prompt that exists in another format is always kept, because
+    two files of one prompt's name could not both be played.
     """
     written = Written([], {})
     for target, source in _files(directory):
@@ -40,7 +40,7 @@ def write(directory: Path, *, force: bool = False) -> Written:
 
 
 def _files(directory: Path) -> list[tuple[Path, Path]]:
-    """The files to write, each with its original."""
+    """The files to write, each as its path and the path of its shipped original."""
     found = []
     for name, source in _SOURCES.items():
         origin = _shipped() / source
@@ -50,28 +50,28 @@ def _files(directory: Path) -> list[tuple[Path, Path]]:
 
 
 def _shipped() -> Path:
-    """The folder of the originals: in the installed package, or, in a clone, around the package."""
+    """The folder of the shipped originals: inside the installed package, or, in a clone, around the package."""
     package = Path(mediaserver.__file__).parent
     installed = package / "_samples"
     return installed if installed.is_dir() else package.parent
 
 
 def _same_prompt(target: Path) -> list[Path]:
-    """The existing sound files that are prompts of the same name."""
+    """The existing sound files in the folder of `target` that would be prompts of the same name."""
     if target.suffix not in EXTENSIONS or not target.parent.is_dir():
         return []
     return [file for file in target.parent.iterdir() if file.stem == target.stem and file.suffix in EXTENSIONS]
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write a file atomically: a server may be watching the folder."""
+    """Write a file atomically, because a server may be watching the folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)
         unfinished.replace(target)
     except OSError as error:
-        error.filename = str(target)  # the name that the user knows
+        error.filename = str(target)  # the error names the file that the user knows, not the unfinished one
         raise
     finally:
         unfinished.unlink(missing_ok=True)

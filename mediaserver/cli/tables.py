@@ -1,4 +1,4 @@
-"""The tables that commands print for people."""
+"""The tables that commands print for people to read."""
 
 import json
 from itertools import groupby
@@ -15,7 +15,7 @@ from mediaserver.routing.access import describe_open_paths
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
-    """Print paths, menus and prompts as tables on `out`, and mistakes on `err`."""
+    """Print what `check` has found: paths, menus and prompts as tables on `out`, and mistakes on `err`."""
     menus = [_menus(path, transitions) for path, transitions in findings.menus.items()]
     for table in (_paths(findings), *menus, _prompts(findings)):
         if table.row_count:
@@ -47,7 +47,7 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
 
 
 def _table(title: str, *headings: str) -> Table:
-    """A table whose cells are wrapped on a narrow terminal, and never cut."""
+    """An empty table whose cells are wrapped, never cut, on a narrow terminal."""
     table = Table(title=title, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -55,7 +55,7 @@ def _table(title: str, *headings: str) -> Table:
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    """Add a row; its cells, which may be names of files, are escaped."""
+    """Add a row to a table. Control characters in its cells are escaped, since cells may be names of files."""
     table.add_row(*map(escape_unprintable_lines, cells))
 
 
@@ -72,13 +72,13 @@ def _paths(findings: Findings) -> Table:
 
 
 def _ports(path: dict[str, Any]) -> str:
-    """The AudioSocket ports of a path, each with its own path and query where these differ."""
+    """The AudioSocket ports of a path. A port that has another URL than the path alone is shown with this URL."""
     ports = path["audiosocket"].items()
     return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
 def _menus(path: str, transitions: list[Transition]) -> Table:
-    """The flow of one path: each menu, and where its keys lead."""
+    """The flow of one path as a table: each menu, and where its keys lead."""
     table = _table(f"Menus of {escape_unprintable(path)}", "menu", "plays", "key", "leads to")
     for _, own in groupby(transitions, key=lambda transition: transition.menu):
         for n, transition in enumerate(own):
@@ -116,7 +116,7 @@ def _show_lines(title: str, lines: list[str], err: Console) -> None:
 
 
 def show_report(report: Report, out: Console) -> None:
-    """Print a call's report as a table."""
+    """Print the report of a call as a table."""
     table = Table("", "", show_header=False, title="Call", title_justify="left")
     table.add_row("frames", f"{report.frames} of 20 ms in {report.duration_s:.2f} s")
     table.add_row("first frame", _ms(report.first_frame_ms))

@@ -1,4 +1,4 @@
-"""What all commands share: the event loop, errors and progress on the terminal, and exit codes."""
+"""The parts that all commands share: the event loop, errors and progress on the terminal, and exit codes."""
 
 import asyncio
 import contextlib
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    """Run a coroutine to its end, on uvloop."""
+    """Run a coroutine to its end, on an event loop of uvloop, and return its result."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
 
 def hang_up_on_signals() -> asyncio.Event:
-    """An event that Ctrl-C and SIGTERM set from now on."""
+    """Return an event that Ctrl-C and SIGTERM set from now on."""
     hang_up = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, hang_up.set)
@@ -39,7 +39,7 @@ def hang_up_on_signals() -> asyncio.Event:
 
 
 def name_of(file: Path | None) -> str:
-    """The name of the configuration in messages."""
+    """How messages call the configuration: the path of its file, or "defaults" without a file."""
     return str(file or config.default_file() or "defaults")
 
 
@@ -56,14 +56,18 @@ def config_errors(as_json: bool = False) -> Iterator[None]:
 
 
 def print_errors(problems: list[str]) -> None:
-    """Print lines in red on standard error, escaped and with URLs redacted."""
+    """Print lines in red on standard error, with control characters escaped and URLs redacted."""
     for problem in problems:
         typer.secho(escape_unprintable(redact_urls(problem)), fg=typer.colors.RED, err=True)
 
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal while prompts are decoded; it disappears afterwards."""
+    """Show a progress bar on standard error while prompts are decoded, if that is a terminal.
+
+    Yields a function that is called with the numbers of prompts decoded so far and in all. The bar disappears at
+    the end.
+    """
     if not err.is_terminal:  # rich 14.0 ends even a disabled bar with an empty line
         yield lambda done, total: None
         return

@@ -1,7 +1,7 @@
 """The configuration: a model for each table of settings, read from TOML and environment variables.
 
-All mistakes are reported at once, each in one line with its key. The room knows no handlers, engines or listeners:
-those are built from the settings elsewhere.
+All mistakes are reported at once, each in one line with its key. This package must not know handlers, engines or
+listeners, which other packages build from the settings.
 """
 
 from mediaserver.config.loading import DEFAULT_FILE, default_file, load

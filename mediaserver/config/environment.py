@@ -1,7 +1,7 @@
-"""Settings in environment variables: `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`.
+"""Settings in environment variables: `MEDIASERVER_SERVER__PORT=9000` sets `port` of `[server]`.
 
-The value of a list or table is JSON. A variable with the prefix that is no setting is a mistake, except for the
-variables that Kubernetes sets for a service of the name mediaserver.
+The value of a list or table is JSON. A variable with the prefix `MEDIASERVER_` that names no setting is a mistake,
+except for the variables that Kubernetes sets for a service of the name mediaserver.
 """
 
 import json
@@ -17,7 +17,7 @@ from mediaserver.config.error_messages import KeyPath, type_at, union_members
 from mediaserver.config.strict_types import RawText
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
-# Variables of options on the command line, which are no settings: --config.
+# Variables that stand for command-line options, such as --config, and are no settings.
 _OPTIONS = {"MEDIASERVER_CONFIG"}
 # Variables that Kubernetes sets in all containers of a namespace with a Service named mediaserver or
 # mediaserver-….
@@ -30,7 +30,10 @@ _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or 
 
 @dataclass
 class Environment:
-    """The settings in variables, as tables, and which variable sets each key. `problems`: a line per mistake."""
+    """The settings in environment variables, as tables.
+
+    `variables` tells which variable sets each key. `problems` has a line for each mistake.
+    """
 
     tables: dict[str, Any] = field(default_factory=dict)
     variables: dict[KeyPath, str] = field(default_factory=dict)
@@ -38,7 +41,7 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], model: type[BaseModel], used: frozenset[str]) -> "Environment":
-        """Read a model's settings from variables, except for variables `used` otherwise, such as for secrets."""
+        """Read a model's settings from `variables`, without variables `used` for other things, such as secrets."""
         found = cls()
         for name, text in sorted(variables.items()):
             upper = name.upper()
@@ -47,7 +50,7 @@ class Environment:
         return found
 
     def merge_over(self, tables: dict[str, Any]) -> dict[str, Any]:
-        """A file's tables, overridden by the settings of variables."""
+        """The `tables` of a file, overridden by the settings in environment variables."""
         return {**tables, **{key: _merged(tables.get(key), value) for key, value in self.tables.items()}}
 
     def _add(self, name: str, text: str, model: type[BaseModel]) -> None:
@@ -69,19 +72,19 @@ class Environment:
         for part in key[:-1]:
             above = above.setdefault(part, {})
             if not isinstance(above, dict):
-                return  # the whole table's own variable is invalid, which is reported already
+                return  # the variable of the whole table is invalid, which is reported already
         above[key[-1]] = _merged(value, above.get(key[-1], {})) if isinstance(value, dict) else value
         for below in _key_paths(value):
             self.variables[(*key, *below)] = name
 
 
 def is_compound(kind: Any) -> bool:
-    """Whether the type of a setting is that of a table or a list."""
+    """Whether a setting's type is a table or a list."""
     return get_origin(kind) in (tuple, list, dict) or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def setting_variables(model: type[BaseModel], above: str = ENV_PREFIX) -> Iterator[str]:
-    """The variables of all settings of a model, without those of whole tables."""
+    """Yield the environment variable of each setting in a model. Whole tables' own variables are left out."""
     for name, setting in model.model_fields.items():
         if isinstance(setting.annotation, type) and issubclass(setting.annotation, BaseModel):
             yield from setting_variables(setting.annotation, f"{above}{name.upper()}{ENV_DELIMITER}")
@@ -95,7 +98,7 @@ def _is_foreign(name: str, text: str) -> bool:
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:
-    """A hint ` (did you mean …?)` at a variable with almost the same letters, underscores aside; else ""."""
+    """A hint ` (did you mean …?)` at a variable that differs in a few letters, underscores aside; else ""."""
     by_letters = {known.removeprefix(ENV_PREFIX).replace("_", ""): known for known in setting_variables(model)}
     close = get_close_matches(name.removeprefix(ENV_PREFIX).replace("_", ""), by_letters, n=1, cutoff=0.8)
     return f" (did you mean {by_letters[close[0]]}?)" if close else ""
@@ -109,7 +112,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def _key_paths(value: Any) -> Iterator[KeyPath]:
-    """The key paths of a value and of all values in it, from the value down."""
+    """Yield the key paths of a value and of all values inside it, outermost first. The value's own path is ()."""
     yield ()
     if isinstance(value, dict):
         for key, each in value.items():
@@ -117,7 +120,7 @@ def _key_paths(value: Any) -> Iterator[KeyPath]:
 
 
 def _merged(below: Any, above: Any) -> Any:
-    """Merge `above` over `below`, table by table."""
+    """The tables of `below` overridden by those of `above`, key by key at any depth."""
     if isinstance(below, dict) and isinstance(above, dict):
         return below | {key: _merged(below.get(key), each) for key, each in above.items()}
     return above

@@ -1,6 +1,6 @@
-"""Turns pydantic's validation errors into messages for operators: a line for each, with the key to correct.
+"""Turns pydantic's validation errors into messages for operators: one line per error, with the key to correct.
 
-`MESSAGES` has pydantic's errors in plain words. Messages never contain secrets.
+`MESSAGES` has plain texts for pydantic's types of errors. Messages never contain secrets.
 """
 
 import re
@@ -12,15 +12,16 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from mediaserver.errors import did_you_mean, single_line
 
-KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, from the top down
-# Parts that pydantic adds to locations, for keys and for members of unions. No file has such parts.
+KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, outermost first
+# Parts that pydantic adds to an error's location, for keys and for members of unions. No configuration file has
+# such parts.
 _TAGS = ("[key]", "a prompt", "what is said")
-# Keys of settings whose values are never shown.
+# Keys of settings whose values no message shows, as they may be secrets.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
-_BRIEF = 5  # a summary has at most so many errors
+_BRIEF = 5  # most errors that a summary has
 _SCALAR = str | int | float
 
-# Pydantic's errors by their types; {name} is filled in from the error's context.
+# Messages by the types of pydantic's errors. A {name} is filled in from the error's context.
 MESSAGES: dict[str, str] = {
     "assertion_error": "{error}",
     "bool_parsing": "should be true or false",
@@ -62,26 +63,26 @@ MESSAGES: dict[str, str] = {
 MISSING, UNKNOWN = (
     "missing",
     "extra_forbidden",
-)  # messages of these two types name the key: "handler is missing", "tokns: unknown setting"
+)  # types of errors whose messages name the key: "handler is missing", "tokns: unknown setting"
 _PATTERNS = {"^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #"}
-_BARE = re.compile(r"[\w*#-]+")  # keys that are shown without quotes; * and # are keys of menus
+_BARE = re.compile(r"[\w*#-]+")  # keys that messages show without quotes; * and # are keys of menus
 _UNQUOTED = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false")
 
 
 class Problem(NamedTuple):
-    """A mistake in settings: the key, and what is wrong with its value."""
+    """A mistake in settings: the key path of a value, and what is wrong with the value."""
 
     key: KeyPath
     text: str
 
     def line(self, where: str) -> str:
-        """The message: `where`, which names the file or variable, then the key and the text."""
+        """The message: `where`, which names the file or variable, then the key, then what is wrong."""
         key = format_key(self.key)
         return single_line(f"{where}: {key}: {self.text}" if key else f"{where}: {self.text}")
 
 
 def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A validation error as one line for each mistake, with its key and a suggestion where a name is similar."""
+    """A line for each mistake of a validation error: the key, what is wrong, and perhaps a similar name."""
     return [
         problem.line(where)
         for details in error.errors()
@@ -90,7 +91,7 @@ def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> l
 
 
 def summarize_error(error: ValidationError) -> str:
-    """The mistakes in another system's answer, in one line, without its values, as they may be private."""
+    """The first mistakes in another system's answer, in one line. Values are left out, as they may be private."""
     return "; ".join(dict.fromkeys(map(_summary, islice(error.errors(include_url=False), _BRIEF))))
 
 
@@ -103,7 +104,7 @@ def _summary(details: Any) -> str:
 
 
 def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str = "") -> list[Problem]:
-    """The problems in one of pydantic's errors, perhaps several. `hint` is added for an unknown setting."""
+    """The problems that one of pydantic's errors has, perhaps several. `hint` is added for an unknown setting."""
     if details["type"] == MISSING:
         return [Problem(key[:-1], f"{key[-1]} is missing")]
     if details["type"] == UNKNOWN:
@@ -115,13 +116,13 @@ def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str 
 
 
 def error_key(details: Any) -> KeyPath:
-    """The key path of an error, without the parts that pydantic adds for members of unions and for keys."""
+    """The key path of one of pydantic's errors, without the parts that pydantic adds for keys and unions."""
     return tuple(part for part in details["loc"] if part not in _TAGS)
 
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # only types that users' handlers declare have such an error
+    if kind not in MESSAGES:  # only the settings of users' handlers have types with such errors
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"
@@ -136,7 +137,7 @@ def _words(details: Any) -> str:
 
 
 class _Readable(dict[str, Any]):
-    """An error's context, to be formatted into a message."""
+    """The context of one of pydantic's errors, to be formatted into a message."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         super().__init__(
@@ -153,7 +154,7 @@ def _as_written(value: Any) -> str:
 
 
 def _is_private(key: KeyPath, value: object, model: type[BaseModel]) -> bool:
-    """Whether a value may hold a secret, and must not be shown."""
+    """Whether a setting's value may hold a secret, so that no message may show it."""
     is_secret = SecretStr in _types_in(type_at(key, model))
     return is_secret or not _SECRETS.isdisjoint(key) or any(sign in str(value) for sign in ("//", "?", "@"))
 
@@ -166,7 +167,7 @@ def _types_in(kind: Any) -> set[Any]:
 
 
 def known_settings(key: KeyPath, model: type[BaseModel]) -> list[str]:
-    """The names of all settings of the table in which an unknown setting stands."""
+    """The names of all settings that the table of an unknown setting may have."""
     table = next(filter(_is_model, union_members(type_at(key[:-1], model))), None)
     return list(table.model_fields) if table is not None else []
 
@@ -190,7 +191,7 @@ def _type_below(kind: Any, part: str | int) -> Any:
 
 
 def union_members(kind: Any) -> list[Any]:
-    """The members of a union, at any depth; for any other type, that type alone."""
+    """The members of a union type, and of unions in it; for any other type, that type alone."""
     if kind is None or _is_model(kind) or get_origin(kind) in (None, dict, tuple, list):
         return [kind]
     return [one for each in get_args(kind) for one in union_members(each)]
@@ -201,7 +202,7 @@ def _is_model(kind: Any) -> bool:
 
 
 def format_key(path: KeyPath) -> str:
-    """A key path as TOML writes it, such as `paths."/hold".handler`."""
+    """A key path in TOML's notation, such as `paths."/hold".handler`."""
     key = ""
     for before, part in zip(("", *path), path, strict=False):
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""Types of settings: the base of all tables, and URLs, networks, ports and tokens, with their validators."""
+"""Types of settings, with their validators: the base class of all tables, and URLs, networks, ports and tokens."""
 
 import ipaddress
 import math
@@ -33,8 +33,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class UrlError(ValueError):
     """A URL's scheme, host or port is invalid.
 
-    The error `is_certain` where none of the three has a `{variable}`. A variable in the path or query
-    cannot mend it.
+    `is_certain` is True where none of the three has a `{variable}`. The error then remains whatever is filled in
+    for variables in the path or query.
     """
 
     def __init__(self, url: str, message: str) -> None:
@@ -43,7 +43,7 @@ class UrlError(ValueError):
 
 
 class VariableHostError(UrlError):
-    """A URL has a `{variable}` in its scheme, user, host or port, so that a caller would choose the server."""
+    """A URL has a `{variable}` in its scheme, user, host or port, so that a caller could choose the server."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
@@ -55,28 +55,28 @@ class VariableHostError(UrlError):
 
 
 def validate_web_url(url: str) -> str:
-    """An http:// or https:// URL; UrlError where it is none."""
+    """Return an http:// or https:// URL as it is; UrlError for any other text."""
     return _validate_url(url, "http", "https")
 
 
 def validate_websocket_url(url: str) -> str:
-    """A ws:// or wss:// URL; UrlError where it is none."""
+    """Return a ws:// or wss:// URL as it is; UrlError for any other text."""
     return _validate_url(url, "ws", "wss")
 
 
 def check_fixed_host(url: str) -> None:
-    """VariableHostError where a variable would choose the server: that server gets the configured token, too."""
+    """VariableHostError where a variable would choose the URL's server, which is sent the configured token."""
     if re.search(r"\{\w+\}", origin(url)):
         raise VariableHostError(url)
 
 
 def _validate_url(url: str, *schemes: str) -> str:
-    if "://" not in url:  # `build_routes` checks all texts with ://, also in settings of users' handlers
+    if "://" not in url:  # `build_routes` checks all texts that have ://, even in settings of users' handlers
         check_fixed_host(url)
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)
-    except ValueError as error:  # brackets without an IPv6 address in them
+    except ValueError as error:  # for example, brackets without an IPv6 address in them
         raise UrlError(url, str(error)) from error
     if parts.scheme not in schemes or not parts.hostname:
         raise UrlError(url, f"should be a URL that begins with {allowed}")
@@ -88,14 +88,14 @@ def _validate_url(url: str, *schemes: str) -> str:
 
 
 def validate_no_query(url: str) -> str:
-    """A URL without query and fragment, to which a path can be added; ValueError where it has one."""
+    """Return a URL without query and fragment, to which a path can be added; ValueError for any other URL."""
     if "?" in url or "#" in url:
         raise ValueError("should have no query: what is asked for is added to it")
     return url
 
 
 def validate_host_name(name: str) -> str:
-    """A host name, in lower case and without the dot at its end; ValueError where it is none."""
+    """Return a host name in lower case, without the dot at its end; ValueError where the text is no host name."""
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", name):
         raise ValueError(
             "should be the whole name of a host, such as media.internal, with no scheme and no port; addresses"
@@ -105,14 +105,14 @@ def validate_host_name(name: str) -> str:
 
 
 def validate_language_tag(tag: str) -> str:
-    """A language tag of BCP 47, checked by its form alone; ValueError where it is none."""
+    """Return a BCP 47 language tag as it is, checked only by its form; ValueError for text of another form."""
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
         raise ValueError("should be a BCP 47 tag, such as en or en-GB")
     return tag
 
 
 def _validate_json(value: Any) -> Any:
-    """A value that JSON can represent (RFC 8259); ValueError, with a line for each part that it cannot."""
+    """Return a value that JSON can represent (RFC 8259); ValueError has a line for each part that JSON cannot."""
     wrong = [f"{format_key(key)}: {why}" if key else why for key, why in _non_json(value)]
     if wrong:
         raise ValueError("\n".join(wrong))
@@ -130,9 +130,9 @@ def _non_json(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _network(value: object) -> Network:
-    """A network. A network of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes one of IPv4.
+    """An IP network. A network of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes an IPv4 network.
 
-    Mapped addresses of peers are compared as IPv4, too.
+    A peer's IPv4-mapped address is also compared as IPv4.
     """
     try:
         given = ipaddress.ip_interface(str(value))
@@ -149,7 +149,7 @@ def _network(value: object) -> Network:
 
 
 def _port(value: object) -> object:
-    """A port as a key of a table: only in plain digits, or one port could be two keys (80, 080)."""
+    """A port that is the key of a table. It must be in plain digits, or one port could be two keys (80, 080)."""
     if isinstance(value, str) and not re.fullmatch("[1-9][0-9]{0,4}", value):
         raise ValueError("should be a port, 1 to 65535, in digits alone, such as 9000")
     return value
@@ -173,10 +173,11 @@ Tokens = tuple[Annotated[SecretStr, AfterValidator(_validate_not_blank)], ...]
 
 
 class Table(BaseModel):
-    """Base of all tables of settings. An unknown key is a mistake, and so is a value of another type.
+    """Base class of all tables of settings. An unknown key is a mistake, and so is a value of the wrong type.
 
-    A dictionary as pydantic's validation context collects every table that is built, by the `id` of its values. It
-    has the tables that are invalid as a whole, too, so that the rest of them can be checked.
+    If pydantic's validation context is a dictionary, each table that is built is stored in it, under the `id` of
+    the table's raw values. A table that only its own validators find invalid is stored as well, so that its values
+    can still be checked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -193,5 +194,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # while the values are kept, no other object gets their id
+            info.context[id(values)] = values, built  # no other object gets this id while the values are kept
         return built

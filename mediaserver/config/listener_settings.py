@@ -7,13 +7,13 @@ from pydantic import Field, SecretStr, model_validator
 
 from mediaserver.config.fields import HostName, Networks, PortNumber, Table
 
-FRAME_MESSAGE = 340  # bytes of a message with one frame, in the largest encapsulation
+FRAME_MESSAGE = 340  # bytes of a message with one 20 ms frame, in the largest encapsulation
 
 
 class ServerSettings(Table):
     """`[server]`: the public listener that VoIPBIN dials, and its limits."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    host: str = "0.0.0.0"  # noqa: S104 - other machines dial this listener
     port: int = Field(8080, ge=0, le=65535)
     reuse_port: bool = False
     trusted_proxies: Networks = ()
@@ -44,7 +44,7 @@ class ServerSettings(Table):
 
 
 class TlsSettings(Table):
-    """`[tls]`: of the public listener."""
+    """`[tls]`: the certificate and the key of the public listener."""
 
     certificate: str = ""
     key: str = ""
@@ -57,15 +57,15 @@ class TlsSettings(Table):
 
 
 class AudioSocketSettings(Table):
-    """`[audiosocket]`: Asterisk's AudioSocket over TCP. Off without ports."""
+    """`[audiosocket]`: the listener for Asterisk's AudioSocket over TCP. Without ports, it is off."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - it is there to be dialled
+    host: str = "0.0.0.0"  # noqa: S104 - other machines dial this listener
     ports: dict[PortNumber, str] = Field(default_factory=dict, description="which path answers on which port")
     allow: Networks = ()
 
 
 class AdminSettings(Table):
-    """`[admin]`: health, metrics and the streams, never on the public port."""
+    """`[admin]`: the listener for health, metrics and streams. Its port is never the public one."""
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)

@@ -1,4 +1,4 @@
-"""Loads settings from a TOML file; environment variables override the file."""
+"""Loads settings from a TOML file and from environment variables, which override the file."""
 
 import contextlib
 import os
@@ -21,18 +21,18 @@ _LINE = re.compile(r"at line (\d+)")
 
 
 def default_file() -> Path | None:
-    """`./config.toml`, or None where that file does not exist."""
-    with contextlib.suppress(OSError):  # raised where the working directory cannot be searched
+    """The path `./config.toml`, or None where that file does not exist."""
+    with contextlib.suppress(OSError):  # where we may not search the working directory
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 
 
 def load(file: Path | None = None) -> tuple[Settings, list[str]]:
-    """Settings of a configuration file and the environment, and a line for each mistake in them.
+    """Load the settings of a configuration file and the environment. Also returns a line for each mistake in them.
 
     Without `file`, `./config.toml` is read where it exists, and the defaults apply otherwise. A relative prompt
     folder in a file is relative to that file. An invalid setting keeps its default, and an invalid path is left
-    out, so that the rest can be checked too. ConfigError where the file cannot be read, or is not TOML.
+    out, so that all other settings can be checked, too. ConfigError where the file cannot be read, or is not TOML.
     """
     file = file or default_file()
     where = str(file or "defaults")
@@ -53,7 +53,7 @@ def load(file: Path | None = None) -> tuple[Settings, list[str]]:
 
 
 def _secret_variables(value: Any) -> set[str]:
-    """The environment variables that settings name as the place of a secret (`env:NAME`)."""
+    """The names of environment variables that settings name as places of secrets (`env:NAME`)."""
     if isinstance(value, dict | list):
         return {
             name
@@ -66,14 +66,14 @@ def _secret_variables(value: Any) -> set[str]:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """The tables of a file, and a line for each top-level key that should be a table and is none."""
+    """The tables of a TOML file, and a line for each top-level key that should be a table but is another value."""
     text = ""
     try:
         text = file.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error_text(error)}"]) from error
-    except (ValueError, RecursionError) as error:  # an error of TOML, or of UTF-8
+    except (ValueError, RecursionError) as error:  # the file is not TOML, or not UTF-8
         raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
     wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
     for name in wrong:
@@ -82,7 +82,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unquoted(text: str, why: str) -> str:
-    """A hint for the most common error of TOML: a path or a text without quotes. "" for any other error."""
+    """A hint for TOML's most common error, a path or a text without quotes; "" for any other error."""
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):

@@ -1,4 +1,4 @@
-"""All tables of settings, as models. `config.example.toml` explains each setting."""
+"""The models of all tables of settings. `config.example.toml` explains each setting."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,10 @@ from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_
 from mediaserver.config.listener_settings import AdminSettings, AudioSocketSettings, ServerSettings, TlsSettings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 
-ACCESS_KEY = "vb_"  # the prefix of VoIPBIN's access keys
+ACCESS_KEY = "vb_"  # how each of VoIPBIN's access keys begins
 
-# The names of wire formats, as `wire.encapsulation` and `wire.codec` have them in enums, which lie above config.
+# The names of wire formats. `wire.encapsulation` and `wire.codec` have them as enums, which this package must not
+# import.
 EncapsulationName = Literal["audiosocket", "rtp", "sln"]
 FramingName = Literal["auto", "pcm", "message"]
 RtpPayloadName = Literal["auto", "pcmu", "pcma", "l16"]
@@ -29,7 +30,7 @@ InboundName = Literal["auto", "slin", "mulaw", "alaw"]
 
 
 class PromptSettings(Table):
-    """`[prompts]`: the folder of sound files."""
+    """`[prompts]`: the folder of sound files, and how they are decoded, cached and watched."""
 
     directory: Path = Path("prompts")
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
@@ -43,7 +44,9 @@ class PromptSettings(Table):
 
     @property
     def cache_directory(self) -> Path | None:
-        """The folder of decoded prompts; None where the cache is off, or its home directory does not exist."""
+        """The folder for decoded prompts; None where the cache is off, or where its path needs a home directory
+        and none is known.
+        """
         if self.cache == "off":
             return None
         given = os.environ.get("XDG_CACHE_HOME", "")
@@ -54,7 +57,7 @@ class PromptSettings(Table):
 
 
 class Defaults(Table):
-    """`[defaults]`, and the same keys in a path."""
+    """`[defaults]`: settings of all paths. A path may set the same keys for itself."""
 
     encapsulation: EncapsulationName = "audiosocket"
     framing: FramingName = "auto"
@@ -68,7 +71,7 @@ class Defaults(Table):
 
 
 class VoipbinSettings(Table):
-    """`[voipbin]`: the platform that we dial."""
+    """`[voipbin]`: the VoIPBIN platform, whose media streams we dial."""
 
     api: ApiUrl = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
@@ -87,7 +90,7 @@ class VoipbinSettings(Table):
 
 
 class EventSettings(Table):
-    """`[events]`: a URL of the operator's that is told what happens."""
+    """`[events]`: a URL of the operator's to which events are posted."""
 
     url: Annotated[str, AfterValidator(lambda url: url and validate_web_url(url))] = ""
     secret: SecretStr = SecretStr("")
@@ -98,14 +101,14 @@ class EventSettings(Table):
 
 
 class LogSettings(Table):
-    """`[log]`: how much is logged, and how it is written."""
+    """`[log]`: how much is logged, and in which format."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
 class PathSettings(Table):
-    """`[paths."/…"]`: a handler, how to speak, and the handler's own settings beside them."""
+    """`[paths."/…"]`: the handler of a path, its wire format, access and limits, and its handler's settings."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -122,7 +125,7 @@ class PathSettings(Table):
 
     @property
     def handler_settings(self) -> dict[str, Any]:
-        """The keys that are the handler's own settings."""
+        """The settings of a path that only its handler knows."""
         return dict(self.model_extra or {})
 
 
@@ -136,7 +139,7 @@ DEFAULT_PATHS: dict[str, dict[str, Any]] = {
 
 
 class Settings(Table):
-    """Everything that can be set."""
+    """All settings: one attribute for each table."""
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
@@ -158,26 +161,26 @@ class Settings(Table):
     _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
     def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Remember what sets each key, of `variables` and the tables of `file`, and which `paths` are left out."""
+        """Remember what sets each key (`variables` or `file`), and which configured `paths` are left out."""
         self._variables, self._file = variables, file
         self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
     def set_invalid_tables(self, keys: Iterable[KeyPath]) -> None:
-        """Remember the tables in which settings were invalid, and dropped."""
+        """Remember the tables in which settings were invalid, and were dropped."""
         self._invalid_tables = frozenset(str(key[0]) for key in keys if key)
 
     @property
     def invalid_tables(self) -> frozenset[str]:
-        """Tables in which a setting was invalid. Another may seem missing there for that reason alone."""
+        """Tables in which a setting was invalid. For that reason alone, other settings may seem missing there."""
         return self._invalid_tables
 
     @property
     def invalid_paths(self) -> frozenset[str]:
-        """Configured paths that are left out, because too much of them is invalid."""
+        """Configured paths that are left out, because too many of their settings are invalid."""
         return self._invalid_paths
 
     def source(self, where: str, place: KeyPath) -> str:
-        """What sets a key: an environment variable, or the file, whose name is `where`."""
+        """What sets the key `place`: the name of an environment variable, or `where`, the name of the file."""
         for depth in range(len(place), 0, -1):
             if depth < len(place) and _is_in(self._file, place[:depth]):
                 break  # the file sets this table, and no variable sets a deeper key of `place`
@@ -186,7 +189,7 @@ class Settings(Table):
         return where
 
     def override(self, table: str, **values: Any) -> "Settings":
-        """A copy with some values of one table replaced; None leaves a value as it is."""
+        """A copy of the settings with some values of one table replaced. None leaves the old value as it is."""
         given = {key: value for key, value in values.items() if value is not None}
         return self.model_copy(update={table: getattr(self, table).model_copy(update=given)})
 

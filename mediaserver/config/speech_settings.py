@@ -1,4 +1,4 @@
-"""`[speech]`, `[recognition]`, `[chat]`: the engines for TTS, STT and the LLM."""
+"""`[speech]`, `[recognition]`, `[chat]`: the engines for speaking (TTS), recognising (STT) and chatting (LLM)."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class CommandSettings(Table):
-    """`[speech.command]`: a program of the operator's."""
+    """`[speech.command]`: a program of the operator's that speaks text."""
 
     program: tuple[str, ...] = Field((), description="its name and arguments; {text}, {voice}, … are filled in")
     environment: dict[str, SecretStr] = Field(
@@ -21,7 +21,7 @@ class CommandSettings(Table):
 
 
 class OpenAiSpeechSettings(Table):
-    """`[speech.openai]`: any server with OpenAI's `/audio/speech`."""
+    """`[speech.openai]`: any server that speaks text by OpenAI's `/audio/speech`."""
 
     url: ApiUrl = OPENAI
     token: SecretStr = SecretStr("")
@@ -48,13 +48,13 @@ class SpeechSettings(Table):
 
 
 class VoskSettings(Table):
-    """`[recognition.vosk]`: a vosk-server."""
+    """`[recognition.vosk]`: a vosk-server, which recognises speech."""
 
     url: WebSocketUrl = "ws://127.0.0.1:2700"
 
 
 class OpenAiRecognitionSettings(Table):
-    """`[recognition.openai]`: any server with OpenAI's `/audio/transcriptions`."""
+    """`[recognition.openai]`: any server that recognises speech by OpenAI's `/audio/transcriptions`."""
 
     url: ApiUrl = OPENAI
     token: SecretStr = SecretStr("")
@@ -73,7 +73,7 @@ class RecognitionSettings(Table):
 
 
 class ChatSettings(Table):
-    """`[chat]`: any server with OpenAI's `/chat/completions`."""
+    """`[chat]`: any server of a language model that has OpenAI's `/chat/completions`."""
 
     url: ApiUrl = OPENAI
     token: SecretStr = SecretStr("")

@@ -1,7 +1,7 @@
 """Strict types for settings: `port = true`, `time_limit = false` and `shared = 1` are mistakes.
 
-TOML values have types, which pydantic would convert. Only text from an environment variable or a URL (`RawText`)
-is converted, because it has no type of its own.
+TOML values have types, which pydantic would silently convert to a setting's type. Text from an environment
+variable or a URL (`RawText`) has no type of its own, so only such text is converted.
 """
 
 from types import NoneType, UnionType
@@ -9,7 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic_core import PydanticKnownError
 
-# For each type of a setting: the types that a value may have, and pydantic's error for a value of another type.
+# For each type that a setting may have: the types that its value may have, and the type of pydantic's error for
+# any other value.
 _ACCEPTED: dict[type, tuple[tuple[type, ...], str]] = {
     int: ((int,), "int_type"),
     float: ((int, float), "float_type"),
@@ -18,15 +19,15 @@ _ACCEPTED: dict[type, tuple[tuple[type, ...], str]] = {
 
 
 class RawText(str):
-    """Text from an environment variable or a URL, to be converted to the type of its setting."""
+    """Text from an environment variable or a URL, to be converted to the type of the setting."""
 
     __slots__ = ()
 
 
 def type_error(value: Any, kind: Any) -> str:
-    """The type of pydantic's error where a value has the wrong type for a setting, else "".
+    """The type of pydantic's error if a value has the wrong type for a setting of type `kind`, else "".
 
-    Only numbers and booleans are checked here, in lists and tables too. Pydantic checks the rest.
+    Only numbers and booleans are checked, also inside lists and tables. Pydantic checks all other types.
     """
     if isinstance(value, RawText):
         return ""
@@ -42,7 +43,7 @@ def type_error(value: Any, kind: Any) -> str:
     if origin is Annotated:
         return type_error(value, arguments[0])
     accepted, error = _ACCEPTED.get(kind, ((object,), ""))
-    is_boolean = isinstance(value, bool) and kind in (int, float)  # to Python, True is a number
+    is_boolean = isinstance(value, bool) and kind in (int, float)  # to Python, True and False are numbers
     return error if is_boolean or not isinstance(value, accepted) else ""
 
 
@@ -51,6 +52,6 @@ def _string_error(value: Any) -> str:
 
 
 def check_type(value: Any, kind: Any) -> None:
-    """Raise PydanticKnownError where a value has the wrong type for a setting."""
+    """Raise PydanticKnownError if a value has the wrong type for a setting of type `kind`."""
     if error := type_error(value, kind):
         raise PydanticKnownError(error)  # type: ignore[arg-type]  # one of pydantic's own types of errors

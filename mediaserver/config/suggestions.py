@@ -1,4 +1,4 @@
-"""Suggests the right table for a setting that stands in a wrong one."""
+"""Suggests the right table for a setting that stands in the wrong table."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ for _key in PathSettings.model_fields:
 
 
 def suggest_key(place: KeyPath, near: str) -> str:
-    """` (did you mean server.port?)` for an unknown setting, where another table has one of that name.
+    """` (did you mean server.port?)` for an unknown setting, where another table has a setting of its name.
 
     `near` is the suggestion for a similar name in the same table. It is preferred, except at the top level.
     """

@@ -1,7 +1,7 @@
 """Validates a table of settings, and finds all mistakes in it at once.
 
-Pydantic skips the validators of a whole table as long as one of its values is invalid. So invalid values are
-reported and dropped, and the rest is validated again, until nothing in it is invalid.
+Pydantic does not run the validators of a whole table while one of its values is invalid. Therefore, invalid values
+are reported and dropped, and the remaining values are validated again, until none of them is invalid.
 """
 
 import contextlib
@@ -16,27 +16,28 @@ from mediaserver.config.error_messages import MISSING, UNKNOWN, KeyPath, Problem
 from mediaserver.config.fields import UrlError
 from mediaserver.errors import did_you_mean
 
-# The beginning of a line about a whole table, where the line begins with a key of that table.
+# The beginning of a message about a whole table, where the message begins with a key of that table.
 _KEYED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
 _HINT = re.compile(r" \(did you mean .*\?\)")
-# No value of a `{variable}` in a text corrects these errors: a table or list should stand there, or nothing.
+# Types of errors that no value of a `{variable}` in a text can correct, because no text may stand there.
 _NEVER_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
-_PASSES = 50  # validation gives up after so many passes; each drops at least one value
+_PASSES = 50  # passes after which validation gives up; each drops at least one value
 
 M = TypeVar("M", bound=BaseModel)
-# By Python's `id` of a table's values: the values, and the table that was built from them.
+# Maps Python's `id` of a table's raw values to these values, and to the table that was built from them.
 Built = dict[int, tuple[Any, Any]]
 # Takes the key of an unknown setting, and a suggestion for a similar key of the same table. Returns the suggestion
 # to show, ` (did you mean …?)`, or "".
 Suggest = Callable[[KeyPath, str], str]
-# Whether a mistake at a key, with this message, may disappear later, such as when a `{variable}` is filled in.
+# Takes a key and the message of a mistake. Returns whether the mistake may disappear later, such as when a
+# `{variable}` is filled in.
 IsProvisional = Callable[[KeyPath, str], bool]
 
 
 class Validated(NamedTuple):
-    """A table without its invalid values, and the problems with them.
+    """A table without its invalid values, and the problems with those values.
 
-    `table` is None where too little is valid. Where not `complete`, it has None for missing required settings.
+    `table` is None where too few values are valid. If not `complete`, it has None for missing required settings.
     """
 
     table: Any
@@ -50,9 +51,9 @@ def validate_table(
     suggest: Suggest = lambda key, similar: similar,
     is_provisional: IsProvisional = lambda key, text: False,
 ) -> Validated:
-    """Build a table from values of a file. Mistakes that only follow from others are not among the problems.
+    """Build a table from a file's values. Mistakes that only follow from other mistakes cause no problems.
 
-    A mistake for which `is_provisional` is true is dropped without a problem.
+    A mistake for which `is_provisional` returns True is dropped without a problem.
     """
     partial = _PartialTable(model, values, suggest, is_provisional)
     for _ in range(_PASSES):
@@ -62,7 +63,7 @@ def validate_table(
         except ValidationError as error:
             if (final := partial.drop_invalid(error, built)) is not None:
                 return final
-        except (AttributeError, TypeError):  # a validator of the whole table met the None of a missing setting
+        except (AttributeError, TypeError):  # a validator of the table met the None of a missing setting
             if partial.is_complete:
                 raise
             return partial.result(built.get(id(partial.values), (None, None))[1])
@@ -70,7 +71,7 @@ def validate_table(
 
 
 class _PartialTable:
-    """Values of a table, from which invalid ones are dropped."""
+    """The values of a table, from which invalid values are dropped, and the problems found so far."""
 
     def __init__(
         self, model: type[BaseModel], values: dict[str, Any], suggest: Suggest, is_provisional: IsProvisional
@@ -86,13 +87,13 @@ class _PartialTable:
         self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
 
     def result(self, table: Any) -> Validated:
-        """The table, with its wholly invalid inner tables put back, because what they name is checked later."""
+        """The validated table. Wholly invalid inner tables are put back, as their references are checked later."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)
 
     def drop_invalid(self, error: ValidationError, built: Built) -> Validated | None:
-        """Report an error, and drop its invalid values. Return the final result if nothing is left to validate."""
+        """Report an error, and drop its invalid values. Returns the final result if no other values remain."""
         dropping: list[KeyPath] = []
         errors = error.errors(include_url=False)
         for details in errors:
@@ -117,9 +118,9 @@ class _PartialTable:
         return None
 
     def _make_optional(self, errors: Iterable[Any]) -> bool:
-        """Let the table lack its required settings that are missing, so that the rest is checked.
+        """Let the table lack its missing required settings, so that its other settings can be checked.
 
-        False where something else is wrong with the table itself.
+        Returns False where something else is wrong with the table as a whole.
         """
         absent = [str(each["loc"][0]) for each in errors if each["type"] == MISSING and len(each["loc"]) == 1]
         fields: dict[str, Any] = {name: (Any, None) for name in absent if name in self.model.model_fields}
@@ -141,7 +142,7 @@ class _PartialTable:
         self._dropped.add(key)
 
     def _misspelt_as(self, missing: KeyPath) -> list[Problem]:
-        """Keys that are similar to a missing one, in a table that allows any key."""
+        """Problems for keys that are similar to a missing key, in a table that allows any key."""
         *above, name = missing
         table, known = self._parent(missing)[0], error_messages.known_settings(missing, self.model)
         return [
@@ -151,7 +152,7 @@ class _PartialTable:
         ]
 
     def _note_misspelling(self, key: KeyPath) -> None:
-        """Do not report a setting as missing that is given under a misspelt key."""
+        """Keep a setting that is given under a misspelt key from being reported as missing, too."""
         if similar := self._similar_key(key):
             meant = similar.split('"')[1]
             if meant not in self._parent(key)[0]:
@@ -161,7 +162,7 @@ class _PartialTable:
         return did_you_mean(str(key[-1]), error_messages.known_settings(key, self.model))
 
     def _report_table(self, details: Any, key: KeyPath) -> None:
-        """Report what is wrong with a whole table, except what follows from values that were dropped from it."""
+        """Report what is wrong with a whole table, except what only follows from values dropped from the table."""
         dropped = [each[len(key) :] for each in self._dropped if each[: len(key)] == key != each]
         self.problems += [
             each
@@ -170,7 +171,7 @@ class _PartialTable:
         ]
 
     def _key_in_file(self, details: Any) -> KeyPath:
-        """Where an error is in the file: pydantic's location, with the indices that lists had at first."""
+        """The key path of an error in the file: pydantic's location, with the indices of lists in the file."""
         key, value = [], self.values
         for part in details["loc"]:
             if isinstance(value, dict) and part in value:
@@ -187,7 +188,7 @@ class _PartialTable:
         return self._indices.setdefault(id(entries), list(range(len(entries))))
 
     def _parent(self, key: KeyPath) -> tuple[Any, Any]:
-        """The table or list that a value is in, and its key or index there; {} where the parent was dropped."""
+        """The table or list that holds a value, and the value's key or index there; {} for a dropped parent."""
         parent, at, value = {}, None, self.values
         for part in key:
             parent, at = value, part
@@ -201,11 +202,11 @@ class _PartialTable:
         return parent, at
 
     def _empty_table(self, key: KeyPath, table: Any) -> None:
-        """Empty a table that is invalid as a whole; drop it where it is empty already."""
+        """Empty a table that is invalid as a whole; drop it where it is already empty."""
         parent, at = self._parent(key)
         try:
             is_empty = parent[at] == {}
-        except LookupError:  # the table was dropped together with the one that it is in
+        except LookupError:  # the table was dropped together with its parent table
             return
         if is_empty:
             self._remove(key)
@@ -221,12 +222,12 @@ class _PartialTable:
             if isinstance(parent, list):
                 del self._indices_of(parent)[at]
             if not parent and isinstance(parent, list):
-                self._dropped.add(key[:-1])  # an error about the empty list would only follow from this
+                self._dropped.add(key[:-1])  # an error about the list being empty would only follow from this
         self._dropped.add(key)
 
 
 def _is_certain(details: Any) -> bool:
-    """Whether an error remains whatever is filled in for the `{variables}` of the text that it is about."""
+    """Whether an error remains whatever is filled in for the `{variables}` of the text that the error is about."""
     kind, value = details["type"], details["input"]
     if isinstance(value, str):
         error = details.get("ctx", {}).get("error")
@@ -235,8 +236,8 @@ def _is_certain(details: Any) -> bool:
 
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
-    """Whether a line about a whole table may be there only because values were dropped from it."""
-    line = _HINT.sub("", line)  # a suggestion names keys that exist, not dropped ones
+    """Whether a message about a whole table may only follow from values that were dropped from the table."""
+    line = _HINT.sub("", line)  # a suggestion names existing keys, not dropped ones
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)
@@ -249,17 +250,17 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
         elif f"{keyed[1]}.".startswith(f"{key}."):
             return True
         elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
-            return True  # a line with "no …" names what a remaining value refers to
+            return True  # a message with "no …" is about a name that a remaining value refers to
     return False
 
 
 def _singular(key: KeyPath) -> str:
-    """What an entry of a table is called: a `menu` of `menus`."""
+    """What an entry of a table is called, such as `menu` for an entry of `menus`; "" at the top level."""
     return str(key[-2]).removesuffix("s") if len(key) > 1 else ""
 
 
 def _replaced(table: Any, key: KeyPath, value: Any) -> Any:
-    """A copy of a table with another value at a key, as far as the table has such a key."""
+    """A copy of a table with another value at a key, if the table has such a key."""
     if not key:
         return value
     name, *rest = key
@@ -272,7 +273,7 @@ def _replaced(table: Any, key: KeyPath, value: Any) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of tables and lists, at any depth; their other values are the same objects."""
+    """A copy of tables and lists, at any depth. All other values in them are the same objects."""
     if isinstance(value, dict):
         return {key: _copy(each) for key, each in value.items()}
     return [_copy(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""`mediaserver call`: plays VoIPBIN's side of a media stream, against any server."""
+"""`mediaserver call`: plays VoIPBIN's side of a media stream, to try any server."""
 
 import json
 from pathlib import Path
@@ -36,12 +36,12 @@ def call(
 ) -> None:
     """Play VoIPBIN's side against any server: listen, perhaps speak or press keys, and report.
 
-    What there is to send waits until the far end has been quiet for a second after its greeting, or has said
-    nothing for two.
+    A file or keys to send wait until the far end has been quiet for a second after its greeting, or has said
+    nothing for two seconds.
 
-    With tcp://host:port, play Asterisk's side of AudioSocket: a random UUID first, then a frame every 20 ms, of
-    the file to send or of silence. The report's framing is tcp, and its close code 1000 where the server said by
-    00 00 00 that it is over, 1006 where the connection just ended.
+    With tcp://host:port, play Asterisk's side of AudioSocket: send a random UUID first, then a frame every 20 ms,
+    of the file to send or of silence. The report's framing is then tcp. Its close code is 1000 where the server
+    closed after a hang-up message, 00 00 00, and 1006 where the connection ended otherwise.
     """
     plan = simulator.SimulatedCall(url, seconds, encapsulation, framing, send, digits, after, record)
     shown = redact_url(url)
@@ -64,6 +64,6 @@ def call(
 
 
 async def _simulate(plan: simulator.SimulatedCall, console: Console | None, shown: str) -> Report:
-    """Make one call, with a meter on the console under the name `shown`. A call that Ctrl-C ends reports, too."""
+    """Make one call, with a meter on the console under the name `shown`. Ctrl-C ends the call with a report."""
     with draw_meter(console, shown) as on_frame:
         return await simulator.simulate(plan, on_frame or (lambda pcm, at: None), terminal.hang_up_on_signals())

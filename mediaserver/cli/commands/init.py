@@ -20,7 +20,7 @@ def init(
 ) -> None:
     """Write a configuration to begin with, which explains each setting, and sample prompts.
 
-    What is there already is kept.
+    Files that exist already are kept.
     """
     try:
         written = samples.write(directory, force=force)

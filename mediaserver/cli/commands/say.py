@@ -1,4 +1,4 @@
-"""`mediaserver say`: has a text spoken by TTS into a prompt file."""
+"""`mediaserver say`: has TTS speak a text, and writes the sound into a prompt file."""
 
 from pathlib import Path
 from typing import Annotated

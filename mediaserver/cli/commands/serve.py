@@ -25,7 +25,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the prompts."""
-    file = file or config.default_file()  # so that a reload reads the same file, even where it is gone
+    file = file or config.default_file()  # so that a reload reads this same file, even if the file is gone
 
     def load() -> tuple[Settings, list[str]]:
         settings, problems = config.load(file)
@@ -44,7 +44,7 @@ def serve(
 
 
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
-    """Show what to try first, where the server was started on a terminal."""
+    """Show a command to try first, and the open paths, if the server was started on a terminal."""
     if sys.stderr.isatty():
         with contextlib.suppress(OSError):  # the terminal may be gone by now
             for line in ("", *first_steps.lines(running.engine, running.port, file), ""):

@@ -1,4 +1,4 @@
-"""`mediaserver sign`: signs a link, which opens one path for a time."""
+"""`mediaserver sign`: signs a link, which lets its bearer dial one path for a limited time."""
 
 import time
 from typing import Annotated
@@ -22,7 +22,9 @@ def sign(
     ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
     file: options.ConfigOption = None,
 ) -> None:
-    """Print a link that opens one path for a time, without the token: for a flow to carry."""
+    """Print a link that opens one path for a limited time. The link has no token in it, so that a flow may carry
+    it.
+    """
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
