@@ -137,7 +137,8 @@ class ScriptPlayer:
         self._begun = True
         if script.keys:
             await self._send_keys()
-        if script.keys and script.pcm and script.after is None:  # the peer may speak after keys
+        if script.keys and script.pcm and script.after is None:
+            # The peer may answer the keys with a prompt, so we wait again until it is our turn to speak.
             self._turn_detector.restart()
             await self._turn_detector.wait_for_turn()
         if script.pcm:

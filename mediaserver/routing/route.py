@@ -57,7 +57,8 @@ class Route:
     time_limit: float = 0.0  # seconds that a stream may last; 0 for no limit
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
-    # Handlers made for earlier callers, by the values of variables and query keys, and the snapshot's version.
+    # Handlers made for earlier callers, by the values of variables and query keys, and by the version of the
+    # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -117,7 +118,9 @@ class Route:
             inside = isinstance(value, dict) and key in value
             inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
             value = value[key] if inside else None
-        if isinstance(value, dict | None):  # a table's mistake may disappear only if the message names a variable
+        if isinstance(value, dict | None):
+            # A URL's variables are filled into texts, never into a table. So a mistake of a table may disappear
+            # only if the message of the mistake names a variable.
             return any(name in text for name in names)
         return any(name in each for each in texts_in(value) for name in names)
 

@@ -76,7 +76,7 @@ class Sequencer(ABC):
         self._on_hold = True
 
     def release(self) -> None:
-        """End `hold`: play the waiting sources from the next tick on, with the lead sent first."""
+        """End `hold`: play the waiting sources from the next tick on, by the lead (a few frames) ahead of time."""
         if self._on_hold:
             self._on_hold = False
             self._send_lead()

@@ -96,7 +96,7 @@ class _VoiceDownload:
         return not self._thread.is_alive() and time.monotonic() - self._began > _RETRY
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end of the download, but no longer than `seconds`."""
+        """Wait until the voice is downloaded or its download has failed; return after `seconds` in any case."""
         self._thread.join(seconds)
 
     def raise_unless_done(self) -> None:
