@@ -75,7 +75,7 @@ class RefusalReason(StrEnum):
     BUSY = "busy", 503
     DESCRIPTORS = "descriptors", 503
     DRAINING = "draining", 503
-    # Reasons that only the admin port has.
+    # Reasons for which only the admin port refuses requests or connections.
     HOST = "host", 403
     ORIGIN = "origin", 403
     SLOW = "slow", 408

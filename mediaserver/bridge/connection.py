@@ -22,7 +22,7 @@ _MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; with more, the
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
 _YIELD_EVERY = 16  # messages read before other tasks run
 _MAX_RATE = 2000  # messages read a second; further messages wait, which slows the application down
-_MAX_MALFORMED = 50  # messages in a row that the dialect does not have, after which we give the connection up
+_MAX_MALFORMED = 50  # invalid messages in a row after which the connection to the application ends
 HEARTBEAT = 10.0  # seconds between pings, and for the answer to a ping
 _CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
 

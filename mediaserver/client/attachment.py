@@ -28,7 +28,7 @@ from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
-_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds of waits between attempts
+_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts to dial, and random seconds on top
 _USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
 _MANY = 50  # frames (1 s); a connection on which we sent so many shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
@@ -93,7 +93,7 @@ class Attachment:
         first = Wire(wire, random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
-        self._handling: asyncio.Task[End] | None = None  # the handler, from the first connection on
+        self._handling: asyncio.Task[End] | None = None  # runs the handler, from the first connection on
 
     def start(self) -> asyncio.Task[End]:
         """Register the stream at once, and dial in a task. The task's result is how the stream ended."""

@@ -42,7 +42,7 @@ class SimulatedCall:
 
     url: str
     seconds: float | None = None  # hang up after so many seconds; if None, the server ends the call
-    encapsulation: Encapsulation | None = None  # if None: that in the URL, or else what the first message shows
+    encapsulation: Encapsulation | None = None  # None: taken from the URL, else from the first message
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause

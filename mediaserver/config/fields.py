@@ -71,7 +71,7 @@ def check_fixed_host(url: str) -> None:
 
 
 def _validate_url(url: str, *schemes: str) -> str:
-    if "://" not in url:  # `build_routes` checks all texts that have ://, even in settings of users' handlers
+    if "://" not in url:  # `build_routes` checks the host of all texts with ://, whichever setting has them
         check_fixed_host(url)
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -194,5 +194,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # no other object gets this id while the values are kept
+            info.context[id(values)] = values, built  # `values` is kept so that no other object gets its `id`
         return built

@@ -125,7 +125,7 @@ class PathSettings(Table):
 
     @property
     def handler_settings(self) -> dict[str, Any]:
-        """The settings of a path that only its handler knows."""
+        """The settings of the path that only its handler defines, by key. The values are not validated yet."""
         return dict(self.model_extra or {})
 
 

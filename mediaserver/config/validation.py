@@ -51,9 +51,9 @@ def validate_table(
     suggest: Suggest = lambda key, similar: similar,
     is_provisional: IsProvisional = lambda key, text: False,
 ) -> Validated:
-    """Build a table from a file's values. Mistakes that only follow from other mistakes cause no problems.
+    """Build a table of settings from a file's values, and collect all mistakes in them.
 
-    A mistake for which `is_provisional` returns True is dropped without a problem.
+    A mistake is not reported if it only follows from another mistake, or if `is_provisional` returns True for it.
     """
     partial = _PartialTable(model, values, suggest, is_provisional)
     for _ in range(_PASSES):
@@ -93,7 +93,11 @@ class _PartialTable:
         return Validated(table, self.problems, self.is_complete)
 
     def drop_invalid(self, error: ValidationError, built: Built) -> Validated | None:
-        """Report an error, and drop its invalid values. Returns the final result if no other values remain."""
+        """Report the mistakes in a validation error, and drop the values that caused them.
+
+        Returns the final result if no further check can find more mistakes. Otherwise returns None: the remaining
+        values are to be validated again.
+        """
         dropping: list[KeyPath] = []
         errors = error.errors(include_url=False)
         for details in errors:
@@ -118,9 +122,9 @@ class _PartialTable:
         return None
 
     def _make_optional(self, errors: Iterable[Any]) -> bool:
-        """Let the table lack its missing required settings, so that its other settings can be checked.
+        """Make missing required settings of the table optional, so that its other settings can be checked.
 
-        Returns False where something else is wrong with the table as a whole.
+        Returns False if no setting is missing: another mistake then makes the table as a whole invalid.
         """
         absent = [str(each["loc"][0]) for each in errors if each["type"] == MISSING and len(each["loc"]) == 1]
         fields: dict[str, Any] = {name: (Any, None) for name in absent if name in self.model.model_fields}
@@ -171,7 +175,11 @@ class _PartialTable:
         ]
 
     def _key_in_file(self, details: Any) -> KeyPath:
-        """The key path of an error in the file: pydantic's location, with the indices of lists in the file."""
+        """Turn pydantic's location of an error into a key path in the configuration file.
+
+        Entries of lists get the indices that they have in the file, because entries before them may have been
+        dropped. Parts of the location that are no keys, such as the type of a union's member, are left out.
+        """
         key, value = [], self.values
         for part in details["loc"]:
             if isinstance(value, dict) and part in value:

@@ -196,14 +196,13 @@ class Webhooks:
 
     async def _attempt(self, event: _Event) -> None:
         settings = self._settings
-        async with (
-            self._slots
-        ):  # the slot is free during the wait for the next attempt, so that other streams need not wait
+        # Between two attempts, the semaphore is released, so that the events of other streams can be posted.
+        async with self._slots:
             try:
                 await self._client.post(settings.url, event.kind, event.body, settings.timeout)
             except WebhookError as error:
                 if error.status is not None and 200 <= error.status < 300:
-                    return  # delivered: only the answer's body was unusable, and an event needs none
+                    return  # delivered: only the answer's body was unusable, and no event needs an answer
                 event.why = str(error)
                 raise
 

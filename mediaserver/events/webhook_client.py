@@ -97,7 +97,8 @@ class WebhookClient:
         """The HTTP session. It is made at its first use, because it belongs to the event loop that runs then."""
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                # No limit of connections: the sender limits events, and questions must not wait for one another.
+                # The number of connections has no limit, because no question to the operator's backend may wait
+                # for another. `Webhooks` limits how many events are posted at the same time.
                 connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # No compression: 64 KB of compressed data could unpack to a gigabyte.

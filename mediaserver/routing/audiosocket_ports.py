@@ -38,7 +38,11 @@ class Port:
         return {"uuid": str(uuid), **self.variables}
 
     def build_handler(self, uuid: UUID, snapshot: PromptSnapshot) -> Handler:
-        """Make the handler for one call; raises RefusedError for the reasons that `Route.build_handler` has."""
+        """Return the handler for one call.
+
+        Raises RefusedError if the configured query is wrong, if a value for a text is wrong or missing, or if a
+        prompt or tone does not exist.
+        """
         return self.route.build_handler(self.call_variables(uuid), self.url.query, snapshot)
 
     @property

@@ -175,7 +175,7 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
 
 
 def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
-    """A line if the folder for decoded prompts is inside the prompt folder, or is not a valid path; else []."""
+    """A list: one message if the cache of decoded prompts is in the prompt folder or is no path, else empty."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
@@ -193,7 +193,7 @@ def _tokens(settings: Settings) -> Iterable[SecretStr]:
 
 
 def _same_port(settings: Settings, where: str) -> list[str]:
-    """A line if the media port and the admin port are the same; else []."""
+    """A list: one message if the media port and the admin port are the same, else empty."""
     server, admin = settings.server, settings.admin
     overlap = server.host == admin.host or _WILDCARDS & {server.host, admin.host}
     if not server.port or server.port != admin.port or not overlap:

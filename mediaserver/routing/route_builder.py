@@ -59,7 +59,7 @@ def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[st
 def _build_route(
     pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
 ) -> tuple[Route | None, list[str]]:
-    """Build a path's route, None where its handler does not exist, and a line for each mistake of the path."""
+    """Build a path's route (None if its handler does not exist), and a list with a line for each mistake."""
     defaults = settings.defaults
     place = _location(settings, where, ("paths", pattern))
     try:

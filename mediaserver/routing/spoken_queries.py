@@ -12,12 +12,12 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import Route
 
-_PERIOD = 60.0  # seconds for which a peer's text is counted
+_PERIOD = 60.0  # seconds for which a text counts towards the limit of the peer that asked for it
 _PEERS = 10_000  # peers whose texts are counted; with one more, the peer with the oldest request is forgotten
 
 
 def speaks_text_of_url(route: Route) -> bool:
-    """Whether a path speaks `?text=`: as `text_from_url` is set, or by default if the path asks for a token."""
+    """Whether a path speaks a URL's `?text=`: if `text_from_url` is not set, only a path with tokens does."""
     given = route.settings.get("text_from_url")
     return bool(route.access.tokens) if given is None else given is True
 

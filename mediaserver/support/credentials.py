@@ -94,7 +94,7 @@ def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str,
 
 
 def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """The settings, not validated yet, for which a model has fields of type SecretStr, by their keys."""
+    """The texts, by key, of those unvalidated settings for which a model has a field of type SecretStr."""
     names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
     return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 

@@ -52,7 +52,11 @@ class _Sentence:
         self.failed = False  # whether TTS failed
 
     def note_played(self, heard: PlaybackResult, spoken: SpokenText) -> None:
-        """Note how much of the sentence was played. `heard` is the result of its playback, `spoken` its audio."""
+        """Note how much of the sentence was played.
+
+        `heard` is the result of the sentence's playback. `spoken` is the sentence's audio, as far as it is
+        synthesised.
+        """
         self.complete = heard.complete and not self.failed
         if self.complete:
             self.heard = self.text

@@ -61,10 +61,11 @@ class PromptLibrary:
         await self._load_changes(changes if self.folder is not None else {}, encodings, progress)
 
     async def refresh(self, encodings: Sequence[Encoding] = (PCM,), settle: float = 1.0) -> ReloadResult | None:
-        """Scan the folder, and load the changes that are `settle` seconds old; None if nothing has changed.
+        """Scan the folder, load the files whose last change is `settle` seconds old, and return what changed.
 
-        Streams continue with the prompts that they play. If a changed file cannot be played, or a folder cannot be
-        read, its prompts stay as they were. Only one refresh may run at a time.
+        Returns None if nothing has changed. Streams continue with the prompts that they play. If a changed file
+        cannot be played, or a folder cannot be read, its prompts stay as they were. Only one refresh may run at a
+        time.
         """
         return await self._load_changes(await self._scan_for_changes(settle), encodings) or None
 

@@ -82,7 +82,8 @@ class PromptStore:
     def _pcm_of(self, prompt: Prompt) -> EncodedFrames | None:
         """A prompt's PCM frames if they are in memory, else None.
 
-        For a prompt whose file has changed, they are transcoded from the best encoding of which frames are left.
+        If the prompt's file has changed, and the old PCM is lost, frames of the old sound in another encoding are
+        transcoded to PCM, lossless ones by preference.
         """
         if prompt.detached is None:
             return self.cache.get((prompt, PCM.name))

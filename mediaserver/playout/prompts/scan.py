@@ -24,7 +24,7 @@ class FileSnapshot:
     path: Path | None  # the file to be played as the prompt; None where no file can be
     problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
     signatures: tuple[Signature | None, ...]  # a signature for each file of the name; None where `stat` fails
-    passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the better ones first
+    passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the preferred ones first
 
 
 _WAV_HEAD = 512  # bytes at the beginning of a WAV file that are read to find its format

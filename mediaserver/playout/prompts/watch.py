@@ -42,7 +42,7 @@ async def watch_prompts(
                 await events.listen_to(library.folder)
                 last_error = ""
             except Exception as error:  # go on after any error, because the next refresh may succeed
-                if repr(error) != last_error:  # log an error that repeats once
+                if repr(error) != last_error:  # log an error only once while it repeats
                     log.exception(
                         "the prompt folder cannot be scanned", folder=str(library.directory), why=error_text(error)
                     )

@@ -42,7 +42,8 @@ class MediaEndpoint:
         http = protocol_of(request)
         assert isinstance(http, HttpConnection)  # noqa: S101 - `connections` makes only connections of this class
         http.on_request_read()
-        if request.version not in (HttpVersion10, HttpVersion11):  # aiohttp would answer in the same version
+        # Another version of HTTP is refused without aiohttp, whose response would repeat the request's version.
+        if request.version not in (HttpVersion10, HttpVersion11):
             http.reject(_NOT_HTTP_1)
             return web.Response()
         peer = self._resolve_peer(request, http)

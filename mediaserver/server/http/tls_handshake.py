@@ -58,7 +58,7 @@ class TlsHandshake(asyncio.Protocol):
         self._peer = "?"
         self._task: asyncio.Task[None] | None = None
         self._timeout: asyncio.TimerHandle | None = None
-        self._early_data = b""  # the first bytes of TLS; later the decrypted bytes right behind the handshake
+        self._early_data = b""  # the first bytes of TLS; later, the decrypted bytes that followed the handshake
         self._connections.on_accepted(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,7 +75,10 @@ class TlsHandshake(asyncio.Protocol):
         self._finish()
 
     def data_received(self, data: bytes) -> None:
-        """Keep the peer's first bytes, and schedule the handshake. Later calls bring decrypted bytes behind it."""
+        """Keep the peer's first bytes, and schedule the handshake.
+
+        Later calls bring decrypted bytes that followed the handshake. They are kept for HTTP's protocol.
+        """
         is_first, self._early_data = not self._early_data, self._early_data + data
         if is_first and self._task is None and self._transport is not None:
             self._transport.pause_reading()

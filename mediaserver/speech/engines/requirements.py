@@ -1,4 +1,4 @@
-"""The engines that a configured path requires, and checks before any call whether they can be used."""
+"""Checks, before any call, whether the TTS, STT and LLM engines that configured paths require can be used."""
 
 from enum import StrEnum
 from typing import NamedTuple

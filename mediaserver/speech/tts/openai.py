@@ -91,7 +91,7 @@ class OpenAiTts:
             yield resampler.flush()
 
     async def _iter_chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Yield a response's body in pieces of a tenth of a second. Raises EngineError if the body is too long."""
+        """Yield a response's body in pieces of 100 ms of PCM (4800 bytes). EngineError if the body is too long."""
         buffer, size = bytearray(), 0
         async for data in response.content.iter_any():
             size += len(data)

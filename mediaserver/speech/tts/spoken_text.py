@@ -146,7 +146,7 @@ class _SentencePart:
         return self._sentence.clips[self._part].samples if self._available else 0
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """The encoded frames of the part, or `PendingFrames` until it is synthesised."""
+        """The encoded frames of this part of the sentence; `PendingFrames` until the part is synthesised."""
         if self._available:
             return self._sentence.clips[self._part].get_frames(encoding)
         return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))

@@ -35,7 +35,7 @@ class StderrReader:
         self._wait()
 
     def started(self, process: int) -> None:
-        """Close the server's copy of `writer`, once the child has its own.
+        """Close the server's copy of the file descriptor `writer`, after the start of a child, which has its own.
 
         `process` is the child's process id; 0 if no process could be started.
         """

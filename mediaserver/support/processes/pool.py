@@ -95,7 +95,7 @@ class ProcessPool:
                 self._idle_timer = loop.call_later(self._idle_seconds, self._on_idle_timeout)
 
     async def close(self) -> None:
-        """Stop `prestart`, and end all children that have no work."""
+        """Stop the task that `prestart` has begun, and end all children that have no work."""
         if self._prestarting is not None:
             self._prestarting.cancel()
             await asyncio.wait((self._prestarting,))
