@@ -269,15 +269,14 @@ async def test_a_stream_is_summed_up_in_one_log_line(server: ServerProcess) -> N
     before = count(server, "/play/speech")
     await listen(server.url("/play/speech?token=secret"))
     line = await ended(server, "/play/speech", before)
-    assert {key: line[key] for key in ("frames", "late", "skipped", "underruns", "reason", "code", "wire")} == {
+    assert {key: line[key] for key in ("frames", "underruns", "reason", "code", "wire")} == {
         "frames": FRAMES,
-        "late": 0,
-        "skipped": 0,
         "underruns": 0,
         "reason": "finished",
         "code": 1000,
         "wire": "audiosocket/pcm",
     }
+    assert line["late"] + line["skipped"] <= late() // 0.02  # the ticks for which the machine itself was late
     assert line["duration_s"] == pytest.approx(FRAMES * 0.02, abs=0.1 * UNIT + late())
     assert line["peer"].startswith("127.0.0.1:")
     assert "secret" not in server.log_file.read_text()
