@@ -43,7 +43,7 @@ PURITY_OF_WINDOW = 0.6
 # The least share of all windows' energy that both tones must hold at the measured frequencies. With noise at
 # -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
-PURITY_OF_SUSTAINED = 0.97  # in place of PURITY if both tones have sounded for longer than RECENT
+PURITY_OF_SUSTAINED = 0.97  # the least share once both tones have sounded for longer than RECENT
 RECENT = 12  # windows, 70 ms in all: those in which a new digit is detected, and the onset or silence before
 # The least power of the first and the last window, relative to the windows between them (-2 dB). A sound shorter
 # than 24 ms does not reach this power.

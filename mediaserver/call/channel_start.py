@@ -68,7 +68,7 @@ class ChannelStart:
     def buffer_text(self, text: str) -> bool:
         """Buffer a text message in its order among the messages, if the peer is Asterisk's channel.
 
-        Returns whether the text was buffered. If not, the caller processes the text at once.
+        Returns whether the text was buffered. If not, the calling code processes the text at once.
         """
         return (self._media_start is not None or self.channel is not None) and self.buffer(text)
 

@@ -77,7 +77,7 @@ class Session:
 
     @property
     def over(self) -> asyncio.Future[None]:
-        """A future that is done when `end` is known."""
+        """A future that is done once the session has ended, so that `end` is set."""
         return self._lifetime.over
 
     @property
@@ -148,7 +148,7 @@ class Session:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
     def _on_audio_expected(self) -> None:
-        """Have the monitor report a peer that sends no audio to a handler that listens, or after we dialled."""
+        """Have the monitor report a peer that sends no audio, because a handler listens, or we have dialled."""
         if self.connected and self.end is None and not self.receiver.samples:
             self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
             self._monitor.expect_audio()

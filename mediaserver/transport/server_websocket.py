@@ -97,7 +97,7 @@ class ServerWebSocket(asyncio.Protocol):
             self._feed_eof()
 
     def _parse_slice(self) -> None:
-        if not self._unparsed:  # the stream was aborted
+        if not self._unparsed:  # `_abort_stream` has cleared the bytes meanwhile
             return
         part = bytes(self._unparsed[:_SLICE_BYTES])
         del self._unparsed[:_SLICE_BYTES]
@@ -137,7 +137,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._parser = None
 
     def _check_progress(self) -> None:
-        """End the stream if no message has ended in the last `_check_step` bytes, more than a message may have."""
+        """End the stream if no message has ended in the last `_check_step` bytes, twice its limit."""
         self._check_at = self.received + self._check_step
         messages = self._message_counter.messages if self._message_counter is not None else 0
         if messages == self._messages_at_check:

@@ -87,8 +87,8 @@ class CodecDetector:
         size = len(payload)
         if size >= _MIN_SILENCE_BYTES and payload.count(payload[:1]) == size:
             silent = _SILENCE.get(payload[0])
-            # Constant linear samples, such as -1, may look like G.711 silence. Therefore a G.711 code decides only
-            # if its codec is assumed already, or if the payload has the size of 20 ms of G.711.
+            # A payload of one constant linear sample, such as -1, has the bytes of G.711 silence. So it decides
+            # for a law of G.711 only if that law is assumed already, or if it has the 160 bytes of a G.711 frame.
             if silent is not None and (silent in (Codec.SLIN, self.codec) or size == FRAME_SAMPLES):
                 self.decide(silent)
             return

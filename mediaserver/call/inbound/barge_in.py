@@ -14,7 +14,7 @@ class BargeIn(StrEnum):
 
     OFF = "off"
     DIGITS = "digits"
-    SPEECH = "speech"  # speech, and digits as well
+    SPEECH = "speech"  # speech stops the prompt, and a digit does as well
 
 
 async def wait_for_voice(

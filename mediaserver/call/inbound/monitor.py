@@ -30,7 +30,10 @@ class InboundProblem(StrEnum):
     NO_AUDIO = "no-audio"
 
     def hint(self, *, dialled: bool) -> str:
-        """A hint at the remedy. `dialled`: we dialled the peer; otherwise the peer dialled us."""
+        """A text that tells the operator how to remedy this problem.
+
+        `dialled`: we dialled the peer; otherwise the peer dialled us.
+        """
         if self is InboundProblem.NO_AUDIO:
             return NO_AUDIO_DIALLED if dialled else _NO_AUDIO_DIALLED_US
         return _HINTS[self]

@@ -229,9 +229,9 @@ class Recorder:
             self._check_limits()
 
     def _deadline(self, since: float, limit: float | None) -> float:
-        """The time `limit` seconds after `since`, or up to 1 s later.
+        """The time, in seconds, at which a limit of `limit` seconds after `since` takes effect.
 
-        The deadline is later if audio came less than 1 s before it, because more audio may be on its way.
+        Audio that came less than 1 s before postpones the deadline by up to 1 s, since the network may delay more.
         """
         if limit is None:
             return math.inf

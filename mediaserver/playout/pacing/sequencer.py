@@ -68,7 +68,7 @@ class Sequencer(ABC):
         self._queue.remove_waiting(done)
 
     def on_wire_changed(self) -> None:
-        """Continue in the wire's new encoding, perhaps in mid-prompt, as the peer's messages have changed it."""
+        """Continue in the wire's new encoding, even in mid-prompt; the peer's messages have changed it."""
         self._restart_writes()
 
     def hold(self) -> None:
@@ -211,7 +211,7 @@ class Sequencer(ABC):
     def _recover(self, error: BaseException) -> bool:
         """After a failed write, begin the next source that can be played; False if the transport is closing.
 
-        If sending silence failed, an observer or the wire is at fault: the error is raised to the event loop.
+        If no source was being played, a frame observer or the wire is at fault, so the error is raised again.
         """
         if self._writer.transport.is_closing() or self._queue.current is None:
             self._loop.call_soon(self.pause)

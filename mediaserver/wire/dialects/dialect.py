@@ -34,7 +34,7 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts other than `variables` and `connection`, by the names under which applications get them."""
+        """The ids of stream and call, the path, and the resource, by the names that applications get."""
         return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
 
 
