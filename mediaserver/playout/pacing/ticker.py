@@ -73,8 +73,31 @@ class Slot:
         return self.streams[self.writes.index(writes)]
 
 
+class Moment:
+    """One moment of the ptime: its slots, one for each lead, and the polls that follow when all have sent."""
+
+    __slots__ = ("polls", "slots")
+
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.polls: list[Callable[[], None]] = []
+
+    @property
+    def streams(self) -> int:
+        """Streams that send at this moment."""
+        return sum(len(slot.streams) for slot in self.slots)
+
+    def slot_for(self, lead: int) -> Slot:
+        """The slot with this lead; it is made if there is none."""
+        for slot in self.slots:
+            if slot.lead == lead:
+                return slot
+        self.slots.append(slot := Slot(lead))
+        return slot
+
+
 class Ticker:
-    """The wheel of slots, and the alarm that wakes it for each tick. `clock` returns monotonic nanoseconds."""
+    """The wheel of moments, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
 
     def __init__(
         self,
@@ -83,11 +106,12 @@ class Ticker:
         slots: int = 20,
     ) -> None:
         self._clock = clock
-        self._wheel: list[list[Slot]] = [[] for _ in range(slots)]  # moments of the ptime, with a slot per lead
+        self._wheel = [Moment() for _ in range(slots)]
         self._step = PTIME_NS // slots
         self._epoch = clock()
         self._next = 0  # the first step of the wheel not yet run; step n runs the slots of moment n % slots
         self._alarm = make_alarm(self.tick)
+        self._polls = 0
         self.streams = 0
         self.frames = 0  # frames sent by all streams since the start
         self.late_ticks = 0  # frames that were sent after their time, of all streams
@@ -102,24 +126,24 @@ class Ticker:
         self.tick()  # run overdue ticks first, so that they are not counted for the new stream
         count = len(self._wheel)
         steps = range(self._next + listen_ns // self._step, self._next + count)
-        slot = _slot_for_lead(self._choose_moment([self._wheel[step % count] for step in steps]), lead)
+        slot = self._choose_moment([self._wheel[step % count] for step in steps]).slot_for(lead)
         slot.streams.append(stream)
         slot.writes.append(writes)
         self.streams += 1
         self._arm_alarm()
         return slot
 
-    def _choose_moment(self, ahead: Sequence[list[Slot]]) -> list[Slot]:
+    def _choose_moment(self, ahead: Sequence[Moment]) -> Moment:
         """Choose the moment of the ptime at which a new stream will send.
 
         Of the moments that are due soon, it is the fullest that has room; if there is none, an empty moment. Else
         it is the moment with the fewest streams. `ahead` has the moments in the order in which they are due.
         """
         soon = ahead[: _MAX_WAIT_NS // self._step]
-        if begun := [moment for moment in soon if 0 < _stream_count(moment) < STREAMS_PER_SLOT]:
+        if begun := [moment for moment in soon if 0 < moment.streams < STREAMS_PER_SLOT]:
             return max(begun, key=_stream_count)
-        if empty := [moment for moment in soon if not _stream_count(moment)]:
-            # Later streams can join a moment while it is due soon, which the last one will be for longest.
+        if empty := [moment for moment in soon if not moment.streams]:
+            # The last one stays among the moments due soon for longest, so that most later streams can join it.
             return empty[-1 if self.streams else 0]
         return min(ahead, key=_stream_count)
 
@@ -128,7 +152,27 @@ class Ticker:
         index = slot.streams.index(stream)
         del slot.streams[index], slot.writes[index]
         self.streams -= 1
-        if not self.streams:
+        self._disarm_if_idle()
+
+    def add_poll(self, poll: Callable[[], None]) -> Callable[[], None]:
+        """Call `poll` once in each ptime; returns a function that ends this. `poll` must not raise.
+
+        It is called at a moment at which streams send, if there is one, so that it costs no wake-up of its own.
+        """
+        moment = max(self._wheel, key=lambda each: (-len(each.polls), each.streams))
+        moment.polls.append(poll)
+        self._polls += 1
+        self._arm_alarm()
+
+        def remove() -> None:
+            moment.polls.remove(poll)
+            self._polls -= 1
+            self._disarm_if_idle()
+
+        return remove
+
+    def _disarm_if_idle(self) -> None:
+        if not self.streams and not self._polls:
             self._alarm.disarm()
 
     def close(self) -> None:
@@ -136,20 +180,25 @@ class Ticker:
         self._alarm.close()
 
     def tick(self) -> None:
-        """Run every tick that is due, and arm the alarm for the next moment that has a stream."""
+        """Run every tick that is due, and arm the alarm for the next moment that has a stream or a poll."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
         wheel = self._wheel
         count = len(wheel)
         first, self._next = self._next, max(self._next, now + 1)
-        if not self.streams:
-            return  # there is nothing to wake for: the alarm was disarmed when the last stream left
+        if not self.streams and not self._polls:
+            return  # there is nothing to wake for: the alarm was disarmed when the last stream or poll left
+        polls: list[Callable[[], None]] = []
         try:
             for step in range(first, min(now + 1, first + count)):
-                for slot in wheel[step % count]:
+                moment = wheel[step % count]
+                for slot in moment.slots:
                     if slot.streams:
                         self.lateness.add(elapsed - step * self._step)
                         self._run_slot(slot, now - step)
+                polls += moment.polls
+            for poll in polls:
+                poll()
         finally:  # arm the alarm even after an error, or all streams would stop
             self._arm_alarm()
 
@@ -178,21 +227,15 @@ class Ticker:
     def _arm_alarm(self) -> None:
         wheel = self._wheel
         for step in range(self._next, self._next + len(wheel)):
-            for slot in wheel[step % len(wheel)]:
-                if slot.streams:
-                    self._alarm.arm(self._epoch + step * self._step)
-                    return
+            moment = wheel[step % len(wheel)]
+            busy = bool(moment.polls)
+            for slot in moment.slots:
+                busy = busy or bool(slot.streams)
+            if busy:
+                self._alarm.arm(self._epoch + step * self._step)
+                return
 
 
-def _stream_count(moment: list[Slot]) -> int:
+def _stream_count(moment: Moment) -> int:
     """The number of streams that send at a moment of the ptime, in all of the moment's slots."""
-    return sum(len(slot.streams) for slot in moment)
-
-
-def _slot_for_lead(moment: list[Slot], lead: int) -> Slot:
-    """The slot with this lead at a moment of the ptime; a new slot is made if there is none."""
-    for slot in moment:
-        if slot.lead == lead:
-            return slot
-    moment.append(slot := Slot(lead))
-    return slot
+    return moment.streams

@@ -212,3 +212,46 @@ async def test_nothing_drifts(loop: VirtualLoop) -> None:
     ticker.join(stream, stream.writes)
     await pass_time(loop, 600_000)
     assert stream.ticks_at == [1 + 20 * n for n in range(30_000)]
+
+
+@in_virtual_time
+async def test_polls_are_called_once_a_ptime_when_all_due_frames_are_sent(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    stream = RecordingStream(loop)
+    ticker.join(stream, stream.writes)
+    polled: list[tuple[float, int]] = []
+    remove = ticker.add_poll(lambda: polled.append((loop.time(), len(stream.ticks_at))))
+    await pass_time(loop, 70)
+    assert [sent for _, sent in polled] == [1, 2, 3, 4]
+    assert [round(1000 * at) for at, _ in polled] == stream.ticks_at
+    remove()
+    await pass_time(loop, 200)
+    assert len(polled) == 4
+
+
+@in_virtual_time
+async def test_polls_go_on_without_streams_and_the_alarm_is_disarmed_after_the_last(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    polled: list[float] = []
+    removals = [ticker.add_poll(lambda: polled.append(loop.time())) for _ in range(3)]
+    await pass_time(loop, 100.5)
+    assert len(polled) == 16  # 1, 2, 20, 21, … 100 ms; the first is called twice at 1 ms, where the alarm begins
+    for remove in removals:
+        assert len(loop.waiting) == 1
+        remove()
+    assert loop.waiting == []
+
+
+@in_virtual_time
+async def test_a_poll_may_remove_itself(loop: VirtualLoop) -> None:
+    ticker = ticker_on(loop)
+    polled: list[float] = []
+
+    def poll() -> None:
+        polled.append(loop.time())
+        remove()
+
+    remove = ticker.add_poll(poll)
+    await pass_time(loop, 100)
+    assert len(polled) == 1
+    assert loop.waiting == []
