@@ -24,13 +24,14 @@ sound may be present if it is weak: a dial tone may sound with the digit if each
 import cmath
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaserver.audio.levels import peak_of_dbm0
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples
 from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
@@ -57,8 +58,14 @@ MISSES = 4  # windows without the digit that end a press: longer than an interru
 HOP = 40  # samples, 5 ms
 WINDOW = 120  # samples, 15 ms: the main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart
 
-_WINDOWS = FRAME_SAMPLES // HOP  # windows of a frame, which are computed in one matrix product
-_SPAN_BYTES = (FRAME_SAMPLES + WINDOW - HOP) * SAMPLE_BYTES  # bytes of a frame and the end of the previous frame
+_WINDOWS = FRAME_SAMPLES // HOP  # the windows of a frame are computed in one product, which is cheapest
+_TAIL = WINDOW - HOP  # samples of the frame before, into which the first windows reach back
+_SPAN = _TAIL + FRAME_SAMPLES  # samples of the windows of a frame
+_TAIL_BYTES, _SPAN_BYTES = _TAIL * SAMPLE_BYTES, _SPAN * SAMPLE_BYTES
+_RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # whole frames that hold the windows before the present one
+# Spans that are transformed at once. OpenBLAS would have several threads share a larger matrix product, and the
+# kernel would map and unmap memory for larger arrays each time.
+_SPANS_AT_ONCE = 32
 _WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)  # indices into the span, a row a window
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
@@ -72,7 +79,6 @@ _hann *= 2 / _hann.sum()  # a sine of peak A gives a magnitude of A
 _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
 _WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # waves of _HZ in a Hann window
-_SUM_OF_PARTS = np.tile(np.eye(len(_HZ), dtype=np.float32), (2, 1))  # a power is real² + imaginary²
 _PER_ENERGY = 2 / float(np.square(_hann).sum())  # times the energy of a window with only a sine of peak A: A²
 _ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 
@@ -83,28 +89,25 @@ _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2  # a power is A², A being a share of 
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 
-Powers = list[float]  # a window's power at each frequency of _HZ
+Powers = NDArray[np.float32]  # powers at each frequency of _HZ, shape (…, 8)
 Pair = tuple[int, int]  # a low and a high frequency, by their indices in _HZ
 Hit = tuple[complex, complex, float]  # the amplitudes of both tones, and the total power in the window
-_NO_POWERS: Powers = [0.0] * len(_HZ)
+_NO_POWERS: tuple[Powers, int] = np.zeros((1, _WINDOWS, len(_HZ)), np.float32), 0
 
 
 class DtmfDetector:
     """Detects the digits in one stream of 8 kHz, 16-bit little-endian, mono PCM."""
 
     def __init__(self) -> None:
-        self._pending = bytes(_SPAN_BYTES - FRAME_BYTES)
+        self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
         self._pair: Pair | None = None  # the pair of the latest hits
         self._hits: list[Hit] = []  # hits of `_pair` in a row, HITS at most
-        self._recent = deque([_NO_POWERS], RECENT)  # powers at all frequencies in the latest windows
+        # Powers of the latest frames: each is a row of an array that holds those of several streams.
+        self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
         self._held: Pair | None = None  # the pair of the digit that is being pressed
+        self.holding = False  # whether a digit is still being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
         self._misses = 0  # windows in a row without the held digit
-
-    @property
-    def holding(self) -> bool:
-        """Whether a digit is still being pressed."""
-        return self._held is not None
 
     def feed(self, pcm: bytes) -> str:
         """The digits newly detected in this audio, one character for each press; '' if there are none.
@@ -115,53 +118,62 @@ class DtmfDetector:
         pending = self._pending + pcm
         digits, at = "", 0
         while len(pending) - at >= _SPAN_BYTES:
-            digits += self._detect(pending[at : at + _SPAN_BYTES])
+            samples = np.frombuffer(pending, _INT16, _SPAN, at).astype(np.float32)
             at += FRAME_BYTES
+            if np.dot(samples, samples) < _ENERGY_MIN:
+                self.on_quiet_frame()
+            else:
+                digits += self.on_frame(_Spectra(samples[None]), 0)
         self._pending = pending[at:]
         return digits
 
-    def _detect(self, span: bytes) -> str:
-        """The digits detected in a frame; `span` is the frame, and before it the end of the previous frame."""
-        samples = np.frombuffer(span, _INT16).astype(np.float32)
-        if np.dot(samples, samples) < _ENERGY_MIN:  # silence or line noise, as most frames are
-            self._hits.clear()
-            self._recent.append(_NO_POWERS)
+    def on_quiet_frame(self) -> None:
+        """Process a frame that is silence or line noise, as most frames are."""
+        self._hits.clear()
+        self._recent.append(_NO_POWERS)
+        if self._held is not None:
             self._miss(_WINDOWS)
-            return ""
-        windows = samples.take(_WINDOW_SAMPLES)
-        parts = windows @ _WAVES
-        powers = (parts * parts @ _SUM_OF_PARTS).tolist()
-        totals = (windows * windows @ _ENERGY).tolist()
-        digits = ""
-        for n, (power, total) in enumerate(zip(powers, totals, strict=True)):  # floats are faster than numpy here
-            self._recent.append(power)
+
+    def on_frame(self, spectra: "_Spectra", row: int) -> str:
+        """The digits detected in the windows of a frame, which is a row of `spectra`."""
+        digits, before = "", [powers[n] for powers, n in self._recent]
+        self._recent.append((spectra.powers, row))
+        powers, parts = spectra.powers[row], spectra.parts[row]
+        totals = spectra.totals[row].tolist()
+        for n, power in enumerate(powers.tolist()):  # floats are faster than numpy here
             if self._held is not None:
                 self._follow_held(power, self._held)
             low, high = max(power[:4]), max(power[4:])
-            if low + high < PURITY_OF_WINDOW * total or low < _POWER_MIN or high < _POWER_MIN:
+            if low + high < PURITY_OF_WINDOW * totals[n] or low < _POWER_MIN or high < _POWER_MIN:
                 self._hits.clear()
                 continue
-            i, j = power.index(low), power.index(high, 4)
+            pair = i, j = power.index(low), power.index(high, 4)
             tones = [complex(parts[n, k], parts[n, k + len(_HZ)]) for k in (i, j)]
-            digits += self._add_hit((i, j), (tones[0], tones[1], total))
+            if self._add_hit(pair, (tones[0], tones[1], totals[n])):
+                recent = np.concatenate((*before, powers[: n + 1]))[-RECENT:]
+                digits += self._digit_of_hits(pair, recent)
         return digits
 
-    def _add_hit(self, pair: Pair, hit: Hit) -> str:
-        """Add a hit of `pair`, and return the digit that is detected with this hit; '' if none is detected."""
+    def _add_hit(self, pair: Pair, hit: Hit) -> bool:
+        """Whether there are enough hits with this one to verify a digit."""
         if pair != self._pair:
             self._pair = pair
             self._hits.clear()
         if pair == self._held:
-            return ""
+            return False
         self._hits = [*self._hits[1 - HITS :], hit]
-        powers = _verify_digit(pair, self._hits, self._recent) if len(self._hits) == HITS else None
+        return len(self._hits) == HITS
+
+    def _digit_of_hits(self, pair: Pair, recent: Powers) -> str:
+        """The digit that the hits are, which is held from now on; '' if they are another sound."""
+        powers = _verify_digit(pair, self._hits, recent)
         if powers is None:
             return ""
-        self._held, self._held_powers, self._misses = pair, powers, 0
+        self._held, self._held_powers, self._misses, self.holding = pair, powers, 0, True
         self._hits.clear()
         return _DIGITS[pair]
 
-    def _follow_held(self, power: Powers, held: Pair) -> None:
+    def _follow_held(self, power: list[float], held: Pair) -> None:
         """Keep the held digit while both of its tones are present."""
         if any(power[k] < PRESENT * of_tone for k, of_tone in zip(held, self._held_powers, strict=True)):
             self._miss(1)
@@ -171,10 +183,78 @@ class DtmfDetector:
     def _miss(self, windows: int) -> None:
         self._misses += windows
         if self._misses >= MISSES:
-            self._held = None
+            self._held, self.holding = None, False
 
 
-def _verify_digit(pair: Pair, hits: list[Hit], recent: Iterable[Powers]) -> tuple[float, float] | None:
+def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> list[str]:
+    """The digits newly detected in the next frame of each of several streams, as by their detectors' `feed`.
+
+    `frames` has shape (n, 160), int16, a row a stream. No detector may occur twice.
+    """
+    tails = b"".join([each._pending for each in detectors])
+    pcm = frames.astype("<i2").tobytes()
+    if len(tails) != len(detectors) * _TAIL_BYTES:  # in some stream a frame has begun, after audio of another size
+        return [each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]) for n, each in enumerate(detectors)]
+    end = 0
+    for detector in detectors:
+        end += FRAME_BYTES
+        detector._pending = pcm[end - _TAIL_BYTES : end]
+    before = np.frombuffer(tails, _INT16).reshape(len(detectors), _TAIL)
+    return _detect_in_spans(detectors, np.concatenate((before, frames), axis=1))
+
+
+def _detect_in_spans(detectors: Sequence[DtmfDetector], spans: Samples) -> list[str]:
+    """The digits detected in a frame of each stream; a row of `spans` is the end of the previous frame, and it."""
+    digits = [""] * len(detectors)
+    samples = spans.astype(np.float32)
+    loud = np.einsum("ij,ij->i", samples, samples) >= _ENERGY_MIN
+    rows = np.flatnonzero(loud).tolist()
+    if len(rows) < len(detectors):
+        samples = samples[loud]
+        for n in np.flatnonzero(~loud).tolist():
+            detectors[n].on_quiet_frame()
+    if not rows:
+        return digits
+    spectra = _Spectra(samples)
+    for n, (row, has_tones) in enumerate(zip(rows, spectra.frames_with_tones(), strict=True)):
+        detector = detectors[row]
+        if has_tones or detector._held is not None:
+            digits[row] = detector.on_frame(spectra, n)
+        else:
+            detector._hits.clear()
+            detector._recent.append((spectra.powers, n))
+    return digits
+
+
+class _Spectra:
+    """The windows of several frames at the eight frequencies; `spans` has shape (n, 240), float32.
+
+    `parts` has shape (n, 4, 16): real parts, then imaginary ones. `powers` has shape (n, 4, 8), and `totals`, the
+    power of a window in all, (n, 4).
+    """
+
+    def __init__(self, spans: NDArray[np.float32]) -> None:
+        parts = np.empty((len(spans) * _WINDOWS, 2 * len(_HZ)), np.float32)
+        totals = np.empty(len(parts), np.float32)
+        for at in range(0, len(spans), _SPANS_AT_ONCE):
+            windows = spans[at : at + _SPANS_AT_ONCE].take(_WINDOW_SAMPLES, axis=1).reshape(-1, WINDOW)
+            part = slice(at * _WINDOWS, at * _WINDOWS + len(windows))
+            np.matmul(windows, _WAVES, out=parts[part])
+            np.matmul(np.square(windows, out=windows), _ENERGY, out=totals[part])
+        squares = parts * parts
+        powers = squares[:, : len(_HZ)] + squares[:, len(_HZ) :]
+        self.parts, self.powers = parts.reshape(-1, _WINDOWS, 2 * len(_HZ)), powers.reshape(-1, _WINDOWS, len(_HZ))
+        self.totals = totals.reshape(-1, _WINDOWS)
+
+    def frames_with_tones(self) -> list[bool]:
+        """Which frames have a window that is a hit."""
+        strongest = self.powers.reshape(*self.totals.shape, 2, -1).max(axis=3)  # of the low and of the high group
+        pure = strongest.sum(axis=2) >= PURITY_OF_WINDOW * self.totals
+        result: list[bool] = (pure & (strongest.min(axis=2) >= _POWER_MIN)).any(axis=1).tolist()
+        return result
+
+
+def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, float] | None:
     """The powers of both tones if these hits in a row are a digit; None if they are another sound."""
     each = [abs(low) ** 2 + abs(high) ** 2 for low, high, _ in hits]
     if min(each[0], each[-1]) < EDGE * sum(each[1:-1]) / (len(hits) - 2):
@@ -182,7 +262,8 @@ def _verify_digit(pair: Pair, hits: list[Hit], recent: Iterable[Powers]) -> tupl
     low, high = _tone_power(pair[0], [hit[0] for hit in hits]), _tone_power(pair[1], [hit[1] for hit in hits])
     if not low * _TWIST_RANGE[0] <= high <= low * _TWIST_RANGE[1]:
         return None
-    just_begun = any(power[pair[0]] < PRESENT * low or power[pair[1]] < PRESENT * high for power in recent)
+    tones = recent[:, pair].astype(np.float64)
+    just_begun = bool((tones < (PRESENT * low, PRESENT * high)).any())
     purity = (low + high) * len(hits) / sum(hit[2] for hit in hits)
     return (low, high) if purity >= (PURITY if just_begun else PURITY_OF_SUSTAINED) else None
 
