@@ -23,7 +23,8 @@ class Analyser:
         self._vad = VoiceActivityDetector(sensitivity)
         self._block = bytearray()
         self._samples = 0
-        self._changed_at = 0.0  # when speech last began or ended, in seconds of audio
+        self.speaking = False  # whether the VAD is in a talkspurt
+        self._changed_at = 0  # samples before speech last began or ended
         self.last_talkspurt_s = 0.0  # length of the last talkspurt in seconds; 0 while the caller speaks
         self.digits = ""
         self._reported_until = 0.0
@@ -40,35 +41,47 @@ class Analyser:
         return round(self._samples / SAMPLE_RATE, 3)
 
     @property
-    def speaking(self) -> bool:
-        """Whether the VAD is in a talkspurt."""
-        return self._vad.speaking
-
-    @property
     def silence_s(self) -> float:
         """Seconds since the last talkspurt ended; 0 within a talkspurt."""
-        return 0.0 if self.speaking else round(self.seconds - self._changed_at, 3)
+        return 0.0 if self.speaking else self._since_change
 
-    def feed(self, pcm: bytes, tone: bool = False) -> None:
-        """Measure PCM of any even number of bytes. `tone`: it is a DTMF tone, which does not count as speech."""
-        was_speaking = self.speaking
+    def is_silent_for(self, seconds: float) -> bool:
+        """Whether no talkspurt was received for so long."""
+        return not self.speaking and self._samples - self._changed_at >= seconds * SAMPLE_RATE
+
+    @property
+    def _since_change(self) -> float:
+        return round((self._samples - self._changed_at) / SAMPLE_RATE, 3)
+
+    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
+        """Measure PCM of any even number of bytes; returns whether a talkspurt has begun or ended with it.
+
+        `tone`: the audio is a DTMF tone, which does not count as speech. `power`: the mean square of its samples,
+        where that is known already.
+        """
+        block = self._block
+        block += pcm
         self._samples += len(pcm) // SAMPLE_BYTES
-        if self._vad.feed(pcm, tone) is not was_speaking:
-            self.last_talkspurt_s = round(self.seconds - self._changed_at, 3) if was_speaking else 0.0
-            self._changed_at = self.seconds
-            self._talkspurts += self.speaking
-        self._block += pcm
-        if len(self._block) >= _BLOCK_BYTES:
+        if len(block) >= _BLOCK_BYTES:
             self._measure_block()
+        if self._vad.feed(pcm, tone, power) is self.speaking:
+            return False
+        self.last_talkspurt_s = self._since_change if self.speaking else 0.0
+        self.speaking = not self.speaking
+        self._changed_at = self._samples
+        self._talkspurts += self.speaking
+        return True
 
     def _measure_block(self) -> None:
-        samples = from_bytes(bytes(self._block)).astype(np.int32)
+        samples = from_bytes(bytes(self._block))
         self._block.clear()
         if len(samples):
-            magnitude = np.abs(samples)
-            self._peak = max(self._peak, int(magnitude.max()))
-            self._clipped += int(np.count_nonzero(magnitude >= CLIPPED))
-            self._power += float(np.square(samples.astype(np.float64)).sum())
+            peak = max(int(samples.max()), -int(samples.min()))
+            if peak >= CLIPPED:
+                self._clipped += int(np.count_nonzero((samples >= CLIPPED) | (samples <= -CLIPPED)))
+            self._peak = max(self._peak, peak)
+            signal = samples.astype(np.float64)
+            self._power += float(np.dot(signal, signal))
             self._measured += len(samples)
 
     def report(self) -> dict[str, Any]:

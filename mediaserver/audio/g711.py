@@ -48,13 +48,14 @@ def _a_encode_table() -> Codes:
     return (code ^ 0x55).astype(np.uint8)
 
 
-_MU_DECODE, _MU_ENCODE = _mu_decode_table(), np.roll(_mu_encode_table(), -32768)
-_A_DECODE, _A_ENCODE = _a_decode_table(), np.roll(_a_encode_table(), -32768)
+# The sample of each code, shape (256,), int16.
+MULAW_SAMPLES, _MU_ENCODE = _mu_decode_table(), np.roll(_mu_encode_table(), -32768)
+ALAW_SAMPLES, _A_ENCODE = _a_decode_table(), np.roll(_a_encode_table(), -32768)
 
 
 def mulaw_decode(codes: bytes) -> Samples:
     """16-bit samples of µ-law codes, one sample a code."""
-    return _MU_DECODE[np.frombuffer(codes, dtype=np.uint8)]
+    return MULAW_SAMPLES[np.frombuffer(codes, dtype=np.uint8)]
 
 
 def mulaw_encode(samples: Samples) -> bytes:
@@ -64,7 +65,7 @@ def mulaw_encode(samples: Samples) -> bytes:
 
 def alaw_decode(codes: bytes) -> Samples:
     """16-bit samples of A-law codes, one sample a code."""
-    return _A_DECODE[np.frombuffer(codes, dtype=np.uint8)]
+    return ALAW_SAMPLES[np.frombuffer(codes, dtype=np.uint8)]
 
 
 def alaw_encode(samples: Samples) -> bytes:

@@ -7,8 +7,8 @@ talkspurt, so that a breath does not end it.
 
 import webrtcvad
 
-from mediaserver.audio.levels import rms_dbfs
-from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, from_bytes
+from mediaserver.audio.levels import power_dbfs, rms_dbfs
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
 HANGOVER_FRAMES = 20  # 400 ms without voice end a talkspurt: longer than a plosive's closure
@@ -32,26 +32,34 @@ class VoiceActivityDetector:
         self.voiced = 0  # frames within talkspurts
         self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before any
 
-    def feed(self, pcm: bytes, tone: bool = False) -> bool:
+    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
         """Whether the stream is in a talkspurt after this audio, which may have any length.
 
-        `tone` marks the audio as a DTMF tone, which does not count as voice.
+        `tone` marks the audio as a DTMF tone, which does not count as voice. `power` is the mean square of the
+        samples, where it is known already.
         """
-        pcm = self._rest + pcm if self._rest else pcm
+        if len(pcm) == FRAME_BYTES and not self._rest:  # the usual case
+            self._classify(pcm, tone, power)
+            return self.speaking
+        pcm = self._rest + pcm
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         for at in range(0, whole, FRAME_BYTES):
-            self._classify(pcm[at : at + FRAME_BYTES], tone)
+            self._classify(pcm[at : at + FRAME_BYTES], tone, None)
         self._rest = pcm[whole:]
         return self.speaking
 
-    def _classify(self, frame: bytes, tone: bool) -> None:
-        voiced = (
-            not tone and self._is_speech(frame, SAMPLE_RATE) and rms_dbfs(from_bytes(frame)) > NOISE_FLOOR_DBFS
-        )
-        self._run = self._run + 1 if voiced is not self.speaking else 0
-        if self._run >= (self._hangover if self.speaking else self._onset):
-            self.speaking, self._run = not self.speaking, 0
+    def _classify(self, frame: bytes, tone: bool, power: float | None) -> None:
+        voiced = not tone and self._is_speech(frame, SAMPLE_RATE, FRAME_SAMPLES)
+        if voiced:
+            level = rms_dbfs(from_bytes(frame)) if power is None else power_dbfs(power)
+            voiced = level > NOISE_FLOOR_DBFS
         self.frames += 1
+        if voiced is self.speaking:
+            self._run = 0
+        else:
+            self._run += 1
+            if self._run >= (self._hangover if self.speaking else self._onset):
+                self.speaking, self._run = not self.speaking, 0
         if voiced:
             self.last_voiced_frame = self.frames
         self.voiced += self.speaking

@@ -122,6 +122,7 @@ class Call:
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
             self._receiver.add_listener(self._keypad.on_event)
+            self._receiver.keypad = self._keypad
         return self._keypad
 
     @property

@@ -34,8 +34,7 @@ class Session:
     """One stream, for the server or client that owns its connection. Its handler sees only `call`.
 
     The owner passes the messages that it reads to `receive_binary` and `receive_text`, and runs the handler by
-    `run`. A stream that we dial may have several connections, one after another. The owner then calls `connect`,
-    `disconnect`, `connect` again, and `resume`.
+    `run`. For a stream that we dial it calls `connect`, `disconnect`, `connect` once more, and `resume`.
     """
 
     def __init__(
@@ -133,8 +132,7 @@ class Session:
         self._lifetime.finish(end)
 
     def _on_listener_error(self, error: Exception) -> None:
-        stream = self.stream
-        log.error("handler failed: it cannot listen", stream=stream.id, path=stream.path, exc_info=error)
+        log.error("handler failed: it cannot listen", stream=self.stream.id, path=self.stream.path, exc_info=error)
         self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
 
     # -- what the peer sends -------------------------------------------------------------------------------------
@@ -146,6 +144,10 @@ class Session:
         self.receiver.decode_message(data)
         if self._monitor is None and self.end is None:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
+
+    def frame_size(self) -> int:
+        """Bytes of a binary message that holds one frame; 0 while a message may change the wire format, too."""
+        return 0 if self._inspecting or self._monitor is None else self.receiver.wire.inbound.frame_size
 
     def _on_audio_expected(self) -> None:
         """Have the monitor report a peer that sends no audio, because a handler listens, or we have dialled."""
@@ -227,8 +229,8 @@ class Session:
             return
         self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
-        stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
-        log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
+        hint = problem.hint(dialled=bool(self.stream.resource))
+        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=hint, **facts)
         self.call.notify(EventKind.STREAM_INBOUND, facts)
 
     # -- the connection ------------------------------------------------------------------------------------------

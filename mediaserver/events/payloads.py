@@ -158,7 +158,7 @@ class Analysis(TypedDict):
     packets_lost: Annotated[int, "RTP packets that are missing"]
     packets_late: Annotated[int, "RTP packets that came too late to be put in order"]
     packets_duplicate: Annotated[int, "RTP packets that came twice"]
-    jitter_ms: Annotated[float, "interarrival jitter, ms (RFC 3550)"]
+    jitter_ms: Annotated[float, "interarrival jitter, ms (RFC 3550); of polled frames, only what exceeds a ptime"]
     final: Annotated[bool, "whether it is the last one of the stream"]
 
 

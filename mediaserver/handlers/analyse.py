@@ -72,24 +72,28 @@ class _CallAnalysis:
 
     def on_event(self, event: Event) -> None:
         """Analyse a received event. The call's keypad listens first, and has already detected its digits."""
-        if digits := self._keypad.drain_digits():
+        if self._keypad.has_digit:
+            digits = self._keypad.drain_digits()
             self._analyser.digits += digits
             self._call.notify(EventKind.DIGITS, {"digits": digits})
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
-        was_speaking = analyser.speaking
-        analyser.feed(event.pcm, self._keypad.dtmf_active)
-        if analyser.speaking and not was_speaking:
+        if analyser.feed(event.pcm, self._keypad.dtmf_active, event.power):
+            self._on_speech_changed()
+        elif not self._silence_reported and analyser.is_silent_for(self._silence_after):
+            self._silence_reported = True
+            self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.silence_s})
+
+    def _on_speech_changed(self) -> None:
+        analyser = self._analyser
+        if analyser.speaking:
             self._silence_reported = False
             self._call.notify(EventKind.SPEECH_STARTED, {"at_s": analyser.seconds})
-        elif was_speaking and not analyser.speaking:
+        else:
             self._call.notify(
                 EventKind.SPEECH_STOPPED, {"at_s": analyser.seconds, "seconds": analyser.last_talkspurt_s}
             )
-        elif not self._silence_reported and analyser.silence_s >= self._silence_after:
-            self._silence_reported = True
-            self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.silence_s})
 
     def report(self) -> dict[str, Any]:
         """The figures since the last report, by their names: of the received audio, and of its RTP packets."""

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
@@ -27,6 +28,7 @@ from mediaserver.runtime.webhook_event_sink import WebhookEventSink
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.metrics import Metrics
+from mediaserver.transport.frame_poller import FramePoller
 
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class Engine:
         self.is_configuration_current = True  # False if the changed file has mistakes and was refused
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
+        self.frame_poller = FramePoller(self.ticker, deliver_batch)
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.speech = SpeechService(

@@ -21,7 +21,9 @@ _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
 class ByteCounter(Protocol):
     """Counts the bytes that came from the peer."""
 
-    received: int  # bytes received so far
+    @property
+    def activity(self) -> int:
+        """A number that grows with everything that comes."""
 
 
 class PongCounter(Protocol):
@@ -70,7 +72,7 @@ class Heartbeat:
     def _ping(self) -> None:
         if self._transport.is_closing():
             return
-        received = self._connection.received
+        received = self._connection.activity
         if received == self._received_at_ping and (self._reader.pongs or not self._peer_reads()):
             self._on_dead()
             return

@@ -8,18 +8,20 @@ nothing of the handshake.
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import EofStream, WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.support.aiohttp_adapter import WebSocketReader, make_websocket_reader
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.transport.connection import abort
+from mediaserver.transport.frame_poller import FramePoller, FrameReader, Sink
 from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
 _MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed; more are a flood, and end the stream
 _QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while waiting messages hold more than twice as many bytes
+_COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
@@ -40,9 +42,11 @@ class ServerWebSocket(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_accounted",
         "_check_at",
         "_check_step",
         "_finish",
+        "_frames",
         "_loop",
         "_message_counter",
         "_messages_at_check",
@@ -61,7 +65,9 @@ class ServerWebSocket(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # a close frame was sent or received: nothing more is sent
-        self.received = 0  # bytes since the handshake
+        self.received = 0  # bytes parsed since the handshake
+        self._accounted = 0  # those of messages that were received: as many, if nothing waits or has only begun
+        self._frames: FrameReader[Any] | None = None
         reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
         self._parser: WebSocketReader | None = reader
         self._unparsed = bytearray()
@@ -80,6 +86,12 @@ class ServerWebSocket(asyncio.Protocol):
         Many bytes at once, such as a flood of tiny frames, are parsed in slices, so that other streams get their
         turns of the event loop in between.
         """
+        frames = self._frames
+        if frames is not None and self.received == self._accounted and not self._unparsed and frames.begin(data):
+            return
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         if self._unparsed:
             self._unparsed += data
             if len(self._unparsed) > _MAX_UNPARSED_BYTES:
@@ -93,6 +105,7 @@ class ServerWebSocket(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
         self.transport = None
+        self.stop_polling()
         if not self._unparsed:
             self._feed_eof()
 
@@ -118,6 +131,22 @@ class ServerWebSocket(asyncio.Protocol):
         self._queue.feed_eof()
         self._on_lost(self)
 
+    def poll_frames(self, poller: FramePoller[Sink], sink: Sink, frame_size: Callable[[], int]) -> None:
+        """From now on, give whole frames of `frame_size` to `sink`, past the parser."""
+        if self.transport is not None:
+            self._frames = FrameReader(poller, self.transport, sink, frame_size, self._feed)
+
+    def stop_polling(self) -> None:
+        """Have the event loop and the parser read all that comes from now on."""
+        if self._frames is not None:
+            frames, self._frames = self._frames, None
+            frames.stop()
+
+    @property
+    def activity(self) -> int:
+        """A number that grows with everything that comes from the peer."""
+        return self.received + (self._frames.sink.received if self._frames is not None else 0)
+
     # -- what a peer may send ------------------------------------------------------------------------------------
 
     def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
@@ -133,6 +162,7 @@ class ServerWebSocket(asyncio.Protocol):
 
     def release(self) -> None:
         """Stop parsing, and drop the parser, because an error's traceback would keep it in a reference cycle."""
+        self.stop_polling()
         self.lift_limits()
         self._parser = None
 
@@ -165,6 +195,8 @@ class ServerWebSocket(asyncio.Protocol):
             return _CLOSED
         except WebSocketError as error:
             return WSMessage(WSMsgType.ERROR, _without_traceback(error), None)
+        if self._frames is not None and message.type in _COUNTED:
+            self._accounted += websocket.masked_size(_payload_bytes(message))
         if message.type is WSMsgType.CLOSE:
             self.closed = True
             self.write(websocket.close(CloseCode.NORMAL))
@@ -184,6 +216,7 @@ class ServerWebSocket(asyncio.Protocol):
         if self.closed:
             return False
         self.closed = True
+        self.stop_polling()
         self.write(websocket.close(code, message))
         try:
             while (await self._queue.read()).type is not WSMsgType.CLOSE:
@@ -201,8 +234,14 @@ class ServerWebSocket(asyncio.Protocol):
             self.transport.write(frame)
 
     def _close_transport(self) -> None:
+        self.stop_polling()
         if self.transport is not None:
             self.transport.close()
+
+
+def _payload_bytes(message: WSMessage) -> int:
+    data = message.data
+    return len(data.encode() if isinstance(data, str) else data)
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:

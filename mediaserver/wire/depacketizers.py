@@ -6,11 +6,12 @@ decoded by `wire.codec`.
 
 from abc import ABC, abstractmethod
 
-from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, SAMPLE_BYTES
+from mediaserver.audio.pcm import FRAME_SAMPLES, FRAMES_PER_SECOND, PTIME, SAMPLE_BYTES
 from mediaserver.audio.resample import Resampler
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, CodecDetector
 from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.frame_layout import FrameLayout, frame_layout
 from mediaserver.wire.jitter import JitterBuffer, JitterEstimator, sequence_distance
 
 _RTP_LAWS = {rtp.PayloadType.PCMU: Codec.MULAW, rtp.PayloadType.PCMA: Codec.ALAW}
@@ -21,6 +22,7 @@ class Depacketizer(ABC):
 
     `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else; 0 while unknown.
     While a stream has no listeners, a message of `frame_size` need not be decoded, because it holds only audio.
+    `layout` says how to decode many of these messages together; None while unknown, and where they differ.
     """
 
     def __init__(self, codec: CodecDetector) -> None:
@@ -29,6 +31,7 @@ class Depacketizer(ABC):
         self.buffer = JitterBuffer()
         self.jitter = JitterEstimator()
         self.frame_size = 0
+        self.layout: FrameLayout | None = None
         self.samples = 0  # samples of decoded audio, at 8 kHz
 
     def reset(self) -> None:
@@ -53,6 +56,16 @@ class Depacketizer(ABC):
     def _set_frame_size(self) -> None:
         if self.codec.decided and self.codec.codec is not None:
             self.frame_size = self._message_size(self.codec.codec.frame_bytes)
+            self.layout = self._layout(self.codec.codec)
+
+    def _layout(self, codec: Codec) -> FrameLayout | None:
+        """How the samples lie in a message of `frame_size` bytes; None where messages are not all alike."""
+        return frame_layout(b"", codec)
+
+    def count_frame(self, at: float) -> None:
+        """Count a frame that was decoded elsewhere, and came within the ptime before `at` seconds."""
+        self.jitter.update(at, self.samples, PTIME)
+        self.samples += FRAME_SAMPLES
 
     def _message_size(self, payload_bytes: int) -> int:
         """The size in bytes of a message with one payload of `payload_bytes`."""
@@ -102,6 +115,9 @@ class RtpDepacketizer(Depacketizer):
         self._set_frame_size()
         return pcm
 
+    def _layout(self, codec: Codec) -> FrameLayout | None:
+        return None
+
     def _message_size(self, payload_bytes: int) -> int:
         return rtp.HEADER_BYTES + payload_bytes
 
@@ -144,9 +160,14 @@ class AudioSocketDepacketizer(Depacketizer):
             pcm = self._resamplers[message.kind].feed(Codec.SLIN.decode(message.payload))
             self.codec.codec = Codec.SLIN
             if len(message.payload) == rate // FRAMES_PER_SECOND * SAMPLE_BYTES:
-                self.frame_size = self._message_size(len(message.payload))
+                self.frame_size, self.layout = self._message_size(len(message.payload)), None
             return [self._count_arrival(Audio(pcm), at)] if pcm else []
         return [audiosocket.to_event(message)]
+
+    def _layout(self, codec: Codec) -> FrameLayout | None:
+        return frame_layout(
+            audiosocket.header(audiosocket.Kind.SLIN, codec.frame_bytes) if self.framed else b"", codec
+        )
 
     def _message_size(self, payload_bytes: int) -> int:
         return payload_bytes + audiosocket.HEADER_BYTES if self.framed else payload_bytes

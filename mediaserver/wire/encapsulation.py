@@ -88,6 +88,11 @@ class Encoding:
         """Encode a 320-byte frame of PCM."""
         return self.header + self.compand(frame)
 
+    @property
+    def encoder(self) -> Callable[[bytes], bytes]:
+        """The function `encode`, as fast as it can be called."""
+        return self.header.__add__ if self.compand is bytes else self.encode
+
     def decode(self, encoded_frame: bytes) -> bytes:
         """Decode an encoded frame to 320 bytes of PCM. G.711 companding loses precision."""
         return self.expand(encoded_frame[len(self.header) :])

@@ -151,9 +151,16 @@ class JitterEstimator:
         self._jitter = 0.0  # seconds
         self._transit = math.inf  # seconds
 
-    def update(self, at: float, media_samples: int) -> None:
-        """Count audio that arrived at `at` seconds, after `media_samples` earlier samples of the stream."""
+    def update(self, at: float, media_samples: int, within: float = 0.0) -> None:
+        """Count audio that arrived at `at` seconds, after `media_samples` earlier samples of the stream.
+
+        Audio that may have arrived up to `within` seconds earlier counts with the least variation possible.
+        """
         transit = at - media_samples / SAMPLE_RATE
+        if transit - within <= self._transit <= transit:
+            self._jitter -= self._jitter / 16
+            return
+        transit -= within if self._transit < transit else 0.0
         variation = abs(transit - self._transit)
         self._transit = transit
         if variation <= MAX_VARIATION:

@@ -6,10 +6,16 @@ peer. Frames from client to server are masked, each with a fresh random key (RFC
 
 import base64
 import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
+_WORD = 4  # bytes that are unmasked at a time
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+MASK_BYTES = 4  # size of a masking key, which follows the header of a client's message
 KEY_BYTES = 16  # bytes of the Sec-WebSocket-Key in a client's handshake, once decoded from base64
 PING = bytes((_FIN_PING, 0))  # a server's ping frame, without a payload
 
@@ -49,6 +55,22 @@ def text(payload: str) -> bytes:
     return header(len(data), _FIN_TEXT) + data
 
 
+def masked_head(length: int) -> bytes:
+    """The first bytes of a client's whole binary message with `length` bytes of payload, up to its masking key."""
+    head = header(length)
+    return bytes((head[0], head[1] | _MASKED)) + head[2:]
+
+
+def masked_size(length: int) -> int:
+    """Bytes of a client's whole message with `length` bytes of payload."""
+    return len(header(length)) + MASK_BYTES + length
+
+
+def payload_bytes(size: int) -> int:
+    """Bytes of payload in a client's whole message of `size` bytes, whose payload has 126 to 65 535 bytes."""
+    return size - 4 - MASK_BYTES
+
+
 def mask(message: bytes, key: bytes) -> bytes:
     """Mask a whole unmasked WebSocket message with the four bytes of `key`, as a client must send it."""
     start = {126: 4, 127: 10}.get(message[1], 2)
@@ -57,3 +79,14 @@ def mask(message: bytes, key: bytes) -> bytes:
     pad = (key * (size // 4 + 1))[:size]
     masked = (int.from_bytes(payload, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
     return b"".join((message[:1], bytes((message[1] | _MASKED,)), message[2:start], key, masked))
+
+
+def unmask_all(messages: Sequence[bytes], length: int) -> NDArray[np.uint8]:
+    """The payloads of a client's whole messages, shape (n, length), for `length` from 126 to 65 535 bytes.
+
+    Each message has a header of four bytes, its masking key, and `length` bytes of payload.
+    """
+    words = -(-length // _WORD)
+    padding = bytes(words * _WORD - length)
+    rows = np.frombuffer(padding.join(messages) + padding, np.uint32).reshape(len(messages), 2 + words)
+    return (rows[:, 2:] ^ rows[:, 1:2]).view(np.uint8)[:, :length]

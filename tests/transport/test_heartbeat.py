@@ -16,7 +16,7 @@ class Peer(FakeTransport):
 
     def __init__(self, loop: VirtualLoop, window: int | None = 65536) -> None:
         super().__init__(loop)
-        self.received = self.pongs = 0
+        self.activity = self.pongs = 0
         self.window = window
         self.given_up: list[float] = []
 
@@ -41,7 +41,7 @@ async def test_a_peer_that_answers_is_pinged_again_and_again(loop: VirtualLoop) 
     heartbeat = peer.start_heartbeat()
     for _ in range(10):
         await asyncio.sleep(20)
-        peer.received, peer.pongs = peer.received + 6, peer.pongs + 1
+        peer.activity, peer.pongs = peer.activity + 6, peer.pongs + 1
     heartbeat.stop()
     assert peer.messages == [PING] * 10
     assert peer.times == [20_000 * n for n in range(1, 11)]
@@ -53,7 +53,7 @@ async def test_a_peer_that_stops_answering_is_given_up_at_the_next_ping(loop: Vi
     peer = Peer(loop)
     peer.start_heartbeat()
     await asyncio.sleep(21)
-    peer.received, peer.pongs = 6, 1
+    peer.activity, peer.pongs = 6, 1
     await asyncio.sleep(1000)
     assert peer.given_up == [60]
 
@@ -64,7 +64,7 @@ async def test_a_peer_that_sends_anything_is_kept(loop: VirtualLoop) -> None:
     heartbeat = peer.start_heartbeat()
     for _ in range(500):
         await asyncio.sleep(1)
-        peer.received += 340
+        peer.activity += 340
     heartbeat.stop()
     assert not peer.given_up
 

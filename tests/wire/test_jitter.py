@@ -444,3 +444,12 @@ def test_jitter_is_never_more_than_the_most_that_counts(arrivals):
     for at, samples in arrivals:
         measured.update(at, samples)
         assert 0 <= measured.ms <= 1000
+
+
+def test_audio_that_may_have_come_earlier_counts_with_the_least_variation() -> None:
+    estimator = JitterEstimator()
+    for n, at in enumerate((0.0, 0.02, 0.055, 0.06, 0.08)):
+        estimator.update(at, 160 * n, 0.02)
+    assert estimator.ms == 0  # each may have come in time
+    estimator.update(0.16, 160 * 5, 0.02)  # due by 0.12 s at the latest, and came after 0.14 s
+    assert 1000 * 0.02 / 16 <= estimator.ms <= 1000 * 0.04 / 16

@@ -93,3 +93,21 @@ def test_the_control_frames_of_a_server():
 def test_a_text_is_masked_as_one(length, head):
     key = b"\x20\x20\x20\x20"
     assert websocket.mask(websocket.text("a" * length), key) == bytes.fromhex(head) + key + b"A" * length
+
+
+@pytest.mark.parametrize("length", [126, 160, 163, 172, 320, 323, 643, 65_535])
+def test_many_messages_are_unmasked_at_once(length: int) -> None:
+    payloads = [bytes((n + k) % 256 for k in range(length)) for n in range(3)]
+    keys = (b"\0\0\0\0", b"\1\2\3\4", b"\xff\xfe\0\x80")
+    pairs = zip(payloads, keys, strict=True)
+    messages = [websocket.mask(websocket.binary(payload), key) for payload, key in pairs]
+    assert [row.tobytes() for row in websocket.unmask_all(messages, length)] == payloads
+    for message in messages:
+        assert message.startswith(websocket.masked_head(length))
+        assert websocket.masked_size(length) == len(message)
+        assert websocket.payload_bytes(len(message)) == length
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536])
+def test_the_size_of_a_client_s_message(length: int) -> None:
+    assert websocket.masked_size(length) == len(websocket.mask(websocket.binary(bytes(length)), b"abcd"))

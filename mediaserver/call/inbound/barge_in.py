@@ -26,7 +26,7 @@ async def wait_for_voice(
     detector, spoken = VoiceActivityDetector(mode), asyncio.Event()
 
     def on_event(event: Event) -> None:
-        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active()):
+        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active(), event.power):
             spoken.set()
 
     with listen(on_event):

@@ -35,7 +35,8 @@ class Keypad:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._detector: DtmfDetector | None = DtmfDetector()
+        self.dtmf_active = False  # whether a DTMF tone is being received
+        self.detector: DtmfDetector | None = DtmfDetector()  # None once a digit has come as a message
         self._last_tone = ""  # the last digit that was detected as a tone
         self._last_tone_at = 0.0  # the time at which a DTMF tone was last received
         self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
@@ -48,11 +49,13 @@ class Keypad:
     def on_event(self, event: Event) -> None:
         """Process audio, which may have DTMF tones in it, or a digit that came as a message."""
         if isinstance(event, Audio):
-            digits = self._detect(event.pcm)
+            digits = self._detect(event)
+            if not digits:  # as in nearly all audio
+                return
         elif isinstance(event, Digit):
             same_press = event.digit == self._last_tone and self._clock() - self._last_tone_at <= _SAME_PRESS
             digits = "" if same_press else event.digit
-            self._detector, self._last_tone = None, ""
+            self.detector, self._last_tone, self.dtmf_active = None, "", False
         else:
             return
         self.presses += len(digits)
@@ -68,20 +71,16 @@ class Keypad:
                 self._typed_ahead.append(digit)
                 self._arrived.set()
 
-    def _detect(self, pcm: bytes) -> str:
-        if self._detector is None:
+    def _detect(self, audio: Audio) -> str:
+        if self.detector is None:
             return ""
-        digits = self._detector.feed(pcm)
+        digits = audio.digits if audio.digits is not None else self.detector.feed(audio.pcm)
+        self.dtmf_active = self.detector.holding
         if digits:
             self._last_tone = digits[-1]
-        if self._detector.holding:
+        if self.dtmf_active:
             self._last_tone_at = self._clock()
         return digits
-
-    @property
-    def dtmf_active(self) -> bool:
-        """Whether a DTMF tone is being received."""
-        return self._detector is not None and self._detector.holding
 
     async def collect(
         self, count: int, terminator: str, timeout: float, interdigit: float, enough: Callable[[str], bool]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
+from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.errors import ProtocolError
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
@@ -65,6 +66,8 @@ class Receiver:
         self._listeners: tuple[EventListener, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
+        self.keypad: Keypad | None = None  # the listener whose DTMF detector searches frames of many calls at once
+        self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # binary messages that are not in the wire format
         self.dropped = 0  # events that were dropped because a queue was full
@@ -74,7 +77,8 @@ class Receiver:
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self._listeners, self._on_listener_error, self._on_signal, self._on_audio = (), _ignore, _ignore, None
-        self._on_first_listener = _ignore
+        self._on_first_listener, self.keypad = _ignore, None
+        self.listening = False
 
     def pause(self) -> None:
         """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
@@ -115,19 +119,51 @@ class Receiver:
     def on_next_audio(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the next audio arrives."""
         self._on_audio = callback
+        self.listening = True
 
     def decode_message(self, data: bytes) -> None:
         """Decode a binary message and deliver its events. Without a listener, an audio frame is only counted."""
         self.received += 1
-        inbound = self.wire.inbound
-        if not self._listeners and len(data) == inbound.frame_size and self._on_audio is None:
-            return
+        if self.listening or len(data) != self.wire.inbound.frame_size:
+            self.depacketize(data)
+
+    def depacketize(self, data: bytes) -> None:
+        """Decode a binary message that is counted already, and deliver its events."""
         try:
-            events = inbound.depacketize(data, self._clock())
+            events = self.wire.inbound.depacketize(data, self._clock())
         except ProtocolError:
             self.malformed += 1
         else:
             self._deliver(events)
+
+    @property
+    def only_keypad_listens(self) -> bool:
+        """Whether a frame without digits changes nothing, since the keypad alone listens, and no key is held."""
+        keypad = self.keypad
+        return (
+            len(self._listeners) == 1
+            and keypad is not None
+            and self._on_audio is None
+            and not (
+                self.silent or keypad.dtmf_active or (keypad.detector is not None and keypad.detector.holding)
+            )
+        )
+
+    def count_frame_without_digits(self, at: float) -> None:
+        """Count a frame instead of delivering it, as `only_keypad_listens` says."""
+        self.wire.inbound.count_frame(at)
+
+    def deliver_frame(self, audio: Audio, at: float) -> None:
+        """Deliver a frame that was counted, and decoded together with those of other calls, at `at` seconds."""
+        self.wire.inbound.count_frame(at)
+        if self.silent or self._on_audio is not None:
+            self._deliver((audio,))
+            return
+        try:
+            for listener in self._listeners:
+                listener(audio)
+        except Exception as error:  # as in `_deliver`
+            self._on_listener_error(error)
 
     def push_event(self, event: Event) -> None:
         """Deliver an event that came by another way than a binary message, such as a digit of the admin API."""
@@ -141,6 +177,7 @@ class Receiver:
                         self.silent = not event.pcm.strip(b"\0")
                     if self._on_audio is not None and event.pcm:
                         callback, self._on_audio = self._on_audio, None
+                        self.listening = bool(self._listeners)
                         callback()
                 else:
                     self._on_signal(event)
@@ -155,6 +192,7 @@ class Receiver:
             self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
             self._on_first_listener()
         self._listeners = (*self._listeners, listener)
+        self.listening = True
 
     @contextlib.contextmanager
     def listen(self, listener: EventListener) -> Iterator[None]:
@@ -166,6 +204,7 @@ class Receiver:
             if len(self._listeners) == 1:
                 self._flush_jitter_buffer()
             self._listeners = tuple(each for each in self._listeners if each is not listener)
+            self.listening = bool(self._listeners) or self._on_audio is not None
 
     async def events(self) -> AsyncIterator[Event]:
         """Iterate over events from now on. If more than 250 are queued, the oldest are dropped."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Samples, from_bytes, to_bytes
 from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
@@ -95,6 +95,7 @@ class Recorder:
         self._detector = VoiceActivityDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
+        self._check_at, self._check_bytes = 0.0, 0  # the first audio plans the next check
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
 
     # -- called by the stream ------------------------------------------------------------------------------------
@@ -103,16 +104,17 @@ class Recorder:
         """Process received audio."""
         if not isinstance(event, Audio) or self._stopped.is_set():
             return
+        self._last_audio_at = now = self._clock()
         if self._error:
             self._samples += len(event.pcm) // SAMPLE_BYTES
         elif self._tracks is not None:
-            self._tracks.inbound.push(event.pcm, self._elapsed)
+            self._tracks.inbound.push(event.pcm, now - self._began)
         else:
             self._mono += event.pcm
-        if self._detector is not None and self._detector.feed(event.pcm, self._dtmf_active()):
-            self._last_voice_at = self._clock()
-        self._last_audio_at = self._clock()
-        self._check_limits()
+        if self._detector is not None and self._detector.feed(event.pcm, self._dtmf_active(), event.power):
+            self._last_voice_at = now
+        if now >= self._check_at or self._unwritten_bytes >= self._check_bytes:
+            self._check_limits()
         if self._max_silence is not None and self._last_audio_at - self._last_voice_at >= self._max_silence:
             self.stop(StopReason.SILENCE)
 
@@ -196,11 +198,10 @@ class Recorder:
     def _append(self, channels: list[bytes]) -> None:
         if self._file is None or not channels[0]:
             return
-        rows = np.column_stack([from_bytes(channel) for channel in channels])
-        loud = np.flatnonzero((np.abs(rows.astype(np.int32)) > _SILENCE_PEAK).any(axis=1))
-        if len(loud):
-            self._loud_until = self._file.samples + int(loud[-1]) + 1
-        self._file.append(rows.astype("<i2").tobytes())
+        tracks = [from_bytes(channel) for channel in channels]
+        if self._trim_silence and (end := max(map(_end_of_loudness, tracks))):
+            self._loud_until = self._file.samples + end
+        self._file.append(to_bytes(np.column_stack(tracks)) if len(tracks) > 1 else channels[0])
 
     def _close_file(self) -> None:
         if self._file is not None and not self._file_closed:
@@ -248,6 +249,16 @@ class Recorder:
             self.stop(StopReason.SILENCE)
         elif self._unwritten_bytes > _MAX_PENDING and self._disk.busy:
             self._fail("the disk is too slow")
+        self._plan_check()
+
+    def _plan_check(self) -> None:
+        """Note from when on, and from how many unwritten bytes on, a limit may be reached. Until then none is."""
+        limits = [self._began + self._max_duration] if self._max_duration is not None else []
+        limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
+        self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING
+        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # nothing is kept after a failure
+        if self._max_samples is not None:
+            self._check_bytes = min(self._check_bytes, (self._max_samples - self._samples) * SAMPLE_BYTES)
 
     def _take_unwritten(self, last: bool) -> list[bytes]:
         """Remove and return the PCM that is to be written now: one channel, or two of the same length."""
@@ -258,4 +269,11 @@ class Recorder:
         else:
             channels = list(self._tracks.read(self._elapsed, last, limit))
         self._samples += len(channels[0]) // SAMPLE_BYTES
+        self._plan_check()
         return channels
+
+
+def _end_of_loudness(samples: Samples) -> int:
+    """The index after the last sample that is not silence; 0 where all are."""
+    loud = np.flatnonzero((samples > _SILENCE_PEAK) | (samples < -_SILENCE_PEAK))
+    return int(loud[-1]) + 1 if len(loud) else 0

@@ -1,7 +1,6 @@
-"""A conversation with one caller, turn by turn.
+"""A conversation with one caller: in each turn, speech is recognised, the model answers, and the answer is played.
 
-In each turn, the caller's speech is recognised, the model answers, and the answer is played. The first sentences
-of an answer are played while the model still generates later ones.
+The first sentences of an answer are played while the model still generates later ones.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """A live source plays audio as it arrives, such as another party's, by way of a bounded buffer."""
 
+from collections import deque
 from collections.abc import Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE
@@ -23,31 +24,45 @@ class LiveSource(Source):
     def __init__(self, delay_ms: int = 0) -> None:
         self._delay_bytes = max(FRAME_BYTES, _bytes_of(delay_ms))
         self._max_bytes = self._delay_bytes + _bytes_of(_SLACK_MS)
-        self._buffer = bytearray()
+        self._max_frames = self._max_bytes // FRAME_BYTES
+        self._waiting_frames: deque[bytes] = deque()  # frames that wait
+        self._rest = b""  # the beginning of another frame
         self._playing = False
         self.underruns = 0
         self.dropped = 0
 
     def push_audio(self, pcm: bytes) -> None:
         """Append PCM (16-bit little-endian, 8 kHz, mono) to be played, any number of samples."""
-        self._buffer += pcm
-        over = len(self._buffer) - self._max_bytes
-        if over > 0:
-            over = len(self._buffer) - self._delay_bytes
-            del self._buffer[:over]
+        if len(pcm) == FRAME_BYTES and not self._rest:
+            self._waiting_frames.append(pcm)
+        else:
+            self._append(self._rest + pcm)
+        if len(self._waiting_frames) >= self._max_frames and self._waiting > self._max_bytes:
+            over = self._waiting - self._delay_bytes
+            pcm = b"".join(self._waiting_frames) + self._rest
+            self._waiting_frames.clear()
+            self._append(pcm[over:])
             self.dropped += over // SAMPLE_BYTES
+
+    def _append(self, pcm: bytes) -> None:
+        """Cut PCM into frames."""
+        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        self._waiting_frames += [pcm[at : at + FRAME_BYTES] for at in range(0, whole, FRAME_BYTES)]
+        self._rest = pcm[whole:]
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes of audio that wait."""
+        return len(self._waiting_frames) * FRAME_BYTES + len(self._rest)
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play, an iterator without end."""
-        return map(encoding.encode, iter(self._next_frame, None))
+        return map(encoding.encoder, iter(self._next_frame, None))
 
     def _next_frame(self) -> bytes:
-        buffer = self._buffer
-        if len(buffer) < (FRAME_BYTES if self._playing else self._delay_bytes):
-            self.underruns += self._playing
-            self._playing = False
-            return SILENCE
-        self._playing = True
-        frame = bytes(buffer[:FRAME_BYTES])
-        del buffer[:FRAME_BYTES]
-        return frame
+        if self._waiting_frames and (self._playing or self._waiting >= self._delay_bytes):
+            self._playing = True
+            return self._waiting_frames.popleft()
+        self.underruns += self._playing
+        self._playing = False
+        return SILENCE

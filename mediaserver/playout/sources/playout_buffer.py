@@ -66,7 +66,7 @@ class PlayoutBuffer(Source):
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play, an iterator without end."""
-        return map(encoding.encode, iter(self._next_frame, None))
+        return map(encoding.encoder, iter(self._next_frame, None))
 
     def _call_marks(self) -> None:
         marks = self._marks

@@ -92,6 +92,7 @@ class MediaEndpoint:
             websocket, session.receive_binary, limits.max_message_rate, session.receive_text
         )
         websocket.enforce_limits(reader, session.finish)
+        websocket.poll_frames(self._engine.frame_poller, session.receiver, session.frame_size)
         unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
         heartbeat = Heartbeat(websocket, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
         reading = asyncio.create_task(_read(reader, session))

@@ -1,0 +1,85 @@
+"""Decodes and delivers frames that came at the same moment, of many calls together.
+
+One numpy operation for all calls costs little more than one for a single call. So the frames of all calls are
+unmasked, decoded, measured, and searched for digits at once. Then each call's listeners get their frame as they
+would get it alone.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mediaserver.audio.dtmf import DtmfDetector, detect_digits
+from mediaserver.audio.pcm import FRAME_BYTES, Samples, to_bytes
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.wire import websocket
+from mediaserver.wire.events import Audio, FramePowers
+from mediaserver.wire.frame_layout import FrameLayout
+
+
+def deliver_batch(
+    receivers: Sequence[Receiver], messages: Sequence[bytes], clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Deliver frames to the receivers that they are for, one to each.
+
+    Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
+    """
+    at = clock()
+    layouts = [receiver.wire.inbound.layout for receiver in receivers]
+    sizes = [len(message) for message in messages]
+    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):  # as it nearly always is
+        _deliver_alike(layouts[0], receivers, messages, at)
+        return
+    groups: dict[tuple[FrameLayout | None, int], list[int]] = {}
+    for n, key in enumerate(zip(layouts, sizes, strict=True)):
+        groups.setdefault(key, []).append(n)
+    for (layout, _), rows in groups.items():
+        _deliver_alike(layout, [receivers[n] for n in rows], [messages[n] for n in rows], at)
+
+
+def _deliver_alike(
+    layout: FrameLayout | None, receivers: Sequence[Receiver], messages: Sequence[bytes], at: float
+) -> None:
+    """Deliver frames of one layout, whose messages have the same size."""
+    payloads = websocket.unmask_all(messages, websocket.payload_bytes(len(messages[0])))
+    if layout is None:
+        for receiver, payload in zip(receivers, payloads, strict=True):
+            receiver.depacketize(payload.tobytes())
+        return
+    samples, intact = layout.decode(payloads)
+    if intact is not None:  # some messages are of another kind, though of the same size
+        for n in np.flatnonzero(~intact).tolist():
+            receivers[n].depacketize(payloads[n].tobytes())
+        samples, receivers = samples[intact], [receivers[n] for n in np.flatnonzero(intact).tolist()]
+    if receivers:
+        _deliver_samples(receivers, samples, at)
+
+
+def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float) -> None:
+    """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
+    pcm, powers, found = to_bytes(samples), FramePowers(samples), _detect(receivers, samples)
+    for n, receiver in enumerate(receivers):
+        if found[n] == "" and receiver.only_keypad_listens:
+            receiver.count_frame_without_digits(at)
+            continue
+        start = n * FRAME_BYTES
+        receiver.deliver_frame(Audio(pcm[start : start + FRAME_BYTES], False, found[n], powers, n), at)
+
+
+def _detect(receivers: Sequence[Receiver], samples: Samples) -> Sequence[str | None]:
+    """What the DTMF detectors of these streams find in their frames; None for a stream without a detector."""
+    detectors = [receiver.keypad.detector if receiver.keypad is not None else None for receiver in receivers]
+    if None not in detectors:
+        return detect_digits([detector for detector in detectors if detector is not None], samples)
+    found: list[str | None] = [None] * len(receivers)
+    rows: list[int] = []
+    listening: list[DtmfDetector] = []
+    for n, detector in enumerate(detectors):
+        if detector is not None:
+            rows.append(n)
+            listening.append(detector)
+    if rows:
+        for n, digits in zip(rows, detect_digits(listening, samples[rows]), strict=True):
+            found[n] = digits
+    return found

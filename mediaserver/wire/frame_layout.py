@@ -1,0 +1,44 @@
+"""Decodes one frame of each of many streams together, whose messages all have the same layout."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaserver.audio import g711
+from mediaserver.audio.pcm import Samples
+from mediaserver.wire.codec import Codec
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FrameLayout:
+    """Where the samples of a frame lie in a binary message: behind a constant header, in a codec at 8 kHz.
+
+    `frame_layout` makes one object for each layout, so that streams may be grouped by it.
+    """
+
+    header: bytes
+    codec: Codec
+
+    def decode(self, payloads: NDArray[np.uint8]) -> tuple[Samples, NDArray[np.bool_] | None]:
+        """The samples of messages, shape (n, 160), and which messages have the header, shape (n,); None: all."""
+        start = len(self.header)
+        codes = np.ascontiguousarray(payloads[:, start:] if start else payloads)
+        match self.codec:
+            case Codec.MULAW:
+                samples = g711.MULAW_SAMPLES.take(codes)
+            case Codec.ALAW:
+                samples = g711.ALAW_SAMPLES.take(codes)
+            case _:
+                samples = codes.view("<i2").astype(np.int16, copy=False)
+        if not start:
+            return samples, None
+        intact = (payloads[:, :start] == np.frombuffer(self.header, np.uint8)).all(axis=1)
+        return samples, None if intact.all() else intact
+
+
+@functools.cache
+def frame_layout(header: bytes, codec: Codec) -> FrameLayout:
+    """The layout of messages that begin with `header`, and hold one frame in `codec` behind it."""
+    return FrameLayout(header, codec)

@@ -1,0 +1,227 @@
+"""Frames decoded for many calls at once: each call gets just what it would get alone."""
+
+import os
+import sys
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+
+from mediaserver.audio import tones
+from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
+from mediaserver.call.inbound.frame_batch import deliver_batch
+from mediaserver.call.inbound.keypad import Keypad
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.wire import audiosocket, websocket
+from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.encapsulation import PCMA, PCMU, Encapsulation, Framing, WireSettings
+from mediaserver.wire.events import Audio, Event
+from mediaserver.wire.wire import Wire
+from tests.sound import speechlike
+
+SPEECH = speechlike(160 * 40).astype("<i2").tobytes()
+
+
+def press(digit: str, ms: int = 60) -> bytes:
+    """A key's two tones, and a pause as long."""
+    low, high = tones.DTMF[digit]
+    t = np.arange(ms * 8) / 8000
+    sound = 4000 * (np.sin(2 * np.pi * low * t) + np.sin(2 * np.pi * high * t))
+    return np.concatenate((sound, np.zeros(ms * 8))).astype("<i2").tobytes()
+
+
+def cut(pcm: bytes) -> list[bytes]:
+    return [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm) - len(pcm) % FRAME_BYTES, FRAME_BYTES)]
+
+
+# How frames look in a message, and the settings of streams that get them.
+FORMATS: dict[str, tuple[WireSettings, Callable[[bytes], bytes]]] = {
+    "sln": (WireSettings(encapsulation=Encapsulation.SLN), bytes),
+    "µ-law": (WireSettings(encapsulation=Encapsulation.SLN, inbound=InboundCodec.MULAW), PCMU.compand),
+    "A-law": (WireSettings(encapsulation=Encapsulation.SLN, inbound=InboundCodec.ALAW), PCMA.compand),
+    "pcm": (WireSettings(framing=Framing.PCM), bytes),
+    "messages": (
+        WireSettings(framing=Framing.MESSAGE),
+        lambda pcm: audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, pcm)),
+    ),
+    "messages of µ-law": (
+        WireSettings(framing=Framing.MESSAGE, inbound=InboundCodec.MULAW),
+        lambda pcm: audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, PCMU.compand(pcm))),
+    ),
+}
+
+
+class Listening:
+    """A receiver with a keypad and a listener, which keeps all events."""
+
+    def __init__(self, settings: WireSettings, *, keypad: bool = True) -> None:
+        self.receiver = Receiver(Wire(settings), lambda: 50.0)
+        self.keypad = Keypad(lambda: 50.0)
+        if keypad:
+            self.receiver.add_listener(self.keypad.on_event)
+            self.receiver.keypad = self.keypad
+        self.events: list[Event] = []
+
+    def listen(self) -> None:
+        self.receiver.add_listener(self.events.append)
+
+
+def alone(stream: Listening, message: bytes) -> None:
+    stream.receiver.decode_message(message)
+
+
+def together(streams: list[Listening], messages: list[bytes]) -> None:
+    for stream in streams:
+        stream.receiver.received += 1
+    masked = [websocket.mask(websocket.binary(message), os.urandom(4)) for message in messages]
+    deliver_batch([stream.receiver for stream in streams], masked, lambda: 50.0)
+
+
+SOUNDS = {
+    "speech": SPEECH,
+    "silence": SILENCE * 10,
+    "keys": b"".join(map(press, "159D*0#")),
+    "a key in speech": SPEECH[:3200] + press("4") + SPEECH[3200:],
+    "a long key": press("7", 400),
+}
+
+
+@pytest.mark.parametrize("formats", [[name] for name in FORMATS] + [list(FORMATS)], ids=[*FORMATS, "all at once"])
+@pytest.mark.parametrize("also", [False, True], ids=["the keypad alone", "others as well"])
+def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool) -> None:
+    pairs = list(product(formats, SOUNDS))
+    reference = [Listening(FORMATS[name][0]) for name, _ in pairs]
+    streams = [Listening(FORMATS[name][0]) for name, _ in pairs]
+    sounds = [cut(SOUNDS[sound]) for _, sound in pairs]
+    for stream in (*reference, *streams) if also else ():
+        stream.listen()
+    for n in range(max(map(len, sounds))):
+        present = [k for k, frames in enumerate(sounds) if n < len(frames)]
+        messages = [FORMATS[pairs[k][0]][1](sounds[k][n]) for k in present]
+        for k, message in zip(present, messages, strict=True):
+            alone(reference[k], message)
+            if n < 4:  # the codec and the layout are decided by single messages
+                alone(streams[k], message)
+        if n >= 4:
+            together([streams[k] for k in present], messages)
+    for single, one in zip(reference, streams, strict=True):
+        assert one.events == single.events
+        assert one.keypad.drain_digits() == single.keypad.drain_digits()
+        assert one.keypad.dtmf_active == single.keypad.dtmf_active
+        for count in ("received", "samples", "malformed", "silent"):
+            assert getattr(one.receiver, count) == getattr(single.receiver, count), count
+
+
+def test_the_digits_of_keys_are_those_pressed() -> None:
+    streams = [Listening(FORMATS["sln"][0]) for _ in range(3)]
+    frames = [cut(SPEECH[:1280] + b"".join(map(press, keys))) for keys in ("123A", "#0*D", "5555")]
+    for n in range(len(frames[0])):
+        messages = [each[n] for each in frames]
+        if n < 4:
+            for stream, message in zip(streams, messages, strict=True):
+                alone(stream, message)
+        else:
+            together(streams, messages)
+    assert [stream.keypad.drain_digits() for stream in streams] == ["123A", "#0*D", "5555"]
+
+
+def test_a_message_of_another_kind_and_the_same_size_is_parsed_alone() -> None:
+    streams = [Listening(FORMATS["messages"][0]) for _ in range(3)]
+    for stream in streams:
+        stream.listen()
+        for frame in cut(SPEECH)[:4]:
+            alone(stream, FORMATS["messages"][1](frame))
+        stream.events.clear()
+    audio = FORMATS["messages"][1](SILENCE)
+    other = b"\x42" + audio[1:]  # no kind that there is
+    together(streams, [audio, other, audio])
+    assert [stream.events for stream in streams] == [[Audio(SILENCE)], [], [Audio(SILENCE)]]
+    assert [stream.receiver.malformed for stream in streams] == [0, 1, 0]
+
+
+def test_rtp_is_decoded_packet_by_packet() -> None:
+    settings = WireSettings(encapsulation=Encapsulation.RTP)
+    streams = [Listening(settings) for _ in range(2)]
+    for stream in streams:
+        stream.listen()
+    for number in range(6):
+        packets = [bytes((0x80, 0, 0, number)) + bytes(8) + bytes([16 * k + number]) * 160 for k in range(2)]
+        if number < 3:
+            for stream, packet in zip(streams, packets, strict=True):
+                alone(stream, packet)
+        else:
+            together(streams, packets)
+    for k, stream in enumerate(streams):
+        assert stream.events == [Audio(PCMU.expand(bytes([16 * k + number]) * 160)) for number in range(6)]
+
+
+def test_powers_are_those_of_the_samples() -> None:
+    streams = [Listening(FORMATS["sln"][0], keypad=False) for _ in range(3)]
+    frames = cut(SPEECH)
+    for stream in streams:
+        stream.listen()
+        for frame in frames[:4]:
+            alone(stream, frame)
+        stream.events.clear()
+    together(streams, frames[4:7])
+    for stream, frame in zip(streams, frames[4:7], strict=True):
+        (event,) = stream.events
+        assert isinstance(event, Audio)
+        samples = np.frombuffer(frame, "<i2").astype(np.float64)
+        assert event.power == pytest.approx(float(np.mean(samples**2)), rel=1e-9)
+
+
+def fail(event: Event) -> None:
+    raise ZeroDivisionError
+
+
+def test_a_listener_that_fails_harms_no_other_stream() -> None:
+    failures: list[Exception] = []
+    broken = Receiver(Wire(FORMATS["sln"][0]), lambda: 50.0, failures.append)
+    streams = [Listening(FORMATS["sln"][0], keypad=False) for _ in range(2)]
+    streams[1].listen()
+    for frame in cut(SPEECH)[:4]:
+        broken.decode_message(frame)
+        alone(streams[1], frame)
+    streams[0].receiver = broken
+    broken.add_listener(fail)
+    streams[1].events.clear()
+    together(streams, cut(SPEECH)[4:6])
+    assert [type(failure) for failure in failures] == [ZeroDivisionError]
+    assert streams[1].events == [Audio(cut(SPEECH)[5])]
+
+
+def calls_of(streams: list[Listening], frames: list[bytes]) -> int:
+    """Calls of Python functions that it takes to deliver these frames to each of the streams."""
+    calls = 0
+
+    def profile(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    masked = [[websocket.mask(websocket.binary(frame), b"abcd")] * len(streams) for frame in frames]
+    receivers = [stream.receiver for stream in streams]
+    profiler = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        for messages in masked:
+            deliver_batch(receivers, messages, lambda: 50.0)
+    finally:
+        sys.setprofile(profiler)
+    return calls
+
+
+@pytest.mark.parametrize(("also", "most"), [(False, 5), (True, 8)], ids=["the keypad alone", "others as well"])
+def test_one_more_stream_costs_few_calls_a_frame(also: bool, most: int) -> None:
+    frames = cut(SPEECH)
+    counts = []
+    for count in (10, 90):
+        streams = [Listening(FORMATS["sln"][0]) for _ in range(count)]
+        for stream in streams:
+            for frame in frames[:4]:
+                alone(stream, frame)
+            if also:
+                stream.receiver.add_listener(stream.events.append)
+        counts.append(calls_of(streams, frames))
+    assert (counts[1] - counts[0]) / (80 * len(frames)) <= most
