@@ -189,40 +189,41 @@ class DtmfDetector:
 def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> list[str]:
     """The digits newly detected in the next frame of each of several streams, as by their detectors' `feed`.
 
-    `frames` has shape (n, 160), int16, a row a stream. No detector may occur twice.
+    `frames` has shape (n, 160), int16, a row a stream. A stream may have several rows, in the order of its frames.
     """
-    tails = b"".join([each._pending for each in detectors])
     pcm = frames.astype("<i2").tobytes()
-    if len(tails) != len(detectors) * _TAIL_BYTES:  # in some stream a frame has begun, after audio of another size
+    if sum([len(each._pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
+        # Some stream had audio of another size, so that a frame has begun in its detector.
         return [each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]) for n, each in enumerate(detectors)]
+    tails: list[bytes] = []
     end = 0
     for detector in detectors:
+        tails.append(detector._pending)
         end += FRAME_BYTES
         detector._pending = pcm[end - _TAIL_BYTES : end]
-    before = np.frombuffer(tails, _INT16).reshape(len(detectors), _TAIL)
-    return _detect_in_spans(detectors, np.concatenate((before, frames), axis=1))
-
-
-def _detect_in_spans(detectors: Sequence[DtmfDetector], spans: Samples) -> list[str]:
-    """The digits detected in a frame of each stream; a row of `spans` is the end of the previous frame, and it."""
-    digits = [""] * len(detectors)
-    samples = spans.astype(np.float32)
+    before = np.frombuffer(b"".join(tails), _INT16).reshape(len(detectors), _TAIL)
+    samples = np.concatenate((before, frames), axis=1).astype(np.float32)
     loud = np.einsum("ij,ij->i", samples, samples) >= _ENERGY_MIN
-    rows = np.flatnonzero(loud).tolist()
-    if len(rows) < len(detectors):
-        samples = samples[loud]
-        for n in np.flatnonzero(~loud).tolist():
-            detectors[n].on_quiet_frame()
-    if not rows:
-        return digits
-    spectra = _Spectra(samples)
-    for n, (row, has_tones) in enumerate(zip(rows, spectra.frames_with_tones(), strict=True)):
-        detector = detectors[row]
-        if has_tones or detector._held is not None:
-            digits[row] = detector.on_frame(spectra, n)
+    if not loud.any():
+        for detector in detectors:
+            detector.on_quiet_frame()
+        return [""] * len(detectors)
+    spectra = _Spectra(samples if loud.all() else samples[loud])
+    with_tones, powers = iter(spectra.frames_with_tones()), spectra.powers
+    digits: list[str] = []
+    row = 0
+    for detector, is_loud in zip(detectors, loud.tolist(), strict=True):
+        found = ""
+        if not is_loud:
+            detector.on_quiet_frame()
         else:
-            detector._hits.clear()
-            detector._recent.append((spectra.powers, n))
+            if next(with_tones) or detector.holding:
+                found = detector.on_frame(spectra, row)
+            else:
+                detector._hits.clear()
+                detector._recent.append((powers, row))
+            row += 1
+        digits.append(found)
     return digits
 
 

@@ -121,8 +121,7 @@ class Call:
         """The caller's digits (DTMF). Digits are detected from the first use of this property on."""
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
-            self._receiver.add_listener(self._keypad.on_event)
-            self._receiver.keypad = self._keypad
+            self._receiver.add_keypad(self._keypad)
         return self._keypad
 
     @property

@@ -5,7 +5,7 @@ We send media over these WebSockets as whole masked messages, which are written 
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from aiohttp import ClientWebSocketResponse
 from mediaserver.errors import PeerError, error_text
 from mediaserver.support.aiohttp_adapter import transport_of
 from mediaserver.support.http_connector import Connector
+from mediaserver.wire.websocket import MASK_BYTES
 
 
 class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
@@ -28,9 +29,14 @@ class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
         self.transport: asyncio.Transport = transport_of(response)
 
 
-def random_key() -> bytes:
-    """A masking key: four unpredictable bytes (RFC 6455, section 10.3)."""
-    return os.urandom(4)
+def _random_keys() -> Iterator[bytes]:
+    while True:
+        block = os.urandom(1024)  # a system call for each key would cost more than the masking
+        yield from (block[at : at + MASK_BYTES] for at in range(0, len(block), MASK_BYTES))
+
+
+# Returns a masking key: four unpredictable bytes (RFC 6455, section 10.3).
+random_key: Callable[[], bytes] = _random_keys().__next__
 
 
 def client_session(

@@ -30,6 +30,7 @@ class FrameSink(Protocol):
 
     received: int  # messages so far
     listening: bool  # whether frames are wanted; without, they are only counted
+    irregular: bool  # set before a frame that is not the only one of its ptime
 
 
 Sink = TypeVar("Sink", bound=FrameSink)
@@ -104,8 +105,8 @@ class FrameReader(Generic[Sink]):
         self.idle = self._full = 0
         self._group = self._poller.add(self)
         self.sink.received += len(frames)
-        for frame in frames if self.sink.listening else ():
-            self._poller.deliver((self.sink,), (frame,))
+        if self.sink.listening:
+            self._poller.deliver([self.sink] * len(frames), frames)
         return True
 
     def stop(self) -> None:
@@ -116,10 +117,10 @@ class FrameReader(Generic[Sink]):
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
-    def on_idle(self) -> None:
-        """No frame has come since the last poll."""
+    def on_read_error(self, error: OSError) -> None:
+        """No frame has come, or the connection is broken, which the event loop will see as well."""
         self.idle += 1
-        if self.idle >= _MAX_IDLE_POLLS:
+        if self.idle >= _MAX_IDLE_POLLS or not isinstance(error, BlockingIOError):
             self.stop()
 
     def on_other(self, data: bytes) -> Sequence[bytes]:
@@ -164,41 +165,36 @@ class _Group(Generic[Sink]):
         """Read what has come. A connection whose end has come is left to the event loop, which sees it as well."""
         sinks: list[Sink] = []
         frames: list[bytes] = []
-        later: list[tuple[Sink, Sequence[bytes]]] = []  # further frames of sinks that get more than one
         read = os.read
         for reader in self.readers[:]:
             try:
                 data = read(reader.fd, reader.read_bytes)
-            except BlockingIOError:
-                reader.on_idle()
-                continue
-            except OSError:
-                reader.stop()
+            except OSError as error:
+                reader.on_read_error(error)
                 continue
             sink = reader.sink
             if len(data) == reader.size and data.startswith(reader.head):
-                reader.idle = 0
+                if reader.idle:
+                    reader.idle, sink.irregular = 0, True
                 sink.received += 1
                 if sink.listening:
                     sinks.append(sink)
                     frames.append(data)
             elif several := reader.on_other(data):
                 sink.received += len(several)
+                sink.irregular = True
                 if sink.listening:
-                    sinks.append(sink)
-                    frames.append(several[0])
-                    later.append((sink, several[1:]))
+                    sinks += [sink] * len(several)
+                    frames += several
         if sinks:
             self._poller.deliver(sinks, frames)
-        while later := [(sink, rest) for sink, rest in later if rest and sink.listening]:
-            self._poller.deliver([sink for sink, _ in later], [rest[0] for _, rest in later])
-            later = [(sink, rest[1:]) for sink, rest in later]
 
 
 class FramePoller(Generic[Sink]):
     """Polls the connections of one process.
 
-    `deliver` gets sinks and, for each of them, one frame: a whole WebSocket message as it came, masked.
+    `deliver` gets sinks and, for each of them, a frame: a whole WebSocket message as it came, masked. The sink of
+    a connection that has sent several frames comes several times, in their order.
     """
 
     def __init__(self, clock: PollClock, deliver: Callable[[Sequence[Sink], Sequence[bytes]], None]) -> None:

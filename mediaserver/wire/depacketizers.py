@@ -32,6 +32,7 @@ class Depacketizer(ABC):
         self.jitter = JitterEstimator()
         self.frame_size = 0
         self.layout: FrameLayout | None = None
+        self._measured = 0  # frames up to the last one whose jitter was measured
         self.samples = 0  # samples of decoded audio, at 8 kHz
 
     def reset(self) -> None:
@@ -62,10 +63,15 @@ class Depacketizer(ABC):
         """How the samples lie in a message of `frame_size` bytes; None where messages are not all alike."""
         return frame_layout(b"", codec)
 
-    def count_frame(self, at: float) -> None:
-        """Count a frame that was decoded elsewhere, and came within the ptime before `at` seconds."""
+    def measure_jitter(self, at: float) -> None:
+        """Count a polled frame that came within the ptime before `at` seconds, before `samples` counts it.
+
+        All polled frames since the last call came in time: one in each ptime.
+        """
+        frames = self.samples // FRAME_SAMPLES
+        self.jitter.decay(frames - self._measured)
+        self._measured = frames + 1
         self.jitter.update(at, self.samples, PTIME)
-        self.samples += FRAME_SAMPLES
 
     def _message_size(self, payload_bytes: int) -> int:
         """The size in bytes of a message with one payload of `payload_bytes`."""

@@ -21,8 +21,8 @@ class FrameLayout:
     header: bytes
     codec: Codec
 
-    def decode(self, payloads: NDArray[np.uint8]) -> tuple[Samples, NDArray[np.bool_] | None]:
-        """The samples of messages, shape (n, 160), and which messages have the header, shape (n,); None: all."""
+    def decode(self, payloads: NDArray[np.uint8]) -> Samples | None:
+        """The samples of messages, shape (n, 160); None if a message has another header, so is of another kind."""
         start = len(self.header)
         codes = np.ascontiguousarray(payloads[:, start:] if start else payloads)
         match self.codec:
@@ -32,10 +32,9 @@ class FrameLayout:
                 samples = g711.ALAW_SAMPLES.take(codes)
             case _:
                 samples = codes.view("<i2").astype(np.int16, copy=False)
-        if not start:
-            return samples, None
-        intact = (payloads[:, :start] == np.frombuffer(self.header, np.uint8)).all(axis=1)
-        return samples, None if intact.all() else intact
+        if start and (payloads[:, :start] != np.frombuffer(self.header, np.uint8)).any():
+            return None
+        return samples
 
 
 @functools.cache

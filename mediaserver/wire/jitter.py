@@ -166,6 +166,10 @@ class JitterEstimator:
         if variation <= MAX_VARIATION:
             self._jitter += (variation - self._jitter) / 16
 
+    def decay(self, frames: int) -> None:
+        """Count frames that have arrived just in time."""
+        self._jitter *= (15 / 16) ** max(0, frames)
+
     @property
     def ms(self) -> float:
         """The jitter estimated so far, in milliseconds."""

@@ -5,6 +5,7 @@ peer. Frames from client to server are masked, each with a fresh random key (RFC
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Sequence
 
@@ -71,13 +72,19 @@ def payload_bytes(size: int) -> int:
     return size - 4 - MASK_BYTES
 
 
+@functools.lru_cache(maxsize=64)
+def _padding(size: int) -> tuple[int, int]:
+    """The number that, multiplied by a key of four bytes, repeats it over `size` bytes; and all bits of these."""
+    return int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little"), (1 << 8 * size) - 1
+
+
 def mask(message: bytes, key: bytes) -> bytes:
-    """Mask a whole unmasked WebSocket message with the four bytes of `key`, as a client must send it."""
+    """A whole unmasked message, masked with the four bytes of `key` as a client must send it."""
     start = {126: 4, 127: 10}.get(message[1], 2)
     payload = message[start:]
-    size = len(payload)
-    pad = (key * (size // 4 + 1))[:size]
-    masked = (int.from_bytes(payload, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
+    repeat, limit = _padding(len(payload))
+    pad = int.from_bytes(key, "little") * repeat & limit
+    masked = (int.from_bytes(payload, "little") ^ pad).to_bytes(len(payload), "little")
     return b"".join((message[:1], bytes((message[1] | _MASKED,)), message[2:start], key, masked))
 
 

@@ -176,7 +176,7 @@ async def test_a_prompt_that_was_stopped_leaves_nothing_behind(loop: VirtualLoop
         tasks = asyncio.all_tasks()
         loop.call_later(0.1, caller.session.push_digits, "1")
         await call.prompt(PROMPT, "speech")
-        left.append((asyncio.all_tasks() - tasks, len(caller.session.receiver._listeners)))
+        left.append((asyncio.all_tasks() - tasks, len(caller.session.receiver.listeners)))
 
     await caller.call(run, 500)
     assert left == [(set(), 1)]  # the keypad's
@@ -261,7 +261,7 @@ async def test_an_utterance_ends_with_its_listener(loop: VirtualLoop) -> None:
             await asyncio.sleep(1)
             found.append(utterances.current)
         assert utterances.current is None
-        assert len(caller.session.receiver._listeners) == 1  # the keypad's
+        assert len(caller.session.receiver.listeners) == 1  # the keypad's
 
     await caller.call(run, 1500, (200, lambda: caller.say(VOICE * 2)))
     (utterance,) = found

@@ -8,10 +8,8 @@ would get it alone.
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
-from mediaserver.audio.pcm import FRAME_BYTES, Samples, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FramePowers
@@ -21,7 +19,7 @@ from mediaserver.wire.frame_layout import FrameLayout
 def deliver_batch(
     receivers: Sequence[Receiver], messages: Sequence[bytes], clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Deliver frames to the receivers that they are for, one to each.
+    """Deliver frames to the receivers that they are for, one to each; several to one that comes several times.
 
     Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
     """
@@ -43,28 +41,37 @@ def _deliver_alike(
 ) -> None:
     """Deliver frames of one layout, whose messages have the same size."""
     payloads = websocket.unmask_all(messages, websocket.payload_bytes(len(messages[0])))
-    if layout is None:
+    samples = layout.decode(payloads) if layout is not None else None
+    if samples is None:
         for receiver, payload in zip(receivers, payloads, strict=True):
             receiver.depacketize(payload.tobytes())
         return
-    samples, intact = layout.decode(payloads)
-    if intact is not None:  # some messages are of another kind, though of the same size
-        for n in np.flatnonzero(~intact).tolist():
-            receivers[n].depacketize(payloads[n].tobytes())
-        samples, receivers = samples[intact], [receivers[n] for n in np.flatnonzero(intact).tolist()]
-    if receivers:
-        _deliver_samples(receivers, samples, at)
+    _deliver_samples(receivers, samples, at)
 
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float) -> None:
     """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
     pcm, powers, found = to_bytes(samples), FramePowers(samples), _detect(receivers, samples)
     for n, receiver in enumerate(receivers):
-        if found[n] == "" and receiver.only_keypad_listens:
-            receiver.count_frame_without_digits(at)
-            continue
-        start = n * FRAME_BYTES
-        receiver.deliver_frame(Audio(pcm[start : start + FRAME_BYTES], False, found[n], powers, n), at)
+        inbound = receiver.wire.inbound
+        if receiver.irregular:
+            receiver.irregular = False
+            inbound.measure_jitter(at)
+        inbound.samples += FRAME_SAMPLES
+        keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
+        if keypad is not None and (found[n] != "" or keypad.dtmf_active):
+            listeners = receiver.listeners
+        if listeners or receiver.awaits_sound:
+            start = n * FRAME_BYTES
+            audio = Audio(pcm[start : start + FRAME_BYTES], False, found[n], powers, n)
+            if receiver.awaits_sound:
+                receiver.deliver(audio)
+                continue
+            try:
+                for listener in listeners:
+                    listener(audio)
+            except Exception as error:
+                receiver.on_listener_error(error)
 
 
 def _detect(receivers: Sequence[Receiver], samples: Samples) -> Sequence[str | None]:

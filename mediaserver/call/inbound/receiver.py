@@ -63,11 +63,14 @@ class Receiver:
         self._on_listener_error, self._on_signal = on_listener_error, on_signal
         self._on_first_listener = on_first_listener
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
-        self._listeners: tuple[EventListener, ...] = ()
+        self.listeners: tuple[EventListener, ...] = ()
+        self.listeners_without_keypad: tuple[EventListener, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
-        self.keypad: Keypad | None = None  # the listener whose DTMF detector searches frames of many calls at once
+        self.keypad: Keypad | None = None  # its DTMF detector searches frames together with those of other calls
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
+        self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
+        self.irregular = False  # whether the latest polled frame was not the only one of its ptime
         self.received = 0  # binary messages from the peer
         self.malformed = 0  # binary messages that are not in the wire format
         self.dropped = 0  # events that were dropped because a queue was full
@@ -76,9 +79,9 @@ class Receiver:
 
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
-        self._listeners, self._on_listener_error, self._on_signal, self._on_audio = (), _ignore, _ignore, None
+        self._on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
         self._on_first_listener, self.keypad = _ignore, None
-        self.listening = False
+        self._set_listeners(())
 
     def pause(self) -> None:
         """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
@@ -119,7 +122,7 @@ class Receiver:
     def on_next_audio(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the next audio arrives."""
         self._on_audio = callback
-        self.listening = True
+        self.listening = self.awaits_sound = True
 
     def decode_message(self, data: bytes) -> None:
         """Decode a binary message and deliver its events. Without a listener, an audio frame is only counted."""
@@ -136,34 +139,13 @@ class Receiver:
         else:
             self._deliver(events)
 
-    @property
-    def only_keypad_listens(self) -> bool:
-        """Whether a frame without digits changes nothing, since the keypad alone listens, and no key is held."""
-        keypad = self.keypad
-        return (
-            len(self._listeners) == 1
-            and keypad is not None
-            and self._on_audio is None
-            and not (
-                self.silent or keypad.dtmf_active or (keypad.detector is not None and keypad.detector.holding)
-            )
-        )
+    def deliver(self, audio: Audio) -> None:
+        """Deliver audio that was decoded and counted already."""
+        self._deliver((audio,))
 
-    def count_frame_without_digits(self, at: float) -> None:
-        """Count a frame instead of delivering it, as `only_keypad_listens` says."""
-        self.wire.inbound.count_frame(at)
-
-    def deliver_frame(self, audio: Audio, at: float) -> None:
-        """Deliver a frame that was counted, and decoded together with those of other calls, at `at` seconds."""
-        self.wire.inbound.count_frame(at)
-        if self.silent or self._on_audio is not None:
-            self._deliver((audio,))
-            return
-        try:
-            for listener in self._listeners:
-                listener(audio)
-        except Exception as error:  # as in `_deliver`
-            self._on_listener_error(error)
+    def on_listener_error(self, error: Exception) -> None:
+        """Report an error that a listener has raised: it must not end the connection's reader."""
+        self._on_listener_error(error)
 
     def push_event(self, event: Event) -> None:
         """Deliver an event that came by another way than a binary message, such as a digit of the admin API."""
@@ -177,22 +159,33 @@ class Receiver:
                         self.silent = not event.pcm.strip(b"\0")
                     if self._on_audio is not None and event.pcm:
                         callback, self._on_audio = self._on_audio, None
-                        self.listening = bool(self._listeners)
+                        self.listening = bool(self.listeners)
                         callback()
+                    self.awaits_sound = self.silent or self._on_audio is not None
                 else:
                     self._on_signal(event)
-                for listener in self._listeners:
+                for listener in self.listeners:
                     listener(event)
         except Exception as error:  # an error in a handler's code must not end the connection's reader
             self._on_listener_error(error)
 
     def add_listener(self, listener: EventListener) -> None:
         """Add a listener. It is called with every event until the stream ends, and must return at once."""
-        if not self._listeners:
+        if not self.listeners:
             self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
             self._on_first_listener()
-        self._listeners = (*self._listeners, listener)
-        self.listening = True
+        self._set_listeners((*self.listeners, listener))
+
+    def add_keypad(self, keypad: Keypad) -> None:
+        """Add a keypad as a listener. Frames without digits that were searched for it do not reach it."""
+        self.keypad = keypad
+        self.add_listener(keypad.on_event)
+
+    def _set_listeners(self, listeners: tuple[EventListener, ...]) -> None:
+        self.listeners = listeners
+        keypad = self.keypad.on_event if self.keypad is not None else None
+        self.listeners_without_keypad = tuple(listener for listener in listeners if listener != keypad)
+        self.listening = bool(listeners) or self._on_audio is not None
 
     @contextlib.contextmanager
     def listen(self, listener: EventListener) -> Iterator[None]:
@@ -201,10 +194,9 @@ class Receiver:
         try:
             yield
         finally:
-            if len(self._listeners) == 1:
+            if len(self.listeners) == 1:
                 self._flush_jitter_buffer()
-            self._listeners = tuple(each for each in self._listeners if each is not listener)
-            self.listening = bool(self._listeners) or self._on_audio is not None
+            self._set_listeners(tuple(each for each in self.listeners if each is not listener))
 
     async def events(self) -> AsyncIterator[Event]:
         """Iterate over events from now on. If more than 250 are queued, the oldest are dropped."""

@@ -59,8 +59,7 @@ class Listening:
         self.receiver = Receiver(Wire(settings), lambda: 50.0)
         self.keypad = Keypad(lambda: 50.0)
         if keypad:
-            self.receiver.add_listener(self.keypad.on_event)
-            self.receiver.keypad = self.keypad
+            self.receiver.add_keypad(self.keypad)
         self.events: list[Event] = []
 
     def listen(self) -> None:
@@ -71,11 +70,12 @@ def alone(stream: Listening, message: bytes) -> None:
     stream.receiver.decode_message(message)
 
 
-def together(streams: list[Listening], messages: list[bytes]) -> None:
-    for stream in streams:
+def together(frames: list[tuple[Listening, bytes]]) -> None:
+    for stream, _ in frames:
         stream.receiver.received += 1
-    masked = [websocket.mask(websocket.binary(message), os.urandom(4)) for message in messages]
-    deliver_batch([stream.receiver for stream in streams], masked, lambda: 50.0)
+    masked = [websocket.mask(websocket.binary(message), os.urandom(4)) for _, message in frames]
+    if frames:
+        deliver_batch([stream.receiver for stream, _ in frames], masked, lambda: 50.0)
 
 
 SOUNDS = {
@@ -88,14 +88,16 @@ SOUNDS = {
 
 
 @pytest.mark.parametrize("formats", [[name] for name in FORMATS] + [list(FORMATS)], ids=[*FORMATS, "all at once"])
+@pytest.mark.parametrize("at_once", [1, 2])
 @pytest.mark.parametrize("also", [False, True], ids=["the keypad alone", "others as well"])
-def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool) -> None:
+def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool, at_once: int) -> None:
     pairs = list(product(formats, SOUNDS))
     reference = [Listening(FORMATS[name][0]) for name, _ in pairs]
     streams = [Listening(FORMATS[name][0]) for name, _ in pairs]
     sounds = [cut(SOUNDS[sound]) for _, sound in pairs]
     for stream in (*reference, *streams) if also else ():
         stream.listen()
+    waiting: list[tuple[Listening, bytes]] = []
     for n in range(max(map(len, sounds))):
         present = [k for k, frames in enumerate(sounds) if n < len(frames)]
         messages = [FORMATS[pairs[k][0]][1](sounds[k][n]) for k in present]
@@ -103,8 +105,12 @@ def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool
             alone(reference[k], message)
             if n < 4:  # the codec and the layout are decided by single messages
                 alone(streams[k], message)
-        if n >= 4:
-            together([streams[k] for k in present], messages)
+            else:
+                waiting.append((streams[k], message))
+        if n % at_once == 0:
+            together(waiting)
+            waiting.clear()
+    together(waiting)
     for single, one in zip(reference, streams, strict=True):
         assert one.events == single.events
         assert one.keypad.drain_digits() == single.keypad.drain_digits()
@@ -122,7 +128,7 @@ def test_the_digits_of_keys_are_those_pressed() -> None:
             for stream, message in zip(streams, messages, strict=True):
                 alone(stream, message)
         else:
-            together(streams, messages)
+            together(list(zip(streams, messages, strict=True)))
     assert [stream.keypad.drain_digits() for stream in streams] == ["123A", "#0*D", "5555"]
 
 
@@ -135,7 +141,7 @@ def test_a_message_of_another_kind_and_the_same_size_is_parsed_alone() -> None:
         stream.events.clear()
     audio = FORMATS["messages"][1](SILENCE)
     other = b"\x42" + audio[1:]  # no kind that there is
-    together(streams, [audio, other, audio])
+    together(list(zip(streams, [audio, other, audio], strict=True)))
     assert [stream.events for stream in streams] == [[Audio(SILENCE)], [], [Audio(SILENCE)]]
     assert [stream.receiver.malformed for stream in streams] == [0, 1, 0]
 
@@ -151,7 +157,7 @@ def test_rtp_is_decoded_packet_by_packet() -> None:
             for stream, packet in zip(streams, packets, strict=True):
                 alone(stream, packet)
         else:
-            together(streams, packets)
+            together(list(zip(streams, packets, strict=True)))
     for k, stream in enumerate(streams):
         assert stream.events == [Audio(PCMU.expand(bytes([16 * k + number]) * 160)) for number in range(6)]
 
@@ -164,12 +170,36 @@ def test_powers_are_those_of_the_samples() -> None:
         for frame in frames[:4]:
             alone(stream, frame)
         stream.events.clear()
-    together(streams, frames[4:7])
+    together(list(zip(streams, frames[4:7], strict=True)))
     for stream, frame in zip(streams, frames[4:7], strict=True):
         (event,) = stream.events
         assert isinstance(event, Audio)
         samples = np.frombuffer(frame, "<i2").astype(np.float64)
         assert event.power == pytest.approx(float(np.mean(samples**2)), rel=1e-9)
+
+
+def test_only_what_exceeds_a_ptime_is_jitter_of_polled_frames() -> None:
+    now = 0.0
+    receiver = Receiver(Wire(FORMATS["sln"][0]), lambda: now)
+    receiver.add_listener(lambda event: None)
+    message = websocket.mask(websocket.binary(cut(SPEECH)[5]), b"abcd")
+
+    def frame_at(at: float, *, irregular: bool) -> None:
+        receiver.irregular = irregular
+        deliver_batch([receiver], [message], lambda: at)
+
+    for frame in cut(SPEECH)[:4]:
+        receiver.decode_message(frame)
+        now += 0.02
+    for n in range(4, 50):
+        frame_at(0.02 * n, irregular=n in (10, 11))  # these may have come in time
+    assert receiver.jitter_ms == 0
+    frame_at(0.02 * 55, irregular=True)  # due by 0.02 * 50, it came after 0.02 * 54
+    assert receiver.jitter_ms == pytest.approx(80 / 16, rel=0.01)
+    for n in range(56, 72):
+        frame_at(0.02 * n, irregular=n == 71)
+    assert receiver.jitter_ms == pytest.approx(80 / 16 * (15 / 16) ** 16, rel=0.01)
+    assert receiver.samples == 160 * (4 + 46 + 1 + 16)
 
 
 def fail(event: Event) -> None:
@@ -187,7 +217,7 @@ def test_a_listener_that_fails_harms_no_other_stream() -> None:
     streams[0].receiver = broken
     broken.add_listener(fail)
     streams[1].events.clear()
-    together(streams, cut(SPEECH)[4:6])
+    together(list(zip(streams, cut(SPEECH)[4:6], strict=True)))
     assert [type(failure) for failure in failures] == [ZeroDivisionError]
     assert streams[1].events == [Audio(cut(SPEECH)[5])]
 

@@ -120,7 +120,7 @@ async def test_the_oldest_queued_events_give_way_and_are_counted(loop: VirtualLo
     probe.receiver.push_event(Digit("#"))
     assert await waiting == Digit("#")
     await events.aclose()  # type: ignore[attr-defined]
-    assert probe.receiver._listeners == ()
+    assert probe.receiver.listeners == ()
 
 
 # -- the first sound -------------------------------------------------------------------------------
