@@ -46,7 +46,7 @@ class SimulatedCall:
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
-    after: float | None = None  # seconds from the answer to sending; if None, send once the peer has finished
+    after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
     record: Path | None = None  # a WAV file into which the received audio is written
 
 

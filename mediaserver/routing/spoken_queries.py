@@ -13,7 +13,8 @@ from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import Route
 
 _PERIOD = 60.0  # seconds for which a text counts towards the limit of the peer that asked for it
-_PEERS = 10_000  # peers whose texts are counted; with one more, the peer with the oldest request is forgotten
+# Peers whose spoken texts are counted. With one more, the peer is forgotten whose last request is longest ago.
+_PEERS = 10_000
 
 
 def speaks_text_of_url(route: Route) -> bool:

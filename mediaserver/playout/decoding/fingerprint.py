@@ -16,7 +16,7 @@ DECODER_REVISION = 3
 
 
 def decoder_fingerprint() -> str:
-    """The fingerprint in one line: versions of mediaserver and its libraries, and state of ffmpeg and ffprobe."""
+    """The fingerprint in one line: versions of mediaserver and libraries; size and time of ffmpeg and ffprobe."""
     ours = f"mediaserver {__version__} {DECODER_REVISION}"
     return "; ".join((ours, *_library_versions(), _program_state("ffmpeg"), _program_state("ffprobe")))
 

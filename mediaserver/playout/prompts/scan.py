@@ -23,7 +23,7 @@ class FileSnapshot:
 
     path: Path | None  # the file to be played as the prompt; None where no file can be
     problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
-    signatures: tuple[Signature | None, ...]  # a signature for each file of the name; None where `stat` fails
+    signatures: tuple[Signature | None, ...]  # of all files with this prompt name; None where `stat` fails
     passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the preferred ones first
 
 
