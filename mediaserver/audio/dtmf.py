@@ -186,15 +186,19 @@ class DtmfDetector:
             self._held, self.holding = None, False
 
 
-def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> list[str]:
+def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[list[str], list[bool]]:
     """The digits newly detected in the next frame of each of several streams, as by their detectors' `feed`.
 
-    `frames` has shape (n, 160), int16, a row a stream. A stream may have several rows, in the order of its frames.
+    Returns also whether each detector was `holding` then. `frames` has shape (n, 160), int16, a row a stream. A
+    stream may have several rows, in the order of its frames.
     """
     pcm = frames.astype("<i2").tobytes()
     if sum([len(each._pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
         # Some stream had audio of another size, so that a frame has begun in its detector.
-        return [each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]) for n, each in enumerate(detectors)]
+        alone = [
+            (each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]), each.holding) for n, each in enumerate(detectors)
+        ]
+        return [digits for digits, _ in alone], [holding for _, holding in alone]
     tails: list[bytes] = []
     end = 0
     for detector in detectors:
@@ -205,12 +209,15 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> list[st
     samples = np.concatenate((before, frames), axis=1).astype(np.float32)
     loud = np.einsum("ij,ij->i", samples, samples) >= _ENERGY_MIN
     if not loud.any():
+        held: list[bool] = []
         for detector in detectors:
             detector.on_quiet_frame()
-        return [""] * len(detectors)
+            held.append(detector.holding)
+        return [""] * len(detectors), held
     spectra = _Spectra(samples if loud.all() else samples[loud])
     with_tones, powers = iter(spectra.frames_with_tones()), spectra.powers
     digits: list[str] = []
+    held = []
     row = 0
     for detector, is_loud in zip(detectors, loud.tolist(), strict=True):
         found = ""
@@ -224,7 +231,8 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> list[st
                 detector._recent.append((powers, row))
             row += 1
         digits.append(found)
-    return digits
+        held.append(detector.holding)
+    return digits, held
 
 
 class _Spectra:

@@ -131,7 +131,7 @@ class Session:
         """End the stream, and cancel its handler. Only the first call has an effect."""
         self._lifetime.finish(end)
 
-    def _on_listener_error(self, error: Exception) -> None:
+    def _on_listener_error(self, error: BaseException) -> None:
         log.error("handler failed: it cannot listen", stream=self.stream.id, path=self.stream.path, exc_info=error)
         self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
 

@@ -10,6 +10,7 @@ connection's own parser, and the connection is read by the event loop again unti
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -20,8 +21,11 @@ _FRAMES_PER_POLL = 3  # frames that are read from a connection at a time; the ke
 # Polls in a row with so many frames, after which the event loop reads again. It ends the stream of a peer that
 # exceeds `server.max_message_rate`, while a network that was held up has delivered all by then.
 _MAX_FULL_POLLS = 50
+# Bytes of payload in a polled message: those whose header has the same length, up to a frame at 48 kHz.
+_MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
 _MAX_FIRST_FRAMES = 8  # frames that the event loop may have read at once when polling begins
 _MAX_IDLE_POLLS = 5  # polls in a row without a frame, after which the event loop reads again
+_MAX_DRAINED_BYTES, _DRAINED_AT_ONCE = 256 * 1024, 16 * 1024  # bytes that are read of a lost connection
 _READERS_PER_POLL = 100  # connections that are polled at one moment, as in a slot of the ticker
 
 
@@ -93,18 +97,19 @@ class FrameReader(Generic[Sink]):
 
         False if they are anything else. All that came before must have been parsed and received.
         """
-        if self.fd < 0 or not (payload := self._frame_size()):
+        payload = self._frame_size()
+        if self.fd < 0 or not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
             return False
         self.head = websocket.masked_head(payload)
         self.size = len(self.head) + websocket.MASK_BYTES + payload
         self.read_bytes = _FRAMES_PER_POLL * self.size
-        frames = self._frames_in(data)
-        if not 0 < len(frames) <= _MAX_FIRST_FRAMES:
+        if len(data) > _MAX_FIRST_FRAMES * self.size or not (frames := self._frames_in(data)):
             return False
         self._transport.pause_reading()
         self.idle = self._full = 0
         self._group = self._poller.add(self)
         self.sink.received += len(frames)
+        self.sink.irregular = True
         if self.sink.listening:
             self._poller.deliver([self.sink] * len(frames), frames)
         return True
@@ -116,6 +121,14 @@ class FrameReader(Generic[Sink]):
             self._group = None
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def drain(self) -> bytes:
+        """What the kernel still holds of a polled connection that is lost; b"" if the connection is not polled."""
+        data = b""
+        with contextlib.suppress(OSError):
+            while self.polled and len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
+                data += part
+        return data
 
     def on_read_error(self, error: OSError) -> None:
         """No frame has come, or the connection is broken, which the event loop will see as well."""
@@ -144,6 +157,10 @@ class FrameReader(Generic[Sink]):
         return frames if all(frame.startswith(head) for frame in frames) else ()
 
 
+def _nothing() -> None:
+    """Stand in for the function that ends polls."""
+
+
 class _Group(Generic[Sink]):
     """Connections that are polled at the same moment."""
 
@@ -159,6 +176,7 @@ class _Group(Generic[Sink]):
         self.readers.remove(reader)
         if not self.readers:
             self._end_polls()
+            self._end_polls = _nothing  # what ended the polls refers to this group
             self._poller.groups.remove(self)
 
     def _poll(self) -> None:

@@ -52,6 +52,7 @@ class ServerWebSocket(asyncio.Protocol):
         "_messages_at_check",
         "_on_lost",
         "_parser",
+        "_processing",
         "_queue",
         "_unparsed",
         "closed",
@@ -66,7 +67,8 @@ class ServerWebSocket(asyncio.Protocol):
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # a close frame was sent or received: nothing more is sent
         self.received = 0  # bytes parsed since the handshake
-        self._accounted = 0  # those of messages that were received: as many, if nothing waits or has only begun
+        self._accounted = 0  # those of messages that were processed: as many, if nothing waits or has only begun
+        self._processing = 0  # those of the message that is being processed
         self._frames: FrameReader[Any] | None = None
         reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
         self._parser: WebSocketReader | None = reader
@@ -105,7 +107,10 @@ class ServerWebSocket(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
         self.transport = None
+        unread = self._frames.drain() if self._frames is not None else b""
         self.stop_polling()
+        if unread:
+            self._feed(unread)
         if not self._unparsed:
             self._feed_eof()
 
@@ -187,6 +192,10 @@ class ServerWebSocket(asyncio.Protocol):
 
         The message's type is CLOSED if the connection is gone or closed, and ERROR if the peer broke the protocol.
         """
+        self._accounted += self._processing  # whoever asks for the next message has processed the one before
+        self._processing = 0
+        if self._accounted > self.received:  # a peer that does not mask has fewer bytes: they tell nothing
+            self.stop_polling()
         if self.closed:
             return _CLOSED
         try:
@@ -196,7 +205,7 @@ class ServerWebSocket(asyncio.Protocol):
         except WebSocketError as error:
             return WSMessage(WSMsgType.ERROR, _without_traceback(error), None)
         if self._frames is not None and message.type in _COUNTED:
-            self._accounted += websocket.masked_size(_payload_bytes(message))
+            self._processing = websocket.masked_size(_payload_bytes(message))
         if message.type is WSMsgType.CLOSE:
             self.closed = True
             self.write(websocket.close(CloseCode.NORMAL))

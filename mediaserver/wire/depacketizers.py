@@ -80,6 +80,7 @@ class Depacketizer(ABC):
     def _count_arrival(self, audio: Audio, at: float) -> Audio:
         self.jitter.update(at, self.samples)
         self.samples += len(audio.pcm) // SAMPLE_BYTES
+        self._measured = self.samples // FRAME_SAMPLES
         return audio
 
 
@@ -190,9 +191,11 @@ class ResamplingDepacketizer(Depacketizer):
         detector.decide(codec)
         super().__init__(detector)
         self._resampler = Resampler(rate)
+        self._frame_bytes = rate // FRAMES_PER_SECOND * codec.sample_bytes
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The audio at 8 kHz that one message completes; an empty list if the message completes no 20 ms frame."""
         pcm = self._resampler.feed(self.codec.decode(data))
-        self.frame_size = len(data)
+        if len(data) == self._frame_bytes:
+            self.frame_size = len(data)
         return [self._count_arrival(Audio(pcm), at)] if pcm else []

@@ -28,12 +28,14 @@ class Audio:
     """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes.
 
     If the frame was decoded together with those of other calls, `digits` are those that the stream's DTMF detector
-    has found in it, and `measured` row `row` is the frame; else both are None.
+    has found in it, `key_held` is whether a key was held at its end, and row `row` of `measured` is the frame.
+    Otherwise `digits` and `measured` are None.
     """
 
     pcm: bytes
     concealed: bool = False  # whether `pcm` is silence in place of a lost packet (packet loss concealment)
     digits: str | None = field(default=None, compare=False)
+    key_held: bool = field(default=False, compare=False)
     measured: FramePowers | None = field(default=None, compare=False)
     row: int = field(default=0, compare=False)
 

@@ -21,20 +21,24 @@ class FrameLayout:
     header: bytes
     codec: Codec
 
-    def decode(self, payloads: NDArray[np.uint8]) -> Samples | None:
-        """The samples of messages, shape (n, 160); None if a message has another header, so is of another kind."""
+    def matches(self, payloads: NDArray[np.uint8]) -> list[bool]:
+        """Which of these messages have the header."""
+        start = len(self.header)
+        if not start:
+            return [True] * len(payloads)
+        result: list[bool] = (payloads[:, :start] == np.frombuffer(self.header, np.uint8)).all(axis=1).tolist()
+        return result
+
+    def decode(self, payloads: NDArray[np.uint8]) -> Samples:
+        """The samples of messages that have the header, shape (n, 160)."""
         start = len(self.header)
         codes = np.ascontiguousarray(payloads[:, start:] if start else payloads)
         match self.codec:
             case Codec.MULAW:
-                samples = g711.MULAW_SAMPLES.take(codes)
+                return g711.MULAW_SAMPLES.take(codes)
             case Codec.ALAW:
-                samples = g711.ALAW_SAMPLES.take(codes)
-            case _:
-                samples = codes.view("<i2").astype(np.int16, copy=False)
-        if start and (payloads[:, :start] != np.frombuffer(self.header, np.uint8)).any():
-            return None
-        return samples
+                return g711.ALAW_SAMPLES.take(codes)
+        return codes.view("<i2").astype(np.int16, copy=False)
 
 
 @functools.cache

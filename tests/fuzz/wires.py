@@ -90,7 +90,7 @@ def check(conversation: Conversation, _: Path) -> None:
     now, heard = 0.0, []
     keypad, analyser = Keypad(lambda: now), Analyser()
 
-    def failed(error: Exception) -> None:
+    def failed(error: BaseException) -> None:
         raise error
 
     def take(event: Event) -> None:

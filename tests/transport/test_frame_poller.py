@@ -243,6 +243,42 @@ async def test_the_end_of_a_polled_connection_is_seen(reset: bool) -> None:
         assert peer.connection.transport is None
 
 
+async def test_what_the_kernel_holds_of_a_connection_that_our_write_finds_broken_is_still_read() -> None:
+    async with peers() as (peer,):
+        peer.send(masked(_BINARY, numbered(0)))
+        await eventually(lambda: peer.polled)
+        numbers = range(1, 30)
+        peer.send(*(masked(_BINARY, numbered(number)) for number in numbers), masked(_TEXT, b"the last"))
+        assert peer.connection.transport is not None
+        peer.connection.transport.abort()
+        await eventually(lambda: peer.sink.ended)
+        assert peer.sink.payloads == [numbered(0), *map(numbered, numbers)]
+        assert peer.sink.texts == ["the last"]
+
+
+async def test_messages_that_are_still_being_processed_are_not_overtaken() -> None:
+    async with peers() as (peer,):
+        payloads = [numbered(number, 100) for number in range(40)]
+        peer.send(*(masked(_BINARY, payload) for payload in payloads))
+        for number in range(40, 80):
+            payloads.append(numbered(number))
+            peer.send(masked(_BINARY, payloads[-1]))
+            await asyncio.sleep(0)
+        await arrives(peer, payloads, [])
+
+
+async def test_frames_of_other_sizes_than_those_of_a_frame_are_left_to_the_parser() -> None:
+    async with peers() as (peer,):
+        frames = peer.connection._frames
+        assert frames is not None
+        for payload in (0, 125, 2049):
+            frames._frame_size = lambda size=payload: size  # type: ignore[misc]
+            assert not frames.begin(masked(_BINARY, numbered(1, max(4, payload))))
+        frames._frame_size = lambda: FRAME
+        assert not frames.begin(masked(_BINARY, numbered(1)) * 9)
+        assert not frames.begin(masked(_BINARY, numbered(1))[:-1])
+
+
 async def test_a_close_behind_frames_is_read_after_them() -> None:
     async with peers() as (peer,):
         peer.send(masked(_BINARY, numbered(0)))

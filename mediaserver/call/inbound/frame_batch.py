@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FramePowers
 from mediaserver.wire.frame_layout import FrameLayout
@@ -41,17 +42,23 @@ def _deliver_alike(
 ) -> None:
     """Deliver frames of one layout, whose messages have the same size."""
     payloads = websocket.unmask_all(messages, websocket.payload_bytes(len(messages[0])))
-    samples = layout.decode(payloads) if layout is not None else None
-    if samples is None:
+    alike = layout.matches(payloads) if layout is not None else [False] * len(receivers)
+    if not all(alike):
+        # A stream with a message of another kind, though of the same size, has its messages decoded one by one.
+        others = {receiver for receiver, matches in zip(receivers, alike, strict=True) if not matches}
+        rest = [n for n, receiver in enumerate(receivers) if receiver not in others]
         for receiver, payload in zip(receivers, payloads, strict=True):
-            receiver.depacketize(payload.tobytes())
-        return
-    _deliver_samples(receivers, samples, at)
+            if receiver in others:
+                receiver.depacketize(payload.tobytes())
+        receivers, payloads = [receivers[n] for n in rest], payloads[rest]
+    if layout is not None and receivers:
+        _deliver_samples(receivers, layout.decode(payloads), at)
 
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float) -> None:
     """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
-    pcm, powers, found = to_bytes(samples), FramePowers(samples), _detect(receivers, samples)
+    pcm, powers = to_bytes(samples), FramePowers(samples)
+    found, held = _detect(receivers, samples)
     for n, receiver in enumerate(receivers):
         inbound = receiver.wire.inbound
         if receiver.irregular:
@@ -63,23 +70,27 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
             listeners = receiver.listeners
         if listeners or receiver.awaits_sound:
             start = n * FRAME_BYTES
-            audio = Audio(pcm[start : start + FRAME_BYTES], False, found[n], powers, n)
+            audio = Audio(pcm[start : start + FRAME_BYTES], False, found[n], held[n], powers, n)
             if receiver.awaits_sound:
                 receiver.deliver(audio)
                 continue
             try:
                 for listener in listeners:
                     listener(audio)
-            except Exception as error:
+            except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
                 receiver.on_listener_error(error)
 
 
-def _detect(receivers: Sequence[Receiver], samples: Samples) -> Sequence[str | None]:
-    """What the DTMF detectors of these streams find in their frames; None for a stream without a detector."""
+def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[str | None], Sequence[bool]]:
+    """What the DTMF detectors of these streams find in their frames, and whether a key is held then.
+
+    None for a stream without a detector.
+    """
     detectors = [receiver.keypad.detector if receiver.keypad is not None else None for receiver in receivers]
     if None not in detectors:
         return detect_digits([detector for detector in detectors if detector is not None], samples)
     found: list[str | None] = [None] * len(receivers)
+    held = [False] * len(receivers)
     rows: list[int] = []
     listening: list[DtmfDetector] = []
     for n, detector in enumerate(detectors):
@@ -87,6 +98,6 @@ def _detect(receivers: Sequence[Receiver], samples: Samples) -> Sequence[str | N
             rows.append(n)
             listening.append(detector)
     if rows:
-        for n, digits in zip(rows, detect_digits(listening, samples[rows]), strict=True):
-            found[n] = digits
-    return found
+        for n, digits, holding in zip(rows, *detect_digits(listening, samples[rows]), strict=True):
+            found[n], held[n] = digits, holding
+    return found, held

@@ -74,11 +74,14 @@ class Keypad:
     def _detect(self, audio: Audio) -> str:
         if self.detector is None:
             return ""
-        digits = audio.digits if audio.digits is not None else self.detector.feed(audio.pcm)
-        self.dtmf_active = self.detector.holding
+        if audio.digits is not None:
+            digits, self.dtmf_active = audio.digits, audio.key_held
+        else:
+            digits = self.detector.feed(audio.pcm)
+            self.dtmf_active = self.detector.holding
         if digits:
             self._last_tone = digits[-1]
-        if self.dtmf_active:
+        if digits or self.dtmf_active:
             self._last_tone_at = self._clock()
         return digits
 

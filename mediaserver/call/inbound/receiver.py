@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.errors import ProtocolError
+from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
 from mediaserver.wire.wire import Wire
@@ -55,7 +56,7 @@ class Receiver:
         self,
         wire: Wire,
         clock: Callable[[], float],
-        on_listener_error: Callable[[Exception], None] = _ignore,
+        on_listener_error: Callable[[BaseException], None] = _ignore,
         on_signal: EventListener = _ignore,
         on_first_listener: Callable[[], None] = _ignore,
     ) -> None:
@@ -143,7 +144,7 @@ class Receiver:
         """Deliver audio that was decoded and counted already."""
         self._deliver((audio,))
 
-    def on_listener_error(self, error: Exception) -> None:
+    def on_listener_error(self, error: BaseException) -> None:
         """Report an error that a listener has raised: it must not end the connection's reader."""
         self._on_listener_error(error)
 
@@ -166,7 +167,7 @@ class Receiver:
                     self._on_signal(event)
                 for listener in self.listeners:
                     listener(event)
-        except Exception as error:  # an error in a handler's code must not end the connection's reader
+        except SOURCE_FAULTS as error:  # an error in a handler's code must not end the connection's reader
             self._on_listener_error(error)
 
     def add_listener(self, listener: EventListener) -> None:

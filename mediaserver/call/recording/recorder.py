@@ -177,6 +177,7 @@ class Recorder:
             self._samples += self._unwritten_bytes // SAMPLE_BYTES
             self._error, self._tracks = why, None
             self._mono.clear()
+            self._plan_check()
 
     @property
     def _recording(self) -> Recording:

@@ -23,7 +23,7 @@ class ReceiverProbe:
 
     def __init__(self, settings: WireSettings = PLAIN) -> None:
         self.settings, self.now = settings, 50.0
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
         self.signals: list[Event] = []
         self.heard: list[Event] = []
         self.receiver = Receiver(Wire(settings), lambda: self.now, self.failures.append, self.signals.append)
