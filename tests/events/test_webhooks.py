@@ -342,9 +342,11 @@ async def test_an_event_is_given_up_by_its_age(logs: list[Any]) -> None:
 
 async def test_an_event_too_old_is_not_sent(backend: Backend) -> None:
     backend.answer = lambda got: 503  # which leaves a connection ready for the next
-    async with webhooks(backend.url(), backoff=NEVER, give_up=0.3 * UNIT) as hooks:
+    async with webhooks(backend.url(), backoff=NEVER, give_up=UNIT) as hooks:
         hooks.emit("s", "dtmf", {})
         hooks.emit("s", "dtmf", {})
+        # The process stalls until both are too old, however long it took to emit the second one after the first.
+        asyncio.get_running_loop().call_later(0.3 * UNIT, time.sleep, 0.8 * UNIT)
         assert await settled(hooks) == results(failed=2)
         hooks.emit("s", "dtmf", {})
         await eventually(lambda: 3 in backend.sequences())
