@@ -105,9 +105,13 @@ class DtmfDetector:
         # Powers of the latest frames: each is a row of an array that holds those of several streams.
         self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
         self._held: Pair | None = None  # the pair of the digit that is being pressed
-        self.holding = False  # whether a digit is still being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
         self._misses = 0  # windows in a row without the held digit
+
+    @property
+    def holding(self) -> bool:
+        """Whether a digit is still being pressed."""
+        return self._held is not None
 
     def feed(self, pcm: bytes) -> str:
         """The digits newly detected in this audio, one character for each press; '' if there are none.
@@ -169,7 +173,7 @@ class DtmfDetector:
         powers = _verify_digit(pair, self._hits, recent)
         if powers is None:
             return ""
-        self._held, self._held_powers, self._misses, self.holding = pair, powers, 0, True
+        self._held, self._held_powers, self._misses = pair, powers, 0
         self._hits.clear()
         return _DIGITS[pair]
 
@@ -183,7 +187,7 @@ class DtmfDetector:
     def _miss(self, windows: int) -> None:
         self._misses += windows
         if self._misses >= MISSES:
-            self._held, self.holding = None, False
+            self._held = None
 
 
 def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[list[str], list[bool]]:
@@ -212,7 +216,7 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
         held: list[bool] = []
         for detector in detectors:
             detector.on_quiet_frame()
-            held.append(detector.holding)
+            held.append(detector._held is not None)
         return [""] * len(detectors), held
     spectra = _Spectra(samples if loud.all() else samples[loud])
     with_tones, powers = iter(spectra.frames_with_tones()), spectra.powers
@@ -224,14 +228,14 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
         if not is_loud:
             detector.on_quiet_frame()
         else:
-            if next(with_tones) or detector.holding:
+            if next(with_tones) or detector._held is not None:
                 found = detector.on_frame(spectra, row)
             else:
                 detector._hits.clear()
                 detector._recent.append((powers, row))
             row += 1
         digits.append(found)
-        held.append(detector.holding)
+        held.append(detector._held is not None)
     return digits, held
 
 

@@ -101,7 +101,7 @@ class FrameReader(Generic[Sink]):
         if self.fd < 0 or not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
             return False
         self.head = websocket.masked_head(payload)
-        self.size = len(self.head) + websocket.MASK_BYTES + payload
+        self.size = websocket.masked_size(payload)
         self.read_bytes = _FRAMES_PER_POLL * self.size
         if len(data) > _MAX_FIRST_FRAMES * self.size or not (frames := self._frames_in(data)):
             return False

@@ -72,7 +72,7 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
             start = n * FRAME_BYTES
             audio = Audio(pcm[start : start + FRAME_BYTES], False, found[n], held[n], powers, n)
             if receiver.awaits_sound:
-                receiver.deliver(audio)
+                receiver.push_event(audio)
                 continue
             try:
                 for listener in listeners:

@@ -61,7 +61,7 @@ class Receiver:
         on_first_listener: Callable[[], None] = _ignore,
     ) -> None:
         self.wire, self._clock = wire, clock
-        self._on_listener_error, self._on_signal = on_listener_error, on_signal
+        self.on_listener_error, self._on_signal = on_listener_error, on_signal
         self._on_first_listener = on_first_listener
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
@@ -80,7 +80,7 @@ class Receiver:
 
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
-        self._on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
+        self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
         self._on_first_listener, self.keypad = _ignore, None
         self._set_listeners(())
 
@@ -140,16 +140,8 @@ class Receiver:
         else:
             self._deliver(events)
 
-    def deliver(self, audio: Audio) -> None:
-        """Deliver audio that was decoded and counted already."""
-        self._deliver((audio,))
-
-    def on_listener_error(self, error: BaseException) -> None:
-        """Report an error that a listener has raised: it must not end the connection's reader."""
-        self._on_listener_error(error)
-
     def push_event(self, event: Event) -> None:
-        """Deliver an event that came by another way than a binary message, such as a digit of the admin API."""
+        """Deliver an event that is decoded already, such as a digit of the admin API."""
         self._deliver((event,))
 
     def _deliver(self, events: Iterable[Event]) -> None:
@@ -168,7 +160,7 @@ class Receiver:
                 for listener in self.listeners:
                     listener(event)
         except SOURCE_FAULTS as error:  # an error in a handler's code must not end the connection's reader
-            self._on_listener_error(error)
+            self.on_listener_error(error)
 
     def add_listener(self, listener: EventListener) -> None:
         """Add a listener. It is called with every event until the stream ends, and must return at once."""
