@@ -18,15 +18,10 @@ from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_web_url
 from mediaserver.config.listener_settings import AdminSettings, AudioSocketSettings, ServerSettings, TlsSettings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload
 
 ACCESS_KEY = "vb_"  # how each of VoIPBIN's access keys begins
-
-# The names of wire formats. `wire.encapsulation` and `wire.codec` have them as enums, which this package must not
-# import.
-EncapsulationName = Literal["audiosocket", "rtp", "sln"]
-FramingName = Literal["auto", "pcm", "message"]
-RtpPayloadName = Literal["auto", "pcmu", "pcma", "l16"]
-InboundName = Literal["auto", "slin", "mulaw", "alaw"]
 
 
 class PromptSettings(Table):
@@ -59,10 +54,10 @@ class PromptSettings(Table):
 class Defaults(Table):
     """`[defaults]`: settings of all paths. A path may set the same keys for itself."""
 
-    encapsulation: EncapsulationName = "audiosocket"
-    framing: FramingName = "auto"
-    rtp_payload: RtpPayloadName = "auto"
-    inbound: InboundName = "auto"
+    encapsulation: Encapsulation = Encapsulation.AUDIOSOCKET
+    framing: Framing = Framing.AUTO
+    rtp_payload: RtpPayload = RtpPayload.AUTO
+    inbound: InboundCodec = InboundCodec.AUTO
     lead: int = Field(1, ge=0, le=10, description="frames sent ahead of their time")
     tokens: Tokens = ()
     allow: Networks = ()
@@ -113,10 +108,10 @@ class PathSettings(Table):
     model_config = ConfigDict(extra="allow")
 
     handler: str
-    encapsulation: EncapsulationName | None = None
-    framing: FramingName | None = None
-    rtp_payload: RtpPayloadName | None = None
-    inbound: InboundName | None = None
+    encapsulation: Encapsulation | None = None
+    framing: Framing | None = None
+    rtp_payload: RtpPayload | None = None
+    inbound: InboundCodec | None = None
     lead: int | None = Field(None, ge=0, le=10)
     tokens: Tokens | None = None
     allow: Networks | None = None

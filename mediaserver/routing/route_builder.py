@@ -15,8 +15,7 @@ from mediaserver.routing.filling import VARIABLE, texts_in, urls_with_variable_h
 from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.routing.route import Route
 from mediaserver.support.credentials import resolve_secret_fields, resolve_secrets
-from mediaserver.wire.codec import InboundCodec
-from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+from mediaserver.wire.encapsulation import WireSettings
 
 
 def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
@@ -67,10 +66,10 @@ def _build_route(
     except ValueError as error:
         return None, [f"{place}.handler: {error}"]
     wire = WireSettings(
-        Encapsulation(path.encapsulation or defaults.encapsulation),
-        Framing(path.framing or defaults.framing),
-        RtpPayload(path.rtp_payload or defaults.rtp_payload),
-        InboundCodec(path.inbound or defaults.inbound),
+        path.encapsulation or defaults.encapsulation,
+        path.framing or defaults.framing,
+        path.rtp_payload or defaults.rtp_payload,
+        path.inbound or defaults.inbound,
         defaults.lead if path.lead is None else path.lead,
     )
     problems: list[str] = []

@@ -1,13 +1,11 @@
 """The names of encapsulations, and the encoded frames of every encoding, to the byte."""
 
 import struct
-from typing import get_args
 
 import pytest
 
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.config.settings import Defaults, PathSettings
 from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import (
     L16,
@@ -35,21 +33,6 @@ def test_the_names_of_the_settings():
     assert list(RtpPayload) == ["auto", "pcmu", "pcma", "l16"]
     assert list(InboundCodec) == ["auto", *Codec] == ["auto", "slin", "mulaw", "alaw"]
     assert WireSettings() == WireSettings(Encapsulation.AUDIOSOCKET, Framing.AUTO, RtpPayload.AUTO)
-
-
-@pytest.mark.parametrize(
-    ("key", "names"),
-    [
-        ("encapsulation", Encapsulation),
-        ("framing", Framing),
-        ("rtp_payload", RtpPayload),
-        ("inbound", InboundCodec),
-    ],
-)
-def test_the_configuration_has_the_same_names(key, names):
-    assert get_args(Defaults.model_fields[key].annotation) == tuple(names)
-    of_path, or_none = get_args(PathSettings.model_fields[key].annotation)
-    assert (get_args(of_path), or_none) == (tuple(names), type(None))
 
 
 # Frames of PCM to encoded frames
