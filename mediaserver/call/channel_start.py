@@ -81,11 +81,13 @@ class ChannelStart:
         """Whether a text message is the MEDIA_START of a channel that has not started yet."""
         return self.channel is None and chan_websocket.is_media_start(text)
 
-    def start_channel(self, text: str, stream: Stream, write_text: Callable[[str], None]) -> Stream:
+    def start_channel(
+        self, text: str, stream: Stream, write_text: Callable[[str], None]
+    ) -> tuple[AsteriskChannel, Stream]:
         """Set both directions to the media format that a MEDIA_START names.
 
-        Returns the stream with the ids and variables of the channel. ProtocolError where the format is not
-        supported.
+        Returns the channel, and the stream with the channel's ids and variables. ProtocolError where the format is
+        not supported.
         """
         start = chan_websocket.parse(text)
         try:
@@ -98,11 +100,12 @@ class ChannelStart:
         if self._media_start is not None and not self._media_start.done():
             self._media_start.set_result(None)
         names = {key: start.fields[key] for key in ("connection_id", "channel") if key in start.fields}
-        return replace(
+        known = replace(
             stream,
             call=stream.call or start.fields.get("channel_id", ""),
             variables={**peer_variables(start.variables, stream.id, stream.path), **names, **stream.variables},
         )
+        return self.channel, known
 
     async def wait_for_media_start(self, stream: str, over: asyncio.Future[None]) -> None:
         """Wait for a promised MEDIA_START, until 2 s are over or the stream ends. After 2 s, guess the format."""

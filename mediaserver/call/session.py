@@ -47,11 +47,11 @@ class Session:
         event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
     ) -> None:
-        receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
-        self.receiver, self._pacer, self._clock = receiver, pacer, clock
+        self._pacer, self._clock = pacer, clock
+        self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self._lifetime = Lifetime(stream)
         sink, speech = event_sink or NullEventSink(), speech or SpeechService()
-        self.call = Call(self._lifetime, library, pacer, receiver, clock, sink, speech)
+        self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # False while a stream that we dial has no connection
         self.texts = 0  # number of text messages that were not understood
@@ -59,9 +59,9 @@ class Session:
         self.lost = 0  # number of sent frames that were not yet confirmed when a connection broke
         self._started = clock()
         self._inspecting = wire.negotiating  # whether `_inspect` must see a message before the receiver does
-        self._start = ChannelStart(receiver, pacer)
+        self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
-        self._playout_hold = PlayoutHold(pacer, receiver)
+        self._playout_hold = PlayoutHold(pacer, self.receiver)
         self.inbound_problems: list[InboundProblem] = []  # in the order in which they were found
 
     @property
@@ -196,14 +196,13 @@ class Session:
     def _start_channel(self, text: str, write_text: Callable[[str], None]) -> None:
         """Process a MEDIA_START; end the stream where its media format is not supported."""
         try:
-            self._lifetime.stream = self._start.start_channel(text, self.stream, write_text)
+            channel, self._lifetime.stream = self._start.start_channel(text, self.stream, write_text)
         except ProtocolError as error:
             log.warning("Asterisk's channel cannot be served", stream=self.stream.id, why=str(error))
             self.finish(End(EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED, str(error)))
             return
-        channel, previous = self._start.channel, self.control
-        assert channel is not None  # noqa: S101 - set by start_channel
-        self._inspecting, self.control = self._start.buffering, channel
+        previous, self.control = self.control, channel
+        self._inspecting = self._start.buffering
         if previous.answered:  # the handler answered before the channel was known
             channel.answer()
 
@@ -218,19 +217,18 @@ class Session:
 
     def _on_signal(self, event: Event) -> None:
         """Process an event that is not audio."""
-        match event:
-            case Hangup():
-                self.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL))
-            case Identity():
-                self._lifetime.identify(str(event.uuid))
+        if isinstance(event, Hangup):
+            self.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL))
+        elif isinstance(event, Identity):
+            self._lifetime.identify(str(event.uuid))
 
     def _report_problem(self, problem: InboundProblem) -> None:
         if problem in self.inbound_problems:  # the problem was reported on an earlier connection
             return
         self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
-        hint = problem.hint(dialled=bool(self.stream.resource))
-        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=hint, **facts)
+        stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
+        log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
         self.call.notify(EventKind.STREAM_INBOUND, facts)
 
     # -- the connection ------------------------------------------------------------------------------------------
@@ -270,7 +268,7 @@ class Session:
         self.control.on_disconnect()
 
     async def drain(self) -> None:
-        """Wait, after the handler's end, until the peer has played its queue; then hang up if `hanging_up`."""
+        """Wait, after the handler's end, until the peer has played its queue; then hang up if it asked to."""
         self._pacer.write_partial_frame()
         await self.control.drain()
         if self.hanging_up:
