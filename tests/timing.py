@@ -13,18 +13,27 @@ from pathlib import Path
 
 UNIT = float(os.environ.get("TEST_TIME_UNIT", "1"))  # seconds that are ample on any machine this is run on
 # Seconds for what must come, whatever else the machine does meanwhile: only a test that fails waits for so long.
-PATIENCE = 60 * UNIT
+PATIENCE = 120 * UNIT
 TIMEOUT = min(PATIENCE, 60.0)  # the same where it is a setting, which may be no longer
+_LOOK = 0.002  # seconds between two looks at a condition
+_LOOK_SHARE = 20  # by how much the time between two looks is longer than a look, at least
 _NAP = 0.01  # seconds
 _TURNS = 4  # what goes from one process to another and back waits for a core as often
 
 
 async def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
-    """Wait until a condition holds; fail where it never does."""
-    deadline = time.monotonic() + patience
+    """Wait until a condition holds; fail where it never does.
+
+    A condition that takes long to look at is looked at less often, so that looking leaves the core to what is
+    waited for.
+    """
+    began = time.monotonic()
+    deadline = began + patience
     while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.002)
+        looked = time.monotonic()
+        assert looked < deadline, "it never came true"
+        await asyncio.sleep(max(_LOOK, _LOOK_SHARE * (looked - began)))
+        began = time.monotonic()
 
 
 class Witness:

@@ -13,7 +13,10 @@ from typing import Protocol
 from mediaserver.audio.pcm import SAMPLE_RATE
 
 _CHECK_INTERVAL = 1.0  # seconds
-_CONSECUTIVE_CHECKS = 5  # checks in a row that must agree; a network stall, and the burst after it, are shorter
+# By how many checks those that agree must be ahead of those that do not. A network stall, and the burst after it,
+# are shorter. Where the network or the machine delays messages now and then, the wrong rate is still found.
+_CHECKS_AHEAD = 5
+_IDLE_CHECKS = 5  # checks in a row without a message, after which the audio has stopped
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # multiples of real time that count as half and as double rate
 _SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, after which it is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
@@ -111,15 +114,15 @@ class InboundMonitor:
         inbound, now = self._inbound, self._loop.time()
         samples, received = inbound.samples, inbound.received
         speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._checked_at, 1e-3)
-        self._half_rate_checks = self._half_rate_checks + 1 if _HALF[0] < speed < _HALF[1] else 0
-        self._double_rate_checks = self._double_rate_checks + 1 if _DOUBLE[0] < speed < _DOUBLE[1] else 0
+        self._half_rate_checks = _count_check(self._half_rate_checks, _HALF[0] < speed < _HALF[1])
+        self._double_rate_checks = _count_check(self._double_rate_checks, _DOUBLE[0] < speed < _DOUBLE[1])
         self._idle_checks = self._idle_checks + 1 if samples and received == self._received else 0
         self._checked_at, self._samples, self._received = now, samples, received
-        if self._half_rate_checks == _CONSECUTIVE_CHECKS:
+        if self._half_rate_checks == _CHECKS_AHEAD:
             self._report_once(InboundProblem.HALF_RATE)
-        if self._double_rate_checks == _CONSECUTIVE_CHECKS:
+        if self._double_rate_checks == _CHECKS_AHEAD:
             self._report_once(InboundProblem.DOUBLE_RATE)
-        if self._idle_checks == _CONSECUTIVE_CHECKS:
+        if self._idle_checks == _IDLE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
             self._audio_since = now  # ends up as the time of the first audio, from which silence is measured
@@ -134,3 +137,8 @@ class InboundMonitor:
         if problem not in self._reported:
             self._reported.add(problem)
             self._report(problem)
+
+
+def _count_check(ahead: int, agrees: bool) -> int:
+    """By how many checks those that agree are ahead of those that do not, after one more; never below 0."""
+    return ahead + 1 if agrees else max(0, ahead - 1)

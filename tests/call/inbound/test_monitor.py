@@ -187,7 +187,10 @@ def reported(per_second: list[int], silent: bool = False, expected_at: int | Non
         ([8000, *[0] * 6, 8000, *[0] * 6], ["stopped"]),  # once
         ([4000, 8000] * 10, []),
         ([0] * 4, []),
-        ([4000] * 4 + [8000] + [4000] * 4, []),
+        ([4000] * 4 + [8000] * 4 + [4000] * 4, []),
+        ([4000, 4000, 8000] * 3, []),
+        ([4000, 4000, 3000] * 5, ["half-rate"]),  # a machine or a network that is late every third second
+        ([16_000, 16_000, 9000, 16_000] * 3, ["double-rate"]),
         ([4000] * 5, ["half-rate"]),
         ([16_000] * 4, []),
         ([16_000] * 5 + [4000] * 5 + [0] * 5, ["double-rate", "half-rate", "stopped"]),
