@@ -28,9 +28,18 @@ from tests.project import without_missing_engine
 from tests.sound import speechlike, write_wav
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that all tests share: the one prompt is decoded once, not by a process for each test."""
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "mediaserver" / "sounds").mkdir(parents=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _bare(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 async def told(tmp_path: Path, text: str) -> list[str]:
