@@ -5,8 +5,9 @@ Every timer then fires without waiting and at exactly its time, so tests assert 
 
 import asyncio
 import inspect
+import itertools
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now_ns = 0
         self.faults: list[str] = []  # exceptions of callbacks, which fail the test
+        self.jobs_last: Iterator[float] = itertools.repeat(0.0)  # seconds that each job of another thread takes
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
@@ -61,12 +63,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Run the function at once in this thread, because another thread would take real time."""
+        """Run the function in this thread, after the virtual time that it takes; another would take real time."""
         done = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except Exception as error:
-            done.set_exception(error)
+
+        def run() -> None:
+            try:
+                done.set_result(func(*args))
+            except Exception as error:
+                done.set_exception(error)
+
+        if lasts := next(self.jobs_last):
+            self.call_later(lasts, run)
+        else:
+            run()
         return done
 
     def clock(self) -> int:

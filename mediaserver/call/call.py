@@ -12,7 +12,7 @@ from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, wait_for_voice
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
-from mediaserver.call.inbound.receiver import EventListener, PacketCounts, Receiver
+from mediaserver.call.inbound.receiver import EventListener, PacketCounts, PcmListener, Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
@@ -116,6 +116,13 @@ class Call:
         """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block."""
         return self._receiver.listen(listener)
 
+    def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
+        """Call `listener` with the PCM of the caller's audio as it arrives, within a `with` block.
+
+        It is 16-bit, mono, at 8 kHz, usually 320 bytes. No way to get audio is cheaper. `listener` must not block.
+        """
+        return self._receiver.listen_pcm(listener)
+
     @property
     def keypad(self) -> Keypad:
         """The caller's digits (DTMF). Digits are detected from the first use of this property on."""
@@ -127,8 +134,7 @@ class Call:
     @property
     def keys(self) -> int | None:
         """The number of digits received; None where the handler has never asked for a digit."""
-        keypad = self._keypad
-        return keypad.presses if keypad is not None and keypad.awaited else None
+        return self._keypad.presses if self._keypad is not None and self._keypad.awaited else None
 
     async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
         """Play a prompt until its end, or until the caller barges in. Returns if speech stopped the prompt.
@@ -221,13 +227,12 @@ class Call:
         """Record the caller to a WAV file, until one of the limits is reached or the stream ends.
 
         `within`: the folder that must contain the file; if a symbolic link leads out of it, the recording fails.
-        `stereo`: the caller is on the left, and what we send on the right. `max_duration`: seconds after which the
-        recording ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which ends
-        the recording. `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its
-        folders.
+        `stereo`: the caller is on the left, and what we send on the right. `max_duration`: seconds after which it
+        ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which ends it.
+        `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
-        Where the disk is full, or the folder cannot be written, the file ends, and the event `recording.failed` is
-        emitted at once. `record` still returns only when a limit is reached. `Recording.error` has the reason.
+        Where the disk fails, the file ends, and the event `recording.failed` is emitted at once. `record` still
+        returns only when a limit is reached. `Recording.error` has the reason.
         """
         recorder = Recorder(
             path,
@@ -239,26 +244,24 @@ class Call:
             dtmf_active=lambda: self._keypad is not None and self._keypad.dtmf_active,
             clock=self._clock,
             modes=modes,
-            on_failure=self._report_recording,
+            on_result=self._report_recording,
         )
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
         try:
             with contextlib.ExitStack() as stack:
-                stack.enter_context(self.listen(recorder.on_event))
+                stack.enter_context(
+                    self.listen(recorder.on_event)
+                    if max_silence is not None
+                    else self.listen_pcm(recorder.push_pcm)
+                )
                 if stereo:
                     stack.enter_context(self._pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
                 if finish_on:
                     stack.enter_context(self.keypad.intercept(finish_on, lambda: recorder.stop(StopReason.DIGIT)))
                 await recorder.run()
         finally:
-            recording = await uninterrupted(self._finish_recording(recorder))
-        return recording
-
-    async def _finish_recording(self, recorder: Recorder) -> Recording:
-        recording = await recorder.close()
-        if not recording.error:  # `on_failure` has already reported a recording that failed
-            self._report_recording(recording)
+            recording = await uninterrupted(recorder.close())
         return recording
 
     def _report_recording(self, recording: Recording) -> None:

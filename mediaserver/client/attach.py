@@ -24,7 +24,6 @@ from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing.route import DescribeInput
 from mediaserver.runtime.engine import Engine
 from mediaserver.wire.encapsulation import Encapsulation
-from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
 
@@ -143,16 +142,14 @@ async def attach(
     engine = Engine(settings, where, problems)
     attacher = Attacher(engine, _give_by_options)
 
-    def on_event(event: Event) -> None:
-        if isinstance(event, Audio) and on_audio is not None:
-            on_audio(event.pcm, time.monotonic())
-
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
         log.warning(NO_CREDENTIAL)  # logged now, since dialling may go on for a while before it fails
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session
-        with session.call.listen(on_event) if on_audio is not None else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if on_audio is not None:
+                stack.enter_context(session.call.listen_pcm(lambda pcm: on_audio(pcm, time.monotonic())))
             running = attachment.start()
             hanging_up = asyncio.create_task(hang_up.wait())
             await asyncio.wait((hanging_up, running), return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,6 @@ from pydantic import Field
 from mediaserver.call import Call
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.live import LiveSource
-from mediaserver.wire.events import Audio, Event
 
 
 class Echo(Handler):
@@ -16,10 +15,5 @@ class Echo(Handler):
     async def run(self, call: Call) -> None:
         """Play the received audio to the peer, `delay_ms` milliseconds later."""
         live = LiveSource(self.delay_ms)
-
-        def on_event(event: Event) -> None:
-            if isinstance(event, Audio):
-                live.push_audio(event.pcm)
-
-        with call.listen(on_event):
+        with call.listen_pcm(live.push_audio):
             await call.play(live)

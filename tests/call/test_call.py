@@ -452,6 +452,7 @@ async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: V
         "keypad",
         "keys",
         "listen",
+        "listen_pcm",
         "notify",
         "now",
         "packets",

@@ -48,6 +48,11 @@ class Line:
         sent = len(stream.said_at)  # silence follows: on a busy machine some of it is always on its way
         await eventually(lambda: hearing.received >= sent)
 
+    @property
+    def skipped(self) -> int:
+        """Frames that we have not sent in their time, since the machine was late by more than we catch up."""
+        return int(self.session.summary()["skipped"])
+
     async def until_heard(self, pcm: bytes) -> None:
         """Wait until the far end has heard it, to the bit."""
         await eventually(lambda: pcm in self.stream.heard)

@@ -68,17 +68,23 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
         keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
         if keypad is not None and (found[n] != "" or keypad.dtmf_active):
             listeners = receiver.listeners
-        if listeners or receiver.awaits_sound:
-            start = n * FRAME_BYTES
-            audio = Audio(pcm[start : start + FRAME_BYTES], False, found[n], held[n], powers, n)
-            if receiver.awaits_sound:
-                receiver.push_event(audio)
-                continue
-            try:
+        pcm_listeners, awaits_sound = receiver.pcm_listeners, receiver.awaits_sound
+        if not (listeners or pcm_listeners or awaits_sound):
+            continue
+        start = n * FRAME_BYTES
+        frame = pcm[start : start + FRAME_BYTES]
+        if awaits_sound:
+            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n))
+            continue
+        try:
+            for on_pcm in pcm_listeners:
+                on_pcm(frame)
+            if listeners:
+                audio = Audio(frame, False, found[n], held[n], powers, n)
                 for listener in listeners:
                     listener(audio)
-            except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
-                receiver.on_listener_error(error)
+        except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
+            receiver.on_listener_error(error)
 
 
 def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[str | None], Sequence[bool]]:

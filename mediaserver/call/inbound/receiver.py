@@ -20,6 +20,7 @@ from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # events queued for an iterator that lags behind: five seconds of audio
 EventListener = Callable[[Event], None]
+PcmListener = Callable[[bytes], None]
 
 
 def _ignore(*args: object) -> None:
@@ -47,9 +48,10 @@ class PacketCounts(NamedTuple):
 class Receiver:
     """Decodes what the peer sends, and calls each listener with each event, in order, as soon as it arrives.
 
-    `on_signal` is called with every event that is not audio, such as a hang-up, with or without listeners.
-    `on_first_listener` is called when a listener is added and there was none. `on_listener_error` is called with
-    the exception that a listener, or one of these callbacks, has raised.
+    Listeners for events get audio and all other events. Listeners for PCM get the samples of audio alone, so that
+    no event has to be made for them. `on_signal` is called with every event that is not audio, such as a hang-up,
+    with or without listeners. `on_first_listener` is called when a listener is added and there was none.
+    `on_listener_error` is called with the exception that a listener, or one of these callbacks, has raised.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Receiver:
         self._on_first_listener = on_first_listener
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
+        self.pcm_listeners: tuple[PcmListener, ...] = ()
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
@@ -82,7 +85,7 @@ class Receiver:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
         self._on_first_listener, self.keypad = _ignore, None
-        self._set_listeners(())
+        self._set_listeners((), ())
 
     def pause(self) -> None:
         """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
@@ -152,9 +155,11 @@ class Receiver:
                         self.silent = not event.pcm.strip(b"\0")
                     if self._on_audio is not None and event.pcm:
                         callback, self._on_audio = self._on_audio, None
-                        self.listening = bool(self.listeners)
+                        self.listening = self._has_listeners
                         callback()
                     self.awaits_sound = self.silent or self._on_audio is not None
+                    for on_pcm in self.pcm_listeners:
+                        on_pcm(event.pcm)
                 else:
                     self._on_signal(event)
                 for listener in self.listeners:
@@ -162,23 +167,30 @@ class Receiver:
         except SOURCE_FAULTS as error:  # an error in a handler's code must not end the connection's reader
             self.on_listener_error(error)
 
+    @property
+    def _has_listeners(self) -> bool:
+        return bool(self.listeners or self.pcm_listeners)
+
     def add_listener(self, listener: EventListener) -> None:
         """Add a listener. It is called with every event until the stream ends, and must return at once."""
-        if not self.listeners:
-            self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
-            self._on_first_listener()
-        self._set_listeners((*self.listeners, listener))
+        self._before_first_listener()
+        self._set_listeners((*self.listeners, listener), self.pcm_listeners)
 
     def add_keypad(self, keypad: Keypad) -> None:
         """Add a keypad as a listener. Frames without digits that were searched for it do not reach it."""
         self.keypad = keypad
         self.add_listener(keypad.on_event)
 
-    def _set_listeners(self, listeners: tuple[EventListener, ...]) -> None:
-        self.listeners = listeners
+    def _before_first_listener(self) -> None:
+        if not self._has_listeners:
+            self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
+            self._on_first_listener()
+
+    def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
+        self.listeners, self.pcm_listeners = listeners, pcm_listeners
         keypad = self.keypad.on_event if self.keypad is not None else None
         self.listeners_without_keypad = tuple(listener for listener in listeners if listener != keypad)
-        self.listening = bool(listeners) or self._on_audio is not None
+        self.listening = self._has_listeners or self._on_audio is not None
 
     @contextlib.contextmanager
     def listen(self, listener: EventListener) -> Iterator[None]:
@@ -187,9 +199,23 @@ class Receiver:
         try:
             yield
         finally:
-            if len(self.listeners) == 1:
-                self._flush_jitter_buffer()
-            self._set_listeners(tuple(each for each in self.listeners if each is not listener))
+            self._before_removal()
+            self._set_listeners(tuple(each for each in self.listeners if each is not listener), self.pcm_listeners)
+
+    @contextlib.contextmanager
+    def listen_pcm(self, listener: PcmListener) -> Iterator[None]:
+        """Call `listener` with the PCM of all audio (16-bit, 8 kHz, usually 320 bytes), within a `with` block."""
+        self._before_first_listener()
+        self._set_listeners(self.listeners, (*self.pcm_listeners, listener))
+        try:
+            yield
+        finally:
+            self._before_removal()
+            self._set_listeners(self.listeners, tuple(each for each in self.pcm_listeners if each is not listener))
+
+    def _before_removal(self) -> None:
+        if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets what is held back
+            self._flush_jitter_buffer()
 
     async def events(self) -> AsyncIterator[Event]:
         """Iterate over events from now on. If more than 250 are queued, the oldest are dropped."""

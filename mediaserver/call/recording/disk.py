@@ -25,7 +25,7 @@ class DiskExecutor:
     async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
         """Run a job in a thread. OSError where this job or the one before fails, or the disk does not answer."""
         await self._wait()
-        self._work = asyncio.ensure_future(asyncio.to_thread(work, *args))
+        self._work = asyncio.get_running_loop().run_in_executor(None, work, *args)
         await self._wait()
 
     async def _wait(self) -> None:

@@ -53,15 +53,15 @@ class Recording:
 
 
 def _ignore(recording: Recording) -> None:
-    """Do nothing. Stands in for the failure callback if none is given."""
+    """Do nothing. Stands in for the callback if none is given."""
 
 
 class Recorder:
     """Collects audio in memory and has a thread write it once a second, so that a slow disk delays no call.
 
-    If the disk fails, `on_failure` is called at once, and only once, with the recording so far. After a failure,
-    audio is counted but not kept. The limits apply to the counted audio, so that the recording ends when it would
-    have ended without the failure.
+    `on_result` is called once: if the disk fails, at once with the recording so far, and otherwise when the
+    recording is closed. After a failure, audio is counted but not kept. The limits apply to the counted audio, so
+    that the recording ends when it would have ended without the failure.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Recorder:
         dtmf_active: Callable[[], bool],
         clock: Callable[[], float],
         modes: FileModes = DEFAULT_MODES,
-        on_failure: Callable[[Recording], None] = _ignore,
+        on_result: Callable[[Recording], None] = _ignore,
     ) -> None:
         self._path, self._within, self._trim_silence, self._clock = path, within, trim_silence, clock
-        self._on_failure, self._failure_reported, self._modes = on_failure, False, modes
+        self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self._max_duration = max_duration
         self._mono = bytearray()  # received audio that is not yet written
@@ -90,7 +90,8 @@ class Recorder:
         self._file_closed = False  # whether closing has been tried, with or without success
         self._samples = 0  # samples per channel, written or being written; after a failure, those received
         self._loud_until = 0  # the index after the last sample that is not silence
-        self._stopped = asyncio.Event()
+        self._stopped = False
+        self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self._detector = VoiceActivityDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
@@ -101,26 +102,32 @@ class Recorder:
     # -- called by the stream ------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """Process received audio."""
-        if not isinstance(event, Audio) or self._stopped.is_set():
+        """Process an event: audio is recorded, and searched for voice where a silence ends the recording."""
+        if not isinstance(event, Audio) or self._stopped:
             return
-        self._last_audio_at = now = self._clock()
-        if self._error:
-            self._samples += len(event.pcm) // SAMPLE_BYTES
-        elif self._tracks is not None:
-            self._tracks.inbound.push(event.pcm, now - self._began)
-        else:
-            self._mono += event.pcm
         if self._detector is not None and self._detector.feed(event.pcm, self._dtmf_active(), event.power):
-            self._last_voice_at = now
-        if now >= self._check_at or self._unwritten_bytes >= self._check_bytes:
-            self._check_limits()
+            self._last_voice_at = self._clock()
+        self.push_pcm(event.pcm)
         if self._max_silence is not None and self._last_audio_at - self._last_voice_at >= self._max_silence:
             self.stop(StopReason.SILENCE)
 
+    def push_pcm(self, pcm: bytes) -> None:
+        """Record received audio."""
+        if self._stopped:
+            return
+        self._last_audio_at = now = self._clock()
+        if self._error:
+            self._samples += len(pcm) // SAMPLE_BYTES
+        elif self._tracks is not None:
+            self._tracks.inbound.push(pcm, now - self._began)
+        else:
+            self._mono += pcm
+        if now >= self._check_at or self._unwritten_bytes >= self._check_bytes:
+            self._check_limits()
+
     def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
         """Process a frame that is sent to the peer."""
-        if self._tracks is not None and not self._error and not self._stopped.is_set():
+        if self._tracks is not None and not self._error and not self._stopped:
             self._tracks.outbound.push(encoding.decode(item), self._elapsed)
 
     def on_frames_recalled(self, frames: int) -> None:
@@ -130,9 +137,9 @@ class Recorder:
 
     def stop(self, reason: StopReason) -> None:
         """End the recording. Only the first call has an effect."""
-        if not self._stopped.is_set():
-            self._reason = reason
-            self._stopped.set()
+        if not self._stopped:
+            self._reason, self._stopped = reason, True
+            self._wake_up.set()
 
     # -- called by the handler's task ----------------------------------------------------------------------------
 
@@ -140,14 +147,14 @@ class Recorder:
         """Record until `stop` is called or a limit is reached, even where the disk fails meanwhile."""
         try:
             await self._disk.run_blocking(self._open)
-            while not self._stopped.is_set() and not self._error:
+            while not self._stopped and not self._error:
                 await self._wait_until_due()
-                await self._disk.run_blocking(self._append, self._take_unwritten(last=self._stopped.is_set()))
+                await self._disk.run_blocking(self._append, self._take_unwritten(last=self._stopped))
         except OSError as error:
             self._fail(error_text(error))
         if self._error:
             await self._finish()
-        while not self._stopped.is_set():
+        while not self._stopped:
             await self._wait_until_due()
 
     async def close(self) -> Recording:
@@ -159,6 +166,7 @@ class Recorder:
             except OSError as error:
                 self._fail(error_text(error))
         await self._finish()
+        self._report()
         return self._recording
 
     async def _finish(self) -> None:
@@ -167,9 +175,13 @@ class Recorder:
             await self._disk.run_blocking(self._close_file)
         except OSError as error:
             self._fail(error_text(error))
-        if self._error and not self._failure_reported:
-            self._failure_reported = True
-            self._on_failure(self._recording)
+        if self._error:
+            self._report()
+
+    def _report(self) -> None:
+        if not self._reported:
+            self._reported = True
+            self._on_result(self._recording)
 
     def _fail(self, why: str) -> None:
         """Stop writing because of a failure. Only the first failure is kept."""
@@ -224,10 +236,14 @@ class Recorder:
         due = min(
             self._deadline(self._began, self._max_duration), self._deadline(self._last_voice_at, self._max_silence)
         )
+        delay = min(_FLUSH_INTERVAL, due - self._clock())
+        timer = asyncio.get_running_loop().call_later(delay, self._wake_up.set)
         try:
-            async with asyncio.timeout(min(_FLUSH_INTERVAL, due - self._clock())):
-                await self._stopped.wait()
-        except TimeoutError:
+            await self._wake_up.wait()
+        finally:
+            timer.cancel()
+        if not self._stopped:
+            self._wake_up.clear()
             self._check_limits()
 
     def _deadline(self, since: float, limit: float | None) -> float:

@@ -62,9 +62,14 @@ class Listening:
         if keypad:
             self.receiver.add_keypad(self.keypad)
         self.events: list[Event] = []
+        self.pcm: list[bytes] = []
 
-    def listen(self) -> None:
-        self.receiver.add_listener(self.events.append)
+    def listen(self, to: str = "events") -> None:
+        if "events" in to:
+            self.receiver.add_listener(self.events.append)
+        if "pcm" in to:
+            self.listening = self.receiver.listen_pcm(self.pcm.append)  # it ends where nothing refers to it
+            self.listening.__enter__()
 
 
 def alone(stream: Listening, message: bytes) -> None:
@@ -90,14 +95,14 @@ SOUNDS = {
 
 @pytest.mark.parametrize("formats", [[name] for name in FORMATS] + [list(FORMATS)], ids=[*FORMATS, "all at once"])
 @pytest.mark.parametrize("at_once", [1, 2])
-@pytest.mark.parametrize("also", [False, True], ids=["the keypad alone", "others as well"])
-def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool, at_once: int) -> None:
+@pytest.mark.parametrize("also", ["", "events", "pcm", "events and pcm"])
+def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: str, at_once: int) -> None:
     pairs = list(product(formats, SOUNDS))
     reference = [Listening(FORMATS[name][0]) for name, _ in pairs]
     streams = [Listening(FORMATS[name][0]) for name, _ in pairs]
     sounds = [cut(SOUNDS[sound]) for _, sound in pairs]
-    for stream in (*reference, *streams) if also else ():
-        stream.listen()
+    for stream in (*reference, *streams):
+        stream.listen(also)
     waiting: list[tuple[Listening, bytes]] = []
     for n in range(max(map(len, sounds))):
         present = [k for k, frames in enumerate(sounds) if n < len(frames)]
@@ -114,6 +119,9 @@ def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: bool
     together(waiting)
     for single, one in zip(reference, streams, strict=True):
         assert one.events == single.events
+        assert one.pcm == single.pcm
+        if also == "events and pcm":
+            assert one.pcm == [event.pcm for event in one.events if isinstance(event, Audio)]
         assert one.keypad.drain_digits() == single.keypad.drain_digits()
         assert one.keypad.dtmf_active == single.keypad.dtmf_active
         for count in ("received", "samples", "malformed", "silent"):

@@ -59,6 +59,39 @@ def test_each_listener_gets_each_event_at_once_while_it_listens() -> None:
     assert (receiver.received, receiver.malformed, receiver.dropped) == (2, 0, 0)
 
 
+def test_a_listener_for_pcm_gets_samples_and_nothing_else_while_it_listens() -> None:
+    probe, samples = ReceiverProbe(), []
+    receiver = probe.receiver
+    with receiver.listen_pcm(samples.append):
+        receiver.decode_message(FRAME)
+        receiver.push_event(Digit("1"))
+        with receiver.listen(probe.heard.append):
+            receiver.decode_message(FRAME)
+        receiver.decode_message(FRAME)
+    receiver.decode_message(FRAME)
+    assert samples == [FRAME] * 3
+    assert probe.heard == [Audio(FRAME)]
+    assert not receiver.listening
+
+
+def test_the_first_listener_begins_a_sequence_and_the_last_gets_what_waits_whichever_they_are() -> None:
+    probe, samples = ReceiverProbe(WireSettings(encapsulation=Encapsulation.RTP)), []
+    with probe.receiver.listen_pcm(samples.append):
+        for number in (1, 2, 4):
+            probe.packet(number)
+        with probe.receiver.listen(probe.heard.append):
+            pass
+        assert len(samples) == 2
+    assert (len(samples), probe.receiver.packets) == (4, PacketCounts(received=3, lost=1))
+    with probe.receiver.listen(probe.heard.append):
+        probe.packet(90)
+        with probe.receiver.listen_pcm(samples.append):
+            probe.packet(91)
+        probe.packet(92)
+    assert (len(probe.heard), len(samples)) == (3, 5)
+    assert probe.receiver.packets == PacketCounts(received=6, lost=1)
+
+
 def test_a_listener_whose_block_raises_is_removed() -> None:
     probe = ReceiverProbe()
     with contextlib.suppress(LookupError), probe.receiver.listen(probe.heard.append):
@@ -77,12 +110,14 @@ def test_signals_are_delivered_with_or_without_a_listener() -> None:
 def test_a_failing_listener_is_reported_and_the_receiver_goes_on() -> None:
     probe, error = ReceiverProbe(), ZeroDivisionError()
 
-    def fail(event: Event) -> None:
+    def fail(_: object) -> None:
         raise error
 
     with probe.receiver.listen(fail):
         probe.receiver.decode_message(FRAME)
-    assert probe.failures == [error]
+    with probe.receiver.listen_pcm(fail):
+        probe.receiver.decode_message(FRAME)
+    assert probe.failures == [error] * 2
 
 
 def test_after_its_close_a_receiver_calls_nobody() -> None:

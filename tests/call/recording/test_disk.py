@@ -1,7 +1,6 @@
 """The disk executor: one job after the other, and every wait has an end."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -9,28 +8,15 @@ from mediaserver.call import DiskExecutor
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
-@pytest.fixture
-def thread(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A thread in which each thing takes as long as the next of these says, in seconds."""
-    lasts: list[float] = []
-
-    async def run(work: Callable[..., None], *args: object) -> None:
-        await asyncio.sleep(lasts.pop(0))
-        work(*args)
-
-    monkeypatch.setattr(asyncio, "to_thread", run)
-    return lasts
-
-
 def fail() -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_jobs_run_in_their_order_and_are_waited_for(thread: list[float]) -> None:
+def test_jobs_run_in_their_order_and_are_waited_for() -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
         disk, done = DiskExecutor(), []
-        thread.extend([1.0, 4.9])
+        loop.jobs_last = iter([1.0, 4.9])
         assert not disk.busy
         for n in range(2):
             await disk.run_blocking(done.append, n)
@@ -40,11 +26,11 @@ def test_jobs_run_in_their_order_and_are_waited_for(thread: list[float]) -> None
     run()
 
 
-def test_a_cancelled_owner_does_not_stop_a_job_and_the_next_job_waits(thread: list[float]) -> None:
+def test_a_cancelled_owner_does_not_stop_a_job_and_the_next_job_waits() -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
         disk, done = DiskExecutor(), []
-        thread.extend([2.0, 1.0])
+        loop.jobs_last = iter([2.0, 1.0])
         first = asyncio.create_task(disk.run_blocking(done.append, 1))
         await asyncio.sleep(0.5)
         first.cancel()
@@ -56,11 +42,11 @@ def test_a_cancelled_owner_does_not_stop_a_job_and_the_next_job_waits(thread: li
     run()
 
 
-def test_a_job_that_hangs_times_out_once_and_its_failure_is_raised_later(thread: list[float]) -> None:
+def test_a_job_that_hangs_times_out_once_and_its_failure_is_raised_later() -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
         disk = DiskExecutor(timeout=3.0)
-        thread.extend([20.0, 0.0])
+        loop.jobs_last = iter([20.0, 0.0])
         for _ in range(3):  # the second and the third are not even begun
             with pytest.raises(OSError, match="does not answer"):
                 await disk.run_blocking(fail)
@@ -68,16 +54,16 @@ def test_a_job_that_hangs_times_out_once_and_its_failure_is_raised_later(thread:
         await asyncio.sleep(20)
         with pytest.raises(OSError, match="No space"):
             await disk.run_blocking(fail)
-        assert len(thread) == 1
+        assert list(loop.jobs_last) == [0.0]
 
     run()
 
 
-def test_a_failure_is_raised_once(thread: list[float]) -> None:
+def test_a_failure_is_raised_once() -> None:
     @in_virtual_time
     async def run(loop: VirtualLoop) -> None:
         disk, done = DiskExecutor(), []
-        thread.extend([0.1, 0.1])
+        loop.jobs_last = iter([0.1, 0.1])
         with pytest.raises(OSError, match="No space"):
             await disk.run_blocking(fail)
         await disk.run_blocking(done.append, 1)

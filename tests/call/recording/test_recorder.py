@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import os
 import resource
 import subprocess
@@ -470,10 +471,10 @@ async def test_a_disk_that_is_too_slow_ends_the_recording(tmp_path: Path, monkey
 
     monkeypatch.setattr(WavFile, "append", slowly)
     told: list[Recording] = []
-    recording = recorder(tmp_path, on_failure=told.append)
+    recording = recorder(tmp_path, on_result=told.append)
     running = asyncio.create_task(recording.run())
     recording.on_event(Audio(bytes(11 * 16_000)))
-    assert not recording._stopped.is_set()
+    assert not recording._stopped
     await eventually(lambda: recording._disk.busy and not recording._mono)
     recording.on_event(Audio(bytes(11 * 16_000)))
     released.set()
@@ -526,15 +527,10 @@ def test_headers_are_read_by_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("hang_up", [20, 60, 110, 160, 210, 260])
 @in_virtual_time
 async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
-    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hang_up: int
+    loop: VirtualLoop, tmp_path: Path, hang_up: int
 ) -> None:
     """Each thing that the disk does takes 50 ms."""
-
-    async def slowly(work: Callable[..., None], *args: object) -> None:
-        await asyncio.sleep(0.05)
-        work(*args)
-
-    monkeypatch.setattr(asyncio, "to_thread", slowly)
+    loop.jobs_last = itertools.repeat(0.05)
     caller = Caller(loop, library_of())
     await caller.call(lambda call: call.record(tmp_path / "a.wav", max_duration=0.1), hang_up)
     await asyncio.sleep(1)
@@ -547,13 +543,9 @@ async def test_a_hang_up_while_it_finishes_leaves_a_whole_file_and_its_event(
 
 @in_virtual_time
 async def test_a_cancellation_while_the_file_is_finished_is_raised_after_it(
-    loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loop: VirtualLoop, tmp_path: Path
 ) -> None:
-    async def slowly(work: Callable[..., None], *args: object) -> None:
-        await asyncio.sleep(0.05)
-        work(*args)
-
-    monkeypatch.setattr(asyncio, "to_thread", slowly)
+    loop.jobs_last = itertools.repeat(0.05)
     caller, went_on = Caller(loop, library_of()), []
 
     async def run(call: Call) -> None:
@@ -565,11 +557,8 @@ async def test_a_cancellation_while_the_file_is_finished_is_raised_after_it(
 
 
 @in_virtual_time
-async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path: Path, monkeypatch) -> None:
-    async def never(work: Callable[..., None], *args: object) -> None:
-        await asyncio.sleep(1000)
-
-    monkeypatch.setattr(asyncio, "to_thread", never)
+async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path: Path) -> None:
+    loop.jobs_last = itertools.repeat(1000.0)
     caller = Caller(loop, library_of())
     began = loop.time()
     await caller.call(lambda call: call.record(tmp_path / "a.wav"), 100)
