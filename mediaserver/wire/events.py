@@ -33,7 +33,7 @@ class Audio:
     """
 
     pcm: bytes
-    concealed: bool = False  # whether `pcm` is silence in place of a lost packet (packet loss concealment)
+    concealed: bool = False  # whether `pcm` stands in for lost audio (packet loss concealment)
     digits: str | None = field(default=None, compare=False)
     key_held: bool = field(default=False, compare=False)
     measured: FramePowers | None = field(default=None, compare=False)

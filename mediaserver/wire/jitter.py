@@ -6,15 +6,26 @@ sends carry no information: its timestamps advance by bytes, and its SSRC is 0. 
 """
 
 import math
+from collections import deque
 
-from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_RATE, SILENCE
+from mediaserver.audio import concealment
+from mediaserver.audio.pcm import (
+    FRAME_BYTES,
+    FRAMES_PER_SECOND,
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    SILENCE,
+    from_bytes,
+    to_bytes,
+)
 from mediaserver.wire.events import Audio
 
 # The longest gap, in packets. A packet that is farther ahead of the expected one may belong to a new sequence. The
 # limit of RFC 3550, 3000 packets, would be a minute.
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND
 MAX_MISORDER = FRAMES_PER_SECOND  # packets by which a late packet or a duplicate may be behind the expected packet
-MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of silence that conceal one gap
+MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of audio that conceal one gap
+_HISTORY_PACKETS = 5  # packets that hold what concealment uses of the past, down to a packet of 10 ms
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16, and begin again at 0 after 65535
 
@@ -28,7 +39,7 @@ def sequence_distance(sequence: int, extended: int) -> int:
 
 
 class JitterBuffer:
-    """Puts the packets of one stream in order, and conceals lost packets by silence.
+    """Puts the packets of one stream in order, and conceals lost packets as `audio.concealment` does.
 
     A gap is given up when more than `depth` packets wait behind it, or when the first of these packets has waited
     for `max_wait` seconds. Both are checked when a packet arrives that does not fill the gap. A packet farther
@@ -45,7 +56,8 @@ class JitterBuffer:
         # Extended sequence numbers of the first packet and of the expected packet: they begin with the peer's
         # first number, and continue beyond 65535.
         self._first = self._next = 0
-        self._last_pcm = SILENCE  # PCM of the last packet passed on; silence for a lost packet has the same length
+        # PCM of the last packets passed on. What conceals a lost packet is as long as the last one.
+        self._history = deque((SILENCE,), _HISTORY_PACKETS)
         self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM and arrival by extended sequence number
         self._given_up: set[int] = set()  # extended numbers of packets given up, as far back as MAX_MISORDER
         self._probation: tuple[int, bytes, float, int] | None = None  # sequence, PCM, arrival, `received` by then
@@ -63,17 +75,18 @@ class JitterBuffer:
     def put(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
         """The audio of a packet and of packets that waited for it, in order; empty if the packet must wait.
 
-        `sequence` is the packet's u16 sequence number, `pcm` its decoded audio, and `at` its arrival in seconds.
+        `sequence` is the packet's u16 sequence number, `pcm` its decoded audio in whole 16-bit samples, and `at`
+        its arrival in seconds.
         """
         self.received += 1
         if sequence == self._next % _MOD and not self._waiting:
             self._next += 1
-            self._last_pcm = pcm
+            self._history.append(pcm)
             return [Audio(pcm)]
         return self._put_in_order(sequence, pcm, at)
 
     def flush(self) -> list[Audio]:
-        """Give up all gaps at the end of a stream. Returns the waiting packets, with the gaps as silence."""
+        """Give up all gaps at the end of a stream. Returns the waiting packets, with the gaps concealed."""
         self.late += self._probation is not None
         self._probation = None
         return self._release(math.inf)
@@ -122,7 +135,7 @@ class JitterBuffer:
         while waiting:
             if (packet := waiting.pop(self._next, None)) is not None:
                 self._next += 1
-                self._last_pcm = packet[0]
+                self._history.append(packet[0])
                 passed_on.append(Audio(packet[0]))
             elif len(waiting) > self._depth or at - next(iter(waiting.values()))[1] >= self._max_wait:
                 passed_on += self._conceal(min(waiting))
@@ -131,12 +144,25 @@ class JitterBuffer:
         return passed_on
 
     def _conceal(self, end: int) -> list[Audio]:
-        """Give up the missing packets before the extended sequence number `end`, and return silence for them."""
-        lost, width = range(self._next, end), len(self._last_pcm) or FRAME_BYTES
+        """Give up the missing packets before the waiting packet `end`, an extended sequence number.
+
+        Returns what conceals them. The waiting packet is cross-faded with its continuation.
+        """
+        lost, width = range(self._next, end), len(self._history[-1]) or FRAME_BYTES
         self._given_up = {sequence for sequence in (*self._given_up, *lost) if sequence >= end - MAX_MISORDER}
         self.lost += len(lost)
         self._next = end
-        return [Audio(bytes(width), concealed=True)] * min(len(lost), MAX_CONCEALED // width)
+        size = min(len(lost), MAX_CONCEALED // width) * width
+        if not size:
+            return []
+        following, at = self._waiting[end]
+        history = b"".join(self._history)[-concealment.HISTORY * SAMPLE_BYTES :]
+        samples = concealment.conceal(from_bytes(history), size // SAMPLE_BYTES, from_bytes(following))
+        replacement, following = map(to_bytes, samples)
+        self._waiting[end] = following, at
+        packets = [replacement[start : start + width] for start in range(0, size, width)]
+        self._history += packets
+        return [Audio(pcm, concealed=True) for pcm in packets]
 
 
 class JitterEstimator:

@@ -387,14 +387,7 @@ async def test_rtp_held_for_a_lost_packet_is_delivered_before_the_listener_goes(
         (20.0 * n, lambda packet=packet: caller.session.receive_binary(packet)) for n, packet in enumerate(packets)
     ]
     await caller.call(run, 1000, *acts)
-    assert [(event.pcm[0], event.concealed) for event in heard] == [
-        (1, False),
-        (2, False),
-        (3, False),
-        (0, True),
-        (5, False),
-        (6, False),
-    ]
+    assert [... if event.concealed else event.pcm[-1] for event in heard] == [1, 2, 3, ..., 5, 6]
     assert caller.session.receiver.packets == (5, 1, 0, 0)
 
 

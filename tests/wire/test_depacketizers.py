@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from mediaserver.audio.pcm import FRAME_BYTES
+from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 from mediaserver.wire import rtp
 from mediaserver.wire.codec import Codec, CodecDetector, InboundCodec
@@ -16,9 +16,11 @@ from mediaserver.wire.depacketizers import (
     RtpDepacketizer,
 )
 from mediaserver.wire.events import Audio
+from tests.sound import speechlike
 
 LINEAR = struct.pack("<160h", *range(1, 161))
 MULAW = bytes(range(160))
+SPEECH = [to_bytes(frame) for frame in speechlike(800).reshape(-1, 160)]
 
 
 def of(setting: str) -> CodecDetector:
@@ -99,8 +101,19 @@ def test_payload_types_of_a_dialled_stream_name_the_law_of_160_bytes() -> None:
 
 def test_a_gap_is_concealed_after_packets_have_waited_behind_it() -> None:
     inbound = RtpDepacketizer(of("slin"))
-    heard = [inbound.depacketize(packet(LINEAR, sequence), at) for sequence, at in ((0, 0.0), (2, 0.02), (3, 0.1))]
-    assert heard == [[Audio(LINEAR)], [], [Audio(bytes(320), concealed=True), Audio(LINEAR), Audio(LINEAR)]]
+    heard = [
+        [
+            (event.concealed, event.pcm[-160:])
+            for event in inbound.depacketize(packet(SPEECH[n], n), at)
+            if isinstance(event, Audio)
+        ]
+        for n, at in ((0, 0.0), (1, 0.02), (3, 0.04), (4, 0.12))
+    ]
+    first, second, missing, *rest = [each for events in heard for each in events]
+    assert [len(events) for events in heard] == [1, 1, 0, 3]
+    assert [first, second, *rest] == [(False, SPEECH[n][-160:]) for n in (0, 1, 3, 4)]  # but for a cross-fade
+    assert missing[0]
+    assert any(missing[1])  # its last 10 ms are no silence
 
 
 def test_an_empty_packet_counts_in_the_sequence_and_shows_no_codec() -> None:

@@ -3,16 +3,16 @@
 import math
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mediaserver.audio.pcm import FRAME_BYTES
+from mediaserver.audio.pcm import FRAME_BYTES, from_bytes, to_bytes
 from mediaserver.wire.events import Audio
 from mediaserver.wire.jitter import MAX_DROPOUT, MAX_MISORDER, JitterBuffer, JitterEstimator
 
 U16 = st.integers(0, 2**16 - 1)
-GONE = Audio(bytes(FRAME_BYTES), concealed=True)
 COUNTERS = ("received", "lost", "late", "duplicates", "reordered", "restarts")
 
 
@@ -21,9 +21,10 @@ def pcm(number):
     return struct.pack("<i", number - 2**20) * 80
 
 
-def heard(*numbers):
-    """The audio of packets by number, `...` being a concealed one."""
-    return [GONE if number is ... else Audio(pcm(number)) for number in numbers]
+def numbers(audio):
+    """The numbers of packets, `...` for a concealed one. A cross-fade leaves the last samples alone."""
+    assert all(len(each.pcm) == FRAME_BYTES for each in audio)
+    return [... if each.concealed else struct.unpack("<i", each.pcm[-4:])[0] + 2**20 for each in audio]
 
 
 def counters(buffer):
@@ -32,8 +33,8 @@ def counters(buffer):
 
 
 def put(buffer, number, ms=0.0):
-    """What a packet completes whose sequence number is its number's last 16 bits."""
-    return buffer.put(number % 2**16, pcm(number), 1000 + ms / 1000)
+    """The packets that a packet completes whose sequence number is its number's last 16 bits."""
+    return numbers(buffer.put(number % 2**16, pcm(number), 1000 + ms / 1000))
 
 
 CASES = {
@@ -198,9 +199,9 @@ CASES = {
 @pytest.mark.parametrize(("arrivals", "at_the_end", "counted"), CASES.values(), ids=CASES)
 def test_the_audio_that_each_packet_completes(arrivals, at_the_end, counted):
     buffer = JitterBuffer()
-    for number, ms, numbers in arrivals:
-        assert put(buffer, number, ms) == heard(*numbers), (number, ms)
-    assert buffer.flush() == heard(*at_the_end)
+    for number, ms, passed_on in arrivals:
+        assert put(buffer, number, ms) == passed_on, (number, ms)
+    assert numbers(buffer.flush()) == at_the_end
     assert buffer.flush() == []
     assert counters(buffer) == counted
 
@@ -210,38 +211,69 @@ def test_at_most_depth_packets_wait_behind_a_gap(depth):
     buffer = JitterBuffer(depth, math.inf)
     put(buffer, 1)
     assert [put(buffer, 3 + n) for n in range(depth)] == [[]] * depth
-    assert put(buffer, 3 + depth) == heard(..., *range(3, 4 + depth))
+    assert put(buffer, 3 + depth) == [..., *range(3, 4 + depth)]
 
 
 def test_packets_behind_a_gap_wait_for_max_wait():
     buffer = JitterBuffer(10, max_wait=0.5)
     put(buffer, 1)
     assert put(buffer, 3, 0) == put(buffer, 4, 499) == []
-    assert put(buffer, 5, 500) == heard(..., 3, 4, 5)
+    assert put(buffer, 5, 500) == [..., 3, 4, 5]
 
 
 def test_the_stream_goes_on_after_a_flush():
     buffer = JitterBuffer()
     put(buffer, 1)
     put(buffer, 3)
-    assert buffer.flush() == heard(..., 3)
-    assert put(buffer, 4) == heard(4)
+    assert numbers(buffer.flush()) == [..., 3]
+    assert put(buffer, 4) == [4]
+
+
+def test_a_stream_without_loss_is_passed_on_as_it_is():
+    buffer, packets = JitterBuffer(), [pcm(number) for number in range(9)]
+    passed_on = [audio.pcm for n in (0, 1, 3, 2, 4, 6, 7, 5, 8) for audio in buffer.put(n, packets[n], n / 50)]
+    assert all(audio is packet for audio, packet in zip(passed_on, packets, strict=True))
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 60])
+def test_lost_packets_are_concealed_by_the_last_periods_of_all_that_was_passed_on(ptime_ms):
+    size = ptime_ms * 8
+    tone = np.resize(np.random.default_rng(1).integers(-9000, 9000, 87), 20 * size).astype(np.int16)
+    buffer, passed_on = JitterBuffer(depth=0), []
+    lost = (6, 9, 10)
+    for n in sorted({*range(16)} - {*lost}):
+        passed_on += buffer.put(n, to_bytes(tone[n * size : (n + 1) * size]), n * ptime_ms / 1000)
+    assert [n for n, audio in enumerate(passed_on) if audio.concealed] == list(lost)
+    heard = [from_bytes(audio.pcm).astype(float) for audio in passed_on]
+    right = tone.reshape(-1, size)
+    assert abs(heard[6][:80] - right[6][:80]).max() <= 1  # at full level for 10 ms
+    assert abs(heard[9][:80] - right[9][:80]).max() <= 1
+    last_level = 1 - min(2 * size - 1 - 80, 400) / 400  # at the end of the longer gap
+    assert abs(heard[10][-1] - right[10][-1] * last_level) <= 1
+    assert all((heard[n][80:] == right[n][80:]).all() for n in range(16) if n not in lost)
+    assert all((heard[n] == right[n]).all() for n in (*range(6), 8, *range(12, 16)))
 
 
 def test_a_lost_packet_is_as_long_as_the_one_before_it():
     buffer = JitterBuffer(depth=0)
-    buffer.put(1, b"\x01" * 640, 0)  # 40 ms
-    assert buffer.put(4, b"\x02" * 160, 0) == [Audio(bytes(640), concealed=True)] * 2 + [Audio(b"\x02" * 160)]
-    assert buffer.put(6, b"", 0) == [Audio(bytes(160), concealed=True), Audio(b"")]
-    assert buffer.put(8, b"", 0) == [GONE, Audio(b"")]  # no length to go by: a frame
+    passed_on = []
+    for number, size in ((1, 640), (4, 160), (6, 0), (8, 0)):
+        passed_on += buffer.put(number, bytes(size), 0)
+    gone = {size: Audio(bytes(size), concealed=True) for size in (640, 320, 160)}
+    assert passed_on == [
+        *(Audio(bytes(640)), gone[640], gone[640]),
+        *(Audio(bytes(160)), gone[160]),
+        *(Audio(b""), gone[320], Audio(b"")),  # no length to go by: a frame
+    ]
 
 
 @pytest.mark.parametrize(("size", "filled"), [(320, 100), (322, 99), (640, 50), (32_000, 1), (32_002, 0)])
-def test_silence_for_a_gap_is_two_seconds_at_most(size, filled):
+def test_a_gap_is_filled_for_two_seconds_at_most(size, filled):
     buffer = JitterBuffer(depth=0)
     buffer.put(0, bytes(size), 0)
-    heard = buffer.put(101, b"end", 0)
-    assert heard == [Audio(bytes(size), concealed=True)] * filled + [Audio(b"end")]
+    passed_on = buffer.put(101, b"last", 0)
+    assert passed_on[:-1] == [Audio(bytes(size), concealed=True)] * filled
+    assert not passed_on[-1].concealed
     assert counters(buffer) == {"received": 2, "lost": 100}
 
 
@@ -260,7 +292,7 @@ def test_the_jump_that_is_a_gap_and_the_jump_that_is_a_restart(jump, first, seco
     buffer = JitterBuffer(depth=0)
     for number in range(9990 - MAX_MISORDER, 10_001):
         put(buffer, number)
-    assert [put(buffer, 10_001 + jump), put(buffer, 10_002 + jump)] == [heard(*first), heard(*second)]
+    assert [put(buffer, 10_001 + jump), put(buffer, 10_002 + jump)] == [first, second]
 
 
 def test_a_restart_just_behind_costs_one_second_at_most():
@@ -268,7 +300,7 @@ def test_a_restart_just_behind_costs_one_second_at_most():
     for number in range(MAX_MISORDER):
         put(buffer, number)
     assert [put(buffer, number) for number in range(MAX_MISORDER)] == [[]] * MAX_MISORDER
-    assert put(buffer, MAX_MISORDER) == heard(MAX_MISORDER)
+    assert put(buffer, MAX_MISORDER) == [MAX_MISORDER]
     assert counters(buffer) == {"received": 101, "duplicates": 50}
 
 
@@ -277,7 +309,7 @@ def test_a_restart_forgets_old_losses():
     for number in (1000, 1002, 1003, 1004, 1005, *range(900, 1001)):
         put(buffer, number)
     assert put(buffer, 1002) == []
-    assert put(buffer, 1001) == heard(1001, 1002)  # lost in the run before, but not in this one
+    assert put(buffer, 1001) == [1001, 1002]  # lost in the run before, but not in this one
     assert counters(buffer) == {"received": 108, "lost": 1, "reordered": 1, "restarts": 1}
 
 
@@ -297,9 +329,9 @@ def test_packets_overtaken_within_the_depth_come_out_in_order(first, depth, data
     """The first packet stays first: with nothing before it, nobody knows that it is not."""
     overtaken = data.draw(st.lists(st.integers(0, depth + 1), max_size=60))
     order = sorted(range(len(overtaken)), key=lambda n: n + overtaken[n])
-    numbers = [first, *(first + 1 + n for n in order)]
+    arrivals = [first, *(first + 1 + n for n in order)]
     buffer = JitterBuffer(depth, math.inf)
-    assert [audio for number in numbers for audio in put(buffer, number)] == heard(*sorted(numbers))
+    assert [each for number in arrivals for each in put(buffer, number)] == sorted(arrivals)
     assert buffer.flush() == []
     assert counters(buffer).keys() <= {"received", "reordered"}
 
@@ -314,22 +346,20 @@ STEPS = st.lists(st.integers(0, 70), min_size=1, max_size=20)
 @example(65_530, [[0]] * 3 + [[]] * 30 + [[0]] * 3, [20], 3)
 def test_any_loss_duplication_and_reordering(first, packets, steps, depth):
     arrivals = sorted((n + later, n) for n, copies in enumerate(packets) for later in copies)
-    numbers = [first + n for _, n in arrivals]
+    order = [first + n for _, n in arrivals]
     buffer, heard, ms = JitterBuffer(depth), [], 0
-    for n, number in enumerate(numbers):
+    for n, number in enumerate(order):
         ms += steps[n % len(steps)]
         heard += put(buffer, number, ms)
-    heard += buffer.flush()
+    heard += numbers(buffer.flush())
     counted = {name: getattr(buffer, name) for name in COUNTERS}
-    assert counted["received"] == len(numbers)
+    assert counted["received"] == len(order)
     assert counted["restarts"] == 0
-    assert counted["lost"] == heard.count(GONE)
+    assert counted["lost"] == heard.count(...)
     assert len(heard) == counted["received"] - counted["late"] - counted["duplicates"] + counted["lost"]
-    if numbers:  # every packet in its own place or silence there, from the first that arrived to the last
-        assert heard == [
-            audio if audio.concealed else Audio(pcm(number)) for number, audio in enumerate(heard, numbers[0])
-        ]
-        assert len(heard) == max(numbers) - numbers[0] + 1
+    if order:  # every packet in its own place, or what conceals it, from the first that arrived to the last
+        assert heard == [... if each is ... else number for number, each in enumerate(heard, order[0])]
+        assert len(heard) == max(order) - order[0] + 1
 
 
 @given(st.lists(st.tuples(U16, st.binary(max_size=4), st.floats(0, 1)), max_size=80), st.integers(0, 5))
@@ -337,7 +367,7 @@ def test_arbitrary_sequence_numbers_raise_nothing_and_the_counters_add_up(packet
     buffer, heard, at = JitterBuffer(depth), [], 0.0
     for sequence, sound, later in packets:
         at += later
-        heard += buffer.put(sequence, sound, at)
+        heard += buffer.put(sequence, sound * 2, at)
     heard += buffer.flush()
     assert len(heard) == buffer.received - buffer.late - buffer.duplicates + buffer.lost
     assert len([audio for audio in heard if audio.concealed]) == buffer.lost
@@ -355,7 +385,7 @@ def test_a_stream_recovers_after_arbitrary_packets(history, first):
         put(buffer, sequence, 20 * n)
     for n in range(MAX_MISORDER + 5):
         last = put(buffer, first + n, 1000 + 20 * n)
-    assert last == heard(first + MAX_MISORDER + 4)
+    assert last == [first + MAX_MISORDER + 4]
 
 
 @given(U16, st.integers(1, 5), st.integers(MAX_DROPOUT + 1, 2**16 - MAX_MISORDER - 2), st.booleans())
@@ -367,8 +397,8 @@ def test_a_restart_is_passed_on_from_its_second_packet_on(first, count, jump, ga
         put(buffer, first + count + 1)
     anew = first + count + jump
     assert put(buffer, anew) == []
-    assert put(buffer, anew + 1) == (heard(..., first + count + 1) if gap else []) + heard(anew, anew + 1)
-    assert put(buffer, anew + 2) == heard(anew + 2)
+    assert put(buffer, anew + 1) == ([..., first + count + 1] if gap else []) + [anew, anew + 1]
+    assert put(buffer, anew + 2) == [anew + 2]
     assert buffer.restarts == 1
     assert buffer.late == 0
 

@@ -7,7 +7,10 @@ import pytest
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call import Call
 from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD, Keypad
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from mediaserver.wire.events import Audio, Digit, Hangup
+from mediaserver.wire.wire import Wire
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -233,3 +236,24 @@ async def test_of_several_who_wait_each_key_is_for_one(loop: VirtualLoop) -> Non
     assert [task.result() for task in done] == ["1"]
     assert sorted(await asyncio.gather(*both)) == ["1", "2"]
     assert not keypad.has_digit
+
+
+# -- tones in lossy RTP ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", "159#D")
+@pytest.mark.parametrize("held_ms", [100, 140, 200])
+def test_a_key_of_which_one_packet_is_lost_is_pressed_once(key: str, held_ms: int) -> None:
+    """The packet is any of the key's, or one next to them, and the key begins anywhere within a packet."""
+    tone = digits(key, held_ms, 160)
+    for offset in (0, 60, 110):
+        pcm = bytes(4 * FRAME_BYTES + 2 * offset) + tone
+        packets = [pcm[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\0") for at in range(0, len(pcm), FRAME_BYTES)]
+        for lost in range(3, 3 + held_ms // 20 + 3):
+            receiver, phone = Receiver(Wire(WireSettings(Encapsulation.RTP)), Clock()), Phone()
+            receiver.add_keypad(phone.keypad)
+            for n, packet in enumerate(packets):
+                if n != lost:
+                    receiver.decode_message(b"\x80\x60" + n.to_bytes(2, "big") + bytes(8) + packet)
+            assert receiver.packets.lost == 1
+            assert phone.kept == key, (offset, lost)
