@@ -89,7 +89,10 @@ class Call:
             raise
 
     def clear(self) -> None:
-        """Stop what is playing and what is queued. Each pending `play` returns how much of its sound was sent."""
+        """Stop what is playing, by a fade of 5 ms, and what is queued.
+
+        Each pending `play` returns how much of its sound was sent.
+        """
         self._pacer.cancel_all()
 
     def answer(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
 from mediaserver.call.peer_control import AudioSocketControl
@@ -203,7 +204,8 @@ async def test_cancelling_a_play_stops_its_source(tmp_path, loop: VirtualLoop) -
         await session.call.play(Source([b"\x02" * 320]))
 
     await session.run(work())
-    assert spoken(stage) == [1, 1, 1, 2]
+    assert spoken(stage) == [1, 1, 1, 0, 2]
+    assert stage.transport.messages[3][4:] == fade_out(b"\x01" * 320)
 
 
 @in_virtual_time

@@ -27,12 +27,13 @@ def _observed(on_frame: FrameObserver, encoding: Encoding, frame: bytes) -> byte
 class FrameWriter:
     """Writes the frames of one stream to the stream's connection."""
 
-    __slots__ = ("_observers", "_silent", "transport", "wire")
+    __slots__ = ("_frames", "_observers", "_silent", "transport", "wire")
 
     def __init__(self, wire: Wire, transport: Transport) -> None:
         self.wire, self.transport = wire, transport
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
         self._silent = True  # True before the first message, and where the last message was silence
+        self._frames: Iterator[bytes] = iter(())  # encoded frames that are being written, not yet observed
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
         """Write to another connection from now on; the observers stay the same."""
@@ -59,11 +60,19 @@ class FrameWriter:
         wire = self.wire
         encoding = wire.encoding
         frames = repeat(encoding.silence) if source is None else source.iter_frames(encoding, start)
+        self._frames = frames
         for on_frame, _ in self._observers:
             frames = map(partial(_observed, on_frame, encoding), frames)
         if wire.marks_talkspurts:
             frames = chain(self._mark_talkspurt(silent=source is None), frames)
         return map(self.transport.write, wire.messages(frames))
+
+    def take_next_frame(self) -> bytes:
+        """Take the PCM of the frame that would be written next, which is not written then; b"" if there is none.
+
+        The wire's encoding must be that of the latest `iter_writes`.
+        """
+        return self.wire.encoding.decode(next(self._frames, b""))
 
     def write_partial_frame(self) -> None:
         """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""

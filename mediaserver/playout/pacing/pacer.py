@@ -49,7 +49,7 @@ class Pacer(Sequencer):
         """Stop sending for good. The current source ends, and its future gets how much of it was played."""
         self.pause()
         self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # break reference cycles with the session
-        self.cancel_all()
+        self.cancel_all(fade=False)
 
     def write_partial_frame(self) -> None:
         """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""

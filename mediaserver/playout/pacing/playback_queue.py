@@ -18,11 +18,16 @@ class Playback:
     done: asyncio.Future[PlaybackResult]
     started: int | None = None  # frames that the stream had sent when the turn began; None while the source waits
     before: int = 0  # frames of the source that were sent in its earlier turns
+    fading: bool = False  # whether the source is the faded end of another one, which was stopped
 
     def begin(self, now: int) -> int:
         """Begin the source's turn; return the index of the source's frame with which the turn begins."""
         self.started = now
         return self.played(now)
+
+    def is_heard(self, now: int) -> bool:
+        """Whether the last frame that the stream has sent is the source's."""
+        return self.started is not None and now > self.started
 
     def suspend(self, now: int) -> None:
         """End the source's turn before the source is at its end: the source will get another turn."""
@@ -86,9 +91,21 @@ class PlaybackQueue:
         self.current = self._waiting.popleft()
         return self.current
 
+    def begin_fade(self, source: Source) -> Playback:
+        """Make the faded end of a stopped source the current source, before all that wait, and return it."""
+        done = self._loop.create_future()
+        done.cancel()  # nobody waits for it, and so nobody would retrieve an error
+        self.current = Playback(source, done, fading=True)
+        return self.current
+
     def suspend_current(self, now: int) -> None:
-        """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""
-        if self.current is not None:
+        """Make the current source the first of the waiting ones; its next turn continues where it was stopped.
+
+        The faded end of a stopped source gets no other turn, because after a break it would be a sound of its own.
+        """
+        if self.current is not None and self.current.fading:
+            self.finish_current(now, complete=False)
+        elif self.current is not None:
             self.current.suspend(now)
             self._waiting.appendleft(self.current)
             self.current = None

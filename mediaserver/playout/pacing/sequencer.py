@@ -8,6 +8,8 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
+from mediaserver.audio.fade import fade_out
+from mediaserver.audio.pcm import SILENCE
 from mediaserver.playout.pacing.frame_writer import FlushObserver, FrameObserver, FrameWriter, ignore_flushed
 from mediaserver.playout.pacing.playback_queue import PlaybackQueue
 from mediaserver.playout.pacing.slot_membership import SlotMembership
@@ -56,10 +58,13 @@ class Sequencer(ABC):
             self._begin_next()
         return done
 
-    def cancel_all(self) -> None:
-        """End the current source and all waiting ones: the stream sends silence from the next tick on."""
+    def cancel_all(self, *, fade: bool = True) -> None:
+        """End the current source and all waiting ones: the stream sends silence, after a fade of 5 ms.
+
+        Without `fade`, silence begins at the next tick.
+        """
         self._queue.cancel_waiting(self.frames)
-        self._interrupt()
+        self._interrupt(fade)
 
     def cancel(self, done: asyncio.Future[PlaybackResult]) -> None:
         """Stop the source whose future is `done`, or take it out of the queue if it waits."""
@@ -142,22 +147,36 @@ class Sequencer(ABC):
                 self._queue.fail_current(error)
                 self._begin_next()
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, fade: bool = True) -> None:
         """Stop the current source, and have the far end drop the source's queued frames, if it can.
 
-        If the far end drops them, the last frames sent, as many as the lead, count as not played.
+        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it does not,
+        it plays them to their end, and what would have followed them fades out in the next frame.
         """
-        if self._queue.current is None:
+        current = self._queue.current
+        if current is None or (fade and current.fading):
             return
         flushed = self.flush_peer()
         if flushed:
             self._writer.report_flushed(self._lead)
+        fade = fade and self._writing and not flushed and current.is_heard(self.frames)
+        ending = self._faded_end() if fade else b""
         self._queue.finish_current(self.frames, complete=False, unsent=self._lead if flushed else 0)
-        if self._writing:
+        if ending:
+            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
+        elif self._writing:
             self._begin_next()
         if flushed:
             self._writer.wire.flush()  # discard a partial frame, so that it does not begin the next message
             self._send_lead()
+
+    def _faded_end(self) -> bytes:
+        """PCM of the frame in which the current source fades out; b"" where its next frame begins with silence."""
+        try:
+            frame = fade_out(self._writer.take_next_frame())
+        except SOURCE_FAULTS:  # the source is being stopped, so that its error concerns nobody any more
+            return b""
+        return frame if frame != SILENCE else b""
 
     def _suspend_current(self) -> None:
         """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""

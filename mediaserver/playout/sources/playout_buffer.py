@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_BYTES, SILENCE
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
@@ -32,6 +33,8 @@ class PlayoutBuffer(Source):
         self._pushed = self._played = 0  # bytes pushed and bytes played so far
         # Marks: the number of bytes to be played before the mark's function is called, and the function.
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._ending = b""  # the frame in which cleared audio fades out; b"" if there is none
+        self._attend = False  # whether there are marks or an ending, of which the next frame must take care
         self.underruns = 0
         self.dropped = 0
 
@@ -52,10 +55,17 @@ class PlayoutBuffer(Source):
         if len(self._marks) >= MAX_MARKS:
             return False
         self._marks.append((self._pushed, on_played))
+        self._attend = True
         return True
 
     def clear(self) -> None:
-        """Drop the waiting audio. The functions of its marks are called at the next ticks."""
+        """Drop the waiting audio. What is playing fades out in the next frame.
+
+        The functions of the audio's marks are called at the next ticks.
+        """
+        if self._playing and self._buffer:
+            self._ending = fade_out(bytes(self._buffer[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0"))
+            self._attend = True
         self._buffer.clear()
         self._played, self._playing, self._delayed, self._silent = self._pushed, False, 0, _UNDERRUN_FRAMES + 1
 
@@ -75,9 +85,16 @@ class PlayoutBuffer(Source):
                 return
             marks.popleft()[1]()
 
+    def _take_ending(self) -> bytes:
+        """Call the marks that are due, and return the frame in which cleared audio fades out, if there is one."""
+        self._call_marks()
+        ending, self._ending = self._ending, b""
+        self._attend = bool(self._marks)
+        return ending
+
     def _next_frame(self) -> bytes:
-        if self._marks:
-            self._call_marks()
+        if self._attend and (ending := self._take_ending()):
+            return ending
         buffer = self._buffer
         if not buffer:
             self._playing, self._delayed = False, 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire.encapsulation import Framing, WireSettings
@@ -133,7 +134,15 @@ async def test_whatever_happens_every_frame_is_sent_once_and_counted(seed: int, 
     assert random_stream.stream.ticker.frames == len(random_stream.sent) + sum(
         len(each.transport.sent) for each in random_stream.others[1:]
     )
-    sent = [struct.unpack("<HH", frame[:4]) for frame in random_stream.sent if any(frame)]
+    whole = [
+        any(frame[80:]) for frame in random_stream.sent
+    ]  # the others are silence, or the fade of 5 ms of a frame
+    for n in range(len(whole)):
+        if any(random_stream.sent[n]) and not whole[n]:
+            assert whole[n - 1]
+            number, last = struct.unpack("<HH", random_stream.sent[n - 1][:4])
+            assert random_stream.sent[n] == fade_out(numbered(number, last + 1))
+    sent = [struct.unpack("<HH", frame[:4]) for frame in random_stream.sent if any(frame[80:])]
     assert sent == sorted(sent)
     assert len(sent) == len(set(sent))
     for n, (length, done) in enumerate(zip(random_stream.lengths, random_stream.played, strict=True)):

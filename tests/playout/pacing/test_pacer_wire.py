@@ -2,6 +2,7 @@
 
 import asyncio
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
@@ -120,8 +121,8 @@ async def test_the_marker_is_not_on_silence_and_not_within_a_talkspurt(loop: Vir
     stream.pacer.play(source(1, 2, 3))
     await stream.until(70)
     stream.pacer.cancel_all()
-    stream.pacer.play(source(4, 5))  # in the same tick: there was no silence
-    await stream.until(110)
+    stream.pacer.play(source(4, 5))  # in the same tick: there was no silence, but a fade
+    await stream.until(130)
     sent = packets(stream)
-    assert [packet.payload[0] for packet in sent] == [0, 0, 1, 2, 4, 5]
-    assert [packet.marker for packet in sent] == [False, False, True, False, False, False]
+    assert [packet.payload[0] for packet in sent] == [0, 0, 1, 2, fade_out(frame(3))[0], 4, 5]
+    assert [packet.marker for packet in sent] == [False, False, True, False, False, False, False]

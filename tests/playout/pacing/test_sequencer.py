@@ -6,6 +6,7 @@ A stream that starts at 0 ms gets the slot at 1 ms: its frames are due at 1, 21,
 import asyncio
 from collections.abc import Iterator
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
@@ -91,16 +92,14 @@ async def test_repeats_are_seamless(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_cancelling_all_is_silence_from_the_next_tick_on(
-    loop: VirtualLoop,
-) -> None:
+async def test_cancelling_all_is_silence_after_a_fade(loop: VirtualLoop) -> None:
     stream = VirtualStream(loop, PCM)
     stream.pacer.start()
     playing, queued = stream.pacer.play(source(*range(1, 50))), stream.pacer.play(source(99))
     await stream.until(50)
     stream.pacer.cancel_all()
     await stream.until(95)
-    assert sent_frames(stream) == [*frames(1, 2, 3), None, None]
+    assert sent_frames(stream) == [*frames(1, 2, 3), fade_out(frame(4)), None]
     assert await playing == PlaybackResult(3, complete=False)
     assert await queued == PlaybackResult(0, complete=False)
 
@@ -113,8 +112,8 @@ async def test_cancelling_all_and_playing_in_the_same_tick_leaves_no_gap(loop: V
     await stream.until(30)
     stream.pacer.cancel_all()
     stream.pacer.play(source(8, 9))
-    await stream.until(75)
-    assert sent_frames(stream) == frames(1, 2, 8, 9)
+    await stream.until(95)
+    assert sent_frames(stream) == [*frames(1, 2), fade_out(frame(3)), *frames(8, 9)]
 
 
 @in_virtual_time
@@ -126,8 +125,8 @@ async def test_cancelling_one_source_lets_the_next_one_begin(loop: VirtualLoop) 
     await stream.until(30)
     stream.pacer.cancel(first)
     stream.pacer.cancel(second)
-    await stream.until(75)
-    assert sent_frames(stream) == [*frames(1, 2, 6), None]
+    await stream.until(95)
+    assert sent_frames(stream) == [*frames(1, 2), fade_out(frame(3)), frame(6), None]
     assert await first == PlaybackResult(2, False)
     assert await third == PlaybackResult(1, True)
 
@@ -196,7 +195,7 @@ async def test_the_lead_counts_as_played_where_the_far_end_cannot_flush_it(loop:
     assert await done == PlaybackResult(5, False)
     await stream.until(65)
     assert stream.transport.times == [1, 1, 1, 21, 41, 61]  # and the lead stays
-    assert sent_frames(stream)[-1] is None
+    assert sent_frames(stream)[-1] == fade_out(frame(6))
 
 
 @in_virtual_time

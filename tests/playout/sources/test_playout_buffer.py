@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from mediaserver.playout.sources.playout_buffer import MAX_MARKS, PlayoutBuffer
 from mediaserver.wire.encapsulation import PCM, Framing, WireSettings
@@ -107,7 +108,7 @@ async def test_cleared_audio_is_not_played_and_its_marks_are_called_at_the_next_
         buffer.push_audio(SOUND[:960])
 
     assert await played(loop, buffer, 10, (3, clear), (5, again)) == (
-        SOUND[:960] + SILENCE * 2 + SOUND[:960] + SILENCE * 2
+        SOUND[:960] + fade_out(SOUND[960:1280]) + SILENCE + SOUND[:960] + SILENCE * 2
     )
     assert buffer.underruns == 0
 
