@@ -1,0 +1,102 @@
+"""Active speech level by ITU-T P.56 (12/2011), method B: the level of a voice while it speaks, without its pauses.
+
+The level is in dBov (ITU-T G.100.1): decibels below the overload point, which a full-scale square wave has. A
+full-scale sine is at -3.01 dBov. This is the scale of the ITU-T tools (G.191, `sv56`), on which voices are usually
+levelled to -26. Most audio tools call it dBFS, while `levels` gives dBFS relative to a full-scale sine.
+"""
+
+import math
+
+import numpy as np
+
+from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
+
+_TIME_CONSTANT = 0.03  # seconds: T of the recommendation, of each of two smoothings in series
+_HANGOVER = int(0.2 * SAMPLE_RATE)  # samples for which a sound counts as active after its envelope has fallen
+_MARGIN = 15.9  # dB: M of the recommendation, between the active level and the threshold of activity
+_THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)  # of the envelope: from one step of 16 bits to half full scale
+_REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which the envelope has forgotten a sample
+_FFT = 1 << 15  # samples of one transform
+_BLOCK = _FFT - _REACH  # samples that one transform smooths
+
+
+def active_level(samples: Samples) -> float:
+    """The active speech level in dBov of 16-bit samples at 8 kHz without DC, of shape (n,).
+
+    SILENCE_DB where there is none: of silence, of sound near the last bit, and of sound of a few hundredths of a
+    second, whose envelope never gets near its level.
+    """
+    energy, active = _measure_activity(samples)
+    heard = np.flatnonzero(active)
+    if not len(heard):
+        return SILENCE_DB
+    level = 10 * np.log10(energy / active[heard] / FULL_SCALE**2)
+    excess = level - 20 * np.log10(_THRESHOLDS[heard] / FULL_SCALE) - _MARGIN
+    above = np.flatnonzero(excess <= 0)
+    if not len(above) or not above[0]:
+        return SILENCE_DB
+    high = above[0]
+    low = high - 1
+    share = excess[low] / (excess[low] - excess[high])
+    return float(level[low] + share * (level[high] - level[low]))
+
+
+def power_dbov(power: float) -> float:
+    """dBov of the mean square of 16-bit samples."""
+    return 10 * math.log10(power / FULL_SCALE**2) if power else SILENCE_DB
+
+
+def _measure_activity(samples: Samples) -> tuple[float, Signal]:
+    """The sum of the squared samples, and for each threshold the number of samples that are active by it."""
+    energy, counters = 0.0, [_ActivityCounter(float(threshold)) for threshold in _THRESHOLDS]
+    spectrum = np.fft.rfft(_envelope_response(), _FFT)
+    recent = np.zeros(_REACH)  # the magnitudes before the present block
+    for start in range(0, len(samples), _BLOCK):
+        block = samples[start : start + _BLOCK].astype(np.float64)
+        energy += float(np.dot(block, block))
+        magnitudes = np.concatenate((recent, np.abs(block)))
+        recent = magnitudes[-_REACH:]
+        envelope = np.fft.irfft(np.fft.rfft(magnitudes, _FFT) * spectrum, _FFT)[_REACH : len(magnitudes)]
+        lowest, highest = envelope.min(), envelope.max()
+        for counter in counters:
+            if counter.threshold <= highest:
+                counter.feed(envelope if counter.threshold > lowest else None, start, len(block))
+    return energy, np.array([counter.finish(len(samples)) for counter in counters])
+
+
+class _ActivityCounter:
+    """Counts the samples that are active by one threshold of the envelope, the hangover after them included."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self._active = 0
+        self._last: int | None = None  # where the envelope was last at or above the threshold
+
+    def feed(self, envelope: Signal | None, start: int, size: int) -> None:
+        """Count a block of `size` samples from sample `start`; None for an envelope that is above all along."""
+        if envelope is None:
+            begins, ends = np.array([start]), np.array([start + size - 1])
+        else:
+            above = np.concatenate(([False], envelope >= self.threshold, [False]))
+            edges = np.flatnonzero(above[1:] != above[:-1])
+            begins, ends = edges[::2] + start, edges[1::2] + start - 1
+        pauses = begins[1:] - ends[:-1] - 1
+        if self._last is not None:
+            pauses = np.append(pauses, begins[0] - self._last - 1)
+        self._active += int((ends - begins + 1).sum() + np.minimum(pauses, _HANGOVER).sum())
+        self._last = int(ends[-1])
+
+    def finish(self, samples: int) -> int:
+        """The number of active samples of a sound of so many samples."""
+        return self._active + (min(samples - 1 - self._last, _HANGOVER) if self._last is not None else 0)
+
+
+def _envelope_response() -> Signal:
+    """The impulse response of the recommendation's envelope: two equal exponential averages in series.
+
+    It replaces the recursion p = g·p + (1-g)·|x|, q = g·q + (1-g)·p, which numpy cannot compute fast.
+    """
+    g, n = math.exp(-1 / (_TIME_CONSTANT * SAMPLE_RATE)), np.arange(_REACH)
+    response: Signal = (1 - g) ** 2 * (n + 1) * g**n
+    return response
