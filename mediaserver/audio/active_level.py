@@ -24,8 +24,8 @@ _BLOCK = _FFT - _REACH  # samples that one transform smooths
 def active_level(samples: Samples) -> float:
     """The active speech level in dBov of 16-bit samples at 8 kHz without DC, of shape (n,).
 
-    SILENCE_DB where there is none: of silence, of sound near the last bit, and of sound of a few hundredths of a
-    second, whose envelope never gets near its level.
+    SILENCE_DB where there is none: of silence, of sound near the last bit, and of mere clicks, whose envelope
+    stays too far below their level.
     """
     energy, active = _measure_activity(samples)
     heard = np.flatnonzero(active)

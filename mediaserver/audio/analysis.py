@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from mediaserver.audio import levels
+from mediaserver.audio.levels import CLIPPED
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import VoiceActivityDetector
 
-CLIPPED = 32_124  # magnitude from which a 16-bit sample counts as clipped: the maximum that µ-law can encode
 _BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of audio that are measured together: one second
 
 

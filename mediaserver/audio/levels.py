@@ -8,10 +8,12 @@ dBm0 is the level at a point of zero relative level: G.711 puts its overload poi
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
 SILENCE_DB = -100.0  # dB; the level reported for an all-zero signal: below any other 16-bit signal, but finite
+CLIPPED = 32_124  # magnitude from which a 16-bit sample counts as clipped: the maximum that µ-law can encode
 _OVERLOAD_PEAK, _OVERLOAD_DBM0 = 8159 * 4, 3.17
 
 _BLOCK, _HOP = int(0.4 * SAMPLE_RATE), int(0.1 * SAMPLE_RATE)  # BS.1770: 400 ms blocks, 75 % overlap
@@ -28,9 +30,14 @@ def rms_of_dbm0(level: float) -> float:
     return peak_of_dbm0(level) / math.sqrt(2)
 
 
+def peak(samples: NDArray[np.signedinteger]) -> int:
+    """The highest magnitude among integer samples; 0 where there are none."""
+    return max(int(samples.max(initial=0)), -int(samples.min(initial=0)))
+
+
 def peak_dbfs(samples: Samples) -> float:
     """The highest magnitude among 16-bit samples, in dBFS; SILENCE_DB where all are zero or there are none."""
-    return amplitude_dbfs(max(int(samples.max(initial=0)), -int(samples.min(initial=0))) / FULL_SCALE)
+    return amplitude_dbfs(peak(samples) / FULL_SCALE)
 
 
 def rms_dbfs(samples: Samples) -> float:
@@ -39,9 +46,9 @@ def rms_dbfs(samples: Samples) -> float:
     return power_dbfs(float(np.dot(signal, signal)) / len(signal) if len(signal) else 0.0)
 
 
-def amplitude_dbfs(peak: float) -> float:
+def amplitude_dbfs(amplitude: float) -> float:
     """dBFS of a peak given as a share of full scale."""
-    return 20 * math.log10(peak) if peak else SILENCE_DB
+    return 20 * math.log10(amplitude) if amplitude else SILENCE_DB
 
 
 def power_dbfs(power: float) -> float:

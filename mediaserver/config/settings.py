@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -18,10 +19,35 @@ from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_web_url
 from mediaserver.config.listener_settings import AdminSettings, AudioSocketSettings, ServerSettings, TlsSettings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.config.strict_types import RawText, number_of
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload
 
 ACCESS_KEY = "vb_"  # how each of VoIPBIN's access keys begins
+
+
+def _loudness(value: Any) -> Any:
+    if value == "off":
+        return value
+    level = number_of(value)
+    if level is not None and -50 <= level <= -10:
+        return level
+    raise ValueError('should be "off", or a level in dBov from -50 to -10')
+
+
+def _silence_trim(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, RawText) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    level = number_of(value)
+    if level is not None and -90 <= level <= -20:
+        return level
+    raise ValueError("should be true, false, or the level in dBov from -90 to -20 up to which a sound is silence")
+
+
+Loudness = Annotated[Literal["off"] | float, BeforeValidator(_loudness)]
+SilenceTrim = Annotated[bool | float, BeforeValidator(_silence_trim)]
 
 
 class PromptSettings(Table):
@@ -31,6 +57,8 @@ class PromptSettings(Table):
     memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
     longest: float = Field(7200.0, gt=0, le=86_400, description="seconds of one prompt")
     pcm: Literal["auto", "linear", "mulaw"] = Field("auto", description="what `.pcm` files hold")
+    loudness: Loudness = Field("off", description="active speech level of all prompts in dBov, or off")
+    trim_silence: SilenceTrim = Field(False, description="whether silence at the ends is cut off")
     cache: str = Field("auto", min_length=1, description="folder for decoded sound, auto or off")
     cache_limit: int = Field(1024, ge=1, description="MB of decoded sound on disk")
     watch: Literal["auto", "events", "poll", "off"] = "auto"

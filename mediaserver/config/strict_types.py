@@ -47,6 +47,16 @@ def type_error(value: Any, kind: Any) -> str:
     return error if is_boolean or not isinstance(value, accepted) else ""
 
 
+def number_of(value: Any) -> float | None:
+    """A setting's value as a number; None where it is no number, or text that does not come from outside TOML."""
+    if isinstance(value, RawText):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _string_error(value: Any) -> str:
     return "string_type" if isinstance(value, int | float) else ""
 

@@ -6,6 +6,7 @@ import structlog
 
 from mediaserver.config.settings import PromptSettings, Settings
 from mediaserver.errors import error_text
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing.configuration import prompt_cache_problems
@@ -23,7 +24,9 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
     """
     prompts = settings.prompts
     store = _sound_cache_folder(prompts, make=make_store)
-    pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest, prompts.pcm)
+    loudness = None if prompts.loudness == "off" else prompts.loudness
+    conditioning = Conditioning(loudness, prompts.trim_silence)
+    pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest, prompts.pcm, conditioning)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
 
 

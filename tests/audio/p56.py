@@ -12,22 +12,17 @@ import numpy as np
 
 def active_level(samples: Iterable[float], rate: int = 8000, full_scale: float = 32768.0) -> float:
     """The active speech level in dB relative to the overload point (dBov); -100 where there is none."""
+    signal = np.asarray(samples, dtype=float) / full_scale
     g = math.exp(-1 / (rate * 0.03))
-    hangover = round(0.2 * rate)
-    thresholds = [2.0**power for power in range(-15, 0)]
-    counts, hanging = [0] * 15, [hangover] * 15
-    p = q = energy = 0.0
-    for x in (np.asarray(samples, dtype=float) / full_scale).tolist():
-        energy += x * x
-        p = g * p + (1 - g) * abs(x)
+    p = q = 0.0
+    envelope = []
+    for magnitude in np.abs(signal).tolist():
+        p = g * p + (1 - g) * magnitude
         q = g * q + (1 - g) * p
-        for j in range(15):
-            if q >= thresholds[j]:
-                counts[j] += 1
-                hanging[j] = 0
-            elif hanging[j] < hangover:
-                counts[j] += 1
-                hanging[j] += 1
+        envelope.append(q)
+    energy = float(np.square(signal).sum())
+    thresholds = [2.0**power for power in range(-15, 0)]
+    counts = [_active_samples(np.array(envelope), threshold, round(0.2 * rate)) for threshold in thresholds]
     points = [
         (10 * math.log10(energy / count), 20 * math.log10(threshold))
         for count, threshold in zip(counts, thresholds, strict=True)
@@ -37,6 +32,13 @@ def active_level(samples: Iterable[float], rate: int = 8000, full_scale: float =
         if below - low >= 15.9 > above - high:
             return _bisect(below, low, above, high)
     return -100.0
+
+
+def _active_samples(envelope: np.ndarray, threshold: float, hangover: int) -> int:
+    """The samples at or above a threshold, and those at most `hangover` samples after one that is."""
+    positions = np.arange(len(envelope))
+    latest = np.maximum.accumulate(np.where(envelope >= threshold, positions, -1 - hangover))
+    return int((positions - latest <= hangover).sum())
 
 
 def _bisect(below: float, low: float, above: float, high: float) -> float:

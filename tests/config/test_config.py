@@ -587,3 +587,52 @@ async def test_a_cache_folder_that_cannot_be_made_is_reported_in_one_line(tmp_pa
     assert [(line["event"], line["why"]) for line in logged] == [
         ("decoded prompts are not kept on disk: every start decodes them anew", "Not a directory")
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "loudness", "trim_silence"),
+    [
+        ("", "off", False),
+        ('loudness = "off"\ntrim_silence = true', "off", True),
+        ("loudness = -26\ntrim_silence = -60", -26.0, -60.0),
+        ("loudness = -19.5", -19.5, False),
+    ],
+)
+def test_the_level_and_the_edges_of_prompts(
+    tmp_path: Path, line: str, loudness: object, trim_silence: object
+) -> None:
+    prompts = load(tmp_path, f"[prompts]\n{line}\n").prompts
+    assert (prompts.loudness, prompts.trim_silence) == (loudness, trim_silence)
+
+
+def test_the_level_and_the_edges_of_prompts_by_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIASERVER_PROMPTS__LOUDNESS", "-23")
+    monkeypatch.setenv("MEDIASERVER_PROMPTS__TRIM_SILENCE", "True")
+    prompts = load(tmp_path, "").prompts
+    assert (prompts.loudness, prompts.trim_silence) == (-23.0, True)
+    monkeypatch.setenv("MEDIASERVER_PROMPTS__LOUDNESS", "off")
+    monkeypatch.setenv("MEDIASERVER_PROMPTS__TRIM_SILENCE", "-50")
+    prompts = load(tmp_path, "").prompts
+    assert (prompts.loudness, prompts.trim_silence) == ("off", -50.0)
+
+
+@pytest.mark.parametrize("value", ["true", '"-26"', '"loud"', "-51", "0", "nan", "[]"])
+def test_a_level_that_is_none_is_told(tmp_path: Path, value: str) -> None:
+    (problem,) = problems(tmp_path, f"[prompts]\nloudness = {value}\n")
+    assert 'prompts.loudness: should be "off", or a level in dBov from -50 to -10' in problem
+
+
+@pytest.mark.parametrize("value", ["1", "0", '"yes"', "-19", "nan"])
+def test_a_silence_that_is_none_is_told(tmp_path: Path, value: str) -> None:
+    (problem,) = problems(tmp_path, f"[prompts]\ntrim_silence = {value}\n")
+    assert problem.startswith("config.toml: prompts.trim_silence: should be true")
+
+
+def test_a_level_that_changes_while_the_server_runs_needs_a_restart() -> None:
+    before, after = (Configuration.build(Settings(prompts=PromptSettings(loudness=-26)), "c.toml") for _ in "12")
+    assert before.needing_restart(after) == []
+    after = Configuration.build(Settings(prompts=PromptSettings(loudness=-19, trim_silence=True)), "c.toml")
+    assert before.needing_restart(after) == [
+        f"c.toml: prompts.{key}: cannot change while the server runs: restart it"
+        for key in ("loudness", "trim_silence")
+    ]

@@ -22,7 +22,9 @@ from mediaserver.audio import g711, levels, signatures, wav
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, quantize, to_bytes
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
+from mediaserver.playout.decoding.conditioning import condition
 from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
+from mediaserver.playout.decoding.options import Conditioning
 
 PcmKind = Literal["auto", "linear", "mulaw"]  # the samples of `.pcm` files: a value of the setting `prompts.pcm`
 
@@ -52,17 +54,28 @@ class _Sound:
     warnings: list[str] = field(default_factory=list)
 
 
-def decode_file(path: Path, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
+def decode_file(
+    path: Path, longest: float = LONGEST, pcm: PcmKind = "auto", conditioning: Conditioning | None = None
+) -> DecodedAudio:
     """Decode a file of at most `longest` seconds. Raises PromptError with the reason where it cannot be played."""
     try:
         with path.open("rb") as file:
-            return decode(path, file, longest, pcm)
+            return decode(path, file, longest, pcm, conditioning)
     except OSError as error:
         raise PromptError(f"cannot be read: {error_text(error)}") from error
 
 
-def decode(path: Path, file: BinaryIO, longest: float = LONGEST, pcm: PcmKind = "auto") -> DecodedAudio:
-    """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`."""
+def decode(
+    path: Path,
+    file: BinaryIO,
+    longest: float = LONGEST,
+    pcm: PcmKind = "auto",
+    conditioning: Conditioning | None = None,
+) -> DecodedAudio:
+    """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`.
+
+    A prompt is conditioned as `conditioning` says; None leaves the samples as they are.
+    """
     try:
         sound = _open(path, file, pcm)
         decoded = _join(sound, longest)
@@ -71,8 +84,12 @@ def decode(path: Path, file: BinaryIO, longest: float = LONGEST, pcm: PcmKind = 
     if not decoded and not sound.warnings:
         sound.warnings.append(_EMPTY)
     samples = np.frombuffer(decoded, dtype="<i2")
+    if conditioning is not None:
+        conditioned = condition(samples, conditioning)
+        samples = conditioned.samples
+        sound.warnings += conditioned.warnings
     level = levels.peak_dbfs(samples), levels.loudness_lufs(samples)
-    return DecodedAudio(bytes(decoded), sound.source, *level, tuple(sound.warnings))
+    return DecodedAudio(to_bytes(samples), sound.source, *level, tuple(sound.warnings))
 
 
 def too_long_error(longest: float) -> PromptError:

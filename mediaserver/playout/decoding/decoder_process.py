@@ -1,6 +1,6 @@
 """A child process that decodes sound files for the server. The class `DecodePool` starts it by this command:
 
-    python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST PCM [FOLDER BYTES]
+    python -m mediaserver.playout.decoding.decoder_process FINGERPRINT LONGEST PCM CONDITIONING [FOLDER BYTES]
 
 The process's standard input is a socket. The process reads requests from this socket, and answers on it with a
 description in JSON and PCM (16-bit little-endian, 8 kHz, mono). It ends when the socket is closed, and so never
@@ -8,8 +8,9 @@ outlives the server.
 
 A file of more than LONGEST seconds is not decoded, and the process's memory is limited to what LONGEST seconds
 need, because a file of a few megabytes may hold days of silence. PCM is the value of the setting `prompts.pcm`.
+CONDITIONING is the text of a `Conditioning`, which only prompts get.
 
-Decoded files are cached on disk in FOLDER, in at most BYTES bytes, under the decoder's FINGERPRINT. Modules for
+Decoded prompts are cached on disk in FOLDER, in at most BYTES bytes, under the decoder's FINGERPRINT. Modules for
 decoding are imported only when a file must be decoded, because importing numpy takes longer than serving a hundred
 files from the cache.
 """
@@ -26,6 +27,7 @@ from typing import IO, Any
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding.decode_cache import CacheLookup, DecodeCache
 from mediaserver.playout.decoding.formats import LONGEST
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.support.processes import child_main
 from mediaserver.support.store import Store
 
@@ -35,7 +37,7 @@ _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
 # Environment variables, set to 1: otherwise numpy's libraries allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
-REQUEST = struct.Struct(">I?")  # a request's header: bytes of the path that follows, and whether to use the cache
+REQUEST = struct.Struct(">I?")  # a request's header: bytes of the path that follows, and whether it is a prompt's
 ANSWER = struct.Struct(">IQ")  # an answer's header: bytes of the JSON and bytes of the PCM that follow
 _NO_PCM = memoryview(b"")
 
@@ -44,13 +46,13 @@ def main() -> None:
     """Answer the server's requests until the socket at standard input is closed."""
     requests, answers = child_main.open_channel()
     child_main.scrub_environment()  # ffmpeg, which this process starts, must not get the server's secrets
-    fingerprint, seconds, pcm, *place = sys.argv[1:]
+    fingerprint, seconds, pcm, conditioning, *place = sys.argv[1:]
     longest = float(seconds)
     _limit_memory(longest)
     cache = DecodeCache(Store(place[0], int(place[1])), fingerprint) if place else None
     try:
         child_main.report_ready(answers)
-        _serve(cache, requests, answers, longest, pcm)
+        _serve(cache, requests, answers, longest, pcm, Conditioning.load(conditioning))
     except (BrokenPipeError, ConnectionResetError):  # the server is gone
         os._exit(1)  # exit at once: a normal exit would fail to flush the answer, and print an error
 
@@ -65,13 +67,18 @@ def _limit_memory(longest: float) -> None:
 
 
 def _serve(
-    cache: DecodeCache | None, requests: IO[bytes], answers: IO[bytes], longest: float, pcm_kind: str
+    cache: DecodeCache | None,
+    requests: IO[bytes],
+    answers: IO[bytes],
+    longest: float,
+    pcm_kind: str,
+    conditioning: Conditioning,
 ) -> None:
     while head := requests.read(REQUEST.size):
-        size, store = REQUEST.unpack(head)
-        description, pcm = answer_request(
-            os.fsdecode(requests.read(size)), cache if store else None, longest, pcm_kind
-        )
+        size, prompt = REQUEST.unpack(head)
+        path = os.fsdecode(requests.read(size))
+        kept = (cache, longest, pcm_kind, conditioning) if prompt else (None, longest, pcm_kind, None)
+        description, pcm = answer_request(path, *kept)
         text = json.dumps(description).encode()
         answers.write(ANSWER.pack(len(text), len(pcm)) + text)
         answers.write(pcm)
@@ -79,18 +86,26 @@ def _serve(
 
 
 def answer_request(
-    path: str, cache: DecodeCache | None, longest: float = LONGEST, pcm_kind: str = "auto"
+    path: str,
+    cache: DecodeCache | None,
+    longest: float = LONGEST,
+    pcm_kind: str = "auto",
+    conditioning: Conditioning | None = None,
 ) -> tuple[dict[str, Any], memoryview]:
     """Return a file's description and PCM; for a file that cannot be played, `{"error": reason}` and no PCM.
 
     The description's keys `stored` and `problem` have the values of the `CacheLookup` fields of these names.
     """
+
+    def decode(file: BufferedReader) -> bytes:
+        return _decode(path, file, longest, pcm_kind, conditioning)
+
     try:
         if cache is not None:
-            found = cache.get_or_decode(path, lambda file: _decode(path, file, longest, pcm_kind), time.time())
+            found = cache.get_or_decode(path, decode, time.time())
         else:
             with open(path, "rb") as file:
-                found = CacheLookup(_decode(path, file, longest, pcm_kind), "")
+                found = CacheLookup(decode(file), "")
     except PromptError as error:
         return {"error": str(error)}, _NO_PCM
     except MemoryError:
@@ -108,13 +123,15 @@ def answer_request(
     return json.loads(description) | {"stored": found.stored, "problem": found.problem}, pcm
 
 
-def _decode(path: str, file: BufferedReader, longest: float, pcm_kind: str) -> bytes:
+def _decode(
+    path: str, file: BufferedReader, longest: float, pcm_kind: str, conditioning: Conditioning | None
+) -> bytes:
     """Decode a file to the bytes that the cache keeps: the file's description in a line of JSON, then its PCM."""
     from pathlib import Path
 
     from mediaserver.playout.decoding.decode import decode
 
-    decoded = decode(Path(path), file, longest, pcm_kind)  # type: ignore[arg-type]
+    decoded = decode(Path(path), file, longest, pcm_kind, conditioning)  # type: ignore[arg-type]
     description = {
         "source": decoded.source,
         "peak_dbfs": decoded.peak_dbfs,

@@ -15,11 +15,13 @@ from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST
 from mediaserver.playout.decoding.fingerprint import decoder_fingerprint
 from mediaserver.playout.decoding.formats import LONGEST
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 from mediaserver.support.processes.pool import ProcessPool
 
 _TIMEOUT = 600  # seconds that decoding one file may take: even hours of sound take less
+_DEFAULT_CONDITIONING = Conditioning()
 _IDLE = 3.0  # seconds without a file to decode after which all decoder processes are ended
 
 log = structlog.get_logger()
@@ -49,18 +51,28 @@ class DecodePool:
 
     Decoded files are cached on disk in the folder `store`, in at most `limit` bytes; None for no cache. Files of
     more than `longest` seconds are not decoded. `pcm` is the encoding of `.pcm` files: "linear", "mulaw", or
-    "auto" to judge each file by its samples.
+    "auto" to judge each file by its samples. `conditioning` says what is done to prompts after decoding.
     """
 
     def __init__(
-        self, store: Path | None = None, limit: int = 0, longest: float = LONGEST, pcm: str = "auto"
+        self,
+        store: Path | None = None,
+        limit: int = 0,
+        longest: float = LONGEST,
+        pcm: str = "auto",
+        conditioning: Conditioning = _DEFAULT_CONDITIONING,
     ) -> None:
         self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files by the result of their look-up in the disk cache
         self.decodes, self.decode_seconds = 0, 0.0  # files decoded so far, and the seconds that this took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
+        how = conditioning.dump()
         self._decoders = ProcessPool(
             "mediaserver.playout.decoding.decoder_process",
-            lambda: (f"{decoder_fingerprint()}; pcm {pcm}", f"{longest:g}", pcm, *self._store_arguments),
+            lambda: (
+                f"{decoder_fingerprint()}; pcm {pcm}; conditioning {how}",
+                *(f"{longest:g}", pcm, how),
+                *self._store_arguments,
+            ),
             os.cpu_count() or 1,
             idle=_IDLE,
         )
@@ -71,7 +83,7 @@ class DecodePool:
         """Decode a file into a sink that `new_sink` makes; return the file's description and the sink.
 
         PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
-        nothing is cached on disk.
+        the file is no prompt: it is decoded as it is, and nothing is cached on disk.
         """
         killed_by = 0
         for _ in range(2):  # try twice, because the first decoder may have died for a reason other than the file

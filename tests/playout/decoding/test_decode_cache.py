@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver.audio.pcm import to_bytes
+from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decode_cache import CacheLookup, DecodeCache
 from mediaserver.playout.decoding.fingerprint import decoder_fingerprint
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, FrameEncoder
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import PCM, PCMU
+from tests.audio import p56
+from tests.playout.decoding.decoders import pcm_of
 from tests.sound import Pcm, convert, sine, speechlike, write_wav
 from tests.timing import UNIT
 
@@ -192,6 +195,23 @@ async def test_a_cache_folder_that_cannot_be_used_is_logged_once_and_costs_no_pr
     assert sorted(library.prompts) == ["a", "b", "c"]
     assert pool.stored == {"hit": 0, "miss": 0, "failed": 3}
     assert [line["event"] for line in logged] == ["decoded prompts are not kept on disk"]
+
+
+async def test_prompts_are_cached_by_their_level_and_recordings_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    voice = speechlike(8000)
+    path = write_wav(tmp_path / "a.wav", voice)
+    heard = {}
+    for loudness in (None, -30.0, -30.0, None):
+        pool = DecodePool(tmp_path / "cache", LIMIT, conditioning=Conditioning(loudness))
+        pcm = await pcm_of(pool, path)
+        assert pool.stored == {"hit": int(loudness in heard), "miss": int(loudness not in heard), "failed": 0}
+        assert heard.setdefault(loudness, pcm) == pcm
+        assert await pcm_of(pool, path, store=False) == to_bytes(voice)
+        await pool.release_decoders()
+    assert heard[None] == to_bytes(voice)
+    assert p56.active_level(from_bytes(heard[-30.0])) == pytest.approx(-30, abs=0.1)
 
 
 async def test_a_recording_is_not_copied_to_the_cache(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding import pool as decode_pool
 from mediaserver.playout.decoding.decoder_process import REQUEST
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.pool import DecodePool
 from tests.playout.decoding.decoders import decoders, open_to_write, pcm_of
 from tests.sound import speechlike, write_wav
@@ -108,7 +109,8 @@ async def test_a_decoder_whose_server_is_gone_ends_silently(tmp_path: Path) -> N
     path = tmp_path / "a.wav"
     os.mkfifo(path)
     ours, theirs = socket.socketpair()
-    command = (sys.executable, "-m", "mediaserver.playout.decoding.decoder_process", "recipe", "60", "auto")
+    module = "mediaserver.playout.decoding.decoder_process"
+    command = (sys.executable, "-m", module, "recipe", "60", "auto", Conditioning().dump())
     with theirs:
         decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     with ours:

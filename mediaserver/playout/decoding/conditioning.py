@@ -1,0 +1,61 @@
+"""What is done to a prompt once it is decoded: its DC offset is removed, silence cut off, and its level set."""
+
+from typing import NamedTuple
+
+from mediaserver.audio import edges, levelling
+from mediaserver.audio.active_level import active_level
+from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.pcm import FULL_SCALE, Samples
+from mediaserver.playout.decoding.options import Conditioning
+
+MOST_GAIN = 30.0  # dB by which a sound is amplified at most, so that a recording of next to nothing stays soft
+_NEARLY = 0.05  # dB that a level may miss its target by without a word
+
+
+class ConditionedSound(NamedTuple):
+    """A prompt's samples as callers hear them, and what was done for that. Warnings go after the file's name."""
+
+    samples: Samples
+    offset: int = 0  # the DC offset that was subtracted, in steps of 16 bits
+    gain: float = 0.0  # dB by which the level was changed
+    warnings: tuple[str, ...] = ()
+
+
+def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
+    """Condition decoded samples, of shape (n,). Where nothing is to be done, they come back as they are."""
+    warnings: list[str] = []
+    if offset := levelling.steady_offset(samples):
+        samples = levelling.remove_offset(samples, offset)
+        share = 100 * abs(offset) / FULL_SCALE
+        warnings.append(f"has a DC offset of {share:.1f} % of full scale, which is removed")
+    if how.trim_silence is not False:
+        samples = edges.trim(samples, silence_threshold(samples, how))
+    gain = 0.0
+    if how.loudness is not None:
+        gain, warning = _gain_to(how.loudness, samples)
+        samples = levelling.amplify(samples, gain)
+        warnings += filter(None, [warning])
+    return ConditionedSound(samples, offset, gain, tuple(warnings))
+
+
+def silence_threshold(samples: Samples, how: Conditioning) -> float:
+    """The level in dBov up to which a sound is silence: as set, or so far below the sound's own level."""
+    if isinstance(how.trim_silence, bool):
+        return active_level(samples) - edges.BELOW_LEVEL
+    return how.trim_silence
+
+
+def _gain_to(loudness: float, samples: Samples) -> tuple[float, str]:
+    """The gain in dB that brings samples to a level, as far as it may; and a warning where it does not, or ""."""
+    level = active_level(samples)
+    if level == SILENCE_DB:
+        warning = "is not levelled: it is too short, too soft or too sparse to have a speech level"
+        return 0.0, warning if samples.any() else ""
+    headroom = levelling.headroom_db(samples)
+    gain = min(loudness - level, headroom, MOST_GAIN)
+    missing = loudness - level - gain
+    if missing <= _NEARLY:
+        return gain, ""
+    peaks = "its peaks would clip otherwise"
+    why = peaks if headroom <= MOST_GAIN else f"no prompt is amplified by more than {MOST_GAIN:g} dB"
+    return gain, f"stays {missing:.1f} dB below prompts.loudness: {why}"
