@@ -8,7 +8,7 @@ from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 
 OFFSET_THRESHOLD = 0.01  # share of full scale up to which an offset is left alone: -40 dB, the least that clicks
 PEAK_LIMIT = CLIPPED - 1  # the highest magnitude that amplified samples get: neither 16 bits nor G.711 clip it
-_SHORTEST = SAMPLE_RATE // 10  # samples: the mean of a shorter sound says little about an offset
+SHORTEST = SAMPLE_RATE // 10  # samples: the mean of a shorter sound says little about an offset
 _BLOCK = 1 << 20  # samples that are computed together
 
 
@@ -19,7 +19,7 @@ def steady_offset(samples: Samples) -> int:
     are near it: a fault of a sound card lasts all along. Samples that are all alike are no sound, so their mean is
     no offset of it, and the same goes for less than 100 ms.
     """
-    if len(samples) < _SHORTEST or samples.min() == samples.max():
+    if len(samples) < SHORTEST or samples.min() == samples.max():
         return 0
     mean = float(samples.mean())
     if abs(mean) <= OFFSET_THRESHOLD * FULL_SCALE:

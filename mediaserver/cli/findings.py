@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mediaserver.audio.pcm import SAMPLE_RATE
-from mediaserver.cli import menu_flow
+from mediaserver.cli import menu_flow, prompt_findings
 from mediaserver.cli.menu_flow import Transition
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
@@ -63,6 +62,7 @@ async def collect_findings(
     library = open_library(settings, make_store=False)
     try:
         await library.load((), progress)
+        measured = await prompt_findings.measure_prompts(library)
     finally:
         await library.close()
     problems = [*configuration.problems, *configuration.missing_prompts(library)]
@@ -87,15 +87,10 @@ async def collect_findings(
         for route in configuration.table
         if route.pattern not in unserved
     ]
+    steps = prompt_findings.loop_steps(configuration.table, library.snapshot, measured)
     prompts = [
-        {
-            "name": prompt.name,
-            "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
-            "source": prompt.info.source,
-            "peak_dbfs": round(prompt.info.peak_dbfs, 1),
-            "loudness_lufs": round(prompt.info.loudness_lufs, 1),
-        }
-        for _, prompt in sorted(library.prompts.items())
+        prompt_findings.describe_prompt(prompt, measured.get(name), steps.get(name))
+        for name, prompt in sorted(library.prompts.items())
     ]
     flows = {
         route.pattern: menu_flow.transitions(getattr(route.validated.table, "menus", None))
@@ -107,6 +102,13 @@ async def collect_findings(
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.folder_problem else notes
     notes += library.warnings(library.prompts)
+    levelled = settings.prompts.loudness != "off"
+    notes += [
+        f"{prompt.path} {warning}"
+        for name, prompt in sorted(library.prompts.items())
+        if name in measured
+        for warning in prompt_findings.prompt_warnings(prompt, measured[name], steps.get(name), levelled=levelled)
+    ]
     notes += [
         f"{library.directory / file} is passed over: {better} has the same name, and is the better format"
         for file, better in library.passed_over(library.prompts).items()

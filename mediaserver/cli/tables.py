@@ -17,7 +17,7 @@ from mediaserver.routing.access import describe_open_paths
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
     """Print what `check` has found: paths, menus and prompts as tables on `out`, and mistakes on `err`."""
     menus = [_menus(path, transitions) for path, transitions in findings.menus.items()]
-    for table in (_paths(findings), *menus, _prompts(findings)):
+    for table in (_paths(findings), *menus, _prompts(findings), _sound(findings)):
         if table.row_count:
             out.print(table, markup=False)
     for file in findings.ignored:
@@ -105,6 +105,21 @@ def _prompts(findings: Findings) -> Table:
             f"{prompt['peak_dbfs']:.1f} dBFS",
             f"{prompt['loudness_lufs']:.1f} LUFS",
         )
+    return table
+
+
+def _sound(findings: Findings) -> Table:
+    """What was measured of the prompts. Silence is before and after the sound."""
+    headings = ("level dBov", "DC %", "clipped", "silence s", "out of band %", "loop step %")
+    table = _table("Sound of the prompts", "prompt", *headings)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    keys = ("level_dbov", "dc_percent", "clipped_runs", "silence", "out_of_band_percent", "loop_step_percent")
+    for prompt in findings.prompts:
+        if prompt["gain_db"] is not None:  # None where it could not be measured
+            silence = f"{prompt['silence_before_s']:.2f}, {prompt['silence_after_s']:.2f}"
+            cells = prompt | {"silence": silence}
+            _add_row(table, prompt["name"], *("–" if cells[key] is None else str(cells[key]) for key in keys))
     return table
 
 

@@ -47,6 +47,10 @@ class Handler(Table, ABC):
         """Names or globs of the prompts that the handler plays, to find missing prompts before a call."""
         return ()
 
+    def looped_prompts(self) -> Iterable[str]:
+        """Names or globs of recorded prompts that follow each other without a gap, the first after the last."""
+        return ()
+
     def engines(self) -> Iterable[EngineRequirement]:
         """The TTS, STT and LLM engines that the handler needs, so that they are ready before a call comes."""
         return ()

@@ -49,6 +49,10 @@ class Bridge(Ending, Handler):
         """Names of the hold prompt and of the fallback prompt."""
         return [name for name in (self.hold, self.fallback) if name]
 
+    def looped_prompts(self) -> Iterable[str]:
+        """The name of the hold prompt."""
+        return [self.hold] if self.hold else []
+
     async def run(self, call: Call) -> None:
         """Bridge the call to the application; if the application cannot be reached, play the fallback prompt."""
         endpoint = ApplicationEndpoint(

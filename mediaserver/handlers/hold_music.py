@@ -73,6 +73,10 @@ class HoldMusic(Handler):
         """Names or globs of the music tracks, and the name of the announcement."""
         return (*self.prompts, *([self.announcement] if self.announcement else []))
 
+    def looped_prompts(self) -> Iterable[str]:
+        """Names or globs of the music tracks."""
+        return self.prompts
+
     async def run(self, call: Call) -> None:
         """Play the music until the peer hangs up."""
         await call.play(self._source(call))

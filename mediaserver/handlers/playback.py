@@ -66,6 +66,12 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
         names = prompt_names_in(self.prompt_items())
         return [*names, self.fallback] if self.fallback else names
 
+    def looped_prompts(self) -> Iterable[str]:
+        """Names of the prompts, if they are repeated without a gap, and no text is spoken between them."""
+        items = self.prompt_items()
+        names = prompt_names_in(items)
+        return names if self.repeat != 1 and not self.gap_ms and len(names) == len(items) else ()
+
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:

@@ -8,23 +8,22 @@ A file's first bytes decide its format. The extension decides only where the fir
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
-import soxr
-from numpy.typing import NDArray
 
 from mediaserver.audio import g711, levels, signatures, wav
-from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, quantize, to_bytes
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, to_bytes
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding import ffmpeg
 from mediaserver.playout.decoding.conditioning import condition
 from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
 from mediaserver.playout.decoding.options import Conditioning
+from mediaserver.playout.decoding.resampling import Resample, resample
 
 PcmKind = Literal["auto", "linear", "mulaw"]  # the samples of `.pcm` files: a value of the setting `prompts.pcm`
 
@@ -71,13 +70,15 @@ def decode(
     longest: float = LONGEST,
     pcm: PcmKind = "auto",
     conditioning: Conditioning | None = None,
+    resample: Resample = resample,
 ) -> DecodedAudio:
     """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`.
 
-    A prompt is conditioned as `conditioning` says; None leaves the samples as they are.
+    A prompt is conditioned as `conditioning` says; None leaves the samples as they are. `resample` converts
+    what is not at 8 kHz.
     """
     try:
-        sound = _open(path, file, pcm)
+        sound = _open(path, file, pcm, resample)
         decoded = _join(sound, longest)
     except OSError as error:
         raise PromptError(f"cannot be read: {error_text(error)}") from error
@@ -97,7 +98,7 @@ def too_long_error(longest: float) -> PromptError:
     return PromptError(f"is longer than {longest:g} s: cut it into parts, or raise prompts.longest")
 
 
-def _open(path: Path, file: BinaryIO, pcm: PcmKind) -> _Sound:
+def _open(path: Path, file: BinaryIO, pcm: PcmKind, resample: Resample) -> _Sound:
     """Find out a file's format from its first bytes and its extension, and begin to decode it."""
     extension = path.suffix.lower()
     head, size, raw = _head_at(file, 0), file.seek(0, 2), RAW.get(extension)
@@ -110,15 +111,15 @@ def _open(path: Path, file: BinaryIO, pcm: PcmKind) -> _Sound:
     if kind is not None and not kind.is_sound:
         raise PromptError(f"is {kind.name}, not sound")
     if kind == signatures.WAV:
-        sound = _open_wav(file, size, tag)
+        sound = _open_wav(file, size, resample, tag)
         if tag:
             sound.warnings.append("has an ID3 tag before its RIFF header")
     elif kind is None and raw is not None:
-        return _open_raw(file, size, raw, extension, pcm)
+        return _open_raw(file, size, raw, resample, extension, pcm)
     elif kind is None and extension in WAVE:
         raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
     else:
-        sound = _open_compressed(file, path=path)
+        sound = _open_compressed(file, resample, path=path)
     if raw is not None or (extension in WAVE and kind != signatures.WAV):
         sound.warnings.insert(0, f"is {kind.name if kind else 'something else'}, whatever its name says")
     return sound
@@ -129,7 +130,9 @@ def _head_at(file: BinaryIO, at: int) -> bytes:
     return file.read(signatures.HEAD_BYTES)
 
 
-def _open_raw(file: BinaryIO, size: int, raw: RawFormat, extension: str, pcm: PcmKind) -> _Sound:
+def _open_raw(
+    file: BinaryIO, size: int, raw: RawFormat, resample: Resample, extension: str, pcm: PcmKind
+) -> _Sound:
     warnings: list[str] = []
     if extension == ".pcm" and pcm != "linear":
         middle = _head_at(file, max(0, size - signatures.HEAD_BYTES) // 2 & ~1)
@@ -142,13 +145,13 @@ def _open_raw(file: BinaryIO, size: int, raw: RawFormat, extension: str, pcm: Pc
             warnings.append("ends amid a sample, which is left out")
         blocks = _read_blocks(file, 0, size - size % SAMPLE_BYTES, SAMPLE_BYTES)
         if raw.rate != SAMPLE_RATE:
-            blocks = _resample((np.frombuffer(block, "<i2") / 32768 for block in blocks), raw.rate)
+            blocks = resample((np.frombuffer(block, "<i2") / 32768 for block in blocks), raw.rate)
         return _Sound(blocks, _describe_raw(raw), size / SAMPLE_BYTES / raw.rate, warnings)
     if raw.codec in _LAWS:
         expand = _LAWS[raw.codec][1]
         blocks = (to_bytes(expand(block)) for block in _read_blocks(file, 0, size, 1))
         return _Sound(blocks, _describe_raw(raw), size / SAMPLE_RATE, warnings)
-    return _open_compressed(file, raw)
+    return _open_compressed(file, resample, raw)
 
 
 def _describe_raw(raw: RawFormat) -> str:
@@ -156,13 +159,13 @@ def _describe_raw(raw: RawFormat) -> str:
     return f"raw {raw.rate} Hz {law} mono"
 
 
-def _open_wav(file: BinaryIO, size: int, begin: int) -> _Sound:
+def _open_wav(file: BinaryIO, size: int, resample: Resample, begin: int) -> _Sound:
     """Open a WAV file, or several WAV files joined end to end in one file, as some TTS programs write them."""
     read = _random_reader(file)
     try:
         first = wav.locate_data(read, size, begin)
     except wav.UnsupportedCodecError as error:
-        return _open_compressed(file, samples=error.samples)
+        return _open_compressed(file, resample, samples=error.samples)
     parts = [first]
     while (at := _next_riff(read, parts[-1])) is not None:
         try:
@@ -174,7 +177,7 @@ def _open_wav(file: BinaryIO, size: int, begin: int) -> _Sound:
         warnings.append(f"is {len(parts)} WAV files joined end to end: all are played")
     seconds = sum(part.size / part.wav.block_align / part.wav.rate for part in parts)
     sound = _Sound(iter(()), first.wav.description, seconds, warnings)
-    sound.blocks = chain.from_iterable(_wav_blocks(file, part, warnings) for part in parts)
+    sound.blocks = chain.from_iterable(_wav_blocks(file, part, resample, warnings) for part in parts)
     return sound
 
 
@@ -187,7 +190,7 @@ def _next_riff(read: Callable[[int, int], bytes], part: wav.DataChunk) -> int | 
     return None
 
 
-def _wav_blocks(file: BinaryIO, part: wav.DataChunk, warnings: list[str]) -> Iterator[bytes]:
+def _wav_blocks(file: BinaryIO, part: wav.DataChunk, resample: Resample, warnings: list[str]) -> Iterator[bytes]:
     header = part.wav
 
     def pieces() -> Iterator[wav.Wav]:
@@ -199,11 +202,15 @@ def _wav_blocks(file: BinaryIO, part: wav.DataChunk, warnings: list[str]) -> Ite
         warnings += [warning for warning in header.warnings if warning not in warnings]
     if header.native:
         return (to_bytes(piece.samples()) for piece in pieces())
-    return _resample((piece.signal() for piece in pieces()), header.rate)
+    return resample((piece.signal() for piece in pieces()), header.rate)
 
 
 def _open_compressed(
-    file: BinaryIO, raw: RawFormat | None = None, samples: int | None = None, path: Path | None = None
+    file: BinaryIO,
+    resample: Resample,
+    raw: RawFormat | None = None,
+    samples: int | None = None,
+    path: Path | None = None,
 ) -> _Sound:
     """Open a compressed file, to be decoded by FFmpeg's libraries.
 
@@ -219,7 +226,7 @@ def _open_compressed(
             sound.seconds, sound.source = opened.seconds, opened.name
             for (rate, channels), same in groupby(blocks, key=lambda block: block[:2]):
                 sound.source = opened.describe(rate, channels)
-                yield from _resample((signal for _, _, signal in same), rate)
+                yield from resample((signal for _, _, signal in same), rate)
         sound.warnings += opened.warnings
 
     blocks = pcm()
@@ -229,18 +236,18 @@ def _open_compressed(
         if path is None or not ffmpeg.is_installed():
             raise
         with contextlib.suppress(PromptError):
-            return _open_by_ffmpeg(path)
+            return _open_by_ffmpeg(path, resample)
         raise
     sound.blocks = chain((first,), blocks)
     return sound
 
 
-def _open_by_ffmpeg(path: Path) -> _Sound:
+def _open_by_ffmpeg(path: Path, resample: Resample) -> _Sound:
     stream = ffmpeg.probe(path)
 
     def pcm() -> Iterator[bytes]:
         with ffmpeg.decoded_blocks(path, stream) as blocks:
-            yield from _resample(blocks, stream.rate)
+            yield from resample(blocks, stream.rate)
 
     source = f"{path.suffix[1:].upper()} {stream.rate} Hz {describe_channels(stream.channels)}"
     return _Sound(pcm(), source, stream.seconds)
@@ -275,18 +282,3 @@ def _join(sound: _Sound, longest: float) -> bytearray:
         if len(pcm) > most:
             raise too_long_error(longest)
     return pcm
-
-
-def _resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
-    """Resample blocks of samples, each of shape (n,), ±1.0 full scale, from `rate` Hz to 16-bit PCM at 8 kHz.
-
-    soxr is used instead of pydub, because soxr's quality "VHQ" keeps aliases and images below -120 dB, while pydub
-    interpolates linearly.
-    """
-    if rate == SAMPLE_RATE:
-        yield from (to_bytes(quantize(signal)) for signal in signals)
-        return
-    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float64", quality="VHQ")
-    for signal in signals:
-        yield to_bytes(quantize(stream.resample_chunk(signal.astype(np.float64, copy=False))))
-    yield to_bytes(quantize(stream.resample_chunk(np.zeros(0), last=True)))

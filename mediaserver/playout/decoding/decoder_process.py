@@ -21,8 +21,10 @@ import resource
 import struct
 import sys
 import time
+from collections.abc import Callable
+from enum import IntEnum
 from io import BufferedReader
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from mediaserver.errors import PromptError, error_text
 from mediaserver.playout.decoding.decode_cache import CacheLookup, DecodeCache
@@ -37,9 +39,19 @@ _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
 # Environment variables, set to 1: otherwise numpy's libraries allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
-REQUEST = struct.Struct(">I?")  # a request's header: bytes of the path that follows, and whether it is a prompt's
+REQUEST = struct.Struct(">IB")  # a request's header: bytes of the path that follows, and its `Purpose`
 ANSWER = struct.Struct(">IQ")  # an answer's header: bytes of the JSON and bytes of the PCM that follow
 _NO_PCM = memoryview(b"")
+
+T = TypeVar("T")
+
+
+class Purpose(IntEnum):
+    """What a file is decoded for."""
+
+    SOUND = 0  # to be played as it is, and not to be cached, such as a recording
+    PROMPT = 1  # to be conditioned, and cached
+    MEASUREMENT = 2  # to be measured as a prompt, and not played: the answer has no PCM
 
 
 def main() -> None:
@@ -75,10 +87,14 @@ def _serve(
     conditioning: Conditioning,
 ) -> None:
     while head := requests.read(REQUEST.size):
-        size, prompt = REQUEST.unpack(head)
+        size, purpose = REQUEST.unpack(head)
         path = os.fsdecode(requests.read(size))
-        kept = (cache, longest, pcm_kind, conditioning) if prompt else (None, longest, pcm_kind, None)
-        description, pcm = answer_request(path, *kept)
+        if purpose == Purpose.MEASUREMENT:
+            description, pcm = measure(path, longest, pcm_kind, conditioning), _NO_PCM
+        elif purpose == Purpose.PROMPT:
+            description, pcm = answer_request(path, cache, longest, pcm_kind, conditioning)
+        else:
+            description, pcm = answer_request(path, None, longest, pcm_kind)
         text = json.dumps(description).encode()
         answers.write(ANSWER.pack(len(text), len(pcm)) + text)
         answers.write(pcm)
@@ -100,20 +116,15 @@ def answer_request(
     def decode(file: BufferedReader) -> bytes:
         return _decode(path, file, longest, pcm_kind, conditioning)
 
-    try:
+    def look_up() -> CacheLookup:
         if cache is not None:
-            found = cache.get_or_decode(path, decode, time.time())
-        else:
-            with open(path, "rb") as file:
-                found = CacheLookup(decode(file), "")
-    except PromptError as error:
-        return {"error": str(error)}, _NO_PCM
-    except MemoryError:
-        return {"error": "takes too much memory to decode: convert it to WAV, 8000 Hz, 16-bit, mono"}, _NO_PCM
-    except OSError as error:
-        return {"error": f"cannot be read: {error_text(error)}"}, _NO_PCM
-    except Exception as error:
-        return {"error": f"cannot be decoded: {type(error).__name__}: {error}"}, _NO_PCM
+            return cache.get_or_decode(path, decode, time.time())
+        with open(path, "rb") as file:
+            return CacheLookup(decode(file), "")
+
+    found, why = _or_reason(look_up)
+    if found is None:
+        return {"error": why}, _NO_PCM
     end = found.decoded.index(b"\n")
     description, pcm = found.decoded[:end], memoryview(found.decoded)[end + 1 :]
     if len(pcm) > longest * _PCM_BYTES_PER_SECOND:  # the file was cached when LONGEST was larger
@@ -121,6 +132,35 @@ def answer_request(
 
         return {"error": str(too_long_error(longest))}, _NO_PCM
     return json.loads(description) | {"stored": found.stored, "problem": found.problem}, pcm
+
+
+def measure(path: str, longest: float, pcm_kind: str, conditioning: Conditioning) -> dict[str, Any]:
+    """The fields of a `Measurement` of a prompt's file; `{"error": reason}` where the file cannot be played."""
+
+    def work() -> dict[str, Any]:
+        from pathlib import Path
+
+        from mediaserver.playout.decoding import measuring
+
+        with open(path, "rb") as file:
+            return measuring.measure(Path(path), file, longest, pcm_kind, conditioning)._asdict()  # type: ignore[arg-type]
+
+    measured, why = _or_reason(work)
+    return {"error": why} if measured is None else measured
+
+
+def _or_reason(work: Callable[[], T]) -> tuple[T | None, str]:
+    """The result of decoding a file and "", or None and the reason why the file cannot be played."""
+    try:
+        return work(), ""
+    except PromptError as error:
+        return None, str(error)
+    except MemoryError:
+        return None, "takes too much memory to decode: convert it to WAV, 8000 Hz, 16-bit, mono"
+    except OSError as error:
+        return None, f"cannot be read: {error_text(error)}"
+    except Exception as error:
+        return None, f"cannot be decoded: {type(error).__name__}: {error}"
 
 
 def _decode(

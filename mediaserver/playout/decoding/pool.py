@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from mediaserver.errors import PromptError
-from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST
+from mediaserver.playout.decoding.decoder_process import ANSWER, REQUEST, Purpose
 from mediaserver.playout.decoding.fingerprint import decoder_fingerprint
 from mediaserver.playout.decoding.formats import LONGEST
 from mediaserver.playout.decoding.options import Conditioning
@@ -41,6 +41,13 @@ class PcmSink(Protocol):
 
     async def feed_pcm(self, pcm: bytes) -> None:
         """Receive the file's next block of PCM."""
+
+
+class _NoPcm:
+    """Takes the place of a sink where no PCM comes."""
+
+    async def feed_pcm(self, pcm: bytes) -> None:
+        raise RuntimeError("a decoder has sent PCM that nobody asked for")
 
 
 T = TypeVar("T", bound=PcmSink)
@@ -85,12 +92,27 @@ class DecodePool:
         PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
         the file is no prompt: it is decoded as it is, and nothing is cached on disk.
         """
+        purpose = Purpose.PROMPT if store else Purpose.SOUND
+        answer, sink = await self._ask(path, new_sink, purpose)
+        info = AudioInfo(*(answer[field] for field in AudioInfo._fields))
+        return info._replace(warnings=tuple(info.warnings)), sink
+
+    async def measure(self, path: Path) -> dict[str, Any]:
+        """Decode a prompt's file and measure it: a `Measurement`, by the names of its fields.
+
+        PromptError as in `decode`. Nothing is taken from the cache on disk, nor put there.
+        """
+        answer, _ = await self._ask(path, _NoPcm, Purpose.MEASUREMENT)
+        return answer
+
+    async def _ask(self, path: Path, new_sink: Callable[[], T], purpose: Purpose) -> tuple[dict[str, Any], T]:
+        """Have a decoder process answer a request, and return its answer, and a sink that has got all the PCM."""
         killed_by = 0
         for _ in range(2):  # try twice, because the first decoder may have died for a reason other than the file
             decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
-                    answer, sink = await self._request(decoder, path, new_sink, store)
+                    answer, sink = await self._request(decoder, path, new_sink, purpose)
             except NoProcessError as error:
                 raise PromptError(f"cannot be decoded: {error}") from error
             except DEAD:
@@ -99,18 +121,17 @@ class DecodePool:
             self._count(answer, time.monotonic() - began)
             if "error" in answer:
                 raise PromptError(answer["error"])
-            info = AudioInfo(*(answer[field] for field in AudioInfo._fields))
-            return info._replace(warnings=tuple(info.warnings)), sink
+            return answer, sink
         raise PromptError(f"cannot be decoded: {_why_dead(killed_by)}")
 
     async def _request(
-        self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], store: bool
+        self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], purpose: Purpose
     ) -> tuple[dict[str, Any], T]:
         """Ask a decoder process to decode a file; return its answer, and a new sink that has got all the PCM."""
         name = os.fsencode(path)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await decoder.send(REQUEST.pack(len(name), store) + name)
+                await decoder.send(REQUEST.pack(len(name), purpose) + name)
                 size, left = ANSWER.unpack(await decoder.receive(ANSWER.size))
                 answer, sink = json.loads(await decoder.receive(size)), new_sink()
                 while left:

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.playout.decoding import decoder_process
 from mediaserver.playout.decoding.decode_cache import DecodeCache
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.support.store import Store
-from tests.sound import speechlike, write_wav
+from tests.sound import sine, speechlike, write_wav
 
 SOUND = speechlike(1000)
 
@@ -64,3 +66,23 @@ def test_an_unexpected_error_is_an_answer_too() -> None:
         {"error": "cannot be decoded: ValueError: embedded null byte"},
         b"",
     )
+
+
+def test_a_prompt_is_measured_at_its_own_rate_and_as_it_is_heard(tmp_path: Path) -> None:
+    sound = np.clip(sine(1000, 1, 48_000, 0.2) + sine(9000, 1, 48_000, 0.1) + 0.2, -1, 1)
+    path = write_wav(tmp_path / "a.wav", np.rint(sound * 32767), 48_000)
+    measured = decoder_process.measure(str(path), 60, "auto", Conditioning(-20.0))
+    assert measured["level"] == pytest.approx(-20, abs=0.1)
+    assert measured["gain"] == pytest.approx(-20 + 17, abs=0.2)
+    assert (measured["offset"], measured["offset_removed"]) == (pytest.approx(0.2, abs=0.001), True)
+    assert measured["out_of_band"] == pytest.approx(0.2, abs=0.01)  # which 8 kHz no longer has
+    assert (measured["silence_before"], measured["silence_after"], measured["clipped_runs"]) == (0, 0, 0)
+    assert len(measured["waveform"]) == 240
+    assert max(high for _, high in measured["waveform"]) == pytest.approx(14, abs=1)
+
+
+def test_a_file_that_cannot_be_measured_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    assert decoder_process.measure(str(tmp_path / "a.wav"), 60, "auto", Conditioning()) == {"error": "is empty"}
+    path = write_wav(tmp_path / "b.wav", SOUND[:0])
+    assert decoder_process.measure(str(path), 60, "auto", Conditioning())["waveform"] == []

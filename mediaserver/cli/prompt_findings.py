@@ -1,0 +1,124 @@
+"""What `check` measures of each prompt's sound, and its warnings where that is beyond a threshold."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from mediaserver.audio.levelling import OFFSET_THRESHOLD, SHORTEST
+from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.errors import PromptError
+from mediaserver.playout.decoding.measuring import Measurement
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
+from mediaserver.routing.route import Route
+
+# The thresholds of warnings. docs/flow-builders/prompts.md has them, too.
+SOFTEST, LOUDEST = -38.0, -14.0  # dBov: 12 dB from -26, the usual level of telephone voices
+LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # seconds of silence at the beginning, and at the end
+MOST_OUT_OF_BAND = 0.8  # share of the energy outside of 300 to 3400 Hz; a deep voice may have 0.65
+SMALLEST_CLICK, STEEPEST = 0.01, 3.0  # of a step at a join that clicks: share of full scale, of the steps near it
+
+
+async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
+    """Measure the files of all prompts in the decoder processes; by name, without files that are gone by now."""
+
+    async def measure(prompt: Prompt) -> Measurement | None:
+        try:
+            return Measurement(**await library.pool.measure(prompt.path))
+        except PromptError:
+            return None
+
+    prompts = library.prompts
+    found = await asyncio.gather(*map(measure, prompts.values()))
+    return {name: measured for name, measured in zip(prompts, found, strict=True) if measured is not None}
+
+
+def loop_steps(
+    routes: Iterable[Route], snapshot: PromptSnapshot, measured: Mapping[str, Measurement]
+) -> dict[str, tuple[float, bool]]:
+    """Of each prompt that plays in a loop, the largest step at its end to the prompt that follows, by its name.
+
+    A step is a share of full scale, and comes with whether it clicks. The last prompt of a loop is followed by the
+    first.
+    """
+    steps: dict[str, tuple[float, bool]] = {}
+    for route in routes:
+        names = [name for name in _looped_names(route, snapshot) if name in measured]
+        for name, following in pairwise([*names, *names[:1]]):
+            this, other = measured[name], measured[following]
+            step = abs(other.first - this.last)
+            clicks = step > SMALLEST_CLICK and step > STEEPEST * max(this.slope, other.slope)
+            steps[name] = max(steps.get(name, (0.0, False)), (step, clicks))
+    return steps
+
+
+def _looped_names(route: Route, snapshot: PromptSnapshot) -> list[str]:
+    with route.known_handler() as handler:
+        try:
+            return [prompt.name for prompt in snapshot.match(handler.looped_prompts()) if prompt.samples]
+        except PromptError:  # a prompt is missing, or its name has a variable
+            return []
+    return []
+
+
+def describe_prompt(
+    prompt: Prompt, measured: Measurement | None, step: tuple[float, bool] | None
+) -> dict[str, Any]:
+    """A prompt as `check --json` has it. What does not apply, or could not be measured, is None."""
+    described: dict[str, Any] = {
+        "name": prompt.name,
+        "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
+        "source": prompt.info.source,
+        "peak_dbfs": round(prompt.info.peak_dbfs, 1),
+        "loudness_lufs": round(prompt.info.loudness_lufs, 1),
+    }
+    has_level = measured is not None and measured.level > SILENCE_DB
+    return described | {
+        "level_dbov": round(measured.level, 1) if measured and has_level else None,
+        "gain_db": round(measured.gain, 1) if measured else None,
+        "dc_percent": round(100 * measured.offset, 1) + 0.0 if measured else None,
+        "clipped_runs": measured.clipped_runs if measured else None,
+        "silence_before_s": round(measured.silence_before, 2) if measured else None,
+        "silence_after_s": round(measured.silence_after, 2) if measured else None,
+        "out_of_band_percent": round(100 * measured.out_of_band, 1) if measured else None,
+        "loop_step_percent": round(100 * step[0], 1) if step else None,
+    }
+
+
+def prompt_warnings(
+    prompt: Prompt, measured: Measurement, step: tuple[float, bool] | None, *, levelled: bool
+) -> list[str]:
+    """What is beyond a threshold, each to be put after the prompt's file; `levelled` if `prompts.loudness` is set.
+
+    Decoding itself warns of a level that cannot be reached, and of a DC offset that it removes.
+    """
+    warnings = []
+    if not levelled and measured.level > SILENCE_DB and not SOFTEST <= measured.level <= LOUDEST:
+        kind = "soft" if measured.level < SOFTEST else "loud"
+        level = f"{measured.level:.1f} dBov"
+        warnings.append(f"is {kind}: {level}, where telephone voices have -26; prompts.loudness levels all")
+    wanders = abs(measured.offset) > OFFSET_THRESHOLD and not measured.offset_removed
+    if wanders and prompt.samples >= SHORTEST:
+        share = f"{100 * abs(measured.offset):.1f} %"
+        warnings.append(f"has a mean of {share} of full scale, which is left in, as it does not last")
+    if measured.clipped_runs:
+        warnings.append(f"is clipped at {_places(measured.clipped_runs)}, which is heard as a crackle")
+    if measured.silence_before > LONGEST_BEFORE:
+        before = f"{measured.silence_before:.1f} s"
+        warnings.append(f"begins with {before} of silence, which prompts.trim_silence cuts off")
+    if measured.silence_after > LONGEST_AFTER:
+        after = f"{measured.silence_after:.1f} s"
+        warnings.append(f"ends with {after} of silence, which prompts.trim_silence cuts off")
+    if measured.out_of_band > MOST_OUT_OF_BAND:
+        share = f"{100 * measured.out_of_band:.0f} %"
+        warnings.append(f"has {share} of its energy outside of 300 to 3400 Hz, so telephones carry little of it")
+    if step is not None and step[1]:
+        warnings.append(f"clicks where it is looped: its end and what follows are {100 * step[0]:.1f} % apart")
+    return warnings
+
+
+def _places(count: int) -> str:
+    return "one place" if count == 1 else f"{count} places"

@@ -1,0 +1,79 @@
+"""Measures a prompt for `mediaserver check`: its file at the file's own rate, and what callers hear of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from mediaserver.audio import edges
+from mediaserver.audio.active_level import active_level
+from mediaserver.audio.defects import SourceMeter
+from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
+from mediaserver.playout.decoding.conditioning import condition, silence_threshold
+from mediaserver.playout.decoding.decode import PcmKind, decode
+from mediaserver.playout.decoding.options import Conditioning
+from mediaserver.playout.decoding.resampling import metered
+
+_COLUMNS = 240  # of the waveform
+_SLOPE = SAMPLE_RATE // 50  # samples at each end whose steps are typical of the sound there: 20 ms
+
+
+class Measurement(NamedTuple):
+    """What was measured of a prompt. Level, silence and ends are what callers hear; the rest is the file's."""
+
+    level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none
+    gain: float  # dB by which `prompts.loudness` has changed the level
+    offset: float  # DC, as a share of full scale
+    offset_removed: bool  # whether callers hear the prompt without its DC
+    clipped_runs: int  # peaks that are cut off at full scale
+    out_of_band: float  # share of the energy outside of 300 to 3400 Hz
+    silence_before: float  # seconds
+    silence_after: float  # seconds
+    first: float  # the first sample, ±1.0 full scale
+    last: float  # the last sample
+    slope: float  # the largest step from a sample to the next within 20 ms of the ends, as a share of full scale
+    waveform: Sequence[tuple[int, int]]  # lowest and highest value of each part of the sound, in percent
+
+
+def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioning: Conditioning) -> Measurement:
+    """Decode a prompt's file and measure it. PromptError where the file cannot be played."""
+    meter = SourceMeter()
+    decoded = decode(path, file, longest, pcm, None, metered(meter))
+    samples = np.frombuffer(decoded.pcm, dtype="<i2")
+    if not meter.samples:  # a file at 8 kHz, which is not resampled
+        for at in range(0, len(samples), SAMPLE_RATE):
+            meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
+    meter.finish()
+    heard = condition(samples, conditioning)
+    threshold = silence_threshold(heard.samples, conditioning)
+    before, after = edges.silence_at_edges(heard.samples, threshold)
+    ends = heard.samples[[0, -1]] / FULL_SCALE if len(samples) else np.zeros(2)
+    return Measurement(
+        active_level(heard.samples),
+        heard.gain,
+        meter.offset,
+        bool(heard.offset),
+        meter.clipped_runs,
+        meter.out_of_band,
+        before / SAMPLE_RATE,
+        after / SAMPLE_RATE,
+        float(ends[0]),
+        float(ends[1]),
+        _slope(heard.samples),
+        _waveform(heard.samples),
+    )
+
+
+def _slope(samples: Samples) -> float:
+    ends = (samples[:_SLOPE].astype(np.int32), samples[-_SLOPE:].astype(np.int32))
+    return max(float(np.abs(np.diff(end)).max(initial=0)) for end in ends) / FULL_SCALE
+
+
+def _waveform(samples: Samples) -> list[tuple[int, int]]:
+    parts = np.array_split(samples, min(_COLUMNS, len(samples))) if len(samples) else []
+    return [(_percent(part.min()), _percent(part.max())) for part in parts]
+
+
+def _percent(sample: np.int16) -> int:
+    return round(100 * float(sample) / FULL_SCALE)
