@@ -113,6 +113,11 @@ async def collect_findings(
         f"{library.directory / file} is passed over: {better} has the same name, and is the better format"
         for file, better in library.passed_over(library.prompts).items()
     ]
+    notes += [
+        f'{settings.source(where, ("paths", route.pattern, "gain"))}: paths."{route.pattern}": gain: {limited}'
+        for route in configuration.table
+        for limited in prompt_findings.limited_gains(route, library.snapshot)
+    ]
     notes += [f"{library.directory / folder} {why}" for folder, why in library.skipped.items()]
     notes += configuration.misspelt_events
     notes += [

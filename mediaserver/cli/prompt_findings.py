@@ -1,7 +1,8 @@
 """What `check` measures of each prompt's sound, and its warnings where that is beyond a threshold."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.route import Route
 
@@ -55,13 +56,27 @@ def loop_steps(
     return steps
 
 
+def limited_gains(route: Route, snapshot: PromptSnapshot) -> Iterator[str]:
+    """Yield a sentence for each prompt of a route that is amplified by less than the route's gain."""
+    with route.known_handler() as handler:
+        for prompt in _matching(handler.prompt_names(), snapshot.amplified(handler.prompt_gain)):
+            if prompt.gain < handler.prompt_gain:
+                yield f'prompt "{prompt.name}" gets {prompt.gain:.1f} dB only, or its peaks would clip'
+
+
 def _looped_names(route: Route, snapshot: PromptSnapshot) -> list[str]:
     with route.known_handler() as handler:
-        try:
-            return [prompt.name for prompt in snapshot.match(handler.looped_prompts()) if prompt.samples]
-        except PromptError:  # a prompt is missing, or its name has a variable
-            return []
+        return [prompt.name for prompt in _matching(handler.looped_prompts(), snapshot) if prompt.samples]
     return []
+
+
+def _matching(names: Iterable[str], snapshot: PromptSnapshot) -> list[Prompt | AmplifiedPrompt]:
+    """The prompts that names and globs match, without those that are missing, or whose names have a variable."""
+    matching: list[Prompt | AmplifiedPrompt] = []
+    for name in names:
+        with contextlib.suppress(PromptError):
+            matching += snapshot.match([name])
+    return matching
 
 
 def describe_prompt(

@@ -21,7 +21,7 @@ Handlers use the interface `Call`. They must not know sockets or HTTP.
 
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
 from mediaserver.errors import EngineError, PeerError, PromptError
-from mediaserver.handlers.base import Ending, Handler
+from mediaserver.handlers.base import Ending, Handler, PromptGain
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
 from mediaserver.wire.events import Audio, Digit, Event
@@ -41,6 +41,7 @@ __all__ = [
     "PlaybackResult",
     "Playlist",
     "PromptError",
+    "PromptGain",
     "Recording",
     "Source",
     "Stream",

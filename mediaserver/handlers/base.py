@@ -39,6 +39,11 @@ class Handler(Table, ABC):
 
     globs: ClassVar[bool] = False  # whether `prompt_names` may have globs, such as `music/*`
 
+    @property
+    def prompt_gain(self) -> float:
+        """The gain in dB at which the prompts of `call.prompts` are played."""
+        return 0.0
+
     @abstractmethod
     async def run(self, call: Call) -> None:
         """Serve one call. When `run` returns, the stream is closed with code 1000; when it raises, with 1011."""
@@ -82,6 +87,17 @@ class Handler(Table, ABC):
             except PromptError as error:
                 missing.append(str(error))
         return missing
+
+
+class PromptGain(BaseModel):
+    """The setting of handlers that play recorded prompts: their gain. Among the bases, it precedes `Handler`."""
+
+    gain: float = Field(0.0, ge=-40, le=20, description="dB by which recorded prompts are amplified")
+
+    @property
+    def prompt_gain(self) -> float:
+        """The gain in dB at which the prompts of `call.prompts` are played."""
+        return self.gain
 
 
 class Ending(BaseModel):

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_count
 from mediaserver.call import Call
-from mediaserver.handlers.base import Handler
-from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.handlers.base import Handler, PromptGain
+from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist, Repeated
 from mediaserver.playout.sources.source import Source, silence
 
@@ -24,19 +24,19 @@ class MusicLoop:
     round, so that all calls with one seed hear the tracks in the same order.
     """
 
-    tracks: Sequence[Prompt]
+    tracks: Sequence[Prompt | AmplifiedPrompt]
     seed: float | None  # seed of the shuffling; None for tracks that are not shuffled
     number: int = 0
     track: int = 0
 
-    def round_order(self, number: int) -> list[Prompt]:
+    def round_order(self, number: int) -> list[Prompt | AmplifiedPrompt]:
         """The tracks in the order in which round `number` plays them."""
         tracks = list(self.tracks)
         if self.seed is not None:
             random.Random(f"{self.seed} {number}").shuffle(tracks)
         return tracks
 
-    def __iter__(self) -> Iterator[Prompt]:
+    def __iter__(self) -> Iterator[Prompt | AmplifiedPrompt]:
         number = self.number
         yield from self.round_order(number)[self.track :]
         while True:
@@ -58,7 +58,7 @@ def join_timeline(loop: MusicLoop, at: float) -> Playlist:
     return Playlist(MusicLoop(loop.tracks, loop.seed, number, index), start=position // FRAME_SAMPLES)
 
 
-class HoldMusic(Handler):
+class HoldMusic(PromptGain, Handler):
     """Plays music in an endless loop, with an announcement every `announce_every` seconds if one is set."""
 
     globs: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.handlers.base import Ending, Handler
+from mediaserver.handlers.base import Ending, Handler, PromptGain
 from mediaserver.handlers.common.spoken_prompt import (
     PromptItem,
     SpokenPrompt,
@@ -43,7 +43,7 @@ class RepeatSettings(BaseModel):
         return Repeated(prompt_items, times, silence(self.gap_ms) if self.gap_ms else None)
 
 
-class Playback(RepeatSettings, SpokenPromptSettings, Ending, Handler):
+class Playback(RepeatSettings, SpokenPromptSettings, Ending, PromptGain, Handler):
     """Plays `prompt`, or all of `prompts` in sequence, without a gap between prompts unless `gap_ms` is set."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from mediaserver.call import Call
 from mediaserver.config.fields import LanguageTag
 from mediaserver.config.speech_settings import RecognitionEngine
-from mediaserver.handlers.base import Handler
+from mediaserver.handlers.base import Handler, PromptGain
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
@@ -31,7 +31,7 @@ def _validate_file(template: str) -> str:
     return files.validate_template(template)
 
 
-class Recognise(files.FileModeSettings, Handler):
+class Recognise(files.FileModeSettings, PromptGain, Handler):
     """Transcribes the caller's speech until the peer hangs up. The peer hears the setting `prompt`, or silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS

@@ -116,3 +116,24 @@ async def test_prompts_that_do_not_loop_have_no_step(tmp_path: Path) -> None:
     for n, line in enumerate(("repeat = 1", "repeat = 3\ngap_ms = 100")):
         findings = await checked(tmp_path, f'[paths."/l"]\nhandler = "playback"\nprompt = "a"\n{line}\n', a=VOICE)
         assert findings.prompts[0]["loop_step_percent"] is None, n
+
+
+async def test_a_gain_that_peaks_do_not_allow_is_told(tmp_path: Path) -> None:
+    paths = '[paths."/a"]\nhandler = "hold-music"\nprompts = ["*"]\ngain = 20\n'
+    paths += '[paths."/b"]\nhandler = "playback"\nprompt = "a"\ngain = 12.5\n'
+    findings = await checked(tmp_path, paths, a=VOICE, b=VOICE // 8)
+    peak = np.abs(VOICE).max()
+    allowed = 20 * np.log10(32_123 / peak)
+    assert 12.5 < allowed < 20
+    notes = [note for note in findings.notes if " gain: " in note]
+    assert notes == [
+        f'c.toml: paths."/a": gain: prompt "a" gets {allowed - 0.005:.1f} dB only, or its peaks would clip'
+    ]
+
+
+@pytest.mark.parametrize("value", ["true", '"3"', "21", "-41"])
+async def test_a_gain_that_is_none_is_told(tmp_path: Path, value: str) -> None:
+    findings = await checked(
+        tmp_path, f'[paths."/a"]\nhandler = "playback"\nprompt = "a"\ngain = {value}\n', a=VOICE
+    )
+    assert [problem.split(": should")[0] for problem in findings.problems] == ['c.toml: paths."/a": gain']

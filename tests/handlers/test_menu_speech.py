@@ -250,7 +250,7 @@ def test_values_must_be_there_before_a_call_except_behind_a_webhook(
     spoken_prompt = '{say = "{n:number} and {amount:number}."}'
     (alone,) = configured(speaking(spoken_prompt), tmp_path).table
     (asking,) = configured(more.replace("PHRASE", spoken_prompt), tmp_path).table
-    snapshot = PromptSnapshot({"main": library_of(SOUNDS).snapshot.get("main")})
+    snapshot = PromptSnapshot({"main": library_of(SOUNDS).prompts["main"]})
     for route in (alone, asking):
         route.build_handler({"n": "1"}, {"amount": "2"}, snapshot)
         with pytest.raises(RefusedError, match=r"\{amount\} cannot be spoken as number") as refused:

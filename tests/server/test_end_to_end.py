@@ -375,3 +375,16 @@ async def test_the_first_frame_of_a_peer_is_echoed(server: ServerProcess, encaps
             if len(heard) == 8:
                 break
     assert b"".join(heard) == sound
+
+
+async def test_a_path_plays_its_prompts_at_its_gain(tmp_path: Path) -> None:
+    """The first call, and one that finds the frames made."""
+    paths = '[paths."/as-is"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n'
+    paths += paths.replace("/as-is", "/soft") + "gain = -6\n"
+    quiet = SPEECH // 4
+    write_wav(tmp_path / "prompts/a.wav", quiet)
+    with serving(write_config(tmp_path, paths)) as server:
+        for path, factor in (("/soft", 10 ** (-6 / 20)), ("/soft", 10 ** (-6 / 20)), ("/as-is", 1.0)):
+            heard = await listen(server.url(path))
+            samples = np.frombuffer(b"".join(heard.messages), "<i2")[:SAMPLES]
+            assert np.array_equal(samples, np.rint(quiet * factor))

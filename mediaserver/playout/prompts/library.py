@@ -167,7 +167,8 @@ class PromptLibrary:
         old, problems = self.prompts.get(name), dict(file.problems)
         wanted = {encoding.name: encoding for encoding in encodings}
         if old is not None:  # encode the new file in the encodings of the old prompt, which takes its frames along
-            wanted |= {each: ENCODINGS[each] for each in self.store.detach(old)}
+            kept = self.store.detach(old)
+            wanted |= {name: encoding for name, encoding in ENCODINGS.items() if name in kept}
         if file.path is not None:
             prompt = await self._decode_best(name, file, wanted.values(), problems)
             if prompt is not None:

@@ -1,10 +1,16 @@
 """The store of all prompts' encoded frames: keeps them in memory up to a limit, and encodes others on demand."""
 
 import asyncio
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
+from mediaserver.audio.levelling import PEAK_LIMIT, amplify
+from mediaserver.audio.levels import amplitude_dbfs
+from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.cache import LruCache
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
@@ -29,10 +35,50 @@ class Prompt:
     store: "PromptStore" = field(repr=False)
     passed_over: tuple[str, ...] = ()  # other files with this prompt name, by their paths in the folder
     detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # frames by their encoding's name
+    gain: ClassVar[float] = 0.0  # dB, as of an `AmplifiedPrompt`
+    kept_as: set[str] = field(default_factory=set, repr=False)  # names of encodings of which frames were kept
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
         """The prompt's frames in an encoding, or a shared future of them while the file must be decoded again."""
         return self.store.get_frames(self, encoding)
+
+    def amplified(self, gain: float) -> "Prompt | AmplifiedPrompt":
+        """The prompt amplified by `gain` dB, or by as much as its peaks allow; the prompt itself for no gain."""
+        headroom = amplitude_dbfs(PEAK_LIMIT / FULL_SCALE) - self.info.peak_dbfs
+        allowed = min(gain, max(0.0, math.floor(100 * headroom) / 100))
+        return AmplifiedPrompt(self, allowed) if allowed else self
+
+
+@dataclass(frozen=True, slots=True)
+class AmplifiedPrompt:
+    """A prompt that is played louder or softer. Its frames are made once for each gain and encoding, and kept."""
+
+    prompt: Prompt
+    gain: float  # dB
+
+    @property
+    def name(self) -> str:
+        """The prompt's name."""
+        return self.prompt.name
+
+    @property
+    def samples(self) -> int:
+        """The prompt's length, in samples at 8 kHz."""
+        return self.prompt.samples
+
+    def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
+        """The amplified frames in an encoding, or a future, as those of a prompt."""
+        return self.prompt.store.get_frames(self.prompt, _amplifying(encoding, self.gain))
+
+
+@lru_cache(maxsize=256)
+def _amplifying(encoding: Encoding, gain: float) -> Encoding:
+    """An encoding that amplifies PCM by `gain` dB before it encodes the PCM."""
+
+    def compand(pcm: bytes) -> bytes:
+        return encoding.compand(to_bytes(amplify(from_bytes(pcm), gain)))
+
+    return replace(encoding, name=f"{encoding.name} {gain:+.2f} dB", compand=compand)
 
 
 class PromptStore:
@@ -61,6 +107,7 @@ class PromptStore:
     def put(self, prompt: Prompt, encoded: Mapping[str, EncodedFrames]) -> None:
         """Keep a prompt's encoded frames, given by the names of their encodings."""
         for name, frames in encoded.items():
+            prompt.kept_as.add(name)
             self.cache.put((prompt, name), frames)
 
     def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
@@ -70,7 +117,7 @@ class PromptStore:
         would give the new sound.
         """
         if prompt.detached is None:
-            found = {name: self.cache.pop((prompt, name)) for name in ENCODINGS}
+            found = {name: self.cache.pop((prompt, name)) for name in prompt.kept_as}
             prompt.detached = {name: frames for name, frames in found.items() if frames is not None}
         return prompt.detached
 
@@ -116,5 +163,5 @@ class PromptStore:
         if prompt.detached is not None:  # the prompt's file has changed while its frames were encoded
             prompt.detached[encoding.name] = frames
         else:
-            self.cache.put((prompt, encoding.name), frames)
+            self.put(prompt, {encoding.name: frames})
         return frames

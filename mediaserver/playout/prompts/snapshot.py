@@ -4,11 +4,11 @@ import fnmatch
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mediaserver.errors import PromptError, did_you_mean
 from mediaserver.playout.decoding.formats import EXTENSIONS
-from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,18 @@ class PromptSnapshot:
     version: int = 0  # grows with each snapshot in which prompts have changed
     # Paths of sound files in formats that cannot be decoded, by the prompt names that they would have.
     undecodable: Mapping[str, str] = field(default_factory=dict)
+    gain: float = 0.0  # dB by which `get` and `match` amplify the prompts
 
-    def get(self, name: str) -> Prompt:
+    def amplified(self, gain: float) -> "PromptSnapshot":
+        """The same prompts, which `get` and `match` return amplified by `gain` dB."""
+        return replace(self, gain=gain) if gain != self.gain else self
+
+    def get(self, name: str) -> Prompt | AmplifiedPrompt:
         """The prompt with this name; PromptError where there is none, or where its file cannot be played."""
         normal = unicodedata.normalize("NFC", name)
         prompt = self.by_name.get(normal)
         if prompt is not None:
-            return prompt
+            return prompt.amplified(self.gain) if self.gain else prompt
         for file, why in self.problems.get(normal, {}).items():
             raise PromptError(f'prompt "{name}" cannot be played: {file} {why}')
         raise PromptError(f'no prompt "{name}"{self._hint(normal)}')
@@ -46,12 +51,12 @@ class PromptSnapshot:
             return f' (did you mean "{bare}"? Prompts are named without the extension)'
         return f"{did_you_mean(bare, self.by_name)}: prompts are named without the extension"
 
-    def match(self, patterns: Iterable[str]) -> list[Prompt]:
+    def match(self, patterns: Iterable[str]) -> list[Prompt | AmplifiedPrompt]:
         """The prompts that names and globs match, in the order of `patterns`; a glob's are sorted by name.
 
         PromptError where a name or a glob matches no prompt.
         """
-        matched: list[Prompt] = []
+        matched: list[Prompt | AmplifiedPrompt] = []
         for pattern in patterns:
             if pattern not in self.by_name and any(sign in pattern for sign in "*?["):
                 names = sorted(fnmatch.filter(self.by_name, pattern))

@@ -72,7 +72,7 @@ async def test_frames_being_encoded_when_a_prompt_changes_go_to_its_calls_only(
     put(path, NEW)
     assert await library.refresh() is None
     await asyncio.sleep(1)
-    old = library.snapshot.get("a")
+    old = library.prompts["a"]
     reloading = asyncio.create_task(library.refresh((PCM,)))
     while old.detached is None:
         await asyncio.sleep(0)

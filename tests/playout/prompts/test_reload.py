@@ -43,7 +43,7 @@ async def test_prompts_are_published_ten_times_a_second_and_at_the_end(tmp_path:
 @in_virtual_time
 async def test_a_prompt_describes_its_file(tmp_path: Path, loop: VirtualLoop) -> None:
     path = put(tmp_path / "music/a.wav", OLD)
-    prompt = (await loaded(tmp_path)).snapshot.get("music/a")
+    prompt = (await loaded(tmp_path)).prompts["music/a"]
     assert (prompt.name, prompt.path, prompt.samples) == ("music/a", path, 1600)
     decoded = decode_file(path)
     assert prompt.info == ("WAV 8000 Hz 16-bit mono", decoded.peak_dbfs, decoded.loudness_lufs, ())
@@ -103,7 +103,7 @@ async def test_a_replaced_file_is_heard_by_new_calls_at_once_in_all_encodings(
 ) -> None:
     path = put(tmp_path / "a.wav", OLD)
     library = await loaded(tmp_path, encodings=(PCM, PCMU))
-    await library.store._encode(library.snapshot.get("a"), MESSAGE)  # a call asked for it
+    await library.store._encode(library.prompts["a"], MESSAGE)  # a call asked for it
     put(path, NEW)
     assert await refreshed(library, (PCM, L16)) == ReloadResult(replaced=["a"])
     misses = library.store.cache.misses
@@ -246,7 +246,7 @@ async def test_where_the_best_file_is_broken_the_next_one_is_played(tmp_path: Pa
     (tmp_path / "a.ulaw").write_bytes(bytes([0xFF]) * 1600)
     (tmp_path / "a.gsm").write_bytes(b"never tried")
     library = await loaded(tmp_path)
-    assert library.snapshot.get("a").path == tmp_path / "a.ulaw"
+    assert library.prompts["a"].path == tmp_path / "a.ulaw"
     assert library.problems == {"a.sln": "is an HTML page, not sound"}
     assert library.passed_over(["a"]) == {"a.gsm": "a.ulaw"}
 
