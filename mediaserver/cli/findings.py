@@ -4,9 +4,10 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mediaserver.cli import menu_flow, prompt_findings
+from mediaserver.cli import listening, menu_flow, prompt_findings
 from mediaserver.cli.menu_flow import Transition
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
@@ -51,18 +52,23 @@ class Findings:
 
 
 async def collect_findings(
-    settings: Settings, where: str, problems: Sequence[str], progress: Progress
+    settings: Settings, where: str, problems: Sequence[str], progress: Progress, listen: Path | None = None
 ) -> Findings:
     """Build the routes, decode every prompt, and check that the prompts of all routes exist.
 
     `where` names the configuration in messages. `problems` are the mistakes that were found in loading the
-    settings.
+    settings. If `listen` is a folder, what callers hear of each prompt is written there; ConfigError where that
+    cannot be.
     """
     configuration = Configuration.build(settings, where, [*problems, *tls.load(settings, where)[1]])
+    if listen is not None:
+        listening.validate_directory(listen, settings.prompts.directory)
     library = open_library(settings, make_store=False)
     try:
         await library.load((), progress)
         measured = await prompt_findings.measure_prompts(library)
+        if listen is not None:
+            await listening.write_prompts(listen, library, configuration.table)
     finally:
         await library.close()
     problems = [*configuration.problems, *configuration.missing_prompts(library)]

@@ -118,7 +118,7 @@ def test_every_event_that_is_known_is_documented() -> None:
 
 
 async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> None:
-    """In tables, among what is wrong, and among what is ignored."""
+    """In both tables of prompts, among what is wrong, and among what is ignored."""
     evil = "\x1b]0;owned\x07\x9b2J"
     (tmp_path / "prompts").mkdir()
     write_wav(tmp_path / f"prompts/{evil}good.wav", speechlike(100))
@@ -126,7 +126,7 @@ async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> Non
     (tmp_path / f"prompts/{evil}.txt").write_bytes(b"no sound by its name")
     text = shown(await found(tmp_path, '[paths."/silence"]\nhandler = "silence"\n'))
     assert {each for each in text if not each.isprintable()} == {"\n"}
-    assert text.count("\\x1b]0;owned\\x07\\x9b2J") == 3
+    assert text.count("\\x1b]0;owned\\x07\\x9b2J") == 4
 
 
 async def test_paths_on_which_anybody_may_have_said_what_they_like(tmp_path: Path) -> None:

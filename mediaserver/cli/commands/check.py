@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,13 +17,18 @@ from mediaserver.support import log
 def check(
     file: options.ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    listen: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write what callers hear of each prompt to WAV files in this folder."),
+    ] = None,
 ) -> None:
     """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
     with terminal.config_errors(as_json):
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
         with terminal.progress() as progress:
-            findings = terminal.run(collect_findings(settings, terminal.name_of(file), problems, progress))
+            where = terminal.name_of(file)
+            findings = terminal.run(collect_findings(settings, where, problems, progress, listen))
     if as_json:
         typer.echo(json.dumps(asdict(findings), indent=2, default=str))
     else:
