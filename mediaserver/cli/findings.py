@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The report of `check`. Its attributes are the keys of `check --json`.
+    """The report of `check`. Its attributes, but for `waveforms`, are the keys of `check --json`.
 
     Some attributes are lists with a line for each finding. `problems` are mistakes that stop `serve`. `left_out`
     are files that `serve` cannot play, and goes on without. `unwritable` are folders that `serve` cannot write
@@ -31,7 +31,7 @@ class Findings:
 
     `menus` has the flow of each path with menus, without invalid parts. `open_paths` are the paths that any peer
     may dial if it reaches the port. Each of `paths` has the AudioSocket ports that it answers on, each with the
-    URL set for the port.
+    URL set for the port. `waveforms` are those of prompts, by name, as a `Measurement` has them.
     """
 
     paths: list[dict[str, Any]]
@@ -44,6 +44,13 @@ class Findings:
     unwritable: list[str]
     open_paths: list[str]
     notes: list[str]
+    waveforms: dict[str, Sequence[tuple[int, int]]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The findings as `check --json` prints them: without the waveforms, which only the page has."""
+        found = asdict(self)
+        del found["waveforms"]
+        return found
 
     @property
     def all_is_well(self) -> bool:
@@ -95,7 +102,9 @@ async def collect_findings(
     ]
     steps = prompt_findings.loop_steps(configuration.table, library.snapshot, measured)
     prompts = [
-        prompt_findings.describe_prompt(prompt, measured.get(name), steps.get(name))
+        prompt_findings.describe_prompt(
+            prompt, measured.get(name), steps.get(name), levelled=settings.prompts.loudness != "off"
+        )
         for name, prompt in sorted(library.prompts.items())
     ]
     flows = {
@@ -107,13 +116,8 @@ async def collect_findings(
     open_paths = [path for path in configuration.table.open_paths if path not in unserved]
     notes = [f"there are no prompts in {library.directory.absolute()}: {NO_PROMPTS}"]
     notes = [] if library.prompts or library.folder_problem else notes
-    notes += library.warnings(library.prompts)
-    levelled = settings.prompts.loudness != "off"
     notes += [
-        f"{prompt.path} {warning}"
-        for name, prompt in sorted(library.prompts.items())
-        if name in measured
-        for warning in prompt_findings.prompt_warnings(prompt, measured[name], steps.get(name), levelled=levelled)
+        f"{library.prompts[prompt['name']].path} {warning}" for prompt in prompts for warning in prompt["warnings"]
     ]
     notes += [
         f"{library.directory / file} is passed over: {better} has the same name, and is the better format"
@@ -147,6 +151,7 @@ async def collect_findings(
         unwritable,
         open_paths,
         notes,
+        {name: found.waveform for name, found in measured.items()},
     )
 
 

@@ -80,9 +80,15 @@ def _matching(names: Iterable[str], snapshot: PromptSnapshot) -> list[Prompt | A
 
 
 def describe_prompt(
-    prompt: Prompt, measured: Measurement | None, step: tuple[float, bool] | None
+    prompt: Prompt, measured: Measurement | None, step: tuple[float, bool] | None, *, levelled: bool
 ) -> dict[str, Any]:
-    """A prompt as `check --json` has it. What does not apply, or could not be measured, is None."""
+    """A prompt as `check --json` has it. What does not apply, or could not be measured, is None.
+
+    `levelled` says whether `prompts.loudness` is set.
+    """
+    warnings = [*prompt.info.warnings]
+    if measured is not None:
+        warnings += _warnings(prompt, measured, step, levelled)
     described: dict[str, Any] = {
         "name": prompt.name,
         "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
@@ -100,13 +106,12 @@ def describe_prompt(
         "silence_after_s": round(measured.silence_after, 2) if measured else None,
         "out_of_band_percent": round(100 * measured.out_of_band, 1) if measured else None,
         "loop_step_percent": round(100 * step[0], 1) if step else None,
+        "warnings": warnings,
     }
 
 
-def prompt_warnings(
-    prompt: Prompt, measured: Measurement, step: tuple[float, bool] | None, *, levelled: bool
-) -> list[str]:
-    """What is beyond a threshold, each to be put after the prompt's file; `levelled` if `prompts.loudness` is set.
+def _warnings(prompt: Prompt, measured: Measurement, step: tuple[float, bool] | None, levelled: bool) -> list[str]:
+    """What is beyond a threshold, each to be put after the prompt's file.
 
     Decoding itself warns of a level that cannot be reached, and of a DC offset that it removes.
     """

@@ -110,7 +110,7 @@ def _prompts(findings: Findings) -> Table:
 
 def _sound(findings: Findings) -> Table:
     """What was measured of the prompts. Silence is before and after the sound."""
-    headings = ("level dBov", "DC %", "clipped", "silence s", "out of band %", "loop step %")
+    headings = ("level\ndBov", "DC\n%", "clipped\npeaks", "silence\ns", "out of\nband %", "loop\nstep %")
     table = _table("Sound of the prompts", "prompt", *headings)
     for column in table.columns[1:]:
         column.justify = "right"

@@ -1,14 +1,13 @@
 """`mediaserver check`: loads the configuration and every prompt, and shows all mistakes."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mediaserver import config
-from mediaserver.cli import options, tables, terminal
+from mediaserver.cli import options, report_page, tables, terminal
 from mediaserver.cli.findings import collect_findings
 from mediaserver.cli.terminal import EXIT_BAD_CONFIG, err, out
 from mediaserver.support import log
@@ -21,6 +20,10 @@ def check(
         Path | None,
         typer.Option(metavar="DIR", help="Write what callers hear of each prompt to WAV files in this folder."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with each prompt's figures, warnings and waveform."),
+    ] = None,
 ) -> None:
     """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
     with terminal.config_errors(as_json):
@@ -29,8 +32,10 @@ def check(
         with terminal.progress() as progress:
             where = terminal.name_of(file)
             findings = terminal.run(collect_findings(settings, where, problems, progress, listen))
+        if html is not None:
+            report_page.write_page(html, findings, where)
     if as_json:
-        typer.echo(json.dumps(asdict(findings), indent=2, default=str))
+        typer.echo(json.dumps(findings.as_json(), indent=2, default=str))
     else:
         tables.show_findings(findings, out, err)
     if not findings.all_is_well:
