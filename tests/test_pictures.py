@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scripts.pictures.diagrams import DIAGRAMS
 from scripts.pictures.draw import draw, label
 from scripts.pictures.scenes import SCENES
 from scripts.pictures.timeline import Timeline
@@ -57,4 +58,4 @@ def test_the_committed_picture_shows_the_call(name: str, drawn: dict[str, Timeli
 
 
 def test_there_are_no_other_pictures() -> None:
-    assert {file.stem for file in FOLDER.glob("*.svg")} == SCENES.keys()
+    assert {file.stem for file in FOLDER.glob("*.svg")} == SCENES.keys() | DIAGRAMS.keys()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import structlog
 
+from scripts.pictures.diagrams import DIAGRAMS, svg
 from scripts.pictures.draw import draw
 from scripts.pictures.scenes import SCENES
 
@@ -15,9 +16,11 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, scene in SCENES.items():
-        file = FOLDER / f"{name}.svg"
-        draw(scene(), file)
-        print(f"docs/pictures/{file.name}: {file.stat().st_size / 1000:.0f} KB")
+        draw(scene(), FOLDER / f"{name}.svg")
+    for name, diagram in DIAGRAMS.items():
+        svg.write(diagram(), FOLDER / f"{name}.svg")
+    for name in (*SCENES, *DIAGRAMS):
+        print(f"docs/pictures/{name}.svg: {(FOLDER / f'{name}.svg').stat().st_size / 1000:.0f} KB")
 
 
 if __name__ == "__main__":
