@@ -42,6 +42,17 @@ class Results:
         return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
 
 
+def read_table(text: str, title: str) -> Results:
+    """Read the table whose title begins so from Markdown, without its notes; ValueError where there is none."""
+    _, found, rest = text.partition(f"**{title}")
+    more, _, body = rest.partition("**\n\n")
+    if not found:
+        raise ValueError(f"there is no table {title}")
+    lines = body.partition("\n\n")[0].splitlines()
+    headings, _, *rows = ([cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines)
+    return Results(title + more, headings, rows)
+
+
 def pages_with(name: str, root: Path) -> list[Path]:
     """The pages of the docs, the README first, that have a section of that name; ValueError where none has."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
@@ -51,11 +62,22 @@ def pages_with(name: str, root: Path) -> list[Path]:
     return found
 
 
+def read_section(file: Path, name: str) -> str:
+    """The text between `<!-- name -->` and `<!-- /name -->` of a Markdown file; ValueError without these."""
+    return _around(file, name)[1].strip()
+
+
 def write_section(file: Path, name: str, text: str) -> None:
     """Put text between `<!-- name -->` and `<!-- /name -->` of a Markdown file; ValueError without these."""
+    before, _, after = _around(file, name)
+    file.write_text(f"{before}\n{text.strip()}\n{after}", encoding="utf-8")
+
+
+def _around(file: Path, name: str) -> tuple[str, str, str]:
+    """What stands up to the begin of a section, within it, and from its end on."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, found, rest = file.read_text(encoding="utf-8").partition(begin)
-    _, ended, after = rest.partition(end)
+    text, ended, after = rest.partition(end)
     if not (found and ended):
         raise ValueError(f"{file}: there is no section {begin} … {end}")
-    file.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
+    return before + begin, text, end + after

@@ -95,13 +95,13 @@ def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
 
 def write(measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
     """Into benchmarks/README.md, the plot beside it, and a short table into the docs."""
-    from .plot import plot  # matplotlib is for this alone
+    from .plot import draw  # matplotlib is for this alone
 
-    plot(measured, SWEPT, options.sweep, HERE / "pacing.png")
     when = datetime.datetime.now(datetime.UTC).date()
     where = f"{describe()}; {when}."
     full = [where, *(result.as_markdown() for result in results)]
     write_section(HERE / "README.md", "pacing", "\n\n".join(full))
+    draw(HERE / "README.md", HERE / "pacing.svg")
     short = in_short(measured, CONTENDERS, options.streams)
     for page in pages_with("pacing", HERE.parent):
         write_section(page, "pacing", f"{short.as_markdown()}\n\n{where}")
@@ -113,7 +113,7 @@ def tell(console: Console, measured: Measured, results: Sequence[Results], optio
         console.print(result.on_terminal())
     if options.write:
         write(measured, results, options)
-        console.print("wrote benchmarks/README.md, benchmarks/pacing.png, and the short table of the docs")
+        console.print("wrote benchmarks/README.md, benchmarks/pacing.svg, and the short table of the docs")
 
 
 def main() -> None:

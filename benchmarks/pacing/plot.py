@@ -1,40 +1,75 @@
-"""The picture: what a frame costs and how late frames are, against the number of streams."""
+"""The picture: what a frame costs and how late frames are, against the number of streams.
 
-from collections.abc import Sequence
+It shows the table that is written in benchmarks/README.md, so that it can be drawn again without a new run.
+
+    python -m benchmarks.pacing.plot
+"""
+
+import textwrap
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure  # type: ignore[import-not-found, unused-ignore]  # only `make bench` has it
+import matplotlib as mpl  # type: ignore[import-not-found, unused-ignore]  # only `make bench` has it
+from matplotlib.figure import Figure  # type: ignore[import-not-found, unused-ignore]
 
-from .contenders import BARE, MEDIA, NAIVE, Contender
-from .rounds import Measured
+from benchmarks.tables import Results, read_section, read_table
+from scripts.pictures.figure import BLUE, GREY, ORANGE, STYLE, save
 
-_PANELS = {"us_per_frame": "CPU time per frame, µs", "lateness_p99": "lateness p99, ms"}
-_STYLES = {  # colours that the colour-blind tell apart (Okabe and Ito)
-    MEDIA: {"color": "#0072B2", "linewidth": 2.4, "label": "media server"},
-    BARE: {"color": "#555555", "linewidth": 1.6, "label": "bare loop"},
-    NAIVE: {"color": "#D55E00", "linewidth": 1.6, "label": "naive aiohttp"},
+from .contenders import BARE, MEDIA, NAIVE
+from .results import COST, LATENESS, SWEEP_TITLE
+
+_HERE = Path(__file__).resolve().parent.parent
+_PANELS = {"cost": (COST, "CPU time per frame, µs"), "lateness": (LATENESS, "lateness p99, ms")}
+_STYLES = {
+    MEDIA: {"color": BLUE, "linewidth": 2.4, "label": "media server"},
+    BARE: {"color": GREY, "linewidth": 1.6, "label": "bare loop"},
+    NAIVE: {"color": ORANGE, "linewidth": 1.6, "label": "naive aiohttp"},
 }
+_WIDTH = 190  # letters in a line of small print
 
 
-def plot(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], file: Path) -> Path:
-    """Draw it as PNG, on white: pages are light and dark. A run in which something went wrong is left out."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained", facecolor="white")
-    for panel, (key, title) in zip(figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True):
-        for contender in contenders:
-            found = {streams: measured.healthy(contender, streams) for streams in sweep}
-            points = {streams: figures[key] for streams, figures in found.items() if figures}
-            panel.plot(list(points), list(points.values()), marker="o", markersize=4, **_STYLES[contender])
-        _dress(panel, title, sweep)
-    figure.savefig(file, dpi=130)
-    return file
+def draw(page: Path, file: Path) -> None:
+    """Draw the results of the section `pacing` of a page; ValueError where they are not there."""
+    section = read_section(page, "pacing")
+    plot(read_table(section, SWEEP_TITLE), section.partition("\n")[0], file)
 
 
-def _dress(panel: Any, title: str, sweep: Sequence[int]) -> None:
-    panel.set_title(title, loc="left", fontsize=11)
+def plot(sweep: Results, where: str, file: Path) -> None:
+    """Draw the table as SVG, on white: pages are light and dark. Empty cells are left out.
+
+    `where` tells on which machine it was measured, and when.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.4), layout="constrained", facecolor="white")
+        panels = figure.subplots(1, len(_PANELS))
+        for panel, (name, (what, title)) in zip(panels, _PANELS.items(), strict=True):
+            for contender, style in _STYLES.items():
+                points = _points(sweep, f"{contender.name}, {what}")
+                look = {"marker": "o", "markersize": 4, "gid": f"{name}-{contender.module or 'media'}", **style}
+                panel.plot(list(points), list(points.values()), **look)
+            _dress(panel, title, max(int(streams) for streams, *_ in sweep.rows))
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False)
+        small_print = "\n".join(textwrap.wrap(f"{sweep.title}. {where}", _WIDTH, break_on_hyphens=False))
+        figure.supxlabel(small_print, x=0.01, ha="left", fontsize=7, color=GREY)
+        save(figure, file)
+
+
+def _points(sweep: Results, heading: str) -> dict[int, float]:
+    """What is in a column, by the number of streams."""
+    column = sweep.headings.index(heading)
+    return {int(row[0]): float(row[column]) for row in sweep.rows if row[column]}
+
+
+def _dress(panel: Any, title: str, most: int) -> None:
+    panel.set_title(title, loc="left", fontsize=10)
     panel.set_xlabel("streams, 50 frames a second each")
-    panel.set_xlim(0, max(sweep) * 1.02)
+    panel.set_xlim(0, most * 1.02)
     panel.set_ylim(bottom=0)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    panel.legend(frameon=False)
+
+
+if __name__ == "__main__":
+    draw(_HERE / "README.md", _HERE / "pacing.svg")
+    print("benchmarks/pacing.svg")

@@ -7,16 +7,18 @@ from benchmarks.tables import Results
 from .contenders import BARE, NAIVE, Contender
 from .rounds import Measured
 
+COST, LATENESS = "µs a frame", "lateness p99"
 _FIGURES = {  # heading: name in a report, and how it is written
-    "µs a frame": ("us_per_frame", "{:.2f}"),
+    COST: ("us_per_frame", "{:.2f}"),
     "core": ("server_core", "{:.0%}"),
     "deviation p50": ("deviation_p50", "{:.2f}"),
     "p99": ("deviation_p99", "{:.2f}"),
     "p99.9": ("deviation_p999", "{:.2f}"),
-    "lateness p99": ("lateness_p99", "{:.2f}"),
+    LATENESS: ("lateness_p99", "{:.2f}"),
     "first frame p99": ("first_frame_p99", "{:.1f}"),
     "KiB a stream": ("kib_per_stream", "{:.1f}"),
 }
+SWEEP_TITLE = "Cost and lateness against streams"
 _TLS = "TLS: × bare and × naive compare it with a bare loop and a naive server that speak without."
 
 
@@ -53,10 +55,7 @@ def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[
 
 def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], how: str) -> Results:
     """Cost and lateness against the number of streams: what the plot shows; nothing where something went wrong."""
-    headings = [
-        "streams",
-        *(f"{each.name}, {what}" for each in contenders for what in ("µs a frame", "lateness p99")),
-    ]
+    headings = ["streams", *(f"{each.name}, {what}" for each in contenders for what in (COST, LATENESS))]
     rows = []
     for streams in sweep:
         cells = [str(streams)]
@@ -64,7 +63,7 @@ def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequ
             figures = measured.healthy(contender, streams)
             cells += [f"{figures[key]:.2f}" if figures else "" for key in ("us_per_frame", "lateness_p99")]
         rows.append(cells)
-    title = f"Cost and lateness against streams, {how}; lateness in ms"
+    title = f"{SWEEP_TITLE}, {how}; lateness in ms"
     return Results(title, headings, rows, _notes(measured, contenders, sweep))
 
 

@@ -1,4 +1,4 @@
-"""Drawing a timeline as SVG: text stays text, and the same call gives the same file with the same matplotlib."""
+"""Drawing a timeline as SVG."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, FULL_SCALE, PTIME
+from scripts.pictures.figure import BLUE, ORANGE, STYLE, save
 from scripts.pictures.timeline import Point, Timeline, Track
 
-_SENT, _RECEIVED, _TOLD = "#0072B2", "#D55E00", "#333333"  # told apart by the colour-blind too (Okabe and Ito)
+_SENT, _RECEIVED, _TOLD = BLUE, ORANGE, "#333333"
+_BLANK = {"facecolor": "white", "linewidth": 0, "pad": 0.3}  # around a label, so that no line leads through it
 _ROWS = 4  # of labels, so that those of neighbours do not overlap
 _LETTER = 0.048  # seconds that a letter of a label is wide, about
-_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mediaserver", "font.size": 9, "font.family": "sans-serif"}
 
 
 def draw(timeline: Timeline, file: Path) -> None:
     """Write the picture, on white: pages are light and dark."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.6), layout="constrained", facecolor="white")
         sent, received, told = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 3))
         figure.suptitle(timeline.title, x=0.01, ha="left", fontsize=11)
@@ -28,9 +29,7 @@ def draw(timeline: Timeline, file: Path) -> None:
         for panel in (sent, received):
             for point in timeline.points:
                 panel.axvline(point.at, color="#bbbbbb", linewidth=0.7, zorder=0)
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    lines = file.read_text(encoding="utf-8").splitlines()  # which matplotlib leaves with blanks at their ends
-    file.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+        save(figure, file)
 
 
 def _sound(panel: Any, track: Track, colour: str) -> None:
@@ -44,7 +43,7 @@ def _sound(panel: Any, track: Track, colour: str) -> None:
     for span in track.spans:
         panel.annotate("", (span.begin, 1.25 * most), (span.end, 1.25 * most), arrowprops=_bracket(colour))
         label = f"{span.label} ({span.end - span.begin:.2f} s)"
-        panel.text(span.begin, 1.4 * most, label, color=colour, ha="left", va="bottom")
+        panel.text(span.begin, 1.4 * most, label, color=colour, ha="left", va="bottom", bbox=_BLANK)
     panel.set_ylabel(track.title)
     panel.set_yticks([])
     panel.spines[["top", "right", "left"]].set_visible(False)
@@ -62,7 +61,7 @@ def _points(panel: Any, timeline: Timeline) -> None:
         row = next((n for n, end in enumerate(ends) if end < point.at), _ROWS - 1)
         ends[row] = point.at + _LETTER * len(text)
         panel.plot([point.at, point.at], [0, -row - 0.5], color=_TOLD, linewidth=0.8)
-        panel.text(point.at + 0.02, -row - 0.5, text, color=_TOLD, ha="left", va="center")
+        panel.text(point.at + 0.02, -row - 0.5, text, color=_TOLD, ha="left", va="center", bbox=_BLANK)
     panel.set_ylim(-_ROWS, 0)
     panel.set_xlim(0, timeline.seconds + 0.7)
     panel.set_ylabel(timeline.told)

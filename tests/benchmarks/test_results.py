@@ -1,9 +1,11 @@
 """From measurements to tables, README sections and the search for the most streams."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -12,7 +14,7 @@ from benchmarks.listeners.report import Report
 from benchmarks.machine import cpu_of, cpu_of_children
 from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
 from benchmarks.pacing.most import search
-from benchmarks.pacing.results import cost_table, in_short, ratio, sweep_table
+from benchmarks.pacing.results import COST, LATENESS, SWEEP_TITLE, cost_table, in_short, ratio, sweep_table
 from benchmarks.pacing.rounds import Measured
 from benchmarks.recognition.__main__ import Heard
 from benchmarks.recognition.__main__ import table as recognition_table
@@ -20,9 +22,11 @@ from benchmarks.recognition.score import errors, words_of
 from benchmarks.recognition.sentences import SENTENCES
 from benchmarks.scenarios.__main__ import scenarios, table
 from benchmarks.scenarios.outcome import Outcome
-from benchmarks.tables import Results, medians, pages_with, write_section
+from benchmarks.tables import Results, medians, pages_with, read_section, read_table, write_section
 from tests.project import ROOT
 from tests.timing import UNIT
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
@@ -204,12 +208,68 @@ def test_the_most_is_a_lower_bound_where_there_are_no_more_streams_or_listeners(
     assert str(saturated) == f"at least {saturated.streams}"
 
 
-def test_the_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="`make bench` installs it")
-    from benchmarks.pacing.plot import plot
+def points(file: Path) -> dict[str, list[tuple[float, float]]]:
+    """The points of each line, by its id."""
+    groups = ElementTree.parse(file).getroot().iter(f"{SVG}g")  # noqa: S314 - our own file
+    lines = {each.get("id", ""): each.find(f"{SVG}path") for each in groups}
+    return {
+        name: [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", line.get("d", ""))]
+        for name, line in lines.items()
+        if line is not None and name.startswith(("cost-", "lateness-"))
+    }
 
-    file = plot(measured(), SWEPT, (100, 200), tmp_path / "pacing.png")
-    assert file.read_bytes().startswith(b"\x89PNG")
+
+def scaled(values: list[float]) -> list[float]:
+    """From 0 for the least to 1 for the most."""
+    return [(value - min(values)) / (max(values) - min(values)) for value in values]
+
+
+def test_the_plot_shows_the_table_of_a_page_without_its_empty_cells(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="`make bench` installs it")
+    from benchmarks.pacing.plot import draw
+
+    result = measured()
+    result.reports[BARE, 100].append(report_of(own_core=0.95))
+    sweep = sweep_table(result, SWEPT, (100, 200), "one round")
+    page, file = tmp_path / "page.md", tmp_path / "pacing.svg"
+    page.write_text("<!-- pacing -->\n<!-- /pacing -->\n")
+    write_section(page, "pacing", f"An abacus; 2026-01-31.\n\n{sweep.as_markdown()}")
+    draw(page, file)
+    found = points(file)
+    assert {name: len(line) for name, line in found.items()} == {
+        f"{panel}-{name}": count
+        for panel in ("cost", "lateness")
+        for name, count in (("media", 2), ("bare_loop", 1), ("naive_aiohttp", 2))
+    }
+    (_, cost), (_, same) = found["cost-media"]
+    (_, late), (_, later) = found["lateness-media"]
+    assert cost == same  # 6 µs with 100 streams and with 200
+    assert later < late  # which is higher up
+    assert f"{sweep.title}. An abacus; 2026-01-31." in file.read_text()
+
+
+def test_the_committed_plot_shows_the_figures_that_are_written() -> None:
+    written = read_section(ROOT / "benchmarks/README.md", "pacing")
+    sweep, file = read_table(written, SWEEP_TITLE), ROOT / "benchmarks/pacing.svg"
+    shown = points(file)
+    assert len(shown) == 2 * len(SWEPT)
+    for panel, what in (("cost", COST), ("lateness", LATENESS)):
+        columns = {each.module or "media": sweep.headings.index(f"{each.name}, {what}") for each in SWEPT}
+        cells = [(name, row[0], row[column]) for name, column in columns.items() for row in sweep.rows]
+        streams, figures = zip(*((float(n), float(cell)) for _, n, cell in cells if cell), strict=True)
+        xs, ys = zip(*(point for name in columns for point in shown[f"{panel}-{name}"]), strict=True)
+        assert scaled(list(xs)) == pytest.approx(scaled(list(streams)), abs=1e-4), "make pictures"
+        assert scaled([-y for y in ys]) == pytest.approx(scaled(list(figures)), abs=1e-4), "make pictures"
+    assert written.partition("\n")[0].split()[-1] in file.read_text()  # the day of the run
+
+
+def test_a_table_is_read_as_it_was_written() -> None:
+    written = sweep_table(measured(), SWEPT, (100, 200), "one round")
+    text = f"{Results('Another', ['a'], [['1']]).as_markdown()}\n\n{written.as_markdown()}\n\nA note."
+    read = read_table(text, "Cost and lateness")
+    assert (read.title, read.headings, read.rows) == (written.title, written.headings, written.rows)
+    with pytest.raises(ValueError, match="no table Loss"):
+        read_table(text, "Loss")
 
 
 def test_what_does_not_hold_is_told() -> None:
