@@ -18,6 +18,15 @@ _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
+# Decimals of an amount, by currency, where they are not two: the minor units of ISO 4217. CLDR (Babel's data) has
+# the decimals that are used in cash, which change with its version: it would round forints to whole ones.
+_MINOR_DIGITS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
+    **dict.fromkeys(("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+_WITHOUT_BRACKETS = dict.fromkeys(map(ord, "()（）"))  # CLDR has them in names such as the Thai one of pounds
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 # English names by currency: one unit, several units, one hundredth, several hundredths. The names of CLDR (Babel's
 # data) are not used, because CLDR says "US dollars" for dollars, and has no names of hundredths such as cents.
@@ -72,7 +81,8 @@ def currency_words(text: str, argument: str, language: Language) -> str:
     code = found[2] or found[5] or argument or _territory_currency(language)
     code = _CURRENCY_SYMBOLS.get(code, code.upper())
     validate_currency(code)
-    return _amount_words(found[1] or found[3], Decimal(found[4]), code, language)
+    words = _amount_words(found[1] or found[3], Decimal(found[4]), code, language)
+    return words.translate(_WITHOUT_BRACKETS)
 
 
 def validate_currency(code: str) -> None:
@@ -84,16 +94,22 @@ def validate_currency(code: str) -> None:
 
 
 def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> str:
-    from babel.numbers import format_currency, get_currency_name, get_currency_precision
+    from babel.numbers import format_currency, get_currency_name
 
-    places = get_currency_precision(code)
-    amount = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    amount = _round(amount, code)
     sign = sign if amount else ""
     if not language.num2words_code:
-        signed = -amount if sign in ("-", "\u2212") else amount
-        return format_currency(signed, code, locale=language.locale, format_type="name", group_separator=False)
+        decimals = len(str(amount).partition(".")[2])
+        return format_currency(
+            -amount if sign in ("-", "\u2212") else amount,
+            code,
+            locale=language.locale,
+            format="0." + "0" * decimals if decimals else "0",
+            format_type="name",
+            currency_digits=False,
+        )
     parts = ""
-    if places == 2 or not amount % 1:
+    if code not in _MINOR_DIGITS or not amount % 1:
         parts = (
             _english_amount(amount, code, language)
             if language.english
@@ -104,6 +120,17 @@ def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> 
         name = get_currency_name(code, count=float(shown), locale=language.locale)
         parts = f"{_decimal_words(shown, language)} {name}"
     return _with_sign(sign, parts, language)
+
+
+def _round(amount: Decimal, code: str) -> Decimal:
+    """The amount, rounded to the decimals of its currency, but never to fewer than two.
+
+    In a currency without decimals, an amount such as 2.50 is not paid, but it must not be spoken as another one.
+    Its last zeros are left out, so that 2.50 becomes 2.5 and 2.00 becomes 2.
+    """
+    digits = _MINOR_DIGITS.get(code, 2)
+    amount = amount.quantize(Decimal(1).scaleb(-max(digits, 2)), ROUND_HALF_UP)
+    return Decimal(f"{amount.normalize():f}") if digits == 0 else amount
 
 
 def _english_amount(amount: Decimal, code: str, language: Language) -> str:
@@ -123,10 +150,11 @@ def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
 
     try:
         speak: Any = CONVERTER_CLASSES[language.num2words_code].to_currency
-        words: str = speak(amount if amount % 1 else float(amount), currency=code, separator="|")
+        words: str = speak(amount, currency=code, separator="|")
         joint = signature(speak).parameters["separator"].default
     except Exception:  # num2words raises errors of many classes, and has few currencies for most languages
         return ""
+    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
     major, _, minor = (part.strip() for part in words.partition("|"))
     if not minor or not amount % 1:
         return major

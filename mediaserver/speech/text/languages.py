@@ -19,7 +19,23 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 # num2words' codes of languages, by their codes in BCP 47 tags, where the two codes differ.
 _NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
-_DECIMAL_POINTS = {"it": "virgola", "vi": "phẩy"}  # words for the decimal point, where num2words lacks them
+# num2words' words of these languages are not used: Amharic never returns from some numbers, and writes others with
+# Latin letters in them.
+_WITHOUT_WORDS = {"am"}
+# Words for the decimal point, where num2words lacks them.
+_DECIMAL_POINTS = {
+    "ar": "فاصلة",
+    "bn": "দশমিক",
+    "cy": "pwynt",
+    "fa": "ممیز",
+    "id": "koma",
+    "it": "virgola",
+    "vi": "phẩy",
+}
+# Words before a negative number, where num2words has none, or has "(-)", which cannot be spoken.
+_MINUS = {"bn": "মাইনাস", "ce": "минус", "kn": "ಮೈನಸ್", "te": "మైనస్", "vi": "âm"}
+# What follows a year that is spoken as a plain number. num2words' Japanese years are those of an era.
+_YEAR_SUFFIXES = {"ja": "年"}
 _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", which has no territory
 
 
@@ -63,6 +79,8 @@ class Language:
         """
         if not self.num2words_code:
             raise ValueError(f"the language {self.tag} has no words for numbers")
+        if form == "year" and (suffix := _YEAR_SUFFIXES.get(self.num2words_code)):
+            return self.number_words(number) + suffix
         return _number_words(number, self.num2words_code, form, self.american)
 
     @cached_property
@@ -77,6 +95,8 @@ class Language:
     @cached_property
     def minus(self) -> str:
         """The word before a negative number, taken from the words for -1; "minus" if num2words cannot speak -1."""
+        if self.num2words_code in _MINUS:
+            return _MINUS[self.num2words_code]
         one = self.number_words(1)
         try:
             negative = self.number_words(-1)
@@ -105,7 +125,7 @@ def _find_language(tag: str) -> Language:
     language = locale.language if locale else tag.lower()
     base = _NUM2WORDS_CODES.get(language, language)
     candidates = (f"{base}_{locale.territory if locale else ''}", base)
-    num2words_code = next((name for name in candidates if name in CONVERTER_CLASSES), "")
+    num2words_code = next((name for name in candidates if name in CONVERTER_CLASSES.keys() - _WITHOUT_WORDS), "")
     return Language(tag, num2words_code, locale) if num2words_code or locale else _raise_unknown(tag)
 
 
@@ -114,7 +134,7 @@ def _raise_unknown(tag: str) -> NoReturn:
     from babel import localedata
     from num2words import CONVERTER_CLASSES
 
-    names = sorted(name.replace("_", "-") for name in CONVERTER_CLASSES)
+    names = sorted(name.replace("_", "-") for name in CONVERTER_CLASSES.keys() - _WITHOUT_WORDS)
     hint = did_you_mean(tag, [*names, *localedata.locale_identifiers()])
     raise ValueError(
         f'the language "{" ".join(tag[:20].split())}" is not known{hint}: those with numbers in words are '
@@ -131,6 +151,5 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
         words = str(speak(number, lang=language, to=form))
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
-    if language.startswith("en"):
-        words = words.replace(",", "")  # a TTS engine would speak commas as pauses
+    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
     return words.replace(" and ", " ") if american else words

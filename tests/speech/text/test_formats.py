@@ -1,10 +1,13 @@
 """Text normalisation: values in words, in several languages."""
 
+import contextlib
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from num2words import CONVERTER_CLASSES
 
 from mediaserver.speech.text.formats import (
     FORMATS,
@@ -39,6 +42,13 @@ CASES = [
     ("number", "1234.5", "zh", "1234.5"),
     ("number", "21", "eng", "twenty-one"),
     ("number", "80", "fr-CH", "huitante"),
+    ("number", "-1", "kn", "ಮೈನಸ್ ಒಂದು"),  # num2words: "(-)"
+    ("number", "-1", "te", "మైనస్ ఒకటి"),
+    ("number", "-1", "vi", "âm một"),
+    ("number", "0.5", "ar", "صفر فاصلة خمسة"),
+    ("number", "0.5", "id", "nol koma lima"),
+    ("number", "1234", "pt-BR", "mil duzentos e trinta e quatro"),
+    ("number", "42", "am", "42"),
     ("number", "21", "sr-Latn-RS", "dvadeset jedan"),
     ("number", "21", "nb-NO", "tjueen"),
     ("ordinal", "21", "en", "twenty-first"),
@@ -47,6 +57,9 @@ CASES = [
     ("year", "1905", "en", "nineteen oh-five"),
     ("year", "2005", "en", "two thousand five"),
     ("year", "1999", "de", "neunzehnhundertneunundneunzig"),
+    ("year", "1999", "pt-BR", "mil novecentos e noventa e nove"),
+    ("year", "2024", "ja", "二千二十四年"),  # not the sixth year of an era
+    ("year", "500", "ja", "五百年"),  # before all eras
     ("currency", "42.50", "en", "forty-two dollars and fifty cents"),
     ("currency", "42.50", "en-GB", "forty-two pounds and fifty pence"),
     ("currency", "42.00", "en", "forty-two dollars"),
@@ -61,7 +74,21 @@ CASES = [
     ("currency", "0.125", "en", "thirteen cents"),  # half a cent is rounded up, also after an even number
     ("currency", "0.135", "en", "fourteen cents"),
     ("currency", "-0.125 EUR", "en", "minus thirteen cents"),
-    ("currency", "2.5 JPY", "en", "three yen"),
+    ("currency", "2.5 JPY", "en", "two point five Japanese yen"),  # not three yen
+    ("currency", "2.50 JPY", "zh", "2.5日元"),
+    ("currency", "2.00 JPY", "en", "two yen"),
+    ("currency", "0.50 HUF", "en", "zero point five zero Hungarian forints"),  # CLDR would round it to one forint
+    ("currency", "1234.56 COP", "zh", "1234.56哥伦比亚比索"),
+    ("currency", "0.50 RSD", "fr", "zéro virgule cinq zéro dinar serbe"),
+    ("currency", "1.234 IQD", "en", "one point two three four Iraqi dinars"),
+    ("currency", "2 GBP", "th", "สอง ปอนด์สเตอร์ลิง สหราชอาณาจักร"),  # CLDR has brackets in it
+    (
+        "currency",
+        "123456789012345678",
+        "nl",
+        "honderddrieëntwintig biljard vierhonderdzesenvijftig biljoen zevenhonderdnegenentachtig miljard twaalf "
+        "miljoen driehonderdvijfenveertigduizendzeshonderdachtenzeventig euro",
+    ),
     ("currency", "0.004", "en", "zero dollars"),
     ("currency", "1234.01 DKK", "en", "one thousand two hundred thirty-four point zero one Danish kroner"),
     ("currency", "1.5 KWD", "en", "one point five zero zero Kuwaiti dinars"),
@@ -110,6 +137,45 @@ CASES = [
 @pytest.mark.parametrize(("kind", "value", "language", "words"), CASES)
 def test_a_value_is_spoken_as_a_person_would_say_it(kind: str, value: str, language: str, words: str) -> None:
     assert normalise_value(value, kind, "", language) == words
+
+
+WITH_WORDS = sorted(set(CONVERTER_CLASSES) - {"am"})
+UNSPEAKABLE = re.compile(r"[^\w\s'’‌-]|[0-9_]|(?<!\w)-|-(?!\w)|^\s|\s$|\s\s")  # but for marks of vowels, see below
+
+
+def unspeakable(words: str) -> list[str]:
+    """What a voice cannot speak in words: signs and digits. Vowel signs of Indic scripts and Thai are no signs."""
+    return [sign for sign in UNSPEAKABLE.findall(words) if unicodedata.category(sign[0])[0] != "M"]
+
+
+@pytest.mark.parametrize("code", WITH_WORDS)
+def test_numbers_and_years_have_nothing_unspeakable_in_any_language(code: str) -> None:
+    tag = code.replace("_", "-")
+    values = [("number", value) for value in ("-1", "-42", "-1001.05", "0.5", "-0.125", "1234567", "1905")]
+    values += [("year", value) for value in ("800", "1905", "1999", "2000", "2005", "2024")]
+    for kind, value in values:
+        assert unspeakable(normalise_value(value, kind, "", tag)) == [], (kind, value)
+    for value in ("1", "2", "21", "100"):  # some languages have no ordinals
+        with contextlib.suppress(ValueError):
+            assert unspeakable(normalise_value(value, "ordinal", "", tag)) == [], value
+
+
+@pytest.mark.parametrize("code", [code for code in WITH_WORDS if code not in ("kz", "tet")])
+@pytest.mark.parametrize("currency", ["JPY", "HUF", "EUR", "GBP", "KWD"])  # with 0, 0 in cash, 2 and 3 decimals
+def test_amounts_are_exact_and_have_nothing_unspeakable_in_any_language(code: str, currency: str) -> None:
+    """No two amounts sound alike. A comma is between units and hundredths only, where a pause is meant."""
+    amounts = ["0", "0.05", "0.50", "0.51", "1", "1.5", "2", "1234.56", "1235", "-1235", "-0.50"]
+    words = [normalise_value(f"{amount} {currency}", "currency", "", code.replace("_", "-")) for amount in amounts]
+    assert len(set(words)) == len(amounts), words
+    for each in words:
+        assert unspeakable(each.replace(", ", " ", 1)) == []
+
+
+@pytest.mark.parametrize("tag", ["zh", "el", "am"])
+def test_amounts_in_digits_are_exact(tag: str) -> None:
+    for currency in ("JPY", "HUF", "COP", "RSD", "EUR"):
+        digits = re.sub("[^0-9]", "", normalise_value(f"1234.56 {currency}", "currency", "", tag))
+        assert digits == "123456", currency
 
 
 def test_an_argument_is_the_default_currency_or_the_size_of_groups() -> None:
