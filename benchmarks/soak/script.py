@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.wire.encapsulation import Encoding
 
@@ -122,11 +123,12 @@ class Exactly:
 
 
 class Sections:
-    """Prompts in this order, of which all but the last may be cut short, and any silence between them."""
+    """Prompts in this order, of which all but the last may be faded out early, and any silence between them."""
 
     label = ""  # there was no choice
 
     def __init__(self, encoding: Encoding, sections: Sequence[Script]) -> None:
+        self._encoding = encoding
         self._parts = [Part(script, encoding) for script in sections]
         self._silence = encoding.compand(bytes(2 * FRAME_SAMPLES))
         self._at = 0
@@ -141,7 +143,8 @@ class Sections:
             if part.frame(0) == payload:
                 self._parts, self._at = self._parts[number:], 1
                 return
-        self.wrong += payload != self._silence
+        faded = self._encoding.compand(fade_out(self._encoding.expand(self._parts[0].frame(self._at))))
+        self.wrong += payload not in (self._silence, faded)
 
     def closed(self) -> None:
         """All of the last one must have been heard."""

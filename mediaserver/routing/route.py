@@ -107,8 +107,9 @@ class Route:
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
-        own = did_you_mean(str(place[-1]), PathSettings.model_fields) if len(place) == 1 else ""
-        return near or own or suggest_key(("paths", self.pattern, *place), "")
+        if len(place) == 1:  # the settings of all paths, and those of the handler, stand in the same table
+            near = did_you_mean(str(place[0]), (*PathSettings.model_fields, *self.handler.model_fields))
+        return near or suggest_key(("paths", self.pattern, *place), "")
 
     def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
         """Whether a mistake in the setting at `place` may disappear once a URL's variables are filled in."""
