@@ -16,6 +16,19 @@ def speechlike(samples: int, seed: int = 1) -> Samples:
     return (rng.normal(0, 6000, samples) * envelope).clip(-32768, 32767).astype(np.int16)
 
 
+def voice(samples: int, pitch: float = 120.0, peak: float = 12_000) -> Samples:
+    """A voice that says vowels: harmonics of a pitch that moves, under two formants that move as well."""
+    at = np.arange(samples) / 8000
+    hertz = pitch * (1 + 0.18 * np.sin(2 * np.pi * 2.1 * at) + 0.05 * np.sin(2 * np.pi * 5.3 * at))
+    phase = 2 * np.pi * np.cumsum(hertz) / 8000
+    first, second = 500 + 220 * np.sin(2 * np.pi * 3.1 * at), 1500 + 500 * np.sin(2 * np.pi * 2.3 * at + 1)
+    sound = np.zeros(samples)
+    for n in range(1, int(3400 / (1.25 * pitch))):
+        formants = 1 / (1 + ((n * hertz - first) / 90) ** 2) + 0.5 / (1 + ((n * hertz - second) / 140) ** 2) + 0.01
+        sound += formants * np.sin(n * phase + n * n)
+    return (sound * (peak / np.abs(sound).max())).astype(np.int16)
+
+
 def sine(hz: float, seconds: float, rate: int, peak: float = 0.5) -> np.ndarray:
     """A sine, ±1.0 full scale."""
     return peak * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)

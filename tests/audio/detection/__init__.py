@@ -1,0 +1,1 @@
+"""Detection of speech, of noise floors and of echo."""

@@ -1,0 +1,48 @@
+"""How strong an echo can be, by what was sent."""
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.detection.echo_bound import ECHO_FRAMES, EchoBound
+from mediaserver.audio.detection.spectrum import BANDS, band_powers
+from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
+from tests.sound import voice
+
+SENT = to_bytes(voice(160 * 40))
+
+
+def test_nothing_sent_has_no_echo() -> None:
+    bound = EchoBound()
+    assert not bound.strongest().any()
+    bound.push(b"")
+    assert not bound.strongest().any()
+
+
+def test_the_bound_is_19_db_below_the_strongest_frame_and_forgets_after_560_ms() -> None:
+    bound = EchoBound()
+    bound.push(SENT[: 5 * FRAME_BYTES])
+    window = np.frombuffer(SENT, "<i2")[: 5 * 160].astype(float)
+    powers = band_powers(np.stack([np.concatenate((np.zeros(96), window))[n * 160 :][:256] for n in range(5)]))
+    assert 10 * np.log10(bound.strongest() / powers.max(axis=0)) == pytest.approx(np.full(BANDS, -19.0))
+    for _ in range(ECHO_FRAMES - 1):
+        bound.push(bytes(FRAME_BYTES))
+    assert bound.strongest().any()
+    for _ in range(2):
+        bound.push(bytes(FRAME_BYTES))
+    assert not bound.strongest().any()
+
+
+def test_frames_may_come_one_by_one_or_together() -> None:
+    one, together = EchoBound(), EchoBound()
+    for at in range(0, len(SENT), FRAME_BYTES):
+        one.push(SENT[at : at + FRAME_BYTES])
+    together.push(SENT[: 20 * FRAME_BYTES])
+    together.push(SENT[20 * FRAME_BYTES :])
+    assert one.strongest() == pytest.approx(together.strongest())
+
+
+def test_of_more_frames_than_matter_the_last_ones_count() -> None:
+    some, all_of_them = EchoBound(), EchoBound()
+    all_of_them.push(SENT)
+    some.push(SENT[-ECHO_FRAMES * FRAME_BYTES :])
+    assert some.strongest() == pytest.approx(all_of_them.strongest())
