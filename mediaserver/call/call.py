@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound.barge_in import BargeIn, wait_for_voice
+from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import EventListener, PacketCounts, PcmListener, Receiver
@@ -146,12 +146,12 @@ class Call:
         """
         if barge_in != BargeIn.OFF and self.keypad.has_digit:
             return False
-        playing = asyncio.ensure_future(self.play(prompt))
         stops: dict[asyncio.Future[Any], bool] = {}
         if barge_in != BargeIn.OFF:
             stops[asyncio.ensure_future(self.keypad.wait_for_digit())] = False
         if barge_in == BargeIn.SPEECH:
-            stops[asyncio.ensure_future(self._wait_for_voice())] = True
+            stops[asyncio.ensure_future(self._wait_for_speech())] = True
+        playing = asyncio.ensure_future(self.play(prompt))  # last, so that its first frame is known by its echo
         try:
             await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
             if playing.done():
@@ -191,26 +191,31 @@ class Call:
         return CollectedDigits(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
-        """Wait for the caller's speech (VAD, aggressiveness `mode`); False if none begins in `timeout` seconds."""
+        """Wait for the caller's speech (`mode` as of a VAD); False if none begins in `timeout` seconds."""
         try:
-            await asyncio.wait_for(self._wait_for_voice(mode), timeout)
+            await asyncio.wait_for(self._wait_for_speech(mode), timeout)
         except TimeoutError:
             return False
         self.notify(EventKind.SPEECH_STARTED, {})
         return True
 
     @contextlib.contextmanager
-    def utterances(self, **options: Any) -> Iterator[Endpointer]:
+    def utterances(self, barge_in: bool = False, **options: Any) -> Iterator[Endpointer]:
         """Cut what the caller says into utterances, within a `with` block. `options` are those of `Endpointer`.
+        With `barge_in`, only speech begins one while something is played: no noise, tone, music or echo.
 
         with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
                 found = await utterance.transcribe(call.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
-        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, **options)
+        guard = PlaybackGuard() if barge_in else None
+        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, guard=guard, **options)
         try:
-            with self.listen(utterances.on_event):
+            with contextlib.ExitStack() as stack:
+                if guard is not None:
+                    stack.enter_context(self._pacer.observe(guard.sent.on_frame_sent))
+                stack.enter_context(self.listen(utterances.on_event))
                 yield utterances
         finally:
             utterances.close()
@@ -298,6 +303,6 @@ class Call:
         """POST a JSON question to the operator's backend, and return its JSON answer; PeerError on failure."""
         return await self._event_sink.ask(url, body, timeout)
 
-    async def _wait_for_voice(self, mode: int = 2) -> None:
+    async def _wait_for_speech(self, mode: int = 2) -> None:
         keypad = self.keypad
-        await wait_for_voice(self.listen, lambda: keypad.dtmf_active, mode)
+        await wait_for_speech(self.listen, self._pacer.observe, lambda: keypad.dtmf_active, mode)

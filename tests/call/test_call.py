@@ -15,11 +15,11 @@ from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Digit
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.sound import read_wav, speechlike, write_wav
+from tests.sound import read_wav, speechlike, voice, write_wav
 from tests.virtual import VirtualLoop, in_virtual_time
 
 PROMPT = Clip(to_bytes(speechlike(16_000)))  # 2 s
-VOICE = to_bytes((speechlike(8000, 9) * (np.sin(np.arange(8000) / 300) > -0.8)).astype(np.int16))
+VOICE = to_bytes(voice(8000))
 
 
 async def collect(loop: VirtualLoop, ms: float, *acts, settings: WireSettings | None = None, **options):

@@ -10,7 +10,7 @@ import pytest
 
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from tests.server.process import get
-from tests.sound import level_db, read_wav, sine, speechlike, write_wav
+from tests.sound import level_db, read_wav, sine, speechlike, voice, write_wav
 from tests.timing import UNIT, eventually, late
 from tests.twin import Twin, coded
 from tests.twin.stream import TwinStream
@@ -319,7 +319,7 @@ async def test_6_an_assistant_listens_asks_and_speaks_and_can_be_interrupted(
         await eventually(lambda: len(backend.questions) == 2)
         first = answers[1][:160]
         await eventually(lambda: place(first, heard_by(stream)) >= 0)
-        stream.say(to_bytes(speechlike(8000, 3)))
+        stream.say(to_bytes(voice(8000)))
         await eventually(lambda: backend.told("interrupted"))
         heard = backend.told("interrupted")[0]["heard_s"]
         await eventually(lambda: not heard_by(stream)[-800:].any())

@@ -1,11 +1,17 @@
-"""Barge-in: the caller stops a prompt by a key, or by speech that the VAD finds."""
+"""Barge-in: the caller stops a prompt by a key, or by speech.
+
+Neither noise, tones, hum and hold music nor the echo of what we play is speech. The echo is known by what we sent.
+"""
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
-from mediaserver.audio.vad import VoiceActivityDetector
+from mediaserver.audio.detection.echo_bound import ECHO_FRAMES
+from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
 
@@ -17,17 +23,76 @@ class BargeIn(StrEnum):
     SPEECH = "speech"  # speech stops the prompt, and a digit does as well
 
 
-async def wait_for_voice(
+class SentFrames:
+    """The latest frames that were sent. They are kept encoded, and decoded only if they are asked for."""
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[Encoding, bytes]] = deque(maxlen=ECHO_FRAMES)
+        self._encoding: Encoding | None = None
+        self._silence = b""  # a frame of silence in that encoding
+        self._echo_frames = 0  # frames for which an echo of what was sent may still come
+
+    def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
+        """Keep a frame that is sent."""
+        if encoding is not self._encoding:
+            self._encoding, self._silence = encoding, encoding.silence
+        if item != self._silence:
+            self._echo_frames = ECHO_FRAMES
+        elif self._echo_frames:
+            self._echo_frames -= 1
+        self._frames.append((encoding, item))
+
+    def take(self) -> bytes:
+        """The PCM of the frames that were sent since the last call, at most 28 of them."""
+        pcm = b"".join([encoding.decode(item) for encoding, item in self._frames])
+        self._frames.clear()
+        return pcm
+
+    @property
+    def may_echo(self) -> bool:
+        """Whether something else than silence was sent so lately that its echo may still come."""
+        return self._echo_frames > 0
+
+
+class PlaybackGuard:
+    """Tells whether the caller may begin an utterance: always while nothing is played, else only by speech."""
+
+    def __init__(self) -> None:
+        self.sent = SentFrames()
+        self._detector: SpeechDetector | None = None  # None while nothing is played
+
+    def admits(self, frame: bytes, tone: bool) -> bool:
+        """Whether an utterance may have begun by this frame of 320 bytes. `tone`: it is a DTMF tone."""
+        if not self.sent.may_echo:
+            self._detector = None
+            return True
+        if self._detector is None:
+            self._detector = SpeechDetector(sent=self.sent.take)
+        return self._detector.feed(frame, tone)
+
+    @property
+    def onset_frames(self) -> int:
+        """How many frames ago the speech began that was detected during playback; 0 while nothing is played."""
+        detector = self._detector
+        return detector.frames - detector.began_frame + 1 if detector is not None else 0
+
+
+async def wait_for_speech(
     listen: Callable[[Callable[[Event], None]], contextlib.AbstractContextManager[None]],
+    observe: Callable[[Callable[[Encoding, bytes], None]], contextlib.AbstractContextManager[None]],
     dtmf_active: Callable[[], bool],
     mode: int,
 ) -> None:
-    """Wait until the VAD finds speech in the audio from `listen`. A key's tone does not count as speech."""
-    detector, spoken = VoiceActivityDetector(mode), asyncio.Event()
+    """Wait for speech in the audio from `listen`. Neither a key's tone nor the echo of what we send counts.
+
+    `observe` passes on what we send. `mode` is 0 to 3: at 3, the least audio counts as speech.
+    """
+    sent, spoken = SentFrames(), asyncio.Event()
+    detector = SpeechDetector(mode, sent.take)
 
     def on_event(event: Event) -> None:
         if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active(), event.power):
             spoken.set()
 
-    with listen(on_event):
+    with observe(sent.on_frame_sent), listen(on_event):
         await spoken.wait()

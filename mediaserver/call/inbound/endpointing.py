@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, nearest_frame_count
 from mediaserver.audio.vad import ONSET_FRAMES, VoiceActivityDetector
+from mediaserver.call.inbound.barge_in import PlaybackGuard
 from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
@@ -18,6 +19,7 @@ from mediaserver.wire.events import Audio, Event
 END_SILENCE = 0.7  # seconds without voice that end an utterance; pauses for thought last up to half a second
 MAX_UTTERANCE = 30.0  # seconds after which an utterance is cut
 _PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance, as VAD misses the first consonant
+_GUARD_FRAMES = 15  # more frames before the onset that are kept where a guard admits an utterance only later
 _CHUNK_FRAMES = 5  # frames that the recogniser is given together, in one chunk
 _MAX_PENDING = 60.0  # seconds of queued utterances; beyond them, the oldest utterance is dropped
 _JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
@@ -115,7 +117,8 @@ class Endpointer:
     `end_silence` seconds without voice end it, and after `max_duration` seconds it is cut. `on_start` is called
     with each utterance as it begins. Where more than a minute of audio is pending, the oldest utterance is
     dropped: `on_dropped` is called with it, and `dropped` counts it. `dtmf_active` says whether a key's tone is
-    being received: such a tone does not count as voice.
+    being received: such a tone does not count as voice. With `guard`, an utterance begins only where the guard
+    admits it.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Endpointer:
         clock: Clock,
         dtmf_active: Callable[[], bool] = lambda: False,
         *,
+        guard: PlaybackGuard | None = None,
         mode: int = 2,
         onset_frames: int = ONSET_FRAMES,
         end_silence: float = END_SILENCE,
@@ -132,9 +136,12 @@ class Endpointer:
     ) -> None:
         self._clock, self._dtmf_active, self._on_start, self._on_dropped = clock, dtmf_active, on_start, on_dropped
         self._detector = VoiceActivityDetector(mode, onset_frames, max(1, nearest_frame_count(end_silence)))
+        self._guard = guard
         self._onset_frames, self._gap_timeout = onset_frames, end_silence + _JITTER_ALLOWANCE
         self._max_duration = max_duration - PTIME / 2
-        self._pre_roll: deque[bytes] = deque(maxlen=_PRE_ROLL_FRAMES + onset_frames)
+        self._pre_roll: deque[bytes] = deque(
+            maxlen=_PRE_ROLL_FRAMES + onset_frames + (_GUARD_FRAMES if guard is not None else 0)
+        )
         self._remainder = b""
         self._current: Utterance | None = None
         self._last_audio_at = 0.0
@@ -194,8 +201,9 @@ class Endpointer:
         detector = self._detector
         speaking = detector.feed(frame, dtmf)
         voice = detector.last_voiced_frame == detector.frames
+        admitted = self._guard is None or self._guard.admits(frame, dtmf)
         self._pre_roll.append(SILENCE if dtmf else frame)
-        if self._current is None and speaking and voice:
+        if self._current is None and speaking and voice and admitted:
             self._begin()
         elif self._current is not None:
             self._current.push_frame(self._pre_roll.pop())
@@ -206,7 +214,10 @@ class Endpointer:
                 self._finish(cut=speaking)
 
     def _begin(self) -> None:
-        began = self._detector.frames - min(self._onset_frames, len(self._pre_roll))
+        onset_frames = max(self._onset_frames, self._guard.onset_frames if self._guard is not None else 0)
+        while len(self._pre_roll) > _PRE_ROLL_FRAMES + onset_frames:
+            self._pre_roll.popleft()
+        began = self._detector.frames - min(onset_frames, len(self._pre_roll))
         self._count += 1
         self._current = utterance = Utterance(self._count, began * PTIME, self._clock)
         for frame in self._pre_roll:

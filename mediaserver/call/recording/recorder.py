@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Samples, from_bytes, to_bytes
-from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.tracks import Tracks
@@ -93,7 +93,7 @@ class Recorder:
         self._stopped = False
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
-        self._detector = VoiceActivityDetector() if max_silence is not None else None
+        self._detector = SpeechDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
         self._check_at, self._check_bytes = 0.0, 0  # the first audio plans the next check

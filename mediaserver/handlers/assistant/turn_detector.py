@@ -9,7 +9,9 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-_ONSET_FRAMES = 2  # frames of voice after which a barge-in stops an answer: 40 ms
+_ONSET_FRAMES = (
+    2  # frames of voice that begin an utterance: 40 ms; while an answer is played, it must be speech too
+)
 _MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
@@ -31,7 +33,9 @@ class TurnDetector:
         call, turn_taking = self._call, self._turn_taking
         options = {"onset_frames": _ONSET_FRAMES, "end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
         with contextlib.ExitStack() as stack:
-            utterances = stack.enter_context(call.utterances(on_start=turn_taking.on_speech_start, **options))
+            utterances = stack.enter_context(
+                call.utterances(True, on_start=turn_taking.on_speech_start, **options)
+            )
             for key in _KEYS:
                 stack.enter_context(call.keypad.intercept(key, partial(self._on_digit, key)))
             self._utterances = utterances

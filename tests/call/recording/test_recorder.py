@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediaserver.audio import wav
+from mediaserver.audio import tones, wav
 from mediaserver.audio.pcm import to_bytes
+from mediaserver.audio.tone_plans import resolve_tone
 from mediaserver.call import Call, Recording
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.recorder import Recorder, StopReason
@@ -29,7 +30,7 @@ from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.sound import read_stereo, read_wav, speechlike
+from tests.sound import read_stereo, read_wav, speechlike, voice
 from tests.timing import PATIENCE, eventually
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -88,9 +89,24 @@ async def test_a_digit_ends_it(loop: VirtualLoop, tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_silence_ends_it(loop: VirtualLoop, tmp_path: Path) -> None:
-    _, recording = await recorded(loop, tmp_path / "a.wav", 6000, (0, PCM), max_silence=2)
+    _, recording = await recorded(loop, tmp_path / "a.wav", 6000, (0, to_bytes(voice(12_000))), max_silence=2)
     assert recording.reason == "silence"
-    assert 3.5 <= recording.seconds <= 4.0
+    assert 3.5 <= recording.seconds <= 4.1
+
+
+@pytest.mark.parametrize("sound", ["busy", "hum"])
+@in_virtual_time
+async def test_a_busy_tone_and_hum_are_silence_to_it(loop: VirtualLoop, tmp_path: Path, sound: str) -> None:
+    """A caller who has hung up leaves a tone behind, for hours."""
+    if sound == "busy":
+        left = np.tile(tones.render(resolve_tone("busy", "de", -15.0)).repeat, 20)[:80_000]
+    else:
+        at = 2 * np.pi * 50 * np.arange(80_000) / 8000
+        left = np.sum([800 * np.sin(n * at) / n for n in (1, 3, 5, 7, 9)], axis=0).astype(np.int16)
+    said = to_bytes(voice(12_000)) + to_bytes(left)
+    _, recording = await recorded(loop, tmp_path / "a.wav", 9000, (0, said), max_silence=3)
+    assert recording.reason == "silence"
+    assert 4.5 <= recording.seconds <= 5.2
 
 
 @in_virtual_time

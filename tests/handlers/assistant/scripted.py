@@ -18,10 +18,10 @@ from mediaserver.speech.stt.interface import Recognition
 from mediaserver.speech.tts.interface import Voice
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.sound import speechlike
+from tests.sound import voice
 from tests.virtual import VirtualLoop
 
-WORD = to_bytes(speechlike(4000))  # half a second of voice
+WORD = to_bytes(voice(4000))  # half a second of voice
 LETTER = 2  # frames that a letter takes to be said
 Piece = str | float | ToolCall | Exception
 

@@ -12,7 +12,7 @@ from mediaserver.call import EndReason
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.speech.llm.chat import ToolCall
-from tests.handlers.assistant.scripted import LETTER, Piece, ScriptedCall, voiced_after_ms
+from tests.handlers.assistant.scripted import LETTER, Piece, ScriptedCall
 from tests.handlers.test_handlers import SOUNDS
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -118,7 +118,8 @@ async def test_a_caller_interrupts(loop: VirtualLoop, monkeypatch: Patch, more: 
     await scripted.call(7000, 1000, at)
     (start, stop), _ = scripted.heard()
     assert start == 1490 + OVER
-    assert 20 < stop - (at + voiced_after_ms()) <= 80  # with the frame in which the answer fades out
+    # Speech must change for some frames, so that it is no tone; the answer fades out in one more.
+    assert 20 < stop - at <= 120
     share = (stop - start - ms(FIRST)) / ms(SECOND)
     heard = "And it will be warm until…"
     assert len(heard) - 1 <= share * len(SECOND) < len(f"{heard}Sunday")
@@ -532,7 +533,7 @@ async def test_a_prompt_can_be_interrupted(loop: VirtualLoop, monkeypatch: Patch
     play = ToolCall("a", "play_prompt", '{"name": "music/b"}')
     scripted = ScriptedCall(loop, monkeypatch, [HELP, "stop"], [[play, play._replace(id="b")], ["Well."]])
     await scripted.call(6000, 1000, 3000, tools={"play": ["music/b"]})
-    assert scripted.heard()[0][1] <= 3010 + voiced_after_ms() + 60
+    assert scripted.heard()[0][1] <= 3010 + 100
     results = [message["content"] for message in scripted.model.asked[-1] if message["role"] == "tool"]
     assert results == ["the caller interrupted it after 1 seconds", "not done: the caller interrupted"]
     assert scripted.model.messages[-1] == ("user", "stop")
