@@ -14,7 +14,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run help test test-lowest test-pythons announce lint types imports unit format reference pictures docs lock prompts speech bench \
-	bench-quick bench-scenarios bench-inbound bench-recognition fuzz soak mutants audit stock-debian clean
+	bench-quick bench-scenarios bench-inbound bench-recognition bench-barge-in fuzz soak mutants audit stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
 	$(BIN)/mediaserver serve --config config.example.toml
@@ -107,6 +107,9 @@ bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aio
 
 bench-recognition: $(VENV)/.bench  ## how many words PocketSphinx gets wrong on a telephone; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.recognition $(ARGS)
+
+bench-barge-in: $(VENV)/.bench  ## what stops a prompt that speech may stop, and how soon; ARGS=--write writes it down
+	$(BIN)/python -m benchmarks.barge_in $(ARGS)
 
 fuzz: $(VENV)/.dev  ## hostile input of every kind, seed after seed, for so long: DURATION=30s|10m|1h
 	$(BIN)/python -m tests.fuzz --duration $(or $(DURATION),10m)
