@@ -30,7 +30,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.audio.levels import peak_of_dbm0
+from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples
 from mediaserver.audio.tones import DTMF
 

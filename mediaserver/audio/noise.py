@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from mediaserver.audio.levels import rms_of_dbm0
+from mediaserver.audio.level.levels import rms_of_dbm0
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, quantize
 
 SECONDS = 5  # duration of the loop, long enough that its repetition is not audible

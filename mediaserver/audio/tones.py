@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from mediaserver.audio.levels import peak_of_dbm0
+from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 from mediaserver.errors import TooLongError
 

@@ -7,7 +7,7 @@ talkspurt, so that a breath does not end it.
 
 import webrtcvad
 
-from mediaserver.audio.levels import power_dbfs, rms_dbfs
+from mediaserver.audio.level.levels import power_dbfs, rms_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, wait_for_speech
+from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import EventListener, PacketCounts, PcmListener, Receiver
@@ -146,21 +146,9 @@ class Call:
         """
         if barge_in != BargeIn.OFF and self.keypad.has_digit:
             return False
-        stops: dict[asyncio.Future[Any], bool] = {}
-        if barge_in != BargeIn.OFF:
-            stops[asyncio.ensure_future(self.keypad.wait_for_digit())] = False
-        if barge_in == BargeIn.SPEECH:
-            stops[asyncio.ensure_future(self._wait_for_speech())] = True
-        playing = asyncio.ensure_future(self.play(prompt))  # last, so that its first frame is known by its echo
-        try:
-            await asyncio.wait([playing, *stops], return_when=asyncio.FIRST_COMPLETED)
-            if playing.done():
-                playing.result()
-            return any(by_speech and stop.done() for stop, by_speech in stops.items())
-        finally:
-            for each in (playing, *stops):
-                each.cancel()
-            await asyncio.gather(playing, *stops, return_exceptions=True)
+        by_digit = self.keypad.wait_for_digit() if barge_in != BargeIn.OFF else None
+        by_speech = self._wait_for_speech() if barge_in == BargeIn.SPEECH else None
+        return await play_until_barge_in(self.play(prompt), by_digit, by_speech)
 
     async def collect_digits(
         self,

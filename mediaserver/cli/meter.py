@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mediaserver.audio import levels
+from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
 from mediaserver.client.simulator import OnFrame
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mediaserver.audio.levelling import OFFSET_THRESHOLD, SHORTEST
-from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.level.levelling import OFFSET_THRESHOLD, SHORTEST
+from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.measuring import Measurement

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from mediaserver.audio import levels, tones
+from mediaserver.audio import tones
+from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.pacer import Pacer

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import structlog
 from pydantic import AfterValidator, Field
 
-from mediaserver.audio.analysis import Analyser
+from mediaserver.audio.level.analysis import Analyser
 from mediaserver.call import Call
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from mediaserver.audio.analysis import Analyser
+from mediaserver.audio.level.analysis import Analyser
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.wire import rtp

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mediaserver.audio import levels
+from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import Samples, from_bytes, to_bytes
 from mediaserver.call import End, EndReason, Session, Stream
 from mediaserver.config.speech_settings import SpeechSettings

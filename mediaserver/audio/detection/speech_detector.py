@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mediaserver.audio.detection.echo_bound import EchoBound
 from mediaserver.audio.detection.noise_floor import NoiseFloor
 from mediaserver.audio.detection.spectrum import SpectrumTrack
-from mediaserver.audio.levels import power_dbfs
+from mediaserver.audio.level.levels import power_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, Signal, from_bytes
 from mediaserver.audio.vad import NOISE_FLOOR_DBFS
 

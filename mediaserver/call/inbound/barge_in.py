@@ -6,8 +6,9 @@ Neither noise, tones, hum and hold music nor the echo of what we play is speech.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
+from typing import Any
 
 from mediaserver.audio.detection.echo_bound import ECHO_FRAMES
 from mediaserver.audio.detection.speech_detector import SpeechDetector
@@ -75,6 +76,29 @@ class PlaybackGuard:
         """How many frames ago the speech began that was detected during playback; 0 while nothing is played."""
         detector = self._detector
         return detector.frames - detector.began_frame + 1 if detector is not None else 0
+
+
+async def play_until_barge_in(
+    playing: Coroutine[Any, Any, object],
+    by_digit: Coroutine[Any, Any, None] | None,
+    by_speech: Coroutine[Any, Any, None] | None,
+) -> bool:
+    """Play until the sound ends, or until one of the others is done, and cancel the rest. True if speech is done.
+
+    An exception of `playing` is raised.
+    """
+    digit, speech = (asyncio.ensure_future(each) if each is not None else None for each in (by_digit, by_speech))
+    sound = asyncio.ensure_future(playing)  # last, so that its first frame is known by its echo
+    tasks = [each for each in (digit, speech, sound) if each is not None]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if sound.done():
+            sound.result()
+        return speech is not None and speech.done()
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def wait_for_speech(

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from mediaserver.audio import edges, levelling
-from mediaserver.audio.active_level import active_level
-from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.level import edges, levelling
+from mediaserver.audio.level.active_level import active_level
+from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, Samples
 from mediaserver.playout.decoding.options import Conditioning
 

@@ -6,9 +6,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from mediaserver.audio import edges
-from mediaserver.audio.active_level import active_level
-from mediaserver.audio.defects import SourceMeter
+from mediaserver.audio.level import edges
+from mediaserver.audio.level.active_level import active_level
+from mediaserver.audio.level.defects import SourceMeter
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 from mediaserver.playout.decoding.conditioning import condition, silence_threshold
 from mediaserver.playout.decoding.decode import PcmKind, decode

@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from mediaserver.audio.defects import SourceMeter
+from mediaserver.audio.level.defects import SourceMeter
 from mediaserver.audio.pcm import SAMPLE_RATE, quantize, to_bytes
 
 Resample = Callable[[Iterable[NDArray[Any]], int], Iterator[bytes]]

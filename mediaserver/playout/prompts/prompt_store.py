@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-from mediaserver.audio.levelling import PEAK_LIMIT, amplify
-from mediaserver.audio.levels import amplitude_dbfs
+from mediaserver.audio.level.levelling import PEAK_LIMIT, amplify
+from mediaserver.audio.level.levels import amplitude_dbfs
 from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.cache import LruCache

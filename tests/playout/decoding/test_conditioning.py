@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediaserver.audio.levelling import PEAK_LIMIT
+from mediaserver.audio.level.levelling import PEAK_LIMIT
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.playout.decoding.conditioning import condition
 from mediaserver.playout.decoding.decode import decode_file

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio import g711
-from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decode import PcmKind, decode_file

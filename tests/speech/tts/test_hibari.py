@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediaserver.audio import levels
+from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import from_bytes
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.playout.sources.playlist import Playlist

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mediaserver.audio import levels
-from mediaserver.audio.levels import CLIPPED
+from mediaserver.audio.level import levels
+from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.audio.vad import VoiceActivityDetector
 

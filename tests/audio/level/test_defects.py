@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio.defects import SourceMeter
+from mediaserver.audio.level.defects import SourceMeter
 from tests.sound import sine
 
 

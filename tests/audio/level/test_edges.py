@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio.edges import silence_at_edges, trim
+from mediaserver.audio.level.edges import silence_at_edges, trim
 from tests.audio.measure import sine16
 
 TONE = sine16(500, 3000, 0.5)  # -23.8 dBov

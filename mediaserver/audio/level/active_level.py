@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from mediaserver.audio.levels import SILENCE_DB
+from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
 _TIME_CONSTANT = 0.03  # seconds: T of the recommendation, of each of two smoothings in series

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio import levelling
-from mediaserver.audio.levels import peak
+from mediaserver.audio.level import levelling
+from mediaserver.audio.level.levels import peak
 from tests.audio.measure import sine16
 from tests.sound import speechlike
 

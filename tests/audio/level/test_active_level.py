@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio.active_level import active_level, power_dbov
+from mediaserver.audio.level.active_level import active_level, power_dbov
 from tests.audio import p56
 from tests.audio.measure import sine16
 from tests.sound import speechlike

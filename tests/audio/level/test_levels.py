@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mediaserver.audio import g711, levels
+from mediaserver.audio import g711
+from mediaserver.audio.level import levels
 from tests.audio.measure import MILLIWATT_RMS, sine16
 
 NOTHING = np.zeros(0, dtype=np.int16)

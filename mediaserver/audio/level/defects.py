@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.audio.levels import CLIPPED
+from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FULL_SCALE, Signal
 
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz: what telephones carry (ITU-T G.712)

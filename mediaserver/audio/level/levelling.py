@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.audio.levels import CLIPPED, amplitude_dbfs, peak
+from mediaserver.audio.level.levels import CLIPPED, amplitude_dbfs, peak
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 
 OFFSET_THRESHOLD = 0.01  # share of full scale up to which an offset is left alone: -40 dB, the least that clicks

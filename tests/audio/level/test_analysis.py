@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mediaserver.audio.analysis import Analyser
-from mediaserver.audio.levels import CLIPPED
+from mediaserver.audio.level.analysis import Analyser
+from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import quantize, to_bytes
 from tests.sound import sine, speechlike
 
