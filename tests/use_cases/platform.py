@@ -57,6 +57,11 @@ class Line:
         """Wait until the far end has heard it, to the bit."""
         await eventually(lambda: pcm in self.stream.heard)
 
+    async def until_quiet(self, seconds: float) -> None:
+        """Wait until the far end has heard so many seconds of silence."""
+        size = round(seconds * 50) * FRAME_BYTES
+        await eventually(lambda: not self.stream.heard[-size:].strip(b"\0"))
+
     async def hang_up(self) -> None:
         """The call ends when all has arrived, as the platform ends it: for us that is an end as any other."""
         await self.arrived()

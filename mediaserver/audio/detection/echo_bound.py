@@ -7,7 +7,7 @@ frame on, for every delay, and however the delay changes. It also holds for code
 
 import numpy as np
 
-from mediaserver.audio.detection.spectrum import BANDS, OVERLAP, WINDOW, band_powers
+from mediaserver.audio.detection.spectrum import BANDS, OVERLAP, WINDOW, Window, band_powers
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, Signal, from_bytes
 
 ECHO_FRAMES = 28  # frames that an echo may lie back: 500 ms of delay, and a window's smear
@@ -20,7 +20,8 @@ class EchoBound:
     """The strongest echo that each band of a stream's inbound audio may have."""
 
     def __init__(self) -> None:
-        self._tail: Signal = np.zeros(OVERLAP)  # the end of what was sent: a part of the next frame's window
+        # The end of what was sent, which is a part of the next frame's window.
+        self._tail: Window = np.zeros(OVERLAP, np.float32)
         self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, as a ring
         self._next = 0
 
@@ -31,11 +32,12 @@ class EchoBound:
         if not frames:
             return
         if len(pcm) > len(samples) * SAMPLE_BYTES:
-            self._tail = np.zeros(OVERLAP)
-        sound: Signal = np.concatenate((self._tail, samples.astype(np.float64)))
-        windows = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::FRAME_SAMPLES]
-        self._sent[(self._next + np.arange(frames)) % ECHO_FRAMES] = band_powers(windows)
-        self._next = (self._next + frames) % ECHO_FRAMES
+            self._tail = np.zeros(OVERLAP, np.float32)
+        sound: Window = np.concatenate((self._tail, samples.astype(np.float32)))
+        windows = np.stack([sound[at : at + WINDOW] for at in range(0, frames * FRAME_SAMPLES, FRAME_SAMPLES)])
+        for powers in band_powers(windows):
+            self._sent[self._next] = powers
+            self._next = (self._next + 1) % ECHO_FRAMES
         self._tail = sound[-OVERLAP:]
 
     def strongest(self) -> Signal:

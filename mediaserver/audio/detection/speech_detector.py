@@ -8,6 +8,8 @@ of steady partials, as of a tone, hum or a held note, speaks against it.
 
 from collections.abc import Callable
 
+import numpy as np
+
 from mediaserver.audio.detection.echo_bound import EchoBound
 from mediaserver.audio.detection.noise_floor import NoiseFloor
 from mediaserver.audio.detection.spectrum import SpectrumTrack
@@ -18,6 +20,9 @@ from mediaserver.audio.vad import NOISE_FLOOR_DBFS
 # The evidence that begins a talkspurt, by the mode that WebRTC's detector would have. A voiced frame adds about 1.
 _THRESHOLDS = (3.0, 3.15, 3.3, 4.5)
 _SILENT_DBFS = -75.0  # below this no spectrum is taken, because no speech can be in it
+_SILENCE_KNOWN = (
+    16  # silent frames in a row, after which one more changes neither the spectrum nor the noise floor
+)
 
 _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6 dB)
 _SHARE = 0.4  # of the power that must lie in bands that stand out
@@ -48,6 +53,7 @@ class SpeechDetector:
         self._threshold, self._sent = _THRESHOLDS[mode], sent
         self._spectrum, self._floor, self._echo = SpectrumTrack(), NoiseFloor(), EchoBound()
         self._rest = b""
+        self._silent_frames = 0  # in a row
         self._evidence = 0.0
         self.speaking = False  # from the frame whose evidence is enough, until all evidence has faded
         self.frames = 0  # frames received so far
@@ -88,8 +94,12 @@ class SpeechDetector:
         """The evidence of speech that a frame adds, below 0 if it takes some away; `level` is in dBFS."""
         spectrum = self._spectrum
         if level < _SILENT_DBFS:
+            self._silent_frames += 1
+            if self._silent_frames > _SILENCE_KNOWN:
+                return -_FADING
             spectrum.push_silence()
         else:
+            self._silent_frames = 0
             spectrum.push(samples)
         bands = spectrum.bands
         floor = self._floor.push(bands)
@@ -99,7 +109,7 @@ class SpeechDetector:
             return -_FADING
         self._echo.push(self._sent())
         standing_out = bands > _OVER_NOISE * floor + self._echo.strongest()
-        count, share = int(standing_out.sum()), float(bands[standing_out].sum() / bands.sum())
+        count, share = int(np.count_nonzero(standing_out)), float(bands.dot(standing_out) / bands.sum())
         if count < _FEWEST_BANDS or share <= _SHARE:
             return -_FADING
         change = spectrum.change(standing_out)
