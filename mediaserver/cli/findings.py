@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mediaserver.cli import listening, menu_flow, prompt_findings
+from mediaserver.cli import language_findings, listening, menu_flow, prompt_findings
 from mediaserver.cli.menu_flow import Transition
 from mediaserver.config.settings import Settings
 from mediaserver.playout.prompts.library import Progress
@@ -127,6 +127,10 @@ async def collect_findings(
         f'{settings.source(where, ("paths", route.pattern, "gain"))}: paths."{route.pattern}": gain: {limited}'
         for route in configuration.table
         for limited in prompt_findings.limited_gains(route, library.snapshot)
+    ]
+    notes += [
+        f"{library.directory}: {missing}"
+        for missing in language_findings.missing_variants(configuration.table, library.snapshot)
     ]
     notes += [f"{library.directory / folder} {why}" for folder, why in library.skipped.items()]
     notes += configuration.misspelt_events

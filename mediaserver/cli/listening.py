@@ -69,7 +69,13 @@ def _renditions(library: PromptLibrary, routes: list[Route]) -> dict[str, set[_R
         with route.known_handler() as handler:
             rendition = _Rendition(encoding if encoding in _LAWS else PCM.name, handler.prompt_gain)
             for name in handler.prompt_names():
-                for played in fnmatch.filter(library.prompts, VARIABLE.sub("*", name)):
+                pattern = VARIABLE.sub("*", name)
+                variants = (
+                    variant
+                    for (_, base), variant in library.snapshot.language_variants.items()
+                    if fnmatch.fnmatch(base, pattern)
+                )
+                for played in (*fnmatch.filter(library.prompts, pattern), *variants):
                     found.setdefault(played, set()).add(rendition)
     return found
 

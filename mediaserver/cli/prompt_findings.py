@@ -59,14 +59,16 @@ def loop_steps(
 def limited_gains(route: Route, snapshot: PromptSnapshot) -> Iterator[str]:
     """Yield a sentence for each prompt of a route that is amplified by less than the route's gain."""
     with route.known_handler() as handler:
-        for prompt in _matching(handler.prompt_names(), snapshot.amplified(handler.prompt_gain)):
+        played = snapshot.view(gain=handler.prompt_gain, language=handler.prompt_language)
+        for prompt in _matching(handler.prompt_names(), played):
             if prompt.gain < handler.prompt_gain:
                 yield f'prompt "{prompt.name}" gets {prompt.gain:.1f} dB only, or its peaks would clip'
 
 
 def _looped_names(route: Route, snapshot: PromptSnapshot) -> list[str]:
     with route.known_handler() as handler:
-        return [prompt.name for prompt in _matching(handler.looped_prompts(), snapshot) if prompt.samples]
+        played = snapshot.view(language=handler.prompt_language)
+        return [prompt.name for prompt in _matching(handler.looped_prompts(), played) if prompt.samples]
     return []
 
 

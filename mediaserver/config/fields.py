@@ -168,6 +168,7 @@ ApiUrl = Annotated[WebUrl, AfterValidator(validate_no_query)]
 HostName = Annotated[str, AfterValidator(validate_host_name)]
 JsonValue = Annotated[Any, AfterValidator(_validate_json)]
 LanguageTag = Annotated[str, AfterValidator(validate_language_tag)]
+OptionalLanguageTag = Annotated[str, AfterValidator(lambda tag: tag and validate_language_tag(tag))]
 Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_validate_not_blank)], ...]
 

@@ -21,7 +21,7 @@ Handlers use the interface `Call`. They must not know sockets or HTTP.
 
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
 from mediaserver.errors import EngineError, PeerError, PromptError
-from mediaserver.handlers.base import Ending, Handler, PromptGain
+from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
 from mediaserver.wire.events import Audio, Digit, Event
@@ -39,9 +39,9 @@ __all__ = [
     "Handler",
     "PeerError",
     "PlaybackResult",
+    "PlaybackSettings",
     "Playlist",
     "PromptError",
-    "PromptGain",
     "Recording",
     "Source",
     "Stream",

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from mediaserver.call import Call
-from mediaserver.config.fields import Table
+from mediaserver.config.fields import OptionalLanguageTag, Table
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import PromptError
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
@@ -43,6 +43,11 @@ class Handler(Table, ABC):
     def prompt_gain(self) -> float:
         """The gain in dB at which the prompts of `call.prompts` are played."""
         return 0.0
+
+    @property
+    def prompt_language(self) -> str:
+        """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
+        return ""
 
     @abstractmethod
     async def run(self, call: Call) -> None:
@@ -79,8 +84,11 @@ class Handler(Table, ABC):
     def missing_prompts(
         self, snapshot: PromptSnapshot, known: Callable[[str], bool] = lambda name: True
     ) -> list[str]:
-        """One line for each prompt that `snapshot` lacks. Prompt names for which `known` is false are skipped."""
-        missing = []
+        """One line for each prompt that `snapshot` lacks, both in the handler's language and without a language.
+
+        Prompt names for which `known` is false are skipped.
+        """
+        missing, snapshot = [], snapshot.view(language=self.prompt_language)
         for name in filter(known, self.prompt_names()):
             try:
                 snapshot.match([name]) if self.globs else snapshot.get(name)
@@ -89,15 +97,23 @@ class Handler(Table, ABC):
         return missing
 
 
-class PromptGain(BaseModel):
-    """The setting of handlers that play recorded prompts: their gain. Among the bases, it precedes `Handler`."""
+class PlaybackSettings(BaseModel):
+    """Settings of handlers that play recorded prompts. Among the bases of a handler, it precedes `Handler`."""
+
+    query_settings: ClassVar[frozenset[str]] = frozenset({"language"})
 
     gain: float = Field(0.0, ge=-40, le=20, description="dB by which recorded prompts are amplified")
+    language: OptionalLanguageTag = Field("", description="language of the prompts, a BCP 47 tag")
 
     @property
     def prompt_gain(self) -> float:
         """The gain in dB at which the prompts of `call.prompts` are played."""
         return self.gain
+
+    @property
+    def prompt_language(self) -> str:
+        """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
+        return self.language or ""  # None where a variable of the URL has the language, and no URL is known
 
 
 class Ending(BaseModel):

@@ -10,7 +10,7 @@ from mediaserver.bridge import ApplicationBridge, ApplicationEndpoint
 from mediaserver.call import Call, CloseCode
 from mediaserver.config.fields import WebSocketUrl
 from mediaserver.errors import PeerError
-from mediaserver.handlers.base import Ending, Handler, PromptGain
+from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import Source, silence
@@ -23,7 +23,7 @@ _PROTOCOLS: dict[str, Callable[[CallFacts], Dialect]] = {"pcm": PlainDialect, "t
 _HOLD_DELAY_MS = 1000  # ms of silence before the hold prompt; most connections are made within this time
 
 
-class Bridge(Ending, PromptGain, Handler):
+class Bridge(Ending, PlaybackSettings, Handler):
     """Bridges the call to an application until the application hangs up, or cannot be reached any more."""
 
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"token"})

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, nearest_frame_count
 from mediaserver.call import Call
-from mediaserver.handlers.base import Handler, PromptGain
+from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 from mediaserver.playout.sources.playlist import MusicWithAnnouncements, Playlist, Repeated
 from mediaserver.playout.sources.source import Source, silence
@@ -58,7 +58,7 @@ def join_timeline(loop: MusicLoop, at: float) -> Playlist:
     return Playlist(MusicLoop(loop.tracks, loop.seed, number, index), start=position // FRAME_SAMPLES)
 
 
-class HoldMusic(PromptGain, Handler):
+class HoldMusic(PlaybackSettings, Handler):
     """Plays music in an endless loop, with an announcement every `announce_every` seconds if one is set."""
 
     globs: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.handlers.base import Ending, Handler, PromptGain
+from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.handlers.common.spoken_prompt import (
     PromptItem,
     SpokenPrompt,
@@ -43,10 +43,10 @@ class RepeatSettings(BaseModel):
         return Repeated(prompt_items, times, silence(self.gap_ms) if self.gap_ms else None)
 
 
-class Playback(RepeatSettings, SpokenPromptSettings, Ending, PromptGain, Handler):
+class Playback(RepeatSettings, SpokenPromptSettings, Ending, PlaybackSettings, Handler):
     """Plays `prompt`, or all of `prompts` in sequence, without a gap between prompts unless `gap_ms` is set."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset({"repeat"})
+    query_settings: ClassVar[frozenset[str]] = PlaybackSettings.query_settings | {"repeat"}
 
     prompt: str | None = Field(None, description="a prompt's name: its path in the folder, without the extension")
     prompts: tuple[PromptItem, ...] = Field((), description="in place of `prompt`: several in sequence, gapless")

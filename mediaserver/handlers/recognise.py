@@ -8,9 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from mediaserver.call import Call
-from mediaserver.config.fields import LanguageTag
 from mediaserver.config.speech_settings import RecognitionEngine
-from mediaserver.handlers.base import Handler, PromptGain
+from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
@@ -31,14 +30,13 @@ def _validate_file(template: str) -> str:
     return files.validate_template(template)
 
 
-class Recognise(files.FileModeSettings, PromptGain, Handler):
+class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
     """Transcribes the caller's speech until the peer hangs up. The peer hears the setting `prompt`, or silence."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"engine", "keywords", "directory"})
 
     engine: RecognitionEngine | None = None
-    language: LanguageTag | None = None
     keywords: Annotated[tuple[str, ...], AfterValidator(_validate_keywords)] = ()
     partials: bool = Field(True, description="whether partial transcripts are emitted while the caller speaks")
     sensitivity: int = Field(
@@ -60,7 +58,7 @@ class Recognise(files.FileModeSettings, PromptGain, Handler):
 
     def engines(self) -> Iterable[EngineRequirement]:
         """The STT engine that transcribes the caller."""
-        return [EngineRequirement(EngineKind.STT, self.engine or "", self.language or "")]
+        return [EngineRequirement(EngineKind.STT, self.engine or "", self.language)]
 
     async def run(self, call: Call) -> None:
         """Transcribe one utterance after another. After the call, the last utterance has 2 s to be transcribed."""
@@ -68,7 +66,7 @@ class Recognise(files.FileModeSettings, PromptGain, Handler):
         transcriber = Transcriber(
             call,
             call.speech.recogniser(self.engine or ""),
-            self.language or "",
+            self.language,
             self.keywords,
             self.partials,
             CaptionedTranscript(self.directory, path, self.modes) if path is not None else None,

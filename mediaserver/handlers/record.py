@@ -11,7 +11,7 @@ from mediaserver.audio import tones
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import DEFAULT_MODES, Call, FileModes, Recording
 from mediaserver.config.fields import Table
-from mediaserver.handlers.base import Ending, Handler, PromptGain
+from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.playout.sources.source import Clip
 
@@ -64,7 +64,7 @@ class RecordSettings(Table):
                 await asyncio.wait((playing,))
 
 
-class Record(files.FileModeSettings, RecordSettings, Ending, PromptGain, Handler):
+class Record(files.FileModeSettings, RecordSettings, Ending, PlaybackSettings, Handler):
     """Records a stream to a WAV file."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS

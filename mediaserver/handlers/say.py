@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.handlers.base import Ending, Handler, PromptGain
+from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.handlers.common.spoken_prompt import (
     SpokenPrompt,
     Text,
@@ -21,10 +21,10 @@ from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.text.template import Template
 
 
-class Say(RepeatSettings, VoiceSettings, Ending, PromptGain, Handler):
+class Say(RepeatSettings, VoiceSettings, Ending, PlaybackSettings, Handler):
     """Speaks the setting `text`, or the text that the URL's query has as `?text=`."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset({"repeat", "text"})
+    query_settings: ClassVar[frozenset[str]] = PlaybackSettings.query_settings | {"repeat", "text"}
     template_settings: ClassVar[frozenset[str]] = frozenset({"text"})
 
     text: Text | None = None

@@ -11,7 +11,7 @@ from mediaserver.config.settings import Settings
 from mediaserver.handlers import table as handler_table
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.filling import VARIABLE
-from mediaserver.routing.route import Route
+from mediaserver.routing.route import LANGUAGE, Route
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.support.credentials import secret_fields
 from mediaserver.wire.encapsulation import Encoding, first_encoding
@@ -25,13 +25,19 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
 
 
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each prompt that routes name and the snapshot lacks; names with a `{variable}` do not count."""
+    """A line for each prompt that routes name and the snapshot lacks, each in the language of the route.
+
+    Names with a `{variable}` do not count. If the language has a `{variable}`, a prompt is lacking if it has no
+    variant in any language either.
+    """
     found = []
     for route in routes:
+        any_language = VARIABLE.search(str(route.settings.get(LANGUAGE, ""))) is not None
+        known = {base for _, base in snapshot.language_variants} if any_language else ()
         with route.known_handler() as handler:
             place = f'{route.source or where}: paths."{route.pattern}"'
             for name in dict.fromkeys(handler.prompt_names()):
-                if not VARIABLE.search(name):
+                if not VARIABLE.search(name) and name not in known:
                     key = next(_keys_with(name, route.settings), "")
                     found += [
                         f"{place}: {key}{problem}" for problem in handler.missing_prompts(snapshot, name.__eq__)

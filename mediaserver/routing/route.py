@@ -13,7 +13,7 @@ from mediaserver.call.stream import CREDENTIALS, peer_variables
 from mediaserver.config import error_messages
 from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.settings import PathSettings
-from mediaserver.config.speech_settings import SpeechSettings
+from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import Validated, validate_table
 from mediaserver.errors import RefusalReason, RefusedError, TooLongError, did_you_mean
@@ -22,6 +22,8 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, UnsafeVariableError, fill_variables, texts_in, without_keys
 from mediaserver.routing.patterns import PATTERN_VARIABLE
+from mediaserver.speech.engines.requirements import EngineKind, requirement_problem
+from mediaserver.speech.text.languages import find_language
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 
@@ -32,7 +34,8 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 }
 _SHOWN = 50  # characters of a URL's value that a message shows at most
 _MAX_HANDLERS = 256  # handlers that a route keeps for reuse; when there are as many, it drops them all
-HANDLER_KEYS = {"repeat"}  # settings of a handler that a URL's query may set, if the handler has them
+LANGUAGE = "language"  # the key of the caller's language: a setting where the handler has it, and a variable
+HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings
 # A function that takes names of variables, and returns a text that tells a caller how to give their values.
@@ -57,6 +60,7 @@ class Route:
     time_limit: float = 0.0  # seconds that a stream may last; 0 for no limit
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
+    recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     # Handlers made for earlier callers, by the values of variables and query keys, and by the version of the
     # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
@@ -76,9 +80,10 @@ class Route:
         """The variables of a stream, which texts, webhooks and applications use.
 
         They are the keys of the URL's query, overridden by `variables`. Values of a query are never filled into a
-        handler's settings.
+        handler's settings. Keys that change settings are left out, but for the caller's language, which texts and
+        webhooks may want to know.
         """
-        reserved = CREDENTIALS | QUERY_KEYS | self.handler.query_settings
+        reserved = (CREDENTIALS | QUERY_KEYS | self.handler.query_settings) - {LANGUAGE}
         named = {key: value for key, value in query.items() if key not in reserved}
         return {**peer_variables(named, path=self.pattern), **variables}
 
@@ -107,8 +112,9 @@ class Route:
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
-        if len(place) == 1:  # the settings of all paths, and those of the handler, stand in the same table
-            near = did_you_mean(str(place[0]), (*PathSettings.model_fields, *self.handler.model_fields))
+        if len(place) == 1:  # the key may be one of the handler's, or one of every path
+            keys = (*self.handler.model_fields, *PathSettings.model_fields)
+            near = did_you_mean(str(place[-1]), keys) or near
         return near or suggest_key(("paths", self.pattern, *place), "")
 
     def _depends_on_variable(self, place: KeyPath, text: str) -> bool:
@@ -155,11 +161,14 @@ class Route:
         Raises RefusedError: 400 where the query sets a key that it may not set, or where a value for a text is
         missing or wrong; 404 where the URL names a prompt, tone or the like that does not exist.
         """
-        asked = {key: query[key] for key in sorted(HANDLER_KEYS & query.keys())}
+        keys = HANDLER_KEYS if LANGUAGE in self.handler.query_settings else HANDLER_KEYS - {LANGUAGE}
+        asked = {key: query[key] for key in sorted(keys & query.keys())}
         key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), snapshot.version
         handler = self._handlers.get(key)
         if handler is None:
             handler = self._validated_handler(variables, asked)
+            if LANGUAGE in asked:
+                self._validate_language(handler)
             missing = handler.missing_prompts(snapshot)
             if missing:
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
@@ -198,6 +207,21 @@ class Route:
         if key in asked:
             raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
         raise RefusedError(RefusalReason.TOO_LONG if too_long else RefusalReason.UNKNOWN_PROMPT, line)
+
+    def _validate_language(self, handler: Handler) -> None:
+        """Raise RefusedError 400 if the handler's engines cannot work in the language that a URL sets."""
+        for need in handler.engines():
+            if need.kind is EngineKind.LLM:
+                continue  # language models have no setting of a language
+            try:
+                if need.kind is EngineKind.TTS and need.language:
+                    find_language(need.language)
+                why = requirement_problem(need, self.speech, self.recognition, ChatSettings())
+            except ValueError as error:
+                why = str(error)
+            if why:
+                logged = "language: an engine does not have the one that the URL says"
+                raise RefusedError(RefusalReason.BAD_QUERY, f"language: {why}", logged=logged)
 
 
 def _is_only_too_long(error: ValidationError) -> bool:

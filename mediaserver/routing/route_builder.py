@@ -86,6 +86,7 @@ def _build_route(
         defaults.time_limit if path.time_limit is None else path.time_limit,
         settings.speech,
         settings.source(where, ("paths", pattern)),
+        settings.recognition,
     )
     problems += [*unresolved, *_variable_problems(route, place)]
     for problem in route.validated.problems:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.base import Handler
-from mediaserver.routing.route import Route
+from mediaserver.routing.route import LANGUAGE, Route
+from mediaserver.speech.engines.requirements import EngineKind
 
 _PERIOD = 60.0  # seconds for which a text counts towards the limit of the peer that asked for it
 # Peers whose spoken texts are counted. With one more, the peer is forgotten whose last request is longest ago.
@@ -45,6 +46,15 @@ def _has_text_query(route: Route) -> bool:
     return "text" in route.handler.query_settings
 
 
+def _chosen_text(route: Route, handler: Handler, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """What a URL chooses of the texts that TTS speaks: values in them, and their language; "" for nothing."""
+    text, language = handler.spoken_url_text(variables, query), query.get(LANGUAGE, "")
+    if not language or LANGUAGE not in route.handler.query_settings:
+        return text
+    speaks = text or any(need.kind is EngineKind.TTS for need in handler.engines())
+    return f"{language}\0{text}" if speaks else ""
+
+
 class SpokenTextLimiter:
     """Limits how many different texts a peer may have spoken in a minute."""
 
@@ -62,7 +72,7 @@ class SpokenTextLimiter:
         RefusedError 429 if the peer asks for more than `most` different texts in a minute. `url_values` are the
         URL's variables and its query.
         """
-        text = handler.spoken_url_text(*url_values) if route.access.is_open else ""
+        text = _chosen_text(route, handler, *url_values) if route.access.is_open else ""
         if text and not self._is_within(peer, hash((route.pattern, text)), most):
             why = f"{most} different texts a minute are spoken for one address: try again in a minute"
             raise RefusedError(RefusalReason.TOO_MANY_TEXTS, why)

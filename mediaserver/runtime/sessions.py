@@ -46,7 +46,8 @@ async def run_handler(session: Session, handler: Handler) -> End:
     An exception of the handler is logged, and ends the stream.
     """
     try:
-        session.call.prompts = session.call.prompts.amplified(handler.prompt_gain)
+        prompts, gain, language = session.call.prompts, handler.prompt_gain, handler.prompt_language
+        session.call.prompts = prompts.view(gain=gain, language=language)
         return await session.run(handler.run(session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)

@@ -47,6 +47,14 @@ async def test_a_prompt_is_written_as_each_path_plays_it(tmp_path: Path) -> None
     assert np.array_equal(files["a (-6 dB).wav"], np.rint(VOICE * 10 ** (-6 / 20)))
 
 
+async def test_a_variant_is_written_as_paths_play_it_to_callers_of_its_language(tmp_path: Path) -> None:
+    for name in ("a.de", "de/b/c"):
+        write_wav(tmp_path / f"prompts/{name}.wav", VOICE)
+    path = '[paths."/{0}"]\nhandler = "playback"\nprompt = "{1}"\ngain = -6\n'
+    files = await written(tmp_path, path.format("x", "a") + path.format("{name}", "b/{name}"))
+    assert files.keys() == {f"{name} (-6 dB).wav" for name in ("a", "a.de", "b/c", "de/b/c")}
+
+
 async def test_a_prompt_that_no_path_plays_is_written_as_it_is_levelled(tmp_path: Path) -> None:
     text = '[prompts]\nloudness = -26\n[paths."/"]\nhandler = "silence"\n'
     files = await written(tmp_path, text)

@@ -388,3 +388,28 @@ async def test_a_path_plays_its_prompts_at_its_gain(tmp_path: Path) -> None:
             heard = await listen(server.url(path))
             samples = np.frombuffer(b"".join(heard.messages), "<i2")[:SAMPLES]
             assert np.array_equal(samples, np.rint(quiet * factor))
+
+
+async def test_callers_hear_prompts_in_their_language(tmp_path: Path) -> None:
+    paths = '[paths."/german"]\nhandler = "playback"\nprompt = "welcome"\nlinger_ms = 0\nlanguage = "de"\n'
+    paths += paths.replace("/german", "/plain").replace('language = "de"\n', "")
+    names = ("welcome", "welcome.de", "en_US/welcome")
+    sounds = {name: speechlike(SAMPLES, seed) for seed, name in enumerate(names)}
+    for name, sound in sounds.items():
+        write_wav(tmp_path / f"prompts/{name}.wav", sound)
+    with serving(write_config(tmp_path, paths)) as server:
+        for url, name in (
+            ("/plain", "welcome"),
+            ("/plain?language=de", "welcome.de"),
+            ("/plain?language=de-AT", "welcome.de"),
+            ("/plain?language=fr", "welcome"),
+            ("/german", "welcome.de"),
+            ("/german?language=fr", "welcome"),
+            ("/german?language=en-us", "en_US/welcome"),
+        ):
+            heard = b"".join((await listen(server.url(url))).messages)
+            assert heard[: 2 * SAMPLES] == sounds[name].astype("<i2").tobytes(), url
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        upgrade["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+        refused = await get(server.url("/plain?language=german", "http"), headers=upgrade)
+        assert refused == (400, "language: should be a BCP 47 tag, such as en or en-GB (it is 'german')\n")

@@ -11,7 +11,7 @@ from mediaserver.call import Call
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.assistant.conversation import Conversation
 from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
-from mediaserver.handlers.base import Handler, PromptGain
+from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import template_values
 from mediaserver.playout.sources.source import Clip, silence
@@ -27,7 +27,7 @@ def _error_tone() -> Clip:
     return Clip(to_bytes(tones.render(tones.parse("!480+620/250,!0/250,!480+620/250,!0/250", -10.0)).once))
 
 
-class Assistant(AssistantSettings, PromptGain, Handler):
+class Assistant(AssistantSettings, PlaybackSettings, Handler):
     """Listens to the caller, has a model answer, and speaks the answer, turn by turn until one side hangs up."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticKnownError
 
 from mediaserver.call import Call
-from mediaserver.config.fields import Table, validate_language_tag
+from mediaserver.config.fields import OptionalLanguageTag, Table
 from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.source import Segment
@@ -38,9 +38,7 @@ class VoiceSettings(BaseModel):
 
     voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
     rate: float | None = Field(None, ge=0.5, le=2.0, description="speed, relative to the engine's own")
-    language: Annotated[str, AfterValidator(lambda tag: tag and validate_language_tag(tag))] = Field(
-        "", description="language of the text, a BCP 47 tag"
-    )
+    language: OptionalLanguageTag = Field("", description="language of the text, a BCP 47 tag")
     engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")
 
     @property
@@ -101,8 +99,8 @@ class SpokenPrompt(VoiceSettings, Table):
         """Begin to synthesise the text for a call, and return its sound. `values` override the stream's variables.
 
         `from_url` says that the text itself is from the URL's query. A text has a lower priority for TTS if an
-        untrusted peer wrote the text, or the value of a variable in it. If TTS fails, `fallback` is played, and
-        the event `speech.failed` is emitted.
+        untrusted peer wrote the text or the value of a variable in it, or chose its language. If TTS fails,
+        `fallback` is played, and the event `speech.failed` is emitted.
 
         ValueError if the text cannot be spoken with these values.
         """
@@ -113,7 +111,8 @@ class SpokenPrompt(VoiceSettings, Table):
         def on_failure(why: str) -> None:
             call.notify(EventKind.SPEECH_FAILED, {"why": why})
 
-        origin = Origin(stream.route, stream.untrusted and (from_url or bool(self.say.names)))
+        by_peer = from_url or bool(self.say.names) or "language" in stream.query
+        origin = Origin(stream.route, stream.untrusted and by_peer)
         return speech.say(text, voice, fallback, on_failure, origin)
 
 

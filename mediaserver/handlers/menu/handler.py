@@ -14,7 +14,7 @@ from mediaserver.config import error_messages
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.events.kinds import EventKind
-from mediaserver.handlers.base import Handler, PromptGain
+from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, SpokenPromptSettings, template_values
 from mediaserver.handlers.menu import plan
@@ -32,7 +32,7 @@ _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
 log = structlog.get_logger()
 
 
-class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PromptGain, Handler):
+class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings, Handler):
     """A flow of menus (IVR): prompts, choices by key (DTMF), recordings, and webhooks that decide what is next."""
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS

@@ -5,9 +5,11 @@ import posixpath
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mediaserver.errors import PromptError, did_you_mean
 from mediaserver.playout.decoding.formats import EXTENSIONS
+from mediaserver.playout.prompts import languages
 from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 
 
@@ -26,15 +28,28 @@ class PromptSnapshot:
     # Paths of sound files in formats that cannot be decoded, by the prompt names that they would have.
     undecodable: Mapping[str, str] = field(default_factory=dict)
     gain: float = 0.0  # dB by which `get` and `match` amplify the prompts
+    language: str = ""  # the tag (BCP 47) of the language in which `get` and `match` prefer prompts; "" for none
+    _variants: languages.Variants = field(default_factory=dict, repr=False)  # empty without a language
 
-    def amplified(self, gain: float) -> "PromptSnapshot":
-        """The same prompts, which `get` and `match` return amplified by `gain` dB."""
-        return replace(self, gain=gain) if gain != self.gain else self
+    def view(self, *, gain: float = 0.0, language: str = "") -> "PromptSnapshot":
+        """The same prompts, which `get` and `match` return amplified by `gain` dB, and in a language."""
+        if (gain, language) == (self.gain, self.language):
+            return self
+        return replace(self, gain=gain, language=language, _variants=self.language_variants if language else {})
+
+    @cached_property
+    def language_variants(self) -> languages.Variants:
+        """The names that can be read as variants of others in a language, whether or not these others exist."""
+        return languages.find_variants(self.by_name)
 
     def get(self, name: str) -> Prompt | AmplifiedPrompt:
-        """The prompt with this name; PromptError where there is none, or where its file cannot be played."""
+        """The prompt with this name, or its variant in the snapshot's language.
+
+        PromptError where there is none, or where its file cannot be played.
+        """
         normal = unicodedata.normalize("NFC", name)
-        prompt = self.by_name.get(normal)
+        variant = languages.find_variant(self._variants, normal, self.language) if self._variants else None
+        prompt = self.by_name.get(variant or normal)
         if prompt is not None:
             return prompt.amplified(self.gain) if self.gain else prompt
         for file, why in self.problems.get(normal, {}).items():
@@ -54,18 +69,23 @@ class PromptSnapshot:
     def match(self, patterns: Iterable[str]) -> list[Prompt | AmplifiedPrompt]:
         """The prompts that names and globs match, in the order of `patterns`; a glob's are sorted by name.
 
-        PromptError where a name or a glob matches no prompt.
+        Each is in the snapshot's language, if there is a variant. PromptError where a name or a glob matches no
+        prompt.
         """
-        matched: list[Prompt | AmplifiedPrompt] = []
-        for pattern in patterns:
-            if pattern not in self.by_name and any(sign in pattern for sign in "*?["):
-                names = sorted(fnmatch.filter(self.by_name, pattern))
-                if not names:
-                    raise PromptError(f'no prompt matches "{pattern}"')
-            else:
-                names = [pattern]
-            matched += map(self.get, names)
-        return matched
+        return [self.get(name) for pattern in patterns for name in self.match_names(pattern)]
+
+    def match_names(self, pattern: str) -> list[str]:
+        """The names that a glob matches, sorted; a name without a glob's signs is returned as it is.
+
+        A variant of another name that the glob matches is left out. PromptError where a glob matches no prompt.
+        """
+        if pattern in self.by_name or not any(sign in pattern for sign in "*?["):
+            return [pattern]
+        names = fnmatch.filter(self.by_name, pattern)
+        if not names:
+            raise PromptError(f'no prompt matches "{pattern}"')
+        own = languages.lookup_tags(self.language)
+        return sorted(set(names) - languages.variants_among(frozenset(names), own))
 
     def updated(
         self, prompts: Mapping[str, Prompt | None], problems: Mapping[str, Mapping[str, str]]

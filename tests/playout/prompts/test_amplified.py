@@ -24,7 +24,7 @@ def amplified(samples: np.ndarray, gain: float) -> np.ndarray:
 
 async def frames_of(library: PromptLibrary, gain: float, encoding: Encoding = PCM) -> EncodedFrames:
     """The frames of the prompt `a` once they are kept."""
-    prompt = library.snapshot.amplified(gain).get("a")
+    prompt = library.snapshot.view(gain=gain).get("a")
     first = prompt.get_frames(encoding)
     if isinstance(first, EncodedFrames):
         list(first.frames)  # frames that are amplified as they are played
@@ -44,7 +44,7 @@ async def test_frames_are_amplified_before_they_are_encoded(
 ) -> None:
     put(tmp_path / "a.wav", QUIET)
     library = await loaded(tmp_path)
-    at_once = library.snapshot.amplified(gain).get("a").get_frames(encoding)
+    at_once = library.snapshot.view(gain=gain).get("a").get_frames(encoding)
     assert isinstance(at_once, EncodedFrames)
     expected = encoded(amplified(QUIET, gain), encoding)
     assert list(at_once.frames) == list(expected.frames)
@@ -55,9 +55,9 @@ async def test_frames_are_amplified_before_they_are_encoded(
 async def test_without_a_gain_frames_are_shared(tmp_path: Path, loop: VirtualLoop) -> None:
     put(tmp_path / "a.wav", QUIET)
     library = await loaded(tmp_path)
-    assert library.snapshot.amplified(0.0) is library.snapshot
+    assert library.snapshot.view(gain=0.0) is library.snapshot
     plain = library.prompts["a"]
-    assert library.snapshot.amplified(0.0).get("a") is plain
+    assert library.snapshot.view(gain=0.0).get("a") is plain
     assert plain.amplified(0.0) is plain
     soft = await frames_of(library, -6.0)
     assert (await frames_of(library, -6.0)).frames is soft.frames
@@ -71,7 +71,7 @@ async def test_no_gain_clips_a_peak(tmp_path: Path, gain: float, heard: float, l
     loud = QUIET.copy()
     loud[100] = 16_000  # 6.05 dB below what no encoding clips
     put(tmp_path / "a.wav", loud)
-    prompt = (await loaded(tmp_path)).snapshot.amplified(gain).match(["*"])[0]
+    prompt = (await loaded(tmp_path)).snapshot.view(gain=gain).match(["*"])[0]
     assert prompt.gain == pytest.approx(heard, abs=0.1)
     frames = prompt.get_frames(PCM)
     assert isinstance(frames, EncodedFrames)
@@ -92,7 +92,7 @@ async def test_a_loop_goes_on_at_its_gain_when_its_file_changes(tmp_path: Path, 
     path = put(tmp_path / "a.wav", QUIET)
     library = await loaded(tmp_path)
     await frames_of(library, -6.0)
-    playing = Playlist(Repeated([library.snapshot.amplified(-6.0).get("a")], None)).iter_frames(PCM)
+    playing = Playlist(Repeated([library.snapshot.view(gain=-6.0).get("a")], None)).iter_frames(PCM)
     sent = list(islice(playing, 7))
     put(path, NEW)
     assert await refreshed(library) is not None
