@@ -36,6 +36,12 @@ _DECIMAL_POINTS = {
 _MINUS = {"bn": "মাইনাস", "ce": "минус", "kn": "ಮೈನಸ್", "te": "మైనస్", "vi": "âm"}
 # What follows a year that is spoken as a plain number. num2words' Japanese years are those of an era.
 _YEAR_SUFFIXES = {"ja": "年"}
+# What num2words 0.5.14 gets wrong, as patterns with what is right, by the first part of num2words' codes.
+_CORRECTIONS = {
+    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),  # before mil, millones
+    "fr": ((r"vingtsième\b", "vingtième"),),
+    "sv": ((r"etttusen", "ettusen"), (r"\btjugode\b", "tjugonde")),
+}
 _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", which has no territory
 
 
@@ -152,4 +158,6 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
     words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
+    for wrong, right in _CORRECTIONS.get(language.partition("_")[0], ()):
+        words = re.sub(wrong, right, words)
     return words.replace(" and ", " ") if american else words
