@@ -41,7 +41,8 @@ imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
 # All tests wait more than they work. Of these, which measure time or fill the machine, two at a time do no harm; of the
-# others five. Coverage is measured of those others alone, since it adds instructions to what it looks at.
+# others five, those first that wait longest. Coverage is measured of those others alone, since it adds instructions to
+# what it looks at.
 TIMED := $(addprefix tests/,benchmarks faults fuzz test_soak.py playout/pacing/test_hot_path.py $(addprefix server/test_, \
 	end_to_end.py hostile_peers.py many_calls.py redeploy.py slow_peers.py))
 
@@ -49,7 +50,8 @@ unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 5 --dist loadfile -p tests.line_coverage $(addprefix --ignore=,$(TIMED))
+	$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder -p tests.line_coverage \
+		$(addprefix --ignore=,$(TIMED)) tests/use_cases tests/client tests/bridge tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TIMED)
 endif
 

@@ -46,20 +46,23 @@ def silence(ffmpeg: str, path: Path, seconds: int, *options: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "times", "options"),
     [
-        ("a.flac", ("-c:a", "flac")),
-        ("a.wav", ("-c:a", "pcm_s24le")),
-        ("a.mp3", ("-ar", "44100", "-b:a", "64k")),
+        ("a.flac", 1, ("-c:a", "flac")),
+        ("a.wav", 1, ("-c:a", "pcm_s24le")),
+        # Frames of MP3 may be repeated, where no header in front says how many there are. To encode takes long.
+        ("a.mp3", MINUTES, ("-ar", "44100", "-b:a", "64k", "-write_xing", "0", "-id3v2_version", "0")),
     ],
 )
 def test_ten_minutes_of_48_khz_stereo_take_bounded_memory(
-    tmp_path: Path, ffmpeg: str, name: str, options: tuple[str, ...]
+    tmp_path: Path, ffmpeg: str, name: str, times: int, options: tuple[str, ...]
 ) -> None:
     """As a whole, it would be hundreds of megabytes of the file's own samples, and more of floating point."""
-    about, size, own, others = decoded(silence(ffmpeg, tmp_path / name, 60 * MINUTES, *options), 7200)
+    path = silence(ffmpeg, tmp_path / name, 60 * MINUTES // times, *options)
+    path.write_bytes(path.read_bytes() * times)
+    about, size, own, others = decoded(path, 7200)
     assert "error" not in about
-    assert size == 60 * MINUTES * 16_000
+    assert size == pytest.approx(60 * MINUTES * 16_000, rel=1e-3)  # MP3 fills its last frame
     assert own < MOST
     assert others < MOST
 
