@@ -340,14 +340,17 @@ def test_call_records_what_it_hears(server: ServerProcess, tmp_path: Path) -> No
 def test_call_talks_first_where_it_is_asked_to(server: ServerProcess, tmp_path: Path) -> None:
     spoken = write_wav(tmp_path / "in.wav", speechlike(160 * 10, 7))
     options = ("--send", spoken, "--after", "0", "--json")
-    report = json.loads(run("call", server.url("/play/speech"), *options).stdout)
-    # The server answers as it is spoken to, where that is within the time of its first frame.
-    framing = report["framing"]
-    assert framing == "message" or late() > 0.02
-    assert report["frames"] == 40
-    line = server.events("stream ended")[-1]
-    assert line["wire"] == f"audiosocket/{framing}"
-    assert line["received"] >= 10
+    # The server answers as it is spoken to, where that is within the time of its first frame. In a process that
+    # waits for a core it is not, so that some calls may get the other framing.
+    for _ in range(20):
+        report = json.loads(run("call", server.url("/play/speech"), *options).stdout)
+        assert report["frames"] == 40
+        line = server.events("stream ended")[-1]
+        assert line["wire"] == f"audiosocket/{report['framing']}"
+        assert line["received"] >= 10
+        if report["framing"] == "message":
+            return
+    raise AssertionError("the server never answered as it was spoken to")
 
 
 def test_call_does_not_talk_over_a_greeting_and_says_so(server: ServerProcess, tmp_path: Path) -> None:

@@ -179,16 +179,21 @@ async def test_an_engine_that_fails_is_a_fallback_an_event_and_a_count(server: S
     assert told == ["the program ended with 1: no voice today"]  # once, not for every caller
 
 
-FAULTS = ["refused", "slow", "500", "half", "garbage", "json", "html", "empty", "bad wav"]
+INSTANT_FAULTS = ["refused", "500", "half", "garbage", "json", "html", "empty", "bad wav"]
 
 
-async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("timeout", "faults"), [(0.5, ["slow"]), (TIMEOUT, INSTANT_FAULTS)], ids=["slow", "instant"]
+)
+async def test_every_failure_of_a_server_has_its_fallback(
+    tmp_path: Path, timeout: float, faults: list[str]
+) -> None:
     prompts(tmp_path)
     async with tts_server() as engine:
         settings, _ = config.load(
             write_config(
                 tmp_path,
-                f'[defaults]\nframing = "pcm"\n[speech]\nengine = "openai"\ntimeout = 0.5\n'
+                f'[defaults]\nframing = "pcm"\n[speech]\nengine = "openai"\ntimeout = {timeout}\n'
                 f'[speech.openai]\nurl = "{engine.url}"\ntoken = "{TOKEN}"\n'
                 '[paths."/say"]\nhandler = "say"\ntext_from_url = true\nfallback = "sorry"\nlinger_ms = 0\n',
             )
@@ -196,7 +201,7 @@ async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> Non
         server = Server(settings, "config.toml", [])
         try:
             await server.start()
-            for number, fault in enumerate(FAULTS):
+            for number, fault in enumerate(faults):
                 engine.fault = fault
                 call = await listen(f"ws://127.0.0.1:{server.port}/say?text={number}%20bottles.")
                 assert call.messages[-5:] == [pcm(SORRY)[at : at + 320] for at in range(0, 1600, 320)], fault
@@ -209,7 +214,7 @@ async def test_every_failure_of_a_server_has_its_fallback(tmp_path: Path) -> Non
             "memory": 0,
             "disk": 0,
             "made": 0,
-            "failed": len(FAULTS),
+            "failed": len(faults),
             "dropped": 0,
         }
 
