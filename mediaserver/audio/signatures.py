@@ -67,7 +67,7 @@ def id3_bytes(head: bytes) -> int:
     if head[:3] != b"ID3" or len(head) < 10 or max(head[6:10]) > 127:
         return 0
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    return 10 + size + (10 if head[5] & 0x10 else 0)  # the bit says that a footer follows
+    return 10 + size + (10 if head[5] & 0x10 else 0)  # with this bit of its header, an ID3v2 tag has a footer
 
 
 def identify(head: bytes) -> FileKind | None:

@@ -1,4 +1,4 @@
-"""The event sink receives a stream's events, and answers a handler's questions."""
+"""A stream's event sink: it takes the stream's events to webhooks, and fetches answers from the user's backend."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -98,7 +98,10 @@ def _is_foreign(name: str, text: str) -> bool:
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:
-    """A hint ` (did you mean …?)` at a variable that differs in a few letters, underscores aside; else ""."""
+    """A hint ` (did you mean …?)` for a misspelt variable. "" where no known variable has a similar name.
+
+    Underscores do not count in the comparison.
+    """
     by_letters = {known.removeprefix(ENV_PREFIX).replace("_", ""): known for known in setting_variables(model)}
     close = get_close_matches(name.removeprefix(ENV_PREFIX).replace("_", ""), by_letters, n=1, cutoff=0.8)
     return f" (did you mean {by_letters[close[0]]}?)" if close else ""

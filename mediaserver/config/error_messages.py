@@ -18,7 +18,7 @@ KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices 
 _TAGS = ("[key]", "a prompt", "what is said")
 # Keys of settings whose values no message shows, as they may be secrets.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
-_BRIEF = 5  # most errors that a summary has
+_BRIEF = 5  # the number of errors after which a summary ends
 _SCALAR = str | int | float
 
 # Messages by the types of pydantic's errors. A {name} is filled in from the error's context.
@@ -122,7 +122,7 @@ def error_key(details: Any) -> KeyPath:
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # only the settings of users' handlers have types with such errors
+    if kind not in MESSAGES:  # an error that only a type in a user's own handler can have
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"

@@ -240,7 +240,10 @@ def _is_certain(details: Any) -> bool:
     if isinstance(value, str):
         error = details.get("ctx", {}).get("error")
         return kind in _NEVER_TEXT or (isinstance(error, UrlError) and error.is_certain)
-    return kind not in ("value_error", "assertion_error")  # nothing is filled in for a list or a table
+    return kind not in (
+        "value_error",
+        "assertion_error",
+    )  # variables are filled into texts only
 
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
@@ -258,7 +261,7 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
         elif f"{keyed[1]}.".startswith(f"{key}."):
             return True
         elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
-            return True  # a message with "no …" is about a name that a remaining value refers to
+            return True  # but `no prompt "x"` is about a value that is still there, and names "x"
     return False
 
 

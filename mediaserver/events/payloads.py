@@ -77,14 +77,14 @@ class SpeechStarted(TypedDict, total=False):
 
 
 class SpeechStopped(TypedDict):
-    """With `analyse`: the caller has stopped speaking."""
+    """The handler `analyse` has noticed that the caller stopped speaking."""
 
     at_s: Annotated[float, "seconds of received audio"]
     seconds: Annotated[float, "how long the caller spoke"]
 
 
 class Silence(TypedDict):
-    """With `analyse`: the caller has not spoken for `silence_after` seconds."""
+    """The handler `analyse` has heard no speech for `silence_after` seconds, a setting of its path."""
 
     at_s: Annotated[float, "seconds of received audio"]
     seconds: Annotated[float, "how long nobody has spoken"]

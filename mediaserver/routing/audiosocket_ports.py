@@ -47,7 +47,7 @@ class Port:
 
     @property
     def wire(self) -> WireSettings:
-        """The wire format of the port's calls: AudioSocket messages, with the `inbound` and `lead` of the path."""
+        """The wire format of the port's calls: AudioSocket, with the path's settings `inbound` and `lead`."""
         return replace(self.route.wire, encapsulation=Encapsulation.AUDIOSOCKET, framing=Framing.MESSAGE)
 
 

@@ -74,7 +74,10 @@ class DialFailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DialFailure:
-    """Why a WebSocket could not be opened, in one line. Only the text of BROKEN may show the URL."""
+    """Why a WebSocket could not be opened: `text` is one line.
+
+    Of all kinds, only BROKEN has a text in which the URL, and so a secret in it, may stand.
+    """
 
     kind: DialFailureKind
     text: str

@@ -158,7 +158,7 @@ class FrameReader(Generic[Sink]):
 
 
 def _nothing() -> None:
-    """Stand in for the function that ends polls."""
+    """Do nothing. Stands in for the function that ends a group's polls, once they have ended."""
 
 
 class _Group(Generic[Sink]):

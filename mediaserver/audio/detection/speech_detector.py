@@ -46,7 +46,8 @@ class SpeechDetector:
     """Detects speech in one stream of 16-bit little-endian, mono PCM at 8 kHz.
 
     `mode` is 0 to 3: at 3, the least audio counts as speech. `sent` returns what was sent to the peer since it was
-    last called: whole frames of PCM. It is called only where something loud was received.
+    last called: whole frames of PCM. What was sent may come back as an echo, which is no speech.
+    `sent` is called only for frames in which something stands out from noise.
     """
 
     def __init__(self, mode: int = 2, sent: Callable[[], bytes] = _nothing_sent) -> None:

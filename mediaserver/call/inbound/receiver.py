@@ -120,7 +120,7 @@ class Receiver:
 
     @property
     def samples(self) -> int:
-        """Samples decoded so far, at 8 kHz. Audio that comes without a listener is not decoded."""
+        """Samples decoded so far, at 8 kHz. Audio that comes while no handler listens is not decoded."""
         return self._samples + self.wire.inbound.samples
 
     def on_next_audio(self, callback: Callable[[], None]) -> None:

@@ -269,7 +269,7 @@ class Recorder:
         self._plan_check()
 
     def _plan_check(self) -> None:
-        """Note from when on, and from how many unwritten bytes on, a limit may be reached. Until then none is."""
+        """Note the time, and the number of unwritten bytes, before which the recording can reach no limit."""
         limits = [self._began + self._max_duration] if self._max_duration is not None else []
         limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
         self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING

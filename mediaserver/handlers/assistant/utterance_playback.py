@@ -140,7 +140,7 @@ class UtterancePlayback:
                 asyncio.get_running_loop().call_soon(self._call.clear)  # stops the sentences after the failed one
 
         stream = self._call.stream
-        origin = Origin(stream.route, stream.untrusted)  # answers to an untrusted caller count as untrusted too
+        origin = Origin(stream.route, stream.untrusted)  # an untrusted caller's answers wait behind others for TTS
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
         heard = await self._call.play(_TimedPlaylist(spoken, self._on_first_sound))
         sentence.note_played(heard, spoken)

@@ -51,7 +51,7 @@ def imported_files() -> FileStates:
 
 
 def current_files() -> FileStates:
-    """The files of users' modules, each with the signature that the file has now."""
+    """The files of users' modules, each with its present signature (time of change and size)."""
     return {file: _signature_of(file) for file in list(_imported_files)}
 
 

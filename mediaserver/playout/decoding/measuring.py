@@ -20,7 +20,11 @@ _SLOPE = SAMPLE_RATE // 50  # samples at each end whose steps are typical of the
 
 
 class Measurement(NamedTuple):
-    """What was measured of a prompt. Level, silence and ends are what callers hear; the rest is the file's."""
+    """What was measured of a prompt.
+
+    Level, gain, silence, first and last sample, slope and waveform are of the sound that callers hear. The other
+    fields are of the file, before anything was changed in it.
+    """
 
     level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none
     gain: float  # dB by which `prompts.loudness` has changed the level

@@ -191,7 +191,10 @@ class Sequencer(ABC):
             self._set_writes(self._nothing)
 
     def _owe_frame(self) -> None:
-        """Send this tick's frame in the event loop's next turn, when it is decided what the stream sends next."""
+        """Put off this tick's frame to the event loop's next turn.
+
+        By then the handler has had its turn, and may have queued the next source.
+        """
         self._frames_due += 1
         self._ticker.frames -= 1
         self._set_writes(self._nothing)

@@ -180,7 +180,7 @@ class Ticker:
         self._alarm.close()
 
     def tick(self) -> None:
-        """Run every tick that is due, and arm the alarm for the next moment that has a stream or a poll."""
+        """Run every tick that is due, and set the alarm for the next time at which a frame or a poll is due."""
         elapsed = self._clock() - self._epoch
         now = elapsed // self._step
         wheel = self._wheel

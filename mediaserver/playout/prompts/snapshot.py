@@ -1,4 +1,4 @@
-"""A snapshot of the prompts that can be played at one time, in which paths and calls look prompts up by name."""
+"""A snapshot of the prompt folder: the prompts that there were at one moment, by name. It never changes."""
 
 import fnmatch
 import posixpath

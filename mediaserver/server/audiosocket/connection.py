@@ -32,7 +32,7 @@ class Acceptor(Protocol):
 
 
 class AudioSocketConnection(MessageReceiver):
-    """One AudioSocket connection from its beginning to its end. `number` is the port in the settings."""
+    """One AudioSocket connection from its beginning to its end. `number` is the listening port as configured."""
 
     __slots__ = ("_acceptor", "_closed", "_ending", "_error", "_handshake", "_timeout", "number", "peer")
 

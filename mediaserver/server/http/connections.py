@@ -49,7 +49,9 @@ class Connections(HttpServer):
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
-        self._accepted: dict[object, float] = {}  # connections without a transport; when each was accepted
+        self._accepted: dict[
+            object, float
+        ] = {}  # connections that have no transport yet, and when each was accepted
 
     def __call__(self) -> "HttpConnection":
         connection = HttpConnection(self)

@@ -126,7 +126,7 @@ class TlsHandshake(asyncio.Protocol):
             return
         finally:
             self._finish()
-        if encrypted is None or encrypted.is_closing():  # the connection was rejected
+        if encrypted is None or encrypted.is_closing():  # we closed the connection meanwhile
             return
         protocol = self._connections()
         encrypted.set_protocol(protocol)
