@@ -48,24 +48,24 @@ def nearest_frame_count(seconds: float) -> int:
 class Chunker:
     """Cuts a byte stream, received in pieces of any size, into chunks of `size` bytes."""
 
-    __slots__ = ("_rest", "size")
+    __slots__ = ("rest", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._rest = b""
+        self.rest = b""  # the bytes of the incomplete last chunk
 
     def feed(self, data: bytes) -> list[bytes]:
         """The whole chunks that `data` completes, in order."""
         size = self.size
-        if self._rest:
-            data = self._rest + data
+        if self.rest:
+            data = self.rest + data
         end = len(data) - len(data) % size
-        self._rest = data[end:]
+        self.rest = data[end:]
         return [data[at : at + size] for at in range(0, end, size)]
 
     def flush(self) -> bytes:
         """Remove and return the bytes of the incomplete last chunk, so that a new stream may begin."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         return rest
 
 

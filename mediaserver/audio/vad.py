@@ -8,7 +8,7 @@ talkspurt, so that a breath does not end it.
 import webrtcvad
 
 from mediaserver.audio.level.levels import power_dbfs, rms_dbfs
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, from_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Chunker, from_bytes
 
 ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
 HANGOVER_FRAMES = 20  # 400 ms without voice end a talkspurt: longer than a plosive's closure
@@ -25,7 +25,7 @@ class VoiceActivityDetector:
     def __init__(self, mode: int = 2, onset: int = ONSET_FRAMES, hangover: int = HANGOVER_FRAMES) -> None:
         self._is_speech = webrtcvad.Vad(mode).is_speech
         self._onset, self._hangover = onset, hangover
-        self._rest = b""
+        self._chunker = Chunker(FRAME_BYTES)
         self._run = 0  # voiced frames in a row while not `speaking`, or unvoiced frames while `speaking`
         self.speaking = False
         self.frames = 0  # frames classified so far
@@ -38,14 +38,11 @@ class VoiceActivityDetector:
         `tone` marks the audio as a DTMF tone, which does not count as voice. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and not self._rest:  # the usual case
+        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case
             self._classify(pcm, tone, power)
             return self.speaking
-        pcm = self._rest + pcm
-        whole = len(pcm) - len(pcm) % FRAME_BYTES
-        for at in range(0, whole, FRAME_BYTES):
-            self._classify(pcm[at : at + FRAME_BYTES], tone, None)
-        self._rest = pcm[whole:]
+        for frame in self._chunker.feed(pcm):
+            self._classify(frame, tone, None)
         return self.speaking
 
     def _classify(self, frame: bytes, tone: bool, power: float | None) -> None:

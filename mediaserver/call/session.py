@@ -227,8 +227,8 @@ class Session:
             return
         self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
-        stream, hint = self.stream, problem.hint(dialled=bool(self.stream.resource))
-        log.warning("inbound media", stream=stream.id, path=stream.path, hint=hint, **facts)
+        hint = problem.hint(dialled=bool(self.stream.resource))
+        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=hint, **facts)
         self.call.notify(EventKind.STREAM_INBOUND, facts)
 
     # -- the connection ------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class Session:
         self.control.on_disconnect()
 
     async def drain(self) -> None:
-        """Wait, after the handler's end, until the peer has played its queue; then hang up if it asked to."""
+        """Wait, after the handler's end, until the peer has played its queue; then hang up if `hanging_up`."""
         self._pacer.write_partial_frame()
         await self.control.drain()
         if self.hanging_up:

@@ -14,7 +14,7 @@ from mediaserver.audio.detection.echo_bound import EchoBound
 from mediaserver.audio.detection.noise_floor import NoiseFloor
 from mediaserver.audio.detection.spectrum import SpectrumTrack
 from mediaserver.audio.level.levels import power_dbfs
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, Signal, from_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Chunker, Samples, Signal, from_bytes
 from mediaserver.audio.vad import NOISE_FLOOR_DBFS
 
 # The evidence that begins a talkspurt, by the mode that WebRTC's detector would have. A voiced frame adds about 1.
@@ -53,7 +53,7 @@ class SpeechDetector:
     def __init__(self, mode: int = 2, sent: Callable[[], bytes] = _nothing_sent) -> None:
         self._threshold, self._sent = _THRESHOLDS[mode], sent
         self._spectrum, self._floor, self._echo = SpectrumTrack(), NoiseFloor(), EchoBound()
-        self._rest = b""
+        self._chunker = Chunker(FRAME_BYTES)
         self._silent_frames = 0  # in a row
         self._evidence = 0.0
         self.speaking = False  # from the frame whose evidence is enough, until all evidence has faded
@@ -66,14 +66,11 @@ class SpeechDetector:
         `tone` marks the audio as a DTMF tone, which does not count as speech. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and not self._rest:  # the usual case
+        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case
             self._weigh_frame(from_bytes(pcm), tone, power)
             return self.speaking
-        pcm = self._rest + pcm
-        whole = len(pcm) - len(pcm) % FRAME_BYTES
-        for at in range(0, whole, FRAME_BYTES):
-            self._weigh_frame(from_bytes(pcm[at : at + FRAME_BYTES]), tone, None)
-        self._rest = pcm[whole:]
+        for frame in self._chunker.feed(pcm):
+            self._weigh_frame(from_bytes(frame), tone, None)
         return self.speaking
 
     def _weigh_frame(self, samples: Samples, tone: bool, power: float | None) -> None:

@@ -76,7 +76,7 @@ class Analyser:
         samples = from_bytes(bytes(self._block))
         self._block.clear()
         if len(samples):
-            peak = max(int(samples.max()), -int(samples.min()))
+            peak = levels.peak(samples)
             if peak >= CLIPPED:
                 self._clipped += int(np.count_nonzero((samples >= CLIPPED) | (samples <= -CLIPPED)))
             self._peak = max(self._peak, peak)

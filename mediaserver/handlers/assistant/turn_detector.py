@@ -9,9 +9,8 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-_ONSET_FRAMES = (
-    2  # frames of voice that begin an utterance: 40 ms; while an answer is played, it must be speech too
-)
+# Frames of voice that begin an utterance: 40 ms. While an answer is played, they must be speech as well.
+_ONSET_FRAMES = 2
 _MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"

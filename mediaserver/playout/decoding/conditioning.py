@@ -1,5 +1,6 @@
 """What is done to a prompt once it is decoded: its DC offset is removed, silence cut off, and its level set."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mediaserver.audio.level import edges, levelling
@@ -29,7 +30,7 @@ def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
         share = 100 * abs(offset) / FULL_SCALE
         warnings.append(f"has a DC offset of {share:.1f} % of full scale, which is removed")
     if how.trim_silence is not False:
-        samples = edges.trim(samples, silence_threshold(samples, how))
+        samples = edges.trim(samples, silence_threshold(how, lambda: active_level(samples)))
     gain = 0.0
     if how.loudness is not None:
         gain, warning = _gain_to(how.loudness, samples)
@@ -38,11 +39,12 @@ def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
     return ConditionedSound(samples, offset, gain, tuple(warnings))
 
 
-def silence_threshold(samples: Samples, how: Conditioning) -> float:
-    """The level in dBov up to which a sound is silence: as set, or so far below the sound's own level."""
-    if isinstance(how.trim_silence, bool):
-        return active_level(samples) - edges.BELOW_LEVEL
-    return how.trim_silence
+def silence_threshold(how: Conditioning, level: Callable[[], float]) -> float:
+    """The dBov up to which a sound is silence: as set, or so far below the sound's own `level` in dBov.
+
+    `level` is called only where it is needed, because measuring takes long.
+    """
+    return level() - edges.BELOW_LEVEL if isinstance(how.trim_silence, bool) else how.trim_silence
 
 
 def _gain_to(loudness: float, samples: Samples) -> tuple[float, str]:

@@ -50,11 +50,11 @@ def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioni
             meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
     meter.finish()
     heard = condition(samples, conditioning)
-    threshold = silence_threshold(heard.samples, conditioning)
-    before, after = edges.silence_at_edges(heard.samples, threshold)
+    level = active_level(heard.samples)
+    before, after = edges.silence_at_edges(heard.samples, silence_threshold(conditioning, lambda: level))
     ends = heard.samples[[0, -1]] / FULL_SCALE if len(samples) else np.zeros(2)
     return Measurement(
-        active_level(heard.samples),
+        level,
         heard.gain,
         meter.offset,
         bool(heard.offset),

@@ -34,7 +34,6 @@ class PlayoutBuffer(Source):
         # Marks: the number of bytes to be played before the mark's function is called, and the function.
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()
         self._ending = b""  # the frame in which cleared audio fades out; b"" if there is none
-        self._attend = False  # whether there are marks or an ending, of which the next frame must take care
         self.underruns = 0
         self.dropped = 0
 
@@ -55,7 +54,6 @@ class PlayoutBuffer(Source):
         if len(self._marks) >= MAX_MARKS:
             return False
         self._marks.append((self._pushed, on_played))
-        self._attend = True
         return True
 
     def clear(self) -> None:
@@ -65,7 +63,6 @@ class PlayoutBuffer(Source):
         """
         if self._playing and self._buffer:
             self._ending = fade_out(bytes(self._buffer[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0"))
-            self._attend = True
         self._buffer.clear()
         self._played, self._playing, self._delayed, self._silent = self._pushed, False, 0, _UNDERRUN_FRAMES + 1
 
@@ -85,15 +82,11 @@ class PlayoutBuffer(Source):
                 return
             marks.popleft()[1]()
 
-    def _take_ending(self) -> bytes:
-        """Call the marks that are due, and return the frame in which cleared audio fades out, if there is one."""
-        self._call_marks()
-        ending, self._ending = self._ending, b""
-        self._attend = bool(self._marks)
-        return ending
-
     def _next_frame(self) -> bytes:
-        if self._attend and (ending := self._take_ending()):
+        if self._marks:
+            self._call_marks()
+        if self._ending:
+            ending, self._ending = self._ending, b""
             return ending
         buffer = self._buffer
         if not buffer:
