@@ -5,7 +5,7 @@
 # One expects the two most used writers, FFmpeg and libsndfile, to put the number
 # of samples there. Both put the blocks' capacity there, so the length of the
 # sound is lost: a prompt of 0.85 s at 8 kHz is 1.02 or 0.88 s long, with a hole
-# wherever it loops, and no reader can know better.
+# wherever it loops, and a reader can only guess by the silence at its end.
 set -euo pipefail
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 python3 -m venv "$T/v"

@@ -28,8 +28,6 @@ _DEMUXERS = (
 # Codecs that add silence before and after the sound, with their names for users. Only some containers give the
 # length of this silence.
 _PADDING = {
-    "adpcm_ima_wav": "IMA ADPCM",
-    "adpcm_ms": "Microsoft ADPCM",
     "aac": "AAC",
     "mp3": "MP3",
     "mp3float": "MP3",
@@ -38,6 +36,8 @@ _PADDING = {
     "wmav2": "WMA",
 }
 _MOST_PADDING = 4096  # the most samples of silence after the sound: two of AAC's largest frames
+_ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}  # codecs of whole blocks, for users
+_FILLING_PEAK = 24 / 32768  # the most that a decoder makes of digital silence: ADPCM's smallest steps are 7 and 16
 _BLOCK_SAMPLES = 1 << 14  # samples of each channel that are mixed down together
 _VOX_BLOCK = 1 << 16  # bytes of a Dialogic ADPCM file that are decoded at a time
 
@@ -94,11 +94,15 @@ def open_sound(
         seconds = container.duration / av.time_base if container.duration else 0.0
         sound = LibavSound(name.split(",")[0].upper(), seconds)
         end = samples or _told_end(container, stream)
-        yield sound, _blocks(container, stream, sound, end)
+        lengths = Counter[int]()  # how many frames there were of each length in samples
+        blocks = _blocks(container, stream, sound, end, lengths)
+        yield sound, _without_filling(blocks, sound, _ADPCM[codec], lengths) if codec in _ADPCM else blocks
 
 
-def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> Iterator[Block]:
-    decoded, lengths = 0, Counter[int]()  # samples decoded so far; how many frames there were of each length
+def _blocks(
+    container: Any, stream: Any, sound: LibavSound, end: int | None, lengths: Counter[int]
+) -> Iterator[Block]:
+    decoded = 0
     surplus = list[Block]()  # blocks beyond `end`: padding, unless the header gives a wrong length
     for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
@@ -121,6 +125,32 @@ def _blocks(container: Any, stream: Any, sound: LibavSound, end: int | None) -> 
             f"has some silence at its ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "
             "or joins another prompt, there is a gap; convert the original to WAV or FLAC"
         )
+
+
+def _without_filling(
+    blocks: Iterator[Block], sound: LibavSound, codec: str, lengths: Counter[int]
+) -> Iterator[Block]:
+    """Leave out the silence that fills the last block of an ADPCM file.
+
+    A WAV file holds whole blocks of ADPCM, up to 255 ms each at 8 kHz. Its `fact` chunk should give the number of
+    samples before the filling, but FFmpeg and libsndfile count the filling as well: a loop would have a hole.
+    Silence before the last block is kept, because an author meant it.
+    """
+    held: Block | None = None
+    for block in blocks:
+        if held is not None:
+            yield held
+        held = block
+    if held is None:
+        return
+    rate, channels, mixed = held
+    last = min(len(mixed), lengths.most_common(1)[0][0])
+    loud = np.flatnonzero(np.abs(mixed[len(mixed) - last :]) > _FILLING_PEAK)
+    silent = last - 1 - int(loud[-1]) if len(loud) else 0
+    if silent:
+        length = f"{1000 * silent / rate:.0f} ms"
+        sound.warnings.append(f"ends with {length} of silence that fill {codec}'s last block: left out")
+    yield rate, channels, mixed[: len(mixed) - silent]
 
 
 def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:

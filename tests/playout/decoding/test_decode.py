@@ -1,6 +1,7 @@
 """Sound files of every kind to 8 kHz, held against other implementations and against what was put in."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -250,8 +251,6 @@ def test_what_tells_its_padding_is_gapless(
         ("aac", ("-c:a", "aac"), "AAC"),
         ("wma", ("-c:a", "wmav2", "-f", "asf"), "WMA"),
         ("mp3", ("-b:a", "32k", "-write_xing", "0"), "MP3"),
-        ("wav", ("-c:a", "adpcm_ima_wav"), "IMA ADPCM"),
-        ("wav", ("-c:a", "adpcm_ms"), "Microsoft ADPCM"),
     ],
 )
 def test_what_does_not_tell_its_padding_says_what_to_do(
@@ -273,6 +272,25 @@ def test_adpcm_ends_where_its_fact_chunk_says(tmp_path: Path, ffmpeg: str) -> No
     path.write_bytes(content[:at] + (6800).to_bytes(4, "little") + content[at + 4 :])
     decoded = decode_file(path)
     assert (len(decoded.pcm), decoded.warnings) == (2 * 6800, ())
+
+
+@pytest.mark.parametrize(("codec", "name"), [("adpcm_ima_wav", "IMA ADPCM"), ("adpcm_ms", "Microsoft ADPCM")])
+@pytest.mark.parametrize(("seconds", "rate"), [(0.85, 8000), (4.13, 44100)])
+def test_adpcm_is_played_without_the_silence_that_fills_its_last_block(
+    tmp_path: Path, ffmpeg: str, codec: str, name: str, seconds: float, rate: int
+) -> None:
+    """FFmpeg's `fact` chunk counts the filling, so that only the samples tell where the sound ends."""
+    original = write_wav(tmp_path / "source.wav", sine(440, seconds, rate) * FULL_SCALE, rate)
+    decoded = decode_file(convert(ffmpeg, original, tmp_path / "a.wav", "-c:a", codec))
+    assert len(decoded.pcm) / 16_000 == pytest.approx(seconds, abs=0.01)
+    (warning,) = decoded.warnings
+    assert re.fullmatch(rf"ends with \d+ ms of silence that fill {name}'s last block: left out", warning)
+
+
+def test_silence_before_the_last_block_of_adpcm_is_meant(tmp_path: Path, ffmpeg: str) -> None:
+    original = write_wav(tmp_path / "source.wav", np.r_[sine(440, 1, 8000), np.zeros(16_000)] * FULL_SCALE)
+    decoded = decode_file(convert(ffmpeg, original, tmp_path / "a.wav", "-c:a", "adpcm_ima_wav"))
+    assert len(decoded.pcm) / 16_000 > 2.75
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.sln", "a.ulaw", "a.pcm", "a.gsm"])
