@@ -1,9 +1,8 @@
 # Every target sets up what it needs by itself: Python 3.11+ with venv and pip, and make, are enough.
 PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-# Each module is compiled when it is first imported; to compile all of them takes longer than to fetch them.
-PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+VENV    := .venv
+BIN     := $(VENV)/bin
+INSTALL := sh scripts/install.sh $(BIN)/python
 
 # With `make … PYTHON=python3.12`, a .venv of another Python is made anew.
 ifneq ($(origin PYTHON),file)
@@ -28,7 +27,7 @@ test: announce lint  ## everything that the project is held to; ARGS=-x: argumen
 	$(MAKE) --jobs 2 types compiled
 	$(MAKE) imports unit
 
-# Five processes that start together would each compile all tests, and all that they import.
+# Four processes that start together would each compile all tests, and all that they import.
 compiled: $(VENV)/.dev
 	@$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
 
@@ -47,19 +46,19 @@ types: $(VENV)/.dev  ## types, by mypy
 imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
-# All tests wait more than they work. Of these, which measure time or fill the machine, two at a time do no harm; of the
-# others five, those first that wait longest. Coverage is measured of those others alone, since it adds instructions to
-# what it looks at.
-TIMED := $(addprefix tests/,benchmarks faults fuzz test_soak.py playout/pacing/test_hot_path.py $(addprefix server/test_, \
+# Many tests wait more than they work. Of these, which measure time or fill the machine, three at a time do no harm; of
+# the others four. Those that take longest come first. Coverage is measured of those others alone, since it adds
+# instructions to what it looks at.
+TIMED := $(addprefix tests/,fuzz test_soak.py benchmarks faults playout/pacing/test_hot_path.py $(addprefix server/test_, \
 	end_to_end.py hostile_peers.py many_calls.py redeploy.py slow_peers.py))
 
 unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder -p tests.line_coverage \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -p tests.line_coverage \
 		$(addprefix --ignore=,$(TIMED)) tests/use_cases tests/client tests/bridge tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TIMED)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TIMED)
 endif
 
 format: $(VENV)/.dev  ## mend style and format, by ruff
@@ -149,27 +148,26 @@ $(VENV)/lock/bin/uv: | $(VENV)/.made
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | $(VENV)/.made
-	$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(INSTALL) requirements/build.txt requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt requirements/pipecat.txt
-	$(PIP) --require-hashes -r requirements/dev.txt
-	$(PIP) --require-hashes --no-deps -r requirements/pipecat.txt
+	$(INSTALL) requirements/dev.txt requirements/pipecat.txt
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.runtime requirements/bench.txt requirements/speech.txt
-	$(PIP) --require-hashes -r requirements/bench.txt -r requirements/speech.txt
+	$(INSTALL) requirements/bench.txt requirements/speech.txt
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.runtime requirements/docs.txt
-	$(PIP) --require-hashes -r requirements/docs.txt
+	$(INSTALL) requirements/docs.txt
 	touch $@
 
 $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
-	$(PIP) --require-hashes -r requirements/mutants.txt
+	$(INSTALL) requirements/mutants.txt
 	touch $@
 
 $(VENV)/.speech: $(VENV)/.runtime requirements/speech.txt
-	$(PIP) --require-hashes -r requirements/speech.txt
+	$(INSTALL) requirements/speech.txt
 	touch $@
