@@ -67,11 +67,12 @@ class Call:
         """The identity of the stream: its id, path, peer and variables."""
         return self._lifetime.stream
 
-    async def play(self, sound: Sound) -> PlaybackResult:
+    async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
 
         Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
-        Sounds that are to be played at the same time are played one after another. Cancelling the coroutine
+        Sounds that are to be played at the same time are played one after another. With `interrupt`, the sound is
+        played at once, and what it interrupts goes on afterwards, where it was stopped. Cancelling the coroutine
         stops its sound. PromptError if there is no such prompt, or the file cannot be played.
         """
         if isinstance(sound, str):
@@ -81,7 +82,7 @@ class Call:
         if not isinstance(sound, Source):
             sound = Playlist(sound if isinstance(sound, SpokenText) else [sound])
         self._lifetime.control.answer()
-        done = self._pacer.play(sound)
+        done = self._pacer.interject(sound) if interrupt else self._pacer.play(sound)
         try:
             return await done
         except asyncio.CancelledError:

@@ -80,8 +80,12 @@ class PlaybackQueue:
 
     def append(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Queue a source; the future's result will be how much of the source was played."""
-        playback = Playback(source, self._loop.create_future())
-        self._waiting.append(playback)
+        self._waiting.append(playback := Playback(source, self._loop.create_future()))
+        return playback.done
+
+    def prepend(self, source: Source) -> asyncio.Future[PlaybackResult]:
+        """Queue a source before all that wait; the future is as that of `append`."""
+        self._waiting.appendleft(playback := Playback(source, self._loop.create_future()))
         return playback.done
 
     def begin_next(self) -> Playback | None:

@@ -58,6 +58,22 @@ class Sequencer(ABC):
             self._begin_next()
         return done
 
+    def interject(self, source: Source) -> asyncio.Future[PlaybackResult]:
+        """Play a source at once. What plays now fades out in 5 ms, waits, and goes on where it was stopped.
+
+        The future is as that of `play`. While the stream is on hold, the source becomes the first of those that wait.
+        """
+        current = self._queue.current
+        heard = current is not None and not current.fading and current.is_heard(self.frames)
+        ending = self._faded_end() if heard and self._writing else b""
+        self._queue.suspend_current(self.frames)
+        done = self._queue.prepend(source)
+        if ending:
+            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
+        elif self._writing:
+            self._begin_next()
+        return done
+
     def cancel_all(self, *, fade: bool = True) -> None:
         """End the current source and all waiting ones: the stream sends silence, after a fade of 5 ms.
 
