@@ -76,6 +76,7 @@ class RefusalReason(StrEnum):
     DESCRIPTORS = "descriptors", 503
     DRAINING = "draining", 503
     # Reasons for which only the admin port refuses requests or connections.
+    SCOPE = "scope", 403
     HOST = "host", 403
     ORIGIN = "origin", 403
     SLOW = "slow", 408
@@ -84,6 +85,9 @@ class RefusalReason(StrEnum):
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
     UNKNOWN_STREAM = "unknown-stream", 404
+    UNKNOWN_PLAYBACK = "unknown-playback", 404
+    AMBIGUOUS = "ambiguous", 409
+    TOO_MANY_PLAYBACKS = "too-many-playbacks", 429
     NO_CALLS = "no-calls", 503
 
 

@@ -60,6 +60,8 @@ class Call:
         self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
         self._clock, self._event_sink = clock, event_sink
         self._keypad: Keypad | None = None
+        self._recorders: set[Recorder] = set()
+        self._recording_paused = False
         self._ended = False  # whether the event `stream.ended` has been emitted
 
     @property
@@ -245,6 +247,8 @@ class Call:
         )
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
+        recorder.paused = self._recording_paused
+        self._recorders.add(recorder)
         try:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(
@@ -259,7 +263,20 @@ class Call:
                 await recorder.run()
         finally:
             recording = await uninterrupted(recorder.close())
+            self._recorders.discard(recorder)
         return recording
+
+    def pause_recording(self, paused: bool = True, *, by: str = "") -> None:
+        """Record silence in place of both directions from now on, or, with `paused` False, audio again.
+
+        This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
+        the number of a card. `by` says in the event who has asked for it; it is empty for the handler.
+        """
+        if paused != self._recording_paused:
+            self._recording_paused = paused
+            for recorder in self._recorders:
+                recorder.paused = paused
+            self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
     def _report_recording(self, recording: Recording) -> None:
         facts = recording.as_dict()

@@ -13,6 +13,7 @@ from mediaserver.call.event_sink import EventSink, NullEventSink
 from mediaserver.call.inbound.monitor import InboundMonitor, InboundProblem
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.operator_control import OperatorControl
 from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.stream import Clock, Stream
@@ -52,6 +53,7 @@ class Session:
         self._lifetime = Lifetime(stream)
         sink, speech = event_sink or NullEventSink(), speech or SpeechService()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech)
+        self.operator = OperatorControl(self.call, self._lifetime, pacer)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # False while a stream that we dial has no connection
         self.texts = 0  # number of text messages that were not understood

@@ -64,7 +64,10 @@ MISSING, UNKNOWN = (
     "missing",
     "extra_forbidden",
 )  # types of errors whose messages name the key: "handler is missing", "tokns: unknown setting"
-_PATTERNS = {"^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #"}
+_PATTERNS = {
+    "^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #",
+    "^[A-Za-z0-9_-]{1,40}$": "should be a name of letters, digits, - and _, 40 at most",
+}
 _BARE = re.compile(r"[\w*#-]+")  # keys that messages show without quotes; * and # are keys of menus
 _UNQUOTED = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false")
 

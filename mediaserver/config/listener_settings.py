@@ -1,7 +1,8 @@
 """`[server]`, `[tls]`, `[audiosocket]`, `[admin]`: the listeners and their limits."""
 
 import ipaddress
-from typing import Self
+from enum import StrEnum
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -64,18 +65,46 @@ class AudioSocketSettings(Table):
     allow: Networks = ()
 
 
+class Scope(StrEnum):
+    """What a token of the admin port allows."""
+
+    READ = "read"  # metrics, streams and their events
+    LISTEN = "listen"  # the sound of calls
+    CONTROL = "control"  # dialling, playing, hanging up
+    PROMPTS = "prompts"  # changes of prompts
+
+
+TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
+
+class AdminTokenSettings(Table):
+    """`[admin.tokens.<name>]`: a token of the admin port. Its name stands in the log for who has used it."""
+
+    token: SecretStr = Field(description='literally, or "env:NAME", "file:PATH"')
+    scopes: tuple[Scope, ...] = Field(
+        (Scope.READ,), min_length=1, description="what it allows: `read`, `listen`, `control`, `prompts`"
+    )
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.token.get_secret_value().strip():
+            raise ValueError('token is empty: say one, or its place, as in "env:NAME"')
+        return self
+
+
 class AdminSettings(Table):
     """`[admin]`: the listener for health, metrics and streams. Its port is never the public one."""
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
     token: SecretStr = SecretStr("")
+    tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies it
     open: bool = False
     hosts: tuple[HostName, ...] = ()
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.open):
+        if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.tokens or self.open):
             raise ValueError(
                 f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
                 " systems get there"

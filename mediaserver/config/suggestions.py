@@ -19,7 +19,8 @@ def _locations(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, s
 
 
 _BY_NAME: dict[str, str] = {}
-for _key, _location in _locations(Settings):
+# `tokens` of [defaults] are for calls, and so looked for more often than those of [admin].
+for _key, _location in sorted(_locations(Settings), key=lambda found: not found[1].startswith("defaults.")):
     _BY_NAME.setdefault(_key, _location)
 for _key in PathSettings.model_fields:
     _BY_NAME.setdefault(_key, f'{_key} in a path, such as [paths."/hold"]')

@@ -29,6 +29,9 @@ class EventKind(StrEnum):
     RECORDING_STARTED = "recording.started"
     RECORDING_DONE = "recording.done"
     RECORDING_FAILED = "recording.failed"
+    RECORDING_PAUSED = "recording.paused"
+    RECORDING_RESUMED = "recording.resumed"
+    PLAYBACK_DONE = "playback.done"
     MENU_ENTERED = "menu.entered"
     MENU_TIMEOUT = "menu.timeout"
     MENU_INVALID = "menu.invalid"
@@ -65,6 +68,9 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECORDING_STARTED: payloads.RecordingStarted,
     EventKind.RECORDING_DONE: payloads.RecordingDone,
     EventKind.RECORDING_FAILED: payloads.RecordingFailed,
+    EventKind.RECORDING_PAUSED: payloads.RecordingPaused,
+    EventKind.RECORDING_RESUMED: payloads.RecordingPaused,
+    EventKind.PLAYBACK_DONE: payloads.PlaybackDone,
     EventKind.MENU_ENTERED: payloads.MenuEntered,
     EventKind.MENU_TIMEOUT: payloads.MenuMissed,
     EventKind.MENU_INVALID: payloads.MenuMissed,

@@ -120,6 +120,21 @@ class RecordingFailed(TypedDict):
     error: Annotated[str, "the reason, in words"]
 
 
+class RecordingPaused(TypedDict):
+    """All recordings of a stream are paused: they go on with silence. Or they are resumed."""
+
+    by: Annotated[str, "the name of the token by which it was asked for; empty where the handler asked"]
+
+
+class PlaybackDone(TypedDict):
+    """A sound that a request to the admin port played is over, or was stopped."""
+
+    playback: Annotated[str, "its id, as the request's answer has it"]
+    seconds: Annotated[float, "how much of it was played"]
+    complete: Annotated[bool, "whether that was all of it"]
+    why: NotRequired[Annotated[str, "why it failed, in words"]]
+
+
 class MenuEntered(TypedDict):
     """A caller comes to a menu."""
 

@@ -8,23 +8,21 @@ alone, and does not interpret events.
 import asyncio
 import json
 import traceback
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import stamina
 import structlog
 
 from mediaserver.errors import WebhookError
+from mediaserver.events.envelope import envelope, to_json
 from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
 _IN_FLIGHT = 16  # events that are posted at the same time, each of a different stream
 _QUESTION = "question"  # value of the header X-Mediaserver-Event for a question
 
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 log = structlog.get_logger()
 
 
@@ -105,7 +103,7 @@ class Webhooks:
                 log.warning("webhook events are dropped: too many wait", host=host_of(settings.url))
             return
         try:
-            body = _envelope(stream, kind, state.sequence, data)
+            body = envelope(stream, kind, state.sequence, data).encode()
         except Exception:  # a bug of ours must not stop the call
             self.results["failed"] += 1
             log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
@@ -131,7 +129,7 @@ class Webhooks:
         refused, unreachable, TLS. A time-out, an error status or a broken connection is final, since the backend
         may have acted on the question.
         """
-        question = _encode(dict(body)).encode()
+        question = to_json(dict(body)).encode()
         limit = self._settings.timeout if timeout is None else timeout
         answer: bytes = await self._retry_once(self._client.post, url, _QUESTION, question, limit)
         try:
@@ -205,12 +203,6 @@ class Webhooks:
                     return  # delivered: only the answer's body was unusable, and no event needs an answer
                 event.why = str(error)
                 raise
-
-
-def _envelope(stream: str, kind: str, sequence: int, data: Mapping[str, Any]) -> bytes:
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    envelope = {"type": kind, "stream": stream, "sequence": sequence, "time": moment, "id": str(uuid.uuid4())}
-    return _encode(envelope | {"data": dict(data)}).encode()
 
 
 def _no_number(name: str) -> Any:

@@ -187,6 +187,7 @@ def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
 
 def _tokens(settings: Settings) -> Iterable[SecretStr]:
     yield settings.admin.token
+    yield from (named.token for named in settings.admin.tokens.values())
     yield from settings.defaults.tokens
     for path in settings.paths.values():
         yield from path.tokens or ()
@@ -211,6 +212,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
         (("voipbin", "access_key"), settings.voipbin.access_key),
         (("events", "secret"), settings.events.secret),
         (("admin", "token"), settings.admin.token),
+        *((("admin", "tokens", name, "token"), named.token) for name, named in settings.admin.tokens.items()),
         (("speech", "openai", "token"), settings.speech.openai.token),
         (("recognition", "openai", "token"), settings.recognition.openai.token),
         (("chat", "token"), settings.chat.token),

@@ -11,6 +11,7 @@ from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
+from mediaserver.events.hub import EventHub
 from mediaserver.events.kinds import FAILURES
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.pacing.alarm import system_alarm
@@ -56,7 +57,8 @@ class Engine:
             self.metrics.spoken.observe,
         )
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
-        self.event_sink = WebhookEventSink(self.webhooks, self.metrics)
+        self.events = EventHub()
+        self.event_sink = WebhookEventSink(self.webhooks, self.events, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)
         self.streams.apply_limits(settings.server, self.configuration.table)
         # The speech engines that paths needed at the start and still need: readiness waits for all of them.

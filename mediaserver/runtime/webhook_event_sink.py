@@ -1,32 +1,34 @@
-"""Takes the events of streams, counts them in metrics, and sends them to the operator's systems by webhooks."""
+"""Takes the events of streams, counts them in metrics, and passes them to webhooks and to the admin port."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mediaserver.call import Stream
 from mediaserver.events import Webhooks
+from mediaserver.events.hub import EventHub
 from mediaserver.events.kinds import EventKind
 from mediaserver.support.metrics import Metrics
 
 
 class WebhookEventSink:
-    """Counts each event of a stream, and sends it to the operator's webhook."""
+    """Counts each event of a stream, and passes it to the operator's webhook and to the hub."""
 
-    def __init__(self, webhooks: Webhooks, metrics: Metrics) -> None:
-        self._webhooks, self._metrics = webhooks, metrics
+    def __init__(self, webhooks: Webhooks, hub: EventHub, metrics: Metrics) -> None:
+        self._webhooks, self._hub, self._metrics = webhooks, hub, metrics
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event of a stream, and queue it for the webhook. The method returns without waiting."""
+        """Count an event of a stream, and queue it for all who get it. The method returns without waiting."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
-        if not self._webhooks.is_subscribed(kind):
-            return
-        about: dict[str, Any] = {
+        facts = {
             "path": stream.path,
             "resource": stream.event_resource,
             "variables": dict(stream.variables),
+            **data,
         }
-        self._webhooks.emit(stream.id, kind, {**about, **data})
+        self._hub.publish(stream.id, kind, facts)
+        if self._webhooks.is_subscribed(kind):
+            self._webhooks.emit(stream.id, kind, facts)
 
     def _count(self, kind: str, data: Mapping[str, Any]) -> None:
         """Update the metrics of some kinds of events from the event's data."""

@@ -112,9 +112,11 @@ def _handler_row() -> tuple[str, str, str]:
 
 
 def _inner_tables() -> list[type[BaseModel]]:
-    """The tables that stand in handlers' settings, each once."""
+    """The tables that stand in settings of tables and handlers, each once."""
     found: list[type[BaseModel]] = []
-    waiting: list[Any] = [field.annotation for each in HANDLERS.values() for field in each.model_fields.values()]
+    outer = [model for _, model in _tables(Settings)] + list(HANDLERS.values())
+    annotations = [field.annotation for each in outer for field in each.model_fields.values()]
+    waiting: list[Any] = [annotation for annotation in annotations if annotation not in _SECTIONS]
     while waiting:
         kind = waiting.pop(0)
         if _is_table(kind) and kind not in found:

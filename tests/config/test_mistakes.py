@@ -23,7 +23,7 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.disk_caches import open_library
-from mediaserver.server.admin.endpoint import PressedKeys
+from mediaserver.server.admin.requests import PressedKeys
 from tests.project import without_missing_engine
 from tests.sound import speechlike, write_wav
 

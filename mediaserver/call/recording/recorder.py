@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
-from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, Samples, from_bytes, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, Samples, from_bytes, to_bytes
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.tracks import Tracks
@@ -91,6 +91,7 @@ class Recorder:
         self._samples = 0  # samples per channel, written or being written; after a failure, those received
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = False
+        self.paused = False  # while True, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self._detector = SpeechDetector() if max_silence is not None else None
@@ -116,6 +117,8 @@ class Recorder:
         if self._stopped:
             return
         self._last_audio_at = now = self._clock()
+        if self.paused:
+            pcm = bytes(len(pcm))
         if self._error:
             self._samples += len(pcm) // SAMPLE_BYTES
         elif self._tracks is not None:
@@ -128,7 +131,8 @@ class Recorder:
     def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
         """Process a frame that is sent to the peer."""
         if self._tracks is not None and not self._error and not self._stopped:
-            self._tracks.outbound.push(encoding.decode(item), self._elapsed)
+            pcm = SILENCE if self.paused else encoding.decode(item)
+            self._tracks.outbound.push(pcm, self._elapsed)
 
     def on_frames_recalled(self, frames: int) -> None:
         """Remove the last frames that were sent, because the peer has dropped them unplayed."""

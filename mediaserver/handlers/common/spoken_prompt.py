@@ -29,7 +29,7 @@ def _template(value: Any) -> Any:
     return Template.parse(value) if isinstance(value, str) else value
 
 
-Text = Annotated[Template, BeforeValidator(_template)]
+Text = Annotated[Template, BeforeValidator(_template, json_schema_input_type=str)]
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -139,7 +139,10 @@ def _as_tuple(value: Any) -> Any:
 PromptItem = Annotated[
     Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(_kind_of)
 ]
-PromptItems = Annotated[tuple[PromptItem, ...], BeforeValidator(_as_tuple)]
+PromptItems = Annotated[
+    tuple[PromptItem, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=PromptItem | tuple[PromptItem, ...]),
+]
 
 
 def prompt_names_in(prompt_items: Iterable[str | SpokenPrompt]) -> list[str]:

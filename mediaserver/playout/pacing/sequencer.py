@@ -61,7 +61,8 @@ class Sequencer(ABC):
     def interject(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Play a source at once. What plays now fades out in 5 ms, waits, and goes on where it was stopped.
 
-        The future is as that of `play`. While the stream is on hold, the source becomes the first of those that wait.
+        The future is as that of `play`. On a stream that is on hold, the source becomes the first of those that
+        wait.
         """
         current = self._queue.current
         heard = current is not None and not current.fading and current.is_heard(self.frames)

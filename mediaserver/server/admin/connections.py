@@ -28,10 +28,11 @@ _LOGGED_LINES = 1  # log lines a second about refusals
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
     RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
+    RefusalReason.SCOPE: "the token lacks the scope that the request needs; see `admin.tokens`",
     RefusalReason.HOST: "without a token: `Host` is none of the server's names; see `admin.hosts`",
     RefusalReason.ORIGIN: "without a token: a page of another site asks",
     RefusalReason.SLOW: "half a request, or an answer that is not taken, within `server.handshake_timeout`",
-    RefusalReason.CONNECTIONS: "it gave way to another connection: there are 32 of them",
+    RefusalReason.CONNECTIONS: "it gave way to another connection: there are 32 of them, or 16 for events",
 }
 
 _SLOW = RefusedError(RefusalReason.SLOW, "the request took too long")

@@ -1,52 +1,36 @@
-"""The requests of the admin port: health, metrics, and streams, to be listed, dialled, hung up or sent keys."""
+"""The admin listener's application: which request needs which scope, who may ask, and what is logged of it."""
 
 import logging
-import re
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from collections.abc import Callable
 
-import pydantic
 import structlog
 from aiohttp import web
 
-from mediaserver.call import CloseCode, End, EndReason, Session
-from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.client.attach import Attacher, AttachRequest
-from mediaserver.config import error_messages
+from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
-from mediaserver.routing.access import any_token_matches, tokens_in_header
 from mediaserver.runtime.engine import Engine
-from mediaserver.runtime.registry import describe_stream
+from mediaserver.server.admin import openapi
+from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, needs_token
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
+from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
+from mediaserver.server.admin.openapi import Handler, Operation
+from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
+from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
 
-_MAX_BODY = 64 * 1024  # bytes of a request's body
 _UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
+_MAX_BODY = 64 * 1024  # bytes of a request's body
+# Connections whose requests last, such as those for events. The others are left for metrics and requests.
+_MAX_LASTING = 16
 
 log = structlog.get_logger()
-B = TypeVar("B", bound=pydantic.BaseModel)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _validate_keys(digits: str) -> str:
-    if not re.fullmatch(rf"[0-9A-D*#]{{1,{MAX_TYPED_AHEAD}}}", digits):
-        raise ValueError(f"should be keys of 0-9 A-D * #, at least one and at most {MAX_TYPED_AHEAD}")
-    return digits
-
-
-class PressedKeys(pydantic.BaseModel):
-    """A request's body: DTMF keys, in the order in which a caller pressed them."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    digits: Annotated[str, pydantic.AfterValidator(_validate_keys)]
 
 
 class AdminEndpoint:
-    """Handles the requests on all paths of the admin listener. All but the health checks need the token, if one is
-    set.
+    """Handles the requests on all paths of the admin listener. If a token is set, all but health checks need one.
 
     `why_closed` returns why the server takes no calls, such as "draining"; "" while it takes calls.
     `why_not_ready` returns why no calls should be sent to the server: because it takes none, or because a speech
@@ -60,14 +44,44 @@ class AdminEndpoint:
         why_closed: Callable[[], str],
         why_not_ready: Callable[[], str],
     ) -> None:
-        self._engine, self._attacher = engine, attacher
-        self._why_closed, self._why_not_ready = why_closed, why_not_ready
+        self._engine, self._why_not_ready = engine, why_not_ready
+        self._streams = StreamRequests(engine, attacher, why_closed)
+        self._events = EventStreams(engine.events)
+        self._tickets = Tickets()
+        self._lasting = 0  # requests that last, in progress
         self._connections: AdminConnections | None = None
 
     @property
     def connections(self) -> int:
         """How many connections of the admin port there are."""
         return len(self._connections or ())
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All requests that the admin port handles."""
+        streams = self._streams
+        read, control = Scope.READ, Scope.CONTROL
+        one = "/v1/streams/{id}"
+        return [
+            Operation("GET", "/healthz", None, self._healthz),
+            Operation("GET", "/readyz", None, self._readyz),
+            Operation("GET", "/metrics", read, self._metrics),
+            Operation("GET", "/v1/openapi.json", read, self._describe_api),
+            Operation("POST", "/v1/tickets", read, self._issue_ticket, TicketRequest),
+            Operation(
+                "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
+            ),
+            Operation("POST", "/v1/attach", control, streams.attach, AttachRequest),
+            Operation("GET", "/v1/streams", read, streams.list_streams, query=("path", "call", "limit", "after")),
+            Operation("GET", one, read, streams.describe),
+            Operation("DELETE", one, control, streams.hang_up),
+            Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
+            Operation("POST", f"{one}/digits", control, streams.press_keys, PressedKeys),
+            Operation("POST", f"{one}/play", control, streams.play, PlayRequest),
+            Operation("DELETE", f"{one}/play", control, streams.clear),
+            Operation("DELETE", f"{one}/play/{{playback}}", control, streams.stop),
+            Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
+        ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
         """Start the aiohttp application. Returns its runner, to be cleaned up later, and a protocol factory."""
@@ -85,14 +99,35 @@ class AdminEndpoint:
         logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
         app.on_response_prepare.append(_hide_version)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/v1/attach", self._attach)
-        app.router.add_get("/v1/streams", self._streams)
-        app.router.add_delete("/v1/streams/{id}", self._hang_up)
-        app.router.add_post("/v1/streams/{id}/digits", self._press_keys)
+        app.on_shutdown.append(self._end_lasting)
+        for operation in self.operations:
+            app.router.add_route(operation.method, operation.path, self._guarded(operation))
         return app
+
+    def _guarded(self, operation: Operation) -> Handler:
+        """A handler that checks whether a request may be made, does it, and logs who has made it."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            grant: Grant = request[GRANT]
+            if operation.scope is not None:
+                grant.require(operation.scope)
+            if not operation.lasting:
+                response = await operation.handler(request)
+            elif self._lasting >= _MAX_LASTING:
+                raise RefusedError(
+                    RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already"
+                )
+            else:
+                self._lasting += 1
+                try:
+                    response = await operation.handler(request)
+                finally:
+                    self._lasting -= 1
+            if operation.scope not in (None, Scope.READ):
+                _log_audit(request, grant, response.status)
+            return response
+
+        return handle
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -101,81 +136,77 @@ class AdminEndpoint:
         assert isinstance(connection, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
         on_request_read(request, connection.on_request_read)
         try:
-            self._validate_request(request)
+            request[GRANT] = self._authorize(request)
         except RefusedError as error:
             connection.record_refusal(error, request.path)
             return _error_response(error)
         try:
             return await handler(request)
         except RefusedError as error:
+            if error.reason == RefusalReason.SCOPE:
+                connection.record_refusal(error, request.path)
             return _error_response(error)
         except ConfigError as error:
             return web.json_response({"error": str(error)}, status=500)
 
-    def _validate_request(self, request: web.Request) -> None:
-        """Raise RefusedError where a request lacks the token, or was made by a web page of another site."""
+    def _authorize(self, request: web.Request) -> Grant:
+        """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""
         settings, headers = self._engine.settings.admin, request.headers
-        hosts = headers.getall("Host", ())
+        tokens, hosts = self._engine.configuration.secrets, headers.getall("Host", ())
+        grant = Grant("", frozenset())
         if request.path not in _UNGUARDED:
-            # A token in the URL is not accepted, because proxies log URLs.
-            offered = tokens_in_header(headers.get("Authorization", ""))
-            token = self._engine.configuration.secrets["admin.token"]
-            if token and not any_token_matches(offered, [token]):
-                raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
-            if not token:  # where a token is set, pages of other sites are refused as they lack the token
+            # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
+            ticket = request.query.get(TICKET, "")
+            if ticket:
+                grant = self._tickets.redeem(ticket, request.path)
+            else:
+                grant = authorize(headers.get("Authorization", ""), settings, tokens)
+            if not needs_token(settings, tokens):  # else pages of other sites are refused as they lack the token
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
+        return grant
 
     async def _healthz(self, _: web.Request) -> web.Response:
+        """Tell that the process lives."""
         return web.Response(text="alive\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
+        """Tell whether calls should be sent here; 503 says why not."""
         reason = self._why_not_ready()
         return web.Response(status=503 if reason else 200, text=f"{reason or 'ready'}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        """The metrics, as Prometheus reads them."""
         return web.Response(body=self._engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def _attach(self, request: web.Request) -> web.Response:
-        if reason := self._why_closed():
-            raise RefusedError(RefusalReason.NO_CALLS, reason)
-        attachment = await self._attacher.prepare(await _parse_body(request, AttachRequest))
-        self._attacher.start(attachment)
-        stream = attachment.session.stream.id
-        return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
+    async def _describe_api(self, _: web.Request) -> web.Response:
+        """Describe this API by OpenAPI."""
+        return web.json_response(openapi.document(self.operations))
 
-    async def _streams(self, _: web.Request) -> web.Response:
-        return web.json_response({"streams": [describe_stream(session) for session in self._engine.streams]})
+    async def _issue_ticket(self, request: web.Request) -> web.Response:
+        """A ticket for one request of a page, which can add no token: `?ticket=`, within half a minute."""
+        asked = await parse_body(request, TicketRequest)
+        return web.json_response({"ticket": self._tickets.issue(asked.path, request[GRANT])})
 
-    async def _hang_up(self, request: web.Request) -> web.Response:
-        self._session_of(request).finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
-        return web.Response(status=204)
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        """The events of one stream, by WebSocket; `type` and `after` as for those of all."""
+        return await self._events.serve(request, self._streams.session_of(request).stream.id)
 
-    async def _press_keys(self, request: web.Request) -> web.Response:
-        """Feed a stream's keypad with keys that did not come as audio, but, for example, by a flow's
-        `digits_receive`.
-        """
-        pressed = await _parse_body(request, PressedKeys)
-        self._session_of(request).push_digits(pressed.digits)
-        return web.Response(status=204)
-
-    def _session_of(self, request: web.Request) -> Session:
-        session = self._engine.streams.get(request.match_info["id"])
-        if session is None:
-            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {request.match_info['id']}")
-        return session
+    async def _end_lasting(self, _: web.Application) -> None:
+        """End the requests that last, as the server is shutting down."""
+        self._engine.events.close()
 
 
-async def _parse_body(request: web.Request, model: type[B]) -> B:
-    """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON."""
-    try:
-        return model.model_validate_json(await request.read())
-    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
-    except pydantic.ValidationError as error:
-        raise RefusedError(
-            RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
-        ) from error
+def _log_audit(request: web.Request, grant: Grant, status: int) -> None:
+    """Log who has changed or listened to what."""
+    log.info(
+        "admin request",
+        by=grant.name or "anybody",
+        peer=request.remote,
+        method=request.method,
+        path=request.path,
+        status=status,
+    )
 
 
 def _error_response(error: RefusedError) -> web.Response:

@@ -580,3 +580,35 @@ async def test_a_disk_that_hangs_is_waited_for_once(loop: VirtualLoop, tmp_path:
     await caller.call(lambda call: call.record(tmp_path / "a.wav"), 100)
     assert loop.time() - began < 5.2
     assert caller.backend.events_of("recording.failed")[0]["error"] == "the disk does not answer"
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+@in_virtual_time
+async def test_paused_recordings_have_silence_of_both_sides(
+    loop: VirtualLoop, tmp_path: Path, stereo: bool
+) -> None:
+    """The caller says 75 frames from the beginning on, of which those from 400 to 1000 ms are private."""
+    caller = Caller(loop, library_of())
+    calls: list[Call] = []
+
+    async def run(call: Call) -> None:
+        calls.append(call)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.play(Clip(to_bytes(speechlike(16_000, 7)))))
+            tasks.create_task(call.record(tmp_path / "a.wav", stereo=stereo, max_duration=1.5))
+            await asyncio.sleep(0.5)
+            tasks.create_task(call.record(tmp_path / "b.wav", stereo=stereo, max_duration=1))
+
+    acts = [(0, lambda: caller.say(PCM)), (405, lambda: calls[0].pause_recording(by="agent"))]
+    await caller.call(run, 2500, *acts, (1005, lambda: calls[0].pause_recording(False)))
+    for file, began in (("a.wav", 0), ("b.wav", 500)):
+        sides = read_stereo(tmp_path / file).T if stereo else [read_wav(tmp_path / file)]
+        for side in sides:
+            private = side[8 * (425 - began) if began < 425 else 0 : 8 * (985 - began)]
+            assert not private.any()
+            assert side[8 * (1025 - began) : 8 * (1400 - began)].any()
+            assert not began or side[8 * 100 :].any()
+    told = [
+        (kind, data) for kind, data in caller.backend.events if kind.startswith("recording.p") or "resumed" in kind
+    ]
+    assert told == [("recording.paused", {"by": "agent"}), ("recording.resumed", {"by": ""})]

@@ -59,7 +59,7 @@ async def counted(server: ServerProcess, reason: str) -> float:
     "host", ["127.0.0.1:1", "10.0.0.7", "[::1]:8081", "localhost", "media.internal", "mediaserver:8081"]
 )
 def test_own_names_are_answered(server: ServerProcess, host: str) -> None:
-    assert ask(server, "GET /v1/streams", f"Host: {host}") == (200, b'{"streams": []}')
+    assert ask(server, "GET /v1/streams", f"Host: {host}") == (200, b'{"streams": [], "total": 0}')
     assert ask(server, "GET /v1/streams", f"Host: {host}", f"Origin: http://{host}")[0] == 200
 
 

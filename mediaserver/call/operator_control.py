@@ -1,0 +1,77 @@
+"""What an operator's requests do on a live stream beside the stream's handler: play sounds, and stop sounds."""
+
+import asyncio
+import secrets
+from functools import partial
+
+import structlog
+
+from mediaserver.call.call import Call
+from mediaserver.call.lifetime import Lifetime
+from mediaserver.errors import RefusalReason, RefusedError, error_text
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.sources.source import PlaybackResult, Source
+
+MAX_PLAYBACKS = 20  # sounds of requests that play or wait on one stream
+
+log = structlog.get_logger()
+
+
+class OperatorControl:
+    """Acts on one stream for the requests of operators. The handler notices only what its call tells it."""
+
+    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer) -> None:
+        self.call = call
+        self._lifetime, self._pacer = lifetime, pacer
+        self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
+
+    def play(self, source: Source, *, interrupt: bool = False) -> str:
+        """Play a source after what plays and waits, or at once; return the playback's id.
+
+        With `interrupt`, what is interrupted goes on afterwards. The event `playback.done` tells how much was
+        played. RefusedError: 429 where too many sounds of requests wait, 404 where the stream has just ended.
+        """
+        if self._lifetime.end is not None:
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, "the stream has ended")
+        if len(self._playing) >= MAX_PLAYBACKS:
+            raise RefusedError(
+                RefusalReason.TOO_MANY_PLAYBACKS, f"{MAX_PLAYBACKS} sounds wait on this stream already"
+            )
+        self._lifetime.control.answer()
+        playback = secrets.token_hex(4)
+        done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
+        self._playing[playback] = done
+        done.add_done_callback(partial(self._report, playback))
+        return playback
+
+    def stop(self, playback: str) -> None:
+        """Stop one playback, by a fade of 5 ms, or take it out of the queue.
+
+        RefusedError 404 where it is over, or never was.
+        """
+        done = self._playing.get(playback)
+        if done is None or done.done():
+            raise RefusedError(RefusalReason.UNKNOWN_PLAYBACK, f"no playback {playback} on this stream")
+        self._pacer.cancel(done)
+        if not done.done():  # it waited, and so nothing of it was heard
+            done.set_result(PlaybackResult(0, complete=False))
+
+    def clear(self) -> None:
+        """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays."""
+        self._pacer.cancel_all()
+
+    def _report(self, playback: str, done: asyncio.Future[PlaybackResult]) -> None:
+        del self._playing[playback]
+        facts: dict[str, object] = {"playback": playback, "seconds": 0.0, "complete": False}
+        if (error := done.exception()) is not None:
+            log.warning("playback failed", stream=self.call.stream.id, playback=playback, why=_text(error))
+            facts["why"] = _text(error)
+        else:
+            result = done.result()
+            facts |= {"seconds": round(result.seconds, 3), "complete": result.complete}
+        self.call.notify(EventKind.PLAYBACK_DONE, facts)
+
+
+def _text(error: BaseException) -> str:
+    return error_text(error) if isinstance(error, Exception) else type(error).__name__

@@ -1,0 +1,92 @@
+"""Who may do what on the admin port: tokens with scopes, and tickets for pages in a browser.
+
+A browser can add no `Authorization` to a WebSocket or to an `<audio>` element, and proxies would log a token in a
+URL. So a page asks for a ticket with its token, and puts the ticket into the URL. A ticket is good for one
+request, for one path, for half a minute.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from aiohttp import web
+
+from mediaserver.config.listener_settings import AdminSettings, Scope
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.routing.access import any_token_matches, tokens_in_header
+
+TICKET = "ticket"  # the key of a URL's query that holds a ticket
+TICKET_SECONDS = 30.0
+_MAX_TICKETS = 1000  # tickets that may wait to be used; the oldest are void
+
+_ALL = frozenset(Scope)
+
+
+class Grant(NamedTuple):
+    """What a request may do. `name` is the name of its token, for the log."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """RefusedError 403 where the token lacks a scope."""
+        if scope not in self.scopes:
+            raise RefusedError(RefusalReason.SCOPE, f"the token {self.name} lacks the scope {scope}")
+
+
+GRANT = web.RequestKey("grant", Grant)  # the key of a request under which its grant is kept
+
+
+class _Ticket(NamedTuple):
+    path: str
+    grant: Grant
+    expires: float
+
+
+class Tickets:
+    """The tickets that were issued and not used yet. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._issued: dict[str, _Ticket] = {}
+
+    def issue(self, path: str, grant: Grant) -> str:
+        """A new ticket for one request to a path, with the rights of `grant`."""
+        while len(self._issued) >= _MAX_TICKETS:
+            del self._issued[next(iter(self._issued))]
+        ticket = secrets.token_urlsafe(24)
+        self._issued[ticket] = _Ticket(path, grant, self._clock() + TICKET_SECONDS)
+        return ticket
+
+    def redeem(self, ticket: str, path: str) -> Grant:
+        """The rights that a ticket gives for a path; it is void from then on. RefusedError 401 if it is void."""
+        found = self._issued.pop(ticket, None)
+        if found is None or found.path != path or found.expires < self._clock():
+            raise RefusedError(RefusalReason.UNAUTHORISED, "the ticket is used, expired, or for another path")
+        return found.grant
+
+
+def authorize(authorization: str, settings: AdminSettings, tokens: Mapping[str, str]) -> Grant:
+    """What a request with this header `Authorization` may do. Where no token is set, it may do everything.
+
+    `tokens` are secrets by their settings' keys, such as `admin.token`. RefusedError 401 without a valid token.
+    """
+    offered = list(tokens_in_header(authorization))
+    named = [("admin", tokens["admin.token"], _ALL)] if tokens["admin.token"] else []
+    named += [
+        (name, tokens[f"admin.tokens.{name}.token"], frozenset(token.scopes))
+        for name, token in settings.tokens.items()
+    ]
+    if not named:
+        return Grant("", _ALL)
+    # All tokens are compared, so that the time does not tell how many there are before the right one.
+    matching = [Grant(name, scopes) for name, token, scopes in named if any_token_matches(offered, [token])]
+    if not matching:
+        raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
+    return matching[0]
+
+
+def needs_token(settings: AdminSettings, tokens: Mapping[str, str]) -> bool:
+    """Whether any token is set, so that a request needs one."""
+    return bool(tokens["admin.token"] or settings.tokens)

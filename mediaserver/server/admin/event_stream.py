@@ -1,0 +1,98 @@
+"""WebSockets of the admin port on which the events of streams come, as webhooks have them."""
+
+import asyncio
+import json
+
+from aiohttp import WSMsgType, web
+
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
+
+_HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
+_MAX_SEQUENCE_DIGITS = 15
+
+
+class EventStreams:
+    """Sends events to peers of the admin port, from the hub."""
+
+    def __init__(self, hub: EventHub) -> None:
+        self._hub = hub
+
+    async def serve(self, request: web.Request, stream: str = "") -> web.WebSocketResponse:
+        """The events of all streams, by WebSocket, as webhooks have them.
+
+        With a `stream`, only its own. The query filters: `type=digits,menu.*`, `path=/menu`. `after=<sequence>`
+        continues after the last event that the peer has seen. The first message says from where on events come,
+        and how many are missing.
+        """
+        after, wanted = _parse_after(request), _filter(request, stream)
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, compress=False, max_msg_size=1024)
+        await socket.prepare(request)
+        subscription, missed = self._hub.subscribe(after, wanted)
+        try:
+            start = {
+                "type": "connected",
+                "sequence": self._hub.sequence if after is None else after,
+                "missed": missed,
+            }
+            await socket.send_str(json.dumps(start))
+            sending = asyncio.ensure_future(_send(socket, subscription))
+            try:
+                await _wait_for_close(socket, sending)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        except ConnectionError:
+            pass  # the peer has gone
+        finally:
+            self._hub.unsubscribe(subscription)
+        await socket.close(code=1001, message=b"server is shutting down")
+        return socket
+
+
+async def _send(socket: web.WebSocketResponse, subscription: Subscription) -> None:
+    """Send events as they come; where some were dropped, say how many before the next one."""
+    told = 0
+    async for event in subscription:
+        if subscription.dropped > told:
+            await socket.send_str(json.dumps({"type": "dropped", "events": subscription.dropped - told}))
+            told = subscription.dropped
+        await socket.send_str(event.json)
+
+
+async def _wait_for_close(socket: web.WebSocketResponse, sending: "asyncio.Future[None]") -> None:
+    """Read, and ignore, what the peer sends, until it closes the socket or nothing more is to be sent."""
+    while not sending.done():
+        receiving = asyncio.ensure_future(socket.receive())
+        await asyncio.wait((receiving, sending), return_when=asyncio.FIRST_COMPLETED)
+        if not receiving.done():
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+        elif receiving.result().type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
+            return
+
+
+def _parse_after(request: web.Request) -> int | None:
+    text = request.query.get("after", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_SEQUENCE_DIGITS:
+        raise RefusedError(RefusalReason.BAD_QUERY, "after should be the sequence of an event")
+    return int(text)
+
+
+def _filter(request: web.Request, stream: str) -> EventFilter:
+    """Which events a request's query asks for: those of a path, or some kinds (`menu.*`: all that begin so)."""
+    kinds = [kind.strip() for kind in request.query.get("type", "").split(",") if kind.strip()]
+    exact = {kind for kind in kinds if not kind.endswith("*")}
+    beginnings = tuple(kind[:-1] for kind in kinds if kind.endswith("*"))
+    path = request.query.get("path")
+
+    def wanted(event: HubEvent) -> bool:
+        return (
+            (not stream or event.stream == stream)
+            and (not kinds or event.kind in exact or event.kind.startswith(beginnings))
+            and path in (None, event.data.get("path"))
+        )
+
+    return wanted

@@ -1,0 +1,65 @@
+"""The bodies of requests to the admin port's API, and how they are parsed."""
+
+import re
+from typing import Annotated, TypeVar
+
+import pydantic
+from aiohttp import web
+from pydantic import Field
+
+from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
+from mediaserver.config import error_messages
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.handlers.common.spoken_prompt import PromptItems
+
+B = TypeVar("B", bound=pydantic.BaseModel)
+
+
+def _validate_keys(digits: str) -> str:
+    if not re.fullmatch(rf"[0-9A-D*#]{{1,{MAX_TYPED_AHEAD}}}", digits):
+        raise ValueError(f"should be keys of 0-9 A-D * #, at least one and at most {MAX_TYPED_AHEAD}")
+    return digits
+
+
+class _Body(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class PressedKeys(_Body):
+    """DTMF keys, in the order in which a caller pressed them."""
+
+    digits: Annotated[str, pydantic.AfterValidator(_validate_keys)]
+
+
+class PlayRequest(_Body):
+    """What is played on a stream, and when."""
+
+    play: PromptItems = Field(min_length=1, max_length=100, description="prompts' names, and texts to be spoken")
+    interrupt: bool = Field(
+        False, description="play at once; what it interrupts goes on afterwards. Else it waits for what plays"
+    )
+    repeat: int = Field(1, ge=1, le=1000, description="how many times it is played")
+
+
+class RecordingRequest(_Body):
+    """Whether the recordings of a stream are paused, so that they have silence, such as for a card's number."""
+
+    paused: bool
+
+
+class TicketRequest(_Body):
+    """The path of the one request for which a ticket is wanted."""
+
+    path: str = Field(pattern="^/", max_length=1000)
+
+
+async def parse_body(request: web.Request, model: type[B]) -> B:
+    """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON."""
+    try:
+        return model.model_validate_json(await request.read())
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
+        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+    except pydantic.ValidationError as error:
+        raise RefusedError(
+            RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
+        ) from error

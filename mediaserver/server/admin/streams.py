@@ -1,0 +1,143 @@
+"""The admin port's requests about streams: to list, dial and end them, to play on them, to send them keys."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.client.attach import Attacher, AttachRequest
+from mediaserver.errors import PromptError, RefusalReason, RefusedError
+from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.runtime.engine import Engine
+from mediaserver.runtime.registry import describe_stream
+from mediaserver.server.admin.authorization import GRANT
+from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, parse_body
+
+_MAX_PAGE = 1000  # streams in one answer
+
+
+class StreamRequests:
+    """Handles requests about streams. `why_closed` returns why the server takes no calls; "" while it does."""
+
+    def __init__(self, engine: Engine, attacher: Attacher, why_closed: Callable[[], str]) -> None:
+        self._engine, self._attacher, self._why_closed = engine, attacher, why_closed
+
+    async def attach(self, request: web.Request) -> web.Response:
+        """Dial a call or conference of VoIPBIN, and answer with the stream's id."""
+        if reason := self._why_closed():
+            raise RefusedError(RefusalReason.NO_CALLS, reason)
+        attachment = await self._attacher.prepare(await parse_body(request, AttachRequest))
+        self._attacher.start(attachment)
+        stream = attachment.session.stream.id
+        return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
+
+    async def list_streams(self, request: web.Request) -> web.Response:
+        """Describe the streams in progress, the oldest first, a page at a time, all or those of a path or call."""
+        query = request.query
+        limit, after = _number(query, "limit", _MAX_PAGE, most=_MAX_PAGE), query.get("after", "")
+        path, call = query.get("path"), query.get("call")
+        found = [
+            session
+            for session in self._engine.streams
+            if path in (None, session.stream.route, session.stream.path)
+            and (call is None or call in _call_names(session))
+        ]
+        if after:
+            ids = [session.stream.id for session in found]
+            if after not in ids:
+                raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"after: no stream {after}")
+            page = found[ids.index(after) + 1 :][:limit]
+        else:
+            page = found[:limit]
+        more = bool(page) and page[-1] is not found[-1]
+        return web.json_response(
+            {
+                "streams": [describe_stream(session) for session in page],
+                "total": len(found),
+                **({"next": page[-1].stream.id} if more else {}),
+            }
+        )
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """Describe one stream in progress."""
+        return web.json_response(describe_stream(self.session_of(request)))
+
+    async def hang_up(self, request: web.Request) -> web.Response:
+        """End a stream."""
+        self.session_of(request).finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
+        return web.Response(status=204)
+
+    async def press_keys(self, request: web.Request) -> web.Response:
+        """Feed a stream's keypad with keys that did not come as audio, but, for example, by a flow's
+        `digits_receive`.
+        """
+        session = self.session_of(request)
+        pressed = await parse_body(request, PressedKeys)
+        session.push_digits(pressed.digits)
+        return web.Response(status=204)
+
+    async def play(self, request: web.Request) -> web.Response:
+        """Play prompts and spoken texts on a stream, and answer with the playback's id."""
+        session = self.session_of(request)
+        asked = await parse_body(request, PlayRequest)
+        try:
+            segments = SpokenPromptSettings().render(asked.play, session.call)
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        except ValueError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        sound = Playlist(Repeated(segments, asked.repeat))
+        playback = session.operator.play(sound, interrupt=asked.interrupt)
+        return web.json_response({"id": playback}, status=202)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Stop a sound that a request has played."""
+        self.session_of(request).operator.stop(request.match_info["playback"])
+        return web.Response(status=204)
+
+    async def clear(self, request: web.Request) -> web.Response:
+        """Stop all that plays and waits on a stream, also what its handler plays."""
+        self.session_of(request).operator.clear()
+        return web.Response(status=204)
+
+    async def pause_recording(self, request: web.Request) -> web.Response:
+        """Pause or resume all recordings of a stream."""
+        session = self.session_of(request)
+        asked = await parse_body(request, RecordingRequest)
+        session.call.pause_recording(asked.paused, by=request[GRANT].name or "anybody")
+        return web.Response(status=204)
+
+    def session_of(self, request: web.Request) -> Session:
+        """The stream that a request names, by our id, or by the platform's id of its call.
+
+        RefusedError: 404 where there is none, 409 where a call has several streams.
+        """
+        name = request.match_info["id"]
+        session = self._engine.streams.get(name)
+        if session is not None:
+            return session
+        found = [each for each in self._engine.streams if name in _call_names(each)]
+        if not found:
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {name}")
+        if len(found) > 1:
+            ids = ", ".join(each.stream.id for each in found)
+            raise RefusedError(RefusalReason.AMBIGUOUS, f"the call {name} has several streams: name one of {ids}")
+        return found[0]
+
+
+def _call_names(session: Session) -> set[str]:
+    """The names by which a stream's call is known: the platform's id, alone and as a resource."""
+    stream = session.stream
+    return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
+
+
+def _number(query: Mapping[str, Any], key: str, default: int, most: int) -> int:
+    """A number of 1 to `most` in a query; RefusedError 400 where it is none."""
+    text = query.get(key, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= most:
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number from 1 to {most}")
+    return int(text)

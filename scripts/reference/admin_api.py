@@ -1,0 +1,55 @@
+"""`admin-api.md`: the requests that the admin port handles."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from mediaserver.events.hub import EventHub
+from mediaserver.server.admin.endpoint import AdminEndpoint
+from mediaserver.server.admin.openapi import Operation
+from scripts.reference.markdown import code, page, prose, table
+
+_ABOUT = """\
+What the [admin port](settings.md#admin) answers. The server itself describes it by OpenAPI, at `/v1/openapi.json`.
+[Control](../developers/control.md) shows the requests at work.
+
+`scope` is what a token of `admin.tokens` needs; `admin.token` has all scopes, and without any token everybody has.
+`{id}` is our id of a stream, or the platform's id of its call. An error is JSON, `{"error": "…"}`, with the status
+of [its reason](refusals.md#the-admin-port)."""
+
+
+def operations() -> list[Operation]:
+    """All operations of an admin endpoint that is not run."""
+    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 3)
+    return endpoint.operations
+
+
+def write() -> str:
+    """The page."""
+    rows = [
+        (
+            f"`{operation.method} {operation.path}`",
+            code(operation.scope) if operation.scope else "",
+            prose(operation.summary),
+            "<br>".join(_facts(operation)),
+        )
+        for operation in operations()
+    ]
+    return page(
+        "Admin API",
+        "the operations of `mediaserver.server.admin.endpoint`",
+        _ABOUT,
+        table(("request", "scope", "what it does", "body or query"), rows),
+    )
+
+
+def _facts(operation: Operation) -> list[str]:
+    """The keys of an operation's body, and those of its query."""
+    if operation.body is None:
+        return [f"`?{key}=`" for key in operation.query]
+    fields = operation.body.model_fields.items()
+    return [
+        code(name)
+        + ("" if field.is_required() else ", optional")
+        + (f": {prose(field.description)}" if field.description else "")
+        for name, field in fields
+    ]

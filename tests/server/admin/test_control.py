@@ -1,0 +1,281 @@
+"""The admin port's API about live streams: what a caller hears of it, who may do what, and which events come."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from mediaserver.audio.fade import fade_out
+from mediaserver.audio.pcm import SILENCE, to_bytes
+from tests.server.process import Heard, ServerProcess, client_session, connected, listen, serving, write_config
+from tests.sound import write_wav
+from tests.timing import PATIENCE, eventually
+
+# Every frame of a prompt differs from all others, so that what was heard names the frame.
+LONG = np.repeat(np.arange(1, 1001, dtype=np.int16) * 8, 160)
+SHORT = np.repeat(np.arange(1, 6, dtype=np.int16) * -1000, 160)
+CONFIG = """
+token = "of-the-admin"
+[admin.tokens.reader]
+token = "of-the-reader"
+[admin.tokens.agent]
+token = "of-the-agent"
+scopes = ["read", "control"]
+[defaults]
+framing = "pcm"
+lead = 0
+[paths."/long"]
+handler = "playback"
+prompt = "long"
+[paths."/silence"]
+handler = "silence"
+[paths."/keys"]
+handler = "analyse"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("control")
+    config = write_config(folder, CONFIG)
+    write_wav(folder / "prompts" / "long.wav", LONG)
+    write_wav(folder / "prompts" / "short.wav", SHORT)
+    with serving(config) as server:
+        yield server
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer of-the-{name}"}
+
+
+async def ask(
+    server: ServerProcess, method: str, path: str, body: object = None, by: str = "agent"
+) -> tuple[int, Any]:
+    """Status and JSON of an answer."""
+    async with client_session() as client:
+        response = await client.request(method, server.admin_url(path), json=body, headers=bearer(by))
+        text = await response.text()
+        return response.status, json.loads(text) if text else None
+
+
+@contextlib.asynccontextmanager
+async def calling(server: ServerProcess, path: str) -> AsyncIterator[tuple[str, Heard]]:
+    """A call that has been heard; yields its stream's id, and what is heard."""
+    before = {stream["id"] for stream in (await ask(server, "GET", "/v1/streams"))[1]["streams"]}
+    heard = Heard()
+    task = asyncio.create_task(listen(server.url(path), heard=heard))
+    await eventually(lambda: bool(heard.messages) or task.done())
+    streams = (await ask(server, "GET", "/v1/streams"))[1]["streams"]
+    (stream,) = [stream["id"] for stream in streams if stream["id"] not in before]
+    try:
+        yield stream, heard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def message(websocket: aiohttp.ClientWebSocketResponse) -> Any:
+    async with asyncio.timeout(PATIENCE):
+        return json.loads(await websocket.receive_str())
+
+
+async def event(websocket: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
+    """The next event of a kind."""
+    while (found := await message(websocket))["type"] != kind:
+        pass
+    return found
+
+
+def parts(samples: np.ndarray) -> list[bytes]:
+    return [to_bytes(part) for part in samples.reshape(-1, 160)]
+
+
+async def test_a_sound_interrupts_what_plays_which_goes_on_afterwards(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=playback.*").replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/long") as (stream, heard):
+        assert (await message(events))["type"] == "connected"
+        status, answer = await ask(
+            server, "POST", f"/v1/streams/{stream}/play", {"play": "short", "interrupt": True}
+        )
+        assert status == 202
+        done = await event(events, "playback.done")
+        assert done["stream"] == stream
+        assert (done["data"]["playback"], done["data"]["seconds"], done["data"]["complete"]) == (
+            answer["id"],
+            0.1,
+            True,
+        )
+        assert done["data"]["path"] == "/long"
+        await eventually(lambda: heard.messages[-1] in parts(LONG)[3:] and parts(SHORT)[4] in heard.messages)
+    at = heard.messages.index(parts(SHORT)[0])
+    before = at - 1  # frames of the prompt, and then one that fades out
+    assert heard.messages[:before] == parts(LONG)[:before]
+    assert heard.messages[before] == fade_out(parts(LONG)[before])
+    assert heard.messages[at : at + 5] == parts(SHORT)
+    after = heard.messages[at + 5 :]
+    assert after == parts(LONG)[before : before + len(after)]
+
+
+async def test_a_sound_waits_for_what_plays_and_is_stopped_by_its_id(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=playback.*").replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, heard):
+        await message(events)
+        first = (await ask(server, "POST", f"/v1/streams/{stream}/play", {"play": ["short", "long"]}))[1]["id"]
+        second = (await ask(server, "POST", f"/v1/streams/{stream}/play", {"play": "short"}))[1]["id"]
+        await eventually(lambda: parts(LONG)[2] in heard.messages)
+        assert await ask(server, "DELETE", f"/v1/streams/{stream}/play/{second}") == (204, None)
+        data = (await event(events, "playback.done"))["data"]
+        assert (data["playback"], data["seconds"], data["complete"]) == (second, 0.0, False)
+        assert await ask(server, "DELETE", f"/v1/streams/{stream}/play/{first}") == (204, None)
+        data = (await event(events, "playback.done"))["data"]
+        assert (data["playback"], data["complete"]) == (first, False)
+        assert 0.16 <= data["seconds"] < 20
+        status, answer = await ask(server, "DELETE", f"/v1/streams/{stream}/play/{first}")
+        assert (status, answer["error"]) == (404, f"no playback {first} on this stream")
+        await eventually(lambda: heard.messages[-1] == SILENCE)
+
+
+async def test_all_is_cleared(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, heard):
+        await ask(server, "POST", f"/v1/streams/{stream}/play", {"play": "long", "repeat": 3})
+        await eventually(lambda: parts(LONG)[0] in heard.messages)
+        assert (await ask(server, "DELETE", f"/v1/streams/{stream}/play"))[0] == 204
+        await eventually(lambda: heard.messages[-1] == SILENCE)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ({"play": "lon"}, 404, 'no prompt "lon" (did you mean "long"?)'),
+        ({"play": {"say": "!"}}, 400, "the text is empty: there is nothing to say"),
+        ({"play": []}, 400, "body: play: should not be empty"),
+        ({"play": "long", "intrupt": True}, 400, 'body: intrupt: unknown setting (did you mean "interrupt"?)'),
+        ({}, 400, "body: play is missing"),
+    ],
+)
+async def test_what_cannot_be_played_is_told(server: ServerProcess, body: object, status: int, why: str) -> None:
+    async with calling(server, "/silence") as (stream, _):
+        got, answer = await ask(server, "POST", f"/v1/streams/{stream}/play", body)
+    assert (got, answer) == (status, {"error": why})
+
+
+async def test_so_many_sounds_wait_and_no_more(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, _):
+        body = {"play": "long"}
+        got = [(await ask(server, "POST", f"/v1/streams/{stream}/play", body))[0] for _ in range(21)]
+    assert got == [202] * 20 + [429]
+
+
+async def test_a_token_does_what_its_scopes_say_and_the_log_names_it(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, _):
+        status, answer = await ask(server, "DELETE", f"/v1/streams/{stream}", by="reader")
+        assert (status, answer) == (403, {"error": "the token reader lacks the scope control"})
+        assert (await ask(server, "GET", f"/v1/streams/{stream}", by="reader"))[1]["path"] == "/silence"
+        assert (await ask(server, "GET", f"/v1/streams/{stream}", by="stranger"))[0] == 401
+        assert (await ask(server, "DELETE", f"/v1/streams/{stream}", by="admin"))[0] == 204
+    (line,) = [line for line in server.events("admin request") if line["path"] == f"/v1/streams/{stream}"]
+    assert (line["by"], line["method"], line["status"]) == ("admin", "DELETE", 204)
+
+
+async def test_a_stream_is_found_by_the_id_of_its_call(server: ServerProcess) -> None:
+    async with calling(server, "/silence?call_id=abc-123") as (stream, _):
+        assert (await ask(server, "GET", "/v1/streams/abc-123"))[1]["id"] == stream
+        listed = (await ask(server, "GET", "/v1/streams?call=abc-123"))[1]
+        assert [each["id"] for each in listed["streams"]] == [stream]
+        async with calling(server, "/silence?call_id=abc-123"):
+            status, answer = await ask(server, "DELETE", "/v1/streams/abc-123")
+            assert status == 409
+            assert answer["error"].startswith("the call abc-123 has several streams: name one of ")
+        assert (await ask(server, "GET", "/v1/streams/abc-1234"))[0] == 404
+
+
+async def test_streams_are_listed_by_pages(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (first, _), calling(server, "/long") as (second, _):
+        page = (await ask(server, "GET", "/v1/streams?limit=1"))[1]
+        assert ([each["id"] for each in page["streams"]], page["total"], page["next"]) == ([first], 2, first)
+        page = (await ask(server, "GET", f"/v1/streams?limit=1&after={page['next']}"))[1]
+        assert [each["id"] for each in page["streams"]] == [second]
+        assert "next" not in page
+        page = (await ask(server, "GET", "/v1/streams?path=/long"))[1]
+        assert ([each["id"] for each in page["streams"]], page["total"]) == ([second], 1)
+        assert (await ask(server, "GET", "/v1/streams?limit=0"))[0] == 400
+        assert (await ask(server, "GET", "/v1/streams?after=none"))[0] == 404
+
+
+async def test_events_of_one_stream_continue_after_the_last_that_was_seen(server: ServerProcess) -> None:
+    async with calling(server, "/keys") as (stream, _):
+        url = server.admin_url(f"/v1/streams/{stream}/events").replace("http", "ws")
+        async with connected(url, headers=bearer("reader")) as events:
+            start = await message(events)
+            async with calling(server, "/silence"):  # whose events are not ours
+                await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "5"})
+                first = await event(events, "digits")
+        await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "6"})
+        async with connected(f"{url}?after={first['sequence']}", headers=bearer("reader")) as events:
+            assert await message(events) == {"type": "connected", "sequence": first["sequence"], "missed": 0}
+            second = await message(events)
+    assert (first["data"]["digits"], second["data"]["digits"]) == ("5", "6")
+    assert start["sequence"] < first["sequence"] < second["sequence"]
+    assert first["stream"] == second["stream"] == stream
+
+
+async def test_a_ticket_opens_one_path_once(server: ServerProcess) -> None:
+    path = "/v1/events"
+    ticket = (await ask(server, "POST", "/v1/tickets", {"path": path}, by="reader"))[1]["ticket"]
+    url = server.admin_url(path).replace("http", "ws")
+    async with connected(f"{url}?ticket={ticket}") as events:
+        assert (await message(events))["type"] == "connected"
+    for again in (
+        ticket,
+        "x",
+        (await ask(server, "POST", "/v1/tickets", {"path": "/x"}, by="reader"))[1]["ticket"],
+    ):
+        async with client_session() as client, client.get(f"{server.admin_url(path)}?ticket={again}") as response:
+            assert response.status == 401
+            assert "WWW-Authenticate" in response.headers
+    assert ticket not in server.log_file.read_text()
+
+
+async def test_those_who_wait_for_events_leave_room_for_others(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events").replace("http", "ws")
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(16):
+            await message(await stack.enter_async_context(connected(url, headers=bearer("reader"))))
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await stack.enter_async_context(connected(url, headers=bearer("reader")))
+        assert refused.value.status == 503
+        assert (await ask(server, "GET", "/v1/streams"))[0] == 200
+
+
+def test_mistakes_in_tokens_are_told(tmp_path: Path) -> None:
+    from mediaserver import config
+
+    admin = """
+        [admin.tokens]
+        "a b" = { token = "x" }
+        c = { token = "" }
+        d = { token = "y", scopes = ["raed"] }
+    """
+    _, problems = config.load(write_config(tmp_path, f'{admin}\n[paths."/s"]\nhandler = "silence"'))
+    told = "\n".join(problems)
+    assert 'admin.tokens."a b"' in told
+    assert "should be a name of letters, digits, - and _, 40 at most" in told
+    assert 'admin.tokens.c: token is empty: say one, or its place, as in "env:NAME"' in told
+    assert 'should be "read", "listen", "control" or "prompts" (did you mean "read"?)' in told
+
+
+async def test_the_shutdown_ends_those_who_wait_for_events(tmp_path: Path) -> None:
+    with serving(write_config(tmp_path, '[paths."/s"]\nhandler = "silence"')) as server:
+        async with connected(server.admin_url("/v1/events").replace("http", "ws")) as events:
+            await message(events)
+            stopped = asyncio.create_task(asyncio.to_thread(server.stop))
+            async with asyncio.timeout(PATIENCE):
+                assert (await events.receive()).type == aiohttp.WSMsgType.CLOSE
+            assert events.close_code == 1001
+            assert await stopped == 0
