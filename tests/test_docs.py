@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mediaserver import config
 from mediaserver.call import EndReason, InboundProblem
 from mediaserver.cli import main
+from mediaserver.handlers import Handler
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.decoding.formats import EXTENSIONS, RAW
 from mediaserver.server.http.refusals import REFUSALS
@@ -49,7 +50,7 @@ def test_the_handlers_table_has_every_handler_and_setting() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (.*) \|$", page(HANDLERS_PAGE), re.MULTILINE))
     assert rows.keys() == HANDLERS.keys()
     for name, handler in HANDLERS.items():
-        for setting in handler.model_fields:
+        for setting in handler.model_fields.keys() - Handler.model_fields.keys():
             assert f"`{setting}`" in rows[name], f"{name}: {setting}"
 
 
@@ -57,7 +58,13 @@ def test_the_handlers_table_has_every_handler_and_setting() -> None:
 def test_a_handler_s_page_explains_every_setting(name: str) -> None:
     text = page(f"docs/{EXPLAINED[name]}")
     named = {*re.findall(r"`(\w+)`", text), *re.findall(r"^(\w+) = ", text, re.MULTILINE)}
-    assert not HANDLERS[name].model_fields.keys() - named
+    assert not HANDLERS[name].model_fields.keys() - Handler.model_fields.keys() - named
+
+
+def test_the_settings_of_all_handlers_are_explained_where_prompts_are() -> None:
+    text = section("docs/flow-builders/prompts.md", "## Background sound")
+    for setting in Handler.model_fields:
+        assert f"| `{setting}` |" in text
 
 
 def test_the_readme_s_table_has_every_handler_links_to_its_page_and_says_whether_it_listens() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Session, Stream
+from mediaserver.call import Call, CloseCode, End, EndReason, Session, Stream
 from mediaserver.errors import EngineError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
@@ -40,6 +40,11 @@ def open_session(
     return session
 
 
+async def _serve(handler: Handler, call: Call) -> None:
+    call.set_background(handler.background, handler.background_level, handler.background_ducking)
+    await handler.run(call)
+
+
 async def run_handler(session: Session, handler: Handler) -> End:
     """Run a handler with its call until the stream ends, and return why it has ended.
 
@@ -48,7 +53,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
     try:
         prompts, gain, language = session.call.prompts, handler.prompt_gain, handler.prompt_language
         session.call.prompts = prompts.view(gain=gain, language=language)
-        return await session.run(handler.run(session.call))
+        return await session.run(_serve(handler, session.call))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
         if isinstance(error, EngineError):  # the message of an EngineError suffices: no traceback is logged
