@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 from typer.testing import CliRunner
 
 from mediaserver import config
+from mediaserver.audio.detection.call_progress import CallTone
 from mediaserver.call import EndReason, InboundProblem
 from mediaserver.cli import main
 from mediaserver.handlers import Handler
@@ -61,10 +62,12 @@ def test_a_handler_s_page_explains_every_setting(name: str) -> None:
     assert not HANDLERS[name].model_fields.keys() - Handler.model_fields.keys() - named
 
 
-def test_the_settings_of_all_handlers_are_explained_where_prompts_are() -> None:
+def test_the_settings_of_all_handlers_are_explained_where_their_subject_is() -> None:
     text = section("docs/flow-builders/prompts.md", "## Background sound")
-    for setting in Handler.model_fields:
-        assert f"| `{setting}` |" in text
+    assert Handler.model_fields.keys() - set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == {"tones"}
+    tones = section("docs/flow-builders/analysis.md", "## Tones of the caller's side")
+    assert "`tones = true`" in tones
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", tones, re.MULTILINE)) == {"tone", *CallTone}
 
 
 def test_the_readme_s_table_has_every_handler_links_to_its_page_and_says_whether_it_listens() -> None:

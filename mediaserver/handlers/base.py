@@ -47,6 +47,8 @@ class Handler(Table, ABC):
         10.0, ge=0, le=60, description="dB by which the background is lowered under other sound"
     )
 
+    tones: bool = Field(False, description="whether call-progress and fax tones of the caller's side are told")
+
     @property
     def prompt_gain(self) -> float:
         """The gain in dB at which the prompts of `call.prompts` are played."""
