@@ -13,7 +13,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run help test test-lowest test-pythons announce lint types compiled imports unit format reference pictures docs lock \
-	prompts speech bench bench-quick bench-scenarios bench-inbound bench-recognition bench-barge-in fuzz soak mutants audit \
+	prompts speech bench bench-quick bench-scenarios bench-inbound bench-recognition bench-background bench-barge-in fuzz soak mutants audit \
 	stock-debian clean
 
 run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
@@ -115,6 +115,9 @@ bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aio
 
 bench-recognition: $(VENV)/.bench  ## how many words PocketSphinx gets wrong on a telephone; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.recognition $(ARGS)
+
+bench-background: $(VENV)/.bench  ## what a frame costs that is mixed with a background; ARGS=--write writes it down
+	$(BIN)/python -m benchmarks.background $(ARGS)
 
 bench-barge-in: $(VENV)/.bench  ## what stops a prompt that speech may stop, and how soon; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.barge_in $(ARGS)

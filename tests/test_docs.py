@@ -12,8 +12,10 @@ from prometheus_client.samples import Sample
 from typer.testing import CliRunner
 
 from mediaserver import config
+from mediaserver.audio.detection.call_progress import CallTone
 from mediaserver.call import EndReason, InboundProblem
 from mediaserver.cli import main
+from mediaserver.handlers import Handler
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.decoding.formats import EXTENSIONS, RAW
 from mediaserver.server.http.refusals import REFUSALS
@@ -49,7 +51,7 @@ def test_the_handlers_table_has_every_handler_and_setting() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| .*? \| (.*) \|$", page(HANDLERS_PAGE), re.MULTILINE))
     assert rows.keys() == HANDLERS.keys()
     for name, handler in HANDLERS.items():
-        for setting in handler.model_fields:
+        for setting in handler.model_fields.keys() - Handler.model_fields.keys():
             assert f"`{setting}`" in rows[name], f"{name}: {setting}"
 
 
@@ -57,7 +59,15 @@ def test_the_handlers_table_has_every_handler_and_setting() -> None:
 def test_a_handler_s_page_explains_every_setting(name: str) -> None:
     text = page(f"docs/{EXPLAINED[name]}")
     named = {*re.findall(r"`(\w+)`", text), *re.findall(r"^(\w+) = ", text, re.MULTILINE)}
-    assert not HANDLERS[name].model_fields.keys() - named
+    assert not HANDLERS[name].model_fields.keys() - Handler.model_fields.keys() - named
+
+
+def test_the_settings_of_all_handlers_are_explained_where_their_subject_is() -> None:
+    text = section("docs/flow-builders/prompts.md", "## Background sound")
+    assert Handler.model_fields.keys() - set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == {"tones"}
+    tones = section("docs/flow-builders/analysis.md", "## Tones of the caller's side")
+    assert "`tones = true`" in tones
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", tones, re.MULTILINE)) == {"tone", *CallTone}
 
 
 def test_the_readme_s_table_has_every_handler_links_to_its_page_and_says_whether_it_listens() -> None:

@@ -11,6 +11,7 @@ from mediaserver.call.inbound.endpointing import Endpointer, Utterance
 from mediaserver.call.inbound.keypad import CollectedDigits
 from mediaserver.call.inbound.monitor import InboundProblem
 from mediaserver.call.inbound.receiver import MAX_EVENTS
+from mediaserver.call.inbound.tone_listener import ToneListener
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
 from mediaserver.call.recording.recorder import Recording
@@ -36,6 +37,7 @@ __all__ = [
     "Recording",
     "Session",
     "Stream",
+    "ToneListener",
     "Utterance",
     "create_file",
     "ensure_within",

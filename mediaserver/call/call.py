@@ -17,20 +17,17 @@ from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
+from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.playout.sources.playlist import Playlist
-from mediaserver.playout.sources.source import PlaybackResult, Segment, Source
+from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
-from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.events import Event
 
 log = structlog.get_logger()
-
-Sound = Source | Segment | SpokenText | str | Path  # a `str` names a prompt, a `Path` a sound file
 
 
 class Call:
@@ -59,6 +56,7 @@ class Call:
         self._decode = library.decode
         self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
         self._clock, self._event_sink = clock, event_sink
+        self._background_levels = BackgroundLevels()
         self._keypad: Keypad | None = None
         self._recorders: set[Recorder] = set()
         self._recording_paused = False
@@ -77,14 +75,9 @@ class Call:
         played at once, and what it interrupts goes on afterwards, where it was stopped. Cancelling the coroutine
         stops its sound. PromptError if there is no such prompt, or the file cannot be played.
         """
-        if isinstance(sound, str):
-            sound = self.prompts.get(sound)
-        elif isinstance(sound, Path):
-            sound = await self._decode(sound)
-        if not isinstance(sound, Source):
-            sound = Playlist(sound if isinstance(sound, SpokenText) else [sound])
+        source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()
-        done = self._pacer.interject(sound) if interrupt else self._pacer.play(sound)
+        done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
         try:
             return await done
         except asyncio.CancelledError:
@@ -97,6 +90,15 @@ class Call:
         Each pending `play` returns how much of its sound was sent.
         """
         self._pacer.cancel_all()
+
+    def set_background(self, name: str | None, level: float | None = None, ducking: float | None = None) -> None:
+        """Repeat a prompt under all that is played, and alone while nothing is; None ends the background.
+
+        `level`: its active speech level in dBov. `ducking`: dB by which it is lowered while something is played.
+        Without them, the path's settings count, or what was set last. PromptError if there is no such prompt.
+        """
+        self._background_levels = levels = self._background_levels.changed(level, ducking)
+        self._pacer.set_background(levels.open(name, self.prompts) if name is not None else None)
 
     def answer(self) -> None:
         """Answer the call, if the peer leaves answering to us. `play` and `record` answer it by themselves."""

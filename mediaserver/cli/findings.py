@@ -129,6 +129,12 @@ async def collect_findings(
         for limited in prompt_findings.limited_gains(route, library.snapshot)
     ]
     notes += [
+        f'{settings.source(where, ("paths", route.pattern, "background_level"))}: paths."{route.pattern}":'
+        f" background_level: {limited}"
+        for route in configuration.table
+        for limited in prompt_findings.limited_backgrounds(route, library.snapshot, measured)
+    ]
+    notes += [
         f"{library.directory}: {missing}"
         for missing in language_findings.missing_variants(configuration.table, library.snapshot)
     ]

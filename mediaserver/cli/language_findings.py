@@ -35,7 +35,7 @@ def _played(routes: Iterable[Route], snapshot: PromptSnapshot) -> tuple[set[str]
     for route in routes:
         with route.known_handler() as handler:
             used.update(languages.lookup_tags(handler.prompt_language))
-            for name in handler.prompt_names():
+            for name in handler.needed_prompts:
                 if not VARIABLE.search(name):
                     with contextlib.suppress(PromptError):  # reported as a missing prompt
                         played.update(snapshot.match_names(name) if handler.globs else [name])

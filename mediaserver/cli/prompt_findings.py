@@ -10,10 +10,12 @@ from mediaserver.audio.level.levelling import OFFSET_THRESHOLD, SHORTEST
 from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.errors import PromptError
+from mediaserver.playout.decoding.conditioning import NEARLY
 from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
+from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.route import Route
 
 # The thresholds of warnings. docs/flow-builders/prompts.md has them, too.
@@ -46,8 +48,8 @@ def loop_steps(
     first.
     """
     steps: dict[str, tuple[float, bool]] = {}
-    for route in routes:
-        names = [name for name in _looped_names(route, snapshot) if name in measured]
+    for loop in (each for route in routes for each in _loops(route, snapshot)):
+        names = [name for name in loop if name in measured]
         for name, following in pairwise([*names, *names[:1]]):
             this, other = measured[name], measured[following]
             step = abs(other.first - this.last)
@@ -65,11 +67,27 @@ def limited_gains(route: Route, snapshot: PromptSnapshot) -> Iterator[str]:
                 yield f'prompt "{prompt.name}" gets {prompt.gain:.1f} dB only, or its peaks would clip'
 
 
-def _looped_names(route: Route, snapshot: PromptSnapshot) -> list[str]:
+def limited_backgrounds(
+    route: Route, snapshot: PromptSnapshot, measured: Mapping[str, Measurement]
+) -> Iterator[str]:
+    """Yield a sentence if the background of a route cannot be brought to the route's `background_level`."""
+    with contextlib.suppress(PromptError), route.known_handler() as handler:
+        if handler.background is None:
+            return
+        prompt = snapshot.view(language=handler.prompt_language).find(handler.background)
+        level = measured[prompt.name].level if prompt.name in measured else SILENCE_DB
+        wanted = LevelledPrompt(prompt, handler.background_level)
+        missing = wanted.level - level - wanted.amplified(level).gain
+        if level > SILENCE_DB and missing > NEARLY:
+            yield f'prompt "{prompt.name}" stays {missing:.1f} dB below it, or its peaks would clip'
+
+
+def _loops(route: Route, snapshot: PromptSnapshot) -> Iterator[list[str]]:
+    """Yield the names of the prompts of each loop of a route: that of its handler, and its background."""
     with route.known_handler() as handler:
         played = snapshot.view(language=handler.prompt_language)
-        return [prompt.name for prompt in _matching(handler.looped_prompts(), played) if prompt.samples]
-    return []
+        for names in (handler.looped_prompts(), filter(None, [handler.background])):
+            yield [prompt.name for prompt in _matching(names, played) if prompt.samples]
 
 
 def _matching(names: Iterable[str], snapshot: PromptSnapshot) -> list[Prompt | AmplifiedPrompt]:

@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     STREAM_RECONNECTED = "stream.reconnected"
     STREAM_INBOUND = "stream.inbound"
     DIGITS = "digits"
+    TONE = "tone"
     KEYWORD = "keyword"
     ANALYSIS = "analysis"
     SILENCE = "silence"
@@ -59,6 +60,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_RECONNECTED: payloads.StreamReconnected,
     EventKind.STREAM_INBOUND: payloads.StreamInbound,
     EventKind.DIGITS: payloads.Digits,
+    EventKind.TONE: payloads.Tone,
     EventKind.KEYWORD: payloads.Keyword,
     EventKind.ANALYSIS: payloads.Analysis,
     EventKind.SILENCE: payloads.Silence,

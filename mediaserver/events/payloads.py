@@ -70,6 +70,13 @@ class Digits(TypedDict, total=False):
     count: Annotated[int, "in place of `digits` where they are private: how many"]
 
 
+class Tone(TypedDict):
+    """The caller's side sends a call-progress or fax tone. Told once while it lasts, on a path with `tones`."""
+
+    tone: Annotated[str, "`busy`, `congestion`, `ringback`, `sit`, `fax-cng` or `fax-ced`"]
+    at_ms: Annotated[int, "milliseconds of received audio after which it began"]
+
+
 class SpeechStarted(TypedDict, total=False):
     """The caller begins to speak. The event is emitted with `analyse`, and where a handler waits for speech."""
 

@@ -24,7 +24,7 @@ from mediaserver.errors import EngineError, PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
-from mediaserver.wire.events import Audio, Digit, Event
+from mediaserver.wire.events import Audio, Digit, Event, Tone
 
 __all__ = [
     "Audio",
@@ -45,6 +45,7 @@ __all__ = [
     "Recording",
     "Source",
     "Stream",
+    "Tone",
     "Utterance",
     "silence",
 ]

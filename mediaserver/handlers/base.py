@@ -39,6 +39,16 @@ class Handler(Table, ABC):
 
     globs: ClassVar[bool] = False  # whether `prompt_names` may have globs, such as `music/*`
 
+    background: str | None = Field(None, min_length=1, description="a prompt that plays on under all other sound")
+    background_level: float = Field(
+        -26.0, ge=-60, le=-10, description="active speech level of the background in dBov (ITU-T P.56)"
+    )
+    background_ducking: float = Field(
+        10.0, ge=0, le=60, description="dB by which the background is lowered under other sound"
+    )
+
+    tones: bool = Field(False, description="whether call-progress and fax tones of the caller's side are told")
+
     @property
     def prompt_gain(self) -> float:
         """The gain in dB at which the prompts of `call.prompts` are played."""
@@ -56,6 +66,11 @@ class Handler(Table, ABC):
     def prompt_names(self) -> Iterable[str]:
         """Names or globs of the prompts that the handler plays, to find missing prompts before a call."""
         return ()
+
+    @property
+    def needed_prompts(self) -> list[str]:
+        """Names or globs of all prompts that calls need: those of `prompt_names`, and the background."""
+        return list(dict.fromkeys([*self.prompt_names(), *filter(None, [self.background])]))
 
     def looped_prompts(self) -> Iterable[str]:
         """Names or globs of recorded prompts that follow each other without a gap, the first after the last."""
@@ -89,7 +104,7 @@ class Handler(Table, ABC):
         Prompt names for which `known` is false are skipped.
         """
         missing, snapshot = [], snapshot.view(language=self.prompt_language)
-        for name in filter(known, self.prompt_names()):
+        for name in filter(known, self.needed_prompts):
             try:
                 snapshot.match([name]) if self.globs else snapshot.get(name)
             except PromptError as error:

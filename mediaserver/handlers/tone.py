@@ -4,7 +4,8 @@ from functools import lru_cache
 
 from pydantic import Field, field_validator, model_validator
 
-from mediaserver.audio import tone_plans, tones
+from mediaserver.audio import tone_plans
+from mediaserver.audio.tones import Cadence
 from mediaserver.call import Call
 from mediaserver.errors import TooLongError
 from mediaserver.handlers.base import Ending, Handler
@@ -47,7 +48,7 @@ class Tone(Ending, Handler):
             raise ValueError(f"tone: {error}") from None
         return self
 
-    def _cadence(self) -> tones.Cadence:
+    def _cadence(self) -> Cadence:
         return _cadence(self.tone, self.country, self.level, self.digit_ms, self.digit_gap_ms)
 
     async def run(self, call: Call) -> None:

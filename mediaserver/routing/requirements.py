@@ -8,8 +8,11 @@ from pydantic import SecretStr
 
 from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import Settings
+from mediaserver.errors import PromptError
 from mediaserver.handlers import table as handler_table
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
+from mediaserver.playout.sources.background import Background
+from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.filling import VARIABLE
 from mediaserver.routing.route import LANGUAGE, Route
 from mediaserver.speech.engines.requirements import EngineRequirement
@@ -36,7 +39,7 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
         known = {base for _, base in snapshot.language_variants} if any_language else ()
         with route.known_handler() as handler:
             place = f'{route.source or where}: paths."{route.pattern}"'
-            for name in dict.fromkeys(handler.prompt_names()):
+            for name in dict.fromkeys(handler.needed_prompts):
                 if not VARIABLE.search(name) and name not in known:
                     key = next(_keys_with(name, route.settings), "")
                     found += [
@@ -69,6 +72,25 @@ def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
 
 
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
-    """The encodings in which callers of these routes get audio, unless a caller's URL asks for another one."""
-    encodings = (first_encoding(route.wire) for route in routes)
-    return list({encoding.name: encoding for encoding in encodings}.values())
+    """The encodings in which callers of these routes get audio, unless a caller's URL asks for another one.
+
+    On a route with a background, sound is mixed in linear samples, so an encoding that has them is needed, too.
+    """
+    found: dict[str, Encoding] = {}
+    for route in routes:
+        encoding = first_encoding(route.wire)
+        mixed = [Background.source_encoding(encoding)] if route.settings.get("background") else []
+        found |= {each.name: each for each in (encoding, *mixed)}
+    return list(found.values())
+
+
+def backgrounds(routes: Iterable[Route], snapshot: PromptSnapshot) -> Iterator[tuple[LevelledPrompt, Encoding]]:
+    """Yield the background of each route with the encoding in which callers first get it.
+
+    Backgrounds that are missing, or whose names have a `{variable}`, are left out.
+    """
+    for route in routes:
+        with contextlib.suppress(PromptError), route.known_handler() as handler:
+            if handler.background is not None:
+                prompt = snapshot.view(language=handler.prompt_language).find(handler.background)
+                yield LevelledPrompt(prompt, handler.background_level), first_encoding(route.wire)

@@ -91,6 +91,7 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
+        await self.prompts.preload_backgrounds()
         self.prompts.report_oddities(self.library.prompts)
         self.prompts.report_missing()
         self._warn_of_misspelt_events()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.playout.prompts.watch import watch_prompts
 from mediaserver.routing import requirements
@@ -33,6 +34,7 @@ class PromptMonitor:
         self._library, self._configuration, self._metrics = library, configuration, metrics
         self._watching: asyncio.Task[None] | None = None
         self.missing = 0
+        self._preloading: set[asyncio.Future[list[EncodedFrames]]] = set()
         self._left_out: list[str] = []  # messages on built-in paths whose prompts have never been in the folder
 
     def report_missing(self) -> None:
@@ -46,8 +48,20 @@ class PromptMonitor:
         if not library.prompts:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
+    def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
+        """Bring the paths' backgrounds to their levels, so that the first caller does not have to wait for that.
+
+        The future is done when all of them are kept in the encodings in which callers first get them.
+        """
+        wanted = requirements.backgrounds(self._configuration().table, self._library.snapshot)
+        done = asyncio.gather(*(background.make_frames(encoding) for background, encoding in wanted))
+        self._preloading.add(done)
+        done.add_done_callback(self._preloading.discard)
+        return done
+
     def on_configuration_changed(self) -> None:
         """Start anew with another configuration. It is applied only if none but built-in paths lack prompts."""
+        self.preload_backgrounds()
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
 
@@ -67,7 +81,9 @@ class PromptMonitor:
                 self._on_reloaded(reloaded)
 
     async def close(self) -> None:
-        """Stop watching the folder."""
+        """Stop watching the folder, and preparing backgrounds."""
+        for preloading in [*self._preloading]:
+            preloading.cancel()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait((self._watching,))
@@ -85,6 +101,7 @@ class PromptMonitor:
             log.info(
                 "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
             )
+            self.preload_backgrounds()
         self.report_oddities([*reloaded.added, *reloaded.replaced])
         folder = str(self._library.directory)
         for file, why in reloaded.failed.items():

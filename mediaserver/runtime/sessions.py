@@ -3,11 +3,12 @@
 Streams that peers dial and streams that the server dials use the same functions.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Session, Stream
+from mediaserver.call import CloseCode, End, EndReason, Session, Stream, ToneListener
 from mediaserver.errors import EngineError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
@@ -40,6 +41,17 @@ def open_session(
     return session
 
 
+async def _serve(handler: Handler, session: Session) -> None:
+    """Run a handler with what the settings of all handlers ask for: a background, and the recognition of tones."""
+    call, receiver = session.call, session.receiver
+    call.set_background(handler.background, handler.background_level, handler.background_ducking)
+    with contextlib.ExitStack() as stack:
+        if handler.tones:
+            listener = ToneListener(receiver.push_event, call.notify)
+            stack.enter_context(receiver.listen_pcm(listener.on_pcm))
+        await handler.run(call)
+
+
 async def run_handler(session: Session, handler: Handler) -> End:
     """Run a handler with its call until the stream ends, and return why it has ended.
 
@@ -48,7 +60,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
     try:
         prompts, gain, language = session.call.prompts, handler.prompt_gain, handler.prompt_language
         session.call.prompts = prompts.view(gain=gain, language=language)
-        return await session.run(handler.run(session.call))
+        return await session.run(_serve(handler, session))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
         if isinstance(error, EngineError):  # the message of an EngineError suffices: no traceback is logged

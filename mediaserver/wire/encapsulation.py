@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediaserver.audio import g711
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SILENCE, from_bytes, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SILENCE
 from mediaserver.wire import audiosocket, rtp, websocket
 from mediaserver.wire.codec import Codec, InboundCodec
 
@@ -80,6 +80,11 @@ class Encoding:
     expand: Callable[[bytes], bytes] = bytes
 
     @property
+    def is_linear(self) -> bool:
+        """Whether the encoded samples are the 16-bit PCM itself, so that they can be added."""
+        return self.compand is bytes
+
+    @property
     def silence(self) -> bytes:
         """The encoded frame of 20 ms of silence."""
         return self.encode(SILENCE)
@@ -91,7 +96,7 @@ class Encoding:
     @property
     def encoder(self) -> Callable[[bytes], bytes]:
         """The function `encode`, as fast as it can be called."""
-        return self.header.__add__ if self.compand is bytes else self.encode
+        return self.header.__add__ if self.is_linear else self.encode
 
     def decode(self, encoded_frame: bytes) -> bytes:
         """Decode an encoded frame to 320 bytes of PCM. G.711 companding loses precision."""
@@ -104,14 +109,8 @@ class Encoding:
         return [header + body[at : at + step] for at in range(0, len(body), step)]
 
 
-_MULAW = (
-    lambda pcm: g711.mulaw_encode(from_bytes(pcm)),
-    lambda codes: to_bytes(g711.mulaw_decode(codes)),
-)
-_ALAW = (
-    lambda pcm: g711.alaw_encode(from_bytes(pcm)),
-    lambda codes: to_bytes(g711.alaw_decode(codes)),
-)
+_MULAW = (g711.mulaw_compand, g711.mulaw_expand)
+_ALAW = (g711.alaw_compand, g711.alaw_expand)
 _AUDIOSOCKET_HEADER = audiosocket.header(audiosocket.Kind.SLIN, FRAME_BYTES)
 # Encodings whose encoded frame is a whole WebSocket message.
 PCM = Encoding(Framing.PCM.value, websocket.header(FRAME_BYTES))

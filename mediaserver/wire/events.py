@@ -53,6 +53,18 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class Tone:
+    """A call-progress or fax tone in the peer's audio, which is told once for as long as it goes on.
+
+    `tone` is `busy`, `congestion`, `ringback`, `sit`, `fax-cng` or `fax-ced`. It began `at_ms` milliseconds into
+    the received audio.
+    """
+
+    tone: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The UUID that the peer gives its stream (AudioSocket message of kind 0x01)."""
 
@@ -71,4 +83,4 @@ class Fault:
     code: int
 
 
-Event = Audio | Digit | Identity | Hangup | Fault
+Event = Audio | Digit | Tone | Identity | Hangup | Fault

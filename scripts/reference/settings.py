@@ -1,5 +1,6 @@
 """`settings.md`: every key of the configuration, and of each handler."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mediaserver.config.settings import PathSettings, Settings
+from mediaserver.handlers.base import Handler
 from mediaserver.handlers.table import HANDLERS
 from scripts.reference import example, kinds
 from scripts.reference.markdown import code, page, prose, sentence, table
@@ -26,6 +28,8 @@ A path of the URL, and the handler that answers there. Its table has the handler
 [defaults](#defaults), which it then has in place of the default. `{variable}` in the path matches up to the next
 slash, `{variable:.+}` slashes as well; settings may use it."""
 
+_EVERY_HANDLER = "Every handler has these settings, one of your own as well."
+
 
 def write() -> str:
     """The page."""
@@ -36,9 +40,13 @@ def write() -> str:
         of_table = notes[name]
         blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), rows(model, of_table.keys)]
     blocks += ["## [paths]", _PATHS, table(("key", "type", "what it is"), [_handler_row()])]
+    blocks += [_EVERY_HANDLER, _table_of(Handler.model_fields, Handler, of_handlers["playback"])]
     for name, handler in HANDLERS.items():
         blocks += [f"## Handler {name}", prose(sentence(_first(handler)))]
-        blocks.append(rows(handler, of_handlers.get(name, {})) if handler.model_fields else "It has no settings.")
+        own = {key: field for key, field in handler.model_fields.items() if key not in Handler.model_fields}
+        blocks.append(
+            _table_of(own, handler, of_handlers.get(name, {})) if own else "It has no settings of its own."
+        )
     for inner in _inner_tables():
         blocks += [f"## {kinds.title_of(inner)}", prose(sentence(_first(inner))), rows(inner, {})]
     return page("Settings", "the settings' models and config.example.toml", *blocks)
@@ -60,8 +68,12 @@ def _is_table(kind: Any) -> bool:
 
 def rows(model: type[BaseModel], notes: dict[str, str]) -> str:
     """The table of a model's keys; `notes` are those of the example."""
+    return _table_of(model.model_fields, model, notes)
+
+
+def _table_of(fields: Mapping[str, FieldInfo], model: type[BaseModel], notes: dict[str, str]) -> str:
     lines = []
-    for key, field in model.model_fields.items():
+    for key, field in fields.items():
         if _is_table(field.annotation) and field.annotation in _SECTIONS:
             continue  # a section of its own
         lines.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))

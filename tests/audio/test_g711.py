@@ -31,6 +31,19 @@ def test_every_sample_encodes_to_alaw_as_the_reference_does():
     assert g711.alaw_encode(SAMPLES) == audioop.lin2alaw(SAMPLES.astype("<i2").tobytes(), 2)
 
 
+@pytest.mark.parametrize("samples", [1, 160, 640, 641, len(SAMPLES)])
+def test_pcm_is_companded_alike_however_long_it_is(samples: int) -> None:
+    for at in range(0, len(SAMPLES), samples) if samples > 1 else range(0, len(SAMPLES), 997):
+        part = SAMPLES[at : at + samples]
+        assert g711.mulaw_compand(part.astype("<i2").tobytes()) == g711.mulaw_encode(part)
+        assert g711.alaw_compand(part.astype("<i2").tobytes()) == g711.alaw_encode(part)
+
+
+def test_codes_are_expanded_to_the_samples_of_the_tables() -> None:
+    assert g711.mulaw_expand(CODES) == g711.MULAW_SAMPLES.astype("<i2").tobytes()
+    assert g711.alaw_expand(CODES) == g711.ALAW_SAMPLES.astype("<i2").tobytes()
+
+
 def test_mulaw_codes_survive_a_round_trip_but_for_the_second_zero():
     assert g711.mulaw_encode(g711.mulaw_decode(CODES)) == CODES.replace(b"\x7f", b"\xff")
 

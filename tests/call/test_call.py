@@ -453,6 +453,7 @@ async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: V
         "prompt",
         "prompts",
         "record",
+        "set_background",
         "silence",
         "speech",
         "stream",

@@ -17,8 +17,8 @@ from tests.sound import speechlike
 SPEECH = '[speech]\nengine = "command"\n[speech.command]\nprogram = ["true"]\n'
 
 
-def route_of(settings: str, tmp_path: Path) -> Route:
-    text = f'{SPEECH}[paths."/a"]\n{settings}\n'
+def route_of(settings: str, tmp_path: Path, pattern: str = "/a") -> Route:
+    text = f'{SPEECH}[paths."{pattern}"]\n{settings}\n'
     (route,) = Configuration.build(*_loaded(text, tmp_path)).table
     return route
 

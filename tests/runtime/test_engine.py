@@ -1,13 +1,21 @@
-"""What the engine logs for the operator."""
+"""What the engine logs for the operator, and what it makes ready for callers."""
 
+import asyncio
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
-from mediaserver.config.settings import EventSettings, PromptSettings, Settings
+from mediaserver.audio.level.active_level import active_level
+from mediaserver.audio.pcm import from_bytes
+from mediaserver.config.settings import EventSettings, PathSettings, PromptSettings, Settings
+from mediaserver.playout.prompts.encoded_frames import EncodedFrames
+from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import Engine
-from tests.sound import speechlike, write_wav
+from mediaserver.wire.encapsulation import PCMU
+from tests.sound import speechlike, voice, write_wav
+from tests.timing import PATIENCE
 
 
 async def test_a_prompt_folder_that_is_gone_and_comes_back_is_logged_once_each(tmp_path: Path) -> None:
@@ -55,3 +63,24 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
         await engine.close()
     assert [line for line in at_start if line["event"] == told["event"]] == [told]
     assert at_reload == [told]
+
+
+async def test_backgrounds_are_at_their_level_before_calls_come_and_after_a_reload(tmp_path: Path) -> None:
+    file = write_wav(tmp_path / "a.wav", voice(16_000))
+    paths = {"/a": PathSettings(handler="silence", encapsulation="rtp", background="a", background_level=-40.0)}
+    engine = Engine(Settings(prompts=PromptSettings(directory=tmp_path, cache="off"), paths=paths), "c")
+    try:
+        await engine.load()
+        for samples in (16_000, 12_000):
+            background = LevelledPrompt(engine.library.prompts["a"], -40.0)
+            async with asyncio.timeout(PATIENCE):
+                while not isinstance(frames := background.get_frames(PCMU), EncodedFrames):
+                    assert samples == 12_000, "not there before calls come"
+                    await asyncio.sleep(0.01)
+            assert background.samples == samples
+            heard = from_bytes(b"".join(map(PCMU.decode, frames.frames)))
+            assert active_level(heard) == pytest.approx(-40.0, abs=0.2)
+            write_wav(file, voice(12_000) // 3)
+            await engine.prompts.refresh()
+    finally:
+        await engine.close()

@@ -10,7 +10,7 @@ from mediaserver.audio.pcm import FULL_SCALE, Samples
 from mediaserver.playout.decoding.options import Conditioning
 
 MOST_GAIN = 30.0  # dB by which a sound is amplified at most, so that a recording of next to nothing stays soft
-_NEARLY = 0.05  # dB that a level may miss its target by without a word
+NEARLY = 0.05  # dB that a level may miss its target by without a word
 
 
 class ConditionedSound(NamedTuple):
@@ -56,7 +56,7 @@ def _gain_to(loudness: float, samples: Samples) -> tuple[float, str]:
     headroom = levelling.headroom_db(samples)
     gain = min(loudness - level, headroom, MOST_GAIN)
     missing = loudness - level - gain
-    if missing <= _NEARLY:
+    if missing <= NEARLY:
         return gain, ""
     peaks = "its peaks would clip otherwise"
     why = peaks if headroom <= MOST_GAIN else f"no prompt is amplified by more than {MOST_GAIN:g} dB"

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
+from mediaserver.audio.fade import fade_out
+from mediaserver.audio.mixing import add
 from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.wire import Wire
@@ -27,17 +30,28 @@ def _observed(on_frame: FrameObserver, encoding: Encoding, frame: bytes) -> byte
 class FrameWriter:
     """Writes the frames of one stream to the stream's connection."""
 
-    __slots__ = ("_frames", "_observers", "_silent", "transport", "wire")
+    __slots__ = ("_background", "_encoding", "_ending", "_frames", "_observers", "_silent", "transport", "wire")
 
     def __init__(self, wire: Wire, transport: Transport) -> None:
         self.wire, self.transport = wire, transport
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
         self._silent = True  # True before the first message, and where the last message was silence
-        self._frames: Iterator[bytes] = iter(())  # encoded frames that are being written, not yet observed
+        self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, not yet mixed, nor observed
+        self._encoding = wire.encoding  # that of `_frames`
+        self._background: Background | None = None
+        self._ending = b""  # PCM of the frame in which an earlier background fades out; b"" if there is none
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
         """Write to another connection from now on; the observers stay the same."""
-        self.wire, self.transport, self._silent = wire, transport, True
+        self.wire, self.transport, self._silent, self._ending = wire, transport, True, b""
+
+    def use_background(self, background: Background | None) -> None:
+        """Mix another background, or none, in all iterators that `iter_writes` makes from now on.
+
+        The earlier background fades out in the next frame.
+        """
+        self._ending = fade_out(self._background.take_next_frame()) if self._background is not None else b""
+        self._background = background
 
     def add_observer(self, on_frame: FrameObserver, on_flushed: FlushObserver) -> None:
         """Pass each frame to an observer, in all iterators that `iter_writes` makes from now on."""
@@ -52,32 +66,42 @@ class FrameWriter:
         for _, on_flushed in self._observers:
             on_flushed(frames)
 
-    def iter_writes(self, source: Source | None, start: int = 0) -> Iterator[None]:
+    def iter_writes(self, source: Source | None, start: int = 0, *, silenced: bool = False) -> Iterator[None]:
         """Return an iterator that writes one message at each `next`.
 
         The messages carry the frames of `source` from frame `start` on; if `source` is None, they carry silence.
+        The background is heard under both, unless the stream is `silenced`.
         """
         wire = self.wire
         encoding = wire.encoding
-        frames = repeat(encoding.silence) if source is None else source.iter_frames(encoding, start)
-        self._frames = frames
+        background = None if silenced else self._background
+        own = encoding if background is None else background.source_encoding(encoding)
+        frames = repeat(encoding.silence) if source is None else source.iter_frames(own, start)
+        self._frames, self._encoding = frames, own
+        if background is not None:
+            frames = background.play(encoding) if source is None else background.mix(frames, encoding)
+        if self._ending:
+            frames = chain(self._mix_ending(frames, encoding), frames)
         for on_frame, _ in self._observers:
             frames = map(partial(_observed, on_frame, encoding), frames)
         if wire.marks_talkspurts:
-            frames = chain(self._mark_talkspurt(silent=source is None), frames)
+            frames = chain(self._mark_talkspurt(silent=source is None and background is None), frames)
         return map(self.transport.write, wire.messages(frames))
 
     def take_next_frame(self) -> bytes:
-        """Take the PCM of the frame that would be written next, which is not written then; b"" if there is none.
-
-        The wire's encoding must be that of the latest `iter_writes`.
-        """
-        return self.wire.encoding.decode(next(self._frames, b""))
+        """Take the PCM of the source's next frame, which is not written then; b"" if there is none."""
+        return self._encoding.decode(next(self._frames, b""))
 
     def write_partial_frame(self) -> None:
         """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""
         if (rest := self.wire.flush()) and not self.transport.is_closing():
             self.transport.write(rest)
+
+    def _mix_ending(self, frames: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
+        """Yield the next of `frames`, in which an earlier background fades out."""
+        for frame in islice(frames, 1):
+            ending, self._ending = self._ending, b""
+            yield encoding.encode(add(encoding.decode(frame), ending))
 
     def _mark_talkspurt(self, *, silent: bool) -> Iterator[bytes]:
         """Yield no frame, but tell the wire, before the next frame, whether that frame begins a talkspurt."""

@@ -15,6 +15,7 @@ from mediaserver.playout.pacing.playback_queue import PlaybackQueue
 from mediaserver.playout.pacing.slot_membership import SlotMembership
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.source import SOURCE_FAULTS, PlaybackResult, Source
 from mediaserver.wire.wire import Wire
 
@@ -88,6 +89,11 @@ class Sequencer(ABC):
         if self._queue.current is not None and self._queue.current.done is done:
             self._interrupt()
         self._queue.remove_waiting(done)
+
+    def set_background(self, background: Background | None) -> None:
+        """Play a background under all sources and in place of silence from the next tick on; None ends it."""
+        self._writer.use_background(background)
+        self._restart_writes()
 
     def on_wire_changed(self) -> None:
         """Continue in the wire's new encoding, even in mid-prompt; the peer's messages have changed it."""
@@ -275,7 +281,8 @@ class Sequencer(ABC):
     def _start_writes(self, start: int) -> None:
         """Write the current source from frame `start`, or silence, from the next tick on."""
         current = self._queue.current
-        self._set_writes(self._writer.iter_writes(current.source if current is not None else None, start))
+        source = current.source if current is not None else None
+        self._set_writes(self._writer.iter_writes(source, start, silenced=self._on_hold))
 
     def _set_writes(self, writes: Iterator[None]) -> None:
         self._writes = writes

@@ -11,6 +11,7 @@ from typing import ClassVar
 from mediaserver.audio.level.levelling import PEAK_LIMIT, amplify
 from mediaserver.audio.level.levels import amplitude_dbfs
 from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
+from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.cache import LruCache
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
@@ -37,6 +38,8 @@ class Prompt:
     detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # frames by their encoding's name
     gain: ClassVar[float] = 0.0  # dB, as of an `AmplifiedPrompt`
     kept_as: set[str] = field(default_factory=set, repr=False)  # names of encodings of which frames were kept
+    # The active speech level in dBov, SILENCE_DB for none; None until `PromptStore.measure_level` was called.
+    level: asyncio.Future[float] | None = field(default=None, repr=False)
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
         """The prompt's frames in an encoding, or a shared future of them while the file must be decoded again."""
@@ -120,6 +123,23 @@ class PromptStore:
             found = {name: self.cache.pop((prompt, name)) for name in prompt.kept_as}
             prompt.detached = {name: frames for name, frames in found.items() if frames is not None}
         return prompt.detached
+
+    async def measure_level(self, prompt: Prompt) -> float:
+        """The prompt's active speech level in dBov (ITU-T P.56), SILENCE_DB for none. It is measured only once.
+
+        Few prompts are played at a level of their own, and to measure one takes long. So a decoder process does it
+        when it is asked for.
+        """
+        if prompt.level is None:
+            prompt.level = asyncio.ensure_future(self._measure_level(prompt))
+        return await asyncio.shield(prompt.level)
+
+    async def _measure_level(self, prompt: Prompt) -> float:
+        try:
+            measured = await self._pool.measure(prompt.path)
+        except PromptError:
+            return prompt.info.loudness_lufs  # some tenths of a dB off
+        return prompt.info.loudness_lufs if prompt.detached is not None else float(measured["level"])
 
     def _cached(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | None:
         if prompt.detached is not None:

@@ -47,11 +47,16 @@ class PromptSnapshot:
 
         PromptError where there is none, or where its file cannot be played.
         """
+        prompt = self.find(name)
+        return prompt.amplified(self.gain) if self.gain else prompt
+
+    def find(self, name: str) -> Prompt:
+        """The prompt as `get` finds it, without the snapshot's gain. PromptError as of `get`."""
         normal = unicodedata.normalize("NFC", name)
         variant = languages.find_variant(self._variants, normal, self.language) if self._variants else None
         prompt = self.by_name.get(variant or normal)
         if prompt is not None:
-            return prompt.amplified(self.gain) if self.gain else prompt
+            return prompt
         for file, why in self.problems.get(normal, {}).items():
             raise PromptError(f'prompt "{name}" cannot be played: {file} {why}')
         raise PromptError(f'no prompt "{name}"{self._hint(normal)}')

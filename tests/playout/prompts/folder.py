@@ -9,7 +9,10 @@ from pathlib import Path
 
 from mediaserver.audio.pcm import Samples, to_bytes
 from mediaserver.config.settings import PromptSettings
+from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decode import decode_file
+from mediaserver.playout.decoding.measuring import measure
+from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedFrames
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
@@ -24,12 +27,24 @@ _ages = itertools.count(1)
 class InlinePool(DecodePool):
     """Decodes in this process and at once, because another process would take real time."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.measured: list[str] = []
+
     async def decode(self, path: Path, new_sink, *, store: bool = True):
         self.decodes += 1
         decoded, sink = decode_file(path), new_sink()
         for at in range(0, len(decoded.pcm), PCM_BLOCK_BYTES):
             await sink.feed_pcm(decoded.pcm[at : at + PCM_BLOCK_BYTES])
         return AudioInfo(decoded.source, decoded.peak_dbfs, decoded.loudness_lufs), sink
+
+    async def measure(self, path: Path):
+        self.measured.append(path.name)
+        try:
+            with path.open("rb") as file:
+                return measure(path, file, 60.0, "auto", Conditioning())._asdict()
+        except OSError as error:
+            raise PromptError("cannot be read") from error
 
 
 class TimedPool(InlinePool):

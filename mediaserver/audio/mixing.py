@@ -1,0 +1,70 @@
+"""Mixes PCM of 16 bits frame by frame, and lowers ("ducks") one sound while another one is heard.
+
+The functions take and return bytes, and work by `audioop`, which adds two frames of 20 ms in a tenth of the time
+that numpy takes.
+"""
+
+import audioop
+
+import numpy as np
+
+from mediaserver.audio.pcm import FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, from_bytes, to_bytes
+
+QUIET_PEAK = round(FULL_SCALE * 10 ** (-54 / 20))  # the highest magnitude that counts as silence: -54 dB
+_FALL, _RISE = 1 / 5, 1 / 20  # by how much the gain falls and rises in a frame: from 1 to 0 in 100 and in 400 ms
+_HOLD = 15  # frames (300 ms) without sound after which the gain rises again, so that it stays low between words
+_RAMP = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
+
+
+def add(frame: bytes, other: bytes) -> bytes:
+    """The sum of two frames of the same size. A sum that would not fit into 16 bits is clipped."""
+    return audioop.add(frame, other, SAMPLE_BYTES)
+
+
+class Ducker:
+    """Mixes a sound under another one: the sound is lowered by `ducking` dB while the other one is heard.
+
+    The sound's gain begins at 0, and changes in straight ramps, so that nothing clicks.
+    """
+
+    __slots__ = ("_hold", "_lowered", "gain")
+
+    def __init__(self, ducking: float) -> None:
+        self._lowered = float(10 ** (-ducking / 20))
+        self._hold = 0  # frames for which the gain still stays low
+        self.gain = 0.0  # a factor, from 0 to 1
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether frames stay as they are, unless the other sound is heard."""
+        return self.gain == 1.0 and not self._hold
+
+    def mute(self) -> None:
+        """Begin at 0 again, as the sound has a gap."""
+        self.gain = 0.0
+
+    def mix(self, other: bytes, frame: bytes) -> bytes:
+        """The sum of a frame of the other sound and the sound's next frame, 320 bytes each, at its gain."""
+        is_heard = audioop.max(other, SAMPLE_BYTES) > QUIET_PEAK
+        if is_heard and self.gain == self._lowered:  # the usual case, without further calls
+            self._hold = _HOLD
+            return audioop.add(other, audioop.mul(frame, SAMPLE_BYTES, self.gain), SAMPLE_BYTES)
+        if is_heard:
+            self._hold = _HOLD + 1  # this frame is the first of them
+        return add(other, self.apply(frame))
+
+    def apply(self, frame: bytes) -> bytes:
+        """The sound's next frame of 320 bytes, at its gain, while the other sound is not heard."""
+        target, before = 1.0, self.gain
+        if self._hold:
+            self._hold -= 1
+            target = self._lowered
+        if before == target:
+            return frame if target == 1.0 else self.scale(frame)
+        self.gain = max(target, before - _FALL) if target < before else min(target, before + _RISE)
+        ramp = before + (self.gain - before) * _RAMP
+        return to_bytes(np.rint(from_bytes(frame) * ramp).astype(np.int16))
+
+    def scale(self, frame: bytes) -> bytes:
+        """A frame at the present gain, each sample rounded down."""
+        return audioop.mul(frame, SAMPLE_BYTES, self.gain)

@@ -1,0 +1,47 @@
+"""What a handler may name to be played on a call, and the sources that are made of it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediaserver.playout.prompts.encoded_frames import SoundFile
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
+from mediaserver.playout.sources.background import Background
+from mediaserver.playout.sources.levelled import LevelledPrompt
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.source import Segment, Source
+from mediaserver.speech.tts.spoken_text import SpokenText
+
+Sound = Source | Segment | SpokenText | str | Path  # a `str` names a prompt, a `Path` a sound file
+
+
+async def open_sound(
+    sound: Sound, prompts: PromptSnapshot, decode: Callable[[Path], Awaitable[SoundFile]]
+) -> Source:
+    """A source that plays a sound; PromptError if there is no such prompt, or the file cannot be played."""
+    if isinstance(sound, str):
+        sound = prompts.get(sound)
+    elif isinstance(sound, Path):
+        sound = await decode(sound)
+    if isinstance(sound, Source):
+        return sound
+    return Playlist(sound if isinstance(sound, SpokenText) else [sound])
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundLevels:
+    """How loud a background is: its active speech level in dBov, and the dB by which other sound lowers it."""
+
+    level: float = -26.0
+    ducking: float = 10.0
+
+    def changed(self, level: float | None, ducking: float | None) -> "BackgroundLevels":
+        """The levels with other values; None leaves a value as it is."""
+        return BackgroundLevels(
+            self.level if level is None else level, self.ducking if ducking is None else ducking
+        )
+
+    def open(self, name: str, prompts: PromptSnapshot) -> Background | None:
+        """The background that repeats a prompt, None for an empty one; PromptError if there is no such prompt."""
+        prompt = prompts.find(name)
+        return Background(LevelledPrompt(prompt, self.level), self.ducking) if prompt.samples else None

@@ -1,0 +1,91 @@
+"""Background sound: a loop that plays under all that its stream plays, and alone while nothing else is played.
+
+While nothing is played, the loop's encoded frames are sent as they are kept, shared by all streams. Other frames
+are mixed one by one: the loop is lowered while there is sound above it, and raised again a little later.
+"""
+
+from collections.abc import Iterator
+from itertools import chain, count
+from math import gcd
+from operator import itemgetter
+
+from mediaserver.audio.mixing import Ducker
+from mediaserver.audio.pcm import FRAME_SAMPLES, SILENCE
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Segment
+from mediaserver.wire.encapsulation import PCM, Encoding
+
+
+class Background:
+    """One stream's background: a `segment` that is repeated without a gap, and its gain.
+
+    The segment must have samples, and must not raise errors. It is lowered by `ducking` dB under other sound.
+
+    Each frame of the loop is taken by the iterator that is written at that time. The loop therefore goes on where
+    one source ends and another one begins, and stands still while nothing of it is sent.
+    """
+
+    def __init__(self, segment: Segment, ducking: float) -> None:
+        self._segment = segment
+        self._ducker = Ducker(ducking)
+        self._encoding: Encoding | None = None  # that of `_frames`; None until the first frame is asked for
+        self._loop = Playlist(())
+        self._frames: Iterator[bytes] = iter(())
+        self._taken = count()  # its value is the number of the loop's frames that were taken
+        self._underruns = 0  # frames of silence in place of the loop's own, as far as `_next_frame` knows
+
+    @staticmethod
+    def source_encoding(encoding: Encoding) -> Encoding:
+        """The encoding in which `mix` wants frames for a stream's encoding: samples must be linear to be added."""
+        return encoding if encoding.is_linear else PCM
+
+    def play(self, encoding: Encoding) -> Iterator[bytes]:
+        """The encoded frames of the loop alone, an iterator without end."""
+        self._use_encoding(encoding)
+        return chain(self._raise(encoding), self._frames)
+
+    def mix(self, frames: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
+        """Encoded frames in which the loop plays under `frames`, which are in `source_encoding(encoding)`."""
+        self._use_encoding(encoding)
+        start, loop_start = len(self.source_encoding(encoding).header), len(encoding.header)
+        encode, expand, mix = encoding.encoder, encoding.expand, self._ducker.mix
+
+        def mix_frame(frame: bytes, loop: bytes) -> bytes:
+            mixed = encode(mix(frame[start:], expand(loop[loop_start:])))
+            if self._loop.underruns != self._underruns:
+                self._begin_anew()
+            return mixed
+
+        return map(mix_frame, frames, self._frames)
+
+    def take_next_frame(self) -> bytes:
+        """Take the PCM that would be heard of the loop in its next frame; silence before its first frame."""
+        if self._encoding is None:
+            return SILENCE
+        return self._ducker.scale(self._encoding.decode(next(self._frames)))
+
+    def _raise(self, encoding: Encoding) -> Iterator[bytes]:
+        """Yield the loop's frames until it is at its full level."""
+        while not self._ducker.is_raised:
+            frame = self._ducker.apply(encoding.decode(next(self._frames)))
+            if self._loop.underruns != self._underruns:
+                self._begin_anew()
+            yield encoding.encode(frame)
+
+    def _begin_anew(self) -> None:
+        """Fade in again from the next frame on, because this frame of the loop was not there in time."""
+        self._underruns = self._loop.underruns
+        self._ducker.mute()
+
+    def _use_encoding(self, encoding: Encoding) -> None:
+        """Take the loop's frames in a stream's encoding, from where it is."""
+        self._underruns = self._loop.underruns  # gaps that are over
+        if encoding is self._encoding:
+            return
+        samples = self._segment.samples
+        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which a frame begins where the loop begins
+        played = next(self._taken) - self._loop.underruns
+        self._encoding, self._underruns = encoding, 0
+        self._loop = Playlist(Repeated([self._segment], None), start=played % period)
+        self._taken = count(played)
+        self._frames = map(itemgetter(0), zip(self._loop.iter_frames(encoding), self._taken, strict=False))
