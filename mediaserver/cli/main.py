@@ -19,6 +19,7 @@ from mediaserver.cli.commands.init import init
 from mediaserver.cli.commands.say import say
 from mediaserver.cli.commands.serve import serve
 from mediaserver.cli.commands.sign import sign
+from mediaserver.cli.commands.simulate import simulate
 
 # The function of each command, with the examples at the end of the command's help.
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
@@ -28,6 +29,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     call: (
         "call ws://127.0.0.1:8080/audio-stream --record heard.wav",
         'call ws://127.0.0.1:8080/menu --digits "1,,4711#"',
+    ),
+    simulate: (
+        "simulate flow.json --record heard.wav",
+        'simulate --fetch http://127.0.0.1:8082/flow/SECRET/menu --digits "1,,4711#"',
     ),
     attach: ("attach call 652af662-eb45-11ee-b1a5-6fde165f9226 --path /record",),
     say: ('say "Thank you for calling." --rate 0.9 -o prompts/thanks.wav',),
