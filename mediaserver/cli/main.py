@@ -15,6 +15,7 @@ from mediaserver.cli import options
 from mediaserver.cli.commands.attach import attach
 from mediaserver.cli.commands.call import call
 from mediaserver.cli.commands.check import check
+from mediaserver.cli.commands.flow import flow
 from mediaserver.cli.commands.init import init
 from mediaserver.cli.commands.say import say
 from mediaserver.cli.commands.serve import serve
@@ -33,6 +34,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     simulate: (
         "simulate flow.json --record heard.wav",
         'simulate --fetch http://127.0.0.1:8082/flow/SECRET/menu --digits "1,,4711#"',
+    ),
+    flow: (
+        "flow /menu --server wss://media.example.com",
+        'flow /menu --create --name "Main menu"',
     ),
     attach: ("attach call 652af662-eb45-11ee-b1a5-6fde165f9226 --path /record",),
     say: ('say "Thank you for calling." --rate 0.9 -o prompts/thanks.wav',),
