@@ -85,6 +85,13 @@ def test_the_options_of_call_are_all_in_its_table() -> None:
     assert sorted(told) == sorted(there - {"--help"})
 
 
+def test_the_options_of_simulate_are_all_in_its_table() -> None:
+    simulate = typer.main.get_command(main.app).commands["simulate"]  # type: ignore[attr-defined]
+    there = {name for option in simulate.params for name in option.opts if name.startswith("--")}
+    told = re.findall(r"^\| `(--[a-z]+)", page("docs/flow-builders/simulate.md"), re.MULTILINE)
+    assert sorted(told) == sorted(there - {"--help", "--fetch"})
+
+
 def test_every_reason_why_a_stream_ends_is_named() -> None:
     rows = re.findall(r"^\| (`.*`) \|", section(TROUBLE, "## Why a stream ended"), re.MULTILINE)
     told = [reason for row in rows for reason in re.findall(r"`([a-z-]+)`", row)]

@@ -15,10 +15,12 @@ from mediaserver.cli import options
 from mediaserver.cli.commands.attach import attach
 from mediaserver.cli.commands.call import call
 from mediaserver.cli.commands.check import check
+from mediaserver.cli.commands.flow import flow
 from mediaserver.cli.commands.init import init
 from mediaserver.cli.commands.say import say
 from mediaserver.cli.commands.serve import serve
 from mediaserver.cli.commands.sign import sign
+from mediaserver.cli.commands.simulate import simulate
 
 # The function of each command, with the examples at the end of the command's help.
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
@@ -28,6 +30,14 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     call: (
         "call ws://127.0.0.1:8080/audio-stream --record heard.wav",
         'call ws://127.0.0.1:8080/menu --digits "1,,4711#"',
+    ),
+    simulate: (
+        "simulate flow.json --record heard.wav",
+        'simulate --fetch http://127.0.0.1:8082/flow/SECRET/menu --digits "1,,4711#"',
+    ),
+    flow: (
+        "flow /menu --server wss://media.example.com",
+        'flow /menu --create --name "Main menu"',
     ),
     attach: ("attach call 652af662-eb45-11ee-b1a5-6fde165f9226 --path /record",),
     say: ('say "Thank you for calling." --rate 0.9 -o prompts/thanks.wav',),

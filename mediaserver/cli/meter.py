@@ -53,12 +53,18 @@ class Meter:
         jitter = max(self._recent, default=0.0) * 1000
         table = Table.grid(padding=(0, 1))
         table.add_row("time", f"{self._frames / FRAMES_PER_SECOND:6.1f} s", self._url)
-        table.add_row("level", f"{max(level, -99.9):6.1f} dBFS", _bar(1 - level / _FLOOR_DBFS, "green"))
-        table.add_row("jitter", f"{jitter:6.2f} ms, worst of 1 s", _bar(jitter / (PTIME * 1000), "yellow"))
+        table.add_row("level", f"{max(level, -99.9):6.1f} dBFS", level_bar(level))
+        table.add_row("jitter", f"{jitter:6.2f} ms, worst of 1 s", bar(jitter / (PTIME * 1000), "yellow"))
         return table
 
 
-def _bar(share: float, colour: str) -> Text:
+def level_bar(dbfs: float) -> Text:
+    """A bar for a level in dBFS."""
+    return bar(1 - dbfs / _FLOOR_DBFS, "green")
+
+
+def bar(share: float, colour: str) -> Text:
+    """A bar of which a share of 0 to 1 is filled."""
     filled = round(min(max(share, 0.0), 1.0) * _WIDTH)
     return Text("█" * filled, style=colour) + Text("·" * (_WIDTH - filled), style="dim")
 

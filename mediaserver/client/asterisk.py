@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -14,8 +15,15 @@ from mediaserver.errors import PeerError, error_text
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
+from mediaserver.wire.codec import Codec
+from mediaserver.wire.encapsulation import PAYLOAD_ENCODINGS, TCP
 
 SCHEME = "tcp"
+# How Asterisk sends a frame, by the codec of its channel: each is a whole message of kind 0x10.
+ENCODINGS = {
+    codec: replace(encoding, name=TCP.name, header=audiosocket.header(Kind.SLIN, codec.frame_bytes))
+    for codec, encoding in PAYLOAD_ENCODINGS.items()
+} | {Codec.SLIN: TCP}
 _PORTS_HINT = (
     "Ports of AudioSocket are those of [audiosocket] in the server's configuration: `mediaserver check` lists them"
 )

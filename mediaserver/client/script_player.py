@@ -20,7 +20,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.sources.playlist import Playlist
-from mediaserver.playout.sources.source import Clip, silence
+from mediaserver.playout.sources.source import Clip, Source, silence
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.audiosocket import Kind, Message
 from mediaserver.wire.encapsulation import MESSAGE, TCP
@@ -35,14 +35,18 @@ _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer falls quiet."""
+    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer falls quiet.
+
+    If there is a `voice`, it is sent from the answer on, in place of keys and audio.
+    """
 
     keys: str = ""
     pcm: bytes = b""
     after: float | None = None
+    voice: Source | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.keys or self.pcm)
+        return bool(self.keys or self.pcm or self.voice)
 
 
 class TurnDetector:
@@ -131,6 +135,10 @@ class ScriptPlayer:
 
     async def _play_script(self) -> None:
         script = self._script
+        if script.voice is not None:
+            self._begun = True
+            self._pacer.play(script.voice)
+            return
         if script.after is None:
             await self._turn_detector.wait_for_turn()
         elif script.after:
@@ -156,14 +164,12 @@ class ScriptPlayer:
             self._sent_keys += key != PAUSE and played.complete
 
     async def _send_key_messages(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        for key in self._script.keys:
-            if key != PAUSE and not self._transport.is_closing():
-                self._transport.write(self._key_message(key))
-                self._sent_keys += 1
-            due += (_PAUSE_MS if key == PAUSE else _ON_MS + _OFF_MS) / 1000
-            await asyncio.sleep(due - loop.time())
+        await press_keys(self._script.keys, self._send_key_message)
+
+    def _send_key_message(self, key: str) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(self._key_message(key))
+            self._sent_keys += 1
 
     def _key_message(self, key: str) -> bytes:
         """The AudioSocket message of a key, as the bytes that are written to the transport."""
@@ -171,6 +177,17 @@ class ScriptPlayer:
         if self._wire.encoding is MESSAGE:
             message = websocket.binary(message)
         return next(self._wire.messages([message]))
+
+
+async def press_keys(keys: str, press: Callable[[str], None]) -> None:
+    """Call `press` with one key after another, at the pace of tones. A comma is a pause of 2 s."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for key in keys:
+        if key != PAUSE:
+            press(key)
+        due += (_PAUSE_MS if key == PAUSE else _ON_MS + _OFF_MS) / 1000
+        await asyncio.sleep(due - loop.time())
 
 
 def _key_sound(key: str) -> Clip:

@@ -7,8 +7,7 @@ On `ws://` and `wss://` the simulator behaves as VoIPBIN, which sends no frames 
 import asyncio
 import contextlib
 import time
-import wave
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,18 +15,19 @@ from typing import Any, TypeVar
 from aiohttp import WSMsgType
 from yarl import URL
 
-from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.call import CloseCode
 from mediaserver.client import asterisk, dial, measure
 from mediaserver.client.dial import NotHttpError
 from mediaserver.client.measure import Report
 from mediaserver.client.script_player import Script, ScriptPlayer, TurnDetector
-from mediaserver.errors import PeerError, PromptError, ProtocolError, error_text
-from mediaserver.playout.decoding.decode import decode_file
+from mediaserver.client.sound_files import decode_speech, open_recorder
+from mediaserver.errors import PeerError, ProtocolError
+from mediaserver.playout.sources.source import Source
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket, random_key
 from mediaserver.wire import audiosocket, rtp
-from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Hangup
 from mediaserver.wire.wire import Wire
@@ -48,6 +48,8 @@ class SimulatedCall:
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
     after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
     record: Path | None = None  # a WAV file into which the received audio is written
+    voice: Source | None = None  # what to send from the answer on, in place of `digits` and `send`
+    codec: Codec = Codec.SLIN  # with tcp://, the codec in which we send, as an Asterisk may
 
 
 class FrameMeter:
@@ -101,9 +103,9 @@ async def simulate(
     PeerError if the call cannot be made. PromptError if the file to send cannot be decoded, or the file to record
     cannot be written.
     """
-    pcm = await asyncio.to_thread(_decode_speech, call.send) if call.send else b""
-    script, turn_detector = Script(call.digits, pcm, call.after), TurnDetector()
-    with _recorder(call.record) as record:
+    pcm = await asyncio.to_thread(decode_speech, call.send) if call.send else b""
+    script, turn_detector = Script(call.digits, pcm, call.after, call.voice), TurnDetector()
+    with open_recorder(call.record) as record:
 
         def receive_frame(pcm: bytes, at: float) -> None:
             record(pcm)
@@ -151,7 +153,9 @@ async def _simulate_asterisk(
     settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts no other codec, whatever codec it sends
     meter = FrameMeter(call, on_frame, Wire(settings, carrier=Carrier.TCP))
     connection = await _dial_unless(hang_up, asterisk.dial(call.url, meter.receive))
-    player = ScriptPlayer(Wire(settings, carrier=Carrier.TCP), connection.transport, script, turn_detector)
+    wire = Wire(settings, carrier=Carrier.TCP)
+    wire.encoding = asterisk.ENCODINGS[call.codec]
+    player = ScriptPlayer(wire, connection.transport, script, turn_detector)
     player.start()
     waiting = [asyncio.create_task(event.wait()) for event in (connection.over, hang_up)]
     try:
@@ -190,13 +194,6 @@ def _describe(settings: WireSettings) -> str:
     if settings.encapsulation == Encapsulation.AUDIOSOCKET:
         return f"{settings.encapsulation} in {settings.framing} framing"
     return str(settings.encapsulation)
-
-
-def _decode_speech(path: Path) -> bytes:
-    try:
-        return decode_file(path).pcm
-    except PromptError as error:
-        raise PromptError(f"--send: {path} {error}") from error
 
 
 async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
@@ -250,23 +247,6 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
     return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
-
-
-@contextlib.contextmanager
-def _recorder(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """Yield a function that writes frames into the WAV file at `path`, or drops the frames if `path` is None."""
-    if path is None:
-        yield lambda pcm: None
-        return
-    try:
-        target = path.open("wb")
-    except OSError as error:
-        raise PromptError(f"--record: {path} cannot be written: {error_text(error)}") from error
-    with target, wave.open(target, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(SAMPLE_BYTES)
-        file.setframerate(SAMPLE_RATE)
-        yield file.writeframes
 
 
 def _encapsulation_of(url: str) -> Encapsulation | None:

@@ -55,7 +55,7 @@ def test_paragraphs_are_as_wide_as_the_terminal() -> None:
     ("typed", "expected"),
     [
         (["mediaserver", "ca"], {"call"}),
-        (["mediaserver", "s"], {"say", "serve", "sign"}),
+        (["mediaserver", "s"], {"say", "serve", "sign", "simulate"}),
         (["mediaserver", "call", "--dig"], {"--digits"}),
         (["mediaserver", "attach", "con"], {"conference"}),
         (["mediaserver", "call", "--framing", "m"], {"message"}),
@@ -86,7 +86,7 @@ def test_there_is_a_script_for_each_shell(shell: str, monkeypatch: pytest.Monkey
 
 
 def test_completion_is_installed_and_works_in_a_shell(tmp_path: Path) -> None:
-    """As a user has it: installed from a bash, in the next bash `mediaserver si` and a tabulator."""
+    """As a user has it: installed from a bash, in the next bash `mediaserver sig` and a tabulator."""
     environment = os.environ | {"HOME": str(tmp_path), "PATH": f"{BINARY.parent}:{os.environ['PATH']}"}
 
     def bash(script: str, *options: str) -> str:
@@ -104,6 +104,7 @@ def test_completion_is_installed_and_works_in_a_shell(tmp_path: Path) -> None:
     assert "bash completion installed in" in bash("mediaserver --install-completion; exit $?")
     completed = bash(
         'source ~/.bashrc; function=$(complete -p mediaserver | sed "s/.*-F \\([^ ]*\\).*/\\1/"); '
-        'COMP_WORDS=(mediaserver si) COMP_CWORD=1; "$function" mediaserver si mediaserver; echo "${COMPREPLY[@]}"'
+        'COMP_WORDS=(mediaserver sig) COMP_CWORD=1; "$function" mediaserver sig mediaserver; '
+        'echo "${COMPREPLY[@]}"'
     )
     assert completed.split() == ["sign"]

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from mediaserver.audio import g711
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.client import asterisk, simulator
 from mediaserver.client.simulator import SimulatedCall
 from mediaserver.errors import PeerError
+from mediaserver.playout.sources.live import LiveSource
+from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encapsulation, Framing
 from tests.server.preloaded import run
 from tests.server.process import audiosocket_ports, serving, write_config
@@ -304,3 +307,17 @@ def test_the_command_against_our_own_server(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert json.loads(done.stdout)["close_code"] == 1000
         assert to_bytes(SAMPLES[160:1600]) in to_bytes(read_wav(out))
+
+
+@pytest.mark.parametrize("codec", [Codec.MULAW, Codec.ALAW])
+async def test_an_asterisk_may_send_another_codec(codec: Codec) -> None:
+    """As one that was asked for it does: 160 bytes of kind 0x10, without a break."""
+    voice = LiveSource(0, slack_ms=10_000)
+    voice.push_audio(to_bytes(SAMPLES))
+    async with answering(playing(40 * FRAMES[:1])) as (server, url):
+        await simulator.simulate(SimulatedCall(url, voice=voice, codec=codec))
+    said = server.heard[19:]
+    frames = [said[at : at + 163] for at in range(0, len(said) - len(HANGUP), 163)]
+    assert {frame[:3] for frame in frames} == {b"\x10\x00\xa0"}
+    encode = {Codec.MULAW: g711.mulaw_encode, Codec.ALAW: g711.alaw_encode}[codec]
+    assert b"".join(frame[3:] for frame in frames[:25]) == encode(SAMPLES)

@@ -7,7 +7,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # ms of audio that may wait beyond the delay; if more waits, all audio beyond the delay is dropped
+_SLACK_MS = 200  # ms of audio that may wait beyond the delay, unless the source is told another number of ms
 
 
 def _bytes_of(ms: int) -> int:
@@ -17,13 +17,14 @@ def _bytes_of(ms: int) -> int:
 class LiveSource(Source):
     """A source without end that plays the pushed audio `delay_ms` later, and silence while there is none.
 
-    After an underrun, the source sends silence until `delay_ms` of audio wait again. `dropped` counts the samples
-    that were dropped because audio was pushed faster than it is played.
+    After an underrun, the source sends silence until `delay_ms` of audio wait again. If `slack_ms` more than that
+    wait, all beyond the delay is dropped. `dropped` counts the samples that were dropped because audio was pushed
+    faster than it is played.
     """
 
-    def __init__(self, delay_ms: int = 0) -> None:
+    def __init__(self, delay_ms: int = 0, slack_ms: int = _SLACK_MS) -> None:
         self._delay_bytes = max(FRAME_BYTES, _bytes_of(delay_ms))
-        self._max_bytes = self._delay_bytes + _bytes_of(_SLACK_MS)
+        self._max_bytes = self._delay_bytes + _bytes_of(slack_ms)
         self._max_frames = self._max_bytes // FRAME_BYTES
         self._waiting_frames: deque[bytes] = deque()  # frames that wait
         self._rest = b""  # the beginning of another frame

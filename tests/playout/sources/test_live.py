@@ -83,3 +83,11 @@ def test_a_delay_is_counted_at_8_khz() -> None:
     assert played(live, 1) == [0]
     push(live, 1)
     assert played(live, 50) == [1] * 50
+
+
+def test_as_much_waits_as_the_slack_allows() -> None:
+    live = LiveSource(0, slack_ms=400)
+    push(live, *range(1, 22))
+    assert live.dropped == 0
+    push(live, 22)
+    assert (live.dropped, played(live, 2)) == (21 * 160, [22, 0])

@@ -1,0 +1,127 @@
+"""`mediaserver flow`: prints the flow that brings a caller to a path, or creates it at VoIPBIN."""
+
+import json
+from typing import Annotated, NamedTuple
+
+import typer
+from yarl import URL
+
+from mediaserver import config
+from mediaserver.cli import options, terminal
+from mediaserver.cli.terminal import EXIT_WRONG_STREAM, err
+from mediaserver.client.advice import NO_CREDENTIAL
+from mediaserver.client.flows import api
+from mediaserver.client.flows.builder import Actions, dialled_addresses, flow_actions
+from mediaserver.client.flows.probe import probe_address
+from mediaserver.client.voipbin import credential_of
+from mediaserver.config.settings import VoipbinSettings
+from mediaserver.errors import ConfigError, MediaServerError
+from mediaserver.routing.configuration import Configuration
+from mediaserver.support import log
+from mediaserver.support.credentials import redact_url
+
+_SERVER = "wss://media.example.com"
+_DETAIL = "made by mediaserver flow"
+_PLACEHOLDER = "media.example.com stands for this server: give --server"
+_URL_IGNORED = (
+    "VoIPBIN's public code ignores url: for a platform that is built from it, name a port for the path in"
+    " [audiosocket]"
+)
+_SIGN_LINK = "the path has tokens, and this URL has none: mediaserver sign makes a link for it"
+
+
+class _Flow(NamedTuple):
+    """The actions of a flow, and notes on them for the user."""
+
+    actions: Actions
+    notes: list[str]
+
+
+def flow(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A path of the configuration: /menu.")],
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="ws:// or wss:// URL at which VoIPBIN reaches this server.")
+    ] = _SERVER,
+    fetch_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Have the flow fetch its actions from here, in place of starting media."),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The flow's name; default: mediaserver PATH.")] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the flow at VoIPBIN, or update the one of this name.")
+    ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Tell whether the hosts and ports of the flow are reached from here.")
+    ] = False,
+    file: options.ConfigOption = None,
+) -> None:
+    """Print the flow that brings a caller to a path, as JSON, to paste into VoIPBIN.
+
+    For a path that has a port in [audiosocket], the flow has the platform dial that port; else it has the platform
+    dial the path's WebSocket.
+    """
+    with terminal.config_errors():
+        settings, problems = config.load(file)
+        log.configure("error", settings.log.format)
+        configuration = Configuration.build(settings, terminal.name_of(file), problems)
+        if configuration.problems:
+            raise ConfigError(configuration.problems)
+        name = name or f"mediaserver {redact_url(path)}"
+        try:
+            made = _make_flow(configuration, path, server, fetch_url or "")
+            wrong = _probe(made.actions) if probe else []
+            if create and not wrong:
+                typer.echo(_store(settings.voipbin, name, made.actions))
+        except ConfigError:
+            raise
+        except (MediaServerError, ValueError) as error:
+            terminal.print_errors([str(error)])
+            raise typer.Exit(EXIT_WRONG_STREAM) from error
+    if not create:
+        typer.echo(json.dumps({"name": name, "detail": _DETAIL, "actions": made.actions}, indent=2))
+    for note in made.notes:
+        err.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    terminal.print_errors(wrong)
+    if wrong:
+        raise typer.Exit(EXIT_WRONG_STREAM)
+
+
+def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: str) -> _Flow:
+    """The flow for a path; RefusedError if there is no such path, ValueError if a URL is wrong."""
+    asked, base = URL(path), URL(server)
+    if not path.startswith("/") or asked.host:
+        raise ValueError(f"{path} should be a path of the configuration: it begins with /")
+    if base.scheme not in ("ws", "wss") or not base.host or base.query_string or base.fragment or base.user:
+        raise ValueError("--server should be ws://host or wss://host, perhaps with a port and a path")
+    route, _ = configuration.table.match_route_now(asked)
+    if fetch_url:
+        fetched = URL(fetch_url)
+        if fetched.scheme not in ("http", "https") or not fetched.host:
+            raise ValueError("--fetch-url should begin with http:// or https://")
+        return _Flow(flow_actions(fetch_url=fetch_url), [])
+    placeholder = [_PLACEHOLDER] if server == _SERVER else []
+    port = next((each.number for each in configuration.ports.values() if each.url == asked and each.number), None)
+    if port is not None:
+        host = f"[{base.host}]" if ":" in base.host else base.host
+        return _Flow(flow_actions(external_host=f"{host}:{port}"), placeholder)
+    notes = [*placeholder, _URL_IGNORED, *([_SIGN_LINK] if route.access.tokens else [])]
+    url = f"{server.rstrip('/')}{path}"
+    return _Flow(flow_actions(url=url, encapsulation=route.wire.encapsulation), notes)
+
+
+def _probe(actions: Actions) -> list[str]:
+    """Print a line for each address that is reached; returns a line for each that is not."""
+    probes = [terminal.run(probe_address(*address)) for address in dialled_addresses(actions)]
+    for each in probes:
+        if each.reached:
+            typer.echo(each.line, err=True)
+    return [each.line for each in probes if not each.reached]
+
+
+def _store(settings: VoipbinSettings, name: str, actions: Actions) -> str:
+    """Create or update the flow at the platform; returns a line that says so. ConfigError without a credential."""
+    credential = credential_of(settings)
+    if credential is None:
+        raise ConfigError([NO_CREDENTIAL])
+    stored = terminal.run(api.store_flow(settings.api, credential, name, _DETAIL, actions))
+    return f"{'created' if stored.created else 'updated'} the flow {name}: {stored.id}"

@@ -1,0 +1,73 @@
+"""The flows that bring a caller to a path of a server: what users paste into VoIPBIN, or have created there.
+
+The README and the pages for flow builders show these flows, and tests hold them against this module.
+"""
+
+from typing import Any
+
+from yarl import URL
+
+from mediaserver.wire.encapsulation import Encapsulation
+
+HOLD_MS = 60_000  # ms for which the flow keeps the call, because external media does not
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+Actions = list[dict[str, Any]]
+
+
+def flow_actions(
+    *,
+    fetch_url: str = "",
+    external_host: str = "",
+    url: str = "",
+    encapsulation: Encapsulation = Encapsulation.AUDIOSOCKET,
+    hold_ms: int = HOLD_MS,
+) -> Actions:
+    """The actions of a flow that brings a caller to a server. ValueError unless exactly one way is given.
+
+    `fetch_url` answers the action `fetch` with all that comes next. `external_host` is the `host:port` of
+    AudioSocket over TCP, which the platform's public code dials. `url` is a WebSocket, which the platform's
+    tutorial dials, with this encapsulation. In the last two ways the flow keeps the call for `hold_ms`, and then
+    hangs up.
+    """
+    if sum(map(bool, (fetch_url, external_host, url))) != 1:
+        raise ValueError("give one of fetch_url, external_host and url")
+    if fetch_url:
+        return [{"type": "fetch", "option": {"event_url": fetch_url, "event_method": "POST"}}]
+    media = audiosocket_media(external_host) if external_host else websocket_media(url, encapsulation)
+    return [
+        {"type": "answer"},
+        media,
+        {"type": "sleep", "option": {"duration": hold_ms}},
+        {"type": "hangup"},
+    ]
+
+
+def websocket_media(url: str, encapsulation: Encapsulation) -> dict[str, Any]:
+    """The action that has the platform dial a WebSocket, in the form of its tutorial."""
+    return {"type": "external_media_start", "option": {"url": url, "encapsulation": str(encapsulation)}}
+
+
+def audiosocket_media(external_host: str) -> dict[str, Any]:
+    """The action that has the platform's Asterisk dial `host:port`, with all options that it needs."""
+    return {
+        "type": "external_media_start",
+        "option": {
+            "external_host": external_host,
+            "encapsulation": str(Encapsulation.AUDIOSOCKET),
+            "transport": "tcp",
+            "format": "slin",
+            "direction_listen": "in",
+            "direction_speak": "out",
+        },
+    }
+
+
+def dialled_addresses(actions: Actions) -> list[tuple[str, int]]:
+    """The hosts and ports that the platform dials for these actions; ValueError where one is no host and port."""
+    found = []
+    for action in actions:
+        option = action.get("option", {})
+        if host := option.get("external_host"):
+            found.append(URL(f"tcp://{host}"))
+        found += [URL(option[key]) for key in ("url", "event_url") if key in option]
+    return [(url.host or "", url.port or _PORTS.get(url.scheme, 0)) for url in found]

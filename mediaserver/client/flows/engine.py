@@ -1,0 +1,293 @@
+"""The flow engine of the platform, as a state machine: actions, keys and the time come in, commands come out.
+
+A running flow executes one action after another. Actions of the *flow manager* (`fetch`, `variable_set`, `goto` …)
+take no time, but for `fetch`. Actions of the *call manager* (`answer`, `digits_receive`, `sleep` …) may hold the
+flow. A key is treated by the call manager's last action: `digits_receive` appends it to `voipbin.call.digits`, and
+every other action lets it replace what stands there. External media goes on beside all this until the call ends.
+
+Times are seconds since the call began. The engine reads no clock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediaserver.client.flows import action_times
+from mediaserver.client.flows.action_times import Hold
+from mediaserver.client.flows.actions import Action, FlowError
+from mediaserver.client.flows.media import IGNORED_URL, MAX_MEDIA, MediaRequest, media_request
+from mediaserver.client.flows.stacks import FlowStacks
+
+DIGITS = "voipbin.call.digits"
+MAX_EXECUTED = 100  # once more actions than that were executed, the next one ends the flow and the call
+FETCH_TIMEOUT = 3.0  # seconds after which the platform no longer waits for the answer to `fetch`
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A command: send an HTTP request with the ids of the flow and the call, and hand over the answer."""
+
+    url: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopMedia:
+    """A command: hang up all external media."""
+
+
+Command = Fetch | MediaRequest | StopMedia
+
+
+@dataclass(slots=True)
+class ExecutedAction:
+    """An action in the log: when it began and ended (None while it holds the flow), and what became of it."""
+
+    at: float
+    action: Action  # with the values of variables
+    ended: float | None = None
+    note: str = ""
+    is_problem: bool = False  # whether the note says that something is wrong
+
+
+@dataclass(slots=True)
+class _State:
+    """What holds the flow: an action until a time, an answer to `fetch`, or nothing while actions are executed."""
+
+    due: float | None = None
+    fetching: bool = False
+
+
+class FlowEngine:
+    """Executes the flow of one call. Each method returns the commands that the caller of the method has to obey.
+
+    `bridged` is how many seconds the caller talks with another party whom an action connects, as that party is not
+    simulated. `ended` says why the call is over, "" while it goes on.
+    """
+
+    def __init__(
+        self,
+        actions: Sequence[Action],
+        activeflow_id: UUID,
+        call_id: UUID,
+        variables: Mapping[str, str] | None = None,
+        bridged: float = 2.0,
+    ) -> None:
+        self.variables = {
+            "voipbin.activeflow.id": str(activeflow_id),
+            "voipbin.activeflow.reference_type": "call",
+            "voipbin.activeflow.reference_id": str(call_id),
+            "voipbin.call.id": str(call_id),
+            "voipbin.call.direction": "incoming",
+            DIGITS: "",
+            **(variables or {}),
+        }
+        self.log: list[ExecutedAction] = []
+        self.ended = ""
+        self._stacks, self._bridged = FlowStacks(actions), bridged
+        self._state = _State()
+        self._executed = 0
+        self._at_call: Action | None = None  # the call manager's last action
+        self._media: set[int] = set()  # numbers of the external medias that go on
+        self._started_media = 0
+
+    @property
+    def due(self) -> float | None:
+        """When `advance` has to be called; None if only a key, an answer or the caller can go on."""
+        return self._state.due
+
+    @property
+    def fetching(self) -> bool:
+        """Whether an answer to a `fetch` is waited for."""
+        return self._state.fetching
+
+    @property
+    def current(self) -> ExecutedAction | None:
+        """The action that was executed last, which may hold the flow."""
+        return self.log[-1] if self.log else None
+
+    # -- what comes in -------------------------------------------------------------------------------------------
+
+    def start(self, now: float = 0.0) -> list[Command]:
+        """Execute the first actions of the flow."""
+        return self._continue(now)
+
+    def advance(self, now: float) -> list[Command]:
+        """Go on where the time is up for the action that holds the flow."""
+        if self.ended or self._state.due is None or now < self._state.due:
+            return []
+        if self._state.fetching:
+            self._note(f"no answer within {FETCH_TIMEOUT:g} s: the platform executes nothing more", True)
+            self._state = _State()
+            return []
+        return self._finish(now)
+
+    def press(self, digit: str, now: float) -> list[Command]:
+        """The caller presses a key. It reaches the flow, and not the audio (RFC 4733)."""
+        if self.ended:
+            return []
+        action = self._at_call
+        if action is None or action.type != "digits_receive":
+            self.variables[DIGITS] = digit
+            holds = action is not None and action.type == "talk" and self._is_held_by(action)
+            return self._finish(now) if holds and action and action.option.get("digits_handle") == "next" else []
+        self.variables[DIGITS] += digit
+        return self._finish(now) if self._is_held_by(action) and self._digits_suffice(action) else []
+
+    def fetched(self, answer: Sequence[Action] | FlowError, now: float) -> list[Command]:
+        """The answer to the `fetch` that is waited for, or why there is none that can be used."""
+        if self.ended or not self._state.fetching:
+            return []
+        if isinstance(answer, FlowError):
+            self._note(f"{answer}: the platform hangs up", True)
+            self._end(f"fetch: {answer}", now)
+            return []
+        problem = self._stacks.push(answer)
+        self._note(problem or f"{len(answer)} actions", bool(problem))
+        return self._finish(now)
+
+    def media_ended(self, number: int) -> None:
+        """One external media is over: the server has hung it up, or it could not be dialled. The flow goes on."""
+        self._media.discard(number)
+
+    def hang_up(self, now: float) -> None:
+        """The caller hangs up."""
+        self._end("the caller hung up", now)
+
+    # -- actions -------------------------------------------------------------------------------------------------
+
+    def _continue(self, now: float) -> list[Command]:
+        """Execute actions until one of them holds the flow, or the call is over."""
+        commands: list[Command] = []
+        self._state = _State()
+        while not self.ended and self._state.due is None:
+            if self._executed > MAX_EXECUTED:
+                self._note(f"more than {MAX_EXECUTED} actions were executed: the platform hangs up", True)
+                self._end(f"more than {MAX_EXECUTED} actions were executed", now)
+                break
+            action = self._stacks.advance()
+            if action is None:
+                self._end("the flow has no more actions", now)
+                break
+            self._executed += 1
+            commands += self._execute(action.with_variables(self.variables), now)
+        return commands
+
+    def _execute(self, action: Action, now: float) -> list[Command]:
+        """Execute an action. It ends at once, unless it sets the time until which it holds the flow."""
+        entry = ExecutedAction(now, action)
+        self.log.append(entry)
+        if action.type not in action_times.OF_FLOW_MANAGER:
+            self._at_call = action
+        execute = _EXECUTED_HERE.get(action.type, FlowEngine._hold)
+        command = None
+        try:
+            command = execute(self, action, now)
+        except FlowError as error:
+            self._fail(action, error, now)
+        if self._state.due is None and entry.ended is None:
+            entry.ended = now
+        return [command] if command is not None else []
+
+    def _fail(self, action: Action, error: FlowError, now: float) -> None:
+        """Do what the platform does where an action cannot be executed: hang up, or go on with the next action."""
+        if action.type in action_times.ENDS_FLOW_ON_ERROR:
+            self._note(f"{error}: the platform hangs up", True)
+            self._end(f"{action.type}: {error}", now)
+        else:
+            self._note(f"{error}: the platform goes on with the next action", True)
+
+    def _hold(self, action: Action, now: float) -> Command | None:
+        """Execute an action of which only the time matters that it takes."""
+        if action.type == "digits_receive":
+            action.text("key")  # FlowError if it is no text
+            if self._digits_suffice(action):
+                self._note("keys that were pressed before are enough")
+                return None
+        hold: Hold = action_times.hold_of(action, self._bridged)
+        self._executed += hold.pushes
+        self._note(hold.note, hold.is_problem)
+        if hold.seconds is not None:
+            self._state = _State(now + hold.seconds)
+        return None
+
+    def _fetch(self, action: Action, now: float) -> Command:
+        self._state = _State(now + FETCH_TIMEOUT, fetching=True)
+        return Fetch(action.text("event_url"), action.text("event_method") or "GET")
+
+    def _start_media(self, action: Action, now: float) -> Command:
+        if len(self._media) >= MAX_MEDIA:
+            raise FlowError(f"the call has {MAX_MEDIA} external medias already")
+        request = media_request(action, self._started_media + 1)
+        self._started_media += 1
+        self._media.add(request.number)
+        self._note("" if request.url.startswith("tcp://") else IGNORED_URL)
+        return request
+
+    def _stop_media(self, action: Action, now: float) -> Command:
+        self._media.clear()
+        return StopMedia()
+
+    def _set_variable(self, action: Action, now: float) -> None:
+        self.variables[action.text("key")] = action.text("value")
+
+    def _branch(self, action: Action, now: float) -> None:
+        """Go to the action that belongs to the value of a variable, and empty the variable."""
+        name = action.text("variable") or DIGITS
+        value = self.variables.get(name, "")
+        self.variables[name] = ""
+        targets = action.option.get("target_ids") or {}
+        known = isinstance(targets, dict) and value in targets
+        self._stacks.go_to(Action("", targets).target(value) if known else action.target("default_target_id"))
+        self._note(f'on "{value}"' + ("" if known else ", the default"))
+
+    def _go_to(self, action: Action, now: float) -> None:
+        left = action.integer("loop_count")
+        if left <= 0:
+            self._note("the loop is over")
+            return
+        self._stacks.go_to(action.target("target_id"))
+        self._stacks.original(action).option["loop_count"] = left - 1
+
+    def _stop(self, action: Action, now: float) -> None:
+        self._end("the flow hung up" if action.type == "hangup" else "the flow was stopped", now)
+
+    # -- helpers -------------------------------------------------------------------------------------------------
+
+    def _digits_suffice(self, action: Action) -> bool:
+        """Whether the digits that were pressed so far end a `digits_receive`."""
+        digits, length = self.variables[DIGITS], action.integer("length")
+        return bool((length > 0 and len(digits) >= length) or set(digits) & set(action.text("key")))
+
+    def _is_held_by(self, action: Action) -> bool:
+        """Whether the flow waits for this action, and not for one of the flow manager's behind it."""
+        current = self.current
+        return current is not None and current.action is action and current.ended is None
+
+    def _finish(self, now: float) -> list[Command]:
+        """End the action that holds the flow, and go on."""
+        if (current := self.current) is not None:
+            current.ended = now
+        return self._continue(now)
+
+    def _note(self, text: str, is_problem: bool = False) -> None:
+        if (current := self.current) is not None and text:
+            current.note, current.is_problem = text, current.is_problem or is_problem
+
+    def _end(self, why: str, now: float) -> None:
+        if not self.ended:
+            self.ended, self._state = why, _State()
+            if (current := self.current) is not None and current.ended is None:
+                current.ended = now
+
+
+_EXECUTED_HERE: dict[str, Callable[[FlowEngine, Action, float], Command | None]] = {
+    "branch": FlowEngine._branch,
+    "external_media_start": FlowEngine._start_media,
+    "external_media_stop": FlowEngine._stop_media,
+    "fetch": FlowEngine._fetch,
+    "goto": FlowEngine._go_to,
+    "hangup": FlowEngine._stop,
+    "stop": FlowEngine._stop,
+    "variable_set": FlowEngine._set_variable,
+}

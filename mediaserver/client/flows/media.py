@@ -1,0 +1,55 @@
+"""What the action `external_media_start` asks for: whom the platform dials, and how."""
+
+from dataclasses import dataclass
+
+from mediaserver.client.flows.actions import Action, FlowError
+from mediaserver.wire.codec import Codec
+from mediaserver.wire.encapsulation import Encapsulation
+
+MAX_MEDIA = 5  # external medias that a call may have at the same time
+# Asterisk's names of the codecs in which its AudioSocket may send; it accepts slin only.
+_FORMATS = {"slin": Codec.SLIN, "ulaw": Codec.MULAW, "alaw": Codec.ALAW}
+IGNORED_URL = (
+    "dialled as the tutorial describes it; the platform's public code ignores url, and wants external_host"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRequest:
+    """One external media of a call, which goes on beside the flow until the call ends."""
+
+    number: int  # counts the external medias of a call, from 1
+    url: str  # ws:// or wss://, which VoIPBIN dials, or tcp://host:port, which its Asterisk dials
+    encapsulation: Encapsulation
+    codec: Codec = Codec.SLIN  # what the server hears; it speaks slin in any case
+    hears_caller: bool = False  # whether the server hears the caller
+    heard_by_caller: bool = True  # whether the caller hears the server
+
+
+def media_request(action: Action, number: int) -> MediaRequest:
+    """The media that an action asks for; FlowError if the platform refuses it, or it is not simulated."""
+    host, url = action.text("external_host"), action.text("url")
+    if not host:
+        if not url:
+            raise FlowError("has neither external_host nor url, so there is nobody to dial")
+        name = action.text("encapsulation") or Encapsulation.RTP
+        if name not in list(Encapsulation):
+            raise FlowError(f"there is no encapsulation {name}")
+        return MediaRequest(number, url, Encapsulation(name))
+    listen, speak = action.text("direction_listen"), action.text("direction_speak")
+    if not (listen or speak):
+        raise FlowError("has no direction, which Asterisk refuses: set direction_listen and direction_speak")
+    encapsulation = action.text("encapsulation") or "rtp"
+    transport, name = action.text("transport") or "udp", action.text("format") or "ulaw"
+    if (encapsulation, transport) != ("audiosocket", "tcp"):
+        raise FlowError(f"{encapsulation} over {transport} is not simulated, only audiosocket over tcp is")
+    if name not in _FORMATS:
+        raise FlowError(f"the format {name} is not simulated, only {', '.join(_FORMATS)} are")
+    return MediaRequest(
+        number,
+        f"tcp://{host}",
+        Encapsulation.AUDIOSOCKET,
+        _FORMATS[name],
+        hears_caller=listen in ("in", "both"),
+        heard_by_caller=speak in ("out", "both"),
+    )

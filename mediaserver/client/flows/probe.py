@@ -1,0 +1,32 @@
+"""Whether the hosts and ports that a flow names can be reached from here, which the platform has to reach too."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from mediaserver.errors import error_text
+
+_TIMEOUT = 5.0  # seconds to connect
+
+
+class Probe(NamedTuple):
+    """Whether a TCP connection to an address could be made, and a line that says so."""
+
+    reached: bool
+    line: str
+
+
+async def probe_address(host: str, port: int) -> Probe:
+    """Connect to a host and port by TCP, and close the connection at once."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return Probe(False, f"{where}: cannot be reached within {_TIMEOUT:g} s")
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+        return Probe(False, f"{where}: cannot be reached: {error_text(error)}")
+    milliseconds = (time.monotonic() - began) * 1000
+    writer.transport.abort()
+    return Probe(True, f"{where}: reached from here in {milliseconds:.0f} ms")

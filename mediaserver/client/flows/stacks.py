@@ -1,0 +1,92 @@
+"""The order of a flow's actions. The actions of a `fetch` are a stack of their own, upon that of the `fetch`.
+
+An action is found by its id, as on the platform. So actions without ids of their own are not found: then the
+platform ends the flow, or passes over the whole answer of a `fetch`, and says nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediaserver.client.flows.actions import NIL, Action, FlowError
+
+
+@dataclass(slots=True)
+class _Stack:
+    actions: Sequence[Action]
+    returns_to: UUID = NIL  # the action of the stack below behind which the flow goes on
+
+
+class FlowStacks:
+    """The actions of a running flow, and which of them is executed now."""
+
+    def __init__(self, actions: Sequence[Action]) -> None:
+        self._stacks = [_Stack(actions)]
+        self._current: UUID | None = None  # None before the first action
+        self._forward: UUID | None = None  # the action to execute next, in place of the one that follows
+
+    def push(self, actions: Sequence[Action]) -> str:
+        """Execute these actions next. Returns a line on what will not be executed as meant, "" if all will."""
+        if not actions:
+            return ""
+        assert self._current is not None  # noqa: S101 - an action of the flow has fetched them
+        self._stacks.append(_Stack(actions, self._current))
+        self._forward = actions[0].id
+        if actions[0].id == NIL:
+            # The platform takes an id of zeros for "no action to go to", and goes on behind the `fetch`.
+            self._stacks.pop()
+            self._forward = None
+            return "the first action has no id, so the platform executes none of them: each needs a UUID"
+        ids = [action.id for action in actions]
+        if NIL in ids:
+            return f"action {ids.index(NIL) + 1} has no id, so the platform ends the flow there"
+        repeated = next((number for number, each in enumerate(ids, 1) if each in ids[: number - 1]), 0)
+        return f"action {repeated} has the id of an earlier one, which the platform confuses" if repeated else ""
+
+    def go_to(self, target: UUID) -> None:
+        """Execute the action with this id next; FlowError if this stack and those below have none."""
+        if target == NIL or all(self._find(stack, target) is None for stack in self._stacks):
+            raise FlowError("there is no action with the id to go to")
+        self._forward = target
+
+    def original(self, action: Action) -> Action:
+        """The action as the flow has it, of which `action` is the copy that is executed."""
+        return next(each for stack in reversed(self._stacks) for each in stack.actions if each.id == action.id)
+
+    def advance(self) -> Action | None:
+        """Go to the next action, and return it; None at the end of the flow."""
+        if self._forward is not None:
+            target, self._forward = self._forward, None
+            return self._enter(target)
+        if self._current is None:
+            first = self._stacks[0].actions[0]
+            self._current = first.id
+            return first
+        current = self._current
+        while self._stacks:
+            stack = self._stacks[-1]
+            index = self._find(stack, current)
+            if index is None:
+                return None
+            if stack.actions[index].next_id != NIL:
+                return self._enter(stack.actions[index].next_id)
+            if index + 1 < len(stack.actions):
+                return self._enter(stack.actions[index + 1].id)
+            current = stack.returns_to
+            self._stacks.pop()
+        return None
+
+    def _enter(self, target: UUID) -> Action | None:
+        """Make the action with this id the current one. Stacks above it are over."""
+        while target != NIL and self._stacks:
+            index = self._find(self._stacks[-1], target)
+            if index is not None:
+                self._current = target
+                return self._stacks[-1].actions[index]
+            self._stacks.pop()
+        return None
+
+    @staticmethod
+    def _find(stack: _Stack, target: UUID) -> int | None:
+        """The index of the first action with this id."""
+        return next((index for index, each in enumerate(stack.actions) if each.id == target), None)

@@ -1,0 +1,120 @@
+"""`mediaserver flow` as users run it: what it prints, what it asks the platform, and what it says of mistakes."""
+
+import asyncio
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.client.flows.flow_service import FlowService
+from tests.server.preloaded import run
+from tests.server.process import write_config
+
+PATHS = """
+[audiosocket]
+ports = { 9123 = "/menu", 9124 = "/nowhere" }
+[paths."/menu"]
+handler = "silence"
+[paths."/locked"]
+handler = "silence"
+tokens = ["s3cret"]
+encapsulation = "rtp"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path, PATHS.replace(', 9124 = "/nowhere"', ""))
+
+
+def test_a_path_with_a_port_is_dialled_by_tcp(config: Path) -> None:
+    done = run("flow", "/menu", "--server", "wss://voice.example.org", "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    flow = json.loads(done.stdout)
+    assert flow.keys() == {"name", "detail", "actions"}
+    assert flow["name"] == "mediaserver /menu"
+    assert flow["actions"][1]["option"]["external_host"] == "voice.example.org:9123"
+
+
+def test_another_path_is_dialled_by_websocket_with_a_note(config: Path) -> None:
+    done = run("flow", "/locked?a=1", "--server", "ws://10.0.0.1:8080/", "--config", config)
+    assert done.returncode == 0
+    option = json.loads(done.stdout)["actions"][1]["option"]
+    assert option == {"url": "ws://10.0.0.1:8080/locked?a=1", "encapsulation": "rtp"}
+    assert json.loads(done.stdout)["name"] == "mediaserver /locked"
+    ignored, sign = done.stderr.splitlines()
+    assert ignored.startswith("VoIPBIN's public code ignores url")
+    assert "mediaserver sign makes a link" in sign
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_a_name_that_stands_for_the_server_is_told_of(config: Path) -> None:
+    done = run("flow", "/menu", "--config", config)
+    assert done.stderr == "media.example.com stands for this server: give --server\n"
+
+
+def test_the_flow_by_fetch_has_one_action(config: Path) -> None:
+    url = "https://voice.example.org/flow/s3cret/menu"
+    done = run("flow", "/menu", "--fetch-url", url, "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    (action,) = json.loads(done.stdout)["actions"]
+    assert action == {"type": "fetch", "option": {"event_url": url, "event_method": "POST"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("/meno",), 'no path /meno (did you mean "/menu"?)'),
+        (("menu",), "menu should be a path of the configuration: it begins with /"),
+        (("/menu", "--server", "media.example.com"), "--server should be ws://host or wss://host"),
+        (("/menu", "--fetch-url", "here"), "--fetch-url should begin with http:// or https://"),
+    ],
+)
+def test_mistakes_are_told(arguments: tuple[str, ...], why: str, config: Path) -> None:
+    done = run("flow", *arguments, "--config", config)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert why in done.stderr
+
+
+def test_a_wrong_configuration_is_told(tmp_path: Path) -> None:
+    done = run("flow", "/menu", "--config", write_config(tmp_path, PATHS))
+    assert done.returncode == 2
+    assert "audiosocket.ports.9124" in done.stderr
+
+
+def test_addresses_are_probed(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        done = run("flow", "/locked", "--server", f"ws://127.0.0.1:{port}", "--probe", "--config", config)
+        assert done.returncode == 0
+        assert done.stderr.startswith(f"127.0.0.1:{port}: reached from here in ")
+    done = run("flow", "/locked", "--server", "ws://127.0.0.1:1", "--probe", "--config", config)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)
+    assert done.stderr.splitlines()[-1] == "127.0.0.1:1: cannot be reached: Connection refused"
+
+
+async def test_a_flow_is_created_and_updated_at_the_platform(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def create(token: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        monkeypatch.setenv("MEDIASERVER_VOIPBIN__TOKEN", token)
+        return await asyncio.to_thread(run, "flow", "/menu", "--create", *options, "--config", config)
+
+    async with FlowService() as service:
+        monkeypatch.setenv("MEDIASERVER_VOIPBIN__API", service.api)
+        for what in ("created", "updated"):
+            done = await create("t0ken", "--name", "Main menu")
+            (flow,) = service.flows
+            assert (done.returncode, done.stdout) == (0, f"{what} the flow Main menu: {flow}\n")
+        assert service.flows[flow]["name"] == "Main menu"
+        assert service.flows[flow]["actions"][1]["option"]["external_host"] == "media.example.com:9123"
+        wrong = await create("wr0ng")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("refused with 401: the token is not accepted")
+    assert "wr0ng" not in wrong.stderr
+    without = await create("")
+    assert without.returncode == 2
+    assert "there is no voipbin.token" in without.stderr
