@@ -261,9 +261,12 @@ class _Spectra:
 
     def frames_with_tones(self) -> list[bool]:
         """Which frames have a window that is a hit."""
-        strongest = self.powers.reshape(*self.totals.shape, 2, -1).max(axis=3)  # of the low and of the high group
-        pure = strongest.sum(axis=2) >= PURITY_OF_WINDOW * self.totals
-        result: list[bool] = (pure & (strongest.min(axis=2) >= _POWER_MIN)).any(axis=1).tolist()
+        powers = self.powers
+        # Numpy takes thrice as long for the maximum along an axis of four as for maxima of whole columns.
+        low = np.maximum(np.maximum(powers[..., 0], powers[..., 1]), np.maximum(powers[..., 2], powers[..., 3]))
+        high = np.maximum(np.maximum(powers[..., 4], powers[..., 5]), np.maximum(powers[..., 6], powers[..., 7]))
+        pure = low + high >= PURITY_OF_WINDOW * self.totals
+        result: list[bool] = (pure & (low >= _POWER_MIN) & (high >= _POWER_MIN)).any(axis=1).tolist()
         return result
 
 
