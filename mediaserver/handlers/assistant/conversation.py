@@ -40,7 +40,7 @@ class Conversation:
     ) -> None:
         self._settings, self._call, self._texts = settings, call, texts
         self._voice, self._fallback = voice, fallback
-        self._recogniser = call.speech.recogniser(settings.recognition_engine or "")
+        self._recogniser = call.speech.recogniser(settings.recognition_engine or ())
         self._history = History(texts.instructions)
         self._turn_taking = TurnTaking(settings.barge_in)
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
@@ -162,9 +162,15 @@ class Conversation:
         """Stream the model's answer into a playback, sentence by sentence. If the model fails, add an apology."""
         call, settings, calls = self._call, self._settings, playback.tool_calls
         splitter = self._splitter(early=True)
+
+        def resume() -> str:
+            """Drop the unfinished sentence of an answer that broke off; return the text before it."""
+            splitter.flush()
+            return playback.text
+
         try:
             answer = call.speech.chat.stream_answer(
-                self._history.messages, settings.tools.definitions, settings.model
+                self._history.messages, settings.tools.definitions, settings.model, resume
             )
             async with contextlib.aclosing(answer) as pieces:
                 async for piece in pieces:

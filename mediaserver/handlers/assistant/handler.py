@@ -46,7 +46,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
         """The TTS, STT and LLM engines of the conversations."""
         return (
             self.need,
-            EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),
+            EngineRequirement(EngineKind.STT, self.recognition_engine or (), self.language),
             EngineRequirement(EngineKind.LLM),
         )
 
@@ -70,7 +70,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
     async def run(self, call: Call) -> None:
         """Hold the conversation with one caller."""
         stream = call.stream
-        voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
+        voice = call.speech.voice(self.engine or (), self.voice, self.rate, self.language)
         texts = self._render(template_values(stream.variables, stream.query), voice.language)
         fallback = call.prompts.get(self.fallback) if self.fallback else _error_tone()
         await Conversation(self, call, voice, texts, fallback).run()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from mediaserver.config.speech_settings import RecognitionEngine
+from mediaserver.config.speech_settings import RecognitionEngines
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import Text, VoiceSettings
@@ -33,7 +33,7 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
     instructions: Text = Field(description="what the model is told first: who it is, what to do")
     greeting: Text = _template("", "spoken first")
     model: str = Field("", description="name of the chat model; empty: chat.model")
-    recognition_engine: RecognitionEngine | None = None
+    recognition_engine: RecognitionEngines | None = None
     end_silence: float = Field(0.6, ge=0.2, le=5, description="seconds of a pause that end an utterance")
     barge_in: bool = Field(True, description="whether the caller's speech and keys stop an answer")
     max_turns: int = Field(50, ge=1, description="turns, after which the call is over")

@@ -23,7 +23,8 @@ from tests.virtual import VirtualLoop
 
 WORD = to_bytes(voice(4000))  # half a second of voice
 LETTER = 2  # frames that a letter takes to be said
-Piece = str | float | ToolCall | Exception
+BROKEN_OFF = object()  # a place where an answer breaks off, and another model continues it
+Piece = str | float | ToolCall | Exception | object
 
 
 class ScriptedSynthesiser:
@@ -86,9 +87,14 @@ class ScriptedModel:
         self.asked: list[list[Message]] = []
         self.tools: Sequence[Mapping[str, Any]] = ()
         self.left = 0  # answers that nobody waited for
+        self.resumed: list[str] = []  # what was complete of answers that broke off
 
     async def stream_answer(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        model: str = "",
+        resume: Callable[[], str] | None = None,
     ) -> AsyncGenerator[str | ToolCall, None]:
         self.asked.append([dict(message) for message in messages])
         self.tools = tools
@@ -98,8 +104,11 @@ class ScriptedModel:
                     await asyncio.sleep(piece)
                 elif isinstance(piece, Exception):
                     raise EngineError(str(piece))  # one that is kept would refer to itself
-                else:
+                elif isinstance(piece, str | ToolCall):
                     yield piece
+                else:
+                    assert resume is not None
+                    self.resumed.append(resume())
         except (asyncio.CancelledError, GeneratorExit):
             self.left += 1
             raise
