@@ -35,12 +35,13 @@ class ScriptedSynthesiser:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.slow, self.error = 0.0, ""
+        self.fails: set[str] = set()  # texts that it cannot speak
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
         await asyncio.sleep(self.slow)
-        if self.error:
-            raise EngineError(self.error)
+        if self.error or text in self.fails:
+            raise EngineError(self.error or "it cannot be spoken")
         yield b"\1\1" * (len(text) * LETTER * FRAME_BYTES // 2)
 
     not_ready_reason = ""
