@@ -129,6 +129,12 @@ class EngineError(PeerError):
     """A TTS, STT or LLM engine is missing, too late, or gives no usable answer. The message leaves out its URL."""
 
 
+class RejectedError(EngineError):
+    """An engine that works cannot serve this one request, for example its language. The engine's health is not in
+    doubt, so that no other request has to do without the engine.
+    """
+
+
 class ProtocolError(PeerError):
     """The far end sent bytes that the wire format in force does not allow."""
 

@@ -25,6 +25,8 @@ _SERVICE = re.compile(
     r"MEDIASERVER_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _LINK = re.compile(r"(tcp|udp|sctp)://")  # how Kubernetes' value of MEDIASERVER_PORT begins
+# One name, which is no list in JSON. Some settings take it for a list of one.
+_NAME = re.compile(r"[A-Za-z][\w-]*")
 _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 
 
@@ -62,7 +64,7 @@ class Environment:
         value: Any = RawText(text)
         if is_compound(kind):
             try:
-                value = json.loads(text)
+                value = RawText(text) if _NAME.fullmatch(text) and get_origin(kind) is tuple else json.loads(text)
             except (ValueError, RecursionError):
                 self.problems.append(f"{name}: {_NO_JSON}")
                 return

@@ -173,6 +173,10 @@ Networks = tuple[Annotated[Network, BeforeValidator(_network)], ...]
 Tokens = tuple[Annotated[SecretStr, AfterValidator(_validate_not_blank)], ...]
 
 
+class OneOrMore:
+    """Marks a list of which a single value may stand without brackets, for the reference of settings."""
+
+
 class Table(BaseModel):
     """Base class of all tables of settings. An unknown key is a mistake, and so is a value of the wrong type.
 

@@ -1,14 +1,72 @@
-"""`[speech]`, `[recognition]`, `[chat]`: the engines for speaking (TTS), recognising (STT) and chatting (LLM)."""
+"""`[speech]`, `[recognition]`, `[chat]`: the engines for speaking (TTS), recognising (STT) and chatting (LLM).
 
-from typing import Literal
+The key `engine` names one engine, or several: the next one is used where one fails.
+"""
 
-from pydantic import Field, SecretStr
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
-from mediaserver.config.fields import ApiUrl, JsonValue, LanguageTag, Table, WebSocketUrl
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_core import PydanticKnownError
+
+from mediaserver.config.fields import ApiUrl, JsonValue, LanguageTag, OneOrMore, Table, WebSocketUrl
+from mediaserver.errors import did_you_mean
 
 SpeechEngine = Literal["hibari", "command", "openai"]
 RecognitionEngine = Literal["pocketsphinx", "vosk", "openai"]
 OPENAI = "https://api.openai.com/v1"
+CHAT_ENGINE = "openai"  # the name of the chat engine whose server the table `[chat]` itself describes
+
+
+def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
+    """One engine's name as a list of one. A value that is no list gets the error of a single name."""
+    if isinstance(value, list | tuple):
+        return value
+    if known and value not in known:
+        raise PydanticKnownError("literal_error", {"expected": _listed(known)})
+    return (value,)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as pydantic lists them in its error `literal_error`."""
+    quoted = [f"'{name}'" for name in names]
+    return " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
+
+
+def _without_repetition(engines: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(engines)) < len(engines):
+        raise ValueError("names an engine twice: each has its turn only once")
+    return engines
+
+
+# One engine's name, or a list of the names of engines in the order in which they are tried.
+SpeechEngines = Annotated[
+    tuple[SpeechEngine, ...],
+    OneOrMore(),
+    Field(min_length=1),
+    BeforeValidator(lambda value: _as_names(value, get_args(SpeechEngine))),
+    AfterValidator(_without_repetition),
+]
+RecognitionEngines = Annotated[
+    tuple[RecognitionEngine, ...],
+    OneOrMore(),
+    Field(min_length=1),
+    BeforeValidator(lambda value: _as_names(value, get_args(RecognitionEngine))),
+    AfterValidator(_without_repetition),
+]
+ChatEngines = Annotated[
+    tuple[str, ...],
+    OneOrMore(),
+    Field(min_length=1),
+    BeforeValidator(_as_names),
+    AfterValidator(_without_repetition),
+]
+
+
+class HibariSettings(Table):
+    """`[speech.hibari]`: speech that is made on this machine."""
+
+    voice: str = Field("", description="where neither a path nor speech.voice names one; empty: heart")
 
 
 class CommandSettings(Table):
@@ -18,6 +76,7 @@ class CommandSettings(Table):
     environment: dict[str, SecretStr] = Field(
         default_factory=dict, description="variables for it, or the places of their values"
     )
+    voice: str = Field("", description="what {voice} is where neither a path nor speech.voice names one")
 
 
 class OpenAiSpeechSettings(Table):
@@ -32,8 +91,8 @@ class OpenAiSpeechSettings(Table):
 class SpeechSettings(Table):
     """`[speech]`: how text is spoken."""
 
-    engine: SpeechEngine = "hibari"
-    voice: str = Field("", description="empty: the engine's own")
+    engine: SpeechEngines = ("hibari",)
+    voice: str = Field("", description="of the first engine; empty: the engine's own")
     rate: float = Field(1.0, ge=0.5, le=2.0, description="times the engine's own pace")
     language: LanguageTag = "en"
     max_characters: int = Field(1000, ge=1, le=100_000, description="of one text")
@@ -43,8 +102,14 @@ class SpeechSettings(Table):
     processes: int = Field(1, ge=1, le=64, description="of hibari, or runs of the command, at once")
     memory_limit: int = Field(64, ge=1, description="MB of spoken sentences in memory")
     cache_limit: int = Field(256, ge=1, description="MB of spoken sentences on disk, in prompts.cache")
+    hibari: HibariSettings = HibariSettings()
     command: CommandSettings = CommandSettings()
     openai: OpenAiSpeechSettings = OpenAiSpeechSettings()
+
+    def voice_of(self, engine: str) -> str:
+        """The voice of an engine for texts that name none; "" for the engine's own default."""
+        own = {"hibari": self.hibari.voice, "command": self.command.voice}  # openai's is a part of its requests
+        return (self.voice if engine == self.engine[0] else "") or own.get(engine, "")
 
 
 class VoskSettings(Table):
@@ -64,7 +129,7 @@ class OpenAiRecognitionSettings(Table):
 class RecognitionSettings(Table):
     """`[recognition]`: how speech is recognised."""
 
-    engine: RecognitionEngine = "pocketsphinx"
+    engine: RecognitionEngines = ("pocketsphinx",)
     language: LanguageTag = "en"
     timeout: float = Field(5.0, gt=0, le=120, description="seconds after an utterance for its words")
     processes: int = Field(2, ge=1, le=64, description="of pocketsphinx: utterances recognised at once")
@@ -72,13 +137,40 @@ class RecognitionSettings(Table):
     openai: OpenAiRecognitionSettings = OpenAiRecognitionSettings()
 
 
-class ChatSettings(Table):
-    """`[chat]`: any server of a language model that has OpenAI's `/chat/completions`."""
+class ChatServerSettings(Table):
+    """`[chat.servers.NAME]`: another server of a language model, which `chat.engine` names."""
 
-    url: ApiUrl = OPENAI
-    token: SecretStr = SecretStr("")
-    model: str = Field("gpt-4o-mini", min_length=1)
-    timeout: float = Field(5.0, gt=0, le=120, description="seconds that an answer may take to begin, or to go on")
+    url: ApiUrl = Field(OPENAI, description="the base URL, which /chat/completions is added to")
+    token: SecretStr = Field(SecretStr(""), description='the API key; literally, or "env:NAME", "file:PATH"')
+    model: str = Field("gpt-4o-mini", min_length=1, description="the model's name at that server")
     parameters: dict[str, JsonValue] = Field(
         default_factory=dict, description="more of a request's body: temperature, …"
     )
+
+
+class ChatSettings(ChatServerSettings):
+    """`[chat]`: any server of a language model that has OpenAI's `/chat/completions`."""
+
+    timeout: float = Field(5.0, gt=0, le=120, description="seconds that an answer may take to begin, or to go on")
+    engine: ChatEngines = (CHAT_ENGINE,)
+    servers: dict[str, ChatServerSettings] = Field(
+        default_factory=dict, description="more servers, by the names that engine gives them"
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_engines(self) -> "ChatSettings":
+        if CHAT_ENGINE in self.servers:
+            raise ValueError(
+                f'servers: "{CHAT_ENGINE}" is the server of [chat] itself: give this one another name'
+            )
+        for name in self.engine:
+            if name not in self.all_servers:
+                raise ValueError(
+                    f"engine: there is no [chat.servers.{name}]{did_you_mean(name, self.all_servers)}"
+                )
+        return self
+
+    @property
+    def all_servers(self) -> dict[str, ChatServerSettings]:
+        """All servers by their names; `CHAT_ENGINE` is the name of the server that `[chat]` itself describes."""
+        return {CHAT_ENGINE: self, **self.servers}

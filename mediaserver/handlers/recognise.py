@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from mediaserver.call import Call
-from mediaserver.config.speech_settings import RecognitionEngine
+from mediaserver.config.speech_settings import RecognitionEngines
 from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcriber import Transcriber
@@ -36,7 +36,7 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"engine", "keywords", "directory"})
 
-    engine: RecognitionEngine | None = None
+    engine: RecognitionEngines | None = None
     keywords: Annotated[tuple[str, ...], AfterValidator(_validate_keywords)] = ()
     partials: bool = Field(True, description="whether partial transcripts are emitted while the caller speaks")
     sensitivity: int = Field(
@@ -58,14 +58,14 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
 
     def engines(self) -> Iterable[EngineRequirement]:
         """The STT engine that transcribes the caller."""
-        return [EngineRequirement(EngineKind.STT, self.engine or "", self.language)]
+        return [EngineRequirement(EngineKind.STT, self.engine or (), self.language)]
 
     async def run(self, call: Call) -> None:
         """Transcribe one utterance after another. After the call, the last utterance has 2 s to be transcribed."""
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
         transcriber = Transcriber(
             call,
-            call.speech.recogniser(self.engine or ""),
+            call.speech.recogniser(self.engine or ()),
             self.language,
             self.keywords,
             self.partials,

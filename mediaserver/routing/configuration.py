@@ -22,7 +22,7 @@ from mediaserver.routing import audiosocket_ports, requirements, route_builder
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.routing.route import Route
 from mediaserver.routing.table import RouteTable
-from mediaserver.speech.engines.requirements import requirement_problem
+from mediaserver.speech.engines.requirements import requirement_problems
 from mediaserver.support import credentials
 
 _WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that stand for all addresses of the machine
@@ -170,7 +170,7 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
         for route in built
         for need in sorted(requirements.required_engines([route]))
         if need.kind not in settings.invalid_tables
-        and (problem := requirement_problem(need, settings.speech, settings.recognition, settings.chat))
+        for problem in requirement_problems(need, settings.speech, settings.recognition, settings.chat)
     ]
 
 
@@ -216,6 +216,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
         (("speech", "openai", "token"), settings.speech.openai.token),
         (("recognition", "openai", "token"), settings.recognition.openai.token),
         (("chat", "token"), settings.chat.token),
+        *((("chat", "servers", name, "token"), server.token) for name, server in settings.chat.servers.items()),
         *(
             (("speech", "command", "environment", name), value)
             for name, value in settings.speech.command.environment.items()

@@ -22,7 +22,7 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, UnsafeVariableError, fill_variables, texts_in, without_keys
 from mediaserver.routing.patterns import PATTERN_VARIABLE
-from mediaserver.speech.engines.requirements import EngineKind, requirement_problem
+from mediaserver.speech.engines.requirements import EngineKind, can_serve, requirement_problems
 from mediaserver.speech.text.languages import find_language
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
@@ -216,7 +216,8 @@ class Route:
             try:
                 if need.kind is EngineKind.TTS and need.language:
                     find_language(need.language)
-                why = requirement_problem(need, self.speech, self.recognition, ChatSettings())
+                engines = self.speech, self.recognition, ChatSettings()
+                why = "" if can_serve(need, *engines) else requirement_problems(need, *engines)[0]
             except ValueError as error:
                 why = str(error)
             if why:

@@ -143,6 +143,7 @@ class Engine:
         exported_metrics.export_pacing(self.metrics, self.ticker)
         exported_metrics.export_prompts(self.metrics, self.library)
         exported_metrics.export_results(self.metrics, self.webhooks, self.speech)
+        exported_metrics.export_engines(self.metrics, self.speech)
         gauge = self.metrics.gauge
         gauge("paths_without_prompts", "Paths whose prompts are not there", lambda: self.prompts.missing)
         gauge(

@@ -3,12 +3,16 @@
 The values are read from these objects when Prometheus asks for them.
 """
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
 from mediaserver.events import Webhooks
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.processes import child_stderr
+
+_ENGINE_LABELS = ("kind", "engine")
 
 
 def export_pacing(metrics: Metrics, ticker: Ticker) -> None:
@@ -43,3 +47,21 @@ def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) 
     counter("printed_lines", "What our processes printed, by what became of it", lambda: child_stderr.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)
     counter("sentences", "Sentences spoken, by where their audio came from", lambda: speech.results)
+
+
+def export_engines(metrics: Metrics, speech: SpeechService) -> None:
+    """Export the health and the failures of each TTS, STT and LLM engine that paths need."""
+    metrics.by_labels(
+        GaugeMetricFamily,
+        "engine_healthy",
+        "Whether an engine can serve requests: it is ready, and has not failed since it was last tried",
+        _ENGINE_LABELS,
+        lambda: speech.engine_health,
+    )
+    metrics.by_labels(
+        CounterMetricFamily,
+        "engine_failures",
+        "Requests that an engine has failed, whether or not another engine served them",
+        _ENGINE_LABELS,
+        lambda: speech.engine_failures,
+    )

@@ -1,22 +1,26 @@
 """The speech engines (TTS, STT and LLM) of one server, which all of its calls share."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.config.speech_settings import CHAT_ENGINE, ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.playout.sources.source import Segment
+from mediaserver.speech.engines.failover import Failover, Startable
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
-from mediaserver.speech.engines.table import STT_ENGINES, TTS_ENGINES
+from mediaserver.speech.engines.table import STT_ENGINES, TTS_ENGINES, stt_problem
 from mediaserver.speech.llm.chat import ChatClient
+from mediaserver.speech.llm.failover import FailoverChat
+from mediaserver.speech.stt.failover import FailoverStt
 from mediaserver.speech.stt.interface import SttEngine
 from mediaserver.speech.text.formats import to_printable
-from mediaserver.speech.tts.interface import Voice, resolve_voice
+from mediaserver.speech.tts.interface import TtsEngine, Voice, resolve_voice
 from mediaserver.speech.tts.sentences import split_sentences
 from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
-from mediaserver.speech.tts.tts_cache import RESULTS, TtsCache
+from mediaserver.speech.tts.synthesiser import Synthesiser
+from mediaserver.speech.tts.tts_cache import TtsCache
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
@@ -45,7 +49,7 @@ class SpeechService:
     """The TTS, STT and LLM engines of one server. Each engine is created when it is first needed.
 
     `store` is the folder of the TTS cache on disk. `on_first_audio` is called for each newly synthesised sentence,
-    with the seconds that its first audio took, including the wait in the queue.
+    with the seconds that its first audio took, including the wait in the queue. `chat` answers conversations.
     """
 
     def __init__(
@@ -58,16 +62,31 @@ class SpeechService:
     ) -> None:
         self.settings = speech or SpeechSettings()
         self.recognition = recognition or RecognitionSettings()
-        self._store = Store(str(store), self.settings.cache_limit * _MEGABYTE) if store is not None else None
-        self._on_first_audio = on_first_audio
         self._http = EngineHttpClient()
-        self.chat = ChatClient(chat or ChatSettings(), self._http)
-        self._tts_caches: dict[str, TtsCache] = {}
+        self._failovers = {kind: Failover(kind) for kind in EngineKind}
+        self._synthesisers: dict[str, Synthesiser] = {}
         self._stt_engines: dict[str, SttEngine] = {}
+        limit = self.settings.cache_limit * _MEGABYTE
+        self._tts_cache = TtsCache(
+            self._synthesiser,
+            self._failovers[EngineKind.TTS],
+            self.settings.timeout,
+            self.settings.memory_limit * _MEGABYTE,
+            Store(str(store), limit) if store is not None else None,
+            on_first_audio,
+        )
+        self._chat_settings = chat or ChatSettings()
+        self.chat = self._make_chat(self._chat_settings)
 
-    def voice(self, engine: str = "", name: str = "", rate: float | None = None, language: str = "") -> Voice:
-        """The voice for these arguments. The settings give the value of each argument that is left out."""
-        return resolve_voice(self.settings, engine, name, rate, language)
+    def voice(
+        self, engine: str | Sequence[str] = (), name: str = "", rate: float | None = None, language: str = ""
+    ) -> Voice:
+        """The voice for these arguments. The settings give the value of each argument that is left out.
+
+        `engine` is one engine's name, or several in the order in which they are tried; `name` is a voice of the
+        first one.
+        """
+        return resolve_voice(self.settings, _names(engine), name, rate, language)
 
     def say(
         self,
@@ -79,14 +98,15 @@ class SpeechService:
     ) -> SpokenText:
         """Begin to synthesise a text, and return it as audio that a playlist can play, sentence by sentence.
 
-        Without a `voice`, the configured voice speaks. Where the TTS engine fails, `fallback` is played instead,
-        and `on_failure` is called with the reason. The `origin` decides the place of the text's sentences in the
-        engine's queue. Raises ValueError where the text has nothing to speak, or is longer than
-        `speech.max_characters`.
+        Without a `voice`, the configured voice speaks. Where a TTS engine fails, the voice's next engine speaks
+        the rest of the text, from the beginning of the sentence that is not complete. Where all of them fail,
+        `fallback` is played instead, and `on_failure` is called with the reason. The `origin` decides the place of
+        the text's sentences in an engine's queue. Raises ValueError where the text has nothing to speak, or is
+        longer than `speech.max_characters`.
         """
         voice = voice or self.voice()
         sentences = split_text(text, voice.language, self.settings)
-        cache = self._tts_cache(voice.engine)
+        cache = self._tts_cache
         spoken = SpokenText(
             sentences,
             lambda sentence: cache.get_or_synthesise(sentence, voice, origin),
@@ -96,54 +116,104 @@ class SpeechService:
         spoken.start_synthesis()
         return spoken
 
-    def recogniser(self, engine: str = "") -> SttEngine:
-        """The STT engine with the name `engine`; with "", the configured STT engine."""
-        name = engine or self.recognition.engine
-        if name not in self._stt_engines:
-            self._stt_engines[name] = STT_ENGINES[name](self.recognition, self._http)
-        return self._stt_engines[name]
+    def recogniser(self, engine: str | Sequence[str] = ()) -> SttEngine:
+        """The STT engine with the name `engine`, or several as one; with (), the configured STT engines."""
+        settings = self.recognition
+        return FailoverStt(
+            {name: self._stt_engine(name) for name in _names(engine) or settings.engine},
+            self._failovers[EngineKind.STT],
+            settings.timeout,
+            lambda name, language: stt_problem(name, settings, language or settings.language),
+        )
 
     def preload(self, requirements: Iterable[EngineRequirement]) -> None:
         """Start the required engines, so that the first call does not wait for them."""
         for requirement in set(requirements):
-            if requirement.kind is EngineKind.TTS:
-                self._tts_cache(requirement.engine or self.settings.engine).preload()
-            elif requirement.kind is EngineKind.STT:
-                self.recogniser(requirement.engine).preload()
+            names = self._engines_of(requirement)
+            self._failovers[requirement.kind].expect(names)
+            for engine in self._startable(requirement.kind, names).values():
+                engine.preload()
 
     def not_ready_reasons(self, requirements: Iterable[EngineRequirement]) -> list[str]:
-        """One line for each required TTS or STT engine that is not ready yet: the engine's name and the reason."""
+        """One line for each required TTS or STT engine that is not ready yet: the engine's name and the reason.
+
+        Where one of several engines is ready, it serves calls, and nothing is reported of the others.
+        """
         reasons = {}
         for requirement in requirements:
-            if requirement.kind is EngineKind.TTS:
-                name = requirement.engine or self.settings.engine
-                reasons[f"speech engine {name}"] = self._tts_cache(name).not_ready_reason
-            elif requirement.kind is EngineKind.STT:
-                name = requirement.engine or self.recognition.engine
-                reasons[f"recognition engine {name}"] = self.recogniser(name).not_ready_reason
-        return [f"{engine} {why}" for engine, why in sorted(reasons.items()) if why]
+            engines = self._startable(requirement.kind, self._engines_of(requirement))
+            if all(engine.not_ready_reason for engine in engines.values()):
+                for name, engine in engines.items():
+                    kind = "recognition" if requirement.kind is EngineKind.STT else "speech"
+                    reasons[f"{kind} engine {name}"] = engine.not_ready_reason
+        return [f"{engine} {why}" for engine, why in sorted(reasons.items())]
 
     @property
     def results(self) -> dict[str, int]:
         """The number of sentences for each result: memory, disk, made, failed or dropped (`tts_cache.RESULTS`)."""
-        caches = self._tts_caches.values()
-        return {result: sum(cache.results[result] for cache in caches) for result in RESULTS}
+        return self._tts_cache.results
+
+    @property
+    def engine_health(self) -> dict[tuple[str, str], bool]:
+        """Whether each engine in use can serve requests, by kind and name: it is ready, and healthy."""
+        found = {}
+        for kind, failover in self._failovers.items():
+            startable = self._startable(kind, failover.health)
+            for name, healthy in failover.health.items():
+                found[kind.value, name] = healthy and not (name in startable and startable[name].not_ready_reason)
+        return found
+
+    @property
+    def engine_failures(self) -> dict[tuple[str, str], int]:
+        """How many requests each engine that is in use has failed, by its kind and name."""
+        return {
+            (kind.value, name): failures
+            for kind, failover in self._failovers.items()
+            for name, failures in failover.failures.items()
+        }
 
     async def close(self) -> None:
         """Close all engines and their connections."""
-        engines: list[TtsCache | SttEngine] = [*self._tts_caches.values(), *self._stt_engines.values()]
+        await self._tts_cache.close()
+        synthesisers, recognisers = self._synthesisers.values(), self._stt_engines.values()
+        engines: list[TtsEngine | SttEngine] = [*(each.engine for each in synthesisers), *recognisers]
         await asyncio.gather(*(engine.close() for engine in engines))
         await self._http.close()
 
-    def _tts_cache(self, engine: str) -> TtsCache:
-        if engine not in self._tts_caches:
-            settings = self.settings
-            self._tts_caches[engine] = TtsCache(
-                TTS_ENGINES[engine](settings, self._http),
-                settings.timeout,
-                settings.memory_limit * _MEGABYTE,
-                self._store,
-                self._on_first_audio,
-                settings.processes if engine in _LOCAL_ENGINES else 0,
-            )
-        return self._tts_caches[engine]
+    def _engines_of(self, requirement: EngineRequirement) -> Sequence[str]:
+        match requirement.kind:
+            case EngineKind.TTS:
+                return requirement.engines or self.settings.engine
+            case EngineKind.STT:
+                return requirement.engines or self.recognition.engine
+            case EngineKind.LLM:
+                return self._chat_settings.engine
+
+    def _startable(self, kind: EngineKind, names: Iterable[str]) -> dict[str, Startable]:
+        """The engines with these names, for kinds whose engines may have to be started."""
+        if kind is EngineKind.TTS:
+            return {name: self._synthesiser(name).engine for name in names}
+        return {name: self._stt_engine(name) for name in names} if kind is EngineKind.STT else {}
+
+    def _synthesiser(self, engine: str) -> Synthesiser:
+        if engine not in self._synthesisers:
+            concurrency = self.settings.processes if engine in _LOCAL_ENGINES else 0
+            self._synthesisers[engine] = Synthesiser(TTS_ENGINES[engine](self.settings, self._http), concurrency)
+        return self._synthesisers[engine]
+
+    def _stt_engine(self, name: str) -> SttEngine:
+        if name not in self._stt_engines:
+            self._stt_engines[name] = STT_ENGINES[name](self.recognition, self._http)
+        return self._stt_engines[name]
+
+    def _make_chat(self, settings: ChatSettings) -> FailoverChat:
+        clients = {}
+        for name in settings.engine:
+            key = "chat.token" if name == CHAT_ENGINE else f"chat.servers.{name}.token"
+            clients[name] = ChatClient(settings.all_servers[name], self._http, key)
+        return FailoverChat(clients, self._failovers[EngineKind.LLM], settings.timeout)
+
+
+def _names(engine: str | Sequence[str]) -> Sequence[str]:
+    """One engine's name, or "" for none, as a sequence of names."""
+    return (*filter(None, (engine,)),) if isinstance(engine, str) else engine

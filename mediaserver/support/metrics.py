@@ -14,7 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -161,6 +161,17 @@ class Metrics:
         """
         self.registry.register(_Reader(f"mediaserver_{name}", text, read))
 
+    def by_labels(
+        self,
+        family: type[CounterMetricFamily] | type[GaugeMetricFamily],
+        name: str,
+        text: str,
+        labels: tuple[str, str],
+        read: Callable[[], Mapping[tuple[str, str], float]],
+    ) -> None:
+        """Export a counter or gauge for each pair of label values that `read` returns as a key."""
+        self.registry.register(_LabelledReader(family, f"mediaserver_{name}", text, labels, read))
+
     def histogram(self, name: str, text: str, read: Callable[[], "Lateness"]) -> None:
         """Export a histogram, which `read` returns when Prometheus asks for it; `text` describes the histogram."""
         self.registry.register(_HistogramReader(f"mediaserver_{name}", text, read))
@@ -198,6 +209,25 @@ class _HistogramReader(Collector):
         bounds = (*map(str, LATENESS), "+Inf")
         buckets = list(zip(bounds, accumulate(lateness.counts), strict=True))
         yield HistogramMetricFamily(self._name, self._text, buckets, lateness.total / NS)
+
+
+class _LabelledReader(Collector):
+    def __init__(
+        self,
+        family: type[CounterMetricFamily] | type[GaugeMetricFamily],
+        name: str,
+        text: str,
+        labels: tuple[str, str],
+        read: Callable[[], Mapping[tuple[str, str], float]],
+    ) -> None:
+        self._family, self._name, self._text, self._read = family, name, text, read
+        self._labelnames = labels
+
+    def collect(self) -> Iterator[Metric]:
+        family = self._family(self._name, self._text, labels=self._labelnames)
+        for values, value in self._read().items():
+            family.add_metric(values, value)
+        yield family
 
 
 class _Reader(Collector):

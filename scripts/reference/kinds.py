@@ -3,7 +3,7 @@
 import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from mediaserver.config.fields import OneOrMore
 from mediaserver.speech.text.template import Template
 
 _NAMES: dict[Any, str] = {
@@ -35,7 +36,8 @@ def name_of(kind: Any) -> str:
         return _NAMES[kind]
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Annotated, Required, NotRequired):
-        return name_of(arguments[0])
+        name = name_of(arguments[0])
+        return f"{name_of(get_args(arguments[0])[0])}, or {name}" if is_one_or_more(arguments) else name
     if origin is Literal:
         return _either(json.dumps(value) for value in arguments)
     if origin in (Union, types.UnionType):
@@ -50,6 +52,11 @@ def name_of(kind: Any) -> str:
         title = title_of(kind)
         return f"[{title}](#{title.lower().replace(' ', '-')})"
     raise TypeError(f"no words for {kind}: add some to {__name__}")
+
+
+def is_one_or_more(metadata: Iterable[Any]) -> bool:
+    """Whether a value of the list may stand alone."""
+    return any(isinstance(each, OneOrMore) for each in metadata)
 
 
 def title_of(table: type[BaseModel]) -> str:
@@ -93,6 +100,8 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     value = field.get_default(call_default_factory=True)
+    if is_one_or_more(field.metadata) and value is not None and len(value) == 1:
+        value = value[0]
     return "" if value is None else toml(value)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -85,7 +85,8 @@ _SECTIONS = {model for _, model in _tables(Settings)}
 
 def _type(field: FieldInfo) -> str:
     bounds = kinds.bounds(field)
-    return prose(kinds.name_of(field.annotation)) + (f", {bounds}" if bounds else "")
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return prose(kinds.name_of(kind)) + (f", {bounds}" if bounds else "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -124,14 +125,13 @@ def _handler_row() -> tuple[str, str, str]:
 
 
 def _inner_tables() -> list[type[BaseModel]]:
-    """The tables that stand in settings of tables and handlers, each once."""
+    """The tables that stand in settings of handlers, and those that have names of the operator's, each once."""
     found: list[type[BaseModel]] = []
-    outer = [model for _, model in _tables(Settings)] + list(HANDLERS.values())
-    annotations = [field.annotation for each in outer for field in each.model_fields.values()]
-    waiting: list[Any] = [annotation for annotation in annotations if annotation not in _SECTIONS]
+    models = [*HANDLERS.values(), *(model for _, model in _tables(Settings))]
+    waiting: list[Any] = [field.annotation for each in models for field in each.model_fields.values()]
     while waiting:
         kind = waiting.pop(0)
-        if _is_table(kind) and kind not in found:
+        if _is_table(kind) and kind not in found and kind not in _SECTIONS:
             found.append(kind)
             waiting += [field.annotation for field in kind.model_fields.values()]
         waiting += get_args(kind)

@@ -11,7 +11,7 @@ from mediaserver.cli import options, terminal
 from mediaserver.cli.terminal import EXIT_WRONG_STREAM
 from mediaserver.config.speech_settings import SpeechEngine
 from mediaserver.errors import ConfigError, MediaServerError, error_text
-from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement, requirement_problem
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement, voice_problems
 from mediaserver.speech.tts import prompt_file
 from mediaserver.speech.tts.interface import resolve_voice
 from mediaserver.support import log
@@ -32,11 +32,11 @@ def say(
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)
-        how = resolve_voice(settings.speech, engine or "", voice, rate, language)
-        need = EngineRequirement(EngineKind.TTS, how.engine, how.language, how.name)
-        problem = requirement_problem(need, settings.speech, settings.recognition, settings.chat)
-        if problems or problem:
-            raise ConfigError(problems or [f"{terminal.name_of(file)}: {problem}"])
+        engines = (engine,) if engine is not None else settings.speech.engine
+        how = resolve_voice(settings.speech, engines, voice, rate, language)
+        unfit = voice_problems(EngineRequirement(EngineKind.TTS, engines, language, voice), settings.speech)
+        if problems or len(unfit) == len(engines):
+            raise ConfigError(problems or [f"{terminal.name_of(file)}: {problem}" for problem in unfit])
     try:
         prompt_file.validate_prompt_file(output)
         pcm = terminal.run(prompt_file.synthesise_text(text, settings.speech, how))

@@ -4,7 +4,6 @@ The first sentences of an answer are played while the model still generates late
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -12,7 +11,9 @@ import structlog
 from mediaserver.call import Call, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.events.kinds import EventKind
-from mediaserver.handlers.assistant.history import INTERRUPTED, History
+from mediaserver.handlers.assistant.answer_stream import AnswerStream
+from mediaserver.handlers.assistant.fillers import Fillers
+from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
 from mediaserver.handlers.assistant.tool_runner import ConversationEnded, ToolRunner
 from mediaserver.handlers.assistant.transcript import ConversationTranscript
@@ -23,7 +24,6 @@ from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
-from mediaserver.speech.tts.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
 _MAX_TOOL_ROUNDS = 4  # answers with tool calls that one turn may have; then the turn fails
@@ -40,7 +40,7 @@ class Conversation:
     ) -> None:
         self._settings, self._call, self._texts = settings, call, texts
         self._voice, self._fallback = voice, fallback
-        self._recogniser = call.speech.recogniser(settings.recognition_engine or "")
+        self._recogniser = call.speech.recogniser(settings.recognition_engine or ())
         self._history = History(texts.instructions)
         self._turn_taking = TurnTaking(settings.barge_in)
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
@@ -49,6 +49,7 @@ class Conversation:
         self._interrupted: UtterancePlayback | None = None  # a stopped playback, until the stop's cause is known
         self._fallback_played = False  # whether the fallback has been played since the caller's latest turn
         self._failures = 0  # number of turns in a row that failed
+        self._fillers: Fillers | None = None
         self._began = self._quiet_since = call.now
 
     async def run(self) -> None:
@@ -66,6 +67,7 @@ class Conversation:
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
         await self._say(self._texts.greeting)
+        self._fillers = self._settings.make_fillers(self._call)  # after the greeting, which TTS speaks first
         for _ in range(self._settings.max_turns):
             self._turn = turn = await self._next_turn(tool_runner)
             self._history.add_caller(turn.caller)
@@ -138,7 +140,7 @@ class Conversation:
 
     async def _speak_answer(self, turn: Turn) -> Sequence[ToolCall]:
         """Have the model generate an answer, and play the answer. Returns the answer's tool calls to run."""
-        playback = self._new_playback(turn)
+        playback = self._new_playback(turn, self._fillers)
         generating = asyncio.create_task(self._generate_answer(playback, turn))
         try:
             await self._play(playback)
@@ -159,39 +161,17 @@ class Conversation:
         return ()
 
     async def _generate_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
-        """Stream the model's answer into a playback, sentence by sentence. If the model fails, add an apology."""
-        call, settings, calls = self._call, self._settings, playback.tool_calls
-        splitter = self._splitter(early=True)
+        """Stream the model's answer into a playback. If the model fails, add an apology."""
+        settings = self._settings
+        answer = AnswerStream(self._call, playback, turn, self._splitter(early=True))
         try:
-            answer = call.speech.chat.stream_answer(
-                self._history.messages, settings.tools.definitions, settings.model
-            )
-            async with contextlib.aclosing(answer) as pieces:
-                async for piece in pieces:
-                    turn.mark_step("first_delta", call.now)
-                    if isinstance(piece, ToolCall):
-                        calls.append(piece)
-                        continue
-                    for sentence in splitter.feed(piece):
-                        self._add_sentence(playback, turn, sentence)
-            for sentence in splitter.flush():
-                self._add_sentence(playback, turn, sentence)
-            if not playback.text and not calls:
-                raise EngineError("there is no word in the answer")
+            await answer.generate(self._history.messages, settings.tools.definitions, settings.model)
         except EngineError as error:
-            calls.clear()
             self._report_failure("chat", str(error))
             turn.failed = True
-            for sentence in [*splitter.flush(), *self._sentences(self._texts.apology)]:
-                self._add_sentence(playback, turn, sentence)
+            answer.replace_rest(self._sentences(self._texts.apology))
         finally:
             playback.finish()
-
-    def _add_sentence(self, playback: UtterancePlayback, turn: Turn, sentence: str) -> None:
-        spoken = strip_markdown(sentence.replace(INTERRUPTED, ""))
-        if any(character.isalnum() for character in spoken):
-            turn.mark_step("first_sentence", self._call.now)
-            playback.add_sentence(spoken)
 
     def _note_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
         """Note in the turn what the caller heard of an answer."""
@@ -262,13 +242,13 @@ class Conversation:
             self._history.add_assistant(self._interrupted.heard)
             self._interrupted = None
 
-    def _new_playback(self, turn: Turn | None = None) -> UtterancePlayback:
+    def _new_playback(self, turn: Turn | None = None, fillers: Fillers | None = None) -> UtterancePlayback:
         def on_failure(why: str) -> None:
             self._report_failure("speech", why)
             if turn is not None:
                 turn.failed = True
 
-        return UtterancePlayback(self._call, self._voice, on_failure)
+        return UtterancePlayback(self._call, self._voice, on_failure, fillers)
 
     def _splitter(self, early: bool = False) -> SentenceSplitter:
         return SentenceSplitter(

@@ -13,7 +13,7 @@ from mediaserver.handlers.assistant.conversation import Conversation
 from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
 from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.spoken_prompt import template_values
+from mediaserver.handlers.common.spoken_prompt import prompt_names_in, template_values
 from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.text.template import Template
@@ -32,11 +32,11 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
-    template_settings: ClassVar[frozenset[str]] = frozenset(AssistantTexts._fields)
+    template_settings: ClassVar[frozenset[str]] = frozenset(AssistantTexts._fields) | {"say"}
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the fallback prompt, and of the prompts that the model may play."""
-        return dict.fromkeys(filter(None, (self.fallback, *self.tools.play)))
+        """Names of the fallback prompt, of the fillers, and of the prompts that the model may play."""
+        return dict.fromkeys(filter(None, (self.fallback, *prompt_names_in(self.filler), *self.tools.play)))
 
     def folders(self) -> Iterable[Path]:
         """The folder that transcripts are written into; none if the setting `file` is missing."""
@@ -46,20 +46,26 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
         """The TTS, STT and LLM engines of the conversations."""
         return (
             self.need,
-            EngineRequirement(EngineKind.STT, self.recognition_engine or "", self.language),
+            *(spoken.need for spoken in self.spoken_fillers),
+            EngineRequirement(EngineKind.STT, self.recognition_engine or (), self.language),
             EngineRequirement(EngineKind.LLM),
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the language data that the formats of the texts' variables need."""
+        """Load the language data that the texts' formats need. ValueError if a filler can never be spoken."""
         for template in self._templates():
             template.preload_language(self.language or speech.language)
+        for spoken in self.spoken_fillers:
+            spoken.prepare(speech)
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
     ) -> None:
         """Raise ValueError if one of the assistant's texts has a variable without a value."""
-        self._render(template_values(variables, query), self.language or speech.language)
+        values = template_values(variables, query)
+        self._render(values, self.language or speech.language)
+        for spoken in self.spoken_fillers:
+            spoken.validate_values(values, speech)
 
     def _templates(self) -> AssistantTexts[Template]:
         return AssistantTexts(self.instructions, self.greeting, self.idle_text, self.apology)
@@ -70,7 +76,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
     async def run(self, call: Call) -> None:
         """Hold the conversation with one caller."""
         stream = call.stream
-        voice = call.speech.voice(self.engine or "", self.voice, self.rate, self.language)
+        voice = call.speech.voice(self.engine or (), self.voice, self.rate, self.language)
         texts = self._render(template_values(stream.variables, stream.query), voice.language)
         fallback = call.prompts.get(self.fallback) if self.fallback else _error_tone()
         await Conversation(self, call, voice, texts, fallback).run()

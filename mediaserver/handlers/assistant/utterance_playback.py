@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.call import Call
+from mediaserver.handlers.assistant.fillers import FilledPause, Fillers
 from mediaserver.handlers.assistant.history import INTERRUPTED, heard_part
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import PlaybackResult, Segment, silence
@@ -74,11 +75,18 @@ class UtterancePlayback:
     """The playback of one text. If TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
     `began_at` is when the first audio was sent, in seconds of the call's clock. `tool_calls` are the model's tool
-    calls, which are to be run after the playback.
+    calls, which are to be run after the playback. `fillers` are heard until the first sentence's sound is there.
     """
 
-    def __init__(self, call: Call, voice: Voice, on_failure: Callable[[str], None] = lambda why: None) -> None:
-        self._call, self._voice, self._on_failure = call, voice, on_failure
+    def __init__(
+        self,
+        call: Call,
+        voice: Voice,
+        on_failure: Callable[[str], None] = lambda why: None,
+        fillers: Fillers | None = None,
+    ) -> None:
+        self._call, self._voice, self._on_failure, self._fillers = call, voice, on_failure, fillers
+        self._pause: FilledPause | None = None  # the pause before the first sentence, while the playback runs
         self._sentences: list[_Sentence] = []
         self._started = 0  # number of sentences whose playback has been begun or queued
         self._finished = False  # whether all sentences have been added
@@ -101,12 +109,16 @@ class UtterancePlayback:
     def stop(self) -> None:
         """Stop the playback from the next tick on, because the caller interrupts it."""
         self.interrupted = True
+        if self._pause is not None:
+            self._pause.stop()
         self._call.clear()
         self.finish()
 
     async def run(self) -> None:
         """Play until all sentences have been played, or the playback is stopped."""
         playing: deque[asyncio.Task[None]] = deque()
+        if self._fillers is not None and not self.interrupted:
+            self._pause = self._fillers.fill_pause()
         try:
             while (sentence := await self._next()) is not None:
                 if len(playing) > _SENTENCES_AHEAD:
@@ -118,6 +130,9 @@ class UtterancePlayback:
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
+            if self._pause is not None:
+                await self._pause.close()
+                self._pause = None  # its tasks refer to this playback
 
     async def _next(self) -> _Sentence | None:
         while self._started == len(self._sentences):
@@ -142,6 +157,10 @@ class UtterancePlayback:
         stream = self._call.stream
         origin = Origin(stream.route, stream.untrusted)  # an untrusted caller's answers wait behind others for TTS
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
+        if self._pause is not None:
+            await self._pause.give_way_to(spoken)
+            if self.interrupted or self.failed:
+                return
         heard = await self._call.play(_TimedPlaylist(spoken, self._on_first_sound))
         sentence.note_played(heard, spoken)
 

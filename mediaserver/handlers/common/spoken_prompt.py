@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError
 
 from mediaserver.call import Call
 from mediaserver.config.fields import OptionalLanguageTag, Table
-from mediaserver.config.speech_settings import SpeechEngine, SpeechSettings
+from mediaserver.config.speech_settings import SpeechEngines, SpeechSettings
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
@@ -39,12 +39,12 @@ class VoiceSettings(BaseModel):
     voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
     rate: float | None = Field(None, ge=0.5, le=2.0, description="speed, relative to the engine's own")
     language: OptionalLanguageTag = Field("", description="language of the text, a BCP 47 tag")
-    engine: SpeechEngine | None = Field(None, description="the TTS engine that speaks it")
+    engine: SpeechEngines | None = Field(None, description="the TTS engine that speaks it, or several in order")
 
     @property
     def need(self) -> EngineRequirement:
-        """The TTS engine that these settings need."""
-        return EngineRequirement(EngineKind.TTS, self.engine or "", self.language, self.voice)
+        """The TTS engines that these settings need."""
+        return EngineRequirement(EngineKind.TTS, self.engine or (), self.language, self.voice)
 
     def spoken_prompt(self, text: Template) -> "SpokenPrompt":
         """A spoken prompt of `text` with these voice settings."""
@@ -61,10 +61,11 @@ class SpokenPrompt(VoiceSettings, Table):
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
         """A copy in which settings of `path` fill in the voice settings that this prompt lacks.
 
-        If this prompt names another engine than the path, the path's voice is not filled in, because the other
-        engine would not have that voice.
+        If this prompt names another first engine than the path, the path's voice is not filled in, because the
+        other engine would not have that voice.
         """
-        voice = path.voice if self.engine in (None, path.engine) else ""
+        same = self.engine is None or (path.engine is not None and self.engine[0] == path.engine[0])
+        voice = path.voice if same else ""
         return self.model_copy(
             update={
                 "voice": self.voice or voice,
@@ -105,7 +106,7 @@ class SpokenPrompt(VoiceSettings, Table):
         ValueError if the text cannot be spoken with these values.
         """
         stream, speech = call.stream, call.speech
-        voice: Voice = speech.voice(self.engine or "", self.voice, self.rate, self.language)
+        voice: Voice = speech.voice(self.engine or (), self.voice, self.rate, self.language)
         text = self.say.render({**template_values(stream.variables, stream.query), **values}, voice.language)
 
         def on_failure(why: str) -> None:

@@ -21,7 +21,7 @@ from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment, silence
-from mediaserver.speech.engines.requirements import voice_problem
+from mediaserver.speech.engines.requirements import voice_problems
 
 # More than MAX_FAST_STEPS steps in a row that each take less than _FAST_STEP seconds show that a flow goes round
 # in circles. The flow is then ended.
@@ -233,8 +233,9 @@ class _CallFlow:
         speech = self._call.speech.settings
         for spoken_prompt in self._flow.spoken_prompts(step.play):
             await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow for a language's first text
-            if problem := voice_problem(spoken_prompt.need, speech):
-                raise ValueError(problem)
+            unfit = voice_problems(spoken_prompt.need, speech)
+            if len(unfit) == len(spoken_prompt.engine or speech.engine):  # no engine is left that could speak it
+                raise ValueError(unfit[0])
             spoken_prompt.validate_values(self._values(step.variables), speech)
         self._variables |= step.variables
         return step

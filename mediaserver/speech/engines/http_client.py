@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from mediaserver import __version__
-from mediaserver.errors import EngineError
+from mediaserver.errors import EngineError, RejectedError
 from mediaserver.events.webhook_client import describe_http_error, host_of
 from mediaserver.support.http_connector import Connector
 
@@ -21,6 +21,8 @@ _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSock
 # client closes it earlier, so that no request is sent on a connection that the server is closing.
 _KEEP_ALIVE = 1.5
 _MAX_ERROR_BYTES = 4096  # bytes of an error response that are read
+# Statuses by which a server that works refuses one request, for example because of its model, voice or text.
+_REJECTIONS = {400, 404, 413, 415, 422}
 _MAX_SHOWN = 200  # characters of an error response that are repeated in the message of an EngineError
 
 
@@ -40,8 +42,9 @@ class EngineHttpClient:
         """Send a POST request and yield its response, to be read inside the context.
 
         `body` is the argument `json` or `data` of aiohttp's `post`. Raises EngineError where the server cannot be
-        reached, answers with a status other than 2xx, or breaks the response off. Only connecting has a time-out
-        here; the caller sets all other time-outs.
+        reached, answers with a status other than 2xx, or breaks the response off; RejectedError where the status
+        shows that only this request is at fault. Only connecting has a time-out here; the caller sets all other
+        time-outs.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         status = None
@@ -49,7 +52,8 @@ class EngineHttpClient:
             async with self._session().post(url, headers=headers, allow_redirects=False, **body) as response:
                 status = response.status
                 if not 200 <= status < 300:
-                    raise EngineError(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
+                    error = RejectedError if status in _REJECTIONS else EngineError
+                    raise error(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
         except TimeoutError:  # once there is a status, the caller's own time-out has raised this error
             if status is None:

@@ -1,10 +1,11 @@
 """Checks, before any call, whether the TTS, STT and LLM engines that configured paths require can be used."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
-from mediaserver.speech.engines.table import STT_PROBLEMS, TTS_PROBLEMS
+from mediaserver.config.speech_settings import CHAT_ENGINE, ChatSettings, RecognitionSettings, SpeechSettings
+from mediaserver.speech.engines.table import TTS_PROBLEMS, stt_problem
 from mediaserver.speech.engines.tokens import token_problem
 from mediaserver.speech.tts.interface import resolve_voice
 
@@ -18,32 +19,55 @@ class EngineKind(StrEnum):
 
 
 class EngineRequirement(NamedTuple):
-    """An engine that a configured path requires. An empty field stands for the value in the settings."""
+    """Engines that a configured path requires: the first, and those that stand in where it fails.
+
+    An empty field stands for the value in the settings.
+    """
 
     kind: EngineKind
-    engine: str = ""
+    engines: tuple[str, ...] = ()
     language: str = ""  # a BCP 47 tag
-    voice: str = ""
+    voice: str = ""  # of the first engine
 
 
-def voice_problem(requirement: EngineRequirement, speech: SpeechSettings) -> str:
-    """Why a TTS engine cannot speak as required; "" if no reason is known. The check does not start the engine."""
-    voice = resolve_voice(speech, requirement.engine, requirement.voice, language=requirement.language)
-    return TTS_PROBLEMS[voice.engine](speech, voice)
+def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> list[str]:
+    """Why TTS engines cannot speak as required, a line for each such engine. No engine is started."""
+    voice = resolve_voice(speech, requirement.engines, requirement.voice, language=requirement.language)
+    return _existing(TTS_PROBLEMS[each.engine](speech, each) for each in voice.in_order)
 
 
-def requirement_problem(
+def requirement_problems(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
-) -> str:
-    """Why a required engine cannot be used; "" if no reason is known. The check does not start the engine."""
+) -> list[str]:
+    """Why required engines cannot be used, a line for each such engine. No engine is started."""
     match requirement.kind:
         case EngineKind.TTS:
-            return voice_problem(requirement, speech)
+            return voice_problems(requirement, speech)
         case EngineKind.STT:
-            find_problem = STT_PROBLEMS.get(requirement.engine or recognition.engine)
-            if find_problem is None:
-                return ""
-            return find_problem(recognition, requirement.language or recognition.language)
-        case EngineKind.LLM if problem := token_problem(chat.url, chat.token, "chat.token"):
-            return f"{problem}; chat.url names another server"
-    return ""
+            language = requirement.language or recognition.language
+            engines = requirement.engines or recognition.engine
+            return _existing(stt_problem(engine, recognition, language) for engine in engines)
+        case EngineKind.LLM:
+            return _existing(_chat_problem(chat, engine) for engine in chat.engine)
+
+
+def can_serve(
+    requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
+) -> bool:
+    """Whether no problem is known of at least one of the required engines."""
+    engines = {
+        EngineKind.TTS: requirement.engines or speech.engine,
+        EngineKind.STT: requirement.engines or recognition.engine,
+        EngineKind.LLM: chat.engine,
+    }[requirement.kind]
+    return len(requirement_problems(requirement, speech, recognition, chat)) < len(engines)
+
+
+def _existing(problems: Iterable[str]) -> list[str]:
+    return [problem for problem in problems if problem]
+
+
+def _chat_problem(chat: ChatSettings, engine: str) -> str:
+    server, key = chat.all_servers[engine], "chat" if engine == CHAT_ENGINE else f"chat.servers.{engine}"
+    problem = token_problem(server.url, server.token, f"{key}.token")
+    return f"{problem}; {key}.url names another server" if problem else ""

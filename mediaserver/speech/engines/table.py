@@ -35,3 +35,9 @@ STT_PROBLEMS: dict[str, Callable[[RecognitionSettings, str], str]] = {
     "pocketsphinx": pocketsphinx.config_problem,
     "openai": openai_stt.config_problem,
 }
+
+
+def stt_problem(engine: str, settings: RecognitionSettings, language: str) -> str:
+    """Why an STT engine cannot recognise a language as it is configured; "" if no reason is known."""
+    find_problem = STT_PROBLEMS.get(engine)
+    return find_problem(settings, language) if find_problem is not None else ""

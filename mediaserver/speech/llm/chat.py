@@ -9,9 +9,10 @@ import aiohttp
 import structlog
 from pydantic import BaseModel, Field
 
-from mediaserver.config.speech_settings import ChatSettings
+from mediaserver.config.speech_settings import ChatServerSettings
 from mediaserver.errors import EngineError, single_line
 from mediaserver.events.webhook_client import host_of
+from mediaserver.speech.engines.failover import Attempt
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, ServerSentEventParser
 from mediaserver.speech.engines.tokens import read_token
@@ -36,14 +37,17 @@ class ToolCall(NamedTuple):
 
 
 class ChatClient:
-    """Requests answers from a chat model. One client serves all calls at the same time."""
+    """Requests answers from a chat model. One client serves all calls at the same time.
 
-    def __init__(self, settings: ChatSettings, http: EngineHttpClient) -> None:
-        self._settings, self._http = settings, http
+    `token_key` is the key of the server's token in the settings, for error messages.
+    """
+
+    def __init__(self, settings: ChatServerSettings, http: EngineHttpClient, token_key: str) -> None:
+        self._settings, self._http, self._token_key = settings, http, token_key
         self._host = host_of(settings.url)
 
     async def stream_answer(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], model: str, attempt: Attempt
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the answer to a conversation as it arrives: pieces of text of any size, then the tool calls.
 
@@ -51,14 +55,16 @@ class ChatClient:
         reasoning is left out.
 
         Raises EngineError where there is no answer, where the answer breaks off, or where no part of the answer
-        arrives for `chat.timeout` seconds. Reasoning is no such part, because the caller hears nothing meanwhile.
+        arrives for as long as `attempt` allows. Reasoning is no such part, because the caller hears nothing
+        meanwhile.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
             body["tools"] = list(tools)
-        timeout, length, reader = self._settings.timeout, 0, _CompletionReader()
+        length, reader = 0, _CompletionReader()
         async with contextlib.aclosing(self._request(self._settings.parameters | body, reader)) as pieces:
-            while (piece := await self._next(pieces, reader, timeout)) is not None:
+            while (piece := await self._next(pieces, reader, attempt)) is not None:
+                attempt.note_progress()
                 length += len(piece)
                 if piece:
                     yield piece
@@ -72,18 +78,18 @@ class ChatClient:
             raise EngineError(f"{self._host}: the answer is {what} ({reader.finish_reason})")
 
     async def _next(
-        self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", timeout: float
+        self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", attempt: Attempt
     ) -> str | None:
-        """The answer's next piece of text; None at its end. Raises EngineError after `timeout` seconds."""
+        """The answer's next piece of text; None at its end. Raises EngineError where it takes too long."""
         try:
-            async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else timeout):
+            async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else attempt.seconds_left):
                 return await anext(pieces, None)
         except TimeoutError:
             if reader.finish_reason:
                 return None
             nothing = "only reasoning" if reader.reasoning.found else "no answer"
             what = "the answer did not go on" if reader.started else nothing
-            raise EngineError(f"{self._host}: {what} within {timeout:g} s") from None
+            raise EngineError(f"{self._host}: {what} within {attempt.allotted}") from None
 
     async def _request(self, body: Mapping[str, Any], reader: "_CompletionReader") -> AsyncGenerator[str, None]:
         """Send a request and yield the answer's text in pieces.
@@ -93,7 +99,7 @@ class ChatClient:
         """
         token = ""
         try:
-            token = await read_token(self._settings.token, "chat.token")
+            token = await read_token(self._settings.token, self._token_key)
             url = f"{self._settings.url.rstrip('/')}/chat/completions"
             async with self._http.post(url, token, json=body) as response:
                 async for document in _iter_documents(response.content):

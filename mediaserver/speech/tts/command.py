@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.errors import ConfigError, EngineError, did_you_mean, error_text
+from mediaserver.errors import ConfigError, EngineError, RejectedError, did_you_mean, error_text
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
@@ -60,7 +60,7 @@ class CommandTts:
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of a sentence in one piece: 16-bit PCM, 8 kHz, mono."""
         if why := config_problem(self._settings, voice):
-            raise EngineError(why)
+            raise RejectedError(why)
         file = await self._temporary_file()
         values = {
             "text": text,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.errors import EngineError, did_you_mean
+from mediaserver.errors import RejectedError, did_you_mean
 from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
@@ -53,7 +53,7 @@ class HibariTts:
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of a sentence in one piece: 16-bit PCM, 8 kHz, mono."""
         if why := config_problem(self._settings, voice):
-            raise EngineError(why)
+            raise RejectedError(why)
         yield await self._workers.run_job(text=text, voice=voice.name, rate=voice.rate)
 
     def preload(self) -> None:

@@ -1,31 +1,50 @@
 """The interface of a text-to-speech (TTS) engine, and the choice of a voice."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 from mediaserver.config.speech_settings import SpeechSettings
 
 
 class Voice(NamedTuple):
-    """The engine and the voice that speak a text."""
+    """The engine and the voice that speak a text, and the voices that speak where that engine fails."""
 
     engine: str
     name: str = ""  # the engine's name for the voice; "" for the engine's default voice
     rate: float = 1.0  # the speed, as a multiple of the engine's normal speed
     language: str = "en"  # a BCP 47 tag
+    others: tuple["Voice", ...] = ()  # one voice of each engine that is tried next, in order
+
+    @property
+    def in_order(self) -> "tuple[Voice, ...]":
+        """This voice and the voices of the engines after it, in the order in which they are tried."""
+        return (self._replace(others=()), *self.others)
 
 
 def resolve_voice(
-    settings: SpeechSettings, engine: str = "", name: str = "", rate: float | None = None, language: str = ""
+    settings: SpeechSettings,
+    engines: Sequence[str] = (),
+    name: str = "",
+    rate: float | None = None,
+    language: str = "",
 ) -> Voice:
     """The voice for these arguments. The settings give the value of each argument that is left out.
 
-    The setting `speech.voice` names a voice of the configured engine. It is not used for another engine.
+    `name` is a voice of the first of the `engines`, because engines do not have the same voices. The setting
+    `speech.voice` is a voice of the first engine of `speech.engine`. Any other engine speaks with the voice of its
+    own table, such as `speech.openai.voice`.
     """
-    configured = settings.voice if (engine or settings.engine) == settings.engine else ""
-    return Voice(
-        engine or settings.engine, name or configured, rate or settings.rate, language or settings.language
+    engines = engines or settings.engine
+    first, *others = (
+        Voice(
+            engine,
+            (name if not place else "") or settings.voice_of(engine),
+            rate or settings.rate,
+            language or settings.language,
+        )
+        for place, engine in enumerate(engines)
     )
+    return first._replace(others=tuple(others))
 
 
 class TtsEngine(Protocol):

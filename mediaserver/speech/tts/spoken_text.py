@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from mediaserver.audio.pcm import SAMPLE_BYTES
+from mediaserver.audio.fade import fade_out
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
 from mediaserver.errors import EngineError
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.sources.source import Clip, PendingFrames, Segment
@@ -18,15 +19,19 @@ class SentenceAudio:
 
     `clips` are the parts synthesised so far. `on_abandoned` is called if all texts release the sentence before it
     is complete.
+
+    Where an engine dies in mid-sentence, another engine speaks the whole sentence anew. `restarted_at` is then the
+    index of the first clip of that engine, and the clips before it are a broken start.
     """
 
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
+        self.restarted_at = 0
         self.complete = False  # whether all audio is synthesised, or synthesis has failed
         self.error = ""  # why synthesis failed, if it did
         self.users = 0  # the number of `SpokenText`s that use the sentence
         self._on_abandoned = on_abandoned
-        self._completed = asyncio.Event()
+        self._begun, self._completed = asyncio.Event(), asyncio.Event()
 
     @property
     def samples(self) -> int:
@@ -36,11 +41,30 @@ class SentenceAudio:
     def append_pcm(self, pcm: bytes) -> None:
         """Add audio: 16-bit PCM at 8 kHz, in whole samples."""
         self.clips.append(Clip(pcm))
+        self._begun.set()
+
+    def restart(self) -> None:
+        """Take the clips so far for a broken start, because another engine now speaks the whole sentence."""
+        self.restarted_at = len(self.clips)
+
+    def without_broken_start(self) -> "SentenceAudio":
+        """The sentence as the last engine has spoken it: this object, or a copy if there was a restart."""
+        if not self.restarted_at:
+            return self
+        copy = SentenceAudio()
+        copy.clips = self.clips[self.restarted_at :]
+        copy.finish()
+        return copy
 
     def finish(self, error: str = "") -> None:
         """Mark the sentence as complete, or as failed with an `error`."""
         self.complete, self.error = True, error
+        self._begun.set()
         self._completed.set()
+
+    async def wait_begun(self) -> None:
+        """Wait until there is some audio, or synthesis has failed."""
+        await self._begun.wait()
 
     async def wait_complete(self) -> None:
         """Wait until the sentence is complete, or its synthesis has failed."""
@@ -60,6 +84,12 @@ class SpokenText:
     changes. Where the TTS engine fails, `fallback` is played in place of the remaining text, and `on_failure` is
     called once with the reason. Without a fallback, the playlist raises EngineError. A SpokenText that is
     garbage-collected releases its sentences, so that no engine synthesises them in vain.
+
+    Where an engine dies in mid-sentence and another engine stands in, a caller who has not heard any of the
+    sentence hears it by the other engine alone. A caller who has heard some of it hears what there is of it, until
+    the other engine's first sound is there; then it fades out, and the other engine speaks the sentence from its
+    beginning. Nobody knows at which word the sound ended, so that to go on in the middle could lose a word or a
+    digit; people who lose their thread begin a sentence again as well.
     """
 
     def __init__(
@@ -73,6 +103,7 @@ class SpokenText:
         self.sentences: list[SentenceAudio] = []  # the sentences whose synthesis was requested so far
         self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
         self._failure_reported = False
+        self._passages: dict[int, _Passage] = {}  # what was played of each sentence since the text's beginning
 
     def __del__(self) -> None:
         for sentence in self.sentences:
@@ -83,13 +114,18 @@ class SpokenText:
             sentence = self._sentence(number)
             if number + 1 < len(self.texts):
                 self._sentence(number + 1)
-            part = 0
-            while part < len(sentence.clips) or not sentence.complete:
-                yield _SentencePart(sentence, part)
+            passage, part = self._passages.setdefault(number, _Passage(sentence)), 0
+            while passage.may_have(part):
+                yield _SentencePart(passage, part)
                 part += 1
             if sentence.error:
                 yield _FailedRest(self, sentence.error)
                 return
+        self._passages = {}  # an iteration that follows repeats the text, without any broken start
+
+    async def wait_begun(self) -> None:
+        """Wait until the text's first audio is there, or its synthesis has failed."""
+        await self._sentence(0).wait_begun()
 
     def start_synthesis(self) -> None:
         """Begin to synthesise the first sentence ahead of its playback."""
@@ -104,7 +140,7 @@ class SpokenText:
             await sentence.wait_complete()
             if sentence.error:
                 raise EngineError(sentence.error)
-            clips += sentence.clips
+            clips += sentence.clips[sentence.restarted_at :]
         return b"".join(clip.pcm for clip in clips)
 
     def _sentence(self, number: int) -> SentenceAudio:
@@ -131,32 +167,74 @@ class _PendingFrames(NamedTuple):
     result: Callable[[], EncodedFrames | PendingFrames]
 
 
+class _Passage:
+    """One sentence as one text plays it, clip by clip. Which clip is next is decided when its turn has come.
+
+    A passage remembers the clips that were played, so that a playlist that starts anew in the middle of a text
+    gets the same clips again.
+    """
+
+    def __init__(self, sentence: SentenceAudio) -> None:
+        self._sentence = sentence
+        self._played: list[Clip] = []
+        self._index = 0  # of the next clip, among those of the sentence
+
+    def may_have(self, number: int) -> bool:
+        """Whether there is, or may still be synthesised, a clip to be played as `number`, counted from 0."""
+        return self.has(number) or not self._sentence.complete
+
+    def has(self, number: int) -> bool:
+        """Whether the clip with this number can be played."""
+        return number < len(self._played) + len(self._sentence.clips) - self._next_index
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no more clips are added to the sentence."""
+        return self._sentence.complete
+
+    def get(self, number: int) -> Clip | None:
+        """The clip with this number; None if there is none. A clip that was not played yet is chosen now.
+
+        Where the sentence was restarted, that is the faded end of the broken start, and then the new start.
+        """
+        clips, restarted_at, index = self._sentence.clips, self._sentence.restarted_at, self._next_index
+        if number == len(self._played) and index < len(clips):
+            fades = index < restarted_at < len(clips)
+            self._index = restarted_at if fades else index + 1
+            self._played.append(_faded_end(clips[index]) if fades else clips[index])
+        return self._played[number] if number < len(self._played) else None
+
+    @property
+    def _next_index(self) -> int:
+        """The index of the clip to play next. A passage that has not begun skips a broken start."""
+        return self._index if self._played else self._sentence.restarted_at
+
+
+def _faded_end(clip: Clip) -> Clip:
+    """The first frame of a clip, which fades out within 5 ms."""
+    return Clip(fade_out(clip.pcm[:FRAME_BYTES].ljust(FRAME_BYTES, b"\0")))
+
+
 class _SentencePart:
     """A segment for one part of a sentence, which may not be synthesised yet.
 
     The segment is empty if the sentence turns out to have fewer parts.
     """
 
-    def __init__(self, sentence: SentenceAudio, part: int) -> None:
-        self._sentence, self._part = sentence, part
+    samples = 0  # not known before the part's turn has come
 
-    @property
-    def samples(self) -> int:
-        """The part's length in samples; 0 while the part is not synthesised yet."""
-        return self._sentence.clips[self._part].samples if self._available else 0
+    def __init__(self, passage: _Passage, part: int) -> None:
+        self._passage, self._part = passage, part
 
-    def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """The encoded frames of this part of the sentence; `PendingFrames` until the part is synthesised."""
-        if self._available:
-            return self._sentence.clips[self._part].get_frames(encoding)
-        return _PendingFrames(lambda: self._available or self._sentence.complete, lambda: self._result(encoding))
+    def get_frames(self, encoding: Encoding) -> PendingFrames:
+        """Pending frames, whose result is this part's frames. The part is chosen when the result is asked for."""
+        return _PendingFrames(
+            lambda: self._passage.has(self._part) or self._passage.is_complete, lambda: self._result(encoding)
+        )
 
-    def _result(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        return self.get_frames(encoding) if self._available else _NO_FRAMES
-
-    @property
-    def _available(self) -> bool:
-        return self._part < len(self._sentence.clips)
+    def _result(self, encoding: Encoding) -> EncodedFrames:
+        clip = self._passage.get(self._part)
+        return clip.get_frames(encoding) if clip is not None else _NO_FRAMES
 
 
 class _FailedRest:

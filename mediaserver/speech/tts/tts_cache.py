@@ -5,15 +5,18 @@ import contextlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_BYTES
 from mediaserver.errors import EngineError, error_text
-from mediaserver.speech.tts.interface import TtsEngine, Voice
+from mediaserver.speech.engines.failover import Attempt, Failover, is_ready
+from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
-from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin, QueueTicket, SynthesisQueue
+from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
+from mediaserver.speech.tts.synthesiser import Synthesiser, SynthesisJob
 from mediaserver.support.store import Store
 
 # Samples of one clip. A clip is encoded in one turn of the event loop, which takes well under a millisecond.
@@ -25,75 +28,94 @@ _SIZE_FACTOR = 2.3  # bytes of memory per byte of a sentence's PCM, with frames 
 log = structlog.get_logger()
 
 
-class TtsCache:
-    """The sentences that one TTS engine has synthesised, or is synthesising, for all calls.
+class _Found(NamedTuple):
+    """Where a complete sentence came from."""
 
-    The engine synthesises at most `concurrency` sentences at a time; 0 stands for any number. `timeout` is in
-    seconds, `memory_limit` in bytes. `results` counts the sentences for each of `RESULTS`. A sentence is "dropped"
-    if its synthesis is cancelled before the sentence is complete. `on_first_audio` is called for each newly
-    synthesised sentence, with the seconds that its first audio took.
+    key: str  # the key of the engine that has spoken it
+    result: str  # one of RESULTS
+    pcm: bytes = b""  # what is to be saved to disk; b"" if it is there already
+
+
+class TtsCache:
+    """The sentences that the TTS engines of one server have synthesised, or are synthesising, for all calls.
+
+    A sentence is kept under the engine and the voice that have spoken it. Where another engine had to stand in,
+    the first engine is therefore asked again when the text is next needed.
+
+    `synthesiser` returns the synthesiser of an engine by the engine's name. `timeout` is in seconds,
+    `memory_limit` in bytes. `results` counts the sentences for each of `RESULTS`. A sentence is "dropped" if its
+    synthesis is cancelled before the sentence is complete. `on_first_audio` is called for each newly synthesised
+    sentence, with the seconds that its first audio took.
     """
 
     def __init__(
         self,
-        engine: TtsEngine,
+        synthesiser: Callable[[str], Synthesiser],
+        failover: Failover,
         timeout: float,
         memory_limit: int,
         store: Store | None = None,
         on_first_audio: Callable[[float], None] = lambda seconds: None,
-        concurrency: int = 0,
     ) -> None:
         self.results = dict.fromkeys(RESULTS, 0)
-        self._engine, self._timeout, self._memory_limit, self._store = engine, timeout, memory_limit, store
+        self._synthesiser, self._failover = synthesiser, failover
+        self._timeout, self._memory_limit, self._store = timeout, memory_limit, store
         self._on_first_audio = on_first_audio
-        self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()  # by key, also sentences in synthesis
+        # Sentences by key. A sentence in synthesis has the keys of all engines that may speak it.
+        self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()
         self._bytes = 0  # bytes of memory that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
-        self._queue = SynthesisQueue(concurrency)
-        self._tickets: dict[SentenceAudio, QueueTicket] = {}
+        self._jobs: dict[SentenceAudio, SynthesisJob] = {}
         self._store_error = ""  # the last error of the store that was logged
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
-        """A sentence's audio, which may still be in synthesis. `origin` decides its turn in the queue."""
-        key = json.dumps([self._engine.identity, voice.name, voice.rate, voice.language, text])
-        found = self._sentences.get(key)
+        """A sentence's audio, which may still be in synthesis. `origin` decides its turn in an engine's queue.
+
+        What the first engine has spoken before is used even while the first engine fails.
+        """
+        voices = voice.in_order
+        key = "\n".join(self._key(text, each) for each in voices)
+        found = self._find(text, voices, key)
         if found is not None:
-            self._sentences.move_to_end(key)
             self.results["memory"] += 1
-            if found in self._tickets:
-                self._queue.promote(self._tickets[found], origin)
+            if found in self._jobs:
+                self._jobs[found].promote(origin)
             return found
         loop = asyncio.get_running_loop()
         # The loop calls `_cancel_if_abandoned`, because garbage collection may release a sentence in any thread at
         # any time.
         sentence = SentenceAudio(lambda: loop.call_soon_threadsafe(self._cancel_if_abandoned, key))
         self._sentences[key] = sentence
-        self._tickets[sentence] = QueueTicket(origin)
-        task = self._tasks[sentence] = loop.create_task(self._load_or_synthesise(key, sentence, text, voice))
+        self._jobs[sentence] = SynthesisJob(origin)
+        task = self._tasks[sentence] = loop.create_task(self._load_or_synthesise(key, sentence, text, voices))
         task.add_done_callback(lambda task: self._forget_task(sentence))
         return sentence
 
+    def _key(self, text: str, voice: Voice) -> str:
+        identity = self._synthesiser(voice.engine).engine.identity
+        return json.dumps([identity, voice.name, voice.rate, voice.language, text])
+
+    def _find(self, text: str, voices: Sequence[Voice], key: str) -> SentenceAudio | None:
+        """A sentence in memory: in synthesis, spoken by the first engine, or by the engine that stands in now."""
+        first = next((voice for voice in voices if self._failover.may_try(voice.engine)), voices[0])
+        for each in dict.fromkeys([key, *(self._key(text, voice) for voice in (voices[0], first))]):
+            found = self._sentences.get(each)
+            if found is not None and (found.complete or each == key):
+                self._sentences.move_to_end(each)
+                return found
+        return None
+
     def _forget_task(self, sentence: SentenceAudio) -> None:
-        del self._tasks[sentence], self._tickets[sentence]
-
-    def preload(self) -> None:
-        """Start the TTS engine ahead of the first sentence."""
-        self._engine.preload()
-
-    @property
-    def not_ready_reason(self) -> str:
-        """Why the TTS engine is not ready yet; "" if it is ready."""
-        return self._engine.not_ready_reason
+        del self._tasks[sentence], self._jobs[sentence]
 
     async def close(self) -> None:
-        """Cancel incomplete sentences, save complete sentences to disk, and close the TTS engine."""
+        """Cancel incomplete sentences, and save complete sentences to disk."""
         tasks = dict(self._tasks)
         for sentence, task in tasks.items():
             if not sentence.complete:
                 task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        await self._engine.close()
 
     def _cancel_if_abandoned(self, key: str) -> None:
         """Cancel the synthesis of a sentence that no text uses any more, so that waiting sentences come sooner."""
@@ -102,59 +124,76 @@ class TtsCache:
             del self._sentences[key]
             self._tasks[sentence].cancel()
 
-    async def _load_or_synthesise(self, key: str, sentence: SentenceAudio, text: str, voice: Voice) -> None:
-        pcm, error, result = b"", "stopped", "dropped"
+    async def _load_or_synthesise(
+        self, key: str, sentence: SentenceAudio, text: str, voices: Sequence[Voice]
+    ) -> None:
+        found, error, result = _Found("", "dropped"), "stopped", "dropped"
+        engines = ", ".join(voice.engine for voice in voices)
         try:
-            stored = await asyncio.to_thread(self._store.get, key) if self._store is not None else None
-            if stored is not None:
-                _append_parts(sentence, stored)
-            else:
-                pcm = await self._synthesise(sentence, text, voice)
-            error, result = "", "made" if stored is None else "disk"
+            found = await self._obtain(sentence, text, voices)
+            error, result = "", found.result
         except EngineError as failure:
             error, result = str(failure), "failed"
-            self._log_failure(voice.engine, error)
+            self._log_failure(engines, error)
         except Exception:
             error, result = "the engine failed", "failed"
-            log.exception("a sentence cannot be spoken", engine=voice.engine)
+            log.exception("a sentence cannot be spoken", engine=engines)
         finally:
             sentence.finish(error)
             self.results[result] += 1
-            if not error:
-                self._add_and_evict(sentence)
-            elif self._sentences.get(key) is sentence:
-                del self._sentences[key]  # so that the sentence is tried again for the next call that needs it
-        if pcm and not error:
-            await self._save(key, pcm)
+            if self._sentences.get(key) is sentence:
+                del self._sentences[key]  # where it failed, it is tried again for the next call that needs it
+            if not error and found.key not in self._sentences:
+                self._add_and_evict(found.key, sentence.without_broken_start())
+        if found.pcm and not error:
+            await self._save(found.key, found.pcm)
 
-    async def _synthesise(self, sentence: SentenceAudio, text: str, voice: Voice) -> bytes:
-        """Have the engine speak a sentence: append each piece of PCM to it at once, and return all of the PCM."""
-        began, received = time.monotonic(), bytearray()
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await stack.enter_async_context(self._queue.slot(self._tickets[sentence]))
-            except TimeoutError:
-                raise EngineError(f"no sound within {self._timeout:g} s: others are spoken first") from None
-            audio = await stack.enter_async_context(contextlib.aclosing(self._engine.synthesise(text, voice)))
-            # The wait in the queue has used up a part of the time-out for the first audio.
-            first_timeout = began + self._timeout - time.monotonic()
-            while (pcm := await self._next(audio, self._timeout if received else first_timeout)) is not None:
-                if pcm and not received:
+    async def _obtain(self, sentence: SentenceAudio, text: str, voices: Sequence[Voice]) -> "_Found":
+        """Fill a sentence from the cache, or by the first engine that succeeds. EngineError if none does."""
+        keys = {voice.engine: self._key(text, voice) for voice in voices}
+        by_name = {voice.engine: voice for voice in voices}
+        began, first = time.monotonic(), voices[0].engine
+        if result := await self._fill_from_cache(sentence, keys[first]):
+            return _Found(keys[first], result)
+        attempts = self._failover.attempts(
+            tuple(keys), self._timeout, lambda engine: is_ready(self._synthesiser(engine).engine)
+        )
+        for attempt in attempts:
+            key = keys[attempt.engine]
+            if attempt.engine != first and (result := await self._fill_from_cache(sentence, key)):
+                return _Found(key, result)
+            with attempt:
+                pcm = await self._synthesise(sentence, text, by_name[attempt.engine], attempt, began)
+                return _Found(key, "made", pcm)
+        raise attempts.failure()
+
+    async def _fill_from_cache(self, sentence: SentenceAudio, key: str) -> str:
+        """Fill a sentence with what the cache has of it. Returns "memory" or "disk", or "" if neither has it."""
+        kept = self._sentences.get(key)
+        if kept is not None and kept.complete:
+            pcm, result = b"".join(clip.pcm for clip in kept.clips), "memory"
+        elif self._store is not None and (stored := await asyncio.to_thread(self._store.get, key)) is not None:
+            pcm, result = stored, "disk"
+        else:
+            return ""
+        sentence.restart()
+        _append_parts(sentence, pcm)
+        return result
+
+    async def _synthesise(
+        self, sentence: SentenceAudio, text: str, voice: Voice, attempt: Attempt, began: float
+    ) -> bytes:
+        """Have an engine speak a sentence: append each piece of PCM to it at once, and return all of the PCM."""
+        received = bytearray()
+        synthesiser, job = self._synthesiser(voice.engine), self._jobs[sentence]
+        sentence.restart()
+        async with contextlib.aclosing(synthesiser.synthesise(text, voice, job, attempt)) as audio:
+            async for pcm in audio:
+                if not sentence.clips:
                     self._on_first_audio(time.monotonic() - began)
                 received += pcm
                 _append_parts(sentence, pcm)
-        if not received:
-            raise EngineError("the engine gave no sound")
         return bytes(received)
-
-    async def _next(self, audio: AsyncGenerator[bytes, None], timeout: float) -> bytes | None:
-        """The next piece of an engine's PCM, None at its end. Raises EngineError after `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await anext(audio, None)
-        except TimeoutError:
-            raise EngineError(f"no sound within {self._timeout:g} s") from None
 
     def _log_failure(self, engine: str, why: str) -> None:
         """Log why a sentence failed, the same reason at most once a minute; `results` counts every failure."""
@@ -174,11 +213,12 @@ class TtsCache:
                 log.warning("what was spoken is not kept on disk", why=reason)
                 self._store_error = reason
 
-    def _add_and_evict(self, new: SentenceAudio) -> None:
-        """Count a new sentence's memory. Beyond the memory limit, drop the least recently used sentences.
+    def _add_and_evict(self, key: str, new: SentenceAudio) -> None:
+        """Keep a complete sentence. Beyond the memory limit, drop the least recently used sentences.
 
         A call that is playing a dropped sentence keeps its audio.
         """
+        self._sentences[key] = new
         self._bytes += _memory_size(new)
         for key in list(self._sentences):
             if self._bytes <= self._memory_limit:

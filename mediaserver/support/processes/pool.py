@@ -49,12 +49,14 @@ class ProcessPool:
     def prestart(self) -> None:
         """Start the `kept` children before they are needed, and return at once.
 
-        A task starts children again and again until one is ready.
+        A task starts children again and again until one is ready. A call while that task works does nothing.
         """
+        if self.why_not_ready and self._prestarting is not None:
+            return
         with contextlib.suppress(NoProcessError):  # `acquire` will raise this error to a caller that needs a child
             while len(self._idle) < self._kept:
                 self._return_idle(self._start())
-        if self.why_not_ready and self._prestarting is None:
+        if self.why_not_ready:
             self._prestarting = asyncio.get_running_loop().create_task(self._prestart())
 
     async def _prestart(self) -> None:

@@ -23,7 +23,8 @@ from tests.virtual import VirtualLoop
 
 WORD = to_bytes(voice(4000))  # half a second of voice
 LETTER = 2  # frames that a letter takes to be said
-Piece = str | float | ToolCall | Exception
+BROKEN_OFF = object()  # a place where an answer breaks off, and another model continues it
+Piece = str | float | ToolCall | Exception | object
 
 
 class ScriptedSynthesiser:
@@ -34,12 +35,13 @@ class ScriptedSynthesiser:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.slow, self.error = 0.0, ""
+        self.fails: set[str] = set()  # texts that it cannot speak
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
         await asyncio.sleep(self.slow)
-        if self.error:
-            raise EngineError(self.error)
+        if self.error or text in self.fails:
+            raise EngineError(self.error or "it cannot be spoken")
         yield b"\1\1" * (len(text) * LETTER * FRAME_BYTES // 2)
 
     not_ready_reason = ""
@@ -86,9 +88,14 @@ class ScriptedModel:
         self.asked: list[list[Message]] = []
         self.tools: Sequence[Mapping[str, Any]] = ()
         self.left = 0  # answers that nobody waited for
+        self.resumed: list[str] = []  # what was complete of answers that broke off
 
     async def stream_answer(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), model: str = ""
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        model: str = "",
+        resume: Callable[[], str] | None = None,
     ) -> AsyncGenerator[str | ToolCall, None]:
         self.asked.append([dict(message) for message in messages])
         self.tools = tools
@@ -98,8 +105,11 @@ class ScriptedModel:
                     await asyncio.sleep(piece)
                 elif isinstance(piece, Exception):
                     raise EngineError(str(piece))  # one that is kept would refer to itself
-                else:
+                elif isinstance(piece, str | ToolCall):
                     yield piece
+                else:
+                    assert resume is not None
+                    self.resumed.append(resume())
         except (asyncio.CancelledError, GeneratorExit):
             self.left += 1
             raise

@@ -12,7 +12,7 @@ from mediaserver.call import EndReason
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.speech.llm.chat import ToolCall
-from tests.handlers.assistant.scripted import LETTER, Piece, ScriptedCall
+from tests.handlers.assistant.scripted import BROKEN_OFF, LETTER, Piece, ScriptedCall
 from tests.handlers.test_handlers import SOUNDS
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -393,6 +393,21 @@ async def test_failures_of_all_stages_count_in_a_row(loop: VirtualLoop, monkeypa
     assert scripted.events_of("hangup") == [{"why": "failures"}]
     assert scripted.caller.session.hanging_up
     assert scripted.caller.backend.questions == []  # nobody is asked to transfer the call
+
+
+@in_virtual_time
+async def test_an_answer_that_another_model_continues_goes_on_with_its_next_sentence(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    """Nothing is spoken of the sentence that broke off, and nothing twice."""
+    answers: list[list[Piece]] = [["It is sunny. Tomor", BROKEN_OFF, "Tomorrow ", 0.1, "it rains."]]
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], answers)
+    await scripted.call(6000, 1000)
+    assert scripted.model.resumed == ["It is sunny."]
+    assert scripted.synthesiser.asked == ["It is sunny.", "Tomorrow it rains."]
+    assert scripted.heard() == [(1490 + OVER, 1490 + OVER + ms("It is sunny.Tomorrow it rains."))]
+    assert [turn["assistant"] for turn in scripted.events_of("turn")] == ["It is sunny. Tomorrow it rains."]
+    assert scripted.events_of("failed") == []
 
 
 @in_virtual_time

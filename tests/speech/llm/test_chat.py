@@ -9,8 +9,9 @@ import pytest
 
 from mediaserver.config.speech_settings import ChatSettings
 from mediaserver.errors import EngineError
-from mediaserver.speech.engines.http_client import EngineHttpClient
-from mediaserver.speech.llm.chat import MAX_ANSWER_CHARACTERS, ChatClient, ToolCall
+from mediaserver.speech.llm.chat import MAX_ANSWER_CHARACTERS, ToolCall
+from mediaserver.speech.llm.failover import FailoverChat
+from mediaserver.speech.service import SpeechService
 from tests.speech.llm.chat_server import ChatServer, call, chunk
 from tests.timing import UNIT, eventually
 
@@ -18,13 +19,13 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 
 
 @contextlib.asynccontextmanager
-async def chatting(server: ChatServer, **settings: Any) -> AsyncIterator[ChatClient]:
-    http = EngineHttpClient()
-    try:
-        async with server:
-            yield ChatClient(ChatSettings(url=settings.pop("url", server.url), **settings), http)
-    finally:
-        await http.close()
+async def chatting(server: ChatServer, **settings: Any) -> AsyncIterator[FailoverChat]:
+    async with server:
+        speech = SpeechService(chat=ChatSettings(url=settings.pop("url", server.url), **settings))
+        try:
+            yield speech.chat
+        finally:
+            await speech.close()
 
 
 async def answer_of(*parts: Any, server: ChatServer | None = None, **settings: Any) -> list[str | ToolCall]:
@@ -216,7 +217,6 @@ async def test_closing_the_generator_aborts_the_answer() -> None:
 async def test_the_url_may_end_in_a_slash() -> None:
     server = ChatServer(lambda body: ["yes"])
     async with server:
-        http = EngineHttpClient()
-        chat = ChatClient(ChatSettings(url=f"{server.url}/"), http)
-        assert [piece async for piece in chat.stream_answer(MESSAGES)] == ["yes "]
-        await http.close()
+        speech = SpeechService(chat=ChatSettings(url=f"{server.url}/"))
+        assert [piece async for piece in speech.chat.stream_answer(MESSAGES)] == ["yes "]
+        await speech.close()

@@ -15,12 +15,13 @@ from mediaserver.call import Utterance
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines.http_client import EngineHttpClient
+from mediaserver.speech.service import SpeechService
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 from mediaserver.speech.stt.openai import OpenAiStt
 from mediaserver.speech.stt.vosk import VoskStt
 from tests.speech.stt.test_pocketsphinx import BALANCE, HELP, sound_of, utterance
 from tests.speech.stt_servers import OpenAiServer, SttServer, VoskServer
-from tests.timing import PATIENCE, UNIT, late
+from tests.timing import PATIENCE, TIMEOUT, UNIT, late
 
 TOKEN = "sk-secret"
 
@@ -158,3 +159,23 @@ async def test_a_missing_token_file_is_an_error_without_a_request(http: EngineHt
     settings = RecognitionSettings.model_validate({"openai": {"token": "file:/nowhere/token"}})
     with pytest.raises(EngineError, match="token: /nowhere/token cannot be read: No such file"):
         await words(OpenAiStt(settings, http), HELP)
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "half"])
+async def test_an_utterance_that_one_server_loses_is_recognised_by_another(fault: str) -> None:
+    async with VoskServer().running() as one, OpenAiServer().running() as two:
+        settings = {
+            "engine": ["vosk", "openai"],
+            "timeout": TIMEOUT,
+            "vosk": {"url": f"ws://{one.host}/"},
+            "openai": {"url": f"http://{two.host}/v1", "token": TOKEN},
+        }
+        speech = SpeechService(recognition=RecognitionSettings.model_validate(settings))
+        try:
+            one.fault = fault
+            for text in (BALANCE, HELP):
+                assert (await words(speech.recogniser(), text)).text == text.lower()
+        finally:
+            await speech.close()
+        assert len(two.requests) == 2  # the first server is passed over for a minute
+        assert speech.engine_health == {("recognition", "vosk"): False, ("recognition", "openai"): True}

@@ -167,7 +167,7 @@ def _runs(pid: str) -> bool:
 async def test_no_files_are_left_behind(speaking: Callable[..., SpeechService]) -> None:
     speech = speaking("write(sys.argv[1])", "{file}")
     await speech.say("Hello").collect_pcm()
-    engine = speech._tts_caches["command"]._engine
+    engine = speech._synthesiser("command").engine
     assert isinstance(engine, command.CommandTts)
     assert engine._folder is not None
     folder = Path(engine._folder)

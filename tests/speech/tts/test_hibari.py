@@ -96,7 +96,7 @@ async def test_a_sentence_that_timed_out_is_finished_by_its_worker(tmp_path: Pat
         for each in spoken:
             with pytest.raises(Exception, match=r"no sound within 0\.02 s"):
                 await each.collect_pcm()
-        await eventually(lambda: not next(iter(impatient._tts_caches.values()))._engine._workers._jobs)  # type: ignore[attr-defined]
+        await eventually(lambda: not impatient._synthesiser("hibari").engine._workers._jobs)  # type: ignore[attr-defined]
         assert worker_processes() == [process]
     finally:
         await impatient.close()

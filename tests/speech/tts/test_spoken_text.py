@@ -12,8 +12,10 @@ from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.errors import EngineError
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
+from mediaserver.speech.engines.failover import Failover
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SpokenText
+from mediaserver.speech.tts.synthesiser import Synthesiser
 from mediaserver.speech.tts.tts_cache import TtsCache
 from mediaserver.support.store import Store
 from mediaserver.wire.encapsulation import MESSAGE, PCM, Encoding
@@ -58,7 +60,7 @@ class ScriptedTts:
 def cache_of(
     engine: ScriptedTts, timeout: float = 1.0, memory: int = 1_000_000, store: Store | None = None
 ) -> TtsCache:
-    return TtsCache(engine, timeout, memory, store)
+    return TtsCache(lambda name: Synthesiser(engine), Failover("speech"), timeout, memory, store)
 
 
 def spoken_of(cache: TtsCache, *texts: str, **options: Any) -> SpokenText:
@@ -202,7 +204,7 @@ async def test_an_incomplete_sentence_is_not_saved(loop: VirtualLoop) -> None:
             self.kept += 1
 
     store = CountingStore()
-    cache = TtsCache(ScriptedTts(a=[sound(1, 2), "broke off"]), 1.0, 1000, store)  # type: ignore[arg-type]
+    cache = cache_of(ScriptedTts(a=[sound(1, 2), "broke off"]), 1.0, 1000, store)  # type: ignore[arg-type]
     await frames(spoken_of(cache, "a", fallback=Clip(sound(9, 1))))
     assert store.kept == 0
 

@@ -1,0 +1,226 @@
+"""Failover: the engines of one kind (TTS, STT or LLM) that serve a request, one after another until one succeeds.
+
+An engine that fails, or does not answer within its share of the request's time-out, gives way to the next engine.
+Its failure is remembered for a minute. Meanwhile requests pass the engine over, so that no other caller waits for
+it. After the minute one request tries the engine again, and the other requests still pass it over until that
+request has succeeded. Where all engines have failed, they are tried in order all the same.
+
+    attempts = failover.attempts(("openai", "hibari"), timeout=3.0)
+    for attempt in attempts:
+        with attempt:  # swallows an EngineError, after which the loop goes on with the next engine
+            async with asyncio.timeout(attempt.seconds_left):
+                return await answer_of(attempt.engine)
+    raise attempts.failure()
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import structlog
+
+from mediaserver.errors import EngineError, RejectedError
+
+PASSED_OVER = 60.0  # seconds for which requests pass over an engine that has failed
+_SHARE = 0.5  # the share of the remaining time that an engine has for its answer, if another engine is left
+# Seconds before the end of its time from which a cancelled request counts as too late. Timers are not exact.
+_GRACE = 0.05
+
+log = structlog.get_logger()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class _Health:
+    """What is known of one engine's health."""
+
+    is_healthy: bool = True
+    retry_at: float = -math.inf  # the time from which a request may try an engine that is not healthy
+    failures: int = 0
+
+
+class Failover:
+    """The health of one server's engines of one kind, and the choice among them. `kind` is for the log."""
+
+    def __init__(self, kind: str, clock: Callable[[], float] = _loop_time) -> None:
+        self.kind, self.clock = kind, clock
+        self._states: dict[str, _Health] = {}
+
+    def expect(self, engines: Sequence[str]) -> None:
+        """Count these engines as healthy until they fail, so that metrics have them before the first request."""
+        for engine in engines:
+            self._state(engine)
+
+    @property
+    def health(self) -> Mapping[str, bool]:
+        """Whether each engine is healthy: False from a failure until a success at least a minute later."""
+        return {engine: state.is_healthy for engine, state in self._states.items()}
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How many requests each engine has failed."""
+        return {engine: state.failures for engine, state in self._states.items()}
+
+    def may_try(self, engine: str) -> bool:
+        """Whether requests do not pass an engine over for a failure of the last minute."""
+        state = self._state(engine)
+        return state.is_healthy or self.clock() >= state.retry_at
+
+    def attempts(
+        self, engines: Sequence[str], timeout: float, is_ready: Callable[[str], bool] = lambda engine: True
+    ) -> "Attempts":
+        """The attempts to serve one request by one of `engines`, in this order, within `timeout` seconds.
+
+        An engine for which `is_ready` is False, because it is still starting, is passed over as if it had failed.
+        """
+        usable = [*engines]
+        if len(engines) > 1:
+            usable = [engine for engine in engines if self.may_try(engine) and is_ready(engine)] or usable
+        return Attempts(self, usable, [engine for engine in engines if engine not in usable], timeout)
+
+    def begin(self, engine: str) -> bool:
+        """Note that an attempt begins. Returns whether the attempt's success shows that the engine works again.
+
+        Until the attempt has ended, other requests still pass the engine over.
+        """
+        state, now = self._state(engine), self.clock()
+        if state.is_healthy or now < state.retry_at:
+            return False
+        state.retry_at = now + PASSED_OVER
+        return True
+
+    def on_failure(self, engine: str, why: str) -> None:
+        """Note that an engine has failed. The log has one line when a healthy engine fails."""
+        state = self._state(engine)
+        state.failures += 1
+        state.retry_at = self.clock() + PASSED_OVER
+        if state.is_healthy:
+            state.is_healthy = False
+            log.warning("an engine fails", kind=self.kind, engine=engine, why=why)
+
+    def on_trial_end(self, engine: str, *, succeeded: bool) -> None:
+        """Note that an engine was tried again: it works, or the request was cancelled before that was known."""
+        state = self._state(engine)
+        if succeeded:
+            state.is_healthy = True
+            log.info("an engine works again", kind=self.kind, engine=engine)
+        else:
+            state.retry_at = -math.inf  # the next request tries the engine
+
+    def _state(self, engine: str) -> _Health:
+        return self._states.setdefault(engine, _Health())
+
+
+class Attempts:
+    """The attempts to serve one request, one engine after another. They end where the time is over.
+
+    `usable` engines share the time-out. Engines that are `passed_over` are tried last, if any time is left.
+    """
+
+    def __init__(
+        self, failover: Failover, usable: Sequence[str], passed_over: Sequence[str], timeout: float
+    ) -> None:
+        self.failover, self.timeout = failover, timeout
+        self._usable, self._passed_over = usable, passed_over
+        self.deadline = failover.clock() + timeout
+        self.reasons: dict[str, str] = {}  # why each engine that was tried has failed
+
+    def __iter__(self) -> Iterator["Attempt"]:
+        for place, engine in enumerate([*self._usable, *self._passed_over]):
+            if place and self.failover.clock() >= self.deadline:
+                return
+            yield Attempt(self, engine, is_last=place + 1 >= len(self._usable))
+
+    def suspend_deadline(self) -> None:
+        """Let the time-out begin only with the next `Attempt.begin_timeout`."""
+        self.deadline = math.inf
+
+    def failure(self) -> EngineError:
+        """The error of a request that no engine could serve. Where several were tried, it names each."""
+        if len(self.reasons) == 1:
+            return EngineError(*self.reasons.values())
+        return EngineError("; ".join(f"{engine}: {why}" for engine, why in self.reasons.items()))
+
+
+class Startable(Protocol):
+    """An engine that may have to be started before it can serve requests."""
+
+    def preload(self) -> None:
+        """Start the engine. A call while it starts, or after that, does nothing."""
+
+    @property
+    def not_ready_reason(self) -> str:
+        """Why the engine is not ready yet; "" if it is ready, or has nothing to start."""
+
+
+def is_ready(engine: Startable) -> bool:
+    """Whether an engine is ready. An engine that was never started is started, and is not ready yet."""
+    if not engine.not_ready_reason:
+        return True
+    engine.preload()
+    return False
+
+
+class Attempt:
+    """A context manager in which one engine is to serve a request.
+
+    The engine has succeeded if the context ends without an error. An EngineError counts as the engine's failure,
+    but a RejectedError does not. Both are swallowed, so that the next engine is tried. A request that is cancelled
+    when its time is over counts as a failure as well: whoever made the request has set the same time-out.
+    """
+
+    def __init__(self, attempts: Attempts, engine: str, is_last: bool) -> None:
+        self.engine = engine
+        self._attempts, self._share = attempts, 1.0 if is_last else _SHARE
+        self._until = self._seconds = math.inf
+        self._is_trial = self._progressed = False
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds that the engine still has; infinity while the deadline is suspended."""
+        return max(0.0, self._until - self._attempts.failover.clock())
+
+    @property
+    def allotted(self) -> str:
+        """The seconds that the engine had since its last progress, for messages."""
+        return f"{round(self._seconds, 2):g} s"
+
+    def note_progress(self) -> None:
+        """Begin the time-out anew, because the engine has given a part of its answer."""
+        self._progressed = True
+        self.begin_timeout()
+
+    def begin_timeout(self) -> None:
+        """Begin the request's time-out now, of which the engine has its share."""
+        self._attempts.deadline = self._attempts.failover.clock() + self._attempts.timeout
+        self._allot()
+
+    def _allot(self) -> None:
+        now = self._attempts.failover.clock()
+        self._seconds = (self._attempts.deadline - now) * self._share
+        self._until = now + self._seconds
+
+    def __enter__(self) -> Self:
+        self._is_trial = self._attempts.failover.begin(self.engine)
+        self._allot()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        failover = self._attempts.failover
+        if isinstance(error, EngineError):
+            self._attempts.reasons[self.engine] = str(error)
+        if isinstance(error, EngineError) and not isinstance(error, RejectedError):
+            failover.on_failure(self.engine, str(error))
+        elif isinstance(error, asyncio.CancelledError) and self.seconds_left < _GRACE:
+            failover.on_failure(self.engine, f"no answer within {self.allotted}")
+        elif self._is_trial:
+            failover.on_trial_end(self.engine, succeeded=error is None or self._progressed)
+        return isinstance(error, EngineError)

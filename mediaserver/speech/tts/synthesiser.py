@@ -1,0 +1,74 @@
+"""One TTS engine with the queue of the sentences that wait for it, and the time-outs of a sentence."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from mediaserver.errors import EngineError, RejectedError
+from mediaserver.speech.engines.failover import Attempt
+from mediaserver.speech.tts.interface import TtsEngine, Voice
+from mediaserver.speech.tts.synthesis_queue import Origin, QueueTicket, SynthesisQueue
+
+
+class SynthesisJob:
+    """The synthesis of one sentence, which may wait in the queues of several engines, one after another."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._place: tuple[SynthesisQueue, QueueTicket] | None = None
+
+    def new_ticket(self, queue: SynthesisQueue) -> QueueTicket:
+        """A ticket for the queue of the engine that the sentence waits for now."""
+        ticket = QueueTicket(self._origin)
+        self._place = queue, ticket
+        return ticket
+
+    def promote(self, origin: Origin) -> None:
+        """Give an untrusted job a trusted `origin`, because a trusted text has the same sentence."""
+        if self._place is not None:
+            queue, ticket = self._place
+            queue.promote(ticket, origin)
+        if self._origin.untrusted and not origin.untrusted:
+            self._origin = origin
+
+
+class Synthesiser:
+    """Has one TTS engine speak sentences: at most `concurrency` at a time, or any number if that is 0."""
+
+    def __init__(self, engine: TtsEngine, concurrency: int = 0) -> None:
+        self.engine = engine
+        self._queue = SynthesisQueue(concurrency)
+
+    async def synthesise(
+        self, text: str, voice: Voice, job: SynthesisJob, attempt: Attempt
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of one sentence, piece by piece: 16-bit PCM, 8 kHz, mono.
+
+        Raises EngineError where the engine fails, or gives no sound for as long as `attempt` allows; RejectedError
+        where other sentences keep the engine busy for that long.
+        """
+        received = False
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(attempt.seconds_left):
+                    await stack.enter_async_context(self._queue.slot(job.new_ticket(self._queue)))
+            except TimeoutError:
+                raise RejectedError(f"no sound within {attempt.allotted}: others are spoken first") from None
+            # The wait in the queue has used up a part of the time for the first audio.
+            audio = await stack.enter_async_context(contextlib.aclosing(self.engine.synthesise(text, voice)))
+            while (pcm := await _next(audio, attempt)) is not None:
+                if pcm:
+                    received = True
+                    attempt.note_progress()
+                    yield pcm
+        if not received:
+            raise EngineError("the engine gave no sound")
+
+
+async def _next(audio: AsyncGenerator[bytes, None], attempt: Attempt) -> bytes | None:
+    """The next piece of an engine's PCM, None at its end. Raises EngineError where it takes too long."""
+    try:
+        async with asyncio.timeout(attempt.seconds_left):
+            return await anext(audio, None)
+    except TimeoutError:
+        raise EngineError(f"no sound within {attempt.allotted}") from None
