@@ -266,7 +266,7 @@ class _Spectra:
         low = np.maximum(np.maximum(powers[..., 0], powers[..., 1]), np.maximum(powers[..., 2], powers[..., 3]))
         high = np.maximum(np.maximum(powers[..., 4], powers[..., 5]), np.maximum(powers[..., 6], powers[..., 7]))
         pure = low + high >= PURITY_OF_WINDOW * self.totals
-        result: list[bool] = (pure & (low >= _POWER_MIN) & (high >= _POWER_MIN)).any(axis=1).tolist()
+        result: list[bool] = np.any(pure & (low >= _POWER_MIN) & (high >= _POWER_MIN), axis=1).tolist()
         return result
 
 
