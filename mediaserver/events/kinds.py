@@ -46,6 +46,8 @@ class EventKind(StrEnum):
     ASSISTANT_FAILED = "assistant.failed"
     ASSISTANT_HANGUP = "assistant.hangup"
     ASSISTANT_TRANSFER = "assistant.transfer"
+    FLOW_DECIDED = "flow.decided"
+    FLOW_FAILED = "flow.failed"
 
 
 # The type of each kind's payload, a TypedDict.
@@ -82,6 +84,8 @@ EVENTS: dict[EventKind, type] = {
     EventKind.ASSISTANT_FAILED: payloads.AssistantFailed,
     EventKind.ASSISTANT_HANGUP: payloads.AssistantHangup,
     EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
+    EventKind.FLOW_DECIDED: payloads.FlowDecided,
+    EventKind.FLOW_FAILED: payloads.FlowFailed,
 }
 
 # Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.
@@ -96,4 +100,5 @@ FAILURES = (
     EventKind.BRIDGE_FAILED,
     EventKind.WEBHOOK_FAILED,
     EventKind.STREAM_INBOUND,
+    EventKind.FLOW_FAILED,
 )

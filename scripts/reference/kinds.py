@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from mediaserver.speech.text.template import Template
+from mediaserver.wire.voipbin.destination import Destination
 
 _NAMES: dict[Any, str] = {
     bool: "boolean",
@@ -23,6 +24,7 @@ _NAMES: dict[Any, str] = {
     Path: "path",
     SecretStr: "secret",
     Template: "text",
+    Destination: "destination",
     IPv4Network: "network",
     IPv6Network: "network",
     Any: "any JSON value",
