@@ -30,7 +30,8 @@ class FlowControl(PeerControl):
         if self.decision is None:
             self.decision = decision
             self._changed.set()
-            self._on_decision(decision)
+            on_decision, self._on_decision = self._on_decision, lambda actions: None  # it may refer to us
+            on_decision(decision)
 
     def hang_up(self) -> None:
         """Have the flow hang up the call."""

@@ -39,8 +39,8 @@ class FlowCall:
     """A call from its first fetch to the answer that ends the rounds.
 
     `port` has the number of the leased port, and the path. `on_freed` is called with whether the port was dialled,
-    once the port is free again. `on_over` is called when nothing more can come. `report` emits an event of the
-    stream, which may not have begun.
+    once the port is free again. `on_over` is called with the call when nothing more can come. `report` emits an
+    event of the stream, which may not have begun.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class FlowCall:
         url: str,
         settings: FlowSettings,
         on_freed: Callable[[bool], None],
-        on_over: Callable[[], None],
+        on_over: Callable[["FlowCall"], None],
         report: Callable[[Stream, EventKind, dict[str, object]], None],
     ) -> None:
         self.activeflow, self.reference = fetch.activeflow, fetch.reference
         self.stream, self.port, self.handler = stream, port, handler
-        self.session: Session | None = None  # None until Asterisk has dialled the port
+        self.dialled = False  # whether Asterisk has dialled the port
+        self.session: Session | None = None  # None before the stream, and after it, which breaks a reference cycle
         self.control = FlowControl(settings.source, self._on_decision)
         self.concluded = False  # whether the answer that ends the rounds is given
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
@@ -88,14 +89,14 @@ class FlowCall:
         if digits := self._rounds.take_digits(fetch.digits, fetch.complete):
             self._key_at = self._loop.time()
             self._push_digits(digits)
-        if self.session is not None:
+        if self.dialled:
             await self.control.settle(_HOLD)
         return self._go_on()
 
     def _push_digits(self, digits: str) -> None:
-        if self.session is None:
+        if not self.dialled:
             self._early += digits
-        elif self.session.end is None:
+        elif self.session is not None and self.session.end is None:
             self.session.push_digits(digits)
 
     def _go_on(self) -> list[Action]:
@@ -126,7 +127,7 @@ class FlowCall:
     def on_stream_begun(self, session: Session) -> None:
         """Note that Asterisk has dialled the port."""
         self._stop(self._dial_timer)
-        self.session = session
+        self.session, self.dialled = session, True
         if self._early:
             session.push_digits(self._early)
 
@@ -134,6 +135,7 @@ class FlowCall:
         """Free the port. Unless the handler has decided otherwise, the flow goes on with what follows in it."""
         self._free(dialled=True)
         self.control.decide(())
+        self.session = None
 
     def refuse_media(self, why: str) -> None:
         """Give up the media of a call whose stream was refused, and answer as the path's `flow_full` says."""
@@ -143,6 +145,7 @@ class FlowCall:
         self.control.decide(self.port.route.flow_full)
 
     def _on_not_dialled(self) -> None:
+        self._dial_timer = None
         self._fail("not-dialled", f"Asterisk has not dialled {self._settings.media_host}:{self.port.number}")
         self._free(dialled=False)
         self.control.decide(self.port.route.flow_full)
@@ -178,9 +181,10 @@ class FlowCall:
         """Forget the call: no fetch can come for it any more. A stream that lasts frees the port at its end."""
         self._stop(self._dial_timer)
         self._stop(self._fetch_timer)
-        if self.session is None:
+        self._dial_timer = self._fetch_timer = None  # a timer that has fired refers to us
+        if not self.dialled:
             self._free(dialled=False)
-        self._on_over()
+        self._on_over(self)
 
     def _stop(self, timer: asyncio.TimerHandle | None) -> None:
         if timer is not None:

@@ -95,7 +95,7 @@ class FlowCalls:
             public_url,
             engine.settings.flows,
             partial(self._free, number),
-            lambda: self._forget(call),
+            self._forget,
             self._report,
         )
         self._by_flow[fetch.activeflow] = self._by_port[number] = call

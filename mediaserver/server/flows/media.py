@@ -89,6 +89,6 @@ class FlowMedia:
     def _waiting(self, connection: AudioSocketConnection) -> FlowCall:
         """The call whose media is awaited on the port of a connection; RefusedError where there is none."""
         call = self._calls.on_port(connection.number)
-        if call is None or call.session is not None:
+        if call is None or call.dialled:
             raise RefusedError(RefusalReason.UNKNOWN_PATH, _FREE)
         return call

@@ -1,6 +1,8 @@
 """One call of a flow under virtual time: its lease, its time-outs, its budget, and what is answered when."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +43,7 @@ class Stage:
             "https://media.example.com/flow/s/menu",
             FlowSettings.model_validate(SETTINGS | settings),
             lambda dialled: self.freed.append((loop.time(), dialled)),
-            lambda: self.over.append(loop.time()),
+            lambda call: self.over.append(loop.time()),
             lambda stream, kind, data: self.reported.append((str(kind), dict(data))),
         )
         self.round = 0
@@ -283,3 +285,30 @@ async def test_what_other_streams_cannot_do_is_an_error_of_its_own(loop: Virtual
         "the call cannot be transferred on this stream: that takes a path with flow = true",
         "the call cannot be led through actions on this stream: that takes a path with flow = true",
     ]
+
+
+@pytest.mark.parametrize("dials", [True, False])
+def test_a_call_that_is_over_is_freed_without_a_garbage_collection(dials: bool) -> None:
+    held = []
+
+    @in_virtual_time
+    async def visit(loop: VirtualLoop) -> None:
+        stage = Stage(loop)
+        await stage.fetch()
+        if dials:
+            stage.dial(lambda call: call.collect_digits(1, timeout=60))
+            await stage.fetch("1")
+            assert stage.caller is not None
+            held.append(weakref.ref(stage.caller.session))
+        await asyncio.sleep(50)
+        await stage.end()
+        held.append(weakref.ref(stage.call))
+        vars(stage).clear()  # the stage has cycles of its own
+
+    gc.collect()
+    gc.disable()
+    try:
+        visit()
+        assert [ref() for ref in held] == [None] * (1 + dials)
+    finally:
+        gc.enable()

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import json
 import random
+import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from yarl import URL
@@ -14,9 +16,10 @@ from mediaserver.audio.pcm import to_bytes
 from tests.faults.beside import scrape
 from tests.server.flows.flow_engine import FlowEngine
 from tests.server.plain_peer import dialled
+from tests.server.preloaded import run
 from tests.server.process import ServerProcess, client_session, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
-from tests.timing import eventually
+from tests.timing import PATIENCE, eventually
 
 SECRET = "s3cr/et"
 AGENT, QUEUE, CONFERENCE = (f"{n}0000000-0000-4000-8000-000000000000" for n in (1, 2, 3))
@@ -82,15 +85,16 @@ def free_ports(count: int) -> int:
             return first
 
 
-def flows(**settings: object) -> str:
-    first = free_ports(PORTS)
+def flows(count: int = PORTS, **settings: object) -> str:
+    """A table `[flows]` with so many media ports."""
+    first = free_ports(count)
     given = {
         "host": "127.0.0.1",
         "port": 0,
         "public_url": "http://127.0.0.1:1/flow",
         "secret": SECRET,
         "media_host": "127.0.0.1",
-        "media_ports": f"{first}-{first + PORTS - 1}",
+        "media_ports": f"{first}-{first + count - 1}",
         "source": "+4930999",
         "dial_timeout": 2,
     } | settings
@@ -340,3 +344,103 @@ async def test_a_stranger_on_a_media_port_is_refused(server: ServerProcess) -> N
         call.press("9")
         await call.is_over()
         assert call.hung_up == "hangup"
+
+
+# -- limits, and the end of the server -------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server with a single media port, and one that does not wait for long."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    port = free_ports(1)
+    own = flows(1, port=port, public_url=f"http://127.0.0.1:{port}/flow", dial_timeout=0.3, poll=0.5)
+    with serving(write_config(tmp_path, own + SMALL), PYTHONPATH=str(tmp_path)) as server:
+        server.flow = f"http://127.0.0.1:{port}/flow/s3cr%2Fet"  # type: ignore[attr-defined]
+        yield server
+
+
+BROKEN = """
+from mediaserver.handlers import Handler
+
+class Broken(Handler):
+    async def run(self, call):
+        await call.collect_digits(1, timeout=60)
+        raise LookupError("ours")
+"""
+SMALL = """
+[paths."/silence"]
+handler = "silence"
+flow = true
+[paths."/broken"]
+handler = "broken:Broken"
+flow = true
+flow_full = [{ type = "talk", option = { text = "Sorry" } }]
+[paths."/limited"]
+handler = "silence"
+flow = true
+flow_full = []
+max_streams = 1
+"""
+
+
+async def test_a_call_for_which_there_is_no_port(small: ServerProcess) -> None:
+    behind = {"id": "b", "type": "sleep", "option": {"duration": 1}}
+    async with FlowEngine(url(small, "/silence")) as call:
+        await call.is_receiving()
+        for path, types in (("/silence", ["hangup"]), ("/broken", ["talk", "sleep"]), ("/limited", ["sleep"])):
+            async with FlowEngine(url(small, path), (behind,)) as other:
+                await other.is_over()
+                assert other.types == types
+    await nothing_is_left(small)
+    async with FlowEngine(url(small, "/silence")) as call:
+        await call.is_receiving()
+    values = await scrape(small)
+    assert values['mediaserver_events_total{type="flow.failed"}'] == 3
+    lines = [(line["reason"], line["path"]) for line in small.events("flow failed")]
+    assert lines == [("no-port", "/silence"), ("no-port", "/broken"), ("no-port", "/limited")]
+
+
+async def test_a_port_that_asterisk_does_not_dial(small: ServerProcess) -> None:
+    async with FlowEngine(url(small, "/broken")) as call:
+        call.dials = False
+        await call.is_over()
+        assert call.types == ["talk"]
+    (line,) = small.events("flow failed")
+    assert line["reason"] == "not-dialled"
+    await nothing_is_left(small)
+
+
+async def test_where_a_handler_fails_the_flow_goes_on(small: ServerProcess) -> None:
+    behind = {"id": "b", "type": "talk", "option": {"text": "Sorry"}}
+    async with FlowEngine(url(small, "/broken"), (behind,)) as call:
+        await call.is_receiving()
+        call.press("1")
+        await call.is_over()
+    assert call.executed[-1] == behind
+    assert small.events("handler failed")
+
+
+async def test_calls_go_on_while_the_server_drains_and_new_ones_do_not_begin(small: ServerProcess) -> None:
+    behind = {"id": "b", "type": "talk", "option": {"text": "Sorry"}}
+    async with FlowEngine(url(small, "/broken"), (behind,)) as call:
+        await call.is_receiving()
+        small.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(small.wait_for_event, "draining")
+        async with FlowEngine(url(small, "/limited"), (behind,)) as other:
+            await other.is_over()
+            assert other.types == ["talk"]
+        call.press("1")
+        await call.is_over()
+        assert call.types == ["talk"]
+    assert await asyncio.to_thread(small.process.wait, PATIENCE) == 0
+
+
+def test_ports_that_are_taken_stop_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = write_config(tmp_path, flows(1, port=port) + SMALL)
+        (tmp_path / "broken.py").write_text(BROKEN)
+        done = run("serve", "--config", config, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert f"flows.port: cannot listen on 127.0.0.1:{port}: " in done.stderr
