@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr, model_validator
 
-from mediaserver.config.fields import Networks, Table, validate_no_query, validate_web_url
+from mediaserver.config.fields import Networks, Table, validate_host_name, validate_no_query, validate_web_url
 from mediaserver.wire.voipbin.actions import validate_actions
 from mediaserver.wire.voipbin.destination import Destination
 
@@ -36,6 +36,7 @@ DestinationText = Annotated[InstanceOf[Destination], BeforeValidator(_parse_dest
 # A destination, or the URL of a webhook that is asked to transfer the call.
 TransferTarget = Annotated[InstanceOf[Destination] | str, BeforeValidator(_parse_transfer_target)]
 FlowActions = Annotated[tuple[Any, ...], AfterValidator(validate_actions)]
+OptionalHostName = Annotated[str, AfterValidator(lambda name: name and validate_host_name(name))]
 PortRange = Annotated[str, AfterValidator(_port_range)]
 OptionalUrl = Annotated[str, AfterValidator(lambda url: url and validate_no_query(validate_web_url(url)))]
 
@@ -47,7 +48,9 @@ class FlowSettings(Table):
     port: int = Field(8082, ge=0, le=65535)
     public_url: OptionalUrl = Field("", description="how VoIPBIN reaches /flow of this port")
     secret: SecretStr = SecretStr("")
-    media_host: str = Field("", description="name or address that VoIPBIN's Asterisk dials for the media")
+    media_host: OptionalHostName = Field(
+        "", description="name or address that VoIPBIN's Asterisk dials for the media"
+    )
     media_ports: PortRange = Field("9100-9199", description="one of them is leased to each call")
     allow: Networks = Field((), description="networks that may dial the media ports")
     source: str = Field(

@@ -58,6 +58,13 @@ def problems(tmp_path: Path, text: str) -> list[str]:
             ],
         ),
         (
+            FLOWS.replace('"media.example.com"', '"media.example.com:9100"'),
+            [
+                "c.toml: flows.media_host: should be the whole name of a host, such as media.internal, with no"
+                " scheme and no port; addresses pass without one (it is 'media.example.com:9100')",
+            ],
+        ),
+        (
             FLOWS + 'media_ports = "9100"',
             [
                 'c.toml: flows.media_ports: should be the first and the last port, such as "9100-9199"'

@@ -44,6 +44,13 @@ async def visit(
     return caller, control
 
 
+def exhaust(caller: Caller) -> None:
+    """VoIPBIN's flow has hardly any actions left."""
+    control = caller.session.control
+    assert isinstance(control, FlowControl)
+    control.warn_of_exhaustion()
+
+
 def press(keys: str) -> Callable[[Caller], Any]:
     return lambda caller: caller.say(digits(keys))
 
@@ -98,12 +105,10 @@ async def test_a_stream_that_is_no_flow_s_is_hung_up(loop: VirtualLoop, capfd: p
 @in_virtual_time
 async def test_an_exhausted_flow_ends_as_the_menu_says(loop: VirtualLoop) -> None:
     more = 'on_exhausted = { play = "bye", transfer = "+4930123456" }\n'
-    caller, control = await visit(
-        loop, (500, lambda caller: caller.session.control.warn_of_exhaustion()), more=more
-    )
+    caller, control = await visit(loop, (500, exhaust), more=more)
     assert list(control.decision or ()) == [CONNECT]
     assert BYE.tobytes() in caller.heard.tobytes()
-    _, control = await visit(loop, (500, lambda caller: caller.session.control.warn_of_exhaustion()))
+    _, control = await visit(loop, (500, exhaust))
     assert list(control.decision or ()) == [{"type": "hangup"}]
 
 

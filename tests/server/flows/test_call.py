@@ -289,7 +289,7 @@ async def test_what_other_streams_cannot_do_is_an_error_of_its_own(loop: Virtual
 
 @pytest.mark.parametrize("dials", [True, False])
 def test_a_call_that_is_over_is_freed_without_a_garbage_collection(dials: bool) -> None:
-    held = []
+    held: list[weakref.ref[Any]] = []
 
     @in_virtual_time
     async def visit(loop: VirtualLoop) -> None:
