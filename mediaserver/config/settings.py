@@ -106,6 +106,11 @@ class VoipbinSettings(Table):
         2.0, ge=0, le=60, description="seconds to wait for the first sound of a call before a handler is heard"
     )
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether a token or an access key is set, without which VoIPBIN does nothing for us."""
+        return bool(self.token.get_secret_value().strip() or self.access_key.get_secret_value().strip())
+
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         if self.token.get_secret_value().strip() and self.access_key.get_secret_value().strip():

@@ -48,6 +48,7 @@ class EventKind(StrEnum):
     ASSISTANT_TRANSFER = "assistant.transfer"
     FLOW_DECIDED = "flow.decided"
     FLOW_FAILED = "flow.failed"
+    CONTROL_FAILED = "control.failed"
 
 
 # The type of each kind's payload, a TypedDict.
@@ -86,6 +87,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
     EventKind.FLOW_DECIDED: payloads.FlowDecided,
     EventKind.FLOW_FAILED: payloads.FlowFailed,
+    EventKind.CONTROL_FAILED: payloads.ControlFailed,
 }
 
 # Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.
@@ -101,4 +103,5 @@ FAILURES = (
     EventKind.WEBHOOK_FAILED,
     EventKind.STREAM_INBOUND,
     EventKind.FLOW_FAILED,
+    EventKind.CONTROL_FAILED,
 )

@@ -284,3 +284,10 @@ class FlowFailed(TypedDict):
 
     reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
     why: Annotated[str, "the reason, in words"]
+
+
+class ControlFailed(TypedDict):
+    """VoIPBIN did not hang up or transfer the call of a stream that we dialled, as the handler had asked."""
+
+    what: Annotated[str, "`hangup` or `transfer`"]
+    why: Annotated[str, "the reason, in words"]

@@ -98,7 +98,7 @@ def _build_route(
     try:
         with route.known_handler() as known:
             known.prepare(settings.speech)
-            for need in () if path.flow else known.flow_needs():
+            for need in () if path.flow or settings.voipbin.has_credential else known.flow_needs():
                 problems.append(f"{place}: {need}: only the call of a VoIPBIN flow can be led on: set flow = true")
     except ValueError as error:
         problems.append(f"{place}: {error}")
