@@ -13,9 +13,9 @@ import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
-from mediaserver.client.call_control import PlatformControl
 from mediaserver.client.connection import CALL_OVER, PlatformConnection
 from mediaserver.client.dial import UpgradeRefusedError
+from mediaserver.client.platform_control import PlatformControl
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError
 from mediaserver.events.kinds import EventKind

@@ -27,6 +27,7 @@ from mediaserver.wire.voipbin.rounds import DIGITS, END, QUERY_KEYS, ROUND
 
 _MAX_BODY = 16 * 1024  # bytes of a request's body
 _PREFIX = "flow"  # the first segment of all URLs
+_OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
 # Nothing says whether the secret, the path or the method is wrong.
 _NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
 
@@ -62,6 +63,8 @@ class FlowEndpoint:
         if not flows.enabled:
             return
         problems: list[str] = []
+        if not flows.allow:
+            log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
         logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
         app = web.Application(client_max_size=_MAX_BODY)
         app.on_response_prepare.append(hide_version)

@@ -19,6 +19,8 @@ ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # keys in the quer
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
 CONCLUSION = 4  # actions that are kept back for the answer that ends the flow
 _LAST_ROUNDS = 3  # rounds that are left when the flow is said to be nearly exhausted
+_LAST_SECONDS = (2.0, 5.0, 20.0)  # of these rounds, which no key ends: the handler plays something, and decides
+_NO_KEY = 1000  # more digits than ever come
 _ROUND = 3  # actions of a round at most
 _MAX_DIGITS = 40  # digits in the variable, after which it is cleared, because they stand in a URL
 _MARGIN = 0.2  # seconds after a handler's time-out in which it decides what is next
@@ -47,6 +49,7 @@ class Rounds:
         self.executed = 1  # actions that VoIPBIN has executed, with the `fetch` that began the flow
         self._known = ""  # the digits in VoIPBIN's variable, as far as they were told
         self._clear = True  # whether the variable must be cleared, as it may have digits that were not told
+        self._last_rounds = 0  # rounds so far in which the handler has to come to an end
         self.duration = 0.0  # seconds after which the next fetch comes at the latest
 
     def take_digits(self, digits: str, complete: bool) -> str:
@@ -67,13 +70,18 @@ class Rounds:
         """The next round, `idle` seconds after the last key.
 
         `patience` is the number of seconds for which the handler only waits for a key, and decides nothing. It is
-        0 where the handler may decide at any time. A round then lasts a fourth of `idle`.
+        0 where the handler may decide at any time. A round then lasts a fourth of `idle`. The last rounds last
+        longer and longer, and no key ends them.
         """
+        if self.nearly_exhausted:
+            seconds = _LAST_SECONDS[min(self._last_rounds, _LAST_ROUNDS - 1)]
+            self._last_rounds += 1
+            return self._issue(self._round(seconds, _NO_KEY))
         poll, max_poll = self._settings.poll, self._settings.max_poll
         seconds = min(max(idle / _SHARE, poll), max_poll)
         if patience:
             seconds = min(max(patience + _MARGIN, _SHORTEST), _LONGEST)
-        return self._issue(self._round(poll if self.nearly_exhausted else seconds))
+        return self._issue(self._round(seconds))
 
     def conclude(self, decided: Sequence[Action]) -> list[Action]:
         """The answer that ends the rounds. An answer has at least one action, even if there is nothing to do."""
@@ -90,7 +98,8 @@ class Rounds:
         """Whether no further round is left, but only the conclusion."""
         return self._settings.max_actions - self.executed < CONCLUSION + _ROUND
 
-    def _round(self, seconds: float) -> list[Action]:
+    def _round(self, seconds: float, more: int = 1) -> list[Action]:
+        """The actions of a round that ends after `seconds`, or with so many `more` digits."""
         self.duration = seconds
         cleared = [actions.CLEAR_DIGITS] if self._clear else []
         if self._clear:
@@ -99,7 +108,7 @@ class Rounds:
         query = f"{ROUND}={self.number + 1}&{DIGITS}=${{{actions.DIGITS}}}&{END}=1"
         return [
             *cleared,
-            actions.digits_receive(len(self._known) + 1, round(seconds * 1000)),
+            actions.digits_receive(len(self._known) + more, round(seconds * 1000)),
             actions.fetch(f"{self._settings.url}{joint}{query}"),
         ]
 

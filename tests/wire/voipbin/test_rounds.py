@@ -121,9 +121,24 @@ def test_the_budget_of_a_flow() -> None:
         flow.go_on(1000, 600)
     assert told == [False] * 5 + [True] * 4
     assert flow.executed == 24
-    assert flow.duration == 2.0  # of the last rounds, in which the handler comes to an end
     flow.conclude([{"type": "hangup"}] * CONCLUSION)
     assert flow.executed <= 30
+
+
+def test_the_last_rounds_are_for_a_handler_that_comes_to_an_end() -> None:
+    flow = rounds(max_actions=25)
+    flow.begin()
+    flow.take_digits("12", complete=True)
+    found = []
+    while not flow.exhausted:
+        found.append(bare(flow.go_on(0, 5))[0])
+    assert found == [
+        receive(3, 5200),
+        receive(3, 5200),
+        receive(1002, 2000),
+        receive(1002, 5000),
+        *[receive(1002, 20_000)] * 3,
+    ]
 
 
 def test_how_many_keys_a_flow_has_by_default() -> None:

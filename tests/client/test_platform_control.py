@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mediaserver.client.call_control import PlatformControl
+from mediaserver.client.platform_control import PlatformControl
 from mediaserver.client.voipbin import Platform
 from mediaserver.config.settings import VoipbinSettings
 from mediaserver.errors import CallControlError
