@@ -1,11 +1,16 @@
 """Mistakes in `[flows]`, and in paths that a flow asks for."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mediaserver import config
+from mediaserver.cli import tables
+from mediaserver.cli.findings import collect_findings
 from mediaserver.routing.configuration import Configuration
+from tests.server.process import write_config
 
 FLOWS = """
 [flows]
@@ -107,3 +112,12 @@ def test_a_change_needs_a_restart(tmp_path: Path) -> None:
         Configuration.build(config.load(tmp_path / name)[0], "c.toml") for name in ("config.toml", "new.toml")
     )
     assert old.needing_restart(new) == ["c.toml: flows.poll: cannot change while the server runs: restart it"]
+
+
+async def test_check_shows_which_url_a_flow_names(tmp_path: Path) -> None:
+    settings, _ = config.load(write_config(tmp_path, FLOWS + MENU + "flow = true"))
+    findings = await collect_findings(settings, "c.toml", (), lambda done, total: None)
+    text = io.StringIO()
+    tables.show_findings(findings, Console(file=text, width=200), Console(file=text, width=200))
+    assert "/menu is for flows whose fetch names https://media.example.com/flow/<secret>/menu\n" in text.getvalue()
+    assert "transfer to tel:+4930123456" in text.getvalue()
