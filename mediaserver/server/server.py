@@ -45,8 +45,8 @@ class Server:
         self.engine = Engine(settings, where, [*problems, *tls_problems])
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
-        self.flows = FlowEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
+        self.flows = FlowEndpoint(self.engine, self.endpoint.connections, self.attacher.platform)
         self.admin = AdminEndpoint(
             self.engine, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
         )

@@ -12,6 +12,7 @@ from mediaserver.config.flow_settings import FlowSettings
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.audiosocket_ports import Port
+from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.rounds import Rounds, RoundSettings
 
@@ -40,7 +41,8 @@ class FlowCall:
 
     `port` has the number of the leased port, and the path. `on_freed` is called with whether the port was dialled,
     once the port is free again. `on_over` is called with the call when nothing more can come. `report` emits an
-    event of the stream, which may not have begun.
+    event of the stream, which may not have begun. `hang_up` is called with the call's id when the call is to be
+    hung up at once, and no fetch is there to be answered.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class FlowCall:
         on_freed: Callable[[bool], None],
         on_over: Callable[["FlowCall"], None],
         report: Callable[[Stream, EventKind, dict[str, object]], None],
+        hang_up: Callable[[str], None],
     ) -> None:
         self.activeflow, self.reference = fetch.activeflow, fetch.reference
         self.stream, self.port, self.handler = stream, port, handler
@@ -62,6 +65,7 @@ class FlowCall:
         self.control = FlowControl(settings.source, self._on_decision)
         self.concluded = False  # whether the answer that ends the rounds is given
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
+        self._hang_up = hang_up
         host = f"{settings.media_host}:{port.number}"
         limits = settings.max_actions, settings.poll, settings.max_poll
         self._rounds = Rounds(RoundSettings(url, host, *limits))
@@ -161,6 +165,8 @@ class FlowCall:
             types = [str(action["type"]) for action in decision]
             data = {"actions": types, "executed": self._rounds.executed}
             self.session.call.notify(EventKind.FLOW_DECIDED, data)
+        if list(decision) == [actions.HANG_UP] and (self._answering is None or self._answering.done()):
+            self._hang_up(self.reference)  # the flow asks only when its present round is over
 
     def _fail(self, reason: str, why: str) -> None:
         facts = {"path": self.stream.path, "call": self.reference}

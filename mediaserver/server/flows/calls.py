@@ -1,5 +1,6 @@
 """All calls whose flows ask us: finds the call of a fetch, or begins one."""
 
+import asyncio
 import secrets
 from functools import partial
 from typing import Any
@@ -8,7 +9,8 @@ import structlog
 from yarl import URL
 
 from mediaserver.call import Stream
-from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.client.voipbin import Platform
+from mediaserver.errors import ConfigError, PeerError, RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.runtime.engine import Engine
@@ -26,8 +28,9 @@ log = structlog.get_logger()
 class FlowCalls:
     """The calls of one server, by the ids of their flows, and by their leased ports."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, platform: Platform) -> None:
+        self._engine, self._platform = engine, platform
+        self._hanging_up: set[asyncio.Task[None]] = set()
         self.pool = PortPool(engine.settings.flows.ports if engine.settings.flows.enabled else ())
         self._by_flow: dict[str, FlowCall] = {}
         self._by_port: dict[int, FlowCall] = {}
@@ -97,6 +100,7 @@ class FlowCalls:
             partial(self._free, number),
             self._forget,
             self._report,
+            self._hang_up,
         )
         self._by_flow[fetch.activeflow] = self._by_port[number] = call
         return call
@@ -114,8 +118,27 @@ class FlowCalls:
         self._engine.event_sink.emit(stream, kind, data)
         self._engine.event_sink.forget(stream)
 
-    def close(self) -> None:
-        """Forget all calls, and stop all timers."""
+    def _hang_up(self, call: str) -> None:
+        """Have VoIPBIN hang up a call whose flow does not ask for a while, if we have a credential for its API."""
+        if self._engine.settings.voipbin.has_credential:
+            task = asyncio.create_task(self._ask_for_hangup(call))
+            self._hanging_up.add(task)
+            task.add_done_callback(self._hanging_up.discard)
+
+    async def _ask_for_hangup(self, call: str) -> None:
+        try:
+            status = await self._platform.post(f"calls/{call}/hangup")
+        except (PeerError, ConfigError) as error:
+            log.warning("VoIPBIN hangs the call up only when its flow asks", call=call, why=str(error))
+        else:
+            log.debug("asked VoIPBIN to hang up", call=call, status=status)
+
+    async def close(self) -> None:
+        """Forget all calls, and stop all timers and requests."""
         for call in list(self._by_flow.values()):
             call.close()
         self.pool.close()
+        for task in self._hanging_up:
+            task.cancel()
+        if self._hanging_up:
+            await asyncio.wait(self._hanging_up)

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from mediaserver.client.voipbin import Platform
 from mediaserver.config import error_messages
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.routing.access import any_token_matches
@@ -44,9 +45,9 @@ class FetchBody(pydantic.BaseModel):
 class FlowEndpoint:
     """The flow listener and its media ports. Without `flows.secret`, there are none."""
 
-    def __init__(self, engine: Engine, connections: Connections) -> None:
+    def __init__(self, engine: Engine, connections: Connections, platform: Platform) -> None:
         self._engine, self._refusals = engine, connections.refusals
-        self.calls = FlowCalls(engine)
+        self.calls = FlowCalls(engine, platform)
         self._media = FlowMedia(engine, connections, self.calls)
         self._runner: web.AppRunner | None = None
         self._listeners: list[Listener] = []
@@ -97,7 +98,7 @@ class FlowEndpoint:
         """Stop listening, and forget all calls."""
         for listener in (*self._listeners, *self._media.listeners):
             await listener.close()
-        self.calls.close()
+        await self.calls.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -115,7 +116,7 @@ class FlowEndpoint:
     async def _answer(self, request: web.Request) -> web.Response:
         secret = self._engine.configuration.secrets["flows.secret"]
         empty, prefix, given, rest = (*request.rel_url.raw_path.split("/", 3), "", "", "", "")[:4]
-        is_known = any_token_matches([unquote(given)], [secret])
+        is_known = bool(secret) and any_token_matches([unquote(given)], [secret])
         if not is_known or (empty, prefix) != ("", _PREFIX):
             raise _NOT_FOUND
         if request.method != "POST":

@@ -34,6 +34,7 @@ class Stage:
         self.freed: list[tuple[float, bool]] = []  # when the port was freed, and whether it had been dialled
         self.over: list[float] = []
         self.reported: list[tuple[str, dict]] = []
+        self.hung_up: list[tuple[float, str]] = []  # calls that are to be hung up at once
         route = Route("/menu", Silence, {}, WireSettings(), flow=True, flow_full=FULL)
         self.call = FlowCall(
             FIRST,
@@ -45,6 +46,7 @@ class Stage:
             lambda dialled: self.freed.append((loop.time(), dialled)),
             lambda call: self.over.append(loop.time()),
             lambda stream, kind, data: self.reported.append((str(kind), dict(data))),
+            lambda call: self.hung_up.append((loop.time(), call)),
         )
         self.round = 0
         self.caller: Caller | None = None
@@ -192,6 +194,33 @@ async def test_a_decision_is_known_when_a_time_out_has_passed(loop: VirtualLoop)
     await asyncio.sleep(6.2)
     assert await stage.fetch() == [{"type": "hangup"}]
     assert loop.time() == 7.2
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_call_is_hung_up_at_once_where_no_fetch_is_there(loop: VirtualLoop) -> None:
+    stage = Stage(loop)
+    await stage.fetch()
+
+    async def run(call: Call) -> None:
+        await call.collect_digits(1, timeout=60)
+        call.hang_up()
+
+    stage.dial(run)
+    await asyncio.sleep(1)
+    assert await stage.fetch("1") == [{"type": "hangup"}]
+    assert stage.hung_up == []  # the flow has it
+    await stage.end()
+    stage = Stage(loop)
+    await stage.fetch()
+
+    async def pause(call: Call) -> None:
+        await asyncio.sleep(0.5)
+        call.hang_up()
+
+    stage.dial(pause)
+    await asyncio.sleep(1)
+    assert stage.hung_up == [(1.5, "call")]
     await stage.end()
 
 

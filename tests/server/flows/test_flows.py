@@ -20,6 +20,7 @@ from tests.server.preloaded import run
 from tests.server.process import ServerProcess, client_session, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
 from tests.timing import PATIENCE, eventually
+from tests.twin import Twin
 
 SECRET = "s3cr/et"
 AGENT, QUEUE, CONFERENCE = (f"{n}0000000-0000-4000-8000-000000000000" for n in (1, 2, 3))
@@ -434,6 +435,21 @@ async def test_calls_go_on_while_the_server_drains_and_new_ones_do_not_begin(sma
         await call.is_over()
         assert call.types == ["talk"]
     assert await asyncio.to_thread(small.process.wait, PATIENCE) == 0
+
+
+async def test_with_a_token_a_call_is_hung_up_without_waiting_for_its_flow(tmp_path: Path) -> None:
+    async with Twin(token="t0ken") as twin:
+        port = free_ports(1)
+        own = flows(1, port=port, public_url=f"http://127.0.0.1:{port}/flow", poll=30, max_poll=60)
+        path = '[paths."/tone"]\nhandler = "tone"\ntone = "!440/100"\nthen = "hangup"\nflow = true\n'
+        voipbin = f'[voipbin]\napi = "{twin.api}"\ntoken = "t0ken"\n'
+        with serving(write_config(tmp_path, own + path + voipbin)) as server:
+            async with FlowEngine(f"http://127.0.0.1:{port}/flow/s3cr%2Fet/tone") as call:
+                twin.call(call.reference)
+                await eventually(lambda: twin.posted)
+                assert twin.posted == [(f"/v1.0/calls/{call.reference}/hangup", None)]
+                assert call.types == []
+            await nothing_is_left(server)
 
 
 def test_ports_that_are_taken_stop_the_start(tmp_path: Path) -> None:
