@@ -119,9 +119,9 @@ class Attachment:
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if end is not None and end.reason is EndReason.FINISHED:
                 await session.drain()
-                await self._perform()
             if self._line is not None and end is not None:
                 await self._line.close(end)
+            await self._perform()  # now, so that the stream still ends in order
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)
