@@ -19,7 +19,7 @@ from tests.server.plain_peer import dialled
 from tests.server.preloaded import run
 from tests.server.process import ServerProcess, client_session, serving, write_config
 from tests.sound import read_wav, speechlike, write_wav
-from tests.timing import PATIENCE, eventually
+from tests.timing import PATIENCE, UNIT, eventually
 from tests.twin import Twin
 
 SECRET = "s3cr/et"
@@ -97,7 +97,7 @@ def flows(count: int = PORTS, **settings: object) -> str:
         "media_host": "127.0.0.1",
         "media_ports": f"{first}-{first + count - 1}",
         "source": "+4930999",
-        "dial_timeout": 2,
+        "dial_timeout": 4 * UNIT,  # ample where the machine is busy
     } | settings
     return "[flows]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in given.items())
 
@@ -352,10 +352,10 @@ async def test_a_stranger_on_a_media_port_is_refused(server: ServerProcess) -> N
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server with a single media port, and one that does not wait for long."""
+    """A server with a single media port."""
     (tmp_path / "broken.py").write_text(BROKEN)
     port = free_ports(1)
-    own = flows(1, port=port, public_url=f"http://127.0.0.1:{port}/flow", dial_timeout=0.3, poll=0.5)
+    own = flows(1, port=port, public_url=f"http://127.0.0.1:{port}/flow", poll=0.5)
     with serving(write_config(tmp_path, own + SMALL), PYTHONPATH=str(tmp_path)) as server:
         server.flow = f"http://127.0.0.1:{port}/flow/s3cr%2Fet"  # type: ignore[attr-defined]
         yield server
