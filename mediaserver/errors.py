@@ -4,6 +4,7 @@
     ├── ConfigError        the operator's: a setting, a path, a file named in the configuration
     ├── PromptError        the author's: a sound file that cannot be played
     ├── RefusedError       the caller's: a request that we refuse, with a RefusalReason and its HTTP status
+    ├── CallControlError   the handler's: it asks for what the peer of this stream cannot do, such as a transfer
     └── PeerError          the far end's
         ├── ProtocolError  bytes that no wire format allows
         ├── WebhookError   the operator's own backend gave no answer that can be used
@@ -107,6 +108,10 @@ class RefusedError(MediaServerError):
     def status(self) -> int:
         """The HTTP status of the answer to the refused request."""
         return self.reason.status
+
+
+class CallControlError(MediaServerError):
+    """A handler asks for what the peer of its stream cannot do, such as a transfer over a plain WebSocket."""
 
 
 class TooLongError(ValueError):

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from mediaserver.call.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
@@ -18,19 +19,18 @@ from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
 from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound
-from mediaserver.call.stream import Clock, Stream
+from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
-from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.events import Event
 
 log = structlog.get_logger()
 
 
-class Call:
+class Call(CallControl):
     """One call, as its handler sees the call: both directions of the stream.
 
     When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
@@ -54,18 +54,14 @@ class Call:
         self.speech = speech
         self.prompts = library.snapshot  # the prompts as they are when the stream begins
         self._decode = library.decode
-        self._lifetime, self._pacer, self._receiver = lifetime, pacer, receiver
+        super().__init__(lifetime)
+        self._pacer, self._receiver = pacer, receiver
         self._clock, self._event_sink = clock, event_sink
         self._background_levels = BackgroundLevels()
         self._keypad: Keypad | None = None
         self._recorders: set[Recorder] = set()
         self._recording_paused = False
         self._ended = False  # whether the event `stream.ended` has been emitted
-
-    @property
-    def stream(self) -> Stream:
-        """The identity of the stream: its id, path, peer and variables."""
-        return self._lifetime.stream
 
     async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
@@ -100,18 +96,6 @@ class Call:
         self._background_levels = levels = self._background_levels.changed(level, ducking)
         self._pacer.set_background(levels.open(name, self.prompts) if name is not None else None)
 
-    def answer(self) -> None:
-        """Answer the call, if the peer leaves answering to us. `play` and `record` answer it by themselves."""
-        self._lifetime.control.answer()
-
-    def hang_up(self) -> None:
-        """Have the peer hang up the call when the stream ends. If the peer cannot, only the stream ends."""
-        self._lifetime.hanging_up = True
-
-    def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
-        """End the stream now, with a WebSocket close code and the text of its close frame."""
-        self._lifetime.finish(End(EndReason.FINISHED, code, text))
-
     async def silence(self) -> None:
         """Keep the stream open, and send silence, until the peer or the server ends the stream."""
         await asyncio.get_running_loop().create_future()
@@ -136,6 +120,7 @@ class Call:
         """The caller's digits (DTMF). Digits are detected from the first use of this property on."""
         if self._keypad is None:
             self._keypad = Keypad(self._clock)
+            self._lifetime.control.on_keypad(self._keypad)
             self._receiver.add_keypad(self._keypad)
         return self._keypad
 
@@ -144,14 +129,17 @@ class Call:
         """The number of digits received; None where the handler has never asked for a digit."""
         return self._keypad.presses if self._keypad is not None and self._keypad.awaited else None
 
-    async def prompt(self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS) -> bool:
+    async def prompt(
+        self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS, patience: float | None = None
+    ) -> bool:
         """Play a prompt until its end, or until the caller barges in. Returns if speech stopped the prompt.
 
-        A digit that stops the prompt stays in the type-ahead buffer, for the next collection of digits.
+        A digit that stops the prompt stays in the type-ahead buffer, for the next collection of digits. `patience`
+        is for how many seconds after the prompt a digit is waited for.
         """
         if barge_in != BargeIn.OFF and self.keypad.has_digit:
             return False
-        by_digit = self.keypad.wait_for_digit() if barge_in != BargeIn.OFF else None
+        by_digit = self.keypad.wait_for_digit(lambda: patience or 0.0) if barge_in != BargeIn.OFF else None
         by_speech = self._wait_for_speech() if barge_in == BargeIn.SPEECH else None
         return await play_until_barge_in(self.play(prompt), by_digit, by_speech)
 
@@ -177,7 +165,7 @@ class Call:
         has only their number.
         """
         keypad = self.keypad
-        spoke = await self.prompt(prompt, barge_in) if prompt is not None else False
+        spoke = await self.prompt(prompt, barge_in, timeout) if prompt is not None else False
         digits, timed_out = await keypad.collect(count, terminator, timeout, interdigit, enough)
         if digits:
             self.notify(EventKind.DIGITS, {"count": len(digits)} if private else {"digits": digits})

@@ -1,11 +1,14 @@
 """The state that a session and its call share: the stream's identity, its peer's control, and its end."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import End
+from mediaserver.wire.voipbin.actions import Action
+from mediaserver.wire.voipbin.destination import Destination
 
 
 class Lifetime:
@@ -15,12 +18,13 @@ class Lifetime:
     references, a stream that is over is freed at once, not only by a garbage collection.
     """
 
-    __slots__ = ("control", "end", "hanging_up", "over", "stream", "task")
+    __slots__ = ("control", "end", "hanging_up", "next", "over", "stream", "task")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream  # replaced if the peer names itself or its call later
         self.control = PeerControl()
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
+        self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.task: asyncio.Task[None] | None = None  # runs the handler
@@ -30,6 +34,25 @@ class Lifetime:
         stream = self.stream
         call = stream.call or ("" if stream.resource else uuid)
         self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
+
+    def hang_up(self) -> None:
+        """Have the peer hang up the call when the stream ends, in place of what was to come next."""
+        self.hanging_up, self.next = True, None
+
+    def lead_to(self, destination: Destination | Sequence[Action]) -> None:
+        """Have the call go to a destination, or through actions of its flow, when the stream ends.
+
+        CallControlError where the peer cannot do that.
+        """
+        self.control.require(destination)
+        self.hanging_up, self.next = False, destination
+
+    def conclude(self) -> None:
+        """Have the peer do what is to come after the stream."""
+        if self.next is not None:
+            self.control.lead_to(self.next)
+        elif self.hanging_up:
+            self.control.hang_up()
 
     def finish(self, end: End) -> None:
         """End the stream, and cancel its handler. Only the first call has an effect."""

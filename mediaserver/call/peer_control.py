@@ -1,9 +1,14 @@
-"""Call control towards the peer, besides audio: answer, flush, drain, hang up. Most peers support none of it."""
+"""Call control towards the peer, besides audio: answer, flush, drain, hang up, transfer. Most peers do little."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
+from mediaserver.call.inbound.keypad import Keypad
+from mediaserver.errors import CallControlError
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.encapsulation import MESSAGE
+from mediaserver.wire.voipbin.actions import Action
+from mediaserver.wire.voipbin.destination import Destination
 from mediaserver.wire.wire import Wire
 
 
@@ -11,6 +16,7 @@ class PeerControl:
     """A peer that understands audio and nothing else."""
 
     answered = False  # whether the handler has answered the call, explicitly or by playing
+    exhausted: asyncio.Event | None = None  # set when the peer will soon end the call; None where it never does
 
     def answer(self) -> None:
         """Answer the call, where the peer leaves that to us."""
@@ -25,6 +31,18 @@ class PeerControl:
 
     def hang_up(self) -> None:
         """Have the peer hang up the call, if the peer can do that."""
+
+    def require(self, destination: Destination | Sequence[Action]) -> None:
+        """Raise CallControlError if the peer cannot have the call go to a destination, or through actions."""
+        what = "transferred" if isinstance(destination, Destination) else "led through actions"
+        raise CallControlError(f"the call cannot be {what} on this stream: that takes a path with flow = true")
+
+    def lead_to(self, destination: Destination | Sequence[Action]) -> None:
+        """Have the call go to a destination, or through actions of a flow, which `require` has admitted."""
+        self.require(destination)
+
+    def on_keypad(self, keypad: Keypad) -> None:
+        """Called when the call gets its keypad, before the handler waits for a digit."""
 
     def on_disconnect(self) -> None:
         """Stop waiting for the peer: its connection is lost."""

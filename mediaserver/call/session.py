@@ -270,11 +270,10 @@ class Session:
         self.control.on_disconnect()
 
     async def drain(self) -> None:
-        """Wait, after the handler's end, until the peer has played its queue; then hang up if `hanging_up`."""
+        """After the handler's end, wait until the peer has played its queue; then hang up or transfer the call."""
         self._pacer.write_partial_frame()
         await self.control.drain()
-        if self.hanging_up:
-            self.control.hang_up()
+        self._lifetime.conclude()
 
     @property
     def frames(self) -> int:

@@ -50,6 +50,8 @@ def _leads_to(step: Step) -> str:
     parts += [f"menu {step.menu}"] if step.menu is not None else []
     parts += [f"webhook {redact_url(step.webhook)}"] if step.webhook is not None else []
     parts += ["hang up"] if step.hangup else []
+    parts += [f"transfer to {step.transfer}"] if step.transfer is not None else []
+    parts += [f"actions {', '.join(each['type'] for each in step.actions)}"] if step.actions else []
     return ", ".join(parts)
 
 

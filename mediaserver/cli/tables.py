@@ -20,6 +20,9 @@ def show_findings(findings: Findings, out: Console, err: Console) -> None:
     for table in (_paths(findings), *menus, _prompts(findings), _sound(findings)):
         if table.row_count:
             out.print(table, markup=False)
+    for path in filter(lambda path: path["flow"], findings.paths):
+        line = f"{path['path']} is for flows whose fetch names {path['flow']}"
+        out.print(escape_unprintable(line), markup=False, highlight=False, soft_wrap=True)
     for file in findings.ignored:
         out.print(
             f"ignored, not a sound file by its name: {escape_unprintable(file)}",

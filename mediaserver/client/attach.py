@@ -68,7 +68,7 @@ class Attacher:
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
-        self._platform = Platform(lambda: engine.settings.voipbin)
+        self.platform = Platform(lambda: engine.settings.voipbin)
         self._running: set[asyncio.Task[End]] = set()
 
     async def prepare(self, request: AttachRequest) -> Attachment:
@@ -98,7 +98,7 @@ class Attacher:
             resource=request.resource,
             route=route.pattern,
         )
-        return Attachment(engine, self._platform, stream, route, handler, wire)
+        return Attachment(engine, self.platform, stream, route, handler, wire)
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
         """Dial an attachment's stream in the background. The returned task's result is how the stream ended."""
@@ -114,7 +114,7 @@ class Attacher:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
-        await self._platform.close()
+        await self.platform.close()
 
 
 def _log_failure(stream: str, task: asyncio.Task[End]) -> None:

@@ -15,6 +15,7 @@ from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
 from mediaserver.client.connection import CALL_OVER, PlatformConnection
 from mediaserver.client.dial import UpgradeRefusedError
+from mediaserver.client.platform_control import PlatformControl
 from mediaserver.client.voipbin import Credential, Platform, credential_of
 from mediaserver.errors import ConfigError, PeerError
 from mediaserver.events.kinds import EventKind
@@ -93,6 +94,8 @@ class Attachment:
         first = Wire(wire, random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
+        self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
+        self.session.control = self._control
         self._handling: asyncio.Task[End] | None = None  # runs the handler, from the first connection on
 
     def start(self) -> asyncio.Task[End]:
@@ -114,14 +117,24 @@ class Attachment:
         finally:
             session.finish(_GONE_AWAY)  # has no effect if the session has ended already
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
+            if end is not None and end.reason is EndReason.FINISHED:
+                await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
+            await self._perform()  # now, so that the stream still ends in order
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)
             for problem in advice.on_quality(session):
                 log.warning(problem, stream=session.stream.id)
         return session.end or _GONE_AWAY
+
+    async def _perform(self) -> None:
+        """Have VoIPBIN hang up or transfer the call, if the handler has asked for it."""
+        try:
+            await self._control.perform(self.session)
+        except ConfigError as error:  # the credential's file is gone
+            log.error("VoIPBIN cannot be asked", stream=self.session.stream.id, why=str(error))
 
     async def _stay_connected(self) -> End:
         """Make one connection after another until one ends for good, and return how the last connection ended."""

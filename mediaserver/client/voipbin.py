@@ -1,17 +1,25 @@
 """How all attached streams of one server dial VoIPBIN: the URL, the credential, and the rate of dialling."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from mediaserver.client import dial
 from mediaserver.config.settings import VoipbinSettings
-from mediaserver.support.credentials import resolve_secret
+from mediaserver.errors import PeerError, error_text
+from mediaserver.support.credentials import redact_urls, resolve_secret
+from mediaserver.support.http_connector import Connector
 from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
+
+_POST_TIMEOUT = 10.0  # seconds for one request to the API
+_POST_ATTEMPTS = 3  # how often a request is made that VoIPBIN refuses because there are too many
+_MAX_WAIT = 5.0  # seconds to wait before another attempt, whatever VoIPBIN says
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,12 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, cred
     return str(url.with_query(query))
 
 
+def api_url(api: str, path: str, credential: Credential | None) -> URL:
+    """The URL of a path of VoIPBIN's API. The URL holds the credential, and must not be logged."""
+    url = URL(f"{api.rstrip('/')}/{path}", encoded=True)
+    return url if credential is None else url.with_query({credential.parameter: credential.secret})
+
+
 class DialRateLimiter:
     """Prevents bursts of dialling: grants turns in the order of requests, at least 1 / `rate` seconds apart."""
 
@@ -73,6 +87,7 @@ class Platform:
         self._settings = settings
         self._rate_limiter = DialRateLimiter()
         self._client: aiohttp.ClientSession | None = None
+        self._api_client: aiohttp.ClientSession | None = None
 
     async def acquire_dial(self) -> None:
         """Wait until `voipbin.dial_rate` allows to dial one more stream, because VoIPBIN limits our requests."""
@@ -87,7 +102,33 @@ class Platform:
         url = media_stream_url(self._settings().api, resource, encapsulation, credential)
         return await dial.dial(self._client, url, autoping=False)
 
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> int:
+        """POST to a path of VoIPBIN's API, within `voipbin.dial_rate`, and return the HTTP status of the answer.
+
+        Where VoIPBIN answers 429, the request is made again after its `Retry-After`. PeerError without an answer,
+        ConfigError where the credential cannot be read.
+        """
+        if self._api_client is None:
+            timeout = aiohttp.ClientTimeout(total=_POST_TIMEOUT)
+            self._api_client = aiohttp.ClientSession(connector=Connector(), timeout=timeout)
+        for attempt in range(_POST_ATTEMPTS):
+            await self.acquire_dial()
+            settings = self._settings()
+            url = api_url(settings.api, path, credential_of(settings))
+            try:
+                async with self._api_client.post(url, json=body, allow_redirects=False) as response:
+                    if response.status != 429 or attempt == _POST_ATTEMPTS - 1:
+                        return response.status
+                    wait = dial.seconds_to_wait(response.headers, time.time())
+            except TimeoutError:
+                raise PeerError(f"no answer within {_POST_TIMEOUT:g} s") from None
+            except (aiohttp.ClientError, OSError) as error:
+                raise PeerError(f"cannot connect: {redact_urls(error_text(error))}") from None
+            await asyncio.sleep(min(1.0 if wait is None else wait, _MAX_WAIT))
+        raise AssertionError("the last attempt returns or raises")
+
     async def close(self) -> None:
-        """Close the HTTP client."""
-        if self._client is not None:
-            await self._client.close()
+        """Close the HTTP clients."""
+        for client in (self._client, self._api_client):
+            if client is not None:
+                await client.close()

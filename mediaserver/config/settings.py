@@ -17,6 +17,7 @@ from pydantic import (
 
 from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_web_url
+from mediaserver.config.flow_settings import FlowActions, FlowSettings
 from mediaserver.config.listener_settings import AdminSettings, AudioSocketSettings, ServerSettings, TlsSettings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.config.strict_types import RawText, number_of
@@ -105,6 +106,11 @@ class VoipbinSettings(Table):
         2.0, ge=0, le=60, description="seconds to wait for the first sound of a call before a handler is heard"
     )
 
+    @property
+    def has_credential(self) -> bool:
+        """Whether a token or an access key is set, without which VoIPBIN does nothing for us."""
+        return bool(self.token.get_secret_value().strip() or self.access_key.get_secret_value().strip())
+
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         if self.token.get_secret_value().strip() and self.access_key.get_secret_value().strip():
@@ -145,6 +151,8 @@ class PathSettings(Table):
     allow: Networks | None = None
     max_streams: int | None = Field(None, ge=1)
     time_limit: float | None = Field(None, ge=0)
+    flow: bool = Field(False, description="whether VoIPBIN's action `fetch` may ask for the path")
+    flow_full: FlowActions | None = Field(None, description="actions of a call that no media can be had for")
 
     @property
     def handler_settings(self) -> dict[str, Any]:
@@ -167,6 +175,7 @@ class Settings(Table):
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     audiosocket: AudioSocketSettings = AudioSocketSettings()
+    flows: FlowSettings = FlowSettings()
     admin: AdminSettings = AdminSettings()
     prompts: PromptSettings = PromptSettings()
     defaults: Defaults = Defaults()

@@ -50,6 +50,9 @@ class EventKind(StrEnum):
     ASSISTANT_FAILED = "assistant.failed"
     ASSISTANT_HANGUP = "assistant.hangup"
     ASSISTANT_TRANSFER = "assistant.transfer"
+    FLOW_DECIDED = "flow.decided"
+    FLOW_FAILED = "flow.failed"
+    CONTROL_FAILED = "control.failed"
 
 
 # The type of each kind's payload, a TypedDict.
@@ -90,6 +93,9 @@ EVENTS: dict[EventKind, type] = {
     EventKind.ASSISTANT_FAILED: payloads.AssistantFailed,
     EventKind.ASSISTANT_HANGUP: payloads.AssistantHangup,
     EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
+    EventKind.FLOW_DECIDED: payloads.FlowDecided,
+    EventKind.FLOW_FAILED: payloads.FlowFailed,
+    EventKind.CONTROL_FAILED: payloads.ControlFailed,
 }
 
 # Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.
@@ -104,4 +110,6 @@ FAILURES = (
     EventKind.BRIDGE_FAILED,
     EventKind.WEBHOOK_FAILED,
     EventKind.STREAM_INBOUND,
+    EventKind.FLOW_FAILED,
+    EventKind.CONTROL_FAILED,
 )

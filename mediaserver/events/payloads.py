@@ -288,4 +288,28 @@ class AssistantTransfer(TypedDict):
 class AssistantHangup(TypedDict):
     """With `assistant`: the assistant ends the call."""
 
-    why: Annotated[str, "`hang_up`, `transfer`, `idle`, `max_turns` or `failures`"]
+    why: Annotated[
+        str,
+        "`hang_up`, `transfer`, `idle`, `max_turns`, `failures` or, of a flow without actions, `exhausted`",
+    ]
+
+
+class FlowDecided(TypedDict):
+    """A call whose VoIPBIN flow asks us is led on: what its next `fetch` is answered with is decided."""
+
+    actions: Annotated[list[str], "the types of the actions, such as `connect`; empty: the flow goes on by itself"]
+    executed: Annotated[int, "actions of the flow that were used before"]
+
+
+class FlowFailed(TypedDict):
+    """A call whose VoIPBIN flow asks us has no media, or its flow has come to an end too soon."""
+
+    reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
+    why: Annotated[str, "the reason, in words"]
+
+
+class ControlFailed(TypedDict):
+    """VoIPBIN did not hang up or transfer the call of a stream that we dialled, as the handler had asked."""
+
+    what: Annotated[str, "`hangup` or `transfer`"]
+    why: Annotated[str, "the reason, in words"]

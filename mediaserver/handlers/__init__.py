@@ -20,7 +20,7 @@ Handlers use the interface `Call`. They must not know sockets or HTTP.
 """
 
 from mediaserver.call import BargeIn, Call, CollectedDigits, Recording, Stream, Utterance
-from mediaserver.errors import EngineError, PeerError, PromptError
+from mediaserver.errors import CallControlError, EngineError, PeerError, PromptError
 from mediaserver.handlers.base import Ending, Handler, PlaybackSettings
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, PlaybackResult, Source, silence
@@ -30,6 +30,7 @@ __all__ = [
     "Audio",
     "BargeIn",
     "Call",
+    "CallControlError",
     "Clip",
     "CollectedDigits",
     "Digit",

@@ -84,6 +84,10 @@ class Handler(Table, ABC):
         """The folders that the handler writes into. `mediaserver check` reports folders that cannot be written."""
         return ()
 
+    def flow_needs(self) -> Iterable[str]:
+        """The settings that lead a call elsewhere, such as a transfer, which only a path with `flow` can do."""
+        return ()
+
     def prepare(self, speech: SpeechSettings) -> None:
         """Load the data that calls will need, however long that takes. ValueError if no call could be served."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from yarl import URL
 
+from mediaserver.config.flow_settings import FlowSettings
 from mediaserver.config.settings import ACCESS_KEY, EventSettings, PromptSettings, Settings
 from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings, SpeechSettings
 from mediaserver.errors import ConfigError, did_you_mean
@@ -32,6 +33,7 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
     "audiosocket": ("host",),
+    "flows": FlowSettings.model_fields,
     "admin": ("host", "port"),
     "prompts": PromptSettings.model_fields,
     "events": EventSettings.model_fields,
@@ -66,12 +68,26 @@ class Configuration:
         missing_engines = _missing_engines(built, settings, where)
         table = RouteTable(built)
         used_ports = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
+        flow_problems = _flow_port_problems(settings, where, used_ports)
+        if settings.flows.enabled:
+            used_ports |= {
+                **dict.fromkeys(settings.flows.ports, "in flows.media_ports"),
+                settings.flows.port: "flows.port",
+            }
         invalid_paths = (settings.paths.keys() | settings.invalid_paths) - {route.pattern for route in built}
         by = settings.source(where, ("audiosocket", "ports"))
         ports, port_problems = audiosocket_ports.build_ports(
             settings.audiosocket, table, by, used_ports, invalid_paths
         )
-        wrong = [*wrong, *unread, *cache_problems, *missing_engines, *_same_port(settings, where), *port_problems]
+        wrong = [
+            *wrong,
+            *unread,
+            *cache_problems,
+            *missing_engines,
+            *_same_port(settings, where),
+            *flow_problems,
+            *port_problems,
+        ]
         return cls(settings, where, table, secrets, (*problems, *wrong), ports)
 
     async def sign(self, url: str, expires: int) -> str:
@@ -204,6 +220,24 @@ def _same_port(settings: Settings, where: str) -> list[str]:
     ]
 
 
+def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int, str]) -> list[str]:
+    """A line for each port of `[flows]` that another listener has; without `[flows]`, for each path of flows."""
+    flows = settings.flows
+    if not flows.enabled:
+        return [
+            f'{settings.source(where, ("paths", path, "flow"))}: paths."{path}": flow: set flows.secret, too'
+            for path, table in settings.paths.items()
+            if table.flow and "flows" not in settings.invalid_tables
+        ]
+    by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
+    wrong = (
+        [f"{by['port']}: is {used_ports[flows.port]} as well"] if flows.port and flows.port in used_ports else []
+    )
+    others = {**used_ports, flows.port: "flows.port"}
+    wrong += [f"{by['media_ports']}: {others[port]} is among them" for port in flows.ports if port in others]
+    return [f"{problem}: choose another port" for problem in wrong]
+
+
 def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
     """Read the secrets of the settings, by key, "" for an empty setting; and a line for each unreadable secret."""
     found, problems = {}, []
@@ -213,6 +247,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
         (("events", "secret"), settings.events.secret),
         (("admin", "token"), settings.admin.token),
         *((("admin", "tokens", name, "token"), named.token) for name, named in settings.admin.tokens.items()),
+        (("flows", "secret"), settings.flows.secret),
         (("speech", "openai", "token"), settings.speech.openai.token),
         (("recognition", "openai", "token"), settings.recognition.openai.token),
         (("chat", "token"), settings.chat.token),

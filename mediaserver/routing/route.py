@@ -26,6 +26,7 @@ from mediaserver.speech.engines.requirements import EngineKind, can_serve, requi
 from mediaserver.speech.text.languages import find_language
 from mediaserver.speech.text.template import MissingValuesError
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
+from mediaserver.wire.voipbin.actions import Action
 
 _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = {
     "encapsulation": Encapsulation,
@@ -61,6 +62,8 @@ class Route:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
+    flow: bool = False  # whether VoIPBIN's action `fetch` may ask for the path
+    flow_full: tuple[Action, ...] = ()  # the answer to a `fetch` for which there is no media
     # Handlers made for earlier callers, by the values of variables and query keys, and by the version of the
     # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)

@@ -16,6 +16,7 @@ from mediaserver.routing.patterns import PATTERN_VARIABLE
 from mediaserver.routing.route import Route
 from mediaserver.support.credentials import resolve_secret_fields, resolve_secrets
 from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.voipbin.actions import HANG_UP
 
 
 def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
@@ -87,6 +88,8 @@ def _build_route(
         settings.speech,
         settings.source(where, ("paths", pattern)),
         settings.recognition,
+        path.flow,
+        (HANG_UP,) if path.flow_full is None else path.flow_full,
     )
     problems += [*unresolved, *_variable_problems(route, place)]
     for problem in route.validated.problems:
@@ -95,6 +98,8 @@ def _build_route(
     try:
         with route.known_handler() as known:
             known.prepare(settings.speech)
+            for need in () if path.flow or settings.voipbin.has_credential else known.flow_needs():
+                problems.append(f"{place}: {need}: only the call of a VoIPBIN flow can be led on: set flow = true")
     except ValueError as error:
         problems.append(f"{place}: {error}")
     return route, problems

@@ -89,10 +89,11 @@ class PromptMonitor:
             await asyncio.wait((self._watching,))
 
     def first_encodings(self) -> Sequence[Encoding]:
-        """The encodings that callers receive first: those of paths' WebSockets, and those of AudioSocket ports."""
+        """The encodings that callers receive first: those of paths' WebSockets, and AudioSocket's over TCP."""
         configuration = self._configuration()
         encodings = requirements.first_encodings(configuration.table)
-        return [*encodings, TCP] if configuration.ports else encodings
+        over_tcp = configuration.ports or any(route.flow for route in configuration.table)
+        return [*encodings, TCP] if over_tcp else encodings
 
     def _on_reloaded(self, reloaded: ReloadResult) -> None:
         """Count and log a change of the folder that was loaded, or failed to be loaded."""

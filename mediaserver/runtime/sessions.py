@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Session, Stream, ToneListener
-from mediaserver.errors import EngineError
+from mediaserver.errors import CallControlError, EngineError
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
@@ -63,7 +63,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
         return await session.run(_serve(handler, session))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError):  # the message of an EngineError suffices: no traceback is logged
+        if isinstance(error, EngineError | CallControlError):  # the message suffices: no traceback is logged
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

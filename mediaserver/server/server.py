@@ -18,6 +18,7 @@ from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.endpoint import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
+from mediaserver.server.flows import FlowEndpoint
 from mediaserver.server.garbage_collection import GarbageCollector
 from mediaserver.server.http import tls
 from mediaserver.server.http.descriptors import raise_descriptor_limit
@@ -45,6 +46,7 @@ class Server:
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
+        self.flows = FlowEndpoint(self.engine, self.endpoint.connections, self.attacher.platform)
         self.admin = AdminEndpoint(
             self.engine, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
         )
@@ -99,6 +101,7 @@ class Server:
             tls=self.tls is not None,
             admin=f"{settings.admin.host}:{self.admin_port}",
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
+            **({"flows": self.flows.port} if self.flows.port else {}),
             paths=len(served),
             open_paths=len(served & set(configuration.table.open_paths)),  # no token and no network guards them
             prompts=len(library.prompts),
@@ -127,6 +130,7 @@ class Server:
         self._garbage_collector.stop()
         for listener in self._listeners:
             await listener.close()
+        await self.flows.close()
         await self.endpoint.connections.shutdown(1.0)
         if self._admin_runner is not None:
             await self._admin_runner.cleanup()
@@ -153,6 +157,10 @@ class Server:
             problems += error.problems
         finally:
             self._listeners += self.audiosocket.listeners
+        try:
+            await self.flows.listen()
+        except ConfigError as error:
+            problems += error.problems
         if problems:
             raise ConfigError(problems)
 

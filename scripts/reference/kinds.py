@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from mediaserver.config.fields import OneOrMore
 from mediaserver.speech.text.template import Template
+from mediaserver.wire.voipbin.destination import Destination
 
 _NAMES: dict[Any, str] = {
     bool: "boolean",
@@ -24,6 +25,7 @@ _NAMES: dict[Any, str] = {
     Path: "path",
     SecretStr: "secret",
     Template: "text",
+    Destination: "destination",
     IPv4Network: "network",
     IPv6Network: "network",
     Any: "any JSON value",

@@ -17,7 +17,7 @@ from mediaserver.config.settings import Settings
 from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError
-from mediaserver.handlers.menu.handler import WebhookAnswer
+from mediaserver.handlers.menu.webhook import WebhookAnswer
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
@@ -194,8 +194,8 @@ TABLE = [
         [
             'paths."/m": menus.main.keys.2.hangup: should be true or false (it is 1)',
             'paths."/m": menus.main.menu: unknown setting',
-            'paths."/m": menus.main.keys.1: is a dead end: give "menu", "webhook" or "hangup"',
-            'paths."/m": menus.main.keys.3: is a dead end: give "menu", "webhook" or "hangup"',
+            'paths."/m": menus.main.keys.1: is a dead end: give a menu, webhook, transfer, actions or hangup',
+            'paths."/m": menus.main.keys.3: is a dead end: give a menu, webhook, transfer, actions or hangup',
         ],
     ),
     (  # that a left-out menu may have been meant does not hide a menu that there is not
@@ -368,7 +368,8 @@ async def test_all_kinds_of_mistakes_are_reported_at_once_and_none_twice(tmp_pat
         f'{menu}.framing: should be "auto", "pcm" or "message" (it is \'tcp\')',
         'prots: unknown setting (did you mean "prompts"?)',
         f"{menu}: menus.main.keys.2.hangup: should be true or false (it is 1)",
-        f'{menu}: menus.main.keys.3: goes on in more than one way: give one of "menu", "webhook" and "hangup"',
+        f"{menu}: menus.main.keys.3: goes on in more than one way:"
+        " give a menu, webhook, transfer, actions or hangup",
         f'{menu}: menus.main.retry: unknown setting (did you mean "retries"?)',
         f"{menu}: menus.pin.collect: min 5 is more than max 4",
         f'{menu}: start: no menu "mian" (did you mean "main"?)',

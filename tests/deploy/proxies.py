@@ -129,6 +129,7 @@ def nginx(
             f"/etc/letsencrypt/live/{HOST}/fullchain.pem": str(chain),
             f"/etc/letsencrypt/live/{HOST}/privkey.pem": str(key),
             "proxy_pass http://127.0.0.1:8080;": f"proxy_pass http://127.0.0.1:{upstream};",
+            "proxy_pass http://127.0.0.1:8082;": f"proxy_pass http://127.0.0.1:{upstream};",
             **changes,
         },
     )
@@ -155,6 +156,7 @@ def caddy(
             "admin localhost:2019": f"admin {admin}\n\tauto_https off",  # nor a certificate of the real authority
             "{$MEDIA_HOST:media.example.com} {": f"{HOST}:{port} {{\n\tbind 127.0.0.1\n\ttls {chain} {key}",
             "{$MEDIA_UPSTREAM:127.0.0.1:8080}": f"127.0.0.1:{upstream}",
+            "{$FLOW_UPSTREAM:127.0.0.1:8082}": f"127.0.0.1:{upstream}",
             **changes,
         },
     )

@@ -17,6 +17,7 @@ import pytest
 import trustme
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
+from yarl import URL
 
 from mediaserver.support.http_connector import Connector
 from tests.deploy.proxies import DEPLOY, HOST, Proxy, Start, caddy, caddy_binary, caddyfile, cuts_streams, nginx
@@ -91,10 +92,11 @@ async def echo(aiohttp_server: AiohttpServer) -> int:
     """The port of an upstream that answers with the request as it came."""
 
     async def tell(request: web.Request) -> web.Response:
-        return web.json_response({"path": request.raw_path, "headers": dict(request.headers)})
+        body = await request.text()
+        return web.json_response({"path": request.raw_path, "headers": dict(request.headers), "body": body})
 
     app = web.Application()
-    app.router.add_get("/{path:.*}", tell)
+    app.router.add_route("*", "/{path:.*}", tell)
     server = await aiohttp_server(app)
     assert server.port is not None
     return server.port
@@ -189,6 +191,20 @@ async def test_a_token_is_in_no_log_of_errors(
         await eventually(lambda: "/silence" in proxy.access.read_text())
         await eventually(lambda: "502" in proxy.access.read_text())
         assert SECRET not in proxy.logs
+
+
+async def test_a_fetch_of_a_flow_goes_through_and_its_secret_is_in_no_log(
+    start: Start, echo: int, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path
+) -> None:
+    path, body = f"/flow/{SECRET}%2Fx/menu?flow_round=1&flow_digits=*", '{"activeflow_id": "1"}'
+    with start(tmp_path, echo, authority) as proxy:
+        async with client_session() as client:
+            asked = URL(url(proxy, path), encoded=True)
+            async with client.post(asked, data=body, **options(trust, {})) as response:
+                told = await response.json()
+        await eventually(lambda: "/flow/" in proxy.access.read_text())
+        assert SECRET not in proxy.logs
+    assert (told["path"], told["body"]) == (path, body)
 
 
 async def test_the_server_is_told_the_real_peer(

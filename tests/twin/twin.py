@@ -33,11 +33,15 @@ class Twin:
         self.token = token
         self.access_key = access_key
         self.requests: list[Asked] = []
+        self.posted: list[tuple[str, Any]] = []  # what was asked by POST: the path, and the body
+        self.refuse_posts: list[int] = []  # the statuses with which the next ones are refused
         self._access = Access(token, access_key, rate_limit)
         self._resources: dict[tuple[str, str], Resource] = {}
         self._streams: set[TwinStream] = set()
         app = web.Application()
         app.router.add_get("/v1.0/{kind:calls|conferences}/{id}/media_stream", self._media_stream)
+        app.router.add_post("/v1.0/calls", self._post)
+        app.router.add_post("/v1.0/calls/{id}/hangup", self._post)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2 * UNIT)
         self._taps: set[Tap] = set()
 
@@ -103,6 +107,19 @@ class Twin:
         finally:
             self._streams.remove(stream)
         return socket
+
+    async def _post(self, request: web.Request) -> web.Response:
+        """A call is hung up, or begun: of that, the twin only keeps that it was asked for."""
+        if (refusal := self._access.refusal(request)) is not None:
+            return web.Response(status=refusal)
+        if self.refuse_posts:
+            return web.Response(status=self.refuse_posts.pop(0), headers={"Retry-After": "0"})
+        self.posted.append((request.path, await request.json() if request.can_read_body else None))
+        if (name := request.match_info.get("id")) is not None:
+            if (call := self._resources.get(("calls", name))) is None:
+                return web.Response(status=404)
+            call.hang_up()
+        return web.json_response({})
 
     def _refusal(self, request: web.Request, resource: Resource | None) -> int | None:
         refusal = self._access.refusal(request)

@@ -15,6 +15,13 @@ _TERMINATOR_GRACE = 1.0  # seconds after a collection of one digit in which a ne
 _SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
 
 
+Patience = Callable[[], float]
+
+
+def _ignore() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class CollectedDigits:
     """The digits that a caller pressed when a handler asked for some."""
@@ -43,6 +50,8 @@ class Keypad:
         self._arrived = asyncio.Event()
         self._ignored, self._ignored_until = "", 0.0
         self._interceptors: tuple[tuple[str, Callable[[], None]], ...] = ()
+        self._waiting: dict[object, Patience] = {}  # for each task that waits for a digit: how long it will
+        self.on_waiting: Callable[[], None] = _ignore  # called when a task begins to wait for a digit
         self.presses = 0  # digits received so far
         self.awaited = False  # whether a handler has asked for a digit
 
@@ -120,19 +129,39 @@ class Keypad:
 
     async def next_digit(self, timeout: float | None = None) -> str:
         """Wait for the next digit and return it; "" where none is pressed within `timeout` seconds."""
+        deadline = self._clock() + (timeout or 0.0)
         try:
             async with asyncio.timeout(timeout):
-                await self.wait_for_digit()
+                await self.wait_for_digit(lambda: deadline - self._clock())
         except TimeoutError:
             return ""
         return self._typed_ahead.popleft()
 
-    async def wait_for_digit(self) -> None:
-        """Wait until the type-ahead buffer has a digit."""
+    async def wait_for_digit(self, patience: Patience = float) -> None:
+        """Wait until the type-ahead buffer has a digit.
+
+        `patience` returns the seconds for which, without a digit, nothing else will be done on the call.
+        """
         self.awaited = True
-        while not self._typed_ahead:  # another waiting task may have taken the digit
-            self._arrived.clear()
-            await self._arrived.wait()
+        waiting = object()
+        self._waiting[waiting] = patience
+        try:
+            while not self._typed_ahead:  # another waiting task may have taken the digit
+                self._arrived.clear()
+                self.on_waiting()
+                await self._arrived.wait()
+        finally:
+            del self._waiting[waiting]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a task waits for a digit, and there is none for it."""
+        return bool(self._waiting) and not self._typed_ahead
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which nothing but a digit will change what is done on the call; 0.0 where none are known."""
+        return max((0.0, *(patience() for patience in self._waiting.values())))
 
     @contextlib.contextmanager
     def intercept(self, digits: str, on_digit: Callable[[], None]) -> Iterator[None]:

@@ -54,13 +54,13 @@ class Conversation:
 
     async def run(self) -> None:
         """Hold the conversation until the caller hangs up, or a limit or a tool call ends it."""
-        settings, call = self._settings, self._call
-        tool_runner = ToolRunner(settings.tools, call, self._turn_taking, self._history, self._speak)
+        tool_runner = ToolRunner(self._settings.tools, self._call, self._turn_taking, self._history, self._speak)
         try:
             with self._turn_detector.listening():
-                await self._converse(tool_runner)
+                await self._call.until_exhausted(self._converse(tool_runner))
+            raise ConversationEnded("exhausted")
         except ConversationEnded as ended:
-            ended.conclude(call)
+            ended.conclude(self._call)
         finally:
             self._interrupted = None  # the playback refers to `self`: the cycle would keep both in memory
             await self._transcript.close()

@@ -17,6 +17,7 @@ from mediaserver.handlers.common.spoken_prompt import prompt_names_in, template_
 from mediaserver.playout.sources.source import Clip, silence
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.text.template import Template
+from mediaserver.wire.voipbin.destination import Destination
 
 _LINGER_MS = 200  # ms of silence before the close, so that the last word is not cut off
 
@@ -41,6 +42,10 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
     def folders(self) -> Iterable[Path]:
         """The folder that transcripts are written into; none if the setting `file` is missing."""
         return (self.directory,) if self.file is not None else ()
+
+    def flow_needs(self) -> Iterable[str]:
+        """The tool that transfers calls, where it asks no webhook."""
+        return ["tools.transfer"] if isinstance(self.tools.transfer, Destination) else []
 
     def engines(self) -> Iterable[EngineRequirement]:
         """The TTS, STT and LLM engines of the conversations."""

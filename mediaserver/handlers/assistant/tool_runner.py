@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from mediaserver.call import Call
-from mediaserver.errors import PeerError, PromptError
+from mediaserver.errors import CallControlError, PeerError, PromptError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.tools import HANG_UP, PLAY, TRANSFER, ToolArguments, Tools, TransferAnswer
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.speech.llm.chat import ToolCall
+from mediaserver.wire.voipbin.destination import Destination
 
 
 class ConversationEnded(Exception):  # noqa: N818 - no error
@@ -75,10 +76,36 @@ class ToolRunner:
         return f"the caller interrupted it after {heard.seconds:.0f} seconds", True
 
     async def transfer(self, reason: str) -> str:
-        """Ask the operator's webhook to transfer the call.
+        """Transfer the call, or ask the operator's webhook to transfer it.
 
         Returns the outcome, as text for the model. ConversationEnded if the answer ends the conversation.
         """
+        target = self._tools.transfer
+        if isinstance(target, Destination):
+            answer = TransferAnswer(transfer=target)
+        else:
+            try:
+                answer = await self._ask_webhook(target or "", reason)
+            except (PeerError, ValueError) as error:
+                return self._fail(str(error) if isinstance(error, PeerError) else "the answer is not understood")
+        if (destination := answer.leads_to) is not None:
+            try:
+                self._call.lead_to(destination)
+            except CallControlError as error:
+                return self._fail(str(error))
+        self._call.notify(EventKind.ASSISTANT_TRANSFER, {"reason": reason, "hangup": answer.hangup})
+        heard = (await self._speak(answer.say)).heard if answer.say else ""
+        if answer.hangup or destination is not None:
+            raise ConversationEnded(TRANSFER)
+        return f"not transferred; the caller heard: {heard}" if heard else "not transferred"
+
+    def _fail(self, why: str) -> str:
+        """Report that the call cannot be transferred. Returns a text for the model."""
+        self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": "transfer", "why": why})
+        return "failed: nobody can be reached"
+
+    async def _ask_webhook(self, url: str, reason: str) -> TransferAnswer:
+        """Ask the operator's webhook. PeerError without an answer, ValueError for one that is not understood."""
         stream = self._call.stream
         body = {
             "event": "transfer",
@@ -89,14 +116,4 @@ class ToolRunner:
             "resource": stream.event_resource,
             "variables": dict(stream.variables),
         }
-        try:
-            answer = TransferAnswer.model_validate(await self._call.ask(self._tools.transfer or "", body))
-        except (PeerError, ValueError) as error:
-            why = str(error) if isinstance(error, PeerError) else "the answer is not understood"
-            self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": "transfer", "why": why})
-            return "failed: nobody can be reached"
-        self._call.notify(EventKind.ASSISTANT_TRANSFER, {"reason": reason, "hangup": answer.hangup})
-        heard = (await self._speak(answer.say)).heard if answer.say else ""
-        if answer.hangup:
-            raise ConversationEnded(TRANSFER)
-        return f"not transferred; the caller heard: {heard}" if heard else "not transferred"
+        return TransferAnswer.model_validate(await self._call.ask(url, body))

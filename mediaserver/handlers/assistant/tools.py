@@ -1,12 +1,16 @@
 """The tools that the chat model may call: hang up, transfer the call, play a prompt."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from mediaserver.config import error_messages
-from mediaserver.config.fields import Table, WebUrl
+from mediaserver.config.fields import Table
+from mediaserver.config.flow_settings import DestinationText, FlowActions, TransferTarget
 from mediaserver.speech.llm.chat import ToolCall
+from mediaserver.wire.voipbin.actions import Action
+from mediaserver.wire.voipbin.destination import Destination
 
 HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
 
@@ -15,7 +19,10 @@ class Tools(Table):
     """The tools that the chat model may call."""
 
     hang_up: bool = Field(False, description="whether the model may end the call")
-    transfer: WebUrl | None = Field(None, description="URL of the webhook that is asked to transfer the call")
+    transfer: TransferTarget | None = Field(
+        None,
+        description="where callers are transferred to, or the URL of the webhook that is asked to transfer them",
+    )
     play: tuple[str, ...] = Field((), description="prompts that the model may play")
 
     @property
@@ -56,10 +63,20 @@ class ToolArguments(BaseModel):
 
 
 class TransferAnswer(BaseModel):
-    """The webhook's answer to a request to transfer the call. `say` is a text that is spoken to the caller."""
+    """The webhook's answer to a request to transfer the call. `say` is a text that is spoken to the caller.
+
+    With `transfer` or `actions`, VoIPBIN's flow leads the call on. Without them, the webhook transfers it.
+    """
 
     say: str = Field("", max_length=1000)
     hangup: bool = True  # whether the conversation ends, with a transfer or without one
+    transfer: DestinationText | None = None
+    actions: FlowActions | None = None
+
+    @property
+    def leads_to(self) -> Destination | Sequence[Action] | None:
+        """Where the call is led by us; None for nowhere."""
+        return self.transfer or self.actions
 
 
 def _tool(name: str, description: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mediaserver.call import Call, CollectedDigits
 from mediaserver.config import error_messages
 from mediaserver.config.speech_settings import SpeechSettings
-from mediaserver.errors import EngineError, PeerError, PromptError
+from mediaserver.errors import CallControlError, EngineError, PeerError, PromptError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, SpokenPromptSettings, template_values
 from mediaserver.handlers.menu import plan
 from mediaserver.handlers.menu.plan import HANG_UP, Collect, Menu, Step
+from mediaserver.handlers.menu.webhook import WebhookAnswer, WebhookFacts, explain, is_sayable
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment, silence
 from mediaserver.speech.engines.requirements import voice_problems
@@ -37,28 +38,49 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
+    # VoIPBIN fills in the variables of its actions.
+    template_settings: ClassVar[frozenset[str]] = SpokenPromptSettings.template_settings | {"actions"}
 
     start: str = "main"
     menus: dict[str, Menu] = Field(min_length=1, description="the menus, by their names")
     directory: Path = Field(Path("recordings"), description="folder of the recordings")
     webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
     on_webhook_error: Step = HANG_UP
+    on_exhausted: Step = Field(HANG_UP, description="where the flow of the call has no actions left")
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> "MenuHandler":
-        found = plan.flow_problems(self.menus, self.start, [("on_webhook_error", self.on_webhook_error)])
-        if found:
+        found = plan.flow_problems(self.menus, self.start, self._own_steps)
+        if found := [*found, *plan.exhaustion_problems(self.on_exhausted)]:
             raise ValueError("\n".join(found))  # one line for each problem
         return self
+
+    @property
+    def _own_steps(self) -> list[tuple[str, Step]]:
+        """The steps outside of menus, each after its key."""
+        return [("on_webhook_error", self.on_webhook_error), ("on_exhausted", self.on_exhausted)]
+
+    def _steps(self) -> Iterable[tuple[str, Step]]:
+        """All steps, each after its place in the settings."""
+        for name, menu in self.menus.items():
+            for place, step in menu.steps():
+                yield f"{error_messages.format_key(('menus', name))}.{place}", step
+        yield from self._own_steps
 
     def prompt_names(self) -> Iterable[str]:
         """Names of the recorded prompts in all menus and their steps, and of the fallback prompt."""
         names = [name for menu in self.menus.values() for name in menu.prompt_names()]
-        return dict.fromkeys([*names, *self.on_webhook_error.prompt_names(), *filter(None, [self.fallback])])
+        names += [name for _, step in self._own_steps for name in step.prompt_names()]
+        return dict.fromkeys([*names, *filter(None, [self.fallback])])
 
     def prompt_items(self) -> Iterable[str | SpokenPrompt]:
         """All prompts of all menus and their steps: names of recorded prompts, and spoken prompts."""
-        return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *self.on_webhook_error.play)
+        own = (step.play for _, step in self._own_steps)
+        return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *chain(*own))
+
+    def flow_needs(self) -> Iterable[str]:
+        """The steps that lead the call elsewhere."""
+        return [f"{place}.{step.leads_out}" for place, step in self._steps() if step.leads_out]
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
@@ -75,35 +97,17 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     def webhook_place(self, step: Step) -> str:
         """The settings key of a step's webhook. Logs and events show it, because the URL may have a secret."""
-        for name, menu in self.menus.items():
-            for place, each in menu.steps():
-                if each is step:
-                    return f"{error_messages.format_key(('menus', name))}.{place}.webhook"
-        return "on_webhook_error.webhook" if step is self.on_webhook_error else "of a webhook's answer"
+        place = next((place for place, each in self._steps() if each is step), "")
+        return f"{place}.webhook" if place else "of a webhook's answer"
 
     def folders(self) -> Iterable[Path]:
         """The folder of the recordings, if a step records, or asks a webhook, whose answer may record."""
-        steps = [self.on_webhook_error, *(step for menu in self.menus.values() for _, step in menu.steps())]
-        return (self.directory,) if any(step.record or step.webhook for step in steps) else ()
+        return (self.directory,) if any(step.record or step.webhook for _, step in self._steps()) else ()
 
     async def run(self, call: Call) -> None:
         """Run one call through the flow, from the first menu to the end."""
         await _CallFlow(self, call).run()
         await call.play(silence(_LINGER_MS))
-
-
-class WebhookAnswer(Step):
-    """The JSON answer of a webhook: the next step, and variables for later steps."""
-
-    variables: dict[str, Any] = Field(default_factory=dict)
-
-
-class _WebhookFacts(BaseModel):
-    """What the caller did since the last webhook. The next webhook gets it, besides facts of the stream."""
-
-    event: str = "entered"
-    digits: str = ""
-    recording: dict[str, Any] | None = None
 
 
 class _CallFlow:
@@ -113,12 +117,15 @@ class _CallFlow:
         self._flow, self._call = flow, call
         self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's own
         self._menu = flow.start
-        self._facts = _WebhookFacts()
+        self._facts = WebhookFacts()
 
     async def run(self) -> None:
-        """Run the steps of the flow, from the first menu to the end."""
+        """Run the steps of the flow, from the first menu to the end, or until VoIPBIN's flow is exhausted."""
         _ = self._call.keypad  # the first use of the keypad makes it detect digits
-        step: Step | None = Step(menu=self._flow.start)
+        if not await self._call.until_exhausted(self._run_steps(Step(menu=self._flow.start))):
+            await self._run_steps(self._flow.on_exhausted)
+
+    async def _run_steps(self, step: Step | None) -> None:
         clock, fast_steps = asyncio.get_running_loop().time, 0
         while step is not None:
             began = clock()
@@ -140,13 +147,24 @@ class _CallFlow:
             call.keypad.drain_digits()
             recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
             call.keypad.drain_digits()  # digits that were pressed during the recording are not for the next menu
-            self._facts = _WebhookFacts(event="recorded", recording=recording.as_dict())
+            self._facts = WebhookFacts(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._run_menu(step.menu)
         if step.webhook is not None:
             return await self._ask_webhook(step.webhook, self._flow.webhook_place(step))
-        call.hang_up()
+        self._conclude(step)
         return None
+
+    def _conclude(self, step: Step) -> None:
+        """Have the call hung up, or led elsewhere, when the stream ends."""
+        try:
+            if (destination := step.transfer or step.actions) is not None:
+                self._call.lead_to(destination)
+            else:
+                self._call.hang_up()
+        except CallControlError as error:
+            log.error("hung up, as the menu cannot lead on", stream=self._call.stream.id, why=str(error))
+            self._call.hang_up()
 
     async def _run_menu(self, name: str) -> Step:
         """Have the caller choose in a menu, and return the step that the choice leads to."""
@@ -155,10 +173,10 @@ class _CallFlow:
         self._menu = name
         self._call.notify(EventKind.MENU_ENTERED, {"menu": name})
         for _ in range(1 + menu.retries):
-            collected = await self._collect(_collect_of(menu), (*again, *menu.play), menu, set(menu.keys))
+            collected = await self._collect(menu.wanted, (*again, *menu.play), menu, set(menu.keys))
             digits = collected.digits
             if digits in menu.keys:
-                self._facts = _WebhookFacts(event="digits", digits=digits)
+                self._facts = WebhookFacts(event="digits", digits=digits)
                 return menu.keys[digits]
             if menu.collect is not None and menu.then is not None and len(digits) >= menu.collect.min:
                 self._note_digits(collected, menu.collect)
@@ -167,7 +185,7 @@ class _CallFlow:
             private = menu.collect is not None and menu.collect.private
             self._call.notify(_MISSED[why], {"menu": name} if private else {"menu": name, "digits": digits})
             self._call.keypad.drain_digits()  # drops digits that were typed after a wrong digit
-        self._facts = _WebhookFacts(event=why, digits=digits)
+        self._facts = WebhookFacts(event=why, digits=digits)
         return menu.on_invalid if why == "invalid" else menu.on_timeout
 
     async def _collect(
@@ -195,7 +213,7 @@ class _CallFlow:
     def _note_digits(self, collected: CollectedDigits, wanted: Collect) -> None:
         """Note collected digits for the next webhook; too few digits count as a time-out."""
         enough = len(collected.digits) >= wanted.min
-        self._facts = _WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
+        self._facts = WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
     async def _ask_webhook(self, url: str, place: str) -> Step:
         """Ask a webhook for the next step; if that fails, return the step `on_webhook_error`.
@@ -203,7 +221,7 @@ class _CallFlow:
         `place` is the settings key of the webhook, which the log and the event `webhook.failed` show.
         """
         stream, facts = self._call.stream, self._facts
-        self._facts = _WebhookFacts()
+        self._facts = WebhookFacts()
         body = facts.model_dump() | {
             "menu": self._menu,
             "stream": stream.id,
@@ -215,7 +233,7 @@ class _CallFlow:
             answer = await self._call.ask(url, body, self._flow.webhook_timeout)
             return await self._parse_answer(answer, url)
         except (PeerError, PromptError, ValueError) as error:
-            why = _first_line(error)
+            why = explain(error)
             failure = {"menu": self._menu, "webhook": place, "why": why}
             log.error("webhook failed", stream=stream.id, path=stream.path, **failure)
             self._call.notify(EventKind.WEBHOOK_FAILED, failure)
@@ -228,6 +246,11 @@ class _CallFlow:
             step = step.model_copy(update={"webhook": url})  # the same webhook gets the digits or recording
         for problem in plan.flow_problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
+        try:
+            if (destination := step.transfer or step.actions) is not None:
+                self._call.require_control(destination)
+        except CallControlError as error:
+            raise ValueError(str(error)) from error
         for name in step.prompt_names():
             self._call.prompts.get(name)
         speech = self._call.speech.settings
@@ -243,7 +266,7 @@ class _CallFlow:
     def _values(self, more: Mapping[str, Any]) -> Mapping[str, str]:
         """Values for a text's variables: `more` and values from webhooks override values of the stream."""
         stream = self._call.stream
-        said = {key: str(value) for key, value in {**self._variables, **more}.items() if _is_sayable(value)}
+        said = {key: str(value) for key, value in {**self._variables, **more}.items() if is_sayable(value)}
         return {**template_values(stream.variables, stream.query), **said}
 
     def _render(self, prompt_items: Sequence[str | SpokenPrompt]) -> Playlist:
@@ -264,25 +287,3 @@ class _CallFlow:
             raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
         log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
         return self._call.prompts.get(self._flow.fallback)
-
-
-def _collect_of(menu: Menu) -> Collect:
-    """How a menu collects digits: as its `collect` says, or else as many digits as its longest key has."""
-    if menu.collect is not None:
-        return menu.collect
-    return Collect(
-        max=max(map(len, menu.keys)),
-        terminator="" if any("#" in key for key in menu.keys) else "#",
-        timeout=menu.timeout,
-        interdigit=menu.interdigit,
-    )
-
-
-def _is_sayable(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return f"the answer is not understood: {error_messages.summarize_error(error)}"
-    return str(error)

@@ -9,11 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from mediaserver.call import BargeIn
 from mediaserver.config.error_messages import format_key
 from mediaserver.config.fields import Table, WebUrl
+from mediaserver.config.flow_settings import DestinationText, FlowActions
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.common.spoken_prompt import PromptItems, SpokenPrompt, prompt_names_in
 from mediaserver.handlers.record import RecordSettings
 
 _DIGITS = r"^[0-9A-D*#]*$"
+_EXITS = "a menu, webhook, transfer, actions"
 
 
 def _is_key(key: str) -> str:
@@ -60,6 +62,10 @@ class Step(Table):
         None, description="URL that gets what happened by POST; its JSON answer is the next step"
     )
     hangup: bool = Field(False, description="whether the call is over")
+    transfer: DestinationText | None = Field(
+        None, description="number, extension, agent, queue or conference that the caller is connected with"
+    )
+    actions: FlowActions | None = Field(None, description="actions of VoIPBIN's flow that come next")
 
     @model_validator(mode="before")
     @classmethod
@@ -70,13 +76,19 @@ class Step(Table):
 
     @property
     def exits(self) -> int:
-        """How many of `menu`, `webhook` and `hangup` are given: at most one is allowed."""
-        return (self.menu is not None) + (self.webhook is not None) + self.hangup
+        """How many of `menu`, `webhook`, `hangup`, `transfer` and `actions` are given: at most one is allowed."""
+        given = (self.menu, self.webhook, self.transfer, self.actions)
+        return sum(each is not None for each in given) + self.hangup
+
+    @property
+    def leads_out(self) -> str:
+        """The key by which the step leads the call elsewhere, `transfer` or `actions`; "" where it does not."""
+        return "transfer" if self.transfer is not None else "actions" if self.actions is not None else ""
 
     @model_validator(mode="after")
     def _one_exit(self) -> "Step":
         if self.exits > 1:
-            raise ValueError('goes on in more than one way: give one of "menu", "webhook" and "hangup"')
+            raise ValueError(f"goes on in more than one way: give {_EXITS} or hangup")
         if self.collect is not None and self.record is not None:
             raise ValueError('cannot "collect" and "record" at once')
         return self
@@ -115,6 +127,18 @@ class Menu(Table):
             raise ValueError(f'the key {self.collect.terminator} is the terminator of "collect": give it another')
         return self
 
+    @property
+    def wanted(self) -> Collect:
+        """How the menu collects digits: as its `collect` says, or else as many digits as its longest key has."""
+        if self.collect is not None:
+            return self.collect
+        return Collect(
+            max=max(map(len, self.keys)),
+            terminator="" if any("#" in key for key in self.keys) else "#",
+            timeout=self.timeout,
+            interdigit=self.interdigit,
+        )
+
     def steps(self) -> Iterator[tuple[str, Step]]:
         """All steps that the menu leads to, each after its place in the menu's settings, such as `keys.1`."""
         for key, step in self.keys.items():
@@ -147,7 +171,7 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
         if step.menu is not None and step.menu not in menus:
             found.append(f'{place}: no menu "{step.menu}"{did_you_mean(step.menu, menus)}')
         if not step.exits:
-            found.append(f'{place}: is a dead end: give "menu", "webhook" or "hangup"')
+            found.append(f"{place}: is a dead end: give {_EXITS} or hangup")
         elif step.collect is not None and step.webhook is None:
             found.append(f'{place}: "collect" needs a "webhook" to send the digits to')
     for name, menu in menus.items():
@@ -157,6 +181,13 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
         reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
         found += [f"{places[name]}: nothing leads to it" for name in menus if name not in reached]
     return found
+
+
+def exhaustion_problems(step: Step) -> list[str]:
+    """The mistakes in the step that ends a call whose flow has no actions left: it cannot ask for anything."""
+    if step.menu is None and step.webhook is None and step.record is None and step.collect is None:
+        return []
+    return ["on_exhausted: no keys come any more: it can only play, and then transfer, hang up or run actions"]
 
 
 def items_before_webhooks(menus: dict[str, Menu], start: str) -> Iterator[str | SpokenPrompt]:

@@ -36,7 +36,7 @@ REFUSALS = {
 }
 
 _SLOW = RefusedError(RefusalReason.SLOW, "the request took too long")
-_NO_ROOM = RefusedError(RefusalReason.CONNECTIONS, "too many connections to the admin port: try again later")
+_NO_ROOM = RefusedError(RefusalReason.CONNECTIONS, "too many connections to this port: try again later")
 
 log = structlog.get_logger()
 
@@ -45,13 +45,20 @@ class AdminConnections:
     """All connections of the admin listener. Calling the object makes the asyncio protocol of a new connection.
 
     `server` is aiohttp's server, which runs the admin application. `timeout` returns a time limit in seconds: a
-    request must come within it, and the peer must read the answer within it.
+    request must come within it, and the peer must read the answer within it. There may be `limit` connections.
     """
 
-    def __init__(self, server: web.Server, timeout: Callable[[], float], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        timeout: Callable[[], float],
+        metrics: Metrics,
+        limit: int = MAX_ADMIN_CONNECTIONS,
+    ) -> None:
         self.server, self.timeout, self._refused = server, timeout, metrics.admin_refused
         for reason in REFUSALS:  # exports a 0 for each reason, because `rate()` ignores a counter's first value
             self._refused.labels(reason)
+        self._limit = limit
         self.evictable: dict[AdminConnection, None] = {}  # connections that handle no request, oldest first
         self._connections: set[AdminConnection] = set()
         self._log_rate = RateLimiter()
@@ -66,7 +73,7 @@ class AdminConnections:
         """Count a new connection, and evict an old one where needed. Returns whether there is room for the new
         one.
         """
-        has_room = len(self) < MAX_ADMIN_CONNECTIONS
+        has_room = len(self) < self._limit
         if not has_room and self.evictable:
             next(iter(self.evictable)).reject(_NO_ROOM)
             has_room = True

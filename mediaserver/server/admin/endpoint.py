@@ -96,9 +96,9 @@ class AdminEndpoint:
 
     def _application(self) -> web.Application:
         """Build the aiohttp application of the admin listener."""
-        logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
+        logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
-        app.on_response_prepare.append(_hide_version)
+        app.on_response_prepare.append(hide_version)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
             app.router.add_route(operation.method, operation.path, self._guarded(operation))
@@ -214,11 +214,11 @@ def _error_response(error: RefusedError) -> web.Response:
     return web.json_response({"error": str(error)}, status=error.status, headers=headers)
 
 
-async def _hide_version(_: web.Request, response: web.StreamResponse) -> None:
+async def hide_version(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "mediaserver"  # aiohttp would name the versions of aiohttp and of Python
 
 
-def _hide_malformed_request(record: logging.LogRecord) -> bool:
+def hide_malformed_request(record: logging.LogRecord) -> bool:
     """Shorten aiohttp's log line about a malformed request: it quotes headers, which may have a token."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):

@@ -5,19 +5,16 @@ import time
 from functools import partial
 from uuid import UUID
 
-from mediaserver.call import EndReason, Session, Stream
+from mediaserver.call import Stream
 from mediaserver.errors import ConfigError, RefusedError
-from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.access import Access
 from mediaserver.routing.audiosocket_ports import Port
-from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.audiosocket.connection import AudioSocketConnection
+from mediaserver.server.audiosocket.streams import begin_stream
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.listener import AddressKeys, Listener
-from mediaserver.wire.encapsulation import Carrier
-from mediaserver.wire.wire import Wire
 
 
 class AudioSocketEndpoint:
@@ -89,8 +86,6 @@ class AudioSocketEndpoint:
             self._begin(connection, port, uuid, handler)
 
     def _begin(self, connection: AudioSocketConnection, port: Port, uuid: UUID, handler: Handler) -> None:
-        engine, transport = self._engine, connection.transport
-        assert transport is not None  # noqa: S101 - it is there, since the UUID has just come
         stream = Stream(
             id=secrets.token_hex(6),
             path=port.url.path,
@@ -100,21 +95,4 @@ class AudioSocketEndpoint:
             route=port.route.pattern,
             call=str(uuid),
         )
-        session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
-        connection.begin(session)  # the session keeps messages behind the UUID until its handler runs
-        engine.streams.register(session, port.route, connection.peer.limit_key)
-        self.connections.run_stream(
-            _serve(session, handler, connection), lambda: engine.streams.unregister(session)
-        )
-
-
-async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
-    """Run a stream from the start of its handler to the end of its connection."""
-    try:
-        session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
-        end = await sessions.run_handler(session, handler)
-        if end.reason is EndReason.FINISHED:
-            await session.drain()
-        await connection.close(end)
-    finally:
-        connection.release()
+        begin_stream(self._engine, self.connections, connection, port, stream, handler)

@@ -9,7 +9,15 @@ MAX_ADMIN_CONNECTIONS = 32  # most connections of the admin port; a descriptor i
 _ALL_RESERVED = _RESERVED + MAX_ADMIN_CONNECTIONS
 _HANDSHAKES = 900  # descriptors wanted for connections that are in their handshake
 
+_extra = 0  # descriptors that listeners of a server's own need, besides the reserved ones
+
 log = structlog.get_logger()
+
+
+def reserve_descriptors(count: int) -> None:
+    """Reserve so many more descriptors for other uses than media, in place of those reserved here before."""
+    global _extra
+    _extra = count
 
 
 def raise_descriptor_limit(streams: int) -> None:
@@ -18,11 +26,12 @@ def raise_descriptor_limit(streams: int) -> None:
     A warning is logged where the hard limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = streams + _ALL_RESERVED + _HANDSHAKES
+    reserved = _ALL_RESERVED + _extra
+    wanted = streams + reserved + _HANDSHAKES
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < streams + _ALL_RESERVED:
+    if soft < streams + reserved:
         log.warning(
             "fewer file descriptors than streams", key="server.max_streams", streams=streams, descriptors=soft
         )
@@ -30,4 +39,4 @@ def raise_descriptor_limit(streams: int) -> None:
 
 def max_connections() -> int:
     """How many connections the media ports may have: as many as there are descriptors that are not reserved."""
-    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ALL_RESERVED)
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _ALL_RESERVED - _extra)

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from mediaserver.call import EndReason
+from mediaserver.call.flow_control import FlowControl
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.speech.llm.chat import ToolCall
@@ -699,3 +700,47 @@ def test_assistant_settings_are_validated() -> None:
     handler = Assistant(instructions="x", fallback="sorry", tools={"play": ["a", "sorry"]})
     assert list(handler.prompt_names()) == ["sorry", "a"]
     assert {need.kind for need in handler.engines()} == {"speech", "recognition", "chat"}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "answers"),
+    [
+        ("extension:100", []),
+        ("http://backend/transfer", [{"say": "Please hold.", "transfer": "extension:100"}]),
+        ("http://backend/transfer", [{"transfer": "extension:100", "hangup": False}]),
+    ],
+)
+@in_virtual_time
+async def test_the_transfer_tool_leads_a_flow_s_call_on(
+    loop: VirtualLoop, monkeypatch: Patch, transfer: str, answers: list
+) -> None:
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], [["One moment.", TRANSFER]], answers)
+    control = scripted.caller.session.control = FlowControl()
+    assert await scripted.call(6000, 1000, tools={"transfer": transfer}) is not None
+    await scripted.caller.session.drain()
+    assert control.decision == (
+        {"type": "connect", "option": {"destinations": [{"type": "extension", "target": "100"}]}},
+    )
+    assert scripted.events_of("hangup") == [{"why": "transfer"}]
+
+
+@in_virtual_time
+async def test_a_transfer_that_the_stream_cannot_do_is_a_result_for_the_model(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], [[TRANSFER], ["I am sorry."]])
+    assert await scripted.call(6000, 1000, tools={"transfer": "extension:100"}) is None
+    (failed,) = scripted.events_of("failed")
+    assert failed["stage"] == "transfer"
+    assert failed["why"].startswith("the call cannot be transferred on this stream")
+
+
+@in_virtual_time
+async def test_an_exhausted_flow_ends_the_conversation(loop: VirtualLoop, monkeypatch: Patch) -> None:
+    scripted = ScriptedCall(loop, monkeypatch, [], [])
+    control = scripted.caller.session.control = FlowControl()
+    loop.call_later(2, control.warn_of_exhaustion)
+    assert await scripted.call(4000) is not None
+    await scripted.caller.session.drain()
+    assert control.decision == [{"type": "hangup"}]
+    assert scripted.events_of("hangup") == [{"why": "exhausted"}]

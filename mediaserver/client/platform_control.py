@@ -1,0 +1,82 @@
+"""Control of a call or conference whose media stream we dialled, by VoIPBIN's API: hang up, and transfer.
+
+A call is hung up by `POST /calls/{id}/hangup`. A caller who is in a conference is transferred by a call to the
+destination, which joins the conference (`POST /calls`). A call that is in no conference cannot be transferred, as
+`POST /transfers` hangs the transferer up.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from mediaserver.call import Session
+from mediaserver.call.peer_control import PeerControl
+from mediaserver.client.voipbin import Platform
+from mediaserver.errors import CallControlError, PeerError
+from mediaserver.events.kinds import EventKind
+from mediaserver.wire.voipbin.actions import Action, add_ids, make_action
+from mediaserver.wire.voipbin.destination import Destination
+
+_OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean that a call is over, when we hang it up
+_CALLABLE = {"tel", "sip", "extension", "agent"}  # kinds of destinations that can be called
+
+log = structlog.get_logger()
+
+
+class PlatformControl(PeerControl):
+    """Keeps what the handler wants, until `perform` asks VoIPBIN. `source` is the number shown at a transfer."""
+
+    def __init__(self, platform: Platform, resource: str, source: str) -> None:
+        self._platform, self._source = platform, source
+        self._kind, _, self._id = resource.partition("/")
+        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the path, and the body
+
+    def hang_up(self) -> None:
+        """Have VoIPBIN hang up the call. A conference is nobody's call, and goes on."""
+        if self._kind == "calls":
+            self._request = f"calls/{self._id}/hangup", None
+
+    def require(self, destination: Destination | Sequence[Action]) -> None:
+        """Raise CallControlError for all but a transfer, in a conference, to somebody who can be called."""
+        if not isinstance(destination, Destination):
+            raise CallControlError("the call cannot be led through actions on a stream that we dialled")
+        if self._kind != "conferences":
+            raise CallControlError(
+                "the call cannot be transferred on its media stream: let it join a conference, and attach to that"
+            )
+        if destination.kind not in _CALLABLE:
+            raise CallControlError(f"a caller in a conference cannot be transferred to a {destination.kind}")
+
+    def lead_to(self, destination: Destination | Sequence[Action]) -> None:
+        """Have VoIPBIN call a destination into the conference."""
+        self.require(destination)
+        if isinstance(destination, Destination):
+            shown = {"source": {"type": "tel", "target": self._source}} if self._source else {}
+            self._request = (
+                "calls",
+                {
+                    **shown,
+                    "destinations": [{"type": destination.kind, "target": destination.target}],
+                    "actions": add_ids([make_action("conference_join", conference_id=self._id)]),
+                },
+            )
+
+    async def perform(self, session: Session) -> None:
+        """Ask VoIPBIN for what the handler wants, if anything. A failure is logged, and is an event."""
+        if self._request is None:
+            return
+        path, body = self._request
+        what = "hangup" if body is None else "transfer"
+        try:
+            status = await self._platform.post(path, body)
+        except PeerError as error:
+            why = str(error)
+        else:
+            why = "" if status < 300 or (body is None and status in _OVER_STATUS) else f"VoIPBIN answers {status}"
+        facts = {"what": what, "resource": session.stream.resource}
+        if why:
+            log.error("VoIPBIN does not do what the handler asks", stream=session.stream.id, why=why, **facts)
+            session.call.notify(EventKind.CONTROL_FAILED, {"what": what, "why": why})
+        else:
+            log.info("VoIPBIN does what the handler asks", stream=session.stream.id, **facts)

@@ -1,0 +1,26 @@
+"""The HTTP connections of the flow port. They are limited like those of the admin port."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from mediaserver.errors import RefusedError
+from mediaserver.server.admin.connections import AdminConnections
+from mediaserver.server.http.refusals import Refusals
+from mediaserver.support.metrics import Metrics
+
+MAX_FLOW_CONNECTIONS = 512  # most connections; a file descriptor is reserved for each
+
+
+class FlowConnections(AdminConnections):
+    """All connections of the flow listener. Their refusals count like those of the media ports."""
+
+    def __init__(
+        self, server: web.Server, timeout: Callable[[], float], metrics: Metrics, refusals: Refusals
+    ) -> None:
+        super().__init__(server, timeout, metrics, MAX_FLOW_CONNECTIONS)
+        self._refusals = refusals
+
+    def record_refusal(self, error: RefusedError, peer: object, **facts: str | None) -> None:
+        """Count and log a refusal. The path is not logged, because it has the secret."""
+        self._refusals.record(error, str(peer))

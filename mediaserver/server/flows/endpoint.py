@@ -1,0 +1,150 @@
+"""The HTTP requests of the flow port: `POST /flow/<secret>/<path>`, which VoIPBIN's action `fetch` makes."""
+
+import logging
+import uuid
+from urllib.parse import quote, unquote
+
+import pydantic
+import structlog
+from aiohttp import web
+from yarl import URL
+
+from mediaserver.client.voipbin import Platform
+from mediaserver.config import error_messages
+from mediaserver.errors import ConfigError, RefusalReason, RefusedError
+from mediaserver.routing.access import any_token_matches
+from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.connections import AdminConnection
+from mediaserver.server.admin.endpoint import hide_malformed_request, hide_version
+from mediaserver.server.flows.call import Fetch
+from mediaserver.server.flows.calls import FlowCalls
+from mediaserver.server.flows.connections import MAX_FLOW_CONNECTIONS, FlowConnections
+from mediaserver.server.flows.media import FlowMedia
+from mediaserver.server.http.connections import Connections
+from mediaserver.server.http.descriptors import reserve_descriptors
+from mediaserver.server.http.listener import AddressKeys, Listener
+from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
+from mediaserver.wire.voipbin.rounds import DIGITS, END, QUERY_KEYS, ROUND
+
+_MAX_BODY = 16 * 1024  # bytes of a request's body
+_PREFIX = "flow"  # the first segment of all URLs
+_OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
+# Nothing says whether the secret, the path or the method is wrong.
+_NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
+
+log = structlog.get_logger()
+
+
+class FetchBody(pydantic.BaseModel):
+    """The body of VoIPBIN's request. More keys than these are ignored."""
+
+    activeflow_id: uuid.UUID
+    reference_id: uuid.UUID
+
+
+class FlowEndpoint:
+    """The flow listener and its media ports. Without `flows.secret`, there are none."""
+
+    def __init__(self, engine: Engine, connections: Connections, platform: Platform) -> None:
+        self._engine, self._refusals = engine, connections.refusals
+        self.calls = FlowCalls(engine, platform)
+        self._media = FlowMedia(engine, connections, self.calls)
+        self._runner: web.AppRunner | None = None
+        self._listeners: list[Listener] = []
+        self.port = 0
+        metrics = engine.metrics
+        metrics.gauge("flow_calls", "Calls whose flows ask us", lambda: len(self.calls))
+        metrics.gauge("flow_ports_leased", "Media ports that calls of flows have", lambda: self.calls.pool.leased)
+        flows = engine.settings.flows
+        reserve_descriptors(2 * len(flows.ports) + MAX_FLOW_CONNECTIONS if flows.enabled else 0)
+
+    async def listen(self) -> None:
+        """Listen on the flow port and on the media ports; ConfigError names all that cannot be listened on."""
+        engine, flows = self._engine, self._engine.settings.flows
+        if not flows.enabled:
+            return
+        problems: list[str] = []
+        if not flows.allow:
+            log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
+        logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.on_response_prepare.append(hide_version)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        assert self._runner.server is not None  # noqa: S101 - `setup` has made the server
+        factory = FlowConnections(
+            self._runner.server,
+            lambda: engine.settings.server.handshake_timeout,
+            engine.metrics,
+            self._refusals,
+        )
+        listener = Listener(factory)
+        self._listeners.append(listener)
+        where, source = engine.configuration.where, engine.settings.source
+        keys = AddressKeys(*(f"{source(where, ('flows', key))}: flows.{key}" for key in ("host", "port")))
+        try:
+            self.port = await listener.open(flows.host, flows.port, keys)
+        except ConfigError as error:
+            problems += error.problems
+        try:
+            await self._media.listen()
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+
+    async def close(self) -> None:
+        """Stop listening, and forget all calls."""
+        for listener in (*self._listeners, *self._media.listeners):
+            await listener.close()
+        await self.calls.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        """Answer a fetch with actions, or refuse the request in one line of text."""
+        connection = protocol_of(request)
+        assert isinstance(connection, AdminConnection)  # noqa: S101 - `FlowConnections` makes no others
+        on_request_read(request, connection.on_request_read)
+        try:
+            return await self._answer(request)
+        except RefusedError as error:
+            connection.record_refusal(error, "")
+            return web.Response(status=error.status, text=f"{error}\n")
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        secret = self._engine.configuration.secrets["flows.secret"]
+        empty, prefix, given, rest = (*request.rel_url.raw_path.split("/", 3), "", "", "", "")[:4]
+        is_known = bool(secret) and any_token_matches([unquote(given)], [secret])
+        if not is_known or (empty, prefix) != ("", _PREFIX):
+            raise _NOT_FOUND
+        if request.method != "POST":
+            raise RefusedError(RefusalReason.METHOD, "a fetch is a POST: set event_method to POST")
+        rest = rest.lstrip("/")
+        url = URL(f"/{rest}", encoded=True).with_query(request.rel_url.query)
+        fetch = await _parse_fetch(request)
+        query = request.rel_url.query
+        kept = {key: value for key, value in query.items() if key not in QUERY_KEYS}
+        public_url = self._engine.settings.flows.public_url.rstrip("/")
+        asked = URL(f"{public_url}/{quote(secret, safe='')}/{rest}", encoded=True).with_query(kept)
+        return web.json_response(await self.calls.answer(url, str(asked), fetch))
+
+
+async def _parse_fetch(request: web.Request) -> Fetch:
+    """What a request asks for; RefusedError 400 says what is wrong with it."""
+    query = request.rel_url.query
+    try:
+        body = FetchBody.model_validate_json(await request.read())
+        number = int(query.get(ROUND, "0"))
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
+        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {_MAX_BODY} bytes") from error
+    except pydantic.ValidationError as error:
+        lines = "; ".join(error_messages.error_lines("body", error, FetchBody))
+        raise RefusedError(RefusalReason.BAD_BODY, lines) from error
+    except ValueError as error:
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{ROUND}: should be a number") from error
+    is_complete = END in query or ROUND not in query
+    return Fetch(str(body.activeflow_id), str(body.reference_id), number, query.get(DIGITS, ""), is_complete)

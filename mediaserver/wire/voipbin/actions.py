@@ -1,0 +1,85 @@
+"""The actions of a VoIPBIN flow: a table each, with a `type`, an `option`, and an `id` of its own."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+Action = dict[str, Any]
+
+DIGITS = "voipbin.call.digits"  # the flow's variable that `digits_receive` appends keys to
+MAX_ACTIONS = 20  # actions of a user's that one step may have; VoIPBIN executes some 100 in a flow
+_KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys of an action that VoIPBIN knows
+
+
+def make_action(kind: str, **option: Any) -> Action:
+    """An action without an id. Without options, it has no key `option`."""
+    return {"type": kind, "option": option} if option else {"type": kind}
+
+
+ANSWER = make_action("answer")
+HANG_UP = make_action("hangup")
+CLEAR_DIGITS = make_action(
+    "variable_set", key=DIGITS, value=""
+)  # does nothing else, and so is an answer of no effect
+
+
+def external_media_start(external_host: str) -> Action:
+    """Have VoIPBIN's Asterisk dial `external_host` (`host:port`) by AudioSocket over TCP, with sound both ways."""
+    return make_action(
+        "external_media_start",
+        external_host=external_host,
+        encapsulation="audiosocket",
+        transport="tcp",
+        format="slin",
+        direction_listen="in",
+        direction_speak="out",
+    )
+
+
+def digits_receive(length: int, duration_ms: int) -> Action:
+    """Wait until the variable has `length` digits, for `duration_ms` at most. Digits in it from before count."""
+    return make_action("digits_receive", length=length, key="", duration=duration_ms)
+
+
+def fetch(url: str) -> Action:
+    """Ask a URL by POST for the actions that come next."""
+    return make_action("fetch", event_url=url, event_method="POST")
+
+
+def add_ids(actions: Iterable[Action], new_id: Callable[[], object] = uuid.uuid4) -> list[Action]:
+    """Copies of actions, each with an id. VoIPBIN runs none of the actions where one of them has no id."""
+    return [{"id": str(action.get("id") or new_id()), **_without_id(action)} for action in actions]
+
+
+def _without_id(action: Action) -> Action:
+    return {key: value for key, value in action.items() if key != "id"}
+
+
+def validate_actions(actions: Sequence[Any]) -> tuple[Action, ...]:
+    """Check a user's own actions, as far as their form goes. ValueError has a line for each mistake."""
+    wrong = [f"[{n}]: {problem}" for n, action in enumerate(actions) if (problem := _problem(action))]
+    if len(actions) > MAX_ACTIONS:
+        wrong.append(f"has {len(actions)} actions: at most {MAX_ACTIONS} are allowed")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return tuple(actions)
+
+
+def _problem(action: Any) -> str:
+    """What is wrong with an action, "" for nothing."""
+    if not isinstance(action, dict) or not isinstance(action.get("type"), str) or not action["type"]:
+        return 'should be an action, such as { type = "hangup" }'
+    if unknown := sorted(action.keys() - _KEYS):
+        return f'has "{unknown[0]}": an action has "type", "option" and "id", and the rest is in its "option"'
+    if not isinstance(action.get("option", {}), dict):
+        return "option: should be a table"
+    try:
+        uuid.UUID(action.get("id") or str(uuid.UUID(int=0)))
+    except (ValueError, AttributeError, TypeError):
+        return "id: should be a UUID; without one, it gets one"
+    try:
+        json.dumps(action, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return f"has what JSON has not: {error}"
+    return ""
