@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from mediaserver.call.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
@@ -18,6 +16,7 @@ from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
+from mediaserver.call.recording.recordings import Recordings, report
 from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound
 from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
@@ -26,8 +25,6 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
 from mediaserver.wire.events import Event
-
-log = structlog.get_logger()
 
 
 class Call(CallControl):
@@ -59,8 +56,7 @@ class Call(CallControl):
         self._clock, self._event_sink = clock, event_sink
         self._background_levels = BackgroundLevels()
         self._keypad: Keypad | None = None
-        self._recorders: set[Recorder] = set()
-        self._recording_paused = False
+        self._recordings = Recordings()
         self._ended = False  # whether the event `stream.ended` has been emitted
 
     async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
@@ -233,14 +229,12 @@ class Call(CallControl):
             dtmf_active=lambda: self._keypad is not None and self._keypad.dtmf_active,
             clock=self._clock,
             modes=modes,
-            on_result=self._report_recording,
+            on_result=lambda recording: report(recording, self.notify, self.stream.id),
         )
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
-        recorder.paused = self._recording_paused
-        self._recorders.add(recorder)
         try:
-            with contextlib.ExitStack() as stack:
+            with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
                 stack.enter_context(
                     self.listen(recorder.on_event)
                     if max_silence is not None
@@ -253,7 +247,6 @@ class Call(CallControl):
                 await recorder.run()
         finally:
             recording = await uninterrupted(recorder.close())
-            self._recorders.discard(recorder)
         return recording
 
     def pause_recording(self, paused: bool = True, *, by: str = "") -> None:
@@ -262,17 +255,8 @@ class Call(CallControl):
         This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
         the number of a card. `by` says in the event who has asked for it; it is empty for the handler.
         """
-        if paused != self._recording_paused:
-            self._recording_paused = paused
-            for recorder in self._recorders:
-                recorder.paused = paused
+        if self._recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
-
-    def _report_recording(self, recording: Recording) -> None:
-        facts = recording.as_dict()
-        self.notify(EventKind.RECORDING_FAILED if recording.error else EventKind.RECORDING_DONE, facts)
-        log_line = log.error if recording.error else log.info
-        log_line("recording failed" if recording.error else "recording done", stream=self.stream.id, **facts)
 
     @property
     def packets(self) -> PacketCounts:

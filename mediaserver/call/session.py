@@ -51,14 +51,13 @@ class Session:
         self._pacer, self._clock = pacer, clock
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self._lifetime = Lifetime(stream)
-        sink, speech = event_sink or NullEventSink(), speech or SpeechService()
-        self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech)
+        sink = event_sink or NullEventSink()
+        self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
         self.operator = OperatorControl(self.call, self._lifetime, pacer)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # False while a stream that we dial has no connection
         self.texts = 0  # number of text messages that were not understood
-        self.reconnects = 0
-        self.lost = 0  # number of sent frames that were not yet confirmed when a connection broke
+        self.reconnects = self.lost = 0  # connections made again; frames not yet confirmed when one broke
         self._started = clock()
         self._inspecting = wire.negotiating  # whether `_inspect` must see a message before the receiver does
         self._start = ChannelStart(self.receiver, pacer)

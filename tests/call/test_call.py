@@ -450,6 +450,7 @@ async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: V
         "notify",
         "now",
         "packets",
+        "pause_recording",
         "play",
         "prompt",
         "prompts",

@@ -283,21 +283,22 @@ FAULTS = [
 ]
 
 
-async def rounds(server: ServerProcess) -> int:
-    """Several, all faults at once; bytes of memory after them."""
+async def rounds(server: ServerProcess) -> None:
+    """Several, all faults at once."""
     for _ in range(ROUNDS):
         over = threading.Event()
         asyncio.get_running_loop().call_later(1, over.set)
         each = [(str(n), fault) for n, fault in enumerate(FAULTS)] * PEERS
         port = server.ports["/silence"]
         await asyncio.to_thread(peers.misbehave, port, each, over, SMALL, peers.dial_audiosocket)
-    return resident(server)
 
 
 async def test_memory(tmp_path: Path) -> None:
     ports = audiosocket_ports("/silence")
     with counting_server(tmp_path, ports, stall_timeout=0.2, max_message_bytes=LARGEST) as server:
-        warm = await rounds(server)
-        held = await nothing_more(server)
-        assert await rounds(server) - warm < ROUNDS * PEERS * len(FAULTS) * PER_CONNECTION
+        await rounds(server)
+        held, warm = await nothing_more(server), resident(server)
+        await rounds(server)
         assert await nothing_more(server, expected=held) == held
+        # A busy machine is still closing connections when the peers have gone, so what is measured is what stays.
+        assert resident(server) - warm < ROUNDS * PEERS * len(FAULTS) * PER_CONNECTION

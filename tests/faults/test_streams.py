@@ -183,4 +183,6 @@ async def test_who_is_let_be(server: ServerProcess, report: Report) -> None:
     assert took["never-answers"] > 3 * HEARTBEAT
     for line in since.ended("/silence"):
         assert line["texts"] == (10 if line["call"] == "writes-letters" else 0)
-        assert bool(line["stalls"]) == (line["call"] == "reads-slowly")
+        slow = line["call"] == "reads-slowly"
+        # A process that was late has sent so little that the kernel held all that the peer had not read.
+        assert bool(line["stalls"]) == slow or (slow and line["skipped"] > 20)

@@ -1,0 +1,45 @@
+"""The recordings of one call that are in progress, which are paused together, and how their ends are reported."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from mediaserver.call.recording.recorder import Recorder, Recording
+from mediaserver.events.kinds import EventKind
+
+log = structlog.get_logger()
+
+
+class Recordings:
+    """Keeps the recorders of one call."""
+
+    def __init__(self) -> None:
+        self._recorders: set[Recorder] = set()
+        self._paused = False
+
+    @contextlib.contextmanager
+    def recording(self, recorder: Recorder) -> Iterator[None]:
+        """Pause and resume a recorder with the others, within a `with` block."""
+        recorder.paused = self._paused
+        self._recorders.add(recorder)
+        try:
+            yield
+        finally:
+            self._recorders.discard(recorder)
+
+    def pause(self, paused: bool) -> bool:
+        """Pause or resume all recorders; returns whether that changes anything."""
+        changed, self._paused = paused != self._paused, paused
+        for recorder in self._recorders:
+            recorder.paused = paused
+        return changed
+
+
+def report(recording: Recording, notify: Callable[[str, Mapping[str, Any]], None], stream_id: str) -> None:
+    """Emit an event, by `notify`, about a recording that is over or has failed, and log it."""
+    facts = recording.as_dict()
+    notify(EventKind.RECORDING_FAILED if recording.error else EventKind.RECORDING_DONE, facts)
+    log_line = log.error if recording.error else log.info
+    log_line("recording failed" if recording.error else "recording done", stream=stream_id, **facts)
