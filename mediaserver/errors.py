@@ -88,6 +88,7 @@ class RefusalReason(StrEnum):
     UNKNOWN_STREAM = "unknown-stream", 404
     UNKNOWN_PLAYBACK = "unknown-playback", 404
     AMBIGUOUS = "ambiguous", 409
+    BAD_KEY = "bad-key", 422
     TOO_MANY_PLAYBACKS = "too-many-playbacks", 429
     NO_CALLS = "no-calls", 503
 

@@ -89,6 +89,7 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.UNKNOWN_PLAYBACK,
         RefusalReason.AMBIGUOUS,
         RefusalReason.TOO_MANY_PLAYBACKS,
+        RefusalReason.BAD_KEY,
         RefusalReason.NO_CALLS,
     }
 

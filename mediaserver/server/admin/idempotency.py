@@ -1,0 +1,90 @@
+"""Answers to requests that a client may have to send twice, by their header `Idempotency-Key`.
+
+A client that got no answer cannot know whether its request was acted upon. With the same key the request is acted
+upon once, and each further one gets the first one's answer (IETF draft "The Idempotency-Key HTTP Header Field").
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from mediaserver.errors import RefusalReason, RefusedError
+
+HEADER = "Idempotency-Key"
+KEPT_SECONDS = 600.0
+_MAX_KEPT = 1000  # answers; the oldest are forgotten
+_MAX_KEY = 200  # characters
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Answer(NamedTuple):
+    status: int
+    text: str | None
+    headers: dict[str, str]
+
+    def response(self) -> web.Response:
+        """A response anew, because aiohttp sends a response only once."""
+        return web.Response(status=self.status, text=self.text, headers=self.headers)
+
+
+class _Entry(NamedTuple):
+    body: bytes  # the hash of the first request's body
+    since: float
+    answer: "asyncio.Future[_Answer]"
+
+
+class IdempotentAnswers:
+    """The answers of the latest requests with a key. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._entries: dict[tuple[str, str, str, str], _Entry] = {}
+
+    async def handle(self, request: web.Request, by: str, handler: Handler) -> web.StreamResponse:
+        """Handle a request, or answer as the request with the same key, path and token was answered.
+
+        An error is not kept: the request is handled again. RefusedError 422 where the body differs from the first.
+        """
+        text = request.headers.get(HEADER, "")
+        if not text:
+            return await handler(request)
+        if len(text) > _MAX_KEY:
+            raise RefusedError(RefusalReason.BAD_KEY, f"{HEADER} should be of at most {_MAX_KEY} characters")
+        key, body = (by, request.method, request.path, text), hashlib.sha256(await request.read()).digest()
+        self._forget_old()
+        entry = self._entries.get(key)
+        if entry is not None:
+            if entry.body != body:
+                raise RefusedError(RefusalReason.BAD_KEY, f"{HEADER} was used for another request already")
+            return (await asyncio.shield(entry.answer)).response()
+        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._entries[key] = _Entry(body, self._clock(), answer)
+        try:
+            response = await handler(request)
+        except BaseException as error:
+            del self._entries[key]
+            answer.set_exception(
+                error if isinstance(error, Exception) else RuntimeError("the first request broke off")
+            )
+            answer.exception()  # nobody else may wait for it
+            raise
+        assert isinstance(response, web.Response)  # noqa: S101 - answers that last have no keys
+        location = {
+            name: response.headers[name] for name in ("Location", "Content-Type") if name in response.headers
+        }
+        answer.set_result(_Answer(response.status, response.text, location))
+        return response
+
+    def _forget_old(self) -> None:
+        """Forget answers that are too old, and the oldest ones if there are too many."""
+        oldest = self._clock() - KEPT_SECONDS
+        while self._entries:
+            key = next(iter(self._entries))
+            if self._entries[key].since > oldest and len(self._entries) < _MAX_KEPT:
+                return
+            del self._entries[key]
