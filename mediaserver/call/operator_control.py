@@ -1,4 +1,4 @@
-"""What an operator's requests do on a live stream beside the stream's handler: play sounds, and stop sounds."""
+"""What an operator's requests do on a live stream beside the stream's handler: play, stop sounds, and listen."""
 
 import asyncio
 import secrets
@@ -7,7 +7,9 @@ from functools import partial
 import structlog
 
 from mediaserver.call.call import Call
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.listening.listeners import Listeners
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -21,8 +23,9 @@ log = structlog.get_logger()
 class OperatorControl:
     """Acts on one stream for the requests of operators. The handler notices only what its call tells it."""
 
-    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer) -> None:
+    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call = call
+        self.listeners = Listeners(call, lifetime, pacer, receiver)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
 

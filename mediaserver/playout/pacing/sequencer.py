@@ -130,6 +130,11 @@ class Sequencer(ABC):
         return self._membership.ticks + self._extra_frames - self._frames_due
 
     @property
+    def lead(self) -> int:
+        """By how many frames the stream is sent ahead of the time at which the far end plays it."""
+        return self._lead
+
+    @property
     def underruns(self) -> int:
         """How many frames of silence were sent because a source's audio was not there in time."""
         return self._queue.underruns

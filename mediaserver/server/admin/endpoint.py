@@ -15,6 +15,7 @@ from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
+from mediaserver.server.admin.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
@@ -47,6 +48,7 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
         self._events = EventStreams(engine.events)
+        self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._tickets = Tickets()
         self._lasting = 0  # requests that last, in progress
         self._connections: AdminConnections | None = None
@@ -60,7 +62,7 @@ class AdminEndpoint:
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
         streams = self._streams
-        read, control = Scope.READ, Scope.CONTROL
+        read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
         one = "/v1/streams/{id}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
@@ -76,6 +78,7 @@ class AdminEndpoint:
             Operation("GET", one, read, streams.describe),
             Operation("DELETE", one, control, streams.hang_up),
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
+            Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
             Operation("POST", f"{one}/digits", control, streams.press_keys, PressedKeys),
             Operation("POST", f"{one}/play", control, streams.play, PlayRequest),
             Operation("DELETE", f"{one}/play", control, streams.clear),
@@ -111,23 +114,31 @@ class AdminEndpoint:
             grant: Grant = request[GRANT]
             if operation.scope is not None:
                 grant.require(operation.scope)
-            if not operation.lasting:
-                response = await operation.handler(request)
-            elif self._lasting >= _MAX_LASTING:
-                raise RefusedError(
-                    RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already"
-                )
+            audited = operation.scope not in (None, Scope.READ)
+            if operation.lasting:
+                response = await self._handle_lasting(operation, request, audited=audited)
             else:
-                self._lasting += 1
-                try:
-                    response = await operation.handler(request)
-                finally:
-                    self._lasting -= 1
-            if operation.scope not in (None, Scope.READ):
-                _log_audit(request, grant, response.status)
+                response = await operation.handler(request)
+            if audited:
+                _log_audit(request, grant, status=response.status)
             return response
 
         return handle
+
+    async def _handle_lasting(
+        self, operation: Operation, request: web.Request, *, audited: bool
+    ) -> web.StreamResponse:
+        """Handle a request that lasts, if there are not too many of them. The log says when it begins, too."""
+        if self._lasting >= _MAX_LASTING:
+            raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
+        if audited:
+            asked = {key: request.query[key] for key in operation.query if key in request.query}
+            _log_audit(request, request[GRANT], begins=True, **asked)
+        self._lasting += 1
+        try:
+            return await operation.handler(request)
+        finally:
+            self._lasting -= 1
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -195,17 +206,19 @@ class AdminEndpoint:
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""
         self._engine.events.close()
+        for session in self._engine.streams:
+            session.operator.listeners.close()
 
 
-def _log_audit(request: web.Request, grant: Grant, status: int) -> None:
+def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
     """Log who has changed or listened to what."""
     log.info(
         "admin request",
-        by=grant.name or "anybody",
+        by=grant.caller,
         peer=request.remote,
         method=request.method,
         path=request.path,
-        status=status,
+        **facts,
     )
 
 

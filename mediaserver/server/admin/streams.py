@@ -61,8 +61,9 @@ class StreamRequests:
         )
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress."""
-        return web.json_response(describe_stream(self.session_of(request)))
+        """Describe one stream in progress: also how many listen to it."""
+        session = self.session_of(request)
+        return web.json_response({**describe_stream(session), "listeners": len(session.operator.listeners)})
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """End a stream."""
@@ -106,7 +107,7 @@ class StreamRequests:
         """Pause or resume all recordings of a stream."""
         session = self.session_of(request)
         asked = await parse_body(request, RecordingRequest)
-        session.call.pause_recording(asked.paused, by=request[GRANT].name or "anybody")
+        session.call.pause_recording(asked.paused, by=request[GRANT].caller)
         return web.Response(status=204)
 
     def session_of(self, request: web.Request) -> Session:

@@ -1,0 +1,93 @@
+"""The admin port's requests to listen to a stream: its sound, as long as it lasts."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from aiohttp import web
+
+from mediaserver.audio import wav
+from mediaserver.call import Session
+from mediaserver.call.listening.listen_in import Side
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.authorization import GRANT
+
+# Bytes that wait for a peer before and in the kernel. While that much waits, the listener gets no more, and the
+# oldest audio that waits for it is dropped: it hears what goes on now rather than what went on long ago.
+_MAX_UNSENT = 16 * 1024
+_SEND_BUFFER = 32 * 1024
+_LOOK = 0.05  # seconds between two looks at whether a peer has taken what it was sent
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Role(StrEnum):
+    """What a listener does besides listening."""
+
+    LISTEN = "listen"
+
+
+class ListenRequests:
+    """Sends the sound of streams. `session_of` finds the stream that a request names.
+
+    `timeout` returns the seconds within which a peer must take what it is sent.
+    """
+
+    def __init__(self, session_of: Callable[[web.Request], Session], timeout: Callable[[], float]) -> None:
+        self._session_of, self._timeout = session_of, timeout
+
+    async def serve_wav(self, request: web.Request) -> web.StreamResponse:
+        """The sound of a stream, as it goes on: a WAV file without end, of 16 bits at 8 kHz.
+
+        `side`: `both` in stereo, the caller left and what we send right; `caller` or `us` alone. It ends with the
+        stream.
+        """
+        side = _choice(request, "side", Side.BOTH)
+        listeners = self._session_of(request).operator.listeners
+        listener = listeners.start(side, Role.LISTEN, request[GRANT].caller)
+        response = web.StreamResponse(headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
+        try:
+            limit_send_buffer(request)
+            await response.prepare(request)
+            await response.write(wav.header(side.channels, None))
+            while pcm := await listener.read():
+                await until_taken(request, self._timeout())
+                await response.write(pcm)
+        except ConnectionError:
+            pass  # the peer has gone
+        finally:
+            listeners.stop(listener)
+        return response
+
+
+def limit_send_buffer(request: web.Request) -> None:
+    """Keep the kernel from buffering much of what a peer has not taken."""
+    found = request.transport and request.transport.get_extra_info("socket")
+    if found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+
+async def until_taken(request: web.Request, timeout: float) -> None:
+    """Wait until a peer has taken nearly all that was written to it.
+
+    ConnectionError where it has gone, or takes nothing within `timeout` seconds, so that it is disconnected.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout
+    while (transport := request.transport) is not None and transport.get_write_buffer_size() > _MAX_UNSENT:
+        if asyncio.get_running_loop().time() > deadline:
+            transport.abort()
+            raise ConnectionError("the peer does not read")
+        await asyncio.sleep(_LOOK)
+    if transport is None:
+        raise ConnectionError("the peer has gone")
+
+
+def _choice(request: web.Request, key: str, default: E) -> E:
+    """A word in a request's query; RefusedError 400 where it is none of those that its type has."""
+    try:
+        return type(default)(request.query.get(key, default))
+    except ValueError as error:
+        words = ", ".join(type(default))
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be one of {words}") from error
